@@ -1,0 +1,39 @@
+// The direction of imports. Workspace imports resolve into dist/, so run it after a build, and rules name package folders.
+const only = (name, allowed) => ({
+  name: `${name}-imports-only-${allowed.join('-') || 'nothing'}`,
+  severity: 'error',
+  from: { path: `^packages/${name}/src`, pathNot: '[.]test[.]ts$' },
+  to: { path: '^(packages|apps)/', pathNot: `^packages/(${[name, ...allowed].join('|')})/` },
+})
+const driver = (pattern, homes) => ({
+  name: `${pattern.replace(/[^a-z]/g, '')}-only-in-${homes.join('-')}`,
+  severity: 'error',
+  from: { path: '^(packages|apps)/[^/]+/src', pathNot: `^(packages|apps)/(${homes.join('|')})/` },
+  to: { path: `node_modules/(${pattern})/` },
+})
+module.exports = {
+  forbidden: [
+    only('core', []),
+    only('mapping', ['core']),
+    only('runtime', ['core']),
+    only('config', ['core', 'mapping']),
+    only('source-mysql', ['core', 'mapping', 'runtime']),
+    only('target-postgres', ['core', 'mapping', 'runtime']),
+    only('engine', ['core', 'mapping']),
+    driver('mysql2', ['source-mysql', 'testkit']),
+    driver('pg|pg-copy-streams|pg-pool', ['target-postgres', 'testkit']),
+    driver('yargs|cli-progress', ['cli']),
+    {
+      name: 'nothing-imports-testkit',
+      severity: 'error',
+      from: { path: '^(packages|apps)/[^/]+/src', pathNot: '^packages/testkit/|[.]test[.]ts$' },
+      to: { path: '^packages/testkit/' },
+    },
+    { name: 'no-circles', severity: 'error', from: { path: '/src/' }, to: { circular: true, viaOnly: { pathNot: 'node_modules' } } },
+  ],
+  options: {
+    parser: 'swc',
+    doNotFollow: { path: 'node_modules/(?!@mylab-sync)' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'] },
+  },
+}

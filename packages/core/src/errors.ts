@@ -1,0 +1,52 @@
+export type ErrorCode =
+  | 'usage' | 'configuration' | 'cannot-connect' | 'lost-connection' | 'missing-right' | 'not-migrated' | 'foreign-audit-table' | 'wrong-owner'
+  | 'table-refused' | 'target-table-missing' | 'target-table-differs' | 'target-table-not-empty' | 'lock-timeout' | 'generation-changed'
+  | 'constraint-violated' | 'truncated-read' | 'xa-prepared' | 'stopped' | 'internal'
+
+/** An error with a decision behind it: a stable code, one line that names the place, and what to do. `cause` keeps the driver's error; it is never printed, since drivers quote row data. */
+export class SyncError extends Error {
+  override readonly name = 'SyncError'
+  readonly code: ErrorCode
+  readonly remedy: string | null
+  constructor(code: ErrorCode, message: string, options: { remedy?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.remedy = options.remedy ?? null
+  }
+}
+
+/** A value that the rules do not let into the target: its row is quarantined. The message names no value. */
+export class ValueRefused extends Error {
+  override readonly name = 'ValueRefused'
+  readonly rule: string
+  readonly column: string
+  constructor(column: string, rule: string) {
+    super(`column ${column}: ${rule}`)
+    this.column = column
+    this.rule = rule
+  }
+}
+
+/** A constraint that the truth breaks; the drain is rolled back, the constraint suspended, and the drain done again. */
+export class ConstraintViolated extends Error {
+  override readonly name = 'ConstraintViolated'
+  readonly table: string
+  readonly constraint: string
+  readonly kind: 'foreign-key' | 'unique' | 'check'
+  constructor(table: string, constraint: string, kind: 'foreign-key' | 'unique' | 'check') {
+    super(`constraint ${constraint} of table ${table} does not hold`)
+    this.table = table
+    this.constraint = constraint
+    this.kind = kind
+  }
+}
+
+/** PostgreSQL refuses a row of a batch (class 22, 54 or 23502): the batch has to be written row by row. Carries no value. */
+export class BatchRefused extends Error {
+  override readonly name = 'BatchRefused'
+  readonly code: string
+  constructor(code: string) {
+    super(`a row of the batch was refused (${code})`)
+    this.code = code
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The vocabulary and the pure rules: table model, mappings, life cycle, ports, errors.
+ * No input or output, no dependency; everything else may import it.
+ */
+export {
+  isActionEdge,
+  type ColumnDefault,
+  type IndexPart,
+  type ReferentialAction,
+  type SourceCatalog,
+  type SourceCheck,
+  type SourceColumn,
+  type SourceForeignKey,
+  type SourceIndex,
+  type SourceTable,
+} from './model/source-table.js'
+export type {
+  CheckPlan,
+  ColumnMapping,
+  Convert,
+  Edge,
+  IndexPlan,
+  KeyColumn,
+  KeyMapping,
+  Note,
+  ReadRule,
+  Refusal,
+  SanitisingRule,
+  TableMapping,
+  TableObjects,
+  TokenRule,
+} from './model/mapping.js'
+export { isOpen, parksKeys, TABLE_STATES, type TableEvent, type TableState, transition } from './model/life-cycle.js'
+export { BatchRefused, ConstraintViolated, type ErrorCode, SyncError, ValueRefused } from './errors.js'
+export type {
+  ChangeEntry,
+  KeyRange,
+  PendingSummary,
+  PollResult,
+  RawRow,
+  RowKey,
+  Source,
+  SourceSnapshot,
+  TriggerTarget,
+} from './ports/source.js'
+export type {
+  Chunk,
+  ConstraintState,
+  ParkedKey,
+  RefusedRow,
+  SanitisedCount,
+  TableProgress,
+  Target,
+  TargetRow,
+  TargetTransaction,
+  UpsertOutcome,
+} from './ports/target.js'

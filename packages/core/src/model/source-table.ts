@@ -1,0 +1,94 @@
+/** A column as the source's catalog describes it. `dataType` is lower case without length; `columnType` is the server's full text. */
+export interface SourceColumn {
+  readonly name: string
+  readonly dataType: string
+  readonly columnType: string
+  readonly unsigned: boolean
+  readonly zerofill: boolean
+  readonly nullable: boolean
+  /** CHARACTER_MAXIMUM_LENGTH: characters of a text type, bytes of a binary one. */
+  readonly length: number | null
+  readonly precision: number | null
+  readonly scale: number | null
+  /** Digits after the second of TIME, DATETIME and TIMESTAMP. */
+  readonly fraction: number
+  readonly charset: string | null
+  readonly collation: string | null
+  /** Members of an ENUM or SET in definition order, unquoted. */
+  readonly members: readonly string[] | null
+  /** MySQL's JSON, or MariaDB's LONGTEXT with a json_valid CHECK. */
+  readonly json: boolean
+  readonly generated: 'stored' | 'virtual' | null
+  readonly invisible: boolean
+  readonly autoIncrement: boolean
+  readonly defaultValue: ColumnDefault
+  readonly onUpdate: boolean
+  readonly comment: string
+}
+
+export type ColumnDefault =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'literal'; readonly text: string }
+  | { readonly kind: 'current-timestamp' }
+  | { readonly kind: 'expression'; readonly text: string }
+
+export interface IndexPart {
+  /** null: an expression. */
+  readonly column: string | null
+  readonly prefix: number | null
+  readonly descending: boolean
+}
+
+export interface SourceIndex {
+  readonly name: string
+  readonly unique: boolean
+  readonly kind: 'btree' | 'fulltext' | 'spatial' | 'other'
+  readonly parts: readonly IndexPart[]
+}
+
+export type ReferentialAction = 'NO ACTION' | 'RESTRICT' | 'CASCADE' | 'SET NULL' | 'SET DEFAULT'
+
+export interface SourceForeignKey {
+  readonly name: string
+  readonly columns: readonly string[]
+  /** null: the same database. */
+  readonly parentDatabase: string | null
+  readonly parent: string
+  readonly parentColumns: readonly string[]
+  readonly onDelete: ReferentialAction
+  readonly onUpdate: ReferentialAction
+}
+
+export interface SourceCheck {
+  readonly name: string
+  readonly expression: string
+}
+
+export interface SourceTable {
+  readonly name: string
+  readonly engine: string
+  readonly systemVersioned: boolean
+  readonly columns: readonly SourceColumn[]
+  readonly primaryKey: readonly string[] | null
+  /** Without the primary key. */
+  readonly indexes: readonly SourceIndex[]
+  readonly foreignKeys: readonly SourceForeignKey[]
+  readonly checks: readonly SourceCheck[]
+  readonly comment: string
+  readonly estimatedRows: number
+  readonly estimatedBytes: number
+}
+
+export interface SourceCatalog {
+  readonly vendor: 'mariadb' | 'mysql'
+  readonly version: string
+  readonly database: string
+  readonly tables: readonly SourceTable[]
+  /** Objects that are not carried, counted: views, routines, events, triggers of the user's. */
+  readonly notCarried: Readonly<Record<'views' | 'routines' | 'events' | 'triggers', number>>
+}
+
+/** True for an edge along which the source changes child rows without firing a trigger. */
+export function isActionEdge(key: SourceForeignKey): boolean {
+  return [key.onDelete, key.onUpdate].some((action) => action === 'CASCADE' || action.startsWith('SET'))
+}

@@ -1,0 +1,106 @@
+import type { Edge, KeyMapping, TableMapping } from '../model/mapping.js'
+import type { SourceCatalog } from '../model/source-table.js'
+
+/** Typed tokens of a row's key columns, joined by commas (DESIGN 3.1). The empty text addresses a table without a key as a whole. */
+export type RowKey = string
+
+export interface ChangeEntry {
+  readonly id: number
+  readonly table: string
+  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE'
+  readonly rowKey: RowKey
+  /** Set when an UPDATE changed the key byte for byte. */
+  readonly oldKey: RowKey | null
+  readonly layout: number
+}
+
+/** One row as the source hands it out, in the order of the mapping's columns. */
+export interface RawRow {
+  readonly key: RowKey
+  readonly values: readonly (Buffer | null)[]
+}
+
+/** Keys of one table in the source's own order: lower < key <= upper; null is infinity. */
+export interface KeyRange {
+  readonly lower: RowKey | null
+  readonly upper: RowKey | null
+}
+
+export interface PollResult {
+  readonly pending: boolean
+  readonly lastDrain: number
+}
+
+/** What three triggers a table must be: computed, never read. */
+export interface TriggerTarget {
+  readonly table: string
+  /** null: log the table only. */
+  readonly key: KeyMapping | null
+}
+
+/** One consistent view of the source and the connection that it stands on. The caller ends it with `release`, whatever happens. */
+export interface SourceSnapshot {
+  /** The source's clock when the snapshot was opened, ISO 8601 in UTC with microseconds. */
+  readonly takenAt: string
+  readonly lastDrain: number
+  readonly purgedDrain: number
+  /** Changes when another server, or a server put back from a copy, answers. */
+  readonly identity: string
+  /** Table name -> identity of its storage and of the foreign keys that leave it, as of now. */
+  generations(): Promise<ReadonlyMap<string, string>>
+  /** Unsynced entries (retry_count = 0) with a greater id, in the order of ids, at most `limit`. */
+  entriesAfter(id: number, limit: number): Promise<ChangeEntry[]>
+  /** Ids of unsynced entries up to and including `id`: finds those that committed late. */
+  pendingIdsUpTo(id: number): Promise<Float64Array>
+  entriesById(ids: readonly number[]): Promise<ChangeEntry[]>
+  /** Rows of a range in batches of bounded bytes, in key order; the whole table where it has no key. */
+  readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]>
+  /** The rows of these keys (at most 1,000), and those that the source's collation equates with them. Batches of bounded bytes. */
+  readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncIterable<RawRow[]>
+  /** As readKeys, but only the row key and the given columns. */
+  readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]>
+  /** Row keys of the children whose foreign key columns equal one of these token lists (tokens of `edge.parentKey`). */
+  childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): Promise<RowKey[]>
+  /** The key `rows` rows after `after`, null when fewer are left. */
+  keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null>
+  countRows(table: string): Promise<number>
+  /** Ends this view and opens a later one on the same connection; `takenAt` and the numbers move with it. */
+  refresh(): Promise<void>
+  /** Ends the snapshot's transaction and keeps the connection, for `mark`. */
+  end(): Promise<void>
+  /** Marks exactly these entries with the drain's number, over the same connection (DESIGN 3.4 step 5). */
+  mark(ids: readonly number[], drain: number): Promise<void>
+  /** Test seam of the guarantee page: marks by `id <= max`, which loses entries that commit late. */
+  markUpTo(id: number, drain: number): Promise<void>
+  release(): void
+}
+
+export interface PendingSummary {
+  readonly pending: number
+  readonly synced: number
+  readonly oldestMs: number | null
+  readonly tables: readonly { readonly table: string; readonly pending: number }[]
+}
+
+export interface Source {
+  /** Tables, columns, keys, foreign keys of the database in a handful of queries; our own tables are left out. */
+  catalog(): Promise<SourceCatalog>
+  /** Creates sync_audit_log and sync_instance, or checks them. Throws SyncError foreign-audit-table. */
+  migrate(): Promise<void>
+  migrated(): Promise<boolean>
+  /** Makes each table's three triggers what they must be; `done` is called per trigger. Ends with an empty XA RECOVER, or throws xa-prepared. Returns the number of triggers created or found right. */
+  installTriggers(targets: readonly TriggerTarget[], options: { readonly recreate: boolean; readonly done?: (table: string) => void }): Promise<number>
+  /** CREATE statements, for --dry-run. */
+  triggerStatements(targets: readonly TriggerTarget[]): string[]
+  /** Tables among these whose triggers are not what they must be. */
+  missingTriggers(targets: readonly TriggerTarget[]): Promise<string[]>
+  /** Anything unsynced? One index look-up, no snapshot. */
+  poll(): Promise<PollResult>
+  pending(): Promise<PendingSummary>
+  openSnapshot(): Promise<SourceSnapshot>
+  /** The target went back: entries marked by a later drain are pending again. */
+  unmarkAfter(drain: number): Promise<void>
+  /** Non-transactional tables: a text that moves when the table's content may have changed. */
+  contentSign(table: string): Promise<string>
+  close(): Promise<void>
+}

@@ -1,0 +1,152 @@
+import type { Edge, IndexPlan, SanitisingRule, TableMapping, TableObjects } from '../model/mapping.js'
+import type { TableState } from '../model/life-cycle.js'
+import type { RowKey, KeyRange } from './source.js'
+
+/** One converted row: PostgreSQL text input per mapped column. */
+export interface TargetRow {
+  readonly key: RowKey
+  readonly values: readonly (Buffer | null)[]
+}
+
+export interface RefusedRow {
+  readonly key: RowKey
+  readonly code: string
+  /** Names table, column or constraint; never a value. */
+  readonly message: string
+}
+
+export interface SanitisedCount {
+  readonly table: string
+  readonly column: string
+  readonly rule: SanitisingRule
+  readonly rows: number
+  readonly sampleKeys: readonly RowKey[]
+}
+
+/** One row a table. */
+export interface TableProgress {
+  readonly table: string
+  readonly state: TableState
+  readonly rowsCopied: number
+  readonly rowsFailed: number
+  readonly estimatedRows: number
+  readonly generation: string | null
+  /** Upper bound of the last planned chunk; `planned` says that no chunk is left to plan. */
+  readonly planBound: RowKey | null
+  readonly planned: boolean
+  readonly problem: string | null
+  readonly verifiedAt: string | null
+}
+
+export interface Chunk extends KeyRange {
+  readonly table: string
+  readonly number: number
+}
+
+export interface ParkedKey {
+  readonly table: string
+  readonly key: RowKey
+  readonly drain: number
+  readonly start: boolean
+  readonly reason: 'closed' | 'quarantined'
+}
+
+export interface ConstraintState {
+  readonly table: string
+  readonly name: string
+  readonly kind: 'foreign-key' | 'unique' | 'check'
+  readonly state: 'validated' | 'not-valid' | 'suspended'
+  readonly detail: string | null
+}
+
+export type UpsertOutcome =
+  | { readonly kind: 'done'; readonly refused: readonly RefusedRow[] }
+  /** A UNIQUE that cannot wait is held by these rows of the target; nothing of the batch was written. */
+  | { readonly kind: 'held'; readonly holders: readonly RowKey[] }
+
+/** Reads and writes inside one target transaction; every method runs in it. Ended by exactly one of commit and rollback. */
+export interface TargetTransaction {
+  commit(): Promise<void>
+  /** Safe to call after a failure or a lost connection. */
+  rollback(): Promise<void>
+
+  // state
+  progress(): Promise<Map<string, TableProgress>>
+  setProgress(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void>
+  /** Row locks of these tables' progress rows, held to the end; false when another holds one. */
+  lockProgress(tables: readonly string[]): Promise<boolean>
+  /** Appends a chunk, open, after those of the table. */
+  addChunk(chunk: Omit<Chunk, 'number'>): Promise<void>
+  /** Takes one open chunk by its row lock (FOR UPDATE SKIP LOCKED), or null. */
+  takeChunk(tables: readonly string[]): Promise<Chunk | null>
+  chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void>
+  openChunks(table: string): Promise<number>
+  dropChunks(table: string): Promise<void>
+  park(keys: readonly ParkedKey[]): Promise<void>
+  /** Parked (not quarantined) keys of these tables, at most `limit`. */
+  parked(tables: readonly string[], limit: number): Promise<ParkedKey[]>
+  countParked(tables: readonly string[]): Promise<number>
+  /** Deletes exactly these rows (table, key, drain). */
+  unpark(keys: readonly ParkedKey[]): Promise<void>
+  quarantine(table: string, rows: readonly RefusedRow[], drain: number): Promise<void>
+  quarantined(): Promise<ParkedKey[]>
+  releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void>
+  addSanitised(counts: readonly SanitisedCount[]): Promise<void>
+  lastDrain(): Promise<{ readonly number: number; readonly consistentAsOf: string | null; readonly identity: string | null }>
+  recordDrain(drain: { readonly number: number; readonly consistentAsOf: string; readonly identity: string }): Promise<void>
+  recordDrainKeys(drain: number, keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[]): Promise<void>
+  drainKeysAfter(drain: number): Promise<{ readonly complete: boolean; readonly keys: readonly ParkedKey[] }>
+
+  // data
+  /** Streams rows with COPY into a table that nobody else writes. A refused row raises the batch's error inside a savepoint, which is rolled back. */
+  copyRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number>
+  /** As copyRows, row by row where needed: what is refused alone is returned, the rest is in. */
+  insertRows(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]>
+  deleteKeys(table: TableMapping, keys: readonly RowKey[]): Promise<void>
+  /** INSERT .. ON CONFLICT DO UPDATE where something differs; `uniques` are those that cannot be deferred. */
+  upsertRows(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<UpsertOutcome>
+  /** Makes a table without a key equal to these rows as a multiset, writing only the difference. */
+  replaceTable(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<void>
+  /** Texts of the referenced columns of the parent's rows that the target holds now. */
+  referencedValues(parent: TableMapping, edge: Edge, keys: readonly RowKey[]): Promise<(readonly string[])[]>
+  /** Keys of the children that reference one of these value lists (texts of `edge.parentKey`) in the target. */
+  childKeys(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): Promise<RowKey[]>
+  /** Keys of the children, without NULL in the edge's columns, that match no parent byte for byte. */
+  orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): Promise<RowKey[]>
+  /** Names of the foreign keys of ours that are validated now. */
+  validatedForeignKeys(): Promise<ReadonlySet<string>>
+  /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated. */
+  checkConstraints(): Promise<void>
+  countRows(table: TableMapping): Promise<number>
+}
+
+export interface Target {
+  migrate(): Promise<void>
+  migrated(): Promise<boolean>
+  begin(options?: { readonly asynchronousCommit?: boolean }): Promise<TargetTransaction>
+  /** BEGIN and pg_try_advisory_xact_lock(drain); null when another drain runs. */
+  beginDrain(): Promise<TargetTransaction | null>
+  /** As beginDrain, but waits for the lock up to `deadlineMs`; throws SyncError lock-timeout. */
+  beginDrainWaiting(deadlineMs: number): Promise<TargetTransaction>
+  /** Moves consistent_as_of without a drain. */
+  touch(consistentAsOf: string): Promise<void>
+
+  // definitions; each its own short transactions with a lock_timeout
+  tableExists(table: TableMapping): Promise<boolean>
+  hasRows(table: TableMapping): Promise<boolean>
+  /** What an existing table lacks to hold this mapping, as sentences; empty when it fits. */
+  differences(table: TableMapping): Promise<string[]>
+  /** Columns, defaults, comments and CHECKs; no index. */
+  createTable(table: TableMapping, objects: TableObjects): Promise<void>
+  emptyTable(table: TableMapping): Promise<void>
+  /** The sync key's index and one on every given column set; names from the table. Already there: nothing. */
+  buildKeyIndexes(table: TableMapping, foreignKeyColumns: readonly (readonly string[])[]): Promise<void>
+  /** The other indexes and UNIQUEs. What cannot be built is recorded in sync_constraint and returned as sentences. */
+  buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]>
+  /** NOT VALID, then VALIDATE; a text edge with orphans is recorded as suspended and not created; others stay NOT VALID and are listed. */
+  buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState>
+  /** Drops a violated constraint in its own short transaction and records it as suspended. */
+  suspend(violated: { readonly table: string; readonly constraint: string; readonly kind: ConstraintState['kind'] }): Promise<void>
+  constraints(): Promise<ConstraintState[]>
+  close(): Promise<void>
+}

@@ -1,0 +1,120 @@
+import type { Edge, RowKey, SourceSnapshot, TableMapping, TargetTransaction } from '@mylab-sync/core'
+import type { ProtocolRules } from './context.js'
+import { type DirtyKeys, slices } from './dirty-keys.js'
+import type { Model } from './model.js'
+
+export const KEYS_A_LIST = 1000
+
+/** What one slice of a drain or of a catch-up reads and writes with. */
+export interface Slice {
+  readonly model: Model
+  readonly snapshot: SourceSnapshot
+  readonly target: TargetTransaction
+  readonly rules: ProtocolRules
+  /** Tables whose rows are written; the closure ends at all others. */
+  readonly open: ReadonlySet<string>
+  readonly dirty: DirtyKeys
+  /** Quarantined keys by table, as they stood when the slice began. */
+  readonly quarantined: ReadonlyMap<string, ReadonlySet<RowKey>>
+  /** Text edges whose misspelt children were looked for already: once a slice, before its writes. */
+  readonly searched: Set<Edge>
+}
+
+/**
+ * Adds to the dirty keys what foreign key actions may have changed without firing a trigger (DESIGN 3.4, closure).
+ * Start keys are, of a parent of action edges, every dirty key with an entry other than a plain update, or absent in
+ * the snapshot; where other columns than the key are referenced, every dirty key. Runs before the slice's writes,
+ * since it follows the references that the target holds from the snapshot before.
+ */
+export async function addClosure(slice: Slice): Promise<void> {
+  if (!slice.rules.closure) return
+  for (;;) {
+    const frontier = slice.dirty.takeUnexamined()
+    if (frontier.size === 0) return
+    for (const [table, keys] of frontier) {
+      const edges = slice.model.actionEdgesFrom(table).filter((edge) => slice.open.has(edge.child))
+      if (edges.length > 0) await follow(slice, table, { keys, edges })
+    }
+  }
+}
+
+async function follow(slice: Slice, table: string, from: { keys: readonly RowKey[]; edges: readonly Edge[] }) {
+  const parent = slice.model.keyed(table)
+  if (!parent?.key) return
+  const byKey = from.edges.filter((edge) => edge.byKey)
+  const byOther = from.edges.filter((edge) => !edge.byKey)
+  for (const keys of slices(from.keys, KEYS_A_LIST)) {
+    await learnPresence(slice, parent, keys)
+    const starts = keys.filter((key) => isStart(slice, table, key))
+    for (const edge of byKey) await addChildren(slice, edge, starts.map((key) => tokensOf(parent, edge, key)))
+    for (const edge of byOther) await addChildren(slice, edge, await referencedTokens(slice, parent, { edge, keys }))
+    const searching = from.edges.filter((edge) => (edge.byKey ? starts.length > 0 : keys.length > 0))
+    for (const edge of searching) await addMisspelt(slice, edge)
+  }
+}
+
+function isStart({ dirty, model, rules }: Slice, table: string, key: RowKey): boolean {
+  if (dirty.isStart(table, key) || model.isCaptureOnly(table)) return true
+  return rules.absentIsStart && dirty.presence(table, key) === false
+}
+
+/** Asks the snapshot once which of these keys it holds, byte for byte. */
+export async function learnPresence(slice: Slice, table: TableMapping, keys: readonly RowKey[]): Promise<void> {
+  const name = table.source.name
+  if (slice.model.isCaptureOnly(name)) return
+  const unknown = keys.filter((key) => slice.dirty.presence(name, key) === undefined)
+  if (unknown.length === 0) return
+  const found = new Set((await slice.snapshot.readColumns(table, unknown, [])).map((row) => row.key))
+  for (const key of unknown) slice.dirty.setPresence(name, key, found.has(key))
+}
+
+function tokensOf(parent: TableMapping, edge: Edge, key: RowKey): string[] {
+  const tokens = key.split(',')
+  return edge.parentKey.columns.map(({ column }) => {
+    const at = parent.key?.columns.findIndex((k) => k.column.source.name === column.source.name) ?? -1
+    return tokens[at] ?? ''
+  })
+}
+
+/** Referenced values other than the key: as the target holds them, and as the snapshot does. */
+async function referencedTokens(slice: Slice, parent: TableMapping, of: { edge: Edge; keys: readonly RowKey[] }) {
+  const columns = of.edge.parentKey.columns
+  const held = await slice.target.referencedValues(parent, of.edge, of.keys)
+  const tokens = held.map((values) => columns.map((column, at) => column.fromTarget(values[at] ?? '')))
+  const now = await slice.snapshot.readColumns(parent, of.keys, columns.map(({ column }) => column.source.name))
+  for (const row of now) {
+    const texts = row.values.map((value, at) => {
+      const convert = columns[at]?.column.convert
+      const converted = value === null || !convert ? value : convert(value, () => {})
+      return converted === null ? null : converted.toString('utf8')
+    })
+    if (texts.every((text) => text !== null)) tokens.push(columns.map((column, at) => column.fromTarget(texts[at] ?? '')))
+  }
+  return tokens
+}
+
+async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly string[])[]): Promise<void> {
+  if (parents.length === 0) return
+  const child = slice.model.mapping(edge.child)
+  if (slice.model.isWhole(edge.child)) {
+    slice.dirty.add(edge.child, '', false)
+    return
+  }
+  const values = parents.map((tokens) => edge.parentKey.columns.map((column, at) => column.toTarget(tokens[at] ?? '')))
+  const found = await slice.target.childKeys(child, edge, values)
+  if (edge.overlapping) found.push(...(await slice.snapshot.childKeys(child, edge, parents)))
+  for (const key of found) slice.dirty.add(edge.child, key, edge.overlapping)
+}
+
+/**
+ * A child may reference its parent under another spelling (case, accent, trailing space) unless a validated foreign key
+ * in the target proves otherwise. Then every child that matches no parent byte for byte is read again.
+ */
+async function addMisspelt(slice: Slice, edge: Edge): Promise<void> {
+  if (!edge.text || edge.captureOnlyParent || slice.searched.has(edge) || slice.model.isWhole(edge.child)) return
+  slice.searched.add(edge)
+  if ((await slice.target.validatedForeignKeys()).has(edge.name)) return
+  const { model, target, dirty } = slice
+  const orphans = await target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge)
+  for (const key of orphans) dirty.add(edge.child, key, edge.overlapping)
+}

@@ -1,0 +1,69 @@
+import type { SourceSnapshot, Source, TableState, Target, TargetTransaction } from '@mylab-sync/core'
+import type { MappingOptions } from '@mylab-sync/mapping'
+
+export interface EngineOptions {
+  /** Table name patterns with `*` and `?`. */
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+  readonly mapping: MappingOptions
+  /** Most rows in a chunk; null: by bytes alone. */
+  readonly batchRows: number | null
+  readonly copyConcurrency: number
+}
+
+/**
+ * The protocol's rules, one switch each. Production never sets one: the property test turns them off one by one and
+ * must see wrong data, or the rule would be untested.
+ */
+export interface ProtocolRules {
+  readonly closure: boolean
+  readonly absentIsStart: boolean
+  readonly lockBeforeSnapshot: boolean
+  readonly parkStartFlag: boolean
+  readonly orphanScan: boolean
+  readonly parkedBeforeSnapshot: boolean
+  readonly markExactIds: boolean
+  readonly parkedPerDrain: boolean
+}
+
+export const ALL_RULES: ProtocolRules = {
+  closure: true,
+  absentIsStart: true,
+  lockBeforeSnapshot: true,
+  parkStartFlag: true,
+  orphanScan: true,
+  parkedBeforeSnapshot: true,
+  markExactIds: true,
+  parkedPerDrain: true,
+}
+
+/** Seams for tests: called at the named points, inside the transactions. */
+export interface EngineHooks {
+  /** After the writes of a drain and its constraint check, before its target commit; `live` are the open tables. */
+  readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction; live: ReadonlySet<string> }) => Promise<void>
+  readonly afterChunkRead?: (table: string) => Promise<void>
+  readonly beforeChunk?: (table: string) => Promise<void>
+  readonly beforeSlice?: (number: number) => Promise<void>
+  /** Between the two acts whose order the rule `lockBeforeSnapshot` or `parkedBeforeSnapshot` fixes. */
+  readonly betweenLockAndSnapshot?: () => Promise<void>
+}
+
+export interface EngineContext {
+  readonly source: Source
+  readonly target: Target
+  readonly options: EngineOptions
+  readonly rules?: ProtocolRules
+  readonly hooks?: EngineHooks
+}
+
+export type Progress = (
+  event:
+    | { readonly kind: 'triggers'; readonly table: string; readonly done: number; readonly total: number }
+    | { readonly kind: 'copy'; readonly table: string; readonly rows: number; readonly estimated: number }
+    | { readonly kind: 'state'; readonly table: string; readonly state: TableState; readonly rows: number }
+    | { readonly kind: 'note'; readonly text: string },
+) => void
+
+export function rulesOf(context: EngineContext): ProtocolRules {
+  return context.rules ?? ALL_RULES
+}

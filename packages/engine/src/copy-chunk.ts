@@ -1,0 +1,128 @@
+import { BatchRefused, type Chunk, type RefusedRow, type SourceSnapshot, type TargetRow, type TargetTransaction } from '@mylab-sync/core'
+import type { EngineContext } from './context.js'
+import type { Model } from './model.js'
+import { convertRows, SanitisedTally } from './rows.js'
+
+const CHUNK_BYTES = 12 << 20
+const MOST_CHUNK_ROWS = 100_000
+const LEAST_CHUNK_ROWS = 200
+
+/**
+ * Plans the next chunk of one of these tables: the key so many rows after the last bound. Returns false when all are
+ * planned. Ranges follow the source's own order and cover everything from the first key to the last.
+ */
+export async function planChunk(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
+  const target = await context.target.begin()
+  let snapshot: SourceSnapshot | undefined
+  try {
+    const unplanned = [...(await target.progress()).values()].filter((p) => tables.includes(p.table) && p.state === 'copying' && !p.planned)
+    for (const { table } of unplanned) {
+      if (!(await target.lockProgress([table]))) continue
+      const progress = (await target.progress()).get(table)
+      if (!progress || progress.planned) continue
+      const mapping = model.mapping(table)
+      snapshot = await context.source.openSnapshot()
+      const rows = chunkRows(context, mapping.source)
+      const upper = mapping.key === null ? null : await snapshot.keyAfter(mapping, progress.planBound, rows)
+      await target.addChunk({ table, lower: progress.planBound, upper })
+      await target.setProgress(table, { planBound: upper, planned: upper === null })
+      await target.commit()
+      return true
+    }
+    // a table that another worker plans at this moment is not ours to wait for
+    return unplanned.length > 0
+  } finally {
+    await target.rollback()
+    snapshot?.release()
+  }
+}
+
+function chunkRows(context: EngineContext, table: { estimatedRows: number; estimatedBytes: number }): number {
+  const width = Math.max(40, table.estimatedBytes / Math.max(1, table.estimatedRows))
+  const byBytes = Math.max(LEAST_CHUNK_ROWS, Math.floor(CHUNK_BYTES / width))
+  return Math.min(byBytes, MOST_CHUNK_ROWS, context.options.batchRows ?? MOST_CHUNK_ROWS)
+}
+
+export interface CopiedChunk {
+  readonly table: string
+  readonly rows: number
+  readonly failed: number
+}
+
+/**
+ * Copies one open chunk: its row lock is held from before the snapshot to the commit that makes it done, so a duplicate
+ * finds nothing to do and a dead worker leaves nothing behind (DESIGN 3.2). Null when no chunk is free.
+ */
+export async function copyChunk(context: EngineContext, model: Model, tables: readonly string[]): Promise<CopiedChunk | null> {
+  const target = await context.target.begin({ asynchronousCommit: true })
+  let snapshot: SourceSnapshot | undefined
+  try {
+    const chunk = await target.takeChunk(tables)
+    if (!chunk) return null
+    await context.hooks?.beforeChunk?.(chunk.table)
+    snapshot = await context.source.openSnapshot()
+    const copied = await writeChunk({ context, model, target, snapshot }, chunk)
+    await target.chunkDone(chunk, copied.rows, copied.refused.length)
+    if (copied.refused.length > 0) await target.quarantine(chunk.table, copied.refused, 0)
+    const counts = copied.tally.counts()
+    if (counts.length > 0) await target.addSanitised(counts)
+    await target.commit()
+    return { table: chunk.table, rows: copied.rows, failed: copied.refused.length }
+  } finally {
+    await target.rollback()
+    snapshot?.release()
+  }
+}
+
+interface Copying {
+  readonly context: EngineContext
+  readonly model: Model
+  readonly target: TargetTransaction
+  readonly snapshot: SourceSnapshot
+}
+
+interface Copied {
+  readonly rows: number
+  readonly refused: readonly RefusedRow[]
+  readonly tally: SanitisedTally
+}
+
+async function writeChunk(copying: Copying, chunk: Chunk): Promise<Copied> {
+  try {
+    return await stream(copying, chunk)
+  } catch (error) {
+    if (!(error instanceof BatchRefused)) throw error
+    return await rowByRow(copying, chunk)
+  }
+}
+
+async function stream({ context, model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
+  const mapping = model.mapping(chunk.table)
+  const tally = new SanitisedTally()
+  const refused: RefusedRow[] = []
+  async function* converted(): AsyncIterable<readonly TargetRow[]> {
+    for await (const raw of snapshot.readRange(mapping, chunk)) {
+      await context.hooks?.afterChunkRead?.(chunk.table)
+      const batch = convertRows(mapping, raw, tally)
+      refused.push(...batch.refused)
+      if (batch.rows.length > 0) yield batch.rows
+    }
+  }
+  const rows = await target.copyRows(mapping, converted())
+  return { rows, refused, tally }
+}
+
+/** The same range in the same snapshot, so that all but the poison rows arrive. */
+async function rowByRow({ model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
+  const mapping = model.mapping(chunk.table)
+  const tally = new SanitisedTally()
+  const refused: RefusedRow[] = []
+  let rows = 0
+  for await (const raw of snapshot.readRange(mapping, chunk)) {
+    const batch = convertRows(mapping, raw, tally)
+    const rejected = batch.rows.length > 0 ? await target.insertRows(mapping, batch.rows) : []
+    rows += batch.rows.length - rejected.length
+    refused.push(...batch.refused, ...rejected)
+  }
+  return { rows, refused, tally }
+}

@@ -1,0 +1,15 @@
+/**
+ * The use cases over the ports: install, copy, open, drain, look after. Knows no driver and no queue;
+ * every function is safe to run twice or at once, on any number of hosts.
+ */
+export { ALL_RULES, type EngineContext, type EngineHooks, type EngineOptions, type Progress, type ProtocolRules } from './context.js'
+export { type CopiedChunk, copyChunk, planChunk } from './copy-chunk.js'
+export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, runDaemon } from './daemon.js'
+export { drain, type DrainReport, type DrainRequest } from './drain.js'
+export { initial, type InitialReport, type InitialRequest } from './initial.js'
+export { migrate, setupTriggers, type TriggerReport } from './install.js'
+export { buildConstraints, maintain } from './maintain.js'
+export { loadModel, Model } from './model.js'
+export { openComponent, type OpeningLimits } from './open-component.js'
+export { checkPending, status, type StatusReport, type TableStatus } from './status.js'
+export { type CountsReport, verifyCounts } from './verify-counts.js'

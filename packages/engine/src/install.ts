@@ -1,0 +1,78 @@
+import { type Refusal, SyncError, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
+import type { EngineContext, Progress } from './context.js'
+import { loadModel, type Model } from './model.js'
+
+/** Creates or upgrades what is ours on both sides; safe to run again. */
+export async function migrate(context: EngineContext): Promise<void> {
+  await context.target.migrate()
+  await context.source.migrate()
+}
+
+/** Throws SyncError not-migrated, naming the side. */
+export async function requireMigrated(context: EngineContext): Promise<void> {
+  const [source, target] = [await context.source.migrated(), await context.target.migrated()]
+  if (source && target) return
+  const side = source ? 'target' : 'source'
+  throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
+}
+
+export interface TriggerReport {
+  readonly triggers: number
+  readonly tables: number
+  readonly statements: readonly string[]
+  readonly refused: readonly Refusal[]
+}
+
+/** Three triggers for every selected table and every capture-only parent; tables that cannot be captured are listed. */
+export async function setupTriggers(
+  context: EngineContext,
+  request: { readonly tables: readonly string[]; readonly recreate: boolean; readonly dryRun: boolean },
+  progress: Progress = () => {},
+): Promise<TriggerReport> {
+  const model = await loadModel(context)
+  const targets = model.triggerTargets(new Set(model.select(request.tables)))
+  if (request.dryRun) {
+    return { triggers: 0, tables: targets.length, statements: context.source.triggerStatements(targets), refused: model.refused }
+  }
+  await requireMigrated(context)
+  const triggers = await install(context, { targets, recreate: request.recreate }, progress)
+  await register(context, model, targets.map((target) => target.table))
+  return { triggers, tables: targets.length, statements: [], refused: model.refused }
+}
+
+export async function install(
+  context: EngineContext,
+  what: { readonly targets: readonly TriggerTarget[]; readonly recreate: boolean },
+  progress: Progress,
+): Promise<number> {
+  let done = 0
+  return context.source.installTriggers(what.targets, {
+    recreate: what.recreate,
+    done: (table) => progress({ kind: 'triggers', table, done: ++done, total: what.targets.length * 3 }),
+  })
+}
+
+/** A row of progress for every known table; captured ones step to `capturing`, refused ones say why. */
+export async function register(context: EngineContext, model: Model, captured: readonly string[]): Promise<void> {
+  const target = await context.target.begin()
+  try {
+    const known = await target.progress()
+    for (const [name, mapping] of model.tables) {
+      const state: TableState = known.get(name)?.state ?? 'discovered'
+      const next = captured.includes(name) ? (transition(state, 'install') ?? state) : state
+      if (known.has(name) && next === state) continue
+      await target.setProgress(name, { state: next, estimatedRows: mapping.source.estimatedRows })
+    }
+    for (const refusal of model.refused) {
+      const state = known.get(refusal.table)?.state ?? 'discovered'
+      if (transition(state, 'refuse')) await target.setProgress(refusal.table, { state: 'refused', problem: sentence(refusal) })
+    }
+    await target.commit()
+  } finally {
+    await target.rollback()
+  }
+}
+
+function sentence({ column, reason, remedy }: Refusal): string {
+  return `${column === null ? '' : `column ${column}: `}${reason}${remedy === '' ? '' : `; ${remedy}`}`
+}

@@ -1,0 +1,56 @@
+import type { ConstraintState } from '@mylab-sync/core'
+import type { EngineContext } from './context.js'
+import { isTransactional, type Model } from './model.js'
+
+/** Control work: what changed without triggers in tables that have none, and constraints that may hold again. */
+export async function maintain(context: EngineContext, model: Model): Promise<void> {
+  await noticeUncaptured(context, model)
+  await buildConstraints(context, model)
+}
+
+/** Tables whose engine takes no triggers: their content's sign has moved, so the next drain carries them again. */
+async function noticeUncaptured(context: EngineContext, model: Model): Promise<void> {
+  const names = [...model.tables.values()].filter((mapping) => !isTransactional(mapping.source)).map((mapping) => mapping.source.name)
+  if (names.length === 0) return
+  const target = await context.target.begin()
+  try {
+    const progress = await target.progress()
+    for (const table of names) {
+      const known = progress.get(table)
+      if (known?.state !== 'recopied') continue
+      const sign = await context.source.contentSign(table)
+      if (sign === known.generation) continue
+      await target.setProgress(table, { generation: sign })
+      await target.park([{ table, key: '', drain: 0, start: false, reason: 'closed' }])
+    }
+    await target.commit()
+  } finally {
+    await target.rollback()
+  }
+}
+
+/** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. Returns what cannot be built. */
+export async function buildConstraints(context: EngineContext, model: Model): Promise<string[]> {
+  const open = await openTables(context, model)
+  const problems: string[] = []
+  for (const table of open) problems.push(...(await context.target.buildIndexes(model.mapping(table), model.objects(table))))
+  const states: ConstraintState[] = []
+  for (const edge of model.edges) {
+    if (edge.captureOnlyParent || !open.has(edge.child) || !open.has(edge.parent)) continue
+    states.push(await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge))
+  }
+  for (const { table, name, state, detail } of states) {
+    if (state !== 'validated') problems.push(`${table}: foreign key ${name} is ${state}${detail === null ? '' : `: ${detail}`}`)
+  }
+  return problems
+}
+
+async function openTables(context: EngineContext, model: Model): Promise<Set<string>> {
+  const target = await context.target.begin()
+  try {
+    const progress = [...(await target.progress()).values()]
+    return new Set(progress.filter((p) => (p.state === 'live' || p.state === 'recopied') && model.tables.has(p.table)).map((p) => p.table))
+  } finally {
+    await target.rollback()
+  }
+}

@@ -1,0 +1,67 @@
+import {
+  type RawRow,
+  type RefusedRow,
+  type RowKey,
+  type SanitisedCount,
+  type SanitisingRule,
+  type TableMapping,
+  type TargetRow,
+  ValueRefused,
+} from '@mylab-sync/core'
+
+const SAMPLE_KEYS = 5
+
+/** Counts altered values by table, column and rule, within one target transaction. */
+export class SanitisedTally {
+  readonly #counts = new Map<string, { table: string; column: string; rule: SanitisingRule; rows: number; sampleKeys: RowKey[] }>()
+
+  add(place: { table: string; column: string; rule: SanitisingRule }, key: RowKey): void {
+    const id = JSON.stringify([place.table, place.column, place.rule])
+    const count = this.#counts.get(id) ?? { ...place, rows: 0, sampleKeys: [] }
+    count.rows++
+    if (count.sampleKeys.length < SAMPLE_KEYS) count.sampleKeys.push(key)
+    this.#counts.set(id, count)
+  }
+
+  counts(): SanitisedCount[] {
+    return [...this.#counts.values()]
+  }
+}
+
+/** Rows of one batch, converted by the table's mapping: the one code path of copy and drain. */
+export interface ConvertedRows {
+  readonly rows: TargetRow[]
+  readonly refused: RefusedRow[]
+}
+
+export function convertRows(table: TableMapping, raw: readonly RawRow[], tally: SanitisedTally): ConvertedRows {
+  const rows: TargetRow[] = []
+  const refused: RefusedRow[] = []
+  for (const row of raw) {
+    const converted = convertRow(table, row, tally)
+    if ('values' in converted) rows.push(converted)
+    else refused.push(converted)
+  }
+  return { rows, refused }
+}
+
+function convertRow(table: TableMapping, row: RawRow, tally: SanitisedTally): TargetRow | RefusedRow {
+  const values: (Buffer | null)[] = new Array(row.values.length)
+  const altered: { column: string; rule: SanitisingRule }[] = []
+  try {
+    for (let index = 0; index < row.values.length; index++) {
+      const column = table.columns[index]
+      const value = row.values[index] ?? null
+      values[index] =
+        value === null || !column?.convert
+          ? value
+          : column.convert(value, (rule) => altered.push({ column: column.source.name, rule }))
+    }
+  } catch (error) {
+    if (!(error instanceof ValueRefused)) throw error
+    return { key: row.key, code: 'refused-value', message: error.message }
+  }
+  // counted only once the row as a whole is accepted
+  for (const { column, rule } of altered) tally.add({ table: table.source.name, column, rule }, row.key)
+  return { key: row.key, values }
+}

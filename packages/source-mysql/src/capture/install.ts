@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SyncError, type TriggerTarget } from '@mylab-sync/core'
+import type { Server } from '../catalog/catalog.js'
+import type { Session } from '../connection/session.js'
+import type { SourceSettings } from '../settings.js'
+import * as sql from '../sql.js'
+import { createTrigger, type TriggerText, triggersOf } from './trigger-text.js'
+
+/** A trigger keeps the sql_mode that it was created under: strict, so that a key is never cut, and without NO_ZERO_DATE. */
+export const TRIGGER_SQL_MODE = 'STRICT_ALL_TABLES'
+/** CREATE TRIGGER waits behind open transactions and every statement on the table waits behind it: short waits, many tries. */
+const DDL_SESSION = `SET SESSION sql_mode = '${TRIGGER_SQL_MODE}', lock_wait_timeout = 2`
+const TRIES = 30
+const PAUSE_MS = 200
+
+interface Existing {
+  readonly event: string
+  readonly table: string
+  readonly body: string
+  readonly sqlMode: string
+}
+
+async function existing(session: Session, database: string): Promise<Map<string, Existing>> {
+  const rows = await session.rows(`SELECT TRIGGER_NAME, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE, ACTION_TIMING
+    FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)}`)
+  return new Map(rows.map(([name, event, table, body, sqlMode, timing]) => [
+    name ?? '', { event: `${timing ?? ''} ${event ?? ''}`, table: table ?? '', body: (body ?? '').trim(), sqlMode: sqlMode ?? '' },
+  ]))
+}
+
+function fits(found: Existing | undefined, wanted: TriggerText): boolean {
+  return found !== undefined && found.event === `AFTER ${wanted.event}` && found.table === wanted.table && found.body === wanted.body && found.sqlMode === TRIGGER_SQL_MODE
+}
+
+/** Exactly one of the trigger's two names is taken, and by the right text. */
+function isRight(found: ReadonlyMap<string, Existing>, wanted: TriggerText): boolean {
+  const present = [wanted.name, wanted.otherName].flatMap((name) => found.get(name) ?? [])
+  return present.length === 1 && fits(present[0], wanted)
+}
+
+/** Tables among these whose triggers are not what they must be. */
+export async function missingTriggers(session: Session, settings: SourceSettings, targets: readonly TriggerTarget[]): Promise<string[]> {
+  const found = await existing(session, settings.database)
+  return targets.filter((target) => !triggersOf(target, settings).every((wanted) => isRight(found, wanted))).map((target) => target.table)
+}
+
+/** The connection that installs; it must not be used for anything else afterwards. */
+export interface Installer {
+  readonly session: Session
+  readonly settings: SourceSettings
+  readonly server: Server
+}
+
+export async function installTriggers(
+  installer: Installer,
+  targets: readonly TriggerTarget[],
+  options: { readonly recreate: boolean; readonly done?: (table: string) => void },
+): Promise<number> {
+  const { session, settings } = installer
+  await session.run(DDL_SESSION)
+  await tryInsert(session, settings)
+  const found = await existing(session, settings.database)
+  let right = 0
+  for (const target of targets) {
+    for (const wanted of triggersOf(target, settings)) {
+      if (options.recreate || !isRight(found, wanted)) await replace(installer, wanted, found)
+      right += 1
+      options.done?.(target.table)
+    }
+  }
+  await refusePrepared(installer)
+  return right
+}
+
+/** Without a gap: a server that cannot replace gets the new trigger before the old one goes. */
+async function replace(installer: Installer, wanted: TriggerText, found: ReadonlyMap<string, Existing>): Promise<void> {
+  const { session, server } = installer
+  const elsewhere = (name: string): boolean => found.get(name)?.table !== undefined && found.get(name)?.table !== wanted.table
+  const old = [wanted.name, wanted.otherName].filter((name) => found.has(name))
+  if (server.vendor === 'mariadb') {
+    // OR REPLACE does not move a trigger to another table.
+    if (elsewhere(wanted.name)) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.name)}`, wanted.table)
+    await patiently(session, createTrigger(wanted, wanted.name, true), wanted.table)
+    if (found.has(wanted.otherName)) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.otherName)}`, wanted.table)
+    return
+  }
+  const free = [wanted.name, wanted.otherName].find((name) => !found.has(name))
+  if (free === undefined) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.otherName)}`, wanted.table)
+  const name = free ?? wanted.otherName
+  await patiently(session, createTrigger(wanted, name, false), wanted.table)
+  for (const other of old) {
+    if (other !== name) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(other)}`, wanted.table)
+  }
+}
+
+async function patiently(session: Session, statement: string, table: string): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await session.run(statement)
+      return
+    } catch (error) {
+      if (!(error instanceof SyncError) || error.code !== 'lock-timeout') throw error
+      if (tries === TRIES) {
+        throw new SyncError('lock-timeout', `source: table ${table} is in use by a long transaction; its triggers could not be made`, {
+          cause: error, remedy: 'end the long transaction on that table, or try again at a quieter time',
+        })
+      }
+      await sleep(PAUSE_MS + Math.random() * PAUSE_MS * Math.min(tries, 10))
+    }
+  }
+}
+
+/** What the triggers will do, once: better that we fail here than every statement of the application. */
+async function tryInsert(session: Session, settings: SourceSettings): Promise<void> {
+  await session.run('START TRANSACTION')
+  await session.run(`INSERT INTO ${sql.name(settings.auditTable)} (table_name, operation, row_key, old_key, flags) VALUES ('', 'UPDATE', '', NULL, 0)`)
+  await session.run('ROLLBACK')
+}
+
+/** A prepared XA transaction holds changes that no trigger saw and that may yet be committed (MySQL 5.7, MariaDB; MySQL 8 waits for them). */
+async function refusePrepared(installer: Installer): Promise<void> {
+  try {
+    const rows = await installer.session.rows('XA RECOVER')
+    if (rows.length === 0) return
+    throw new SyncError('xa-prepared', `source: ${rows.length} prepared XA transactions may hold changes that no trigger saw`, {
+      remedy: 'commit or roll back what XA RECOVER lists, then install again',
+    })
+  } catch (error) {
+    const waits = installer.server.vendor === 'mysql' && Number.parseInt(installer.server.version, 10) >= 8
+    if (waits && error instanceof SyncError && error.code !== 'xa-prepared' && error.code !== 'lost-connection') return
+    throw error
+  }
+}

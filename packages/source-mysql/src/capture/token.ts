@@ -1,0 +1,91 @@
+import { type KeyColumn, type KeyMapping, type RowKey, SyncError, type TokenRule } from '@mylab-sync/core'
+import * as sql from '../sql.js'
+
+/** `NEW.`, `OLD.` or the empty text before each column. */
+export type Prefix = 'NEW.' | 'OLD.' | ''
+
+/** SQL of one column's token. Every kind is ASCII without a comma in the connection's character set, so joining never mixes collations. */
+export function tokenSql(key: KeyColumn, prefix: Prefix): string {
+  const { source } = key.column
+  const column = prefix + sql.name(source.name)
+  switch (key.rule) {
+    case 'integer':
+      // A SET in arithmetic is a DOUBLE, which loses members beyond the 53rd.
+      return source.dataType === 'set' || source.dataType === 'enum' ? `CAST(${column} AS UNSIGNED)` : `(${column} + 0)`
+    case 'decimal':
+      return source.zerofill ? `(${column} + 0)` : `CAST(${column} AS CHAR)`
+    case 'double':
+      return `(${column} + 0e0)`
+    case 'temporal':
+    case 'quoted':
+      return `CAST(${column} AS CHAR)`
+    case 'timestamp':
+      return timestampSql(column, source.fraction)
+    case 'text':
+    case 'binary':
+      return `HEX(${column})`
+  }
+}
+
+/**
+ * UNIX_TIMESTAMP of the bare column reads the stored instant, whatever the session's time zone; CONVERT_TZ would see local text, in which
+ * the two hours at the end of summer time are one. The zero timestamp gives 0 (MySQL) or NULL (MariaDB).
+ */
+function timestampSql(column: string, fraction: number): string {
+  const digits = fraction > 0 ? `(${fraction})` : ''
+  const zero = `0000-00-00 00:00:00${fraction > 0 ? `.${'0'.repeat(fraction)}` : ''}`
+  const instant = `CAST('1970-01-01 00:00:00' AS DATETIME${digits}) + INTERVAL UNIX_TIMESTAMP(${column}) SECOND`
+  return `IF(COALESCE(UNIX_TIMESTAMP(${column}), 0) = 0, ${sql.text(zero)}, CAST(CAST(${instant} AS DATETIME${digits}) AS CHAR))`
+}
+
+/** SQL of a row key. */
+export function keySql(key: KeyMapping | null, prefix: Prefix): string {
+  if (key === null) return "''"
+  return `CONCAT_WS(',', ${key.columns.map((column) => tokenSql(column, prefix)).join(', ')})`
+}
+
+const SHAPES: Readonly<Record<TokenRule, RegExp>> = {
+  integer: /^-?\d+$/,
+  decimal: /^-?\d+(\.\d+)?$/,
+  double: /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i,
+  temporal: /^-?[\d: .-]+$/,
+  timestamp: /^[\d: .-]+$/,
+  text: /^([0-9A-F]{2})*$/i,
+  binary: /^([0-9A-F]{2})*$/i,
+  quoted: /^[0-9A-F:.-]+$/i,
+}
+
+/** The literal that equals the column's value, comparable through its index. Tokens come from tables that others may write: each is checked. */
+export function literalSql(key: KeyColumn, token: string): string {
+  const { source } = key.column
+  if (!SHAPES[key.rule].test(token)) {
+    throw new SyncError('internal', `source: a key of column ${source.name} is not of the form ${key.rule}`)
+  }
+  switch (key.rule) {
+    case 'integer':
+    case 'decimal':
+      return token
+    case 'double':
+      return /e/i.test(token) ? token : `${token}e0`
+    case 'temporal':
+    case 'timestamp':
+    case 'quoted':
+      return sql.text(token)
+    case 'text':
+      return `_${charset(source.charset)} X'${token}'`
+    case 'binary':
+      return `X'${token}'`
+  }
+}
+
+function charset(value: string | null): string {
+  if (value === null || !/^\w+$/.test(value)) throw new SyncError('internal', 'source: a text key column without a character set')
+  return value
+}
+
+/** The tokens of a row key, as many as the key has columns. */
+export function tokens(key: KeyMapping, rowKey: RowKey): string[] {
+  const parts = rowKey.split(',')
+  if (parts.length !== key.columns.length) throw new SyncError('internal', 'source: a row key has another number of columns than its table')
+  return parts
+}

@@ -1,0 +1,141 @@
+import type { ReferentialAction, SourceCatalog, SourceCheck, SourceColumn, SourceForeignKey, SourceIndex, SourceTable } from '@mylab-sync/core'
+import { isOurTrigger } from '../capture/trigger-text.js'
+import type { Session, TextRow } from '../connection/session.js'
+import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { column, isPeriodColumn } from './columns.js'
+import { catalogQueries, checksQuery, FEATURES_QUERY, SERVER_QUERY } from './queries.js'
+
+/** Vendor and version of the server behind a connection. */
+export interface Server {
+  readonly vendor: 'mariadb' | 'mysql'
+  readonly version: string
+}
+
+export async function readServer(session: Session): Promise<Server> {
+  const [row] = await session.rows(SERVER_QUERY)
+  const version = row?.[0] ?? ''
+  const vendor = /mariadb/i.test(`${version} ${row?.[1] ?? ''}`) ? 'mariadb' : 'mysql'
+  return { vendor, version }
+}
+
+/** Everything about the database's tables, our own left out. */
+export async function readCatalog(session: Session, settings: SourceSettings): Promise<SourceCatalog> {
+  const server = await readServer(session)
+  const [features] = await session.rows(FEATURES_QUERY)
+  const queries = catalogQueries(settings.database, Number(features?.[1]) > 0)
+  const checks = Number(features?.[0]) > 0 ? await session.rows(checksQuery(settings.database, server.vendor)) : []
+  const tables = await session.rows(queries.tables)
+  const parts: Parts = {
+    columns: grouped(await session.rows(queries.columns)),
+    indexes: grouped(await session.rows(queries.indexes)),
+    keyColumns: grouped(await session.rows(queries.foreignKeyColumns)),
+    keys: grouped(await session.rows(queries.foreignKeys)),
+    checks: grouped(checks),
+  }
+  const [counts] = await session.rows(queries.notCarried)
+  const triggers = (await session.rows(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
+  const ours = new Set([settings.auditTable, INSTANCE_TABLE])
+  return {
+    vendor: server.vendor,
+    version: server.version,
+    database: settings.database,
+    tables: tables.filter(([name]) => !ours.has(name ?? '')).map((row) => table(row, parts, { ...server, database: settings.database })),
+    notCarried: { views: Number(counts?.[0] ?? 0), routines: Number(counts?.[1] ?? 0), events: Number(counts?.[2] ?? 0), triggers: triggers.length },
+  }
+}
+
+type Grouped = ReadonlyMap<string, TextRow[]>
+
+interface Parts {
+  readonly columns: Grouped
+  readonly indexes: Grouped
+  readonly keyColumns: Grouped
+  readonly keys: Grouped
+  readonly checks: Grouped
+}
+
+const JSON_CHECK = /^\(?json_valid\(`((?:[^`]|``)+)`\)\)?$/i
+
+function table(row: TextRow, parts: Parts, place: Server & { readonly database: string }): SourceTable {
+  const name = row[0] ?? ''
+  const columnRows = parts.columns.get(name) ?? []
+  const checkRows = parts.checks.get(name) ?? []
+  const json = new Set(checkRows.flatMap(([, , clause]) => JSON_CHECK.exec(clause ?? '')?.[1]?.replaceAll('``', '`') ?? []))
+  const period = new Set(columnRows.filter(isPeriodColumn).map((entry) => entry[1] ?? ''))
+  const indexes = indexesOf(parts.indexes.get(name) ?? [], period)
+  const primary = indexes.find((index) => index.name === 'PRIMARY')
+  const columns: SourceColumn[] = columnRows.map((entry) => column(entry, place.vendor, json.has(entry[1] ?? '')))
+  return {
+    name,
+    engine: row[1] ?? '',
+    systemVersioned: row[2] === 'SYSTEM VERSIONED',
+    columns,
+    primaryKey: primary === undefined ? null : primary.parts.flatMap((part) => part.column ?? []),
+    indexes: indexes.filter((index) => index !== primary),
+    foreignKeys: foreignKeys(parts.keyColumns.get(name) ?? [], parts.keys.get(name) ?? [], place.database),
+    checks: checkRows.filter(([, , clause]) => !JSON_CHECK.test(clause ?? '')).map((entry): SourceCheck => ({ name: entry[1] ?? '', expression: entry[2] ?? '' })),
+    comment: row[3] ?? '',
+    estimatedRows: Number(row[4] ?? 0),
+    estimatedBytes: Number(row[5] ?? 0),
+  }
+}
+
+/** The server adds the period's end to the keys of a system-versioned table; the current rows are unique without it. */
+function indexesOf(rows: readonly TextRow[], period: ReadonlySet<string>): SourceIndex[] {
+  return [...grouped(rows, 1)].map(([name, group]) => ({
+    name,
+    unique: group[0]?.[2] === '0',
+    kind: indexKind(group[0]?.[6] ?? ''),
+    parts: group.filter((part) => !period.has(part[3] ?? '')).map((part) => ({
+      column: part[3] ?? null,
+      prefix: part[4] === null || part[4] === undefined ? null : Number(part[4]),
+      descending: part[5] === 'D',
+    })),
+  }))
+}
+
+function indexKind(type: string): SourceIndex['kind'] {
+  const kind = type.toLowerCase()
+  if (kind === 'btree' || kind === 'fulltext' || kind === 'spatial') return kind
+  // MEMORY tables' HASH indexes order nothing but are as unique.
+  return 'other'
+}
+
+function foreignKeys(columnRows: readonly TextRow[], rules: readonly TextRow[], database: string): SourceForeignKey[] {
+  return [...grouped(columnRows, 1)].map(([name, group]) => {
+    const rule = rules.find((entry) => entry[1] === name)
+    const parentDatabase = group[0]?.[3] ?? database
+    return {
+      name,
+      columns: group.map((entry) => entry[2] ?? ''),
+      parentDatabase: parentDatabase === database ? null : parentDatabase,
+      parent: group[0]?.[4] ?? '',
+      parentColumns: group.map((entry) => entry[5] ?? ''),
+      onDelete: action(rule?.[2]),
+      onUpdate: action(rule?.[3]),
+    }
+  })
+}
+
+function action(rule: string | null | undefined): ReferentialAction {
+  switch (rule) {
+    case 'CASCADE':
+    case 'SET NULL':
+    case 'SET DEFAULT':
+    case 'RESTRICT':
+      return rule
+    default:
+      return 'NO ACTION'
+  }
+}
+
+function grouped(rows: readonly TextRow[], by = 0): Map<string, TextRow[]> {
+  const groups = new Map<string, TextRow[]>()
+  for (const row of rows) {
+    const name = row[by] ?? ''
+    const group = groups.get(name)
+    if (group === undefined) groups.set(name, [row])
+    else group.push(row)
+  }
+  return groups
+}

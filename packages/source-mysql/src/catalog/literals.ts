@@ -1,0 +1,58 @@
+import type { ColumnDefault } from '@mylab-sync/core'
+
+const ESCAPES: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r', t: '\t', b: '\b', Z: '\u001a' }
+
+/** Reads the quoted string that begins at `start`; the text and the position behind it, or null where none begins or ends. */
+function readQuoted(source: string, start: number): { readonly value: string; readonly end: number } | null {
+  if (source[start] !== "'") return null
+  let value = ''
+  for (let at = start + 1; at < source.length; at += 1) {
+    const char = source.charAt(at)
+    if (char === '\\') {
+      at += 1
+      const escaped = source.charAt(at)
+      value += ESCAPES[escaped] ?? escaped
+    } else if (char !== "'") {
+      value += char
+    } else if (source[at + 1] === "'") {
+      value += "'"
+      at += 1
+    } else {
+      return { value, end: at + 1 }
+    }
+  }
+  return null
+}
+
+/** Members of `enum('a','b''c')` in definition order; null for any other type. */
+export function members(columnType: string): string[] | null {
+  const open = /^(?:enum|set)\(/i.exec(columnType)
+  if (open === null) return null
+  const found: string[] = []
+  let at = open[0].length
+  for (let next = readQuoted(columnType, at); next !== null; next = readQuoted(columnType, at)) {
+    found.push(next.value)
+    at = next.end + 1
+  }
+  return found
+}
+
+const CURRENT_TIMESTAMP = /^(?:current_timestamp|now|localtime|localtimestamp)(?:\(\d*\))?$/i
+const NUMBER = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i
+
+/** MariaDB's COLUMN_DEFAULT is an expression: strings are quoted and NULL is a word. */
+export function mariadbDefault(value: string | null): ColumnDefault {
+  if (value === null || value === 'NULL') return { kind: 'none' }
+  if (CURRENT_TIMESTAMP.test(value)) return { kind: 'current-timestamp' }
+  const quoted = readQuoted(value, 0)
+  if (quoted !== null && quoted.end === value.length) return { kind: 'literal', text: quoted.value }
+  return NUMBER.test(value) ? { kind: 'literal', text: value } : { kind: 'expression', text: value }
+}
+
+/** MySQL's is the bare value, unless EXTRA says DEFAULT_GENERATED. */
+export function mysqlDefault(value: string | null, extra: string, dataType: string): ColumnDefault {
+  if (value === null) return { kind: 'none' }
+  if (CURRENT_TIMESTAMP.test(value) && ['timestamp', 'datetime'].includes(dataType)) return { kind: 'current-timestamp' }
+  if (/\bDEFAULT_GENERATED\b/i.test(extra) || (dataType === 'bit' && /^b'[01]*'$/.test(value))) return { kind: 'expression', text: value }
+  return { kind: 'literal', text: value }
+}

@@ -1,0 +1,48 @@
+import type { SourceSettings } from '../settings.js'
+import { Session } from './session.js'
+
+const KEPT_IDLE = 4
+
+/** Hands out connections; as many as the callers hold, a few of them kept for the next. */
+export class SessionPool {
+  readonly #settings: SourceSettings
+  #idle: Session[] = []
+  #closed = false
+
+  constructor(settings: SourceSettings) {
+    this.#settings = settings
+  }
+
+  async acquire(): Promise<Session> {
+    for (;;) {
+      const session = this.#idle.pop()
+      if (session === undefined) return await Session.open(this.#settings)
+      if (!session.broken) return session
+    }
+  }
+
+  release(session: Session): void {
+    if (session.broken) return
+    if (this.#closed || this.#idle.length >= KEPT_IDLE) session.destroy()
+    else this.#idle.push(session)
+  }
+
+  /** Runs `use` with a connection of its own; one that failed is not used again, since a transaction may be open on it. */
+  async with<T>(use: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.acquire()
+    try {
+      const result = await use(session)
+      this.release(session)
+      return result
+    } catch (error) {
+      session.destroy()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const session of this.#idle) session.destroy()
+    this.#idle = []
+  }
+}

@@ -1,0 +1,198 @@
+import { type Connection, createConnection } from 'mysql2'
+import { SyncError } from '@mylab-sync/core'
+import type { SourceSettings } from '../settings.js'
+import { errorNumber, mapped } from './errors.js'
+
+/** One result row, undecoded. */
+export type RawValues = (Buffer | null)[]
+/** One result row as text. */
+export type TextRow = (string | null)[]
+
+const BATCH_ROWS = 500
+const BATCH_BYTES = 1_000_000
+/** Batches that may wait before the socket is paused. */
+const WAITING_BATCHES = 2
+const NO_PROGRESS_MS = 120_000
+const CONNECT_MS = 10_000
+
+const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', net_write_timeout = 600, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
+/** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges. */
+const OPTIONAL_SETUP = [
+  'SET SESSION show_gipk_in_create_table_and_information_schema = ON',
+  'SET SESSION information_schema_stats_expiry = 0',
+  'SET SESSION in_predicate_conversion_threshold = 0',
+]
+const UNKNOWN_VARIABLE = 1193
+
+interface Running {
+  readonly fail: (error: unknown) => void
+}
+
+/**
+ * One connection. The driver never settles a statement whose connection was killed, so every statement is also settled by
+ * the connection's own error and by a deadline without progress.
+ */
+export class Session {
+  readonly #connection: Connection
+  readonly #running = new Set<Running>()
+  #broken = false
+
+  private constructor(connection: Connection) {
+    this.#connection = connection
+    connection.on('error', (error: unknown) => {
+      this.#break(error)
+    })
+    connection.on('end', () => {
+      this.#break(Object.assign(new Error('connection ended'), { code: 'PROTOCOL_CONNECTION_LOST' }))
+    })
+  }
+
+  static async open(settings: SourceSettings): Promise<Session> {
+    const place = settings.socket === undefined ? { host: settings.host, port: settings.port } : { socketPath: settings.socket }
+    const connection = createConnection({
+      ...place, user: settings.user, password: settings.password, database: settings.database,
+      charset: 'utf8mb4', connectTimeout: CONNECT_MS, enableKeepAlive: true,
+    })
+    const session = new Session(connection)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        connection.connect((error) => (error === null ? resolve() : reject(error)))
+      })
+      await session.run(SETUP)
+      for (const statement of OPTIONAL_SETUP) await session.#optional(statement)
+    } catch (error) {
+      session.destroy()
+      throw mapped(error, 'connecting')
+    }
+    return session
+  }
+
+  get broken(): boolean {
+    return this.#broken
+  }
+
+  destroy(): void {
+    this.#broken = true
+    this.#connection.destroy()
+  }
+
+  /** A statement without rows; the number of rows it matched. */
+  async run(sql: string): Promise<number> {
+    let affected = 0
+    await this.#query(sql, (result) => {
+      if (Array.isArray(result)) return
+      const count = typeof result === 'object' && result !== null ? Reflect.get(result, 'affectedRows') : 0
+      if (typeof count === 'number') affected = count
+    })
+    return affected
+  }
+
+  /** All rows of a small result, as text. */
+  async rows(sql: string): Promise<TextRow[]> {
+    const rows: TextRow[] = []
+    await this.#query(sql, (result) => {
+      if (isRow(result)) rows.push(result.map((value) => (value === null ? null : value.toString('utf8'))))
+    })
+    return rows
+  }
+
+  /** Rows in batches of bounded size; the socket is paused while the reader lags. Leaving the loop early destroys the connection. */
+  async *stream(sql: string): AsyncGenerator<RawValues[], void, void> {
+    const full: RawValues[][] = []
+    let open: RawValues[] = []
+    let bytes = 0
+    let paused = false
+    let ended = false
+    let wake = (): void => undefined
+    const done = this.#query(sql, (row) => {
+      if (!isRow(row)) return
+      open.push(row)
+      for (const value of row) bytes += value === null ? 1 : value.length
+      if (open.length < BATCH_ROWS && bytes < BATCH_BYTES) return
+      full.push(open)
+      open = []
+      bytes = 0
+      if (full.length >= WAITING_BATCHES && !paused) {
+        paused = true
+        this.#connection.pause()
+      }
+      wake()
+    }, () => paused).finally(() => {
+      ended = true
+      wake()
+    })
+    done.catch(() => undefined) // reported by the await below
+    try {
+      for (;;) {
+        const batch = full.shift()
+        if (batch !== undefined) {
+          yield batch
+          continue
+        }
+        if (ended) break
+        if (paused) {
+          paused = false
+          this.#connection.resume()
+        }
+        if (full.length === 0 && !ended) await new Promise<void>((resolve) => (wake = resolve))
+      }
+      await done
+      if (open.length > 0) yield open
+    } finally {
+      // The driver would read the rest of the result before the next statement.
+      if (!ended) this.destroy()
+    }
+  }
+
+  async #optional(statement: string): Promise<void> {
+    try {
+      await this.run(statement)
+    } catch (error) {
+      // A right may be missing too: these settings only help.
+      if (errorNumber(error) !== UNKNOWN_VARIABLE && !(error instanceof SyncError && error.code === 'missing-right')) throw error
+    }
+  }
+
+  #break(error: unknown): void {
+    this.#broken = true
+    for (const running of [...this.#running]) running.fail(error)
+  }
+
+  async #query(sql: string, onResult: (result: unknown) => void, waiting: () => boolean = () => false): Promise<void> {
+    if (this.#broken) throw new SyncError('lost-connection', 'source: the connection was lost')
+    let progress = Date.now()
+    let timer: NodeJS.Timeout | undefined
+    let entry: Running | undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        entry = { fail: reject }
+        this.#running.add(entry)
+        timer = setInterval(() => {
+          if (waiting()) progress = Date.now()
+          if (Date.now() - progress < NO_PROGRESS_MS) return
+          reject(new SyncError('lost-connection', `source: no answer for ${NO_PROGRESS_MS / 1000} s`))
+          this.destroy()
+        }, 1000)
+        timer.unref()
+        const command = this.#connection.query({ sql, rowsAsArray: true, typeCast: false })
+        command.on('error', reject)
+        command.on('result', (result: unknown) => {
+          progress = Date.now()
+          onResult(result)
+        })
+        command.on('end', () => {
+          resolve()
+        })
+      })
+    } catch (error) {
+      throw mapped(error, 'statement failed')
+    } finally {
+      clearInterval(timer)
+      if (entry !== undefined) this.#running.delete(entry)
+    }
+  }
+}
+
+function isRow(result: unknown): result is RawValues {
+  return Array.isArray(result)
+}

@@ -1,0 +1,31 @@
+import type { PendingSummary, PollResult } from '@mylab-sync/core'
+import { SyncError } from '@mylab-sync/core'
+import type { Session } from './connection/session.js'
+import { INSTANCE_TABLE, type SourceSettings } from './settings.js'
+import * as sql from './sql.js'
+
+const UNSYNCED = 'synced = 0 AND retry_count = 0'
+
+/** One index look-up, outside any snapshot. */
+export async function poll(session: Session, settings: SourceSettings): Promise<PollResult> {
+  const [row] = await session.rows(`SELECT EXISTS (SELECT 1 FROM ${sql.name(settings.auditTable)} WHERE ${UNSYNCED}),
+    (SELECT last_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)})`)
+  const lastDrain = row?.[1]
+  if (lastDrain === undefined || lastDrain === null) throw new SyncError('not-migrated', 'source: this installation is not known', { remedy: 'run migrate' })
+  return { pending: row?.[0] === '1', lastDrain: Number(lastDrain) }
+}
+
+export async function pending(session: Session, settings: SourceSettings): Promise<PendingSummary> {
+  const log = sql.name(settings.auditTable)
+  const tables = (await session.rows(`SELECT table_name, COUNT(*) FROM ${log} WHERE ${UNSYNCED} GROUP BY table_name ORDER BY table_name`))
+    .map(([table, count]) => ({ table: table ?? '', pending: Number(count) }))
+  const [row] = await session.rows(`SELECT (SELECT COUNT(*) FROM ${log} WHERE synced = 1),
+    (SELECT TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(6)) DIV 1000 FROM ${log} WHERE ${UNSYNCED})`)
+  const oldest = row?.[1] ?? null
+  return {
+    pending: tables.reduce((sum, each) => sum + each.pending, 0),
+    synced: Number(row?.[0] ?? 0),
+    oldestMs: oldest === null ? null : Math.max(0, Number(oldest)),
+    tables,
+  }
+}

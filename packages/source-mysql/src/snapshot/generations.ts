@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto'
+import { SyncError } from '@mylab-sync/core'
+import { errorNumber } from '../connection/errors.js'
+import type { Session, TextRow } from '../connection/session.js'
+import type { Server } from '../catalog/catalog.js'
+import * as sql from '../sql.js'
+
+/** InnoDB keeps names as file names: `@0020` for a blank. The server has the only complete table of these. */
+const decoded = (part: string): string => `CAST(CONVERT(CAST(${part} AS BINARY) USING filename) AS CHAR CHARACTER SET utf8mb4)`
+const UNKNOWN_CHARSET = 1115
+const UNKNOWN_TABLE = 1109
+
+interface Views {
+  readonly tables: string
+  readonly foreign: string
+  readonly columns: string
+}
+
+function views(server: Server): Views {
+  const old = server.vendor === 'mariadb' || server.version.startsWith('5.')
+  const prefix = old ? 'information_schema.INNODB_SYS_' : 'information_schema.INNODB_'
+  return { tables: `${prefix}TABLES`, foreign: `${prefix}FOREIGN`, columns: `${prefix}FOREIGN_COLS` }
+}
+
+function storageQuery(view: Views, database: string): string {
+  return `SELECT ${decoded(`SUBSTRING_INDEX(SUBSTRING_INDEX(NAME, '/', -1), '#', 1)`)}, TABLE_ID, N_COLS, NAME FROM ${view.tables}
+    WHERE ${decoded(`SUBSTRING_INDEX(NAME, '/', 1)`)} = ${sql.text(database)} ORDER BY TABLE_ID`
+}
+
+function foreignQuery(view: Views, database: string): string {
+  return `SELECT ${decoded(`SUBSTRING_INDEX(f.FOR_NAME, '/', -1)`)}, f.ID, f.REF_NAME, f.TYPE, c.FOR_COL_NAME, c.REF_COL_NAME
+    FROM ${view.foreign} f JOIN ${view.columns} c ON c.ID = f.ID
+    WHERE ${decoded(`SUBSTRING_INDEX(f.FOR_NAME, '/', 1)`)} = ${sql.text(database)} ORDER BY f.ID, c.POS`
+}
+
+function plainQueries(database: string): readonly [string, string] {
+  const schema = sql.text(database)
+  return [
+    `SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`,
+    `SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE
+     FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r
+       ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
+     WHERE k.TABLE_SCHEMA = ${schema} AND k.REFERENCED_TABLE_NAME IS NOT NULL ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION`,
+  ]
+}
+
+/** Table ids and foreign keys come from the dictionary as of now, whatever the snapshot. Names of a database in lower case by setting compare as they are. */
+export async function readGenerations(session: Session, server: Server, database: string): Promise<Map<string, string>> {
+  try {
+    const view = views(server)
+    const storage = await session.rows(storageQuery(view, database))
+    return digested([
+      ...(await others(session, database, new Set(storage.map(([table]) => table ?? '')))),
+      ...storage, ...(await session.rows(foreignQuery(view, database))),
+    ])
+  } catch (error) {
+    const number = errorNumber(error) ?? 0
+    const missing = error instanceof SyncError && error.code === 'missing-right'
+    if (!missing && number !== UNKNOWN_CHARSET && number !== UNKNOWN_TABLE) throw error
+    const [storage, foreign] = plainQueries(database)
+    return digested([...(await session.rows(storage)), ...(await session.rows(foreign))])
+  }
+}
+
+/** Tables of other engines have no id: that they are there is all we know; reading only names opens no table. */
+async function others(session: Session, database: string, known: ReadonlySet<string>): Promise<TextRow[]> {
+  const rows = await session.rows(`SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)}`)
+  return rows.filter(([table]) => !known.has(table ?? '')).map(([table]) => [table ?? '', 'other'])
+}
+
+function digested(rows: readonly TextRow[]): Map<string, string> {
+  const hashes = new Map<string, ReturnType<typeof createHash>>()
+  for (const [table, ...facts] of rows) {
+    const hash = hashes.get(table ?? '') ?? createHash('sha256')
+    hashes.set(table ?? '', hash.update(JSON.stringify(facts)))
+  }
+  return new Map([...hashes].map(([table, hash]) => [table, hash.digest('hex').slice(0, 16)]))
+}

@@ -1,0 +1,70 @@
+import { type RawRow, SyncError } from '@mylab-sync/core'
+import type { RawValues, Session } from '../connection/session.js'
+
+const SAVE = 'SAVEPOINT r'
+/** Gives the metadata lock back while the snapshot stays. */
+const BACK = 'ROLLBACK TO SAVEPOINT r'
+/** Values cut or replaced by NULL: max_allowed_packet (1301), GROUP_CONCAT (1260), data truncated (1265). Others, such as 1292 of a comparison, lose nothing. */
+const LOSSES = new Set(['1301', '1260', '1265'])
+
+/** Reads of one snapshot, one after the other; a statement of a read never falls between those of another. */
+export class Reader {
+  readonly #session: Session
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /** Runs `use` when every earlier read has ended. */
+  async alone<T>(use: () => Promise<T>): Promise<T> {
+    const leave = await this.#enter()
+    try {
+      return await use()
+    } finally {
+      leave()
+    }
+  }
+
+  /** Key and columns of each row of a table read. The reader must not start another read of this snapshot inside the loop. */
+  async *batches(sql: string): AsyncGenerator<RawRow[], void, void> {
+    const leave = await this.#enter()
+    try {
+      await this.#session.run(SAVE)
+      for await (const batch of this.#session.stream(sql)) yield batch.map(rawRow)
+      await this.#checkWarnings()
+      await this.#session.run(BACK)
+    } finally {
+      leave()
+    }
+  }
+
+  /** All rows of such a read. */
+  async all(sql: string): Promise<RawRow[]> {
+    const rows: RawRow[] = []
+    for await (const batch of this.batches(sql)) for (const row of batch) rows.push(row)
+    return rows
+  }
+
+  async #enter(): Promise<() => void> {
+    const before = this.#last
+    let leave = (): void => undefined
+    this.#last = new Promise<void>((resolve) => (leave = resolve))
+    await before
+    return leave
+  }
+
+  async #checkWarnings(): Promise<void> {
+    const warnings = await this.#session.rows('SHOW WARNINGS')
+    const loss = warnings.find(([level, code]) => level === 'Error' || LOSSES.has(code ?? ''))
+    if (loss === undefined) return
+    throw new SyncError('truncated-read', `source: a read lost data (warning ${loss[1] ?? '?'})`, { remedy: "raise the source's max_allowed_packet" })
+  }
+}
+
+function rawRow(values: RawValues): RawRow {
+  const [key, ...rest] = values
+  // The key expression is never NULL by itself: the server replaced a value that was too long.
+  if (key === null || key === undefined) throw new SyncError('truncated-read', 'source: a row came without its key', { remedy: "raise the source's max_allowed_packet" })
+  return { key: key.toString('latin1'), values: rest }
+}

@@ -1,0 +1,186 @@
+import { type ChangeEntry, type Edge, type KeyRange, type RawRow, type RowKey, type SourceSnapshot, SyncError, type TableMapping } from '@mylab-sync/core'
+import type { Server } from '../catalog/catalog.js'
+import { errorNumber } from '../connection/errors.js'
+import type { SessionPool } from '../connection/pool.js'
+import type { Session, TextRow } from '../connection/session.js'
+import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import * as sql from '../sql.js'
+import { readGenerations } from './generations.js'
+import { markIds, markUpTo } from './mark.js'
+import { Reader } from './reader.js'
+import { selectChildKeys, selectKeyAfter, selectKeys, selectRange } from './statements.js'
+
+const CLOCK = `SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')`
+/** One-shot each time: a session left in READ COMMITTED makes WITH CONSISTENT SNAPSHOT none, and MariaDB says nothing. */
+const BEGIN = ['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION WITH CONSISTENT SNAPSHOT']
+const IDENTITY = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_id', 'hostname', 'server_uuid', 'datadir')`
+const NO_SUCH_TABLE = 1146
+const UNSYNCED = 'synced = 0 AND retry_count = 0'
+const ENTRY_BATCH = 4_000
+
+interface Opening {
+  readonly takenAt: string
+  readonly lastDrain: number
+  readonly purgedDrain: number
+  readonly identity: string
+}
+
+/** What a snapshot needs of its source. */
+export interface SnapshotContext {
+  readonly pool: SessionPool
+  readonly settings: SourceSettings
+  readonly server: Server
+}
+
+/** Opens a transaction with a consistent view on a connection of its own. */
+export async function openSnapshot(context: SnapshotContext): Promise<SourceSnapshot> {
+  const session = await context.pool.acquire()
+  try {
+    return new Snapshot(context, session, await begin(session, context.settings))
+  } catch (error) {
+    session.destroy()
+    throw error
+  }
+}
+
+async function begin(session: Session, settings: SourceSettings): Promise<Opening> {
+  // Before the view, so that the view holds everything up to this time; outside its transaction, since SET TRANSACTION is one-shot.
+  const [clock] = await session.rows(CLOCK)
+  for (const statement of BEGIN) await session.run(statement)
+  const drains = await session.rows(`SELECT last_drain, purged_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`)
+    .catch((error: unknown) => {
+      if (errorNumber(error) === NO_SUCH_TABLE) throw notMigrated()
+      throw error
+    })
+  const [drain] = drains
+  if (drain === undefined) throw notMigrated()
+  const identity = (await session.rows(IDENTITY)).map(([variable, value]) => `${variable ?? ''}=${value ?? ''}`)
+  return { takenAt: clock?.[0] ?? '', lastDrain: Number(drain[0]), purgedDrain: Number(drain[1]), identity: identity.sort().join(';') }
+}
+
+function notMigrated(): SyncError {
+  return new SyncError('not-migrated', 'source: our tables are not there for this installation', { remedy: 'run migrate' })
+}
+
+class Snapshot implements SourceSnapshot {
+  readonly takenAt: string
+  readonly lastDrain: number
+  readonly purgedDrain: number
+  readonly identity: string
+  readonly #context: SnapshotContext
+  readonly #session: Session
+  readonly #reader: Reader
+  readonly #log: string
+  #open = true
+  #released = false
+
+  constructor(context: SnapshotContext, session: Session, opening: Opening) {
+    this.#context = context
+    this.#session = session
+    this.#reader = new Reader(session)
+    this.#log = sql.name(context.settings.auditTable)
+    this.takenAt = opening.takenAt
+    this.lastDrain = opening.lastDrain
+    this.purgedDrain = opening.purgedDrain
+    this.identity = opening.identity
+  }
+
+  async generations(): Promise<ReadonlyMap<string, string>> {
+    return await this.#reader.alone(() => readGenerations(this.#session, this.#context.server, this.#context.settings.database))
+  }
+
+  async entriesAfter(id: number, limit: number): Promise<ChangeEntry[]> {
+    return await this.#entries(`${UNSYNCED} AND id > ${sql.integer(id)} ORDER BY id LIMIT ${sql.integer(limit)}`)
+  }
+
+  async pendingIdsUpTo(id: number): Promise<Float64Array> {
+    const rows = await this.#rows(`SELECT id FROM ${this.#log} WHERE ${UNSYNCED} AND id <= ${sql.integer(id)} ORDER BY id`)
+    return Float64Array.from(rows, ([value]) => Number(value))
+  }
+
+  async entriesById(ids: readonly number[]): Promise<ChangeEntry[]> {
+    const entries: ChangeEntry[] = []
+    for (let start = 0; start < ids.length; start += ENTRY_BATCH) {
+      const batch = ids.slice(start, start + ENTRY_BATCH).map(sql.integer)
+      for (const entry of await this.#entries(`id IN (${batch.join(', ')}) ORDER BY id`)) entries.push(entry)
+    }
+    return entries
+  }
+
+  readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]> {
+    return this.#reader.batches(selectRange(table, range))
+  }
+
+  async *readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncGenerator<RawRow[], void, void> {
+    if (keys.length > 0) yield* this.#reader.batches(selectKeys(table, keys))
+  }
+
+  async readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]> {
+    if (keys.length === 0) return []
+    const mapped = columns.map((name) => {
+      const column = table.columns.find((each) => each.source.name === name)
+      if (column === undefined) throw new SyncError('internal', `source: table ${table.source.name} has no mapped column ${name}`)
+      return column
+    })
+    return await this.#reader.all(selectKeys(table, keys, mapped))
+  }
+
+  async childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): Promise<RowKey[]> {
+    if (parents.length === 0) return []
+    return (await this.#reader.all(selectChildKeys(child, edge, parents))).map((row) => row.key)
+  }
+
+  async keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null> {
+    const [row] = await this.#reader.all(selectKeyAfter(table, after, rows))
+    return row?.key ?? null
+  }
+
+  async countRows(table: string): Promise<number> {
+    const [row] = await this.#reader.all(`SELECT COUNT(*) FROM ${sql.name(table)}`)
+    return Number(row?.key ?? 0)
+  }
+
+  async end(): Promise<void> {
+    if (!this.#open) return
+    await this.#reader.alone(() => this.#session.run('COMMIT'))
+    this.#open = false
+  }
+
+  async mark(ids: readonly number[], drain: number): Promise<void> {
+    await this.end()
+    await markIds(this.#session, this.#context.settings, ids, drain)
+  }
+
+  async markUpTo(id: number, drain: number): Promise<void> {
+    await this.end()
+    await markUpTo(this.#session, this.#context.settings, id, drain)
+  }
+
+  /** A connection whose transaction stands open is not worth a statement that may fail: it goes. */
+  release(): void {
+    if (this.#released) return
+    this.#released = true
+    if (this.#open) this.#session.destroy()
+    else this.#context.pool.release(this.#session)
+  }
+
+  async #rows(statement: string): Promise<TextRow[]> {
+    return await this.#reader.alone(() => this.#session.rows(statement))
+  }
+
+  async #entries(condition: string): Promise<ChangeEntry[]> {
+    return (await this.#rows(`SELECT id, table_name, operation, row_key, old_key, flags FROM ${this.#log} WHERE ${condition}`)).map(entry)
+  }
+}
+
+function entry(row: TextRow): ChangeEntry {
+  const operation = row[2]
+  return {
+    id: Number(row[0]),
+    table: row[1] ?? '',
+    operation: operation === 'INSERT' || operation === 'DELETE' ? operation : 'UPDATE',
+    rowKey: row[3] ?? '',
+    oldKey: row[4] ?? null,
+    layout: Number(row[5]),
+  }
+}

@@ -1,0 +1,55 @@
+import { type ColumnMapping, type Edge, type KeyRange, type RowKey, SyncError, type TableMapping } from '@mylab-sync/core'
+import { keySql } from '../capture/token.js'
+import * as sql from '../sql.js'
+import { indexHint, inSql, keysSql, orderSql, rangeSql } from './predicates.js'
+
+/** A column as its mapping wants it handed out. */
+export function readSql(mapping: ColumnMapping): string {
+  const column = sql.name(mapping.source.name)
+  switch (mapping.read) {
+    case 'plain':
+      return column
+    case 'number':
+      return `${column} + 0`
+    case 'double':
+      return `${column} * 1e0`
+    case 'bits':
+      return `LPAD(BIN(${column} + 0), ${sql.integer(mapping.source.precision ?? 1)}, '0')`
+    case 'enum':
+      return `CONCAT(CAST(${column} AS UNSIGNED), ':', ${column})`
+  }
+}
+
+function selectList(table: TableMapping, columns: readonly ColumnMapping[]): string {
+  return [keySql(table.key, ''), ...columns.map(readSql)].join(', ')
+}
+
+function from(table: TableMapping): string {
+  return `FROM ${sql.name(table.source.name)}${indexHint(table)}`
+}
+
+export function selectRange(table: TableMapping, range: KeyRange): string {
+  const select = `SELECT ${selectList(table, table.columns)} ${from(table)}`
+  return table.key === null ? select : `${select} WHERE ${rangeSql(table.key, range)} ORDER BY ${orderSql(table.key)}`
+}
+
+export function selectKeys(table: TableMapping, keys: readonly RowKey[], columns: readonly ColumnMapping[] = table.columns): string {
+  return `SELECT ${selectList(table, columns)} ${from(table)} WHERE ${keysSql(keyOf(table), keys)}`
+}
+
+/** No index hint: the foreign key's index is the one to use. */
+export function selectChildKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): string {
+  const condition = inSql(edge.childKey.columns, edge.parentKey.columns, parents)
+  return `SELECT ${child.key === null ? 'DISTINCT ' : ''}${keySql(child.key, '')} FROM ${sql.name(child.source.name)} WHERE ${condition}`
+}
+
+export function selectKeyAfter(table: TableMapping, after: RowKey | null, rows: number): string {
+  const key = keyOf(table)
+  const condition = rangeSql(key, { lower: after, upper: null })
+  return `SELECT ${keySql(key, '')} ${from(table)} WHERE ${condition} ORDER BY ${orderSql(key)} LIMIT 1 OFFSET ${sql.integer(Math.max(0, rows - 1))}`
+}
+
+export function keyOf(table: TableMapping): NonNullable<TableMapping['key']> {
+  if (table.key === null) throw new SyncError('internal', `source: table ${table.source.name} has no key to read by`)
+  return table.key
+}

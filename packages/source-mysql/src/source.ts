@@ -1,0 +1,86 @@
+import type { PendingSummary, PollResult, Source, SourceCatalog, SourceSnapshot, TriggerTarget } from '@mylab-sync/core'
+import { installTriggers, missingTriggers } from './capture/install.js'
+import { createTrigger, triggersOf } from './capture/trigger-text.js'
+import { readCatalog, readServer, type Server } from './catalog/catalog.js'
+import { SessionPool } from './connection/pool.js'
+import { contentSign } from './content-sign.js'
+import { isMigrated, migrate } from './ddl/own-tables.js'
+import { pending, poll } from './pending.js'
+import type { SourceSettings } from './settings.js'
+import { unmarkAfter } from './snapshot/mark.js'
+import { openSnapshot } from './snapshot/snapshot.js'
+
+/** Connects once, to tell a wrong address or password at the start. */
+export async function createSource(settings: SourceSettings): Promise<Source> {
+  const pool = new SessionPool(settings)
+  const server = await pool.with(readServer)
+  return new MysqlSource(pool, settings, server)
+}
+
+class MysqlSource implements Source {
+  readonly #pool: SessionPool
+  readonly #settings: SourceSettings
+  readonly #server: Server
+
+  constructor(pool: SessionPool, settings: SourceSettings, server: Server) {
+    this.#pool = pool
+    this.#settings = settings
+    this.#server = server
+  }
+
+  async catalog(): Promise<SourceCatalog> {
+    return await this.#pool.with((session) => readCatalog(session, this.#settings))
+  }
+
+  async migrate(): Promise<void> {
+    await this.#pool.with((session) => migrate(session, this.#settings))
+  }
+
+  async migrated(): Promise<boolean> {
+    return await this.#pool.with((session) => isMigrated(session, this.#settings))
+  }
+
+  async installTriggers(targets: readonly TriggerTarget[], options: { readonly recreate: boolean; readonly done?: (table: string) => void }): Promise<number> {
+    const session = await this.#pool.acquire()
+    try {
+      return await installTriggers({ session, settings: this.#settings, server: this.#server }, targets, options)
+    } finally {
+      // Its sql_mode and lock_wait_timeout are those of an installation.
+      session.destroy()
+    }
+  }
+
+  triggerStatements(targets: readonly TriggerTarget[]): string[] {
+    const replace = this.#server.vendor === 'mariadb'
+    return targets.flatMap((target) => triggersOf(target, this.#settings).map((trigger) => createTrigger(trigger, trigger.name, replace)))
+  }
+
+  async missingTriggers(targets: readonly TriggerTarget[]): Promise<string[]> {
+    return await this.#pool.with((session) => missingTriggers(session, this.#settings, targets))
+  }
+
+  async poll(): Promise<PollResult> {
+    return await this.#pool.with((session) => poll(session, this.#settings))
+  }
+
+  async pending(): Promise<PendingSummary> {
+    return await this.#pool.with((session) => pending(session, this.#settings))
+  }
+
+  async openSnapshot(): Promise<SourceSnapshot> {
+    return await openSnapshot({ pool: this.#pool, settings: this.#settings, server: this.#server })
+  }
+
+  async unmarkAfter(drain: number): Promise<void> {
+    await this.#pool.with((session) => unmarkAfter(session, this.#settings, drain))
+  }
+
+  async contentSign(table: string): Promise<string> {
+    return await this.#pool.with((session) => contentSign(session, this.#settings.database, table))
+  }
+
+  close(): Promise<void> {
+    this.#pool.close()
+    return Promise.resolve()
+  }
+}

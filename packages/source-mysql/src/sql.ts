@@ -1,0 +1,18 @@
+/** The only module that quotes. Sessions never run under ANSI_QUOTES or NO_BACKSLASH_ESCAPES, since they set their own sql_mode. */
+
+/** A quoted identifier. */
+export function name(identifier: string): string {
+  return `\`${identifier.replaceAll('`', '``')}\``
+}
+
+/** A quoted string literal. */
+export function text(value: string): string {
+  const escaped = value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\0', '\\0').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
+  return `'${escaped}'`
+}
+
+/** An unsigned integer literal. */
+export function integer(value: number): string {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError('not an unsigned integer')
+  return String(value)
+}

@@ -1,0 +1,41 @@
+import { connect, createServer } from 'node:net'
+
+// Below Linux's range for outgoing connections (32768 and up): a port of a server that a test has killed must not be
+// taken by some client's socket before the server is started again.
+const LOWEST = 15_000
+const HIGHEST = 31_999
+const ATTEMPTS = 200
+
+/**
+ * A TCP port of 127.0.0.1 on which nothing listens at this moment.
+ * Another process may take it before the caller does: whoever binds it retries with another one.
+ */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST + 1))
+    if (await canListen(port)) return port
+  }
+  throw new Error(`no free port found between ${LOWEST} and ${HIGHEST} in ${ATTEMPTS} attempts`)
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}
+
+/** Whether something accepts connections on this port of 127.0.0.1; takes up to a second if nothing answers. */
+export function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', timeout: 1000 })
+    const answer = (listening: boolean): void => {
+      socket.destroy()
+      resolve(listening)
+    }
+    socket.once('connect', () => answer(true))
+    socket.once('timeout', () => answer(true))
+    socket.once('error', () => answer(false))
+  })
+}
