@@ -62,15 +62,25 @@ async function applyKeys(applying: Applying, keys: readonly RowKey[]): Promise<v
     if (quarantined) note(applying.outcome.recovered, name, absent.filter((key) => quarantined.has(key)))
   }
   for (const list of slices(present, KEYS_A_LIST)) {
+    const held: HeldRows[] = []
     for await (const raw of slice.snapshot.readKeys(table, list)) {
       const { rows, refused } = convertRows(table, raw, applying.tally)
       note(applying.outcome.refused, name, refused)
-      if (rows.length > 0) await write(applying, rows)
+      const holders = rows.length > 0 ? await write(applying, rows) : null
+      if (holders) held.push({ rows, holders })
     }
+    // The snapshot answers one read at a time, so holders outside the dirty keys wait for the end of the list.
+    for (const batch of held) await chase(applying, batch)
   }
 }
 
-async function write({ slice, table, outcome }: Applying, rows: readonly TargetRow[]): Promise<void> {
+interface HeldRows {
+  readonly rows: readonly TargetRow[]
+  readonly holders: readonly RowKey[]
+}
+
+/** Writes a batch; answers with the rows that hold a wanted UNIQUE value and are not dirty, where nothing was written. */
+async function write({ slice, table, outcome }: Applying, rows: readonly TargetRow[]): Promise<readonly RowKey[] | null> {
   const name = table.source.name
   const uniques = slice.model.objects(name).indexes.filter((index) => index.unique && !index.deferrable)
   for (;;) {
@@ -78,17 +88,28 @@ async function write({ slice, table, outcome }: Applying, rows: readonly TargetR
     if (result.kind === 'done') {
       note(outcome.refused, name, result.refused)
       const quarantined = slice.quarantined.get(name)
-      if (!quarantined) return
+      if (!quarantined) return null
       const refused = new Set(result.refused.map((row) => row.key))
       note(outcome.recovered, name, rows.map((row) => row.key).filter((key) => quarantined.has(key) && !refused.has(key)))
-      return
+      return null
     }
-    // The holders' values have moved on in the snapshot. One that is not dirty in this slice will be in a later one:
-    // it is read now, with its closure, before its old values are gone.
-    for (const key of result.holders) if (!slice.dirty.has(name, key)) slice.dirty.add(name, key, true)
-    await addClosure(slice)
+    const strangers = result.holders.filter((key) => !slice.dirty.has(name, key))
+    if (strangers.length > 0) return strangers
     await slice.target.deleteKeys(table, result.holders)
   }
+}
+
+/**
+ * In a backlog's slice a holder may not be read yet: its entry belongs to a later slice. It is read now, with its
+ * closure, before its old values are gone.
+ */
+async function chase(applying: Applying, { rows, holders }: HeldRows): Promise<void> {
+  const { slice, table } = applying
+  for (const key of holders) slice.dirty.add(table.source.name, key, true)
+  await addClosure(slice)
+  await slice.target.deleteKeys(table, holders)
+  const more = await write(applying, rows)
+  if (more) await chase(applying, { rows, holders: more })
 }
 
 function note<T>(into: Map<string, T[]>, table: string, items: readonly T[]): void {

@@ -1,1 +1,5 @@
-export {};
+export { mapTables } from './tables.js'
+export { keyMapping } from './keys.js'
+export { actionComponents, type EdgeGraph, edges } from './edges.js'
+export { type NameStyle, quotePg, quoteText, targetName } from './names.js'
+export { type ColumnOption, type ColumnRules, columnRules, defaultMappingOptions, type MappingOptions, typeName } from './options.js'

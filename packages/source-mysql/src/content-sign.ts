@@ -6,9 +6,13 @@ const SETTLED_SECONDS = 3
 
 /** A text that moves when the content of a non-transactional table may have changed. */
 export async function contentSign(session: Session, database: string, table: string): Promise<string> {
-  const [row] = await session.rows(`SELECT ENGINE, UPDATE_TIME, TABLE_ROWS, DATA_LENGTH, TIMESTAMPDIFF(SECOND, UPDATE_TIME, UTC_TIMESTAMP()) > ${SETTLED_SECONDS}
+  const [row] =
+    await session.rows(`SELECT ENGINE, UPDATE_TIME, TABLE_ROWS, DATA_LENGTH, TIMESTAMPDIFF(SECOND, UPDATE_TIME, UTC_TIMESTAMP()) > ${SETTLED_SECONDS}
     FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)} AND TABLE_NAME = ${sql.text(table)}`)
-  const facts = (row ?? []).slice(0, 4).map((fact) => fact ?? '').join(';')
+  const facts = (row ?? [])
+    .slice(0, 4)
+    .map((fact) => fact ?? '')
+    .join(';')
   if (row?.[0]?.toLowerCase() === 'myisam' && row[4] === '1') return facts
   const [checksum] = await session.rows(`CHECKSUM TABLE ${sql.name(table)}`)
   return `${row?.[0]?.toLowerCase() === 'myisam' ? facts : (row?.[0] ?? '')};${checksum?.[1] ?? ''}`

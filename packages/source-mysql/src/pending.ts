@@ -11,14 +11,18 @@ export async function poll(session: Session, settings: SourceSettings): Promise<
   const [row] = await session.rows(`SELECT EXISTS (SELECT 1 FROM ${sql.name(settings.auditTable)} WHERE ${UNSYNCED}),
     (SELECT last_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)})`)
   const lastDrain = row?.[1]
-  if (lastDrain === undefined || lastDrain === null) throw new SyncError('not-migrated', 'source: this installation is not known', { remedy: 'run migrate' })
+  if (lastDrain === undefined || lastDrain === null)
+    throw new SyncError('not-migrated', 'source: this installation is not known', { remedy: 'run migrate' })
   return { pending: row?.[0] === '1', lastDrain: Number(lastDrain) }
 }
 
 export async function pending(session: Session, settings: SourceSettings): Promise<PendingSummary> {
   const log = sql.name(settings.auditTable)
-  const tables = (await session.rows(`SELECT table_name, COUNT(*) FROM ${log} WHERE ${UNSYNCED} GROUP BY table_name ORDER BY table_name`))
-    .map(([table, count]) => ({ table: table ?? '', pending: Number(count) }))
+  const tables = (
+    await session.rows(
+      `SELECT table_name, COUNT(*) FROM ${log} WHERE ${UNSYNCED} GROUP BY table_name ORDER BY table_name`,
+    )
+  ).map(([table, count]) => ({ table: table ?? '', pending: Number(count) }))
   const [row] = await session.rows(`SELECT (SELECT COUNT(*) FROM ${log} WHERE synced = 1),
     (SELECT TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(6)) DIV 1000 FROM ${log} WHERE ${UNSYNCED})`)
   const oldest = row?.[1] ?? null

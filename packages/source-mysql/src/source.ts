@@ -40,7 +40,10 @@ class MysqlSource implements Source {
     return await this.#pool.with((session) => isMigrated(session, this.#settings))
   }
 
-  async installTriggers(targets: readonly TriggerTarget[], options: { readonly recreate: boolean; readonly done?: (table: string) => void }): Promise<number> {
+  async installTriggers(
+    targets: readonly TriggerTarget[],
+    options: { readonly recreate: boolean; readonly done?: (table: string) => void },
+  ): Promise<number> {
     const session = await this.#pool.acquire()
     try {
       return await installTriggers({ session, settings: this.#settings, server: this.#server }, targets, options)
@@ -52,7 +55,9 @@ class MysqlSource implements Source {
 
   triggerStatements(targets: readonly TriggerTarget[]): string[] {
     const replace = this.#server.vendor === 'mariadb'
-    return targets.flatMap((target) => triggersOf(target, this.#settings).map((trigger) => createTrigger(trigger, trigger.name, replace)))
+    return targets.flatMap((target) =>
+      triggersOf(target, this.#settings).map((trigger) => createTrigger(trigger, trigger.name, replace)),
+    )
   }
 
   async missingTriggers(targets: readonly TriggerTarget[]): Promise<string[]> {
@@ -79,8 +84,7 @@ class MysqlSource implements Source {
     return await this.#pool.with((session) => contentSign(session, this.#settings.database, table))
   }
 
-  close(): Promise<void> {
-    this.#pool.close()
-    return Promise.resolve()
+  async close(): Promise<void> {
+    await this.#pool.close()
   }
 }

@@ -7,7 +7,12 @@ export function name(identifier: string): string {
 
 /** A quoted string literal. */
 export function text(value: string): string {
-  const escaped = value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\0', '\\0').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
+  const escaped = value
+    .replaceAll('\\', '\\\\')
+    .replaceAll("'", "''")
+    .replaceAll('\0', '\\0')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
   return `'${escaped}'`
 }
 

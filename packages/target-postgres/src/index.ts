@@ -1,1 +1,7 @@
-export {};
+/**
+ * All that speaks PostgreSQL: connections, our state tables, table definitions, COPY and drains' writes.
+ * Decides nothing of the protocol, and knows no source.
+ */
+export { isTransaction, type Transaction } from './apply/transaction.js'
+export type { TargetSettings } from './connection/database.js'
+export { createTarget } from './target.js'

@@ -21,15 +21,30 @@ interface Existing {
 }
 
 async function existing(session: Session, database: string): Promise<Map<string, Existing>> {
-  const rows = await session.rows(`SELECT TRIGGER_NAME, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE, ACTION_TIMING
+  const rows =
+    await session.rows(`SELECT TRIGGER_NAME, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE, ACTION_TIMING
     FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)}`)
-  return new Map(rows.map(([name, event, table, body, sqlMode, timing]) => [
-    name ?? '', { event: `${timing ?? ''} ${event ?? ''}`, table: table ?? '', body: (body ?? '').trim(), sqlMode: sqlMode ?? '' },
-  ]))
+  return new Map(
+    rows.map(([name, event, table, body, sqlMode, timing]) => [
+      name ?? '',
+      {
+        event: `${timing ?? ''} ${event ?? ''}`,
+        table: table ?? '',
+        body: (body ?? '').trim(),
+        sqlMode: sqlMode ?? '',
+      },
+    ]),
+  )
 }
 
 function fits(found: Existing | undefined, wanted: TriggerText): boolean {
-  return found !== undefined && found.event === `AFTER ${wanted.event}` && found.table === wanted.table && found.body === wanted.body && found.sqlMode === TRIGGER_SQL_MODE
+  return (
+    found !== undefined &&
+    found.event === `AFTER ${wanted.event}` &&
+    found.table === wanted.table &&
+    found.body === wanted.body &&
+    found.sqlMode === TRIGGER_SQL_MODE
+  )
 }
 
 /** Exactly one of the trigger's two names is taken, and by the right text. */
@@ -39,9 +54,15 @@ function isRight(found: ReadonlyMap<string, Existing>, wanted: TriggerText): boo
 }
 
 /** Tables among these whose triggers are not what they must be. */
-export async function missingTriggers(session: Session, settings: SourceSettings, targets: readonly TriggerTarget[]): Promise<string[]> {
+export async function missingTriggers(
+  session: Session,
+  settings: SourceSettings,
+  targets: readonly TriggerTarget[],
+): Promise<string[]> {
   const found = await existing(session, settings.database)
-  return targets.filter((target) => !triggersOf(target, settings).every((wanted) => isRight(found, wanted))).map((target) => target.table)
+  return targets
+    .filter((target) => !triggersOf(target, settings).every((wanted) => isRight(found, wanted)))
+    .map((target) => target.table)
 }
 
 /** The connection that installs; it must not be used for anything else afterwards. */
@@ -75,13 +96,16 @@ export async function installTriggers(
 /** Without a gap: a server that cannot replace gets the new trigger before the old one goes. */
 async function replace(installer: Installer, wanted: TriggerText, found: ReadonlyMap<string, Existing>): Promise<void> {
   const { session, server } = installer
-  const elsewhere = (name: string): boolean => found.get(name)?.table !== undefined && found.get(name)?.table !== wanted.table
+  const elsewhere = (name: string): boolean =>
+    found.get(name)?.table !== undefined && found.get(name)?.table !== wanted.table
   const old = [wanted.name, wanted.otherName].filter((name) => found.has(name))
   if (server.vendor === 'mariadb') {
     // OR REPLACE does not move a trigger to another table.
-    if (elsewhere(wanted.name)) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.name)}`, wanted.table)
+    if (elsewhere(wanted.name))
+      await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.name)}`, wanted.table)
     await patiently(session, createTrigger(wanted, wanted.name, true), wanted.table)
-    if (found.has(wanted.otherName)) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.otherName)}`, wanted.table)
+    if (found.has(wanted.otherName))
+      await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.otherName)}`, wanted.table)
     return
   }
   const free = [wanted.name, wanted.otherName].find((name) => !found.has(name))
@@ -101,9 +125,14 @@ async function patiently(session: Session, statement: string, table: string): Pr
     } catch (error) {
       if (!(error instanceof SyncError) || error.code !== 'lock-timeout') throw error
       if (tries === TRIES) {
-        throw new SyncError('lock-timeout', `source: table ${table} is in use by a long transaction; its triggers could not be made`, {
-          cause: error, remedy: 'end the long transaction on that table, or try again at a quieter time',
-        })
+        throw new SyncError(
+          'lock-timeout',
+          `source: table ${table} is in use by a long transaction; its triggers could not be made`,
+          {
+            cause: error,
+            remedy: 'end the long transaction on that table, or try again at a quieter time',
+          },
+        )
       }
       await sleep(PAUSE_MS + Math.random() * PAUSE_MS * Math.min(tries, 10))
     }
@@ -113,7 +142,9 @@ async function patiently(session: Session, statement: string, table: string): Pr
 /** What the triggers will do, once: better that we fail here than every statement of the application. */
 async function tryInsert(session: Session, settings: SourceSettings): Promise<void> {
   await session.run('START TRANSACTION')
-  await session.run(`INSERT INTO ${sql.name(settings.auditTable)} (table_name, operation, row_key, old_key, flags) VALUES ('', 'UPDATE', '', NULL, 0)`)
+  await session.run(
+    `INSERT INTO ${sql.name(settings.auditTable)} (table_name, operation, row_key, old_key, flags) VALUES ('', 'UPDATE', '', NULL, 0)`,
+  )
   await session.run('ROLLBACK')
 }
 
@@ -122,9 +153,13 @@ async function refusePrepared(installer: Installer): Promise<void> {
   try {
     const rows = await installer.session.rows('XA RECOVER')
     if (rows.length === 0) return
-    throw new SyncError('xa-prepared', `source: ${rows.length} prepared XA transactions may hold changes that no trigger saw`, {
-      remedy: 'commit or roll back what XA RECOVER lists, then install again',
-    })
+    throw new SyncError(
+      'xa-prepared',
+      `source: ${rows.length} prepared XA transactions may hold changes that no trigger saw`,
+      {
+        remedy: 'commit or roll back what XA RECOVER lists, then install again',
+      },
+    )
   } catch (error) {
     const waits = installer.server.vendor === 'mysql' && Number.parseInt(installer.server.version, 10) >= 8
     if (waits && error instanceof SyncError && error.code !== 'xa-prepared' && error.code !== 'lost-connection') return

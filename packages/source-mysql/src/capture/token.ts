@@ -79,13 +79,15 @@ export function literalSql(key: KeyColumn, token: string): string {
 }
 
 function charset(value: string | null): string {
-  if (value === null || !/^\w+$/.test(value)) throw new SyncError('internal', 'source: a text key column without a character set')
+  if (value === null || !/^\w+$/.test(value))
+    throw new SyncError('internal', 'source: a text key column without a character set')
   return value
 }
 
 /** The tokens of a row key, as many as the key has columns. */
 export function tokens(key: KeyMapping, rowKey: RowKey): string[] {
   const parts = rowKey.split(',')
-  if (parts.length !== key.columns.length) throw new SyncError('internal', 'source: a row key has another number of columns than its table')
+  if (parts.length !== key.columns.length)
+    throw new SyncError('internal', 'source: a row key has another number of columns than its table')
   return parts
 }

@@ -48,7 +48,13 @@ function instancePart(instance: string): string {
 export function triggersOf(target: TriggerTarget, settings: SourceSettings): TriggerText[] {
   return TRIGGER_EVENTS.map((event) => {
     const name = triggerName(target.table, event, settings.instance)
-    return { name, otherName: `${name}2`, table: target.table, event, body: triggerBody(target, event, settings.auditTable) }
+    return {
+      name,
+      otherName: `${name}2`,
+      table: target.table,
+      event,
+      body: triggerBody(target, event, settings.auditTable),
+    }
   })
 }
 
@@ -57,11 +63,12 @@ export function triggerBody(target: TriggerTarget, event: TriggerEvent, auditTab
   const layout = sql.integer(target.key?.layout ?? 0)
   const start = `${sql.text(target.table)}, '${event}'`
   const log = sql.name(auditTable)
-  const insert = target.key !== null && event === 'UPDATE'
-    ? `INSERT INTO ${log} (table_name, operation, row_key, old_key, flags) VALUES (${start}, ${keySql(target.key, 'NEW.')}, ` +
-      // Equal tokens are equal bytes: they are ASCII, of one letter case, and end in no blank.
-      `NULLIF(${keySql(target.key, 'OLD.')}, ${keySql(target.key, 'NEW.')}), ${layout})`
-    : `INSERT INTO ${log} (table_name, operation, row_key, flags) VALUES (${start}, ${keySql(target.key, event === 'DELETE' ? 'OLD.' : 'NEW.')}, ${layout})`
+  const insert =
+    target.key !== null && event === 'UPDATE'
+      ? `INSERT INTO ${log} (table_name, operation, row_key, old_key, flags) VALUES (${start}, ${keySql(target.key, 'NEW.')}, ` +
+        // Equal tokens are equal bytes: they are ASCII, of one letter case, and end in no blank.
+        `NULLIF(${keySql(target.key, 'OLD.')}, ${keySql(target.key, 'NEW.')}), ${layout})`
+      : `INSERT INTO ${log} (table_name, operation, row_key, flags) VALUES (${start}, ${keySql(target.key, event === 'DELETE' ? 'OLD.' : 'NEW.')}, ${layout})`
   return `IF ${BYPASS_VARIABLE} IS NULL THEN ${insert}; END IF`
 }
 

@@ -1,4 +1,12 @@
-import type { ReferentialAction, SourceCatalog, SourceCheck, SourceColumn, SourceForeignKey, SourceIndex, SourceTable } from '@mylab-sync/core'
+import type {
+  ReferentialAction,
+  SourceCatalog,
+  SourceCheck,
+  SourceColumn,
+  SourceForeignKey,
+  SourceIndex,
+  SourceTable,
+} from '@mylab-sync/core'
 import { isOurTrigger } from '../capture/trigger-text.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
@@ -39,8 +47,15 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
     vendor: server.vendor,
     version: server.version,
     database: settings.database,
-    tables: tables.filter(([name]) => !ours.has(name ?? '')).map((row) => table(row, parts, { ...server, database: settings.database })),
-    notCarried: { views: Number(counts?.[0] ?? 0), routines: Number(counts?.[1] ?? 0), events: Number(counts?.[2] ?? 0), triggers: triggers.length },
+    tables: tables
+      .filter(([name]) => !ours.has(name ?? ''))
+      .map((row) => table(row, parts, { ...server, database: settings.database })),
+    notCarried: {
+      views: Number(counts?.[0] ?? 0),
+      routines: Number(counts?.[1] ?? 0),
+      events: Number(counts?.[2] ?? 0),
+      triggers: triggers.length,
+    },
   }
 }
 
@@ -60,7 +75,9 @@ function table(row: TextRow, parts: Parts, place: Server & { readonly database: 
   const name = row[0] ?? ''
   const columnRows = parts.columns.get(name) ?? []
   const checkRows = parts.checks.get(name) ?? []
-  const json = new Set(checkRows.flatMap(([, , clause]) => JSON_CHECK.exec(clause ?? '')?.[1]?.replaceAll('``', '`') ?? []))
+  const json = new Set(
+    checkRows.flatMap(([, , clause]) => JSON_CHECK.exec(clause ?? '')?.[1]?.replaceAll('``', '`') ?? []),
+  )
   const period = new Set(columnRows.filter(isPeriodColumn).map((entry) => entry[1] ?? ''))
   const indexes = indexesOf(parts.indexes.get(name) ?? [], period)
   const primary = indexes.find((index) => index.name === 'PRIMARY')
@@ -73,7 +90,9 @@ function table(row: TextRow, parts: Parts, place: Server & { readonly database: 
     primaryKey: primary === undefined ? null : primary.parts.flatMap((part) => part.column ?? []),
     indexes: indexes.filter((index) => index !== primary),
     foreignKeys: foreignKeys(parts.keyColumns.get(name) ?? [], parts.keys.get(name) ?? [], place.database),
-    checks: checkRows.filter(([, , clause]) => !JSON_CHECK.test(clause ?? '')).map((entry): SourceCheck => ({ name: entry[1] ?? '', expression: entry[2] ?? '' })),
+    checks: checkRows
+      .filter(([, , clause]) => !JSON_CHECK.test(clause ?? ''))
+      .map((entry): SourceCheck => ({ name: entry[1] ?? '', expression: entry[2] ?? '' })),
     comment: row[3] ?? '',
     estimatedRows: Number(row[4] ?? 0),
     estimatedBytes: Number(row[5] ?? 0),
@@ -86,11 +105,13 @@ function indexesOf(rows: readonly TextRow[], period: ReadonlySet<string>): Sourc
     name,
     unique: group[0]?.[2] === '0',
     kind: indexKind(group[0]?.[6] ?? ''),
-    parts: group.filter((part) => !period.has(part[3] ?? '')).map((part) => ({
-      column: part[3] ?? null,
-      prefix: part[4] === null || part[4] === undefined ? null : Number(part[4]),
-      descending: part[5] === 'D',
-    })),
+    parts: group
+      .filter((part) => !period.has(part[3] ?? ''))
+      .map((part) => ({
+        column: part[3] ?? null,
+        prefix: part[4] === null || part[4] === undefined ? null : Number(part[4]),
+        descending: part[5] === 'D',
+      })),
   }))
 }
 
@@ -117,16 +138,14 @@ function foreignKeys(columnRows: readonly TextRow[], rules: readonly TextRow[], 
   })
 }
 
+const ACTIONS: ReadonlySet<string> = new Set(['CASCADE', 'SET NULL', 'SET DEFAULT', 'RESTRICT'])
+
+function isAction(rule: string): rule is ReferentialAction {
+  return ACTIONS.has(rule)
+}
+
 function action(rule: string | null | undefined): ReferentialAction {
-  switch (rule) {
-    case 'CASCADE':
-    case 'SET NULL':
-    case 'SET DEFAULT':
-    case 'RESTRICT':
-      return rule
-    default:
-      return 'NO ACTION'
-  }
+  return typeof rule === 'string' && isAction(rule) ? rule : 'NO ACTION'
 }
 
 function grouped(rows: readonly TextRow[], by = 0): Map<string, TextRow[]> {

@@ -1,41 +1,69 @@
-import type { SourceColumn } from '@mylab-sync/core'
+import type { ColumnDefault, SourceColumn } from '@mylab-sync/core'
 import type { TextRow } from '../connection/session.js'
 import { mariadbDefault, members, mysqlDefault } from './literals.js'
 
+/** Positions in a row of the `columns` query. */
+const AT = {
+  name: 1,
+  dataType: 2,
+  columnType: 3,
+  nullable: 4,
+  length: 5,
+  precision: 6,
+  scale: 7,
+  fraction: 8,
+  charset: 9,
+  collation: 10,
+  defaultValue: 11,
+  extra: 12,
+  comment: 13,
+  generation: 14,
+} as const
+
+type Vendor = 'mariadb' | 'mysql'
+
 /** A row of the `columns` query as a column. */
-export function column(row: TextRow, vendor: 'mariadb' | 'mysql', jsonChecked: boolean): SourceColumn {
-  const [, name, type, columnType, nullable, length, precision, scale, fraction, charset, collation, defaultValue, extra] = row.map((value) => value ?? '')
-  const dataType = (type ?? '').toLowerCase()
-  const list = members(columnType ?? '')
-  const attributes = list === null ? (columnType ?? '').toLowerCase() : ''
-  const generated = generation(extra ?? '', row[14] ?? '')
+export function column(row: TextRow, vendor: Vendor, jsonChecked: boolean): SourceColumn {
+  const columnType = text(row, 'columnType')
+  const dataType = text(row, 'dataType').toLowerCase()
+  const extra = text(row, 'extra')
+  const list = members(columnType)
+  const attributes = list === null ? columnType.toLowerCase() : ''
+  const generated = generation(extra, text(row, 'generation'))
   return {
-    name: name ?? '',
+    name: text(row, 'name'),
     dataType,
-    columnType: columnType ?? '',
+    columnType,
     unsigned: /\bunsigned\b/.test(attributes),
     zerofill: /\bzerofill\b/.test(attributes),
-    nullable: nullable === 'YES',
-    length: number(length),
-    precision: number(precision),
-    scale: number(scale),
-    fraction: number(fraction) ?? 0,
-    charset: charset === '' ? null : (charset ?? null),
-    collation: collation === '' ? null : (collation ?? null),
+    nullable: text(row, 'nullable') === 'YES',
+    length: number(row, 'length'),
+    precision: number(row, 'precision'),
+    scale: number(row, 'scale'),
+    fraction: number(row, 'fraction') ?? 0,
+    charset: row[AT.charset] ?? null,
+    collation: row[AT.collation] ?? null,
     members: list,
     json: dataType === 'json' || jsonChecked,
     generated,
-    invisible: /\bINVISIBLE\b/i.test(extra ?? ''),
-    autoIncrement: /\bauto_increment\b/i.test(extra ?? ''),
-    defaultValue: generated !== null ? { kind: 'none' } : vendor === 'mariadb' ? mariadbDefault(row[11] ?? null) : mysqlDefault(row[11] ?? null, extra ?? '', dataType),
-    onUpdate: /\bon update\b/i.test(extra ?? ''),
-    comment: row[13] ?? '',
+    invisible: /\bINVISIBLE\b/i.test(extra),
+    autoIncrement: /\bauto_increment\b/i.test(extra),
+    defaultValue: generated === null ? defaultOf(row, vendor) : { kind: 'none' },
+    onUpdate: /\bon update\b/i.test(extra),
+    comment: text(row, 'comment'),
   }
 }
 
 /** MariaDB's ROW START and ROW END columns of a system-versioned table. */
 export function isPeriodColumn(row: TextRow): boolean {
-  return /^ROW (START|END)$/i.test(row[14] ?? '')
+  return /^ROW (START|END)$/i.test(text(row, 'generation'))
+}
+
+function defaultOf(row: TextRow, vendor: Vendor): ColumnDefault {
+  const value = row[AT.defaultValue] ?? null
+  return vendor === 'mariadb'
+    ? mariadbDefault(value)
+    : mysqlDefault(value, text(row, 'extra'), text(row, 'dataType').toLowerCase())
 }
 
 /** MySQL's DEFAULT_GENERATED is no generated column. */
@@ -45,6 +73,11 @@ function generation(extra: string, expression: string): SourceColumn['generated'
   return expression === '' ? null : 'stored'
 }
 
-function number(value: string | undefined): number | null {
-  return value === undefined || value === '' ? null : Number(value)
+function text(row: TextRow, field: keyof typeof AT): string {
+  return row[AT[field]] ?? ''
+}
+
+function number(row: TextRow, field: keyof typeof AT): number | null {
+  const value = text(row, field)
+  return value === '' ? null : Number(value)
 }

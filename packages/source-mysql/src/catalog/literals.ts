@@ -52,7 +52,9 @@ export function mariadbDefault(value: string | null): ColumnDefault {
 /** MySQL's is the bare value, unless EXTRA says DEFAULT_GENERATED. */
 export function mysqlDefault(value: string | null, extra: string, dataType: string): ColumnDefault {
   if (value === null) return { kind: 'none' }
-  if (CURRENT_TIMESTAMP.test(value) && ['timestamp', 'datetime'].includes(dataType)) return { kind: 'current-timestamp' }
-  if (/\bDEFAULT_GENERATED\b/i.test(extra) || (dataType === 'bit' && /^b'[01]*'$/.test(value))) return { kind: 'expression', text: value }
+  if (CURRENT_TIMESTAMP.test(value) && ['timestamp', 'datetime'].includes(dataType))
+    return { kind: 'current-timestamp' }
+  if (/\bDEFAULT_GENERATED\b/i.test(extra) || (dataType === 'bit' && /^b'[01]*'$/.test(value)))
+    return { kind: 'expression', text: value }
   return { kind: 'literal', text: value }
 }

@@ -38,7 +38,8 @@ const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
 
 const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
   'cannot-connect': 'check host, port, user, password and database of the source',
-  'missing-right': 'grant the source user SELECT, INSERT, UPDATE, DELETE, CREATE, TRIGGER on the database (and SUPER or log_bin_trust_function_creators=1 with a binary log)',
+  'missing-right':
+    'grant the source user SELECT, INSERT, UPDATE, DELETE, CREATE, TRIGGER on the database (and SUPER or log_bin_trust_function_creators=1 with a binary log)',
   'lock-timeout': 'a long transaction of another session holds a lock; try again',
 }
 
@@ -58,7 +59,9 @@ export function mapped(error: unknown, doing: string): SyncError {
   if (error instanceof SyncError) return error
   const number = errorNumber(error)
   const code = property(error, 'code')
-  const found = (number === undefined ? undefined : BY_NUMBER.get(number)) ?? (typeof code === 'string' ? BY_CODE.get(code) : undefined)
+  const found =
+    (number === undefined ? undefined : BY_NUMBER.get(number)) ??
+    (typeof code === 'string' ? BY_CODE.get(code) : undefined)
   const label = typeof code === 'string' ? code : 'unknown error'
   const remedy = found === undefined ? undefined : REMEDIES[found]
   const message = `source: ${doing}: ${label}${number === undefined ? '' : ` (${number})`}`

@@ -23,7 +23,7 @@ export class SessionPool {
 
   release(session: Session): void {
     if (session.broken) return
-    if (this.#closed || this.#idle.length >= KEPT_IDLE) session.destroy()
+    if (this.#closed || this.#idle.length >= KEPT_IDLE) void session.close()
     else this.#idle.push(session)
   }
 
@@ -40,9 +40,10 @@ export class SessionPool {
     }
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true
-    for (const session of this.#idle) session.destroy()
+    const idle = this.#idle
     this.#idle = []
+    await Promise.all(idle.map((session) => session.close()))
   }
 }

@@ -14,6 +14,7 @@ const BATCH_BYTES = 1_000_000
 const WAITING_BATCHES = 2
 const NO_PROGRESS_MS = 120_000
 const CONNECT_MS = 10_000
+const LEAVE_MS = 1_000
 
 const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', net_write_timeout = 600, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
 /** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges. */
@@ -48,10 +49,16 @@ export class Session {
   }
 
   static async open(settings: SourceSettings): Promise<Session> {
-    const place = settings.socket === undefined ? { host: settings.host, port: settings.port } : { socketPath: settings.socket }
+    const place =
+      settings.socket === undefined ? { host: settings.host, port: settings.port } : { socketPath: settings.socket }
     const connection = createConnection({
-      ...place, user: settings.user, password: settings.password, database: settings.database,
-      charset: 'utf8mb4', connectTimeout: CONNECT_MS, enableKeepAlive: true,
+      ...place,
+      user: settings.user,
+      password: settings.password,
+      database: settings.database,
+      charset: 'utf8mb4',
+      connectTimeout: CONNECT_MS,
+      enableKeepAlive: true,
     })
     const session = new Session(connection)
     try {
@@ -74,6 +81,22 @@ export class Session {
   destroy(): void {
     this.#broken = true
     this.#connection.destroy()
+  }
+
+  /** Takes leave of the server, which would count a destroyed connection as aborted. */
+  async close(): Promise<void> {
+    if (this.#broken) return
+    this.#broken = true
+    await new Promise<void>((resolve) => {
+      const deadline = setTimeout(() => {
+        this.#connection.destroy()
+        resolve()
+      }, LEAVE_MS)
+      this.#connection.end(() => {
+        clearTimeout(deadline)
+        resolve()
+      })
+    })
   }
 
   /** A statement without rows; the number of rows it matched. */
@@ -104,20 +127,24 @@ export class Session {
     let paused = false
     let ended = false
     let wake = (): void => undefined
-    const done = this.#query(sql, (row) => {
-      if (!isRow(row)) return
-      open.push(row)
-      for (const value of row) bytes += value === null ? 1 : value.length
-      if (open.length < BATCH_ROWS && bytes < BATCH_BYTES) return
-      full.push(open)
-      open = []
-      bytes = 0
-      if (full.length >= WAITING_BATCHES && !paused) {
-        paused = true
-        this.#connection.pause()
-      }
-      wake()
-    }, () => paused).finally(() => {
+    const done = this.#query(
+      sql,
+      (row) => {
+        if (!isRow(row)) return
+        open.push(row)
+        for (const value of row) bytes += value === null ? 1 : value.length
+        if (open.length < BATCH_ROWS && bytes < BATCH_BYTES) return
+        full.push(open)
+        open = []
+        bytes = 0
+        if (full.length >= WAITING_BATCHES && !paused) {
+          paused = true
+          this.#connection.pause()
+        }
+        wake()
+      },
+      () => paused,
+    ).finally(() => {
       ended = true
       wake()
     })
@@ -149,13 +176,14 @@ export class Session {
       await this.run(statement)
     } catch (error) {
       // A right may be missing too: these settings only help.
-      if (errorNumber(error) !== UNKNOWN_VARIABLE && !(error instanceof SyncError && error.code === 'missing-right')) throw error
+      if (errorNumber(error) !== UNKNOWN_VARIABLE && !(error instanceof SyncError && error.code === 'missing-right'))
+        throw error
     }
   }
 
   #break(error: unknown): void {
     this.#broken = true
-    for (const running of [...this.#running]) running.fail(error)
+    for (const running of this.#running) running.fail(error)
   }
 
   async #query(sql: string, onResult: (result: unknown) => void, waiting: () => boolean = () => false): Promise<void> {

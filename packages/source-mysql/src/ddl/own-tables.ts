@@ -6,6 +6,9 @@ import * as sql from '../sql.js'
 /** By its comment we know a table of ours; the older PHP package's has none. */
 export const MARKER = 'MyLab Database Sync'
 
+/** Reads of what is unsynced name it: with ORDER BY id the servers like to walk the whole log instead. */
+export const PENDING_INDEX = 'pending'
+
 export function createAuditTable(auditTable: string): string {
   return `CREATE TABLE IF NOT EXISTS ${sql.name(auditTable)} (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
@@ -20,7 +23,7 @@ export function createAuditTable(auditTable: string): string {
   error_message VARCHAR(1000) NULL,
   created_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   synced_at TIMESTAMP NULL DEFAULT NULL,
-  KEY pending (synced, retry_count, id)
+  KEY ${sql.name(PENDING_INDEX)} (synced, retry_count, id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: change log, version 1`)}`
 }
 
@@ -44,9 +47,13 @@ async function presence(session: Session, settings: SourceSettings): Promise<Map
 function refuseForeign(found: ReadonlyMap<string, Presence>): void {
   for (const [name, kind] of found) {
     if (kind !== 'foreign') continue
-    throw new SyncError('foreign-audit-table', `source: a table ${name} that this program did not create stands in its place`, {
-      remedy: `rename or drop the table ${name} and its triggers, or configure another name for the change log`,
-    })
+    throw new SyncError(
+      'foreign-audit-table',
+      `source: a table ${name} that this program did not create stands in its place`,
+      {
+        remedy: `rename or drop the table ${name} and its triggers, or configure another name for the change log`,
+      },
+    )
   }
 }
 
@@ -62,6 +69,8 @@ export async function isMigrated(session: Session, settings: SourceSettings): Pr
   const found = await presence(session, settings)
   refuseForeign(found)
   if ([...found.values()].includes('none')) return false
-  const rows = await session.rows(`SELECT 1 FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`)
+  const rows = await session.rows(
+    `SELECT 1 FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
+  )
   return rows.length > 0
 }

@@ -6,7 +6,8 @@ import type { Server } from '../catalog/catalog.js'
 import * as sql from '../sql.js'
 
 /** InnoDB keeps names as file names: `@0020` for a blank. The server has the only complete table of these. */
-const decoded = (part: string): string => `CAST(CONVERT(CAST(${part} AS BINARY) USING filename) AS CHAR CHARACTER SET utf8mb4)`
+const decoded = (part: string): string =>
+  `CAST(CONVERT(CAST(${part} AS BINARY) USING filename) AS CHAR CHARACTER SET utf8mb4)`
 const UNKNOWN_CHARSET = 1115
 const UNKNOWN_TABLE = 1109
 
@@ -45,13 +46,18 @@ function plainQueries(database: string): readonly [string, string] {
 }
 
 /** Table ids and foreign keys come from the dictionary as of now, whatever the snapshot. Names of a database in lower case by setting compare as they are. */
-export async function readGenerations(session: Session, server: Server, database: string): Promise<Map<string, string>> {
+export async function readGenerations(
+  session: Session,
+  server: Server,
+  database: string,
+): Promise<Map<string, string>> {
   try {
     const view = views(server)
     const storage = await session.rows(storageQuery(view, database))
     return digested([
       ...(await others(session, database, new Set(storage.map(([table]) => table ?? '')))),
-      ...storage, ...(await session.rows(foreignQuery(view, database))),
+      ...storage,
+      ...(await session.rows(foreignQuery(view, database))),
     ])
   } catch (error) {
     const number = errorNumber(error) ?? 0
@@ -64,7 +70,9 @@ export async function readGenerations(session: Session, server: Server, database
 
 /** Tables of other engines have no id: that they are there is all we know; reading only names opens no table. */
 async function others(session: Session, database: string, known: ReadonlySet<string>): Promise<TextRow[]> {
-  const rows = await session.rows(`SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)}`)
+  const rows = await session.rows(
+    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)}`,
+  )
   return rows.filter(([table]) => !known.has(table ?? '')).map(([table]) => [table ?? '', 'other'])
 }
 

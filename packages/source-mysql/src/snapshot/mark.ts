@@ -30,15 +30,23 @@ async function inTransaction(session: Session, statements: () => Promise<void>):
 
 async function recordDrain(session: Session, settings: SourceSettings, drain: number): Promise<void> {
   if ((await session.run(moveDrain(settings, drain))) > 0) return
-  throw new SyncError('wrong-owner', `source: this server does not know the installation ${settings.instance}`, { remedy: 'run migrate, and check that this is the server that was copied from' })
+  throw new SyncError('wrong-owner', `source: this server does not know the installation ${settings.instance}`, {
+    remedy: 'run migrate, and check that this is the server that was copied from',
+  })
 }
 
 /** Marks exactly these entries; the first batch records the drain, even where there is nothing to mark. */
-export async function markIds(session: Session, settings: SourceSettings, ids: readonly number[], drain: number): Promise<void> {
+export async function markIds(
+  session: Session,
+  settings: SourceSettings,
+  ids: readonly number[],
+  drain: number,
+): Promise<void> {
   for (let start = 0; start === 0 || start < ids.length; start += BATCH) {
     const batch = ids.slice(start, start + BATCH)
     await inTransaction(session, async () => {
-      if (batch.length > 0) await session.run(markEntries(settings.auditTable, drain, `id IN (${batch.map(sql.integer).join(', ')})`))
+      if (batch.length > 0)
+        await session.run(markEntries(settings.auditTable, drain, `id IN (${batch.map(sql.integer).join(', ')})`))
       if (start === 0) await recordDrain(session, settings, drain)
     })
   }
@@ -56,7 +64,11 @@ export async function markUpTo(session: Session, settings: SourceSettings, id: n
 export async function unmarkAfter(session: Session, settings: SourceSettings, drain: number): Promise<void> {
   const number = sql.integer(drain)
   await inTransaction(session, async () => {
-    await session.run(`UPDATE ${sql.name(settings.auditTable)} SET synced = 0, drain_no = NULL, synced_at = NULL WHERE drain_no > ${number} AND synced = 1`)
-    await session.run(`UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${number} WHERE owner = ${sql.text(settings.instance)} AND last_drain > ${number}`)
+    await session.run(
+      `UPDATE ${sql.name(settings.auditTable)} SET synced = 0, drain_no = NULL, synced_at = NULL WHERE drain_no > ${number} AND synced = 1`,
+    )
+    await session.run(
+      `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${number} WHERE owner = ${sql.text(settings.instance)} AND last_drain > ${number}`,
+    )
   })
 }

@@ -58,13 +58,18 @@ export class Reader {
     const warnings = await this.#session.rows('SHOW WARNINGS')
     const loss = warnings.find(([level, code]) => level === 'Error' || LOSSES.has(code ?? ''))
     if (loss === undefined) return
-    throw new SyncError('truncated-read', `source: a read lost data (warning ${loss[1] ?? '?'})`, { remedy: "raise the source's max_allowed_packet" })
+    throw new SyncError('truncated-read', `source: a read lost data (warning ${loss[1] ?? '?'})`, {
+      remedy: "raise the source's max_allowed_packet",
+    })
   }
 }
 
 function rawRow(values: RawValues): RawRow {
   const [key, ...rest] = values
   // The key expression is never NULL by itself: the server replaced a value that was too long.
-  if (key === null || key === undefined) throw new SyncError('truncated-read', 'source: a row came without its key', { remedy: "raise the source's max_allowed_packet" })
+  if (key === null || key === undefined)
+    throw new SyncError('truncated-read', 'source: a row came without its key', {
+      remedy: "raise the source's max_allowed_packet",
+    })
   return { key: key.toString('latin1'), values: rest }
 }

@@ -1,5 +1,15 @@
-import { type ChangeEntry, type Edge, type KeyRange, type RawRow, type RowKey, type SourceSnapshot, SyncError, type TableMapping } from '@mylab-sync/core'
+import {
+  type ChangeEntry,
+  type Edge,
+  type KeyRange,
+  type RawRow,
+  type RowKey,
+  type SourceSnapshot,
+  SyncError,
+  type TableMapping,
+} from '@mylab-sync/core'
 import type { Server } from '../catalog/catalog.js'
+import { PENDING_INDEX } from '../ddl/own-tables.js'
 import { errorNumber } from '../connection/errors.js'
 import type { SessionPool } from '../connection/pool.js'
 import type { Session, TextRow } from '../connection/session.js'
@@ -16,6 +26,7 @@ const BEGIN = ['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSAC
 const IDENTITY = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_id', 'hostname', 'server_uuid', 'datadir')`
 const NO_SUCH_TABLE = 1146
 const UNSYNCED = 'synced = 0 AND retry_count = 0'
+const BY_PENDING = `FORCE INDEX (${sql.name(PENDING_INDEX)})`
 const ENTRY_BATCH = 4_000
 
 interface Opening {
@@ -47,7 +58,10 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
   // Before the view, so that the view holds everything up to this time; outside its transaction, since SET TRANSACTION is one-shot.
   const [clock] = await session.rows(CLOCK)
   for (const statement of BEGIN) await session.run(statement)
-  const drains = await session.rows(`SELECT last_drain, purged_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`)
+  const drains = await session
+    .rows(
+      `SELECT last_drain, purged_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
+    )
     .catch((error: unknown) => {
       if (errorNumber(error) === NO_SUCH_TABLE) throw notMigrated()
       throw error
@@ -55,22 +69,26 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
   const [drain] = drains
   if (drain === undefined) throw notMigrated()
   const identity = (await session.rows(IDENTITY)).map(([variable, value]) => `${variable ?? ''}=${value ?? ''}`)
-  return { takenAt: clock?.[0] ?? '', lastDrain: Number(drain[0]), purgedDrain: Number(drain[1]), identity: identity.sort().join(';') }
+  return {
+    takenAt: clock?.[0] ?? '',
+    lastDrain: Number(drain[0]),
+    purgedDrain: Number(drain[1]),
+    identity: identity.sort().join(';'),
+  }
 }
 
 function notMigrated(): SyncError {
-  return new SyncError('not-migrated', 'source: our tables are not there for this installation', { remedy: 'run migrate' })
+  return new SyncError('not-migrated', 'source: our tables are not there for this installation', {
+    remedy: 'run migrate',
+  })
 }
 
 class Snapshot implements SourceSnapshot {
-  readonly takenAt: string
-  readonly lastDrain: number
-  readonly purgedDrain: number
-  readonly identity: string
   readonly #context: SnapshotContext
   readonly #session: Session
   readonly #reader: Reader
   readonly #log: string
+  #opening: Opening
   #open = true
   #released = false
 
@@ -79,22 +97,41 @@ class Snapshot implements SourceSnapshot {
     this.#session = session
     this.#reader = new Reader(session)
     this.#log = sql.name(context.settings.auditTable)
-    this.takenAt = opening.takenAt
-    this.lastDrain = opening.lastDrain
-    this.purgedDrain = opening.purgedDrain
-    this.identity = opening.identity
+    this.#opening = opening
+  }
+
+  get takenAt(): string {
+    return this.#opening.takenAt
+  }
+
+  get lastDrain(): number {
+    return this.#opening.lastDrain
+  }
+
+  get purgedDrain(): number {
+    return this.#opening.purgedDrain
+  }
+
+  get identity(): string {
+    return this.#opening.identity
   }
 
   async generations(): Promise<ReadonlyMap<string, string>> {
-    return await this.#reader.alone(() => readGenerations(this.#session, this.#context.server, this.#context.settings.database))
+    return await this.#reader.alone(() =>
+      readGenerations(this.#session, this.#context.server, this.#context.settings.database),
+    )
   }
 
   async entriesAfter(id: number, limit: number): Promise<ChangeEntry[]> {
-    return await this.#entries(`${UNSYNCED} AND id > ${sql.integer(id)} ORDER BY id LIMIT ${sql.integer(limit)}`)
+    return await this.#entries(
+      `${BY_PENDING} WHERE ${UNSYNCED} AND id > ${sql.integer(id)} ORDER BY id LIMIT ${sql.integer(limit)}`,
+    )
   }
 
   async pendingIdsUpTo(id: number): Promise<Float64Array> {
-    const rows = await this.#rows(`SELECT id FROM ${this.#log} WHERE ${UNSYNCED} AND id <= ${sql.integer(id)} ORDER BY id`)
+    const rows = await this.#rows(
+      `SELECT id FROM ${this.#log} ${BY_PENDING} WHERE ${UNSYNCED} AND id <= ${sql.integer(id)} ORDER BY id`,
+    )
     return Float64Array.from(rows, ([value]) => Number(value))
   }
 
@@ -102,7 +139,7 @@ class Snapshot implements SourceSnapshot {
     const entries: ChangeEntry[] = []
     for (let start = 0; start < ids.length; start += ENTRY_BATCH) {
       const batch = ids.slice(start, start + ENTRY_BATCH).map(sql.integer)
-      for (const entry of await this.#entries(`id IN (${batch.join(', ')}) ORDER BY id`)) entries.push(entry)
+      for (const entry of await this.#entries(`WHERE id IN (${batch.join(', ')}) ORDER BY id`)) entries.push(entry)
     }
     return entries
   }
@@ -119,7 +156,8 @@ class Snapshot implements SourceSnapshot {
     if (keys.length === 0) return []
     const mapped = columns.map((name) => {
       const column = table.columns.find((each) => each.source.name === name)
-      if (column === undefined) throw new SyncError('internal', `source: table ${table.source.name} has no mapped column ${name}`)
+      if (column === undefined)
+        throw new SyncError('internal', `source: table ${table.source.name} has no mapped column ${name}`)
       return column
     })
     return await this.#reader.all(selectKeys(table, keys, mapped))
@@ -138,6 +176,13 @@ class Snapshot implements SourceSnapshot {
   async countRows(table: string): Promise<number> {
     const [row] = await this.#reader.all(`SELECT COUNT(*) FROM ${sql.name(table)}`)
     return Number(row?.key ?? 0)
+  }
+
+  async refresh(): Promise<void> {
+    await this.end()
+    // From here a transaction may be open, also when the reading of the numbers fails.
+    this.#open = true
+    this.#opening = await this.#reader.alone(() => begin(this.#session, this.#context.settings))
   }
 
   async end(): Promise<void> {
@@ -168,8 +213,10 @@ class Snapshot implements SourceSnapshot {
     return await this.#reader.alone(() => this.#session.rows(statement))
   }
 
-  async #entries(condition: string): Promise<ChangeEntry[]> {
-    return (await this.#rows(`SELECT id, table_name, operation, row_key, old_key, flags FROM ${this.#log} WHERE ${condition}`)).map(entry)
+  async #entries(rest: string): Promise<ChangeEntry[]> {
+    return (
+      await this.#rows(`SELECT id, table_name, operation, row_key, old_key, flags FROM ${this.#log} ${rest}`)
+    ).map(entry)
   }
 }
 

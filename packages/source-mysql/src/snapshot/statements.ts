@@ -1,4 +1,11 @@
-import { type ColumnMapping, type Edge, type KeyRange, type RowKey, SyncError, type TableMapping } from '@mylab-sync/core'
+import {
+  type ColumnMapping,
+  type Edge,
+  type KeyRange,
+  type RowKey,
+  SyncError,
+  type TableMapping,
+} from '@mylab-sync/core'
 import { keySql } from '../capture/token.js'
 import * as sql from '../sql.js'
 import { indexHint, inSql, keysSql, orderSql, rangeSql } from './predicates.js'
@@ -33,7 +40,11 @@ export function selectRange(table: TableMapping, range: KeyRange): string {
   return table.key === null ? select : `${select} WHERE ${rangeSql(table.key, range)} ORDER BY ${orderSql(table.key)}`
 }
 
-export function selectKeys(table: TableMapping, keys: readonly RowKey[], columns: readonly ColumnMapping[] = table.columns): string {
+export function selectKeys(
+  table: TableMapping,
+  keys: readonly RowKey[],
+  columns: readonly ColumnMapping[] = table.columns,
+): string {
   return `SELECT ${selectList(table, columns)} ${from(table)} WHERE ${keysSql(keyOf(table), keys)}`
 }
 

@@ -1,0 +1,139 @@
+import { type Edge, isActionEdge, type Refusal, type SourceColumn, type SourceForeignKey, type SourceTable, type TableMapping } from '@mylab-sync/core'
+import { isText } from './columns.js'
+import { keyMapping, keyObstacle } from './keys.js'
+import { hasName, sameName } from './names.js'
+import { defaultMappingOptions } from './options.js'
+import { findColumn, findTable, syncKey } from './references.js'
+import { mapTables } from './tables.js'
+
+/** Foreign keys between tables, child tables that cannot be carried because of one, and parents that get triggers only. */
+export interface EdgeGraph {
+  readonly edges: Edge[]
+  readonly refused: Refusal[]
+  readonly captureOnly: string[]
+}
+
+interface Place {
+  readonly child: TableMapping
+  readonly key: SourceForeignKey
+  readonly mapped: ReadonlyMap<string, TableMapping>
+  readonly all: readonly SourceTable[]
+}
+
+type Outcome = { readonly edge: Edge } | { readonly reason: string; readonly remedy: string } | null
+
+/** An edge for every foreign key whose child is mapped, and whose parent is or whose actions make it needed. */
+export function edges(mapped: Map<string, TableMapping>, all: readonly SourceTable[]): EdgeGraph {
+  const graph: EdgeGraph = { edges: [], refused: [], captureOnly: [] }
+  for (const child of mapped.values()) {
+    for (const key of child.source.foreignKeys) {
+      const outcome = outcomeOf({ child, key, mapped, all })
+      if (outcome === null) continue
+      if ('reason' in outcome) {
+        graph.refused.push({ table: child.source.name, column: key.columns[0] ?? null, reason: `foreign key ${key.name}: ${outcome.reason}`, remedy: outcome.remedy })
+        continue
+      }
+      graph.edges.push(outcome.edge)
+      const { parent, captureOnlyParent } = outcome.edge
+      if (captureOnlyParent && !graph.captureOnly.includes(parent)) graph.captureOnly.push(parent)
+    }
+  }
+  return graph
+}
+
+/** Tables in groups that are connected by action edges; a table without one is a group of its own. */
+export function actionComponents(tables: readonly string[], edgeList: readonly Edge[]): string[][] {
+  const group = new Map(tables.map((table) => [table, [table]]))
+  for (const edge of edgeList) {
+    const [a, b] = [group.get(edge.child), group.get(edge.parent)]
+    if (!edge.action || a === undefined || b === undefined || a === b) continue
+    a.push(...b)
+    for (const table of b) group.set(table, a)
+  }
+  return [...new Set(group.values())]
+}
+
+function outcomeOf(place: Place): Outcome {
+  const { child, key, mapped, all } = place
+  const action = isActionEdge(key)
+  if (key.parentDatabase !== null) return action ? refusal('it references another database and changes rows by itself') : null
+  const source = findTable(all, key.parent)
+  if (source === undefined) return action ? refusal('the table that it references is not there') : null
+  const own = mapped.get(source.name)
+  if (own === undefined && !action) return null
+  const obstacle = action ? actionObstacle(place, source) : null
+  if (obstacle !== null) return obstacle
+  const parent = own ?? mapTables([source], defaultMappingOptions).mapped.get(source.name)
+  if (parent === undefined) return refusal(`the table ${source.name} that it references cannot be read`)
+  if (own === undefined) {
+    const reason = captureOnlyObstacle(place, parent)
+    if (reason !== null) return refusal(reason, `include table ${source.name}`)
+  }
+  const keyColumns = syncKey(source)?.columns ?? []
+  return {
+    edge: {
+      name: key.name,
+      child: child.source.name,
+      parent: source.name,
+      childKey: keyMapping(child, key.columns),
+      parentKey: keyMapping(parent, key.parentColumns),
+      action,
+      byKey: key.parentColumns.every((column) => hasName(keyColumns, column)),
+      overlapping: isOverlapping(place),
+      text: hasLooseText(child.source, key.columns) || hasLooseText(source, key.parentColumns),
+      captureOnlyParent: own === undefined,
+    },
+  }
+}
+
+function refusal(reason: string, remedy = 'exclude the table, or make the foreign key ON DELETE RESTRICT ON UPDATE RESTRICT') {
+  return { reason, remedy }
+}
+
+function actionObstacle({ child, key }: Place, parent: SourceTable): Outcome {
+  for (const [at, name] of key.columns.entries()) {
+    const mapping = child.columns.find((column) => sameName(column.source.name, name))
+    const referenced = findColumn(parent, key.parentColumns[at] ?? '')
+    if (mapping === undefined || referenced === undefined) return refusal(`column ${name} or the one that it references is not there`)
+    const unlike = unlikeMembers(mapping.source, referenced)
+    if (unlike !== null) return refusal(unlike, 'give both columns the same members in the same order')
+    const obstacle = keyObstacle(mapping)
+    if (obstacle !== null) return refusal(`column ${name}: ${obstacle}`)
+  }
+  return null
+}
+
+/** The source matches ENUM and SET by number. */
+function unlikeMembers(child: SourceColumn, parent: SourceColumn): string | null {
+  if (child.members === null && parent.members === null) return null
+  const same = child.dataType === parent.dataType && JSON.stringify(child.members) === JSON.stringify(parent.members)
+  return same ? null : `column ${child.name} and the one that it references do not have the same members`
+}
+
+function captureOnlyObstacle({ key, all }: Place, parent: TableMapping): string | null {
+  const name = parent.source.name
+  if (parent.source.foreignKeys.some((own) => isActionEdge(own) && !(own.parentDatabase === null && findTable(all, own.parent) === parent.source))) {
+    return `table ${name} is not carried, and its own rows change through a foreign key`
+  }
+  const columns = parent.key?.columns.map(({ column }) => column.source.name) ?? []
+  return key.parentColumns.every((column) => hasName(columns, column)) ? null : `table ${name} is not carried, and is referenced by columns outside its key`
+}
+
+/** The child's columns meet its own key or columns that an action edge references. */
+function isOverlapping({ child, key, mapped, all }: Place): boolean {
+  if (child.key?.columns.some(({ column }) => hasName(key.columns, column.source.name)) === true) return true
+  for (const { source } of mapped.values()) {
+    for (const other of source.foreignKeys) {
+      if (other === key || !isActionEdge(other) || other.parentDatabase !== null || findTable(all, other.parent) !== child.source) continue
+      if (other.parentColumns.some((column) => hasName(key.columns, column))) return true
+    }
+  }
+  return false
+}
+
+function hasLooseText(table: SourceTable, names: readonly string[]): boolean {
+  return names.some((name) => {
+    const column = findColumn(table, name)
+    return column !== undefined && isText(column) && !/^binary$|nopad_bin$|_0900_bin$/.test(column.collation ?? '')
+  })
+}

@@ -1,0 +1,76 @@
+import type { SourceColumn } from '@mylab-sync/core'
+
+/** The value rules of one column or type (TYPES section 2) next to its type option. `zero-date` is `null`, `-infinity`, `quarantine` or a date. */
+export interface ColumnRules {
+  readonly type?: string
+  readonly 'zero-date'?: string
+  readonly 'partial-date'?: string
+  readonly 'nul-byte'?: 'remove' | 'quarantine' | { readonly replace: string }
+  readonly 'invalid-json'?: string
+  readonly 'not-boolean'?: string
+  readonly 'enum-error'?: string
+}
+
+/** The name of a type option, or a map of it and of value rules. */
+export type ColumnOption = string | ColumnRules
+
+/** The part of the configuration that decides what the target holds. `columns`: source table -> source column -> option. */
+export interface MappingOptions {
+  readonly names: 'keep' | 'lower'
+  readonly types: Readonly<Record<string, ColumnOption>>
+  readonly columns: Readonly<Record<string, Readonly<Record<string, ColumnOption>>>>
+}
+
+/** Everything by default. */
+export const defaultMappingOptions: MappingOptions = { names: 'keep', types: {}, columns: {} }
+
+const WITH_LENGTH: ReadonlySet<string> = new Set(['tinyint(1)', 'bit(1)', 'binary(16)'])
+
+/** The name under which `types` holds a column's type: `bigint unsigned`, `datetime`, `json`, `tinyint(1)`. */
+export function typeName(column: SourceColumn): string {
+  if (column.json) return 'json'
+  const full = column.columnType.toLowerCase()
+  if (WITH_LENGTH.has(full)) return full
+  return column.dataType + (column.unsigned ? ' unsigned' : '')
+}
+
+/** The options of one column, the narrowest wins rule by rule. */
+export function columnRules(options: MappingOptions, table: string, column: SourceColumn): ColumnRules {
+  const columns = own(options.columns, table) ?? {}
+  return { ...rules(own(options.types, typeName(column))), ...rules(own(columns, column.name)) }
+}
+
+function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  if (Object.hasOwn(record, name)) return record[name]
+  const found = Object.keys(record).find((key) => key.toLowerCase() === name.toLowerCase())
+  return found === undefined ? undefined : record[found]
+}
+
+function rules(option: ColumnOption | undefined): ColumnRules {
+  if (option === undefined) return {}
+  return typeof option === 'string' ? { type: option } : option
+}
+
+const DATE_OPTION = /^(null|quarantine|-?infinity|\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2}(\.\d{1,6})?)?)$/
+
+/** What is wrong with a column's value rules; null: nothing. */
+export function wrongRule(rules: ColumnRules): string | null {
+  const zero = rules['zero-date']
+  const partial = rules['partial-date']
+  if (zero !== undefined && !DATE_OPTION.test(zero)) return 'zero-date'
+  if (partial !== undefined && partial !== 'clamp' && !DATE_OPTION.test(partial)) return 'partial-date'
+  const nul = rules['nul-byte']
+  if (nul !== undefined && nul !== 'remove' && nul !== 'quarantine' && !isReplacement(nul)) return 'nul-byte'
+  if (!isOneOf(rules['invalid-json'], ['null', 'quarantine', 'string'])) return 'invalid-json'
+  if (!isOneOf(rules['not-boolean'], ['quarantine', 'true'])) return 'not-boolean'
+  if (!isOneOf(rules['enum-error'], ['null', ''])) return 'enum-error'
+  return null
+}
+
+function isReplacement(option: string | { readonly replace: string }): boolean {
+  return typeof option === 'object' && typeof option.replace === 'string' && !option.replace.includes('\0') && [...option.replace].length <= 1
+}
+
+function isOneOf(value: string | undefined, allowed: readonly string[]): boolean {
+  return value === undefined || allowed.includes(value)
+}

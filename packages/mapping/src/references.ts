@@ -1,0 +1,98 @@
+import { isActionEdge, type SourceColumn, type SourceForeignKey, type SourceIndex, type SourceTable } from '@mylab-sync/core'
+import { sameName } from './names.js'
+
+/** A column together with its table. */
+export interface ColumnPlace {
+  readonly table: SourceTable
+  readonly column: SourceColumn
+}
+
+/** What a column's place among keys and foreign keys means for its values. */
+export interface ColumnRole {
+  readonly inKey: boolean
+  readonly strict: boolean
+  /** The column at the end of the chain of references that begins here; the column itself where none does. */
+  readonly follows: ColumnPlace
+}
+
+/** Roles of every column of the given tables. */
+export class References {
+  readonly #tables: readonly SourceTable[]
+  readonly #keys = new Map<SourceTable, readonly string[]>()
+  readonly #parents = new Map<SourceColumn, ColumnPlace>()
+  readonly #strict = new Set<SourceColumn>()
+
+  constructor(tables: readonly SourceTable[]) {
+    this.#tables = tables
+    for (const table of tables) this.#addTable(table)
+  }
+
+  /** The role of a column of one of the tables. */
+  role(table: SourceTable, column: SourceColumn): ColumnRole {
+    const follows = this.#end({ table, column })
+    const inKey = this.#keys.get(table)?.includes(column.name) ?? false
+    return { inKey, strict: this.#strict.has(column) || this.#strict.has(follows.column), follows }
+  }
+
+  #addTable(table: SourceTable): void {
+    const key = syncKey(table)
+    this.#keys.set(table, key?.columns ?? [])
+    for (const name of key?.columns ?? []) this.#mark(findColumn(table, name))
+    for (const foreignKey of table.foreignKeys) this.#addForeignKey(table, foreignKey)
+  }
+
+  #addForeignKey(table: SourceTable, foreignKey: SourceForeignKey): void {
+    const action = isActionEdge(foreignKey)
+    const parent = foreignKey.parentDatabase === null ? findTable(this.#tables, foreignKey.parent) : undefined
+    for (const [at, name] of foreignKey.columns.entries()) {
+      const child = findColumn(table, name)
+      const referenced = parent && findColumn(parent, foreignKey.parentColumns[at] ?? '')
+      if (action) this.#mark(child, referenced)
+      if (child && parent && referenced && !this.#parents.has(child)) this.#parents.set(child, { table: parent, column: referenced })
+    }
+  }
+
+  #mark(...columns: readonly (SourceColumn | undefined)[]): void {
+    for (const column of columns) if (column) this.#strict.add(column)
+  }
+
+  #end(start: ColumnPlace): ColumnPlace {
+    const seen = new Set([start.column])
+    let end = start
+    for (let next = this.#parents.get(end.column); next && !seen.has(next.column); next = this.#parents.get(end.column)) {
+      seen.add(next.column)
+      end = next
+    }
+    return end
+  }
+}
+
+/** A table by name, exactly or else in whatever case. */
+export function findTable(tables: readonly SourceTable[], name: string): SourceTable | undefined {
+  return tables.find((table) => table.name === name) ?? tables.find((table) => sameName(table.name, name))
+}
+
+/** A column by name, in whatever case. */
+export function findColumn(table: SourceTable, name: string): SourceColumn | undefined {
+  return table.columns.find((column) => sameName(column.name, name))
+}
+
+/** A table's row-level key: the primary key, else the first UNIQUE of whole NOT NULL columns. */
+export function syncKey(table: SourceTable): { readonly columns: readonly string[]; readonly index: SourceIndex | null } | null {
+  if (table.primaryKey !== null && table.primaryKey.length > 0) return { columns: ownNames(table, table.primaryKey), index: null }
+  const index = table.indexes.find((candidate) => isKey(table, candidate))
+  return index === undefined ? null : { columns: ownNames(table, index.parts.flatMap((part) => part.column ?? [])), index }
+}
+
+function ownNames(table: SourceTable, names: readonly string[]): string[] {
+  return names.map((name) => findColumn(table, name)?.name ?? name)
+}
+
+/** MEMORY tables' HASH indexes are as good; MariaDB's long HASH over text is not, PostgreSQL could not index its values. */
+function isKey(table: SourceTable, index: SourceIndex): boolean {
+  if (!index.unique || (index.kind !== 'btree' && index.kind !== 'other') || index.parts.length === 0) return false
+  return index.parts.every((part) => {
+    const column = part.column === null ? undefined : findColumn(table, part.column)
+    return part.prefix === null && column !== undefined && !column.nullable && !/text$|blob$/.test(column.dataType)
+  })
+}

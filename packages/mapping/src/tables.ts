@@ -1,0 +1,95 @@
+import type { ColumnMapping, Refusal, SourceColumn, SourceTable, TableMapping } from '@mylab-sync/core'
+import { isRefusal, typeRule } from './columns.js'
+import { keyObstacle, keyOf } from './keys.js'
+import { targetName } from './names.js'
+import { columnRules, type MappingOptions, wrongRule } from './options.js'
+import { References, syncKey } from './references.js'
+import type { ValueContext } from './value-rules.js'
+
+/** What tables become in the target, and which of them cannot be carried. Keys of `mapped` are source names. */
+export function mapTables(tables: readonly SourceTable[], options: MappingOptions): { mapped: Map<string, TableMapping>; refused: Refusal[] } {
+  const references = new References(tables)
+  const mapped = new Map<string, TableMapping>()
+  const refused: Refusal[] = []
+  for (const table of tables) {
+    const result = mapTable(table, references, options)
+    if (Array.isArray(result)) refused.push(...result)
+    else mapped.set(table.name, result)
+  }
+  for (const table of sameTargetName([...mapped.values()])) {
+    mapped.delete(table.source.name)
+    refused.push({
+      table: table.source.name,
+      column: null,
+      reason: `another table has the target name ${table.name} too`,
+      remedy: 'use names: keep, exclude one of the tables, or rename it',
+    })
+  }
+  return { mapped, refused }
+}
+
+function sameTargetName(tables: readonly TableMapping[]): TableMapping[] {
+  const names = Map.groupBy(tables, (table) => table.name)
+  return [...names.values()].filter((group) => group.length > 1).flat()
+}
+
+function mapTable(table: SourceTable, references: References, options: MappingOptions): TableMapping | Refusal[] {
+  const refused: Refusal[] = []
+  const columns: ColumnMapping[] = []
+  const refuse = (column: SourceColumn, reason: string, remedy: string): void => {
+    refused.push({ table: table.name, column: column.name, reason, remedy })
+  }
+  for (const column of table.columns) {
+    const own = columnRules(options, table.name, column)
+    const wrong = wrongRule(own)
+    const result = wrong === null ? mapColumn(table, column, { references, options }) : null
+    if (result === null) refuse(column, `the value of option ${wrong ?? ''} is not one that it knows`, 'see the value rules of the documentation')
+    else if (isRefusal(result)) refuse(column, result.reason, result.remedy)
+    else columns.push(result)
+  }
+  const key = syncKey(table)?.columns ?? null
+  for (const name of key ?? []) {
+    const column = columns.find((candidate) => candidate.source.name === name)
+    const obstacle = column === undefined ? null : keyObstacle(column)
+    if (column !== undefined && obstacle !== null) refuse(column.source, obstacle, 'exclude the table, or give it another primary key')
+  }
+  if (refused.length > 0) return refused
+  return {
+    source: table,
+    name: targetName(table.name, { lower: options.names === 'lower' }),
+    columns,
+    key: key === null ? null : keyOf(table.name, columns, key),
+  }
+}
+
+interface Surroundings {
+  readonly references: References
+  readonly options: MappingOptions
+}
+
+function mapColumn(table: SourceTable, column: SourceColumn, { references, options }: Surroundings) {
+  const role = references.role(table, column)
+  const own = columnRules(options, table.name, column)
+  const followed = columnRules(options, role.follows.table.name, role.follows.column)
+  const { type: _, ...rules } = followed
+  const context: ValueContext = {
+    column: column.name,
+    strict: role.strict,
+    inKey: role.inKey,
+    nullable: role.follows.column.nullable,
+    rules: own.type === undefined ? rules : { ...rules, type: own.type },
+  }
+  const rule = typeRule(column, context)
+  if (isRefusal(rule)) return rule
+  const mapping: ColumnMapping = {
+    source: column,
+    name: targetName(column.name, { lower: options.names === 'lower', column: true }),
+    type: rule.type,
+    castType: rule.castType ?? rule.type,
+    notNull: role.inKey || (!column.nullable && rule.mayBecomeNull !== true),
+    collateC: role.inKey && (rule.type === 'text' || rule.type.startsWith('character varying')),
+    read: rule.read ?? 'plain',
+    convert: rule.convert ?? null,
+  }
+  return mapping
+}

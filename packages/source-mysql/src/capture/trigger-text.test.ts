@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { column, keyColumn, keyMapping } from '../test-support.js'
+import { literalSql, tokenSql } from './token.js'
+import { isOurTrigger, triggerBody, triggerName } from './trigger-text.js'
+
+test('a trigger name is short and stable, and tells installations apart', () => {
+  const name = triggerName('ünï `x`', 'INSERT', 'default')
+  assert.match(name, /^mylab_[0-9a-f]{12}_ai$/)
+  assert.equal(name, triggerName('ünï `x`', 'INSERT', 'default'))
+  assert.notEqual(triggerName('t', 'UPDATE', 'a-b'), triggerName('t', 'UPDATE', 'ab'))
+  assert.ok(isOurTrigger(triggerName('t', 'DELETE', 'lab 2')))
+  assert.ok(!isOurTrigger('user_trigger'))
+})
+
+test('an update logs the old key only where a token differs', () => {
+  const key = keyMapping([keyColumn(column('id', 'int'), 'integer')], 9)
+  assert.equal(
+    triggerBody({ table: "it's", key }, 'UPDATE', 'sync_audit_log'),
+    "IF @mylab_sync_bypass IS NULL THEN INSERT INTO `sync_audit_log` (table_name, operation, row_key, old_key, flags) VALUES ('it''s', 'UPDATE', CONCAT_WS(',', (NEW.`id` + 0)), NULLIF(CONCAT_WS(',', (OLD.`id` + 0)), CONCAT_WS(',', (NEW.`id` + 0))), 9); END IF",
+  )
+})
+
+test('a table without a key logs the empty key', () => {
+  assert.match(triggerBody({ table: 't', key: null }, 'UPDATE', 'log'), /VALUES \('t', 'UPDATE', '', 0\)/)
+})
+
+test('tokens of every kind', () => {
+  const of = (type: string, rule: Parameters<typeof keyColumn>[1]): string =>
+    tokenSql(keyColumn(column('c', type), rule), 'NEW.')
+  assert.equal(of('set', 'integer'), 'CAST(NEW.`c` AS UNSIGNED)')
+  assert.equal(of('bit', 'integer'), '(NEW.`c` + 0)')
+  assert.equal(of('decimal', 'decimal'), 'CAST(NEW.`c` AS CHAR)')
+  assert.equal(of('float', 'double'), '(NEW.`c` + 0e0)')
+  assert.equal(of('varchar', 'text'), 'HEX(NEW.`c`)')
+  assert.equal(of('time', 'temporal'), 'CAST(NEW.`c` AS CHAR)')
+  assert.match(of('timestamp', 'timestamp'), /UNIX_TIMESTAMP\(NEW\.`c`\)/)
+})
+
+test('literals are rendered by kind, and what is no token is refused without being quoted', () => {
+  assert.equal(literalSql(keyColumn(column('c', 'varchar'), 'text'), 'C3A9'), "_latin1 X'C3A9'")
+  assert.equal(literalSql(keyColumn(column('c', 'varbinary'), 'binary'), ''), "X''")
+  assert.equal(literalSql(keyColumn(column('c', 'double'), 'double'), '0.5'), '0.5e0')
+  assert.equal(literalSql(keyColumn(column('c', 'double'), 'double'), '1e300'), '1e300')
+  assert.equal(literalSql(keyColumn(column('c', 'time'), 'temporal'), '-838:59:59.000'), "'-838:59:59.000'")
+  assert.throws(
+    () => literalSql(keyColumn(column('c', 'int'), 'integer'), '1 OR 1'),
+    (error: Error) => !error.message.includes('OR 1'),
+  )
+})

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type {
+  ChangeEntry,
+  RawRow,
+  Source,
+  SourceSnapshot,
+  SourceTable,
+  SyncError,
+  TableMapping,
+  TokenRule,
+} from '@mylab-sync/core'
+import mysql from 'mysql2/promise'
+import type { SourceSettings } from './settings.js'
+import { createSource } from './source.js'
+import { columnMapping, keyColumn, keyMapping } from './test-support.js'
+
+const DATABASE = 'source_mysql_test'
+const env = process.env
+const settings: SourceSettings = {
+  host: env['DB_HOST'] ?? '',
+  port: Number(env['DB_PORT'] ?? 0),
+  user: env['DB_USERNAME'] ?? '',
+  password: env['DB_PASSWORD'] ?? '',
+  database: DATABASE,
+  auditTable: 'sync_audit_log',
+  instance: 'default',
+}
+const skip = settings.host === '' ? 'no server: set DB_HOST, DB_PORT, DB_USERNAME, DB_PASSWORD' : false
+
+const TABLES = [
+  'CREATE TABLE k_int (k BIGINT UNSIGNED NOT NULL, v INT, PRIMARY KEY (k))',
+  'CREATE TABLE k_zerofill (k INT(9) ZEROFILL NOT NULL, d DECIMAL(10,3) NOT NULL, v INT, PRIMARY KEY (k, d))',
+  'CREATE TABLE k_float (k FLOAT NOT NULL, d DOUBLE NOT NULL, v INT, PRIMARY KEY (k, d))',
+  'CREATE TABLE k_bit (k BIT(64) NOT NULL, y YEAR NOT NULL, v INT, PRIMARY KEY (k, y))',
+  "CREATE TABLE k_enum (k ENUM('a','','b''c') NOT NULL, s SET('x','y') NOT NULL, v INT, PRIMARY KEY (k, s))",
+  'CREATE TABLE k_time (k DATETIME(2) NOT NULL, e DATE NOT NULL, t TIME(6) NOT NULL, v INT, PRIMARY KEY (k, e, t))',
+  "CREATE TABLE k_stamp (k TIMESTAMP(3) NOT NULL DEFAULT '2001-01-01 00:00:00', p TIMESTAMP NOT NULL DEFAULT '2001-01-01 00:00:00', v INT, PRIMARY KEY (k, p))",
+  `CREATE TABLE k_text (k VARCHAR(9) CHARACTER SET utf8mb4 NOT NULL, l CHAR(5) CHARACTER SET latin1 NOT NULL, u VARCHAR(9) CHARACTER SET ucs2 NOT NULL,
+    j VARCHAR(9) CHARACTER SET sjis COLLATE sjis_bin NOT NULL, v INT, PRIMARY KEY (k, l, u, j))`,
+  'CREATE TABLE k_binary (k VARBINARY(9) NOT NULL, b BINARY(4) NOT NULL, v INT, PRIMARY KEY (k, b))',
+  "CREATE TABLE `ünï ``q' x` (`c ol``'\"x` INT NOT NULL PRIMARY KEY, v INT)",
+]
+const ROWS = [
+  'INSERT INTO k_int (k) VALUES (0), (18446744073709551615), (9007199254740993)',
+  'INSERT INTO k_zerofill (k, d) VALUES (42, -1.5), (0, 1234567.891)',
+  'INSERT INTO k_float (k, d) VALUES (0.1, 0.1), (16777216, 1e300), (-3.40282e38, -1e-300), (0, 0)',
+  "INSERT INTO k_bit (k, y) VALUES (b'0', 0), (0xFFFFFFFFFFFFFFFF, 2155)",
+  "INSERT INTO k_enum (k, s) VALUES ('a', ''), ('', 'x,y'), ('b''c', 'y'), ('unknown', 'x')",
+  "INSERT INTO k_time (k, e, t) VALUES (0, 0, '-838:59:59'), ('2020-00-10 01:02:03.45', '2020-01-00', '838:59:58.999999')",
+  "INSERT INTO k_stamp (k, p) VALUES ('2020-11-01 01:30:00.120', '2020-11-01 00:30:00'), ('2020-06-01', '2020-06-01'), (0, 0)",
+  "INSERT INTO k_text (k, l, u, j) VALUES ('a', _latin1 X'E9', _ucs2 X'00E9', _sjis X'835C'), ('', '', '', ''), (_utf8mb4 X'F09F9880', ',', ' b', 'c')",
+  "INSERT INTO k_binary (k, b) VALUES ('', ''), (X'00FF2C', X'2C')",
+  "INSERT INTO `ünï ``q' x` VALUES (1, 1)",
+]
+
+function rule(dataType: string): TokenRule {
+  if (['char', 'varchar'].includes(dataType)) return 'text'
+  if (dataType.includes('binary')) return 'binary'
+  if (dataType === 'float' || dataType === 'double') return 'double'
+  if (dataType === 'decimal' || dataType === 'timestamp') return dataType
+  return ['date', 'datetime', 'time'].includes(dataType) ? 'temporal' : 'integer'
+}
+
+function mapping(table: SourceTable): TableMapping {
+  const names = new Set(table.primaryKey ?? [])
+  const key = table.columns
+    .filter((column) => names.has(column.name))
+    .map((column) => keyColumn(column, rule(column.dataType)))
+  return { source: table, name: table.name, columns: table.columns.map(columnMapping), key: keyMapping(key) }
+}
+
+async function collected(batches: AsyncIterable<RawRow[]>): Promise<string[]> {
+  const keys: string[] = []
+  for await (const batch of batches) keys.push(...batch.map((row) => row.key))
+  return keys
+}
+
+async function inSnapshot<T>(source: Source, use: (snapshot: SourceSnapshot) => Promise<T>): Promise<T> {
+  const snapshot = await source.openSnapshot()
+  try {
+    return await use(snapshot)
+  } finally {
+    snapshot.release()
+  }
+}
+
+let app: mysql.Connection
+let source: Source
+let tables: TableMapping[] = []
+
+before(async () => {
+  if (skip !== false) return
+  app = await mysql.createConnection({
+    host: settings.host,
+    port: settings.port,
+    user: settings.user,
+    password: settings.password,
+    charset: 'utf8mb4',
+  })
+  await app.query(`DROP DATABASE IF EXISTS ${DATABASE}`)
+  await app.query(`CREATE DATABASE ${DATABASE} CHARACTER SET utf8mb4`)
+  await app.query(`USE ${DATABASE}`)
+  await app.query("SET sql_mode = ''")
+  for (const statement of TABLES) await app.query(statement)
+  source = await createSource(settings)
+  await source.migrate()
+  tables = (await source.catalog()).tables.map(mapping)
+  await source.installTriggers(
+    tables.map((table) => ({ table: table.source.name, key: table.key })),
+    { recreate: false },
+  )
+  // An application that does not think of us: another time zone and character set, not strict.
+  await app.query("SET NAMES latin1, time_zone = '-08:00'")
+  await app.query('SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci')
+  for (const statement of ROWS) await app.query(statement)
+})
+
+after(async () => {
+  if (skip !== false) return
+  await source.close()
+  await app.query(`DROP DATABASE ${DATABASE}`)
+  await app.end()
+})
+
+test('trigger, SELECT and look-up agree on the key of every type', { skip }, async () => {
+  await inSnapshot(source, async (snapshot) => {
+    const entries = await snapshot.entriesAfter(0, 1000)
+    for (const table of tables) {
+      const logged = entries
+        .filter((entry: ChangeEntry) => entry.table === table.source.name)
+        .map((entry) => entry.rowKey)
+      const selected = await collected(snapshot.readRange(table, { lower: null, upper: null }))
+      assert.ok(selected.length > 0, table.source.name)
+      assert.deepEqual([...logged].sort(), [...selected].sort(), table.source.name)
+      for (const key of selected)
+        assert.deepEqual(await collected(snapshot.readKeys(table, [key])), [key], table.source.name)
+      const chunks: string[] = []
+      for (let lower: string | null = null; ; ) {
+        const upper: string | null = await snapshot.keyAfter(table, lower, 1)
+        chunks.push(...(await collected(snapshot.readRange(table, { lower, upper }))))
+        if (upper === null) break
+        lower = upper
+      }
+      assert.deepEqual(chunks, selected, table.source.name)
+    }
+  })
+})
+
+test('a right trigger stays, a dropped one is missed and made again', { skip }, async () => {
+  const targets = tables.map((table) => ({ table: table.source.name, key: table.key }))
+  assert.deepEqual(await source.missingTriggers(targets), [])
+  const [rows] = await app.query<mysql.RowDataPacket[]>(
+    "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'k_int' AND TRIGGER_SCHEMA = DATABASE()",
+  )
+  await app.query(`DROP TRIGGER ${String(rows[0]?.['name'])}`)
+  assert.deepEqual(await source.missingTriggers(targets), ['k_int'])
+  assert.equal(await source.installTriggers(targets, { recreate: false }), targets.length * 3)
+  assert.deepEqual(await source.missingTriggers(targets), [])
+})
+
+test('a generation moves with TRUNCATE and stays without', { skip }, async () => {
+  const read = (): Promise<ReadonlyMap<string, string>> => inSnapshot(source, (snapshot) => snapshot.generations())
+  await app.query('CREATE TABLE emptied (id INT NOT NULL PRIMARY KEY)')
+  const first = await read()
+  assert.deepEqual(await read(), first)
+  await app.query('TRUNCATE TABLE emptied')
+  const second = await read()
+  assert.notEqual(second.get('emptied'), first.get('emptied'))
+  assert.equal(second.get("ünï `q' x"), first.get("ünï `q' x"))
+  await app.query('DROP TABLE emptied')
+})
+
+test('marks are exact, raise the drain, and are taken back', { skip }, async () => {
+  const ids = await inSnapshot(source, async (snapshot) => {
+    const [first, second] = await snapshot.entriesAfter(0, 2)
+    assert.ok(first !== undefined && second !== undefined)
+    await snapshot.mark([second.id], 3)
+    await snapshot.refresh()
+    assert.equal(snapshot.lastDrain, 3)
+    const rest = await snapshot.pendingIdsUpTo(second.id)
+    return { first: first.id, rest: [...rest] }
+  })
+  assert.deepEqual(ids.rest, [ids.first])
+  await source.unmarkAfter(0)
+  assert.deepEqual(await source.poll(), { pending: true, lastDrain: 0 })
+})
+
+test('a prepared XA transaction refuses the installation', { skip }, async () => {
+  const other = await mysql.createConnection({
+    host: settings.host,
+    port: settings.port,
+    user: settings.user,
+    password: settings.password,
+    database: DATABASE,
+  })
+  await other.query("XA START 'x'")
+  await other.query("UPDATE `ünï ``q' x` SET v = 2")
+  await other.query("XA END 'x'")
+  await other.query("XA PREPARE 'x'")
+  try {
+    await assert.rejects(
+      source.installTriggers([], { recreate: false }),
+      (error: SyncError) => error.code === 'xa-prepared',
+    )
+  } finally {
+    await other.query("XA ROLLBACK 'x'")
+    await other.end()
+  }
+})
+
+test('a change log that is not ours is refused', { skip }, async () => {
+  await app.query('CREATE TABLE php_log (id INT NOT NULL PRIMARY KEY)')
+  const foreign = await createSource({ ...settings, auditTable: 'php_log' })
+  await assert.rejects(
+    foreign.migrate(),
+    (error: SyncError) => error.code === 'foreign-audit-table' && error.remedy !== null,
+  )
+  await foreign.close()
+  await app.query('DROP TABLE php_log')
+})

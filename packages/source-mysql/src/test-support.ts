@@ -1,0 +1,49 @@
+import type { ColumnMapping, KeyColumn, KeyMapping, SourceColumn, TokenRule } from '@mylab-sync/core'
+
+/** Model objects for tests of statement texts. */
+export function column(name: string, dataType: string, change: Partial<SourceColumn> = {}): SourceColumn {
+  return {
+    name,
+    dataType,
+    columnType: dataType,
+    unsigned: false,
+    zerofill: false,
+    nullable: false,
+    length: null,
+    precision: null,
+    scale: null,
+    fraction: 0,
+    charset: dataType === 'varchar' ? 'latin1' : null,
+    collation: null,
+    members: null,
+    json: false,
+    generated: null,
+    invisible: false,
+    autoIncrement: false,
+    defaultValue: { kind: 'none' },
+    onUpdate: false,
+    comment: '',
+    ...change,
+  }
+}
+
+export function columnMapping(source: SourceColumn): ColumnMapping {
+  return {
+    source,
+    name: source.name,
+    type: 'text',
+    castType: 'text',
+    notNull: true,
+    collateC: false,
+    read: 'plain',
+    convert: null,
+  }
+}
+
+export function keyColumn(source: SourceColumn, rule: TokenRule): KeyColumn {
+  return { column: columnMapping(source), rule, toTarget: (token) => token, fromTarget: (text) => text }
+}
+
+export function keyMapping(columns: readonly KeyColumn[], layout = 1): KeyMapping {
+  return { columns, layout, sameOrder: false }
+}

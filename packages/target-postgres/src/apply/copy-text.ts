@@ -1,0 +1,42 @@
+import type { TargetRow } from '@mylab-sync/core'
+
+const NULL = Buffer.from('\\N')
+const TAB = Buffer.from('\t')
+const LINE = Buffer.from('\n')
+const ESCAPES: Readonly<Record<number, string>> = { 0x5c: '\\\\', 0x0a: '\\n', 0x0d: '\\r', 0x09: '\\t' }
+
+/** One value in COPY's text format; the same bytes where nothing needs escaping. */
+export function escapeValue(value: Buffer): Buffer {
+  let first = -1
+  for (let at = 0; at < value.length; at++) {
+    const byte = value[at]
+    if (byte === 0x5c || byte === 0x0a || byte === 0x0d || byte === 0x09) {
+      first = at
+      break
+    }
+  }
+  if (first < 0) return value
+  const out = Buffer.allocUnsafe(value.length * 2)
+  value.copy(out, 0, 0, first)
+  let length = first
+  for (let at = first; at < value.length; at++) {
+    const byte = value[at] ?? 0
+    const escape = ESCAPES[byte]
+    if (escape === undefined) out[length++] = byte
+    else length += out.write(escape, length, 'latin1')
+  }
+  return out.subarray(0, length)
+}
+
+export function copyLines(rows: readonly TargetRow[]): Buffer {
+  const parts: Buffer[] = []
+  for (const { values } of rows) {
+    for (let at = 0; at < values.length; at++) {
+      if (at > 0) parts.push(TAB)
+      const value = values[at] ?? null
+      parts.push(value === null ? NULL : escapeValue(value))
+    }
+    parts.push(LINE)
+  }
+  return Buffer.concat(parts)
+}

@@ -1,0 +1,51 @@
+import { type KeyColumn, type RowKey, type TableMapping, type TargetRow, ValueRefused } from '@mylab-sync/core'
+import * as sql from '../sql.js'
+
+/** One text array a column. */
+export function columnArrays(rows: readonly TargetRow[], count: number): (string | null)[][] {
+  return Array.from({ length: count }, (_, at) => rows.map((row) => row.values[at]?.toString('utf8') ?? null))
+}
+
+/** INSERT by unnest; values are cast by types without length, so that the column's own length check refuses what is too long. */
+export function insertSelect(into: string, table: TableMapping, tail: string): string {
+  const values = table.columns.map((column, at) => `u.c${at}::${column.castType}`).join(', ')
+  return `INSERT INTO ${into} AS t (${sql.columnList(table.columns)}) SELECT ${values} FROM ${sql.unnested(table.columns.length)}${tail}`
+}
+
+/** Writes only what differs, so that an unchanged row costs no dead tuple. */
+export function upsertTail(table: TableMapping): string {
+  const keys = new Set((table.key?.columns ?? []).map(({ column }) => column.name))
+  const target = [...keys].map(sql.name).join(', ')
+  const others = table.columns.filter((column) => !keys.has(column.name))
+  if (others.length === 0) return ` ON CONFLICT (${target}) DO NOTHING`
+  const compared = (prefix: string): string => others.map((column) => `${prefix}.${sql.name(column.name)}${column.type === 'json' ? '::text' : ''}`).join(', ')
+  const set = others.map((column) => `${sql.name(column.name)} = EXCLUDED.${sql.name(column.name)}`).join(', ')
+  return ` ON CONFLICT (${target}) DO UPDATE SET ${set} WHERE (${compared('t')}) IS DISTINCT FROM (${compared('EXCLUDED')})`
+}
+
+/** The target's texts of row keys, one array a column; a key that cannot stand in the target is in no row of it. Null when none is left. */
+export function keyArrays(columns: readonly KeyColumn[], keys: readonly RowKey[]): string[][] | null {
+  const arrays: string[][] = columns.map(() => [])
+  let count = 0
+  for (const key of keys) {
+    const texts = textsOf(columns, key)
+    if (texts === null) continue
+    count++
+    for (const [at, value] of texts.entries()) arrays[at]?.push(value)
+  }
+  return count === 0 ? null : arrays
+}
+
+function textsOf(columns: readonly KeyColumn[], key: RowKey): string[] | null {
+  const tokens = key.split(',')
+  try {
+    return columns.map((column, at) => column.toTarget(tokens[at] ?? ''))
+  } catch (error) {
+    if (error instanceof ValueRefused) return null
+    throw error
+  }
+}
+
+export function keyOfTexts(columns: readonly KeyColumn[], texts: readonly string[]): RowKey {
+  return columns.map((column, at) => column.fromTarget(texts[at] ?? '')).join(',')
+}

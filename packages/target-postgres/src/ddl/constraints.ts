@@ -1,0 +1,217 @@
+import { type ConstraintState, ConstraintViolated, type Edge, type IndexPlan, SyncError, type TableMapping, type TableObjects } from '@mylab-sync/core'
+import type { Database, Session } from '../connection/database.js'
+import { mapped, sqlState } from '../errors.js'
+import * as sql from '../sql.js'
+
+const LOCK = ["SET LOCAL lock_timeout = '2s'"]
+const LOCK_TRIES = 10
+
+/** Indexes and constraints of the target's tables, each in short transactions of its own. */
+export class Constraints {
+  readonly #database: Database
+  readonly #state: string
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#state = sql.name(database.settings.stateSchema)
+  }
+
+  #table(table: Pick<TableMapping, 'name'>): string {
+    return sql.tableName(this.#database.settings.schema, table)
+  }
+
+  /** The key's index, and one on every given column set; where they stand already, nothing. */
+  async buildKeyIndexes(table: TableMapping, foreignKeys: readonly (readonly string[])[]): Promise<void> {
+    const names = (columns: readonly string[]): string[] => columns.map((source) => table.columns.find((c) => c.source.name.toLowerCase() === source.toLowerCase())?.name ?? source)
+    const key = table.key?.columns.map(({ column }) => column.name)
+    await this.#short(async (session) => {
+      const present = await indexedColumns(session, this.#table(table))
+      if (key && !present.some((index) => index.unique && same(index.columns, key))) {
+        const kind = table.source.primaryKey === null ? 'UNIQUE' : 'PRIMARY KEY'
+        const name = sql.shortName(`${table.name}_pkey`)
+        await session.raw(`ALTER TABLE ${this.#table(table)} ADD CONSTRAINT ${sql.name(name)} ${kind} (${key.map(sql.name).join(', ')})`)
+        present.push({ unique: true, columns: key })
+      }
+      for (const columns of foreignKeys.map(names)) {
+        if (present.some((index) => same(index.columns.slice(0, columns.length), columns))) continue
+        const name = sql.shortName(`${table.name}_${columns.join('_')}_fk_idx`)
+        await session.raw(`CREATE INDEX IF NOT EXISTS ${sql.name(name)} ON ${this.#table(table)} (${columns.map(sql.name).join(', ')})`)
+        present.push({ unique: false, columns })
+      }
+    })
+  }
+
+  /** The other indexes and UNIQUEs, concurrently. What cannot be built is recorded as suspended, and returned in sentences. */
+  async buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]> {
+    const present = await this.#database.transaction((session) => indexNames(session, this.#table(table)))
+    const suspended = new Map((await this.constraints()).filter((c) => c.state === 'suspended' && c.table === table.name).map((c) => [c.name, c]))
+    const problems: string[] = []
+    for (const index of objects.indexes) {
+      if (present.get(index.name) === (index.deferrable ? 'constraint' : 'index')) continue
+      const known = suspended.get(index.name)
+      const problem = await this.#buildIndex(table, index, present.get(index.name))
+      if (problem !== null) {
+        problems.push(`${table.name}: ${problem}`)
+        if (known?.detail !== problem) await this.#record({ table: table.name, name: index.name, kind: 'unique', state: 'suspended', detail: problem })
+      } else if (known) await this.#forget(table.name, index.name)
+    }
+    return problems
+  }
+
+  async #buildIndex(table: TableMapping, index: IndexPlan, found: string | undefined): Promise<string | null> {
+    const target = this.#table(table)
+    const name = sql.name(index.name)
+    try {
+      await this.#database.outside(async (session) => {
+        if (found === 'invalid') await session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`)
+        if (found !== 'index') await session.raw(`CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX CONCURRENTLY ${name} ON ${target} (${index.parts.join(', ')})`)
+      })
+      if (index.deferrable) {
+        await this.#short((session) => session.raw(`ALTER TABLE ${target} ADD CONSTRAINT ${name} UNIQUE USING INDEX ${name} DEFERRABLE INITIALLY DEFERRED`))
+      }
+      return null
+    } catch (error) {
+      if (!(error instanceof Error) || ['', '57P01', '57P03'].includes(sqlState(error))) {
+        if (error instanceof SyncError) return `index ${index.name} is not built yet: ${error.message}`
+        throw mapped(error)
+      }
+      await this.#database.outside((session) => session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`))
+      return `index ${index.name} cannot be built (${sqlState(error)})`
+    }
+  }
+
+  async buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState> {
+    const at = { table: child.name, name: edge.name, kind: 'foreign-key' } as const
+    const held = await this.#foreignKeyState(child, edge.name)
+    if (held === 'validated') {
+      await this.#forget(child.name, edge.name)
+      return { ...at, state: 'validated', detail: null }
+    }
+    if (!(await this.#referenceable(parent, edge))) return this.#record({ ...at, state: 'suspended', detail: 'not carried: no unique index covers the referenced columns' })
+    const orphans = await this.#orphans(child, parent, edge)
+    // Re-created while misspelt children exist, it would roll back every drain that brings another one.
+    if (orphans > 0 && edge.text && held === 'absent') return this.#record({ ...at, state: 'suspended', detail: `${orphans} rows reference no parent byte for byte` })
+    const columns = (keys: readonly { column: { name: string } }[]): string => keys.map(({ column }) => sql.name(column.name)).join(', ')
+    if (held === 'absent') {
+      await this.#short((session) =>
+        session.raw(
+          `ALTER TABLE ${this.#table(child)} ADD CONSTRAINT ${sql.name(edge.name)} FOREIGN KEY (${columns(edge.childKey.columns)}) REFERENCES ${this.#table(parent)} (${columns(edge.parentKey.columns)})
+           ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY DEFERRED NOT VALID`,
+        ),
+      )
+    }
+    if (orphans > 0) return this.#record({ ...at, state: 'not-valid', detail: `${orphans} rows reference no parent` })
+    return this.#validate(child, edge, at)
+  }
+
+  async #validate(child: TableMapping, edge: Edge, at: { table: string; name: string; kind: 'foreign-key' }): Promise<ConstraintState> {
+    try {
+      await this.#short((session) => session.raw(`ALTER TABLE ${this.#table(child)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`))
+    } catch (error) {
+      if (!(error instanceof ConstraintViolated)) throw error
+      return this.#record({ ...at, state: 'not-valid', detail: 'rows reference no parent' })
+    }
+    await this.#forget(child.name, edge.name)
+    return { ...at, state: 'validated', detail: null }
+  }
+
+  async #foreignKeyState(child: TableMapping, name: string): Promise<'absent' | 'not-valid' | 'validated'> {
+    return this.#database.transaction(async (session) => {
+      const { rows } = await session.raw<{ convalidated: boolean }>('SELECT convalidated FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2', [this.#table(child), name])
+      const [row] = rows
+      if (!row) return 'absent'
+      return row.convalidated ? 'validated' : 'not-valid'
+    })
+  }
+
+  async #referenceable(parent: TableMapping, edge: Edge): Promise<boolean> {
+    const wanted = edge.parentKey.columns.map(({ column }) => column.name).sort()
+    return this.#database.transaction(async (session) => {
+      const { rows } = await session.raw<{ columns: string[] }>(
+        `SELECT array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) k(n) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n) AS columns
+         FROM pg_index x WHERE x.indrelid = $1::regclass AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL`,
+        [this.#table(parent)],
+      )
+      return rows.some((row) => same([...row.columns].sort(), wanted))
+    })
+  }
+
+  async #orphans(child: TableMapping, parent: TableMapping, edge: Edge): Promise<number> {
+    const mine = sql.keyColumns(edge.childKey.columns).map((column) => `t.${sql.name(column.name)}`)
+    const theirs = sql.keyColumns(edge.parentKey.columns).map((column) => `o.${sql.name(column.name)}`)
+    const collate = (at: number): string => (edge.childKey.columns[at]?.rule === 'text' ? ' COLLATE "C"' : '')
+    const match = mine.map((column, at) => `${theirs[at]}${collate(at)} = ${column}${collate(at)}`)
+    return this.#database.transaction(async (session) => {
+      const { rows } = await session.raw<{ n: number }>(
+        `SELECT count(*)::float8 AS n FROM ${this.#table(child)} t WHERE ${mine.map((column) => `${column} IS NOT NULL`).join(' AND ')}
+         AND NOT EXISTS (SELECT 1 FROM ${this.#table(parent)} o WHERE ${match.join(' AND ')})`,
+      )
+      return rows[0]?.n ?? 0
+    })
+  }
+
+  /** Drops what the truth breaks, and records it; it is built again when it holds. */
+  async suspend(violated: { table: string; constraint: string; kind: ConstraintState['kind'] }): Promise<void> {
+    await this.#short((session) => session.raw(`ALTER TABLE ${this.#table({ name: violated.table })} DROP CONSTRAINT IF EXISTS ${sql.name(violated.constraint)}`))
+    await this.#record({ table: violated.table, name: violated.constraint, kind: violated.kind, state: 'suspended', detail: 'broken by rows of the source' })
+  }
+
+  async constraints(): Promise<ConstraintState[]> {
+    return this.#database.transaction(async (session) => {
+      const { rows } = await session.raw<{ table_name: string; name: string; kind: ConstraintState['kind']; state: ConstraintState['state']; detail: string | null }>(
+        `SELECT table_name, name, kind, state, detail FROM ${this.#state}.sync_constraint ORDER BY 1, 2`,
+      )
+      return rows.map((row) => ({ table: row.table_name, name: row.name, kind: row.kind, state: row.state, detail: row.detail }))
+    })
+  }
+
+  async #record(state: ConstraintState): Promise<ConstraintState> {
+    await this.#database.transaction((session) =>
+      session.raw(
+        `INSERT INTO ${this.#state}.sync_constraint (table_name, name, kind, state, detail) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (table_name, name) DO UPDATE SET kind = EXCLUDED.kind, state = EXCLUDED.state, detail = EXCLUDED.detail`,
+        [state.table, state.name, state.kind, state.state, state.detail],
+      ),
+    )
+    return state
+  }
+
+  async #forget(table: string, name: string): Promise<void> {
+    await this.#database.transaction((session) => session.raw(`DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name = $2`, [table, name]))
+  }
+
+  /** A definition's locks are waited for 2 s at a time, so that nobody queues behind us for longer. */
+  async #short(work: (session: Session) => Promise<unknown>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#database.transaction(work, LOCK)
+        return
+      } catch (error) {
+        if (!(error instanceof SyncError) || error.code !== 'lock-timeout' || attempt >= LOCK_TRIES) throw error
+      }
+    }
+  }
+}
+
+function same(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((value, at) => value === b[at])
+}
+
+async function indexedColumns(session: Session, table: string): Promise<{ unique: boolean; columns: string[] }[]> {
+  const { rows } = await session.raw<{ unique: boolean; columns: string[] }>(
+    `SELECT x.indisunique AND x.indimmediate AS unique, array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.o) AS columns
+     FROM pg_index x WHERE x.indrelid = $1::regclass AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL`,
+    [table],
+  )
+  return rows
+}
+
+/** Name of each index of a table -> 'constraint', 'index', or 'invalid' where a concurrent build was interrupted. */
+async function indexNames(session: Session, table: string): Promise<Map<string, string>> {
+  const { rows } = await session.raw<{ name: string; kind: string }>(
+    `SELECT c.relname AS name, CASE WHEN NOT x.indisvalid THEN 'invalid' WHEN k.oid IS NOT NULL THEN 'constraint' ELSE 'index' END AS kind
+     FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid LEFT JOIN pg_constraint k ON k.conindid = x.indexrelid AND k.contype IN ('u', 'p') WHERE x.indrelid = $1::regclass`,
+    [table],
+  )
+  return new Map(rows.map((row) => [row.name, row.kind]))
+}

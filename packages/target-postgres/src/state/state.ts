@@ -1,0 +1,198 @@
+import type { Chunk, ParkedKey, RefusedRow, RowKey, SanitisedCount, TableProgress, TableState } from '@mylab-sync/core'
+import type { Row, Session } from '../connection/database.js'
+import * as sql from '../sql.js'
+
+/** Rows of one INSERT by unnest. */
+const ROWS_A_STATEMENT = 20_000
+const KEPT_DRAINS = 200
+
+const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, string>> = {
+  state: 'state', rowsCopied: 'rows_synced', rowsFailed: 'rows_failed', estimatedRows: 'estimated_rows', generation: 'generation', planBound: 'plan_bound',
+  planned: 'planned', problem: 'problem', verifiedAt: 'verified_at',
+}
+
+/** Reads and writes of the state tables inside one transaction. */
+export class State {
+  readonly #session: Session
+  readonly #schema: string
+
+  constructor(session: Session, schema: string) {
+    this.#session = session
+    this.#schema = sql.name(schema)
+  }
+
+  #rows<T extends Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+    return this.#session.raw<T>(text.replaceAll('sync_', `${this.#schema}.sync_`), values).then((result) => result.rows)
+  }
+
+  async progress(): Promise<Map<string, TableProgress>> {
+    const rows = await this.#rows<Record<string, string | null> & { planned: boolean }>(
+      'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
+    )
+    return new Map(
+      rows.map((row) => [
+        row['table_name'] ?? '',
+        {
+          table: row['table_name'] ?? '', state: row['state'] as TableState, rowsCopied: Number(row['rows_synced']), rowsFailed: Number(row['rows_failed']),
+          estimatedRows: Number(row['estimated_rows']), generation: row['generation'] ?? null, planBound: row['plan_bound'] ?? null, planned: row.planned,
+          problem: row['problem'] ?? null, verifiedAt: row['verified_at'] ?? null,
+        },
+      ]),
+    )
+  }
+
+  async setProgress(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void> {
+    const names = (Object.keys(change) as (keyof typeof change)[]).filter((key) => change[key] !== undefined)
+    const columns = names.map((key) => PROGRESS_COLUMNS[key])
+    const values = names.map((key) => change[key])
+    const inserted = columns.includes('state') ? columns : [...columns, 'state']
+    const places = inserted.map((column, at) => (at < columns.length ? `$${at + 2}` : `'discovered'`))
+    await this.#rows(
+      `INSERT INTO sync_progress (table_name, ${inserted.join(', ')}) VALUES ($1, ${places.join(', ')})
+       ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), 'updated_at = now()'].join(', ')}`,
+      [table, ...values],
+    )
+  }
+
+  /** False when another transaction holds one of these rows. */
+  async lockProgress(tables: readonly string[]): Promise<boolean> {
+    const rows = await this.#rows('SELECT table_name FROM sync_progress WHERE table_name = ANY($1) ORDER BY table_name FOR UPDATE SKIP LOCKED', [tables])
+    return rows.length === new Set(tables).size
+  }
+
+  async addChunk({ table, lower, upper }: Omit<Chunk, 'number'>): Promise<void> {
+    await this.#rows(
+      'INSERT INTO sync_chunk (table_name, chunk_no, lower_key, upper_key) SELECT $1, coalesce(max(chunk_no), 0) + 1, $2, $3 FROM sync_chunk WHERE table_name = $1',
+      [table, lower, upper],
+    )
+  }
+
+  async takeChunk(tables: readonly string[]): Promise<Chunk | null> {
+    const rows = await this.#rows<{ table_name: string; chunk_no: number; lower_key: string | null; upper_key: string | null }>(
+      "SELECT table_name, chunk_no, lower_key, upper_key FROM sync_chunk WHERE state = 'open' AND table_name = ANY($1) ORDER BY chunk_no, table_name LIMIT 1 FOR UPDATE SKIP LOCKED",
+      [tables],
+    )
+    const [row] = rows
+    return row ? { table: row.table_name, number: row.chunk_no, lower: row.lower_key, upper: row.upper_key } : null
+  }
+
+  async chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void> {
+    await this.#rows("UPDATE sync_chunk SET state = 'done', rows = $3, failed = $4, done_at = now() WHERE table_name = $1 AND chunk_no = $2", [chunk.table, chunk.number, rows, failed])
+    await this.#rows('UPDATE sync_progress SET rows_synced = rows_synced + $2, rows_failed = rows_failed + $3, updated_at = now() WHERE table_name = $1', [chunk.table, rows, failed])
+  }
+
+  async openChunks(table: string): Promise<number> {
+    return this.#count("SELECT count(*)::int AS n FROM sync_chunk WHERE table_name = $1 AND state = 'open'", [table])
+  }
+
+  async dropChunks(table: string): Promise<void> {
+    await this.#rows('DELETE FROM sync_chunk WHERE table_name = $1', [table])
+  }
+
+  async #count(text: string, values: readonly unknown[]): Promise<number> {
+    const [row] = await this.#rows<{ n: number }>(text, values)
+    return row?.n ?? 0
+  }
+
+  async park(keys: readonly ParkedKey[]): Promise<void> {
+    for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
+      const part = keys.slice(at, at + ROWS_A_STATEMENT)
+      await this.#rows(
+        `INSERT INTO sync_parked AS p (table_name, row_key, drain_no, reason, is_start)
+         SELECT t, k, d, r, bool_or(s) FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::boolean[]) AS u(t, k, d, r, s) GROUP BY t, k, d, r
+         ON CONFLICT (table_name, row_key, drain_no, reason) DO NOTHING`,
+        [part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.drain), part.map((k) => k.reason), part.map((k) => k.start)],
+      )
+    }
+  }
+
+  async parked(tables: readonly string[], limit: number): Promise<ParkedKey[]> {
+    return this.#parkedKeys(
+      "SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start, reason FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1) ORDER BY drain_no, table_name, row_key LIMIT $2",
+      [tables, limit],
+    )
+  }
+
+  async countParked(tables: readonly string[]): Promise<number> {
+    return this.#count("SELECT count(*)::int AS n FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1)", [tables])
+  }
+
+  async unpark(keys: readonly ParkedKey[]): Promise<void> {
+    for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
+      const part = keys.slice(at, at + ROWS_A_STATEMENT)
+      await this.#rows(
+        "DELETE FROM sync_parked p USING unnest($1::text[], $2::text[], $3::bigint[]) AS u(t, k, d) WHERE p.reason = 'closed' AND p.table_name = u.t AND p.row_key = u.k AND p.drain_no = u.d",
+        [part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.drain)],
+      )
+    }
+  }
+
+  async quarantine(table: string, rows: readonly RefusedRow[], drain: number): Promise<void> {
+    const columns = [rows.map((row) => row.key), rows.map((row) => row.code), rows.map((row) => row.message)]
+    await this.#rows(
+      `WITH old AS (DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[]) RETURNING row_key, since, attempts)
+       INSERT INTO sync_error_log (table_name, row_key, error_code, error_message) SELECT $1, u.k, u.c, u.m FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, c, m)`,
+      [table, ...columns],
+    )
+    await this.#rows(
+      `INSERT INTO sync_parked (table_name, row_key, drain_no, reason, is_start, attempts, error_code, error_message)
+       SELECT $1, u.k, $5, 'quarantined', true, 1, max(u.c), max(u.m) FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, c, m) GROUP BY u.k
+       ON CONFLICT DO NOTHING`,
+      [table, ...columns, drain],
+    )
+  }
+
+  async quarantined(): Promise<ParkedKey[]> {
+    return this.#parkedKeys("SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start, reason FROM sync_parked WHERE reason = 'quarantined' ORDER BY table_name, row_key", [])
+  }
+
+  async #parkedKeys(text: string, values: readonly unknown[]): Promise<ParkedKey[]> {
+    const rows = await this.#rows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean; reason: ParkedKey['reason'] }>(text, values)
+    return rows.map((row) => ({ table: row.table_name, key: row.row_key, drain: row.drain_no, start: row.is_start, reason: row.reason }))
+  }
+
+  async releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void> {
+    await this.#rows("DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[])", [table, keys])
+  }
+
+  async addSanitised(counts: readonly SanitisedCount[]): Promise<void> {
+    for (const count of counts) {
+      await this.#rows(
+        `INSERT INTO sync_sanitised AS s (table_name, column_name, rule, rows, sample_keys) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (table_name, column_name, rule) DO UPDATE SET rows = s.rows + EXCLUDED.rows, last_at = now(), sample_keys = (s.sample_keys || EXCLUDED.sample_keys)[1:5]`,
+        [count.table, count.column, count.rule, count.rows, count.sampleKeys],
+      )
+    }
+  }
+
+  async lastDrain(): Promise<{ number: number; consistentAsOf: string | null; identity: string | null }> {
+    const [row] = await this.#rows<{ number: number; as_of: string | null; source_identity: string | null }>(
+      `SELECT number::float8 AS number, to_char(consistent_as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS as_of, source_identity FROM sync_drain`,
+    )
+    return { number: row?.number ?? 0, consistentAsOf: row?.as_of ?? null, identity: row?.source_identity ?? null }
+  }
+
+  async recordDrain(drain: { number: number; consistentAsOf: string; identity: string }): Promise<void> {
+    await this.#rows('UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now()', [drain.number, drain.consistentAsOf, drain.identity])
+    await this.#rows('DELETE FROM sync_drain_key WHERE drain_no <= $1', [drain.number - KEPT_DRAINS])
+  }
+
+  async recordDrainKeys(drain: number, keys: readonly { table: string; key: RowKey; start: boolean }[]): Promise<void> {
+    for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
+      const part = keys.slice(at, at + ROWS_A_STATEMENT)
+      await this.#rows('INSERT INTO sync_drain_key (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s) ON CONFLICT DO NOTHING', [
+        drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start),
+      ])
+    }
+  }
+
+  async drainKeysAfter(drain: number): Promise<{ complete: boolean; keys: ParkedKey[] }> {
+    const { number } = await this.lastDrain()
+    const rows = await this.#rows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean }>(
+      'SELECT table_name, row_key, max(drain_no)::float8 AS drain_no, bool_or(is_start) AS is_start FROM sync_drain_key WHERE drain_no > $1 GROUP BY 1, 2',
+      [drain],
+    )
+    const keys = rows.map((row): ParkedKey => ({ table: row.table_name, key: row.row_key, drain: row.drain_no, start: row.is_start, reason: 'closed' }))
+    return { complete: drain >= number - KEPT_DRAINS, keys }
+  }
+}

@@ -1,0 +1,96 @@
+import { SyncError, type Target, type TargetTransaction } from '@mylab-sync/core'
+import { Transaction } from './apply/transaction.js'
+import { Database, type Session, type TargetSettings } from './connection/database.js'
+import { Constraints } from './ddl/constraints.js'
+import { createTable, differences, emptyTable, hasRows, tableExists } from './ddl/tables.js'
+import { mapped } from './errors.js'
+import * as sql from './sql.js'
+import { migrate, migrated } from './state/migrate.js'
+
+/** Connects, and fails at once with SyncError cannot-connect where it cannot. */
+export async function createTarget(settings: TargetSettings): Promise<Target> {
+  const database = new Database(settings)
+  try {
+    await database.transaction((session) => session.raw('SELECT 1'))
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  const constraints = new Constraints(database)
+  const state = sql.name(settings.stateSchema)
+  return {
+    migrate: () => migrate(database),
+    migrated: () => migrated(database),
+    begin: (options) => begin(database, options?.asynchronousCommit ? ['SET LOCAL synchronous_commit = off'] : []),
+    beginDrain: () => beginDrain(database),
+    beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, deadlineMs),
+    touch: async (consistentAsOf) => {
+      await database.transaction((session) => session.raw(`UPDATE ${state}.sync_drain SET consistent_as_of = $1`, [consistentAsOf]))
+    },
+    tableExists: (table) => tableExists(database, table),
+    hasRows: (table) => hasRows(database, table),
+    differences: (table) => differences(database, table),
+    createTable: (table, objects) => createTable(database, table, objects),
+    emptyTable: (table) => emptyTable(database, table),
+    buildKeyIndexes: (table, foreignKeys) => constraints.buildKeyIndexes(table, foreignKeys),
+    buildIndexes: (table, objects) => constraints.buildIndexes(table, objects),
+    buildForeignKey: (child, parent, edge) => constraints.buildForeignKey(child, parent, edge),
+    suspend: (violated) => constraints.suspend(violated),
+    constraints: () => constraints.constraints(),
+    close: () => database.close(),
+  }
+}
+
+async function begin(database: Database, extra: readonly string[]): Promise<Transaction> {
+  const session = await database.session()
+  try {
+    await session.begin(extra)
+    return new Transaction(session, database.settings)
+  } catch (error) {
+    session.release()
+    throw mapped(error)
+  }
+}
+
+const lockName = (database: Database): string => `mylab-sync drain ${database.settings.stateSchema} ${database.settings.instance}`
+
+async function beginDrain(database: Database): Promise<TargetTransaction | null> {
+  const session = await database.session()
+  let got = false
+  try {
+    await session.begin()
+    const { rows } = await session.raw<{ got: boolean }>('SELECT pg_try_advisory_xact_lock(hashtext($1)) AS got', [lockName(database)])
+    got = rows[0]?.got ?? false
+    if (got) return new Transaction(session, database.settings)
+    await session.raw('ROLLBACK')
+    return null
+  } catch (error) {
+    throw mapped(error)
+  } finally {
+    if (!got) session.release()
+  }
+}
+
+async function beginDrainWaiting(database: Database, deadlineMs: number): Promise<TargetTransaction> {
+  const session = await database.session()
+  try {
+    await session.begin([`SET LOCAL lock_timeout = ${Math.max(1, Math.floor(deadlineMs))}`])
+    await waitForLock(session, database)
+    await session.raw("SET LOCAL lock_timeout = '5s'")
+    return new Transaction(session, database.settings)
+  } catch (error) {
+    if (!session.broken) await session.raw('ROLLBACK').catch(() => {})
+    session.release()
+    throw mapped(error)
+  }
+}
+
+async function waitForLock(session: Session, database: Database): Promise<void> {
+  try {
+    await session.raw('SELECT pg_advisory_xact_lock(hashtext($1))', [lockName(database)])
+  } catch (error) {
+    const cause = mapped(error)
+    if (cause instanceof SyncError && cause.code === 'lock-timeout') throw new SyncError('lock-timeout', 'another drain did not end in time', { remedy: 'mylab-sync status', cause: error })
+    throw cause
+  }
+}
