@@ -110,9 +110,9 @@ function unlikeMembers(child: SourceColumn, parent: SourceColumn): string | null
   return same ? null : `column ${child.name} and the one that it references do not have the same members`
 }
 
-function captureOnlyObstacle({ key, all }: Place, parent: TableMapping): string | null {
+function captureOnlyObstacle({ key }: Place, parent: TableMapping): string | null {
   const name = parent.source.name
-  if (parent.source.foreignKeys.some((own) => isActionEdge(own) && !(own.parentDatabase === null && findTable(all, own.parent) === parent.source))) {
+  if (parent.source.foreignKeys.some(isActionEdge)) {
     return `table ${name} is not carried, and its own rows change through a foreign key`
   }
   const columns = parent.key?.columns.map(({ column }) => column.source.name) ?? []
@@ -120,11 +120,11 @@ function captureOnlyObstacle({ key, all }: Place, parent: TableMapping): string 
 }
 
 /** The child's columns meet its own key or columns that an action edge references. */
-function isOverlapping({ child, key, mapped, all }: Place): boolean {
+function isOverlapping({ child, key, mapped }: Place): boolean {
   if (child.key?.columns.some(({ column }) => hasName(key.columns, column.source.name)) === true) return true
   for (const { source } of mapped.values()) {
     for (const other of source.foreignKeys) {
-      if (other === key || !isActionEdge(other) || other.parentDatabase !== null || findTable(all, other.parent) !== child.source) continue
+      if (other === key || !isActionEdge(other) || other.parentDatabase !== null || !sameName(other.parent, child.source.name)) continue
       if (other.parentColumns.some((column) => hasName(key.columns, column))) return true
     }
   }

@@ -1,5 +1,9 @@
+/**
+ * The rules of TYPES: what tables, columns, values, keys and schema objects of the source become in the target. No input or output.
+ */
 export { mapTables } from './tables.js'
 export { keyMapping } from './keys.js'
 export { actionComponents, type EdgeGraph, edges } from './edges.js'
+export { type ObjectsContext, tableObjects } from './objects.js'
 export { type NameStyle, quotePg, quoteText, targetName } from './names.js'
 export { type ColumnOption, type ColumnRules, columnRules, defaultMappingOptions, type MappingOptions, typeName } from './options.js'

@@ -29,8 +29,9 @@ export function mapTables(tables: readonly SourceTable[], options: MappingOption
 }
 
 function sameTargetName(tables: readonly TableMapping[]): TableMapping[] {
-  const names = Map.groupBy(tables, (table) => table.name)
-  return [...names.values()].filter((group) => group.length > 1).flat()
+  const counts = new Map<string, number>()
+  for (const { name } of tables) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return tables.filter(({ name }) => (counts.get(name) ?? 0) > 1)
 }
 
 function mapTable(table: SourceTable, references: References, options: MappingOptions): TableMapping | Refusal[] {

@@ -154,7 +154,7 @@ function invalidJson(text: string, context: ValueContext, note: Note): Buffer | 
   const policy = context.rules['invalid-json']
   if (context.strict || policy === 'quarantine') throw new ValueRefused(context.column, 'invalid-json')
   note('invalid-json')
-  return policy === 'null' ? null : Buffer.from(JSON.stringify(text.replaceAll('\0', '').toWellFormed()))
+  return policy === 'null' ? null : Buffer.from(JSON.stringify(text.replaceAll('\0', '')))
 }
 
 function isJson(text: string): boolean {

@@ -1,1 +1,2 @@
-export {};
+/** The process around the work: how it is asked to end. */
+export { listenForShutdown, type Shutdown } from './shutdown.js'

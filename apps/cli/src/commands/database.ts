@@ -1,0 +1,43 @@
+import { checkPending, drainAll, type IntervalLine, runDaemon } from '@mylab-sync/engine'
+import { print, printJson, tell } from '../output.js'
+import { type CommonOptions, type Session, withSession } from '../session.js'
+
+export async function runDatabase(options: CommonOptions & { daemon: boolean; checkPending: boolean }): Promise<void> {
+  await withSession(options, async (session) => {
+    if (options.checkPending) return showPending(session, options.json)
+    if (options.daemon) return follow(session, options)
+    const report = await drainAll(session.context, session.signal)
+    if (options.json) printJson({ ...report })
+    else print(line({ iteration: 1, processed: report.processed, success: report.processed - report.failed, failed: report.failed, pending: report.pending, ms: report.ms }))
+    return 0
+  })
+}
+
+async function follow({ context, config, signal }: Session, options: CommonOptions): Promise<number> {
+  await runDaemon(
+    context,
+    {
+      intervalMs: config.intervalMs,
+      onInterval: (interval) => (options.json ? printJson({ ...interval }) : print(line(interval))),
+      onProblem: (error) => tell(`${clock()} will be tried again: ${error.message}`),
+    },
+    signal,
+  )
+  return 0
+}
+
+function clock(): string {
+  return `[${new Date().toTimeString().slice(0, 8)}]`
+}
+
+/** The line of the older package's daemon, which people's scripts read. */
+function line({ iteration, processed, success, failed, pending, ms }: IntervalLine): string {
+  return `${clock()} Iteration: ${iteration} | Processed: ${processed} | Success: ${success} | Failed: ${failed} | Pending: ${pending} | Time: ${ms.toFixed(2)}ms`
+}
+
+async function showPending({ context }: Session, json: boolean): Promise<number> {
+  const { pending, failed, oldestMs, tables } = await checkPending(context)
+  if (json) printJson({ pending, failed, oldestMs, tables })
+  else print(`${pending} changes pending, ${failed} rows quarantined${oldestMs === null ? '' : `, the oldest change is ${Math.round(oldestMs)} ms old`}`)
+  return 0
+}

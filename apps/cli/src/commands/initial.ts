@@ -1,0 +1,30 @@
+import { initial } from '@mylab-sync/engine'
+import { print, printJson } from '../output.js'
+import { showProgress } from '../progress.js'
+import { type CommonOptions, withSession } from '../session.js'
+import { showStatus } from './status.js'
+
+export interface InitialOptions extends CommonOptions {
+  readonly tables: string[]
+  readonly createTables: boolean
+  readonly resume: boolean
+  readonly triggers: boolean
+  readonly force: boolean
+  readonly showProgress: boolean
+  readonly batch?: number
+}
+
+export async function runInitial(options: InitialOptions): Promise<void> {
+  await withSession(options, async ({ context, config, signal }) => {
+    if (options.showProgress) return showStatus(context, config, { json: options.json, problems: false, tables: options.tables })
+    const progress = showProgress(options.quiet)
+    const report = await initial(context, options, progress.on, signal).finally(() => progress.stop())
+    if (options.json) printJson({ ...report })
+    else {
+      for (const { table, state, rows, sourceRows } of report.tables) print(`${table}: ${rows}/${sourceRows} ${state}`)
+      for (const { table, problem } of report.listed) print(`${table}: not carried: ${problem}`)
+      print('From now on changes are drained by: mylab-sync database --daemon (or database --once from cron).')
+    }
+    return report.listed.length === 0 ? 0 : 5
+  })
+}

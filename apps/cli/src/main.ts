@@ -1,0 +1,91 @@
+import yargs, { type Argv } from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { runDatabase } from './commands/database.js'
+import { runInitial } from './commands/initial.js'
+import { runMigrate } from './commands/migrate.js'
+import { runSetupTriggers } from './commands/setup-triggers.js'
+import { runStatus } from './commands/status.js'
+import { runVerifyCounts } from './commands/verify-counts.js'
+import { tell } from './output.js'
+
+const USAGE = 2
+
+const TABLE = { type: 'string', array: true, default: [] as string[], describe: 'only these tables; * and ? are wildcards' } as const
+const flag = (describe: string) => ({ type: 'boolean', default: false, describe }) as const
+
+/** Every command also answers to its name in the older package. */
+const names = (name: string): [string, string] => [name, `sync:${name}`]
+
+function commonOptions<T>(parser: Argv<T>) {
+  return parser
+    .option('config', { type: 'string', describe: 'configuration file (default mylab-sync.yaml)' })
+    .option('json', flag('one JSON object on stdout'))
+    .option('quiet', flag('no progress'))
+    .option('verbose', { alias: 'v', ...flag('more on stderr') })
+    .option('yes', flag('answer questions with yes'))
+    .option('color', { type: 'boolean', default: true, describe: 'colours on a terminal' })
+}
+
+const parser = commonOptions(yargs(hideBin(process.argv)))
+  .scriptName('mylab-sync')
+  .usage('Keeps a PostgreSQL database equal to a live MySQL or MariaDB database.\n\n$0 <command>')
+  .command(
+    names('migrate'),
+    'create or upgrade the change log and the state tables',
+    (y) => y.option('source', flag('the source only')).option('target', flag('the target only')).option('status', flag('show what is there; change nothing')),
+    (a) => runMigrate({ ...a, config: a.config }),
+  )
+  .command(
+    names('setup-triggers'),
+    'make the triggers of all selected tables what they must be',
+    (y) => y.option('table', TABLE).option('drop', flag('create again, without a gap')).option('dry-run', flag('print the statements; change nothing')),
+    (a) => runSetupTriggers({ ...a, config: a.config, tables: a.table }),
+  )
+  .command(
+    names('initial'),
+    'copy the tables for the first time and open them for live changes',
+    (y) =>
+      y
+        .option('table', TABLE)
+        .option('create-tables', flag('create tables that the target lacks'))
+        .option('batch', { type: 'number', describe: 'most rows in a chunk' })
+        .option('resume', flag('go on with an unfinished copy; start no new table'))
+        .option('show-progress', flag('only show how far it is'))
+        .option('triggers', { type: 'boolean', default: true, describe: 'install triggers first (--no-triggers: do not)' })
+        .option('force', flag('copy again what is live')),
+    (a) => {
+      const { batch, ...rest } = a
+      return runInitial({ ...rest, config: a.config, tables: a.table, ...(batch === undefined ? {} : { batch }) })
+    },
+  )
+  .command(
+    names('database'),
+    'bring pending changes to the target',
+    (y) => y.option('daemon', flag('go on until told to stop')).option('once', flag('everything pending now (the default)')).option('check-pending', flag('count; change nothing')).option('table', TABLE),
+    (a) => runDatabase({ ...a, config: a.config }),
+  )
+  .command(
+    names('status'),
+    'where every table stands',
+    (y) => y.option('table', TABLE).option('problems', flag('only what is wrong')),
+    (a) => runStatus({ ...a, config: a.config, tables: a.table }),
+  )
+  .command(
+    names('verify-counts'),
+    'exact row counts of both sides at one moment',
+    (y) => y.option('table', TABLE),
+    (a) => runVerifyCounts({ ...a, config: a.config, tables: a.table }),
+  )
+  .demandCommand(1, 'a command is needed')
+  .strict()
+  .recommendCommands()
+  .version('0.1.0')
+  .exitProcess(false)
+  .fail((message, error) => {
+    if (error) throw error
+    tell(`mylab-sync: ${message}`)
+    tell('  try: mylab-sync --help')
+    process.exitCode = USAGE
+  })
+
+await parser.parseAsync()

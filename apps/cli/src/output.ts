@@ -1,0 +1,21 @@
+/** The only writers to the terminal: stdout is data, stderr is talk. */
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+export function tell(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+export function printJson(value: Record<string, unknown>): void {
+  print(JSON.stringify({ version: 1, ...value }))
+}
+
+/** Columns aligned to their widest cell; numbers to the right. */
+export function printTable(header: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
+  const widths = header.map((title, at) => Math.max(title.length, ...rows.map((row) => String(row[at] ?? '').length)))
+  const line = (cells: readonly (string | number)[]): string =>
+    cells.map((cell, at) => (typeof cell === 'number' ? String(cell).padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0))).join('  ').trimEnd()
+  print(line(header))
+  for (const row of rows) print(line(row))
+}

@@ -1,0 +1,201 @@
+import { SyncError } from '@mylab-sync/core'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const port = z.coerce.number().int().min(1).max(65_535)
+const patterns = z.array(z.string().min(1))
+const columnOption = z.union([z.string(), z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())]))])
+const tableOptions = z.strictObject({ columns: z.record(z.string(), columnOption).optional() })
+
+/** The file's shape; every key of it can be given, none must. */
+const FILE = z.strictObject({
+  source: z.strictObject({ url: z.string(), host: z.string(), port, database: z.string(), username: z.string(), password: z.string(), socket: z.string() }).partial().optional(),
+  target: z
+    .strictObject({ url: z.string(), host: z.string(), port, database: z.string(), username: z.string(), password: z.string(), schema: z.string(), sslmode: z.enum(['disable', 'require']), stateSchema: z.string() })
+    .partial()
+    .optional(),
+  redis: z.strictObject({ url: z.string(), host: z.string(), port, password: z.string() }).partial().optional(),
+  batchSize: z.coerce.number().int().min(1).optional(),
+  intervalSeconds: z.coerce.number().positive().optional(),
+  performance: z.strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb: z.coerce.number().int().min(64) }).partial().optional(),
+  instance: z.string().regex(/^[A-Za-z0-9_-]{1,32}$/).optional(),
+  auditTable: z.string().min(1).max(64).optional(),
+  retry: z.strictObject({ maxAttempts: z.coerce.number().int().min(1), delayMs: z.coerce.number().int().min(1) }).partial().optional(),
+  names: z.enum(['keep', 'lower']).optional(),
+  types: z.record(z.string(), columnOption).optional(),
+  tables: z.record(z.string(), z.union([patterns, tableOptions])).optional(),
+  monitoring: z.strictObject({ log: z.strictObject({ level: z.string(), format: z.enum(['pretty', 'json']) }).partial() }).partial().optional(),
+  dashboard: z.strictObject({ user: z.string(), password: z.string(), port }).partial().optional(),
+})
+type File = z.infer<typeof FILE>
+type ColumnOption = z.infer<typeof columnOption>
+
+/** Configuration as the program uses it: compiled once, nothing optional. */
+export interface ResolvedConfig {
+  readonly source: { readonly host: string; readonly port: number; readonly socket: string | null; readonly user: string; readonly password: string; readonly database: string }
+  readonly target: {
+    readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string
+    readonly schema: string; readonly stateSchema: string; readonly ssl: boolean
+  }
+  readonly redisUrl: string | null
+  readonly useQueue: boolean
+  readonly instance: string
+  readonly auditTable: string
+  readonly intervalMs: number
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+  readonly names: 'keep' | 'lower'
+  readonly types: Readonly<Record<string, ColumnOption>>
+  readonly columns: Readonly<Record<string, Readonly<Record<string, ColumnOption>>>>
+}
+
+export interface ConfigInput {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly directory: string
+  /** From --config. */
+  readonly file?: string
+}
+
+/** Flag > environment > `.env` > file > default. Throws SyncError configuration with one line per fault. */
+export function loadConfig(input: ConfigInput): ResolvedConfig {
+  const dotEnv = join(input.directory, '.env')
+  const env: Record<string, string | undefined> = { ...(existsSync(dotEnv) ? parseDotEnv(readFileSync(dotEnv, 'utf8')) : {}), ...defined(input.env) }
+  return resolve(readFile(input, env), withSecretFiles(env))
+}
+
+function defined(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+}
+
+function parseDotEnv(text: string): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (const line of text.split('\n')) {
+    const [, name, raw = ''] = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line) ?? []
+    if (name === undefined) continue
+    const [, quoted] = /^(?:"([^"]*)"|'([^']*)')$/.exec(raw) ?? []
+    values[name] = quoted ?? raw.replace(/^'(.*)'$/, '$1').replace(/\s+#.*$/, '')
+  }
+  return values
+}
+
+/** `NAME_FILE` stands for the content of a file. */
+function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  const values = { ...env }
+  for (const name of ['DB_PASSWORD', 'PGSQL_PASSWORD', 'REDIS_PASSWORD', 'REDIS_URL', 'SYNC_SOURCE_URL', 'SYNC_TARGET_URL', 'SYNC_DASHBOARD_PASSWORD']) {
+    const path = env[`${name}_FILE`]
+    if (path === undefined || values[name] !== undefined) continue
+    if (!existsSync(path)) throw fault(`environment: ${name}_FILE: no such file, expected a readable file`)
+    values[name] = readFileSync(path, 'utf8').trimEnd()
+  }
+  return values
+}
+
+function fault(text: string): SyncError {
+  return new SyncError('configuration', text)
+}
+
+function readFile(input: ConfigInput, env: Record<string, string | undefined>): File {
+  const named = input.file ?? env['SYNC_CONFIG']
+  const path = named ?? join(input.directory, 'mylab-sync.yaml')
+  if (!existsSync(path)) {
+    if (named === undefined) return {}
+    throw fault(`${path}: no such file`)
+  }
+  let content: unknown
+  try {
+    content = parseYaml(readFileSync(path, 'utf8')) ?? {}
+  } catch {
+    throw fault(`${path}: not YAML or JSON`)
+  }
+  const parsed = FILE.safeParse(content)
+  if (parsed.success) return parsed.data
+  throw fault(parsed.error.issues.map((issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${issue.message}`).join('\n'))
+}
+
+interface Address {
+  readonly host?: string
+  readonly port?: number
+  readonly user?: string
+  readonly password?: string
+  readonly database?: string
+}
+
+function addressOf(url: string | undefined, name: string, schemes: readonly string[]): Address {
+  if (url === undefined) return {}
+  if (!URL.canParse(url) || !schemes.includes(new URL(url).protocol)) throw fault(`environment: ${name}: not a URL that begins with ${schemes.map((s) => `${s}//`).join(' or ')}`)
+  const { hostname, port: number, username, password, pathname } = new URL(url)
+  return {
+    host: hostname,
+    ...(number === '' ? {} : { port: Number(number) }),
+    ...(username === '' ? {} : { user: decodeURIComponent(username) }),
+    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+    ...(pathname.length > 1 ? { database: decodeURIComponent(pathname.slice(1)) } : {}),
+  }
+}
+
+function portOf(value: string | number | undefined, name: string, fallback: number): number {
+  if (value === undefined || value === '') return fallback
+  const parsed = port.safeParse(value)
+  if (!parsed.success) throw fault(`environment: ${name}: not a port, expected 1 to 65535`)
+  return parsed.data
+}
+
+function resolve(file: File, env: Record<string, string | undefined>): ResolvedConfig {
+  const mysql = addressOf(env['SYNC_SOURCE_URL'] ?? file.source?.url, 'SYNC_SOURCE_URL', ['mysql:', 'mariadb:'])
+  const postgres = addressOf(env['SYNC_TARGET_URL'] ?? file.target?.url, 'SYNC_TARGET_URL', ['postgres:', 'postgresql:'])
+  const redisUrl = redisAddress(file, env)
+  const useQueue = booleanOf(env['SYNC_USE_QUEUE'], 'SYNC_USE_QUEUE') ?? file.performance?.useQueue ?? redisUrl !== null
+  if (useQueue && redisUrl === null) throw fault('SYNC_USE_QUEUE is true, but no Redis address is given: set REDIS_URL or REDIS_HOST, or SYNC_USE_QUEUE=false')
+  const intervalSeconds = Number(env['SYNC_INTERVAL'] ?? file.intervalSeconds ?? 5)
+  if (!(intervalSeconds > 0)) throw fault('environment: SYNC_INTERVAL: not a number of seconds above 0')
+  const { include, exclude, columns } = tablesOf(file, env)
+  return {
+    source: {
+      host: env['DB_HOST'] ?? mysql.host ?? file.source?.host ?? '127.0.0.1', port: portOf(env['DB_PORT'] ?? mysql.port ?? file.source?.port, 'DB_PORT', 3306),
+      socket: env['DB_SOCKET'] ?? file.source?.socket ?? null, user: env['DB_USERNAME'] ?? mysql.user ?? file.source?.username ?? 'root',
+      password: env['DB_PASSWORD'] ?? mysql.password ?? file.source?.password ?? '', database: env['DB_DATABASE'] ?? mysql.database ?? file.source?.database ?? missing('DB_DATABASE', 'source.database'),
+    },
+    target: {
+      host: env['PGSQL_HOST'] ?? postgres.host ?? file.target?.host ?? '127.0.0.1', port: portOf(env['PGSQL_PORT'] ?? postgres.port ?? file.target?.port, 'PGSQL_PORT', 5432),
+      user: env['PGSQL_USERNAME'] ?? postgres.user ?? file.target?.username ?? 'postgres', password: env['PGSQL_PASSWORD'] ?? postgres.password ?? file.target?.password ?? '',
+      database: env['PGSQL_DATABASE'] ?? postgres.database ?? file.target?.database ?? missing('PGSQL_DATABASE', 'target.database'), schema: env['PGSQL_SCHEMA'] ?? file.target?.schema ?? 'public',
+      stateSchema: env['SYNC_STATE_SCHEMA'] ?? file.target?.stateSchema ?? 'mylab_sync', ssl: (env['PGSQL_SSLMODE'] ?? file.target?.sslmode ?? 'disable') === 'require',
+    },
+    redisUrl, useQueue, intervalMs: intervalSeconds * 1000, include, exclude, columns,
+    instance: env['SYNC_INSTANCE'] ?? file.instance ?? 'default', auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
+    names: file.names ?? 'keep', types: file.types ?? {},
+  }
+}
+
+function missing(variable: string, key: string): never {
+  throw fault(`no database named: set ${variable}, or ${key} in the configuration file`)
+}
+
+function booleanOf(value: string | undefined, name: string): boolean | undefined {
+  if (value === undefined || value === '') return undefined
+  if (['true', '1', 'yes', 'on'].includes(value.toLowerCase())) return true
+  if (['false', '0', 'no', 'off'].includes(value.toLowerCase())) return false
+  throw fault(`environment: ${name}: found ${value}, expected true or false`)
+}
+
+function redisAddress(file: File, env: Record<string, string | undefined>): string | null {
+  const url = env['REDIS_URL'] ?? file.redis?.url
+  if (url) return url
+  const host = env['REDIS_HOST'] ?? file.redis?.host
+  if (!host) return null
+  const password = env['REDIS_PASSWORD'] ?? file.redis?.password
+  return `redis://${password ? `:${encodeURIComponent(password)}@` : ''}${host}:${portOf(env['REDIS_PORT'] ?? file.redis?.port, 'REDIS_PORT', 6379)}`
+}
+
+function tablesOf(file: File, env: Record<string, string | undefined>): Pick<ResolvedConfig, 'include' | 'exclude' | 'columns'> {
+  const listed = (name: 'include' | 'exclude'): readonly string[] | undefined => {
+    const value = file.tables?.[name]
+    return Array.isArray(value) ? value : undefined
+  }
+  const split = (value: string | undefined): string[] | undefined => value?.split(',').map((part) => part.trim()).filter((part) => part !== '')
+  const columns: Record<string, Record<string, ColumnOption>> = {}
+  for (const [table, options] of Object.entries(file.tables ?? {})) if (!Array.isArray(options) && options.columns) columns[table] = options.columns
+  return { include: split(env['SYNC_TABLES_INCLUDE']) ?? listed('include') ?? ['*'], exclude: split(env['SYNC_TABLES_EXCLUDE']) ?? listed('exclude') ?? [], columns }
+}

@@ -1,0 +1,97 @@
+import type { ColumnMapping, IndexPart, IndexPlan, SourceColumn, SourceIndex, TableMapping } from '@mylab-sync/core'
+import { isBytes, isText } from './columns.js'
+import { hasName, quotePg, sameName, targetName } from './names.js'
+import type { NotCarried } from './objects.js'
+import { syncKey } from './references.js'
+
+/** The longest row of a btree index. */
+const MAX_ROW = 2704
+/** Beyond this a part is worth its hash. */
+const LONG_PART = 64
+
+interface Part {
+  readonly column: ColumnMapping
+  readonly sql: string
+  readonly plain: boolean
+  readonly descending: boolean
+  readonly bytes: number
+}
+
+/** The indexes of a table beside its primary key and the UNIQUE that stands in for one. */
+export function indexPlans(
+  mapping: TableMapping,
+  referenced: readonly (readonly string[])[],
+): { plans: IndexPlan[]; notCarried: NotCarried[] } {
+  const plans: IndexPlan[] = []
+  const notCarried: NotCarried[] = []
+  const keyIndex = syncKey(mapping.source)?.index
+  for (const index of mapping.source.indexes) {
+    if (index === keyIndex) continue
+    const plan = indexPlan(mapping, index, referenced)
+    if (typeof plan === 'string') notCarried.push({ object: `${index.unique ? 'UNIQUE' : 'INDEX'} ${index.name}`, reason: plan })
+    else plans.push(plan)
+  }
+  return { plans, notCarried }
+}
+
+/** A plan, or why there is none. */
+function indexPlan(mapping: TableMapping, index: SourceIndex, referenced: readonly (readonly string[])[]): IndexPlan | string {
+  if (index.kind === 'fulltext') return 'full-text indexes are not carried'
+  if (index.kind === 'spatial') return 'spatial indexes are not carried'
+  const parts: Part[] = []
+  for (const part of index.parts) {
+    const result = indexPart(mapping, part)
+    if (typeof result === 'string') return result
+    parts.push(result)
+  }
+  if (parts.length === 0) return 'it has no columns'
+  const long = parts.reduce((bytes, part) => bytes + part.bytes + 8, 0) > MAX_ROW
+  if (long && !index.unique) return `its entries can be longer than the ${MAX_ROW} bytes of PostgreSQL's`
+  const plain = !long && parts.every((part) => part.plain)
+  const columns = parts.map((part) => part.column.source.name)
+  const isReferenced = referenced.some((set) => set.length === columns.length && columns.every((column) => hasName(set, column)))
+  return {
+    name: targetName(`${mapping.source.name}_${index.name}`),
+    unique: index.unique,
+    parts: parts.map((part) => partSql(part, { long, constraint: index.unique && plain })),
+    columns,
+    deferrable: index.unique && plain && !isReferenced,
+  }
+}
+
+function partSql(part: Part, { long, constraint }: { readonly long: boolean; readonly constraint: boolean }): string {
+  if (long && part.bytes > LONG_PART) return `md5(${part.sql})`
+  return part.descending && !constraint ? `${part.sql} DESC` : part.sql
+}
+
+function indexPart(mapping: TableMapping, part: IndexPart): Part | string {
+  const { column: name, prefix, descending } = part
+  if (name === null) return 'it is made on an expression'
+  const column = mapping.columns.find((candidate) => sameName(candidate.source.name, name))
+  if (column === undefined) return `column ${name} is not there`
+  if (column.source.json) return `column ${name} is JSON`
+  const quoted = quotePg(column.name)
+  const whole = prefix === null || (column.source.length !== null && prefix >= column.source.length)
+  if (whole) return { column, sql: quoted, plain: true, descending, bytes: partBytes(column, null) }
+  if (isText(column.source)) return { column, sql: `left(${quoted}::text, ${prefix})`, plain: false, descending, bytes: partBytes(column, prefix) }
+  if (column.type === 'bytea' && isBytes(column.source)) return { column, sql: `substr(${quoted}, 1, ${prefix})`, plain: false, descending, bytes: prefix }
+  return `a prefix of column ${name} has no counterpart in type ${column.type}`
+}
+
+/** The most bytes that a part can take. */
+function partBytes({ source, type }: ColumnMapping, prefix: number | null): number {
+  if (isText(source)) return (prefix ?? source.length ?? MAX_ROW) * bytesPerCharacter(source)
+  if (type === 'bytea') return source.length ?? MAX_ROW
+  if (source.members !== null) {
+    const sizes = source.members.map((member) => Buffer.byteLength(member))
+    return source.dataType === 'enum' ? Math.max(0, ...sizes) : sizes.reduce((sum, size) => sum + size + 8, 0)
+  }
+  if (source.dataType === 'decimal') return Math.ceil((source.precision ?? 65) / 2) + 8
+  return 24
+}
+
+/** In UTF-8; characters of the 8-bit sets take up to 3. */
+function bytesPerCharacter(source: SourceColumn): number {
+  if (source.charset === 'ascii') return 1
+  return /^(utf8mb4|utf16|utf16le|utf32|gb18030)$/.test(source.charset ?? 'utf8mb4') ? 4 : 3
+}

@@ -1,0 +1,70 @@
+import type { CheckPlan, ColumnMapping, TableMapping, TableObjects } from '@mylab-sync/core'
+import { translateCheck } from './checks.js'
+import { defaultSql } from './defaults.js'
+import { indexPlans } from './indexes.js'
+import { quotePg, quoteText, targetName } from './names.js'
+
+/** What of a table's surroundings decides about its objects. */
+export interface ObjectsContext {
+  /** Source columns of this table that foreign keys reference, one list per key. */
+  readonly referencedColumnSets: readonly (readonly string[])[]
+}
+
+/** Something that the target does not get, and why. */
+export type NotCarried = TableObjects['notCarried'][number]
+
+/** Indexes, checks, defaults and the identity column of a table in the target, and what is not carried. The primary key is not among them. */
+export function tableObjects(mapping: TableMapping, context: ObjectsContext): TableObjects {
+  const indexes = indexPlans(mapping, context.referencedColumnSets)
+  const checks = checkPlans(mapping)
+  const defaults = new Map<string, string>()
+  const notCarried: NotCarried[] = [...indexes.notCarried, ...checks.notCarried]
+  let identity: string | null = null
+  for (const column of mapping.columns) {
+    const { source } = column
+    if (source.autoIncrement) {
+      if (isIdentityType(column)) identity = column.name
+      else notCarried.push({ object: `AUTO_INCREMENT of column ${source.name}`, reason: `PostgreSQL has no identity of type ${column.type}${identityOption(column)}` })
+      continue
+    }
+    const outcome = defaultSql(column)
+    if (outcome !== null && 'sql' in outcome) defaults.set(column.name, outcome.sql)
+    else if (outcome !== null) notCarried.push({ object: `DEFAULT of column ${source.name}`, reason: outcome.reason })
+    if (source.onUpdate) notCarried.push({ object: `ON UPDATE of column ${source.name}`, reason: 'PostgreSQL has none; after the cutover a trigger of yours can set it' })
+  }
+  return { indexes: indexes.plans, checks: checks.plans, defaults, identity, notCarried }
+}
+
+function isIdentityType(column: ColumnMapping): boolean {
+  return column.type === 'smallint' || column.type === 'integer' || column.type === 'bigint'
+}
+
+function identityOption(column: ColumnMapping): string {
+  return column.source.dataType === 'bigint' ? '; type option bigint would carry it' : ''
+}
+
+function checkPlans(mapping: TableMapping): { plans: CheckPlan[]; notCarried: NotCarried[] } {
+  const plans: CheckPlan[] = []
+  const notCarried: NotCarried[] = []
+  for (const column of mapping.columns) {
+    const { dataType, name, members } = column.source
+    if (dataType !== 'enum' || members === null || column.type !== 'text') continue
+    const labels = new Set(members.map((member) => member.replaceAll('\0', '')).concat(''))
+    plans.push({
+      name: targetName(`${mapping.source.name}_${name}_check`),
+      expression: `${quotePg(column.name)} IN (${[...labels].map(quoteText).join(', ')})`,
+    })
+  }
+  for (const check of mapping.source.checks) {
+    if (/^\(*json_valid\s*\(/i.test(check.expression)) continue
+    const expression = translateCheck(check.expression, mapping)
+    if (expression === null) notCarried.push({ object: `CHECK ${check.name}`, reason: 'its expression is not among those that can be translated' })
+    else plans.push({ name: uniqueName(targetName(`${mapping.source.name}_${check.name}`), plans), expression })
+  }
+  return { plans, notCarried }
+}
+
+/** MariaDB names a column's own CHECK after the column. */
+function uniqueName(name: string, plans: readonly CheckPlan[]): string {
+  return plans.some((plan) => plan.name === name) ? targetName(`${name}_2`) : name
+}
