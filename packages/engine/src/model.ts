@@ -1,5 +1,5 @@
 import type { Edge, Refusal, SourceCatalog, SourceTable, TableMapping, TableObjects, TriggerTarget } from '@mylab-sync/core'
-import { actionComponents, edges as edgesOf, mapTables, tableObjects } from '@mylab-sync/mapping'
+import { actionComponents, edges as edgesOf, mapTables, tableObjects, targetName } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 
 /** What the source's definitions make of the selected tables: computed from the catalog, never read from the target. */
@@ -17,10 +17,10 @@ export class Model {
     const { include, exclude, mapping } = context.options
     const wanted = catalog.tables.filter((table) => matches(table.name, include) && !matches(table.name, exclude))
     const first = mapTables(wanted, mapping)
-    const graph = edgesOf(first.mapped, catalog.tables)
+    const graph = edgesOf(first.mapped, catalog.tables, mapping)
     const refusedNames = new Set(graph.refused.map((refusal) => refusal.table))
     const tables = new Map([...first.mapped].filter(([name]) => !refusedNames.has(name)))
-    const final = refusedNames.size === 0 ? graph : edgesOf(tables, catalog.tables)
+    const final = refusedNames.size === 0 ? graph : edgesOf(tables, catalog.tables, mapping)
     this.tables = tables
     this.refused = [...first.refused, ...graph.refused, ...(final === graph ? [] : final.refused)]
     this.edges = final.edges
@@ -75,9 +75,16 @@ export class Model {
     const referencedColumnSets = this.edges
       .filter((edge) => edge.parent === table)
       .map((edge) => edge.parentKey.columns.map((column) => column.column.source.name))
-    const objects = tableObjects(mapping, { referencedColumnSets })
+    const objects = this.#withFreeNames(tableObjects(mapping, { referencedColumnSets }))
     this.#objects.set(table, objects)
     return objects
+  }
+
+  /** Tables and indexes share one set of names in PostgreSQL: `orders` with the index `status` beside a table `orders_status`. */
+  #withFreeNames(objects: TableObjects): TableObjects {
+    const taken = new Set([...this.tables.values()].map((mapping) => mapping.name))
+    const indexes = objects.indexes.map((index) => (taken.has(index.name) ? { ...index, name: targetName(`${index.name}_idx`) } : index))
+    return { ...objects, indexes }
   }
 
   /** Groups of tables that open together. */

@@ -30,7 +30,8 @@ export function translateCheck(expression: string, mapping: TableMapping): strin
 }
 
 function tokenize(source: string): Token[] {
-  const pattern = /\s+|`((?:[^`]|``)+)`|(?:_\w+\s*)?(?:'((?:[^'\\]|'')*)'|\\'([^'\\]*)\\')|(\d+(?:\.\d+)?)(?![\w.])|([A-Za-z_]\w*)|(<>|!=|<=|>=|&&|\|\||[-<>=(),])/gy
+  const pattern =
+    /\s+|`((?:[^`]|``)+)`|(?:_\w+\s*)?(?:'((?:[^'\\]|'')*)'|\\'([^'\\]*)\\')|(\d+(?:\.\d+)?)(?![\w.])|([A-Za-z_]\w*)|(<>|!=|<=|>=|&&|\|\||[-<>=(),])/gy
   const tokens: Token[] = []
   while (pattern.lastIndex < source.length) {
     const match = pattern.exec(source)
@@ -121,7 +122,8 @@ class CheckParser {
   /** Texts order by their collations, which differ. */
   #comparable(left: Operand, right: Operand, ordered: boolean): string {
     if (left.literal && right.literal) throw new Untranslatable()
-    const time = left.family === 'time' && right.family === 'text' && right.literal && /^[\d: .-]+$/.test(right.sql.slice(1, -1))
+    const time =
+      left.family === 'time' && right.family === 'text' && right.literal && /^[\d: .-]+$/.test(right.sql.slice(1, -1))
     if (left.family !== right.family && !time) throw new Untranslatable()
     if (ordered && left.family === 'text') throw new Untranslatable()
     return right.sql
@@ -150,7 +152,10 @@ class CheckParser {
   }
 
   #column(token: Token): Operand {
-    const column = token.kind === 'symbol' ? undefined : this.#mapping.columns.find(({ source }) => sameName(source.name, token.text))
+    const column =
+      token.kind === 'symbol'
+        ? undefined
+        : this.#mapping.columns.find(({ source }) => sameName(source.name, token.text))
     if (column === undefined) throw new Untranslatable()
     return { sql: quotePg(column.name), family: family(column), literal: false }
   }

@@ -28,7 +28,15 @@ const INTEGERS: Readonly<Record<string, readonly [signed: string, unsigned: stri
 const TEXTS: ReadonlySet<string> = new Set(['tinytext', 'text', 'mediumtext', 'longtext'])
 const BYTES: ReadonlySet<string> = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'])
 const GEOMETRIES: ReadonlySet<string> = new Set([
-  'geometry', 'point', 'linestring', 'polygon', 'multipoint', 'multilinestring', 'multipolygon', 'geometrycollection', 'geomcollection',
+  'geometry',
+  'point',
+  'linestring',
+  'polygon',
+  'multipoint',
+  'multilinestring',
+  'multipolygon',
+  'geometrycollection',
+  'geomcollection',
 ])
 /** Type options that some other type or a later version knows. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
@@ -82,7 +90,10 @@ const OPTIONS: readonly (readonly [applies: (column: SourceColumn) => boolean, o
   [(column) => column.dataType === 'tinyint' || (column.dataType === 'bit' && column.precision === 1), 'boolean'],
   [(column) => column.dataType === 'bigint' && column.unsigned, 'bigint'],
   [(column) => column.json, 'json'],
-  [(column) => isText(column) || column.dataType === 'json' || column.dataType === 'set' || column.dataType === 'enum', 'text'],
+  [
+    (column) => isText(column) || column.dataType === 'json' || column.dataType === 'set' || column.dataType === 'enum',
+    'text',
+  ],
   [(column) => column.dataType === 'binary' && column.length === 16, 'uuid'],
   [(column) => column.dataType === 'time', 'time'],
 ]
@@ -91,7 +102,11 @@ function optionRule(column: SourceColumn, option: string, context: ValueContext)
   if (!OPTIONS.some(([applies, name]) => name === option && applies(column))) return undefined
   switch (option) {
     case 'boolean':
-      return { type: 'boolean', read: column.dataType === 'bit' ? 'bits' : numberRead(column), convert: values.booleanConvert(context) }
+      return {
+        type: 'boolean',
+        read: column.dataType === 'bit' ? 'bits' : numberRead(column),
+        convert: values.booleanConvert(context),
+      }
     case 'bigint':
       return { type: 'bigint', read: numberRead(column), convert: values.bigintConvert(context) }
     case 'json':
@@ -101,7 +116,11 @@ function optionRule(column: SourceColumn, option: string, context: ValueContext)
     case 'uuid':
       return { type: 'uuid', convert: values.uuidConvert(context) }
     case 'time':
-      return { type: `time(${column.fraction}) without time zone`, castType: 'time without time zone', convert: values.timeConvert(context) }
+      return {
+        type: `time(${column.fraction}) without time zone`,
+        castType: 'time without time zone',
+        convert: values.timeConvert(context),
+      }
     default:
       return undefined
   }
@@ -125,15 +144,24 @@ function defaultRule(column: SourceColumn, context: ValueContext): TypeRule | nu
 function otherRule(column: SourceColumn, context: ValueContext): TypeRule | null {
   switch (column.dataType) {
     case 'decimal':
-      return { type: `numeric(${column.precision ?? 10},${column.scale ?? 0})`, castType: 'numeric', read: numberRead(column) }
+      return {
+        type: `numeric(${column.precision ?? 10},${column.scale ?? 0})`,
+        castType: 'numeric',
+        read: numberRead(column),
+      }
     case 'float':
       return { type: 'real', read: 'double' }
     case 'double':
       return { type: 'double precision', read: numberRead(column) }
     case 'bit':
-      return { type: `bit(${column.precision ?? 1})`, castType: 'bit varying', read: 'bits' }
+      return { type: `bit(${column.precision ?? 1})`, castType: 'varbit', read: 'bits' }
     case 'enum':
-      return { type: 'text', read: 'enum', convert: values.enumConvert(context), mayBecomeNull: context.rules['enum-error'] === 'null' && !context.strict }
+      return {
+        type: 'text',
+        read: 'enum',
+        convert: values.enumConvert(context),
+        mayBecomeNull: context.rules['enum-error'] === 'null' && !context.strict,
+      }
     case 'set':
       return { type: 'text[]', convert: values.setConvert(context) }
     case 'date':
@@ -159,12 +187,21 @@ function otherRule(column: SourceColumn, context: ValueContext): TypeRule | null
 }
 
 function dateRule(kind: DateKind, type: string, context: ValueContext): TypeRule {
-  return { type, castType: type.replace(/\(\d\)/, ''), convert: dateConvert(kind, context), mayBecomeNull: dateMayBecomeNull(kind, context) }
+  return {
+    type,
+    castType: type.replace(/\(\d\)/, ''),
+    convert: dateConvert(kind, context),
+    mayBecomeNull: dateMayBecomeNull(kind, context),
+  }
 }
 
 function jsonRule(column: SourceColumn, context: ValueContext, target: 'json' | 'jsonb'): TypeRule {
   const convert = values.jsonConvert(context, target, column.dataType === 'json')
-  return { type: target, convert, mayBecomeNull: column.dataType !== 'json' && context.rules['invalid-json'] === 'null' }
+  return {
+    type: target,
+    convert,
+    mayBecomeNull: column.dataType !== 'json' && context.rules['invalid-json'] === 'null',
+  }
 }
 
 function varchar(column: SourceColumn, context: ValueContext): TypeRule {

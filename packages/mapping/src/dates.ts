@@ -25,7 +25,9 @@ export function zeroDateOutcome(kind: DateKind, context: ValueContext, option: s
 /** True when a value rule may put NULL into a column. */
 export function dateMayBecomeNull(kind: DateKind, context: ValueContext): boolean {
   const { 'zero-date': zero, 'partial-date': partial } = context.rules
-  return [zero, partial === 'clamp' ? zero : (partial ?? zero)].some((option) => zeroDateOutcome(kind, context, option) === 'null')
+  return [zero, partial === 'clamp' ? zero : (partial ?? zero)].some(
+    (option) => zeroDateOutcome(kind, context, option) === 'null',
+  )
 }
 
 /** Drops the zeros that PostgreSQL does not print: `12:00:00.500` -> `12:00:00.5`. */
@@ -56,7 +58,9 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
     }
     if (!isRealDay(date.year, date.month, date.day)) throw new ValueRefused(context.column, 'out-of-range')
     const yearZero = date.year === '0000'
-    return Buffer.from(`${yearZero ? '0001' : date.year}-${date.month}-${date.day}${text.slice(10)}${zone}${yearZero ? ' BC' : ''}`)
+    return Buffer.from(
+      `${yearZero ? '0001' : date.year}-${date.month}-${date.day}${text.slice(10)}${zone}${yearZero ? ' BC' : ''}`,
+    )
   }
   const replaced = (outcome: string, rule: 'zero-date' | 'partial-date', note: Note): Buffer | null => {
     if (outcome === 'quarantine') throw new ValueRefused(context.column, rule)
@@ -65,7 +69,8 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
   }
   return (value, note) => {
     if (isUnusual(value)) return unusual(value, note)
-    if (sentinel !== null && trimFraction(value.toString('latin1')) + zone === sentinel) throw new ValueRefused(context.column, 'zero-date')
+    if (sentinel !== null && trimFraction(value.toString('latin1')) + zone === sentinel)
+      throw new ValueRefused(context.column, 'zero-date')
     return zone === '' ? value : Buffer.concat([value, UTC])
   }
 }

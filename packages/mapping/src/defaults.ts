@@ -10,7 +10,9 @@ export function defaultSql(column: ColumnMapping): { readonly sql: string } | { 
     case 'literal':
       return literal(column, preset.text)
     case 'current-timestamp':
-      return { sql: column.source.fraction > 0 ? `CURRENT_TIMESTAMP(${column.source.fraction})` : 'CURRENT_TIMESTAMP(0)' }
+      return {
+        sql: column.source.fraction > 0 ? `CURRENT_TIMESTAMP(${column.source.fraction})` : 'CURRENT_TIMESTAMP(0)',
+      }
     case 'expression':
       return expression(column, preset.text)
   }
@@ -37,7 +39,9 @@ function literalBytes(column: ColumnMapping, text: string): Buffer | null {
   }
   if (dataType === 'bit') {
     const digits = /^b'([01]*)'$/i.exec(text)?.[1] ?? (/^\d+$/.test(text) ? BigInt(text).toString(2) : null)
-    return digits === null ? null : Buffer.from(column.type === 'boolean' ? digits : digits.padStart(column.source.precision ?? 1, '0'))
+    return digits === null
+      ? null
+      : Buffer.from(column.type === 'boolean' ? digits : digits.padStart(column.source.precision ?? 1, '0'))
   }
   if (column.type !== 'bytea' && column.type !== 'uuid') return Buffer.from(text)
   if (dataType === 'uuid') return Buffer.from(text)
@@ -48,12 +52,16 @@ function literalBytes(column: ColumnMapping, text: string): Buffer | null {
 
 function valueSql(column: ColumnMapping, value: string): string {
   if (column.type === 'boolean') return value
-  if (/^-?\d+(\.\d+)?$/.test(value) && /^(smallint|integer|bigint|numeric)/.test(column.type)) return value.replace(/^(-?)0+(?=\d)/, '$1')
+  if (/^-?\d+(\.\d+)?$/.test(value) && /^(smallint|integer|bigint|numeric)/.test(column.type))
+    return value.replace(/^(-?)0+(?=\d)/, '$1')
   return quoteText(value)
 }
 
 /** Expressions whose meaning is the same on both servers. */
-function expression(column: ColumnMapping, text: string): { readonly sql: string } | { readonly reason: string } | null {
+function expression(
+  column: ColumnMapping,
+  text: string,
+): { readonly sql: string } | { readonly reason: string } | null {
   const bare = stripParentheses(text.trim())
   const lower = bare.toLowerCase()
   if (lower === 'null') return null
@@ -66,7 +74,8 @@ function expression(column: ColumnMapping, text: string): { readonly sql: string
   }
   if (lower === 'uuid()' && column.type === 'uuid') return { sql: 'gen_random_uuid()' }
   if (lower === 'uuid()' && /^(text|character varying)/.test(column.type)) return { sql: 'gen_random_uuid()::text' }
-  if (/^json_(object|array)\(\)$/.test(lower) && /^jsonb?$/.test(column.type)) return { sql: lower.startsWith('json_o') ? "'{}'" : "'[]'" }
+  if (/^json_(object|array)\(\)$/.test(lower) && /^jsonb?$/.test(column.type))
+    return { sql: lower.startsWith('json_o') ? "'{}'" : "'[]'" }
   return { reason: 'its expression is not among those that can be translated' }
 }
 

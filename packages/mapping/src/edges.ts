@@ -1,8 +1,16 @@
-import { type Edge, isActionEdge, type Refusal, type SourceColumn, type SourceForeignKey, type SourceTable, type TableMapping } from '@mylab-sync/core'
+import {
+  type Edge,
+  isActionEdge,
+  type Refusal,
+  type SourceColumn,
+  type SourceForeignKey,
+  type SourceTable,
+  type TableMapping,
+} from '@mylab-sync/core'
 import { isText } from './columns.js'
 import { keyMapping, keyObstacle } from './keys.js'
 import { hasName, sameName } from './names.js'
-import { defaultMappingOptions } from './options.js'
+import { defaultMappingOptions, type MappingOptions } from './options.js'
 import { findColumn, findTable, syncKey } from './references.js'
 import { mapTables } from './tables.js'
 
@@ -18,19 +26,29 @@ interface Place {
   readonly key: SourceForeignKey
   readonly mapped: ReadonlyMap<string, TableMapping>
   readonly all: readonly SourceTable[]
+  readonly options: MappingOptions
 }
 
 type Outcome = { readonly edge: Edge } | { readonly reason: string; readonly remedy: string } | null
 
-/** An edge for every foreign key whose child is mapped, and whose parent is or whose actions make it needed. */
-export function edges(mapped: Map<string, TableMapping>, all: readonly SourceTable[]): EdgeGraph {
+/** An edge for every foreign key whose child is mapped, and whose parent is or whose actions make it needed; `options` map the latter. */
+export function edges(
+  mapped: Map<string, TableMapping>,
+  all: readonly SourceTable[],
+  options: MappingOptions = defaultMappingOptions,
+): EdgeGraph {
   const graph: EdgeGraph = { edges: [], refused: [], captureOnly: [] }
   for (const child of mapped.values()) {
     for (const key of child.source.foreignKeys) {
-      const outcome = outcomeOf({ child, key, mapped, all })
+      const outcome = outcomeOf({ child, key, mapped, all, options })
       if (outcome === null) continue
       if ('reason' in outcome) {
-        graph.refused.push({ table: child.source.name, column: key.columns[0] ?? null, reason: `foreign key ${key.name}: ${outcome.reason}`, remedy: outcome.remedy })
+        graph.refused.push({
+          table: child.source.name,
+          column: key.columns[0] ?? null,
+          reason: `foreign key ${key.name}: ${outcome.reason}`,
+          remedy: outcome.remedy,
+        })
         continue
       }
       graph.edges.push(outcome.edge)
@@ -54,16 +72,21 @@ export function actionComponents(tables: readonly string[], edgeList: readonly E
 }
 
 function outcomeOf(place: Place): Outcome {
-  const { child, key, mapped, all } = place
+  const { child, key, mapped, all, options } = place
   const action = isActionEdge(key)
-  if (key.parentDatabase !== null) return action ? refusal('it references another database and changes rows by itself') : null
+  if (key.parentDatabase !== null)
+    return action ? refusal('it references another database and changes rows by itself') : null
   const source = findTable(all, key.parent)
   if (source === undefined) return action ? refusal('the table that it references is not there') : null
   const own = mapped.get(source.name)
-  if (own === undefined && !action) return null
+  if (
+    !action &&
+    (own === undefined || !hasColumns(child.source, key.columns) || !hasColumns(source, key.parentColumns))
+  )
+    return null
   const obstacle = action ? actionObstacle(place, source) : null
   if (obstacle !== null) return obstacle
-  const parent = own ?? mapTables([source], defaultMappingOptions).mapped.get(source.name)
+  const parent = own ?? mapTables([source], options).mapped.get(source.name)
   if (parent === undefined) return refusal(`the table ${source.name} that it references cannot be read`)
   if (own === undefined) {
     const reason = captureOnlyObstacle(place, parent)
@@ -86,15 +109,23 @@ function outcomeOf(place: Place): Outcome {
   }
 }
 
-function refusal(reason: string, remedy = 'exclude the table, or make the foreign key ON DELETE RESTRICT ON UPDATE RESTRICT') {
+function refusal(
+  reason: string,
+  remedy = 'exclude the table, or make the foreign key ON DELETE RESTRICT ON UPDATE RESTRICT',
+) {
   return { reason, remedy }
+}
+
+function hasColumns(table: SourceTable, names: readonly string[]): boolean {
+  return names.every((name) => findColumn(table, name) !== undefined)
 }
 
 function actionObstacle({ child, key }: Place, parent: SourceTable): Outcome {
   for (const [at, name] of key.columns.entries()) {
     const mapping = child.columns.find((column) => sameName(column.source.name, name))
     const referenced = findColumn(parent, key.parentColumns[at] ?? '')
-    if (mapping === undefined || referenced === undefined) return refusal(`column ${name} or the one that it references is not there`)
+    if (mapping === undefined || referenced === undefined)
+      return refusal(`column ${name} or the one that it references is not there`)
     const unlike = unlikeMembers(mapping.source, referenced)
     if (unlike !== null) return refusal(unlike, 'give both columns the same members in the same order')
     const obstacle = keyObstacle(mapping)
@@ -116,7 +147,9 @@ function captureOnlyObstacle({ key }: Place, parent: TableMapping): string | nul
     return `table ${name} is not carried, and its own rows change through a foreign key`
   }
   const columns = parent.key?.columns.map(({ column }) => column.source.name) ?? []
-  return key.parentColumns.every((column) => hasName(columns, column)) ? null : `table ${name} is not carried, and is referenced by columns outside its key`
+  return key.parentColumns.every((column) => hasName(columns, column))
+    ? null
+    : `table ${name} is not carried, and is referenced by columns outside its key`
 }
 
 /** The child's columns meet its own key or columns that an action edge references. */
@@ -124,7 +157,13 @@ function isOverlapping({ child, key, mapped }: Place): boolean {
   if (child.key?.columns.some(({ column }) => hasName(key.columns, column.source.name)) === true) return true
   for (const { source } of mapped.values()) {
     for (const other of source.foreignKeys) {
-      if (other === key || !isActionEdge(other) || other.parentDatabase !== null || !sameName(other.parent, child.source.name)) continue
+      if (
+        other === key ||
+        !isActionEdge(other) ||
+        other.parentDatabase !== null ||
+        !sameName(other.parent, child.source.name)
+      )
+        continue
       if (other.parentColumns.some((column) => hasName(key.columns, column))) return true
     }
   }

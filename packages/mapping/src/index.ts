@@ -6,4 +6,11 @@ export { keyMapping } from './keys.js'
 export { actionComponents, type EdgeGraph, edges } from './edges.js'
 export { type ObjectsContext, tableObjects } from './objects.js'
 export { type NameStyle, quotePg, quoteText, targetName } from './names.js'
-export { type ColumnOption, type ColumnRules, columnRules, defaultMappingOptions, type MappingOptions, typeName } from './options.js'
+export {
+  type ColumnOption,
+  type ColumnRules,
+  columnRules,
+  defaultMappingOptions,
+  type MappingOptions,
+  typeName,
+} from './options.js'

@@ -1,6 +1,6 @@
 import type { ColumnMapping, IndexPart, IndexPlan, SourceColumn, SourceIndex, TableMapping } from '@mylab-sync/core'
 import { isBytes, isText } from './columns.js'
-import { hasName, quotePg, sameName, targetName } from './names.js'
+import { hasName, isLowered, quotePg, sameName, targetName } from './names.js'
 import type { NotCarried } from './objects.js'
 import { syncKey } from './references.js'
 
@@ -28,14 +28,19 @@ export function indexPlans(
   for (const index of mapping.source.indexes) {
     if (index === keyIndex) continue
     const plan = indexPlan(mapping, index, referenced)
-    if (typeof plan === 'string') notCarried.push({ object: `${index.unique ? 'UNIQUE' : 'INDEX'} ${index.name}`, reason: plan })
+    if (typeof plan === 'string')
+      notCarried.push({ object: `${index.unique ? 'UNIQUE' : 'INDEX'} ${index.name}`, reason: plan })
     else plans.push(plan)
   }
   return { plans, notCarried }
 }
 
 /** A plan, or why there is none. */
-function indexPlan(mapping: TableMapping, index: SourceIndex, referenced: readonly (readonly string[])[]): IndexPlan | string {
+function indexPlan(
+  mapping: TableMapping,
+  index: SourceIndex,
+  referenced: readonly (readonly string[])[],
+): IndexPlan | string {
   if (index.kind === 'fulltext') return 'full-text indexes are not carried'
   if (index.kind === 'spatial') return 'spatial indexes are not carried'
   const parts: Part[] = []
@@ -49,9 +54,11 @@ function indexPlan(mapping: TableMapping, index: SourceIndex, referenced: readon
   if (long && !index.unique) return `its entries can be longer than the ${MAX_ROW} bytes of PostgreSQL's`
   const plain = !long && parts.every((part) => part.plain)
   const columns = parts.map((part) => part.column.source.name)
-  const isReferenced = referenced.some((set) => set.length === columns.length && columns.every((column) => hasName(set, column)))
+  const isReferenced = referenced.some(
+    (set) => set.length === columns.length && columns.every((column) => hasName(set, column)),
+  )
   return {
-    name: targetName(`${mapping.source.name}_${index.name}`),
+    name: targetName(`${mapping.source.name}_${index.name}`, { lower: isLowered(mapping) }),
     unique: index.unique,
     parts: parts.map((part) => partSql(part, { long, constraint: index.unique && plain })),
     columns,
@@ -73,8 +80,16 @@ function indexPart(mapping: TableMapping, part: IndexPart): Part | string {
   const quoted = quotePg(column.name)
   const whole = prefix === null || (column.source.length !== null && prefix >= column.source.length)
   if (whole) return { column, sql: quoted, plain: true, descending, bytes: partBytes(column, null) }
-  if (isText(column.source)) return { column, sql: `left(${quoted}::text, ${prefix})`, plain: false, descending, bytes: partBytes(column, prefix) }
-  if (column.type === 'bytea' && isBytes(column.source)) return { column, sql: `substr(${quoted}, 1, ${prefix})`, plain: false, descending, bytes: prefix }
+  if (isText(column.source))
+    return {
+      column,
+      sql: `left(${quoted}::text, ${prefix})`,
+      plain: false,
+      descending,
+      bytes: partBytes(column, prefix),
+    }
+  if (column.type === 'bytea' && isBytes(column.source))
+    return { column, sql: `substr(${quoted}, 1, ${prefix})`, plain: false, descending, bytes: prefix }
   return `a prefix of column ${name} has no counterpart in type ${column.type}`
 }
 

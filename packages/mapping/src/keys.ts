@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto'
-import { type ColumnMapping, type KeyColumn, type KeyMapping, type SourceColumn, type TableMapping, type TokenRule, ValueRefused } from '@mylab-sync/core'
+import {
+  type ColumnMapping,
+  type KeyColumn,
+  type KeyMapping,
+  type SourceColumn,
+  type TableMapping,
+  type TokenRule,
+  ValueRefused,
+} from '@mylab-sync/core'
 import { charsetOf } from './charsets.js'
 import { isText } from './columns.js'
 import { trimFraction } from './dates.js'
@@ -34,8 +42,10 @@ export function keyOf(table: string, columns: readonly ColumnMapping[], names: r
 /** Why a column cannot be part of a key; null: it can. */
 export function keyObstacle(column: ColumnMapping): string | null {
   const { source } = column
-  if (source.json || source.dataType === 'vector' || tokenRule(source) === null) return `type ${source.columnType} cannot be part of a key`
-  if (isText(source) && charsetOf(source.charset) === null) return `character set ${source.charset ?? 'unknown'} cannot be read in a key`
+  if (source.json || source.dataType === 'vector' || tokenRule(source) === null)
+    return `type ${source.columnType} cannot be part of a key`
+  if (isText(source) && charsetOf(source.charset) === null)
+    return `character set ${source.charset ?? 'unknown'} cannot be read in a key`
   return null
 }
 
@@ -82,7 +92,8 @@ export function tokenRule(column: SourceColumn): TokenRule | null {
 
 function keyColumn(column: ColumnMapping): KeyColumn {
   const rule = tokenRule(column.source)
-  if (rule === null) throw new Error(`column ${column.source.name}: type ${column.source.columnType} cannot be part of a key`)
+  if (rule === null)
+    throw new Error(`column ${column.source.name}: type ${column.source.columnType} cannot be part of a key`)
   return { column, rule, ...codec(column, rule) }
 }
 
@@ -125,11 +136,17 @@ function integerCodec(column: ColumnMapping): Codec {
   if (source.dataType === 'enum') return enumCodec(column)
   if (source.dataType === 'set') return setCodec(column)
   if (column.type === 'boolean') {
-    return { toTarget: (token) => converted(column, Buffer.from(token)), fromTarget: (text) => (text.startsWith('t') ? '1' : '0') }
+    return {
+      toTarget: (token) => converted(column, Buffer.from(token)),
+      fromTarget: (text) => (text.startsWith('t') ? '1' : '0'),
+    }
   }
   if (source.dataType === 'bit') {
     const width = source.precision ?? 1
-    return { toTarget: (token) => BigInt(token).toString(2).padStart(width, '0'), fromTarget: (text) => BigInt(`0b${text}`).toString() }
+    return {
+      toTarget: (token) => BigInt(token).toString(2).padStart(width, '0'),
+      fromTarget: (text) => BigInt(`0b${text}`).toString(),
+    }
   }
   return { toTarget: (token) => converted(column, Buffer.from(token)), fromTarget: (text) => text }
 }
@@ -228,7 +245,8 @@ function textCodec(column: ColumnMapping): Codec {
     toTarget: (token) => {
       const bytes = Buffer.from(token, 'hex')
       const text = charset.decode(bytes)
-      if (text.includes('\ufffd') && !charset.encode(text).equals(bytes)) throw new ValueRefused(source.name, 'invalid-text')
+      if (text.includes('\ufffd') && !charset.encode(text).equals(bytes))
+        throw new ValueRefused(source.name, 'invalid-text')
       return converted(column, Buffer.from(text))
     },
     fromTarget: (text) => charset.encode(text).toString('hex').toUpperCase(),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { TableMapping } from '@mylab-sync/core'
 
 const LIMIT = 63
 const HEAD = 55
@@ -34,6 +35,14 @@ export function quotePg(name: string): string {
 export function quoteText(text: string): string {
   const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`
   return text.includes('\\') ? `E${quoted}` : quoted
+}
+
+/** Whether a table was mapped with `names: lower`, as far as its names tell. */
+export function isLowered(mapping: TableMapping): boolean {
+  const names = [mapping, ...mapping.columns].map(({ name, source }) => [name, source.name] as const)
+  return names.some(
+    ([target, source]) => target !== targetName(source) && target === targetName(source, { lower: true }),
+  )
 }
 
 /** MySQL compares column names without regard to case. */

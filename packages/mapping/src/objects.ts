@@ -2,7 +2,7 @@ import type { CheckPlan, ColumnMapping, TableMapping, TableObjects } from '@myla
 import { translateCheck } from './checks.js'
 import { defaultSql } from './defaults.js'
 import { indexPlans } from './indexes.js'
-import { quotePg, quoteText, targetName } from './names.js'
+import { isLowered, quotePg, quoteText, targetName } from './names.js'
 
 /** What of a table's surroundings decides about its objects. */
 export interface ObjectsContext {
@@ -24,13 +24,21 @@ export function tableObjects(mapping: TableMapping, context: ObjectsContext): Ta
     const { source } = column
     if (source.autoIncrement) {
       if (isIdentityType(column)) identity = column.name
-      else notCarried.push({ object: `AUTO_INCREMENT of column ${source.name}`, reason: `PostgreSQL has no identity of type ${column.type}${identityOption(column)}` })
+      else
+        notCarried.push({
+          object: `AUTO_INCREMENT of column ${source.name}`,
+          reason: `PostgreSQL has no identity of type ${column.type}${identityOption(column)}`,
+        })
       continue
     }
     const outcome = defaultSql(column)
     if (outcome !== null && 'sql' in outcome) defaults.set(column.name, outcome.sql)
     else if (outcome !== null) notCarried.push({ object: `DEFAULT of column ${source.name}`, reason: outcome.reason })
-    if (source.onUpdate) notCarried.push({ object: `ON UPDATE of column ${source.name}`, reason: 'PostgreSQL has none; after the cutover a trigger of yours can set it' })
+    if (source.onUpdate)
+      notCarried.push({
+        object: `ON UPDATE of column ${source.name}`,
+        reason: 'PostgreSQL has none; after the cutover a trigger of yours can set it',
+      })
   }
   return { indexes: indexes.plans, checks: checks.plans, defaults, identity, notCarried }
 }
@@ -46,20 +54,25 @@ function identityOption(column: ColumnMapping): string {
 function checkPlans(mapping: TableMapping): { plans: CheckPlan[]; notCarried: NotCarried[] } {
   const plans: CheckPlan[] = []
   const notCarried: NotCarried[] = []
+  const nameOf = (own: string): string => targetName(`${mapping.source.name}_${own}`, { lower: isLowered(mapping) })
   for (const column of mapping.columns) {
     const { dataType, name, members } = column.source
     if (dataType !== 'enum' || members === null || column.type !== 'text') continue
     const labels = new Set(members.map((member) => member.replaceAll('\0', '')).concat(''))
     plans.push({
-      name: targetName(`${mapping.source.name}_${name}_check`),
+      name: nameOf(`${name}_check`),
       expression: `${quotePg(column.name)} IN (${[...labels].map(quoteText).join(', ')})`,
     })
   }
   for (const check of mapping.source.checks) {
     if (/^\(*json_valid\s*\(/i.test(check.expression)) continue
     const expression = translateCheck(check.expression, mapping)
-    if (expression === null) notCarried.push({ object: `CHECK ${check.name}`, reason: 'its expression is not among those that can be translated' })
-    else plans.push({ name: uniqueName(targetName(`${mapping.source.name}_${check.name}`), plans), expression })
+    if (expression === null)
+      notCarried.push({
+        object: `CHECK ${check.name}`,
+        reason: 'its expression is not among those that can be translated',
+      })
+    else plans.push({ name: uniqueName(nameOf(check.name), plans), expression })
   }
   return { plans, notCarried }
 }

@@ -68,7 +68,12 @@ export function wrongRule(rules: ColumnRules): string | null {
 }
 
 function isReplacement(option: string | { readonly replace: string }): boolean {
-  return typeof option === 'object' && typeof option.replace === 'string' && !option.replace.includes('\0') && [...option.replace].length <= 1
+  return (
+    typeof option === 'object' &&
+    typeof option.replace === 'string' &&
+    !option.replace.includes('\0') &&
+    [...option.replace].length <= 1
+  )
 }
 
 function isOneOf(value: string | undefined, allowed: readonly string[]): boolean {

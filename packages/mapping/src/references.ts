@@ -1,4 +1,10 @@
-import { isActionEdge, type SourceColumn, type SourceForeignKey, type SourceIndex, type SourceTable } from '@mylab-sync/core'
+import {
+  isActionEdge,
+  type SourceColumn,
+  type SourceForeignKey,
+  type SourceIndex,
+  type SourceTable,
+} from '@mylab-sync/core'
 import { sameName } from './names.js'
 
 /** A column together with its table. */
@@ -48,7 +54,8 @@ export class References {
       const child = findColumn(table, name)
       const referenced = parent && findColumn(parent, foreignKey.parentColumns[at] ?? '')
       if (action) this.#mark(child, referenced)
-      if (child && parent && referenced && !this.#parents.has(child)) this.#parents.set(child, { table: parent, column: referenced })
+      if (child && parent && referenced && !this.#parents.has(child))
+        this.#parents.set(child, { table: parent, column: referenced })
     }
   }
 
@@ -59,7 +66,11 @@ export class References {
   #end(start: ColumnPlace): ColumnPlace {
     const seen = new Set([start.column])
     let end = start
-    for (let next = this.#parents.get(end.column); next && !seen.has(next.column); next = this.#parents.get(end.column)) {
+    for (
+      let next = this.#parents.get(end.column);
+      next && !seen.has(next.column);
+      next = this.#parents.get(end.column)
+    ) {
       seen.add(next.column)
       end = next
     }
@@ -78,10 +89,21 @@ export function findColumn(table: SourceTable, name: string): SourceColumn | und
 }
 
 /** A table's row-level key: the primary key, else the first UNIQUE of whole NOT NULL columns. */
-export function syncKey(table: SourceTable): { readonly columns: readonly string[]; readonly index: SourceIndex | null } | null {
-  if (table.primaryKey !== null && table.primaryKey.length > 0) return { columns: ownNames(table, table.primaryKey), index: null }
+export function syncKey(
+  table: SourceTable,
+): { readonly columns: readonly string[]; readonly index: SourceIndex | null } | null {
+  if (table.primaryKey !== null && table.primaryKey.length > 0)
+    return { columns: ownNames(table, table.primaryKey), index: null }
   const index = table.indexes.find((candidate) => isKey(table, candidate))
-  return index === undefined ? null : { columns: ownNames(table, index.parts.flatMap((part) => part.column ?? [])), index }
+  return index === undefined
+    ? null
+    : {
+        columns: ownNames(
+          table,
+          index.parts.flatMap((part) => part.column ?? []),
+        ),
+        index,
+      }
 }
 
 function ownNames(table: SourceTable, names: readonly string[]): string[] {

@@ -7,7 +7,10 @@ import { References, syncKey } from './references.js'
 import type { ValueContext } from './value-rules.js'
 
 /** What tables become in the target, and which of them cannot be carried. Keys of `mapped` are source names. */
-export function mapTables(tables: readonly SourceTable[], options: MappingOptions): { mapped: Map<string, TableMapping>; refused: Refusal[] } {
+export function mapTables(
+  tables: readonly SourceTable[],
+  options: MappingOptions,
+): { mapped: Map<string, TableMapping>; refused: Refusal[] } {
   const references = new References(tables)
   const mapped = new Map<string, TableMapping>()
   const refused: Refusal[] = []
@@ -44,7 +47,12 @@ function mapTable(table: SourceTable, references: References, options: MappingOp
     const own = columnRules(options, table.name, column)
     const wrong = wrongRule(own)
     const result = wrong === null ? mapColumn(table, column, { references, options }) : null
-    if (result === null) refuse(column, `the value of option ${wrong ?? ''} is not one that it knows`, 'see the value rules of the documentation')
+    if (result === null)
+      refuse(
+        column,
+        `the value of option ${wrong ?? ''} is not one that it knows`,
+        'see the value rules of the documentation',
+      )
     else if (isRefusal(result)) refuse(column, result.reason, result.remedy)
     else columns.push(result)
   }
@@ -52,7 +60,8 @@ function mapTable(table: SourceTable, references: References, options: MappingOp
   for (const name of key ?? []) {
     const column = columns.find((candidate) => candidate.source.name === name)
     const obstacle = column === undefined ? null : keyObstacle(column)
-    if (column !== undefined && obstacle !== null) refuse(column.source, obstacle, 'exclude the table, or give it another primary key')
+    if (column !== undefined && obstacle !== null)
+      refuse(column.source, obstacle, 'exclude the table, or give it another primary key')
   }
   if (refused.length > 0) return refused
   return {

@@ -61,7 +61,9 @@ export function setConvert(context: ValueContext): Convert {
   const text = textConvert(context)
   return (value, note) => {
     const clean = text(value, note)
-    return clean === null ? null : Buffer.from(arrayLiteral(clean.length === 0 ? [] : clean.toString('utf8').split(',')))
+    return clean === null
+      ? null
+      : Buffer.from(arrayLiteral(clean.length === 0 ? [] : clean.toString('utf8').split(',')))
   }
 }
 
@@ -73,7 +75,9 @@ export function arrayLiteral(items: readonly string[]): string {
 /** The items of a one-dimensional array as PostgreSQL prints it. */
 export function arrayItems(text: string): string[] {
   const pattern = /"((?:[^"\\]|\\.)*)"|([^,{}]+)/gs
-  return [...text.slice(1, -1).matchAll(pattern)].map(([, quoted, bare]) => (quoted === undefined ? (bare ?? '') : quoted.replace(/\\(.)/gs, '$1')))
+  return [...text.slice(1, -1).matchAll(pattern)].map(([, quoted, bare]) =>
+    quoted === undefined ? (bare ?? '') : quoted.replace(/\\(.)/gs, '$1'),
+  )
 }
 
 /** Raw bytes as bytea. */
@@ -101,7 +105,8 @@ export function timeConvert(context: ValueContext): Convert {
     const positive = /[1-9]/.test(text) ? text : text.replace('-', '')
     const hours = positive.slice(0, positive.indexOf(':'))
     const late = hours === '24' && /[1-9]/.test(positive.slice(2))
-    if (positive.startsWith('-') || hours.length > 2 || hours > '24' || late) throw new ValueRefused(context.column, 'out-of-range')
+    if (positive.startsWith('-') || hours.length > 2 || hours > '24' || late)
+      throw new ValueRefused(context.column, 'out-of-range')
     return positive === text ? value : Buffer.from(positive, 'latin1')
   }
 }

@@ -62,6 +62,7 @@ async function compareTable(at: { source: mysql.Connection; target: pg.Client },
   })
   const show = columns.map((c) => (/blob|binary/.test(c.type) ? `encode(${post(c.name)}, 'hex')` : `${post(c.name)}::text`))
   const mine = new Map<string, number>()
+
   const count = (rows: readonly (readonly (string | null)[])[], side: 'source' | 'target', step: number): void => {
     for (const row of rows) {
       const text = row.map((value, index) => canonical(value, columns[index], side)).join('\u0001')
@@ -85,6 +86,7 @@ function canonical(value: string | null, column: Column | undefined, side: 'sour
   switch (column.type) {
     case 'float':
       return String(Math.fround(Number(value)))
+    case 'year':
     case 'double':
       return String(Number(value))
     case 'bit':
@@ -110,6 +112,7 @@ function dateText(value: string, column: Column): string {
 }
 
 function sorted(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('\0', '')
   if (Array.isArray(value)) return value.map(sorted)
   if (value === null || typeof value !== 'object') return value
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))

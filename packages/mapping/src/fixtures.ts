@@ -1,0 +1,89 @@
+import type { SourceColumn, SourceForeignKey, SourceIndex, SourceTable } from '@mylab-sync/core'
+
+/** A column for tests: an `int NOT NULL` unless told. */
+export function testColumn(name: string, dataType = 'int', more: Partial<SourceColumn> = {}): SourceColumn {
+  const isText = /char|text|enum|set/.test(dataType)
+  return {
+    name,
+    dataType,
+    columnType: dataType,
+    unsigned: false,
+    zerofill: false,
+    nullable: false,
+    length: null,
+    precision: null,
+    scale: null,
+    fraction: 0,
+    charset: isText ? 'utf8mb4' : null,
+    collation: isText ? 'utf8mb4_general_ci' : null,
+    members: null,
+    json: false,
+    generated: null,
+    invisible: false,
+    autoIncrement: false,
+    defaultValue: { kind: 'none' },
+    onUpdate: false,
+    comment: '',
+    ...more,
+  }
+}
+
+/** A table for tests. */
+export function testTable(
+  name: string,
+  columns: readonly SourceColumn[],
+  more: Partial<SourceTable> = {},
+): SourceTable {
+  return {
+    name,
+    engine: 'InnoDB',
+    systemVersioned: false,
+    columns,
+    primaryKey: null,
+    indexes: [],
+    foreignKeys: [],
+    checks: [],
+    comment: '',
+    estimatedRows: 0,
+    estimatedBytes: 0,
+    ...more,
+  }
+}
+
+/** An index for tests; a part is a column's name or a name and a prefix. */
+export function testIndex(
+  name: string,
+  parts: readonly (string | readonly [string, number])[],
+  more: Partial<SourceIndex> = {},
+): SourceIndex {
+  return {
+    name,
+    unique: false,
+    kind: 'btree',
+    parts: parts.map((part) => ({
+      column: typeof part === 'string' ? part : part[0],
+      prefix: typeof part === 'string' ? null : part[1],
+      descending: false,
+    })),
+    ...more,
+  }
+}
+
+/** A foreign key for tests. */
+export function testForeignKey(
+  columns: readonly string[],
+  parent: string,
+  parentColumns: readonly string[],
+  more: Partial<SourceForeignKey> = {},
+): SourceForeignKey {
+  return {
+    name: `fk_${columns.join('_')}`,
+    columns,
+    parentDatabase: null,
+    parent,
+    parentColumns,
+    onDelete: 'RESTRICT',
+    onUpdate: 'RESTRICT',
+    ...more,
+  }
+}

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { SourceTable } from '@mylab-sync/core'
+import { actionComponents, edges } from './edges.js'
+import { testColumn, testForeignKey, testIndex, testTable } from './fixtures.js'
+import { targetName } from './names.js'
+import { tableObjects } from './objects.js'
+import { defaultMappingOptions } from './options.js'
+import { mapTables } from './tables.js'
+
+function objectsOf(table: SourceTable, referencedColumnSets: readonly (readonly string[])[] = []) {
+  const mapping = mapTables([table], defaultMappingOptions).mapped.get(table.name)
+  assert.ok(mapping)
+  return tableObjects(mapping, { referencedColumnSets })
+}
+
+test('names', () => {
+  assert.equal(targetName('Ab'), 'Ab')
+  assert.equal(targetName('Ab', { lower: true }), 'ab')
+  assert.equal(targetName('xmin', { column: true }), 'xmin_')
+  assert.equal(Buffer.byteLength(targetName('x'.repeat(64))), 63)
+  assert.match(targetName('日'.repeat(30)), /^日{18}[0-9a-f]{8}$/)
+})
+
+test('types, keys and refusals', () => {
+  const table = testTable('t', [testColumn('a'), testColumn('b', 'odd')], {})
+  assert.deepEqual(
+    mapTables([table], defaultMappingOptions).refused.map(({ column }) => column),
+    ['b'],
+  )
+  const twice = mapTables([testTable('A', [testColumn('a')]), testTable('a', [testColumn('a')])], {
+    ...defaultMappingOptions,
+    names: 'lower',
+  })
+  assert.equal(twice.refused.length, 2)
+  const unique = testTable('u', [testColumn('a'), testColumn('b', 'int', { nullable: true })], {
+    indexes: [testIndex('ub', ['b'], { unique: true }), testIndex('ua', ['a'], { unique: true })],
+  })
+  const mapping = mapTables([unique], defaultMappingOptions).mapped.get('u')
+  assert.deepEqual(
+    mapping?.key?.columns.map(({ column }) => column.name),
+    ['a'],
+  )
+  assert.deepEqual(
+    objectsOf(unique).indexes.map(({ name }) => name),
+    ['u_ub'],
+  )
+})
+
+test('indexes', () => {
+  const table = testTable(
+    't',
+    [
+      testColumn('id'),
+      testColumn('n', 'varchar', { length: 1000 }),
+      testColumn('s', 'varchar', { length: 50 }),
+      testColumn('b', 'blob', { length: 65535 }),
+    ],
+    {
+      primaryKey: ['id'],
+      indexes: [
+        testIndex('long', ['n']),
+        testIndex('longu', ['n'], { unique: true }),
+        testIndex('pre', [['n', 3]]),
+        testIndex('bpre', [['b', 4]], { unique: true }),
+        testIndex('su', ['s'], { unique: true }),
+        testIndex('both', ['id', 's'], { unique: true }),
+        testIndex('ft', ['s'], { kind: 'fulltext' }),
+      ],
+    },
+  )
+  const { indexes, notCarried } = objectsOf(table, [['S', 'id']])
+  assert.deepEqual(
+    indexes.map(({ name, parts, deferrable }) => [name, parts.join(), deferrable]),
+    [
+      ['t_longu', 'md5("n")', false],
+      ['t_pre', 'left("n"::text, 3)', false],
+      ['t_bpre', 'substr("b", 1, 4)', false],
+      ['t_su', '"s"', true],
+      ['t_both', '"id","s"', false],
+    ],
+  )
+  assert.deepEqual(
+    notCarried.map(({ object }) => object),
+    ['INDEX long', 'INDEX ft'],
+  )
+})
+
+test('checks, defaults, identity', () => {
+  const table = testTable(
+    't',
+    [
+      testColumn('id', 'int', { autoIncrement: true }),
+      testColumn('n', 'int', { defaultValue: { kind: 'literal', text: '007' } }),
+      testColumn('e', 'enum', { members: ["a'b"], defaultValue: { kind: 'literal', text: "a'b" } }),
+      testColumn('d', 'date', { defaultValue: { kind: 'literal', text: '0000-00-00' } }),
+      testColumn('s', 'varchar', { length: 9 }),
+      testColumn('x', 'varchar', { length: 9, defaultValue: { kind: 'expression', text: 'md5(rand())' } }),
+      testColumn('ts', 'timestamp', { fraction: 3, defaultValue: { kind: 'current-timestamp' }, onUpdate: true }),
+    ],
+    {
+      primaryKey: ['id'],
+      checks: [
+        { name: 'c1', expression: "((`n` > 0) and (`s` in (_utf8mb4\\'a\\',_utf8mb4\\'b\\')))" },
+        { name: 'c2', expression: 'char_length(`s`) between 1 and 5 or `s` is not null' },
+        { name: 'c3', expression: '`n` % 2 = 0' },
+        { name: 'c4', expression: 'json_valid(`s`)' },
+        { name: 'c5', expression: "`d` >= '2000-01-01'" },
+        { name: 'c6', expression: "`s` > 'a'" },
+      ],
+    },
+  )
+  const objects = objectsOf(table)
+  assert.equal(objects.identity, 'id')
+  assert.deepEqual(
+    [...objects.defaults],
+    [
+      ['n', '7'],
+      ['e', "'a''b'"],
+      ['d', "'0001-01-01'"],
+      ['ts', 'CURRENT_TIMESTAMP(3)'],
+    ],
+  )
+  assert.deepEqual(
+    objects.checks.map(({ expression }) => expression),
+    [
+      `"e" IN ('a''b', '')`,
+      `((("n" > 0) AND ("s" IN ('a', 'b'))))`,
+      `(char_length("s") BETWEEN 1 AND 5 OR "s" IS NOT NULL)`,
+      `"d" >= '2000-01-01'`,
+    ],
+  )
+  assert.deepEqual(
+    objects.notCarried.map(({ object }) => object),
+    ['CHECK c3', 'CHECK c6', 'DEFAULT of column x', 'ON UPDATE of column ts'],
+  )
+})
+
+test('edges', () => {
+  const parent = testTable('p', [testColumn('id')], { primaryKey: ['id'] })
+  const cascade = { onDelete: 'CASCADE' } as const
+  const child = testTable('c', [testColumn('id'), testColumn('p_id')], {
+    primaryKey: ['id'],
+    foreignKeys: [testForeignKey(['P_ID'], 'p', ['ID'], cascade)],
+  })
+  const other = testTable('o', [testColumn('p_id')], {
+    primaryKey: ['p_id'],
+    foreignKeys: [testForeignKey(['p_id'], 'p', ['id'])],
+  })
+  const wrong = testTable('w', [testColumn('e', 'enum', { members: ['a'] })], {
+    foreignKeys: [testForeignKey(['e'], 'p', ['id'], cascade)],
+  })
+  const all = [parent, child, other, wrong]
+  const graph = edges(mapTables(all, defaultMappingOptions).mapped, all)
+  assert.deepEqual(
+    graph.refused.map(({ table }) => table),
+    ['w'],
+  )
+  assert.deepEqual(
+    graph.edges.map(({ child: name, action, byKey, overlapping, text }) => [name, action, byKey, overlapping, text]),
+    [
+      ['c', true, true, false, false],
+      ['o', false, true, true, false],
+    ],
+  )
+  assert.deepEqual(
+    actionComponents(['p', 'c', 'o'], graph.edges).map((group) => group.toSorted()),
+    [['c', 'p'], ['o']],
+  )
+  const alone = edges(mapTables([child, other], defaultMappingOptions).mapped, all)
+  assert.deepEqual(alone.captureOnly, ['p'])
+  assert.deepEqual(
+    alone.edges.map(({ captureOnlyParent }) => captureOnlyParent),
+    [true],
+  )
+})
