@@ -15,6 +15,7 @@ function run(command, args) {
 export function prepare() {
   const installed = new URL('node_modules/.package-lock.json', root)
   const lock = new URL('package-lock.json', root)
-  if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs) run('npm', ['ci', '--no-audit', '--no-fund'])
+  if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs)
+    run('npm', ['ci', '--no-audit', '--no-fund'])
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-b'])
 }

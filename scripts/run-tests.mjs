@@ -18,7 +18,11 @@ function* files(folder) {
 const all = ['packages', 'apps', 'test'].flatMap((folder) => [...files(join(root, folder))])
 const needsServer = (path) => path.endsWith('.server.test.js') || path.includes('/test/dist/')
 const chosen =
-  what === 'unit' ? all.filter((path) => !needsServer(path)) : what === 'server' ? all.filter(needsServer) : [what, ...rest]
+  what === 'unit'
+    ? all.filter((path) => !needsServer(path))
+    : what === 'server'
+      ? all.filter(needsServer)
+      : [what, ...rest]
 if (chosen.length === 0) {
   process.stderr.write(`no ${what} test found: is everything built?\n`)
   process.exit(1)

@@ -12,7 +12,8 @@ before(async () => {
 })
 after(() => servers.close())
 
-const told = (verdict: Verdict): string => `seed ${SEED}: ${verdict.wrong} of ${verdict.drains} drains wrong, ${verdict.statements} statements; ${verdict.examples.join('; ')}`
+const told = (verdict: Verdict): string =>
+  `seed ${SEED}: ${verdict.wrong} of ${verdict.drains} drains wrong, ${verdict.statements} statements; ${verdict.examples.join('; ')}`
 
 test('every drain commit equals its source snapshot, while copy, opening and drains run under random writers', async (t) => {
   const verdict = await runExperiment(servers, { seed: SEED, liveMs: LIVE_MS })
@@ -28,7 +29,11 @@ test('without the closure the same comparison finds wrong drains', async (t) => 
 })
 
 test('where an absent row is no start key the same comparison finds wrong drains', async (t) => {
-  const verdict = await runExperiment(servers, { seed: SEED + 2, liveMs: LIVE_MS / 2, broken: { absentIsStart: false } })
+  const verdict = await runExperiment(servers, {
+    seed: SEED + 2,
+    liveMs: LIVE_MS / 2,
+    broken: { absentIsStart: false },
+  })
   t.diagnostic(told(verdict))
   assert.ok(verdict.wrong > 0, told(verdict))
 })

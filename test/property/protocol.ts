@@ -1,5 +1,15 @@
 import type { SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
-import { ALL_RULES, drain, type EngineContext, type EngineHooks, initial, loadModel, migrate, type ProtocolRules, setupTriggers } from '@mylab-sync/engine'
+import {
+  ALL_RULES,
+  drain,
+  type EngineContext,
+  type EngineHooks,
+  initial,
+  loadModel,
+  migrate,
+  type ProtocolRules,
+  setupTriggers,
+} from '@mylab-sync/engine'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget, isTransaction } from '@mylab-sync/target-postgres'
@@ -36,16 +46,33 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
   await admin.query(SCHEMA)
   const environment = servers.environment({ source: name, target: name })
   const source = await createSource({
-    host: '127.0.0.1', port: Number(environment['DB_PORT']), user: environment['DB_USERNAME'] ?? '', password: environment['DB_PASSWORD'] ?? '', database: name, auditTable: 'sync_audit_log', instance: 'default',
+    host: '127.0.0.1',
+    port: Number(environment['DB_PORT']),
+    user: environment['DB_USERNAME'] ?? '',
+    password: environment['DB_PASSWORD'] ?? '',
+    database: name,
+    auditTable: 'sync_audit_log',
+    instance: 'default',
   })
   const target = await createTarget({
-    host: '127.0.0.1', port: Number(environment['PGSQL_PORT']), user: environment['PGSQL_USERNAME'] ?? '', password: environment['PGSQL_PASSWORD'] ?? '', database: name, schema: 'public', stateSchema: 'mylab_sync', ssl: false, instance: 'default',
+    host: '127.0.0.1',
+    port: Number(environment['PGSQL_PORT']),
+    user: environment['PGSQL_USERNAME'] ?? '',
+    password: environment['PGSQL_PASSWORD'] ?? '',
+    database: name,
+    schema: 'public',
+    stateSchema: 'mylab_sync',
+    ssl: false,
+    instance: 'default',
   })
   const connections = await Promise.all(Array.from({ length: WRITERS }, () => servers.sourceAdmin(name)))
   const verdict: Verdict = { drains: 0, wrong: 0, statements: 0, examples: [] }
   try {
     const context: EngineContext = {
-      source, target, rules: { ...ALL_RULES, ...experiment.broken }, hooks: hooksOf(verdict, experiment),
+      source,
+      target,
+      rules: { ...ALL_RULES, ...experiment.broken },
+      hooks: hooksOf(verdict, experiment),
       options: { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: 7, copyConcurrency: 2 },
     }
     await migrate(context)
@@ -88,7 +115,12 @@ async function copyAndFollow(context: EngineContext, experiment: Experiment): Pr
   const model = await loadModel(context)
   await setupTriggers(context, { tables: [], recreate: false, dryRun: false })
   const ended = new AbortController()
-  await initial(context, { tables: [], createTables: true, resume: false, triggers: true, force: false }, () => {}, ended.signal)
+  await initial(
+    context,
+    { tables: [], createTables: true, resume: false, triggers: true, force: false },
+    () => {},
+    ended.signal,
+  )
   const end = performance.now() + experiment.liveMs
   const drainUntil = async (): Promise<void> => {
     while (performance.now() < end) {
@@ -104,15 +136,24 @@ interface Readable {
   texts(query: string): Promise<(string | null)[][]>
 }
 
-async function firstDifference(snapshot: SourceSnapshot, target: TargetTransaction, live: ReadonlySet<string>): Promise<string | null> {
+async function firstDifference(
+  snapshot: SourceSnapshot,
+  target: TargetTransaction,
+  live: ReadonlySet<string>,
+): Promise<string | null> {
   if (!isTransaction(target)) throw new Error('the comparison reads a real transaction')
   const source = snapshot as SourceSnapshot & Readable
   for (const table of TABLES) {
     if (!live.has(table)) continue
-    const mine = sorted(await source.texts(`SELECT ${COLUMNS[table].map((c) => `\`${c}\``).join(', ')} FROM \`${table}\``))
-    const theirs = sorted(await target.texts(`SELECT ${COLUMNS[table].map((c) => `"${c}"::text`).join(', ')} FROM "${table}"`))
+    const mine = sorted(
+      await source.texts(`SELECT ${COLUMNS[table].map((c) => `\`${c}\``).join(', ')} FROM \`${table}\``),
+    )
+    const theirs = sorted(
+      await target.texts(`SELECT ${COLUMNS[table].map((c) => `"${c}"::text`).join(', ')} FROM "${table}"`),
+    )
     const at = mine.findIndex((row, index) => row !== theirs[index])
-    if (at >= 0 || mine.length !== theirs.length) return `${table}: ${mine.length} rows and ${theirs.length}, source ${mine[at] ?? '-'}, target ${theirs[at] ?? '-'}`
+    if (at >= 0 || mine.length !== theirs.length)
+      return `${table}: ${mine.length} rows and ${theirs.length}, source ${mine[at] ?? '-'}, target ${theirs[at] ?? '-'}`
   }
   return null
 }
@@ -120,4 +161,3 @@ async function firstDifference(snapshot: SourceSnapshot, target: TargetTransacti
 function sorted(rows: readonly (readonly (string | null)[])[]): string[] {
   return rows.map((row) => JSON.stringify(row)).sort()
 }
-

@@ -19,11 +19,41 @@ CREATE TABLE nk (a INT, b INT) ENGINE=InnoDB;
 `
 
 export const KEYS = 50
-export const TABLES = ['p', 'c', 'g', 'n', 'k', 'kk', 'bc', 'm', 'mm', 't', 's', 'sc', 'sb', 'sbc', 'pre', 'nk'] as const
+export const TABLES = [
+  'p',
+  'c',
+  'g',
+  'n',
+  'k',
+  'kk',
+  'bc',
+  'm',
+  'mm',
+  't',
+  's',
+  'sc',
+  'sb',
+  'sbc',
+  'pre',
+  'nk',
+] as const
 
 /** Every column as text; both servers print these types alike. */
 export const COLUMNS: Readonly<Record<(typeof TABLES)[number], readonly string[]>> = {
-  p: ['id', 'code', 'u', 'v'], c: ['id', 'pid', 'v'], g: ['id', 'cid', 'v'], n: ['id', 'pid', 'v'], k: ['pid', 'v'], kk: ['id', 'kid', 'v'],
-  bc: ['id', 'code', 'v'], m: ['pid', 'x', 'v'], mm: ['id', 'pid', 'x', 'v'], t: ['id', 'up', 'v'], s: ['k', 'v'], sc: ['id', 'k', 'v'],
-  sb: ['k', 'v'], sbc: ['id', 'k', 'v'], pre: ['id', 'w'], nk: ['a', 'b'],
+  p: ['id', 'code', 'u', 'v'],
+  c: ['id', 'pid', 'v'],
+  g: ['id', 'cid', 'v'],
+  n: ['id', 'pid', 'v'],
+  k: ['pid', 'v'],
+  kk: ['id', 'kid', 'v'],
+  bc: ['id', 'code', 'v'],
+  m: ['pid', 'x', 'v'],
+  mm: ['id', 'pid', 'x', 'v'],
+  t: ['id', 'up', 'v'],
+  s: ['k', 'v'],
+  sc: ['id', 'k', 'v'],
+  sb: ['k', 'v'],
+  sbc: ['id', 'k', 'v'],
+  pre: ['id', 'w'],
+  nk: ['a', 'b'],
 }

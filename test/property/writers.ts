@@ -13,7 +13,8 @@ const text = (value: string): string => `'${value}'`
 function statement(r: Random): string {
   const ways: (() => string)[] = [
     () => `INSERT IGNORE INTO p VALUES (${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, ${id(r)})`,
-    () => `INSERT INTO p VALUES (${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, ${id(r)}) ON DUPLICATE KEY UPDATE v = v + 1`,
+    () =>
+      `INSERT INTO p VALUES (${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, ${id(r)}) ON DUPLICATE KEY UPDATE v = v + 1`,
     () => `REPLACE INTO p VALUES (${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, ${id(r)})`,
     () => `UPDATE IGNORE p SET id = ${id(r)} WHERE id = ${id(r)}`,
     () => `UPDATE IGNORE p SET code = ${text(code(r))} WHERE id = ${id(r)}`,
@@ -27,10 +28,12 @@ function statement(r: Random): string {
     () => `INSERT IGNORE INTO k VALUES (${id(r)}, 1)`,
     () => `UPDATE k SET v = v + 1 WHERE pid BETWEEN ${id(r)} AND ${id(r)}`,
     () => `INSERT INTO kk VALUES (${id(r)}, ${or(r, id(r))}, 1) ON DUPLICATE KEY UPDATE kid = VALUES(kid)`,
-    () => `INSERT INTO bc VALUES (${id(r)}, ${r.chance(0.1) ? 'NULL' : text(code(r))}, 1) ON DUPLICATE KEY UPDATE code = VALUES(code)`,
+    () =>
+      `INSERT INTO bc VALUES (${id(r)}, ${r.chance(0.1) ? 'NULL' : text(code(r))}, 1) ON DUPLICATE KEY UPDATE code = VALUES(code)`,
     () => `INSERT IGNORE INTO m VALUES (${id(r)}, ${r.int(1, 4)}, 1)`,
     () => `UPDATE IGNORE m SET x = ${r.int(1, 4)} WHERE pid = ${id(r)}`,
-    () => `INSERT INTO mm VALUES (${id(r)}, ${id(r)}, ${r.int(1, 4)}, 1) ON DUPLICATE KEY UPDATE pid = VALUES(pid), x = VALUES(x)`,
+    () =>
+      `INSERT INTO mm VALUES (${id(r)}, ${id(r)}, ${r.int(1, 4)}, 1) ON DUPLICATE KEY UPDATE pid = VALUES(pid), x = VALUES(x)`,
     () => `INSERT INTO t VALUES (${id(r)}, ${or(r, id(r))}, 1) ON DUPLICATE KEY UPDATE up = VALUES(up)`,
     () => `DELETE FROM t WHERE id = ${id(r)}`,
     () => `REPLACE INTO s VALUES (${text(code(r))}, ${id(r)})`,
@@ -70,7 +73,9 @@ export class Writers {
   readonly #running: Promise<unknown>
 
   constructor(connections: readonly Connection[], seed: number, pauseMs: number) {
-    this.#running = Promise.all(connections.map((connection, index) => this.#run(connection, random(seed * 1000 + index), pauseMs)))
+    this.#running = Promise.all(
+      connections.map((connection, index) => this.#run(connection, random(seed * 1000 + index), pauseMs)),
+    )
     this.#running.catch(() => {})
   }
 

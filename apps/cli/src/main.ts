@@ -10,7 +10,12 @@ import { tell } from './output.js'
 
 const USAGE = 2
 
-const TABLE = { type: 'string', array: true, default: [] as string[], describe: 'only these tables; * and ? are wildcards' } as const
+const TABLE = {
+  type: 'string',
+  array: true,
+  default: [] as string[],
+  describe: 'only these tables; * and ? are wildcards',
+} as const
 const flag = (describe: string) => ({ type: 'boolean', default: false, describe }) as const
 
 /** Every command also answers to its name in the older package. */
@@ -32,13 +37,21 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
   .command(
     names('migrate'),
     'create or upgrade the change log and the state tables',
-    (y) => y.option('source', flag('the source only')).option('target', flag('the target only')).option('status', flag('show what is there; change nothing')),
+    (y) =>
+      y
+        .option('source', flag('the source only'))
+        .option('target', flag('the target only'))
+        .option('status', flag('show what is there; change nothing')),
     (a) => runMigrate({ ...a, config: a.config }),
   )
   .command(
     names('setup-triggers'),
     'make the triggers of all selected tables what they must be',
-    (y) => y.option('table', TABLE).option('drop', flag('create again, without a gap')).option('dry-run', flag('print the statements; change nothing')),
+    (y) =>
+      y
+        .option('table', TABLE)
+        .option('drop', flag('create again, without a gap'))
+        .option('dry-run', flag('print the statements; change nothing')),
     (a) => runSetupTriggers({ ...a, config: a.config, tables: a.table }),
   )
   .command(
@@ -51,7 +64,11 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
         .option('batch', { type: 'number', describe: 'most rows in a chunk' })
         .option('resume', flag('go on with an unfinished copy; start no new table'))
         .option('show-progress', flag('only show how far it is'))
-        .option('triggers', { type: 'boolean', default: true, describe: 'install triggers first (--no-triggers: do not)' })
+        .option('triggers', {
+          type: 'boolean',
+          default: true,
+          describe: 'install triggers first (--no-triggers: do not)',
+        })
         .option('force', flag('copy again what is live')),
     (a) => {
       const { batch, ...rest } = a
@@ -61,7 +78,12 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
   .command(
     names('database'),
     'bring pending changes to the target',
-    (y) => y.option('daemon', flag('go on until told to stop')).option('once', flag('everything pending now (the default)')).option('check-pending', flag('count; change nothing')).option('table', TABLE),
+    (y) =>
+      y
+        .option('daemon', flag('go on until told to stop'))
+        .option('once', flag('everything pending now (the default)'))
+        .option('check-pending', flag('count; change nothing'))
+        .option('table', TABLE),
     (a) => runDatabase({ ...a, config: a.config }),
   )
   .command(

@@ -33,7 +33,12 @@ function lines(): ShownProgress {
 }
 
 function bars(): ShownProgress {
-  const all = new MultiBar({ stream: process.stderr, format: '{name} {bar} {value}/~{total}', hideCursor: true, clearOnComplete: false })
+  const all = new MultiBar({
+    stream: process.stderr,
+    format: '{name} {bar} {value}/~{total}',
+    hideCursor: true,
+    clearOnComplete: false,
+  })
   const byName = new Map<string, SingleBar>()
   const update = (name: string, value: number, total: number): void => {
     const bar = byName.get(name) ?? all.create(Math.max(total, value, 1), 0, { name: name.padEnd(24).slice(0, 24) })

@@ -28,11 +28,20 @@ export function exitCodeOf(error: unknown): number {
  * Connects both sides, runs one command and closes them again, whatever happens. The number that `work` gives is the exit
  * code, unless a signal asked for the end.
  */
-export async function withSession(options: CommonOptions & { readonly batch?: number }, work: (session: Session) => Promise<number>): Promise<void> {
+export async function withSession(
+  options: CommonOptions & { readonly batch?: number },
+  work: (session: Session) => Promise<number>,
+): Promise<void> {
   const shutdown = listenForShutdown()
   try {
-    const config = loadConfig({ env: process.env, directory: process.cwd(), ...(options.config === undefined ? {} : { file: options.config }) })
-    const code = await connected(config, options.batch ?? null, (context) => work({ context, config, signal: shutdown.signal }))
+    const config = loadConfig({
+      env: process.env,
+      directory: process.cwd(),
+      ...(options.config === undefined ? {} : { file: options.config }),
+    })
+    const code = await connected(config, options.batch ?? null, (context) =>
+      work({ context, config, signal: shutdown.signal }),
+    )
     process.exitCode = shutdown.code() ?? code
   } catch (error) {
     process.exitCode = shutdown.code() ?? exitCodeOf(error)
@@ -42,14 +51,27 @@ export async function withSession(options: CommonOptions & { readonly batch?: nu
   }
 }
 
-async function connected(config: ResolvedConfig, batchRows: number | null, work: (context: EngineContext) => Promise<number>): Promise<number> {
+async function connected(
+  config: ResolvedConfig,
+  batchRows: number | null,
+  work: (context: EngineContext) => Promise<number>,
+): Promise<number> {
   const { socket, ...address } = config.source
-  const source = await createSource({ ...address, ...(socket === null ? {} : { socket }), auditTable: config.auditTable, instance: config.instance })
+  const source = await createSource({
+    ...address,
+    ...(socket === null ? {} : { socket }),
+    auditTable: config.auditTable,
+    instance: config.instance,
+  })
   try {
     const target = await createTarget({ ...config.target, instance: config.instance })
     try {
       const mapping = { names: config.names, types: config.types, columns: config.columns }
-      return await work({ source, target, options: { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 } })
+      return await work({
+        source,
+        target,
+        options: { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 },
+      })
     } finally {
       await target.close()
     }
@@ -65,8 +87,11 @@ function explain(error: unknown): void {
     if (error.remedy !== null) tell(`  try: ${error.remedy}`)
     return
   }
-  tell(`mylab-sync: an unexpected ${error instanceof Error ? error.name : 'error'} in ${placeOf(error)}; set MYLAB_SYNC_DEBUG=1 to see it whole`)
-  if (process.env['MYLAB_SYNC_DEBUG'] === '1') tell(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  tell(
+    `mylab-sync: an unexpected ${error instanceof Error ? error.name : 'error'} in ${placeOf(error)}; set MYLAB_SYNC_DEBUG=1 to see it whole`,
+  )
+  if (process.env['MYLAB_SYNC_DEBUG'] === '1')
+    tell(error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
 
 function placeOf(error: unknown): string {

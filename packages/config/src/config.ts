@@ -6,27 +6,63 @@ import { join } from 'node:path'
 
 const port = z.coerce.number().int().min(1).max(65_535)
 const patterns = z.array(z.string().min(1))
-const columnOption = z.union([z.string(), z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())]))])
+const columnOption = z.union([
+  z.string(),
+  z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
+])
 const tableOptions = z.strictObject({ columns: z.record(z.string(), columnOption).optional() })
 
 /** The file's shape; every key of it can be given, none must. */
 const FILE = z.strictObject({
-  source: z.strictObject({ url: z.string(), host: z.string(), port, database: z.string(), username: z.string(), password: z.string(), socket: z.string() }).partial().optional(),
+  source: z
+    .strictObject({
+      url: z.string(),
+      host: z.string(),
+      port,
+      database: z.string(),
+      username: z.string(),
+      password: z.string(),
+      socket: z.string(),
+    })
+    .partial()
+    .optional(),
   target: z
-    .strictObject({ url: z.string(), host: z.string(), port, database: z.string(), username: z.string(), password: z.string(), schema: z.string(), sslmode: z.enum(['disable', 'require']), stateSchema: z.string() })
+    .strictObject({
+      url: z.string(),
+      host: z.string(),
+      port,
+      database: z.string(),
+      username: z.string(),
+      password: z.string(),
+      schema: z.string(),
+      sslmode: z.enum(['disable', 'require']),
+      stateSchema: z.string(),
+    })
     .partial()
     .optional(),
   redis: z.strictObject({ url: z.string(), host: z.string(), port, password: z.string() }).partial().optional(),
   batchSize: z.coerce.number().int().min(1).optional(),
   intervalSeconds: z.coerce.number().positive().optional(),
-  performance: z.strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb: z.coerce.number().int().min(64) }).partial().optional(),
-  instance: z.string().regex(/^[A-Za-z0-9_-]{1,32}$/).optional(),
+  performance: z
+    .strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb: z.coerce.number().int().min(64) })
+    .partial()
+    .optional(),
+  instance: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/)
+    .optional(),
   auditTable: z.string().min(1).max(64).optional(),
-  retry: z.strictObject({ maxAttempts: z.coerce.number().int().min(1), delayMs: z.coerce.number().int().min(1) }).partial().optional(),
+  retry: z
+    .strictObject({ maxAttempts: z.coerce.number().int().min(1), delayMs: z.coerce.number().int().min(1) })
+    .partial()
+    .optional(),
   names: z.enum(['keep', 'lower']).optional(),
   types: z.record(z.string(), columnOption).optional(),
   tables: z.record(z.string(), z.union([patterns, tableOptions])).optional(),
-  monitoring: z.strictObject({ log: z.strictObject({ level: z.string(), format: z.enum(['pretty', 'json']) }).partial() }).partial().optional(),
+  monitoring: z
+    .strictObject({ log: z.strictObject({ level: z.string(), format: z.enum(['pretty', 'json']) }).partial() })
+    .partial()
+    .optional(),
   dashboard: z.strictObject({ user: z.string(), password: z.string(), port }).partial().optional(),
 })
 type File = z.infer<typeof FILE>
@@ -34,10 +70,23 @@ type ColumnOption = z.infer<typeof columnOption>
 
 /** Configuration as the program uses it: compiled once, nothing optional. */
 export interface ResolvedConfig {
-  readonly source: { readonly host: string; readonly port: number; readonly socket: string | null; readonly user: string; readonly password: string; readonly database: string }
+  readonly source: {
+    readonly host: string
+    readonly port: number
+    readonly socket: string | null
+    readonly user: string
+    readonly password: string
+    readonly database: string
+  }
   readonly target: {
-    readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string
-    readonly schema: string; readonly stateSchema: string; readonly ssl: boolean
+    readonly host: string
+    readonly port: number
+    readonly user: string
+    readonly password: string
+    readonly database: string
+    readonly schema: string
+    readonly stateSchema: string
+    readonly ssl: boolean
   }
   readonly redisUrl: string | null
   readonly useQueue: boolean
@@ -61,12 +110,17 @@ export interface ConfigInput {
 /** Flag > environment > `.env` > file > default. Throws SyncError configuration with one line per fault. */
 export function loadConfig(input: ConfigInput): ResolvedConfig {
   const dotEnv = join(input.directory, '.env')
-  const env: Record<string, string | undefined> = { ...(existsSync(dotEnv) ? parseDotEnv(readFileSync(dotEnv, 'utf8')) : {}), ...defined(input.env) }
+  const env: Record<string, string | undefined> = {
+    ...(existsSync(dotEnv) ? parseDotEnv(readFileSync(dotEnv, 'utf8')) : {}),
+    ...defined(input.env),
+  }
   return resolve(readFile(input, env), withSecretFiles(env))
 }
 
 function defined(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
 }
 
 function parseDotEnv(text: string): Record<string, string> {
@@ -83,7 +137,15 @@ function parseDotEnv(text: string): Record<string, string> {
 /** `NAME_FILE` stands for the content of a file. */
 function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
   const values = { ...env }
-  for (const name of ['DB_PASSWORD', 'PGSQL_PASSWORD', 'REDIS_PASSWORD', 'REDIS_URL', 'SYNC_SOURCE_URL', 'SYNC_TARGET_URL', 'SYNC_DASHBOARD_PASSWORD']) {
+  for (const name of [
+    'DB_PASSWORD',
+    'PGSQL_PASSWORD',
+    'REDIS_PASSWORD',
+    'REDIS_URL',
+    'SYNC_SOURCE_URL',
+    'SYNC_TARGET_URL',
+    'SYNC_DASHBOARD_PASSWORD',
+  ]) {
     const path = env[`${name}_FILE`]
     if (path === undefined || values[name] !== undefined) continue
     if (!existsSync(path)) throw fault(`environment: ${name}_FILE: no such file, expected a readable file`)
@@ -111,7 +173,9 @@ function readFile(input: ConfigInput, env: Record<string, string | undefined>): 
   }
   const parsed = FILE.safeParse(content)
   if (parsed.success) return parsed.data
-  throw fault(parsed.error.issues.map((issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${issue.message}`).join('\n'))
+  throw fault(
+    parsed.error.issues.map((issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${issue.message}`).join('\n'),
+  )
 }
 
 interface Address {
@@ -124,7 +188,8 @@ interface Address {
 
 function addressOf(url: string | undefined, name: string, schemes: readonly string[]): Address {
   if (url === undefined) return {}
-  if (!URL.canParse(url) || !schemes.includes(new URL(url).protocol)) throw fault(`environment: ${name}: not a URL that begins with ${schemes.map((s) => `${s}//`).join(' or ')}`)
+  if (!URL.canParse(url) || !schemes.includes(new URL(url).protocol))
+    throw fault(`environment: ${name}: not a URL that begins with ${schemes.map((s) => `${s}//`).join(' or ')}`)
   const { hostname, port: number, username, password, pathname } = new URL(url)
   return {
     host: hostname,
@@ -142,30 +207,69 @@ function portOf(value: string | number | undefined, name: string, fallback: numb
   return parsed.data
 }
 
-function resolve(file: File, env: Record<string, string | undefined>): ResolvedConfig {
-  const mysql = addressOf(env['SYNC_SOURCE_URL'] ?? file.source?.url, 'SYNC_SOURCE_URL', ['mysql:', 'mariadb:'])
-  const postgres = addressOf(env['SYNC_TARGET_URL'] ?? file.target?.url, 'SYNC_TARGET_URL', ['postgres:', 'postgresql:'])
+type Env = Readonly<Record<string, string | undefined>>
+
+/** The first value that is given at all. */
+function first<T>(...values: readonly (T | undefined)[]): T | undefined {
+  return values.find((value) => value !== undefined)
+}
+
+function resolve(file: File, env: Env): ResolvedConfig {
   const redisUrl = redisAddress(file, env)
-  const useQueue = booleanOf(env['SYNC_USE_QUEUE'], 'SYNC_USE_QUEUE') ?? file.performance?.useQueue ?? redisUrl !== null
-  if (useQueue && redisUrl === null) throw fault('SYNC_USE_QUEUE is true, but no Redis address is given: set REDIS_URL or REDIS_HOST, or SYNC_USE_QUEUE=false')
+  const asked = first(booleanOf(env['SYNC_USE_QUEUE'], 'SYNC_USE_QUEUE'), file.performance?.useQueue)
+  const useQueue = asked ?? redisUrl !== null
+  if (useQueue && redisUrl === null)
+    throw fault(
+      'SYNC_USE_QUEUE is true, but no Redis address is given: set REDIS_URL or REDIS_HOST, or SYNC_USE_QUEUE=false',
+    )
   const intervalSeconds = Number(env['SYNC_INTERVAL'] ?? file.intervalSeconds ?? 5)
   if (!(intervalSeconds > 0)) throw fault('environment: SYNC_INTERVAL: not a number of seconds above 0')
-  const { include, exclude, columns } = tablesOf(file, env)
   return {
-    source: {
-      host: env['DB_HOST'] ?? mysql.host ?? file.source?.host ?? '127.0.0.1', port: portOf(env['DB_PORT'] ?? mysql.port ?? file.source?.port, 'DB_PORT', 3306),
-      socket: env['DB_SOCKET'] ?? file.source?.socket ?? null, user: env['DB_USERNAME'] ?? mysql.user ?? file.source?.username ?? 'root',
-      password: env['DB_PASSWORD'] ?? mysql.password ?? file.source?.password ?? '', database: env['DB_DATABASE'] ?? mysql.database ?? file.source?.database ?? missing('DB_DATABASE', 'source.database'),
-    },
-    target: {
-      host: env['PGSQL_HOST'] ?? postgres.host ?? file.target?.host ?? '127.0.0.1', port: portOf(env['PGSQL_PORT'] ?? postgres.port ?? file.target?.port, 'PGSQL_PORT', 5432),
-      user: env['PGSQL_USERNAME'] ?? postgres.user ?? file.target?.username ?? 'postgres', password: env['PGSQL_PASSWORD'] ?? postgres.password ?? file.target?.password ?? '',
-      database: env['PGSQL_DATABASE'] ?? postgres.database ?? file.target?.database ?? missing('PGSQL_DATABASE', 'target.database'), schema: env['PGSQL_SCHEMA'] ?? file.target?.schema ?? 'public',
-      stateSchema: env['SYNC_STATE_SCHEMA'] ?? file.target?.stateSchema ?? 'mylab_sync', ssl: (env['PGSQL_SSLMODE'] ?? file.target?.sslmode ?? 'disable') === 'require',
-    },
-    redisUrl, useQueue, intervalMs: intervalSeconds * 1000, include, exclude, columns,
-    instance: env['SYNC_INSTANCE'] ?? file.instance ?? 'default', auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
-    names: file.names ?? 'keep', types: file.types ?? {},
+    source: sourceOf(file.source ?? {}, env),
+    target: targetOf(file.target ?? {}, env),
+    redisUrl,
+    useQueue,
+    intervalMs: intervalSeconds * 1000,
+    ...tablesOf(file, env),
+    instance: env['SYNC_INSTANCE'] ?? file.instance ?? 'default',
+    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
+    names: file.names ?? 'keep',
+    types: file.types ?? {},
+  }
+}
+
+function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['source'] {
+  const url = addressOf(env['SYNC_SOURCE_URL'] ?? file.url, 'SYNC_SOURCE_URL', ['mysql:', 'mariadb:'])
+  return {
+    host: first(env['DB_HOST'], url.host, file.host) ?? '127.0.0.1',
+    port: portOf(first<string | number>(env['DB_PORT'], url.port, file.port), 'DB_PORT', 3306),
+    socket: first(env['DB_SOCKET'], file.socket) ?? null,
+    user: first(env['DB_USERNAME'], url.user, file.username) ?? 'root',
+    password: first(env['DB_PASSWORD'], url.password, file.password) ?? '',
+    database: first(env['DB_DATABASE'], url.database, file.database) ?? missing('DB_DATABASE', 'source.database'),
+  }
+}
+
+function targetOf(file: NonNullable<File['target']>, env: Env): ResolvedConfig['target'] {
+  const url = addressOf(env['SYNC_TARGET_URL'] ?? file.url, 'SYNC_TARGET_URL', ['postgres:', 'postgresql:'])
+  return {
+    host: first(env['PGSQL_HOST'], url.host, file.host) ?? '127.0.0.1',
+    port: portOf(first<string | number>(env['PGSQL_PORT'], url.port, file.port), 'PGSQL_PORT', 5432),
+    user: first(env['PGSQL_USERNAME'], url.user, file.username) ?? 'postgres',
+    password: first(env['PGSQL_PASSWORD'], url.password, file.password) ?? '',
+    database: first(env['PGSQL_DATABASE'], url.database, file.database) ?? missing('PGSQL_DATABASE', 'target.database'),
+    ...targetNames(file, env),
+  }
+}
+
+function targetNames(
+  file: NonNullable<File['target']>,
+  env: Env,
+): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'ssl'> {
+  return {
+    schema: first(env['PGSQL_SCHEMA'], file.schema) ?? 'public',
+    stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? 'mylab_sync',
+    ssl: first(env['PGSQL_SSLMODE'], file.sslmode) === 'require',
   }
 }
 
@@ -189,13 +293,25 @@ function redisAddress(file: File, env: Record<string, string | undefined>): stri
   return `redis://${password ? `:${encodeURIComponent(password)}@` : ''}${host}:${portOf(env['REDIS_PORT'] ?? file.redis?.port, 'REDIS_PORT', 6379)}`
 }
 
-function tablesOf(file: File, env: Record<string, string | undefined>): Pick<ResolvedConfig, 'include' | 'exclude' | 'columns'> {
+function tablesOf(
+  file: File,
+  env: Record<string, string | undefined>,
+): Pick<ResolvedConfig, 'include' | 'exclude' | 'columns'> {
   const listed = (name: 'include' | 'exclude'): readonly string[] | undefined => {
     const value = file.tables?.[name]
     return Array.isArray(value) ? value : undefined
   }
-  const split = (value: string | undefined): string[] | undefined => value?.split(',').map((part) => part.trim()).filter((part) => part !== '')
+  const split = (value: string | undefined): string[] | undefined =>
+    value
+      ?.split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')
   const columns: Record<string, Record<string, ColumnOption>> = {}
-  for (const [table, options] of Object.entries(file.tables ?? {})) if (!Array.isArray(options) && options.columns) columns[table] = options.columns
-  return { include: split(env['SYNC_TABLES_INCLUDE']) ?? listed('include') ?? ['*'], exclude: split(env['SYNC_TABLES_EXCLUDE']) ?? listed('exclude') ?? [], columns }
+  for (const [table, options] of Object.entries(file.tables ?? {}))
+    if (!Array.isArray(options) && options.columns) columns[table] = options.columns
+  return {
+    include: split(env['SYNC_TABLES_INCLUDE']) ?? listed('include') ?? ['*'],
+    exclude: split(env['SYNC_TABLES_EXCLUDE']) ?? listed('exclude') ?? [],
+    columns,
+  }
 }

@@ -1,7 +1,23 @@
 export type ErrorCode =
-  | 'usage' | 'configuration' | 'cannot-connect' | 'lost-connection' | 'missing-right' | 'not-migrated' | 'foreign-audit-table' | 'wrong-owner'
-  | 'table-refused' | 'target-table-missing' | 'target-table-differs' | 'target-table-not-empty' | 'lock-timeout' | 'generation-changed'
-  | 'constraint-violated' | 'truncated-read' | 'xa-prepared' | 'stopped' | 'internal'
+  | 'usage'
+  | 'configuration'
+  | 'cannot-connect'
+  | 'lost-connection'
+  | 'missing-right'
+  | 'not-migrated'
+  | 'foreign-audit-table'
+  | 'wrong-owner'
+  | 'table-refused'
+  | 'target-table-missing'
+  | 'target-table-differs'
+  | 'target-table-not-empty'
+  | 'lock-timeout'
+  | 'generation-changed'
+  | 'constraint-violated'
+  | 'truncated-read'
+  | 'xa-prepared'
+  | 'stopped'
+  | 'internal'
 
 /** An error with a decision behind it: a stable code, one line that names the place, and what to do. `cause` keeps the driver's error; it is never printed, since drivers quote row data. */
 export class SyncError extends Error {

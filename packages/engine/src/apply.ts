@@ -59,7 +59,12 @@ async function applyKeys(applying: Applying, keys: readonly RowKey[]): Promise<v
     if (absent.length === 0) continue
     await slice.target.deleteKeys(table, absent)
     const quarantined = slice.quarantined.get(name)
-    if (quarantined) note(applying.outcome.recovered, name, absent.filter((key) => quarantined.has(key)))
+    if (quarantined)
+      note(
+        applying.outcome.recovered,
+        name,
+        absent.filter((key) => quarantined.has(key)),
+      )
   }
   for (const list of slices(present, KEYS_A_LIST)) {
     const held: HeldRows[] = []
@@ -80,7 +85,10 @@ interface HeldRows {
 }
 
 /** Writes a batch; answers with the rows that hold a wanted UNIQUE value and are not dirty, where nothing was written. */
-async function write({ slice, table, outcome }: Applying, rows: readonly TargetRow[]): Promise<readonly RowKey[] | null> {
+async function write(
+  { slice, table, outcome }: Applying,
+  rows: readonly TargetRow[],
+): Promise<readonly RowKey[] | null> {
   const name = table.source.name
   const uniques = slice.model.objects(name).indexes.filter((index) => index.unique && !index.deferrable)
   for (;;) {
@@ -90,7 +98,11 @@ async function write({ slice, table, outcome }: Applying, rows: readonly TargetR
       const quarantined = slice.quarantined.get(name)
       if (!quarantined) return null
       const refused = new Set(result.refused.map((row) => row.key))
-      note(outcome.recovered, name, rows.map((row) => row.key).filter((key) => quarantined.has(key) && !refused.has(key)))
+      note(
+        outcome.recovered,
+        name,
+        rows.map((row) => row.key).filter((key) => quarantined.has(key) && !refused.has(key)),
+      )
       return null
     }
     const strangers = result.holders.filter((key) => !slice.dirty.has(name, key))

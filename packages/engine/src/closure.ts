@@ -46,7 +46,12 @@ async function follow(slice: Slice, table: string, from: { keys: readonly RowKey
   for (const keys of slices(from.keys, KEYS_A_LIST)) {
     await learnPresence(slice, parent, keys)
     const starts = keys.filter((key) => isStart(slice, table, key))
-    for (const edge of byKey) await addChildren(slice, edge, starts.map((key) => tokensOf(parent, edge, key)))
+    for (const edge of byKey)
+      await addChildren(
+        slice,
+        edge,
+        starts.map((key) => tokensOf(parent, edge, key)),
+      )
     for (const edge of byOther) await addChildren(slice, edge, await referencedTokens(slice, parent, { edge, keys }))
     const searching = from.edges.filter((edge) => (edge.byKey ? starts.length > 0 : keys.length > 0))
     for (const edge of searching) await addMisspelt(slice, edge)
@@ -81,14 +86,19 @@ async function referencedTokens(slice: Slice, parent: TableMapping, of: { edge: 
   const columns = of.edge.parentKey.columns
   const held = await slice.target.referencedValues(parent, of.edge, of.keys)
   const tokens = held.map((values) => columns.map((column, at) => column.fromTarget(values[at] ?? '')))
-  const now = await slice.snapshot.readColumns(parent, of.keys, columns.map(({ column }) => column.source.name))
+  const now = await slice.snapshot.readColumns(
+    parent,
+    of.keys,
+    columns.map(({ column }) => column.source.name),
+  )
   for (const row of now) {
     const texts = row.values.map((value, at) => {
       const convert = columns[at]?.column.convert
       const converted = value === null || !convert ? value : convert(value, () => {})
       return converted === null ? null : converted.toString('utf8')
     })
-    if (texts.every((text) => text !== null)) tokens.push(columns.map((column, at) => column.fromTarget(texts[at] ?? '')))
+    if (texts.every((text) => text !== null))
+      tokens.push(columns.map((column, at) => column.fromTarget(texts[at] ?? '')))
   }
   return tokens
 }

@@ -40,7 +40,11 @@ export const ALL_RULES: ProtocolRules = {
 /** Seams for tests: called at the named points, inside the transactions. */
 export interface EngineHooks {
   /** After the writes of a drain and its constraint check, before its target commit; `live` are the open tables. */
-  readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction; live: ReadonlySet<string> }) => Promise<void>
+  readonly beforeCommit?: (at: {
+    snapshot: SourceSnapshot
+    target: TargetTransaction
+    live: ReadonlySet<string>
+  }) => Promise<void>
   readonly afterChunkRead?: (table: string) => Promise<void>
   readonly beforeChunk?: (table: string) => Promise<void>
   readonly beforeSlice?: (number: number) => Promise<void>

@@ -1,4 +1,11 @@
-import { BatchRefused, type Chunk, type RefusedRow, type SourceSnapshot, type TargetRow, type TargetTransaction } from '@mylab-sync/core'
+import {
+  BatchRefused,
+  type Chunk,
+  type RefusedRow,
+  type SourceSnapshot,
+  type TargetRow,
+  type TargetTransaction,
+} from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
 import { convertRows, SanitisedTally } from './rows.js'
@@ -15,7 +22,9 @@ export async function planChunk(context: EngineContext, model: Model, tables: re
   const target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined
   try {
-    const unplanned = [...(await target.progress()).values()].filter((p) => tables.includes(p.table) && p.state === 'copying' && !p.planned)
+    const unplanned = [...(await target.progress()).values()].filter(
+      (p) => tables.includes(p.table) && p.state === 'copying' && !p.planned,
+    )
     for (const { table } of unplanned) {
       if (!(await target.lockProgress([table]))) continue
       const progress = (await target.progress()).get(table)
@@ -53,7 +62,11 @@ export interface CopiedChunk {
  * Copies one open chunk: its row lock is held from before the snapshot to the commit that makes it done, so a duplicate
  * finds nothing to do and a dead worker leaves nothing behind (DESIGN 3.2). Null when no chunk is free.
  */
-export async function copyChunk(context: EngineContext, model: Model, tables: readonly string[]): Promise<CopiedChunk | null> {
+export async function copyChunk(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+): Promise<CopiedChunk | null> {
   const target = await context.target.begin({ asynchronousCommit: true })
   let snapshot: SourceSnapshot | undefined
   try {

@@ -29,7 +29,11 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   return { ...sum, pending, ms: performance.now() - started }
 }
 
-async function drainInto(sum: { drains: number; processed: number; failed: number }, context: EngineContext, model: Model): Promise<void> {
+async function drainInto(
+  sum: { drains: number; processed: number; failed: number },
+  context: EngineContext,
+  model: Model,
+): Promise<void> {
   add(sum, await drain(context, model))
 }
 
@@ -79,7 +83,9 @@ export async function runDaemon(context: EngineContext, options: DaemonOptions, 
 }
 
 function isFinal(error: SyncError): boolean {
-  return ['usage', 'configuration', 'missing-right', 'not-migrated', 'foreign-audit-table', 'wrong-owner'].includes(error.code)
+  return ['usage', 'configuration', 'missing-right', 'not-migrated', 'foreign-audit-table', 'wrong-owner'].includes(
+    error.code,
+  )
 }
 
 class Daemon {
@@ -136,7 +142,14 @@ class Daemon {
     this.#reported = performance.now()
     if (this.#sum.processed === 0) return
     const { processed, failed } = this.#sum
-    this.#options.onInterval({ iteration: ++this.#iteration, processed, success: processed - failed, failed, pending: 0, ms: this.#drainMs })
+    this.#options.onInterval({
+      iteration: ++this.#iteration,
+      processed,
+      success: processed - failed,
+      failed,
+      pending: 0,
+      ms: this.#drainMs,
+    })
     this.#sum = { drains: 0, processed: 0, failed: 0 }
     this.#drainMs = 0
   }

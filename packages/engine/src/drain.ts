@@ -109,7 +109,10 @@ class Drain {
   #failed = 0
   #slices = 0
 
-  private constructor(parts: DrainParts, at: { number: number; unconfirmed: readonly ParkedKey[]; states: Map<string, TableProgress> }) {
+  private constructor(
+    parts: DrainParts,
+    at: { number: number; unconfirmed: readonly ParkedKey[]; states: Map<string, TableProgress> },
+  ) {
     this.#parts = parts
     this.#number = at.number
     this.#unconfirmed = at.unconfirmed
@@ -147,7 +150,14 @@ class Drain {
     await snapshot.end()
     await target.commit()
     const marked = await this.#mark(rules)
-    return { kind: 'done', drain: this.#number, entries: this.#ids.length, failed: this.#failed, slices: this.#slices, marked }
+    return {
+      kind: 'done',
+      drain: this.#number,
+      entries: this.#ids.length,
+      failed: this.#failed,
+      slices: this.#slices,
+      marked,
+    }
   }
 
   /** A mark that fails is dropped: over another connection it could hit ids that a failover has used again. The next drain redoes the work. */
@@ -158,7 +168,8 @@ class Drain {
       else await snapshot.markUpTo(this.#highest, this.#number)
       return true
     } catch (error) {
-      if (error instanceof SyncError && (error.code === 'lost-connection' || error.code === 'lock-timeout')) return false
+      if (error instanceof SyncError && (error.code === 'lost-connection' || error.code === 'lock-timeout'))
+        return false
       throw error
     }
   }
@@ -176,12 +187,24 @@ class Drain {
     for (const { table, key } of quarantined) dirty.add(table, key, true)
     if (this.#slices === 0) await this.#addKept(dirty)
     const held = byTable(quarantined)
-    const slice: Slice = { model, snapshot, target, rules, open: this.#open, dirty, quarantined: held, searched: new Set() }
+    const slice: Slice = {
+      model,
+      snapshot,
+      target,
+      rules,
+      open: this.#open,
+      dirty,
+      quarantined: held,
+      searched: new Set(),
+    }
     await addClosure(slice)
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)
     this.#failed += await settle(target, outcome, { drain: this.#number, quarantined: held, tally })
-    await target.recordDrainKeys(this.#number, [...dirty.keys()].filter((key) => this.#open.has(key.table)))
+    await target.recordDrainKeys(
+      this.#number,
+      [...dirty.keys()].filter((key) => this.#open.has(key.table)),
+    )
     for (const entry of entries) {
       this.#ids.push(entry.id)
       if (entry.id > this.#highest) this.#highest = entry.id
@@ -211,7 +234,8 @@ class Drain {
       }
       const keys = dirtyKeysOf(entry)
       const state = this.#states.get(table)?.state
-      if (this.#open.has(table) || model.isCaptureOnly(table)) for (const { key, start } of keys) dirty.add(table, key, start)
+      if (this.#open.has(table) || model.isCaptureOnly(table))
+        for (const { key, start } of keys) dirty.add(table, key, start)
       else if (state && parksKeys(state)) {
         for (const { key, start } of keys) {
           const drain = rules.parkedPerDrain ? this.#number : 0
@@ -232,7 +256,11 @@ class Drain {
   }
 }
 
-async function unconfirmedKeys(target: TargetTransaction, last: number, snapshot: SourceSnapshot): Promise<readonly ParkedKey[]> {
+async function unconfirmedKeys(
+  target: TargetTransaction,
+  last: number,
+  snapshot: SourceSnapshot,
+): Promise<readonly ParkedKey[]> {
   if (snapshot.lastDrain >= last) return []
   const kept = await target.drainKeysAfter(snapshot.lastDrain)
   if (kept.complete) return kept.keys

@@ -2,7 +2,14 @@
  * The use cases over the ports: install, copy, open, drain, look after. Knows no driver and no queue;
  * every function is safe to run twice or at once, on any number of hosts.
  */
-export { ALL_RULES, type EngineContext, type EngineHooks, type EngineOptions, type Progress, type ProtocolRules } from './context.js'
+export {
+  ALL_RULES,
+  type EngineContext,
+  type EngineHooks,
+  type EngineOptions,
+  type Progress,
+  type ProtocolRules,
+} from './context.js'
 export { type CopiedChunk, copyChunk, planChunk } from './copy-chunk.js'
 export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, runDaemon } from './daemon.js'
 export { drain, type DrainReport, type DrainRequest } from './drain.js'

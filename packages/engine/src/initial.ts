@@ -20,7 +20,13 @@ export interface InitialRequest {
 }
 
 export interface InitialReport {
-  readonly tables: readonly { table: string; state: TableState; rows: number; sourceRows: number; problem: string | null }[]
+  readonly tables: readonly {
+    table: string
+    state: TableState
+    rows: number
+    sourceRows: number
+    problem: string | null
+  }[]
   readonly listed: readonly { table: string; problem: string }[]
 }
 
@@ -32,7 +38,12 @@ const PAUSE_MS = 500
  * component opens. Returns when every selected table is open or listed with its reason. A signal ends it after the
  * chunks that run; another call goes on where it stopped.
  */
-export async function initial(context: EngineContext, request: InitialRequest, progress: Progress, signal: AbortSignal): Promise<InitialReport> {
+export async function initial(
+  context: EngineContext,
+  request: InitialRequest,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<InitialReport> {
   if (!(await context.target.migrated()) || !(await context.source.migrated())) {
     await context.target.migrate()
     await context.source.migrate()
@@ -43,7 +54,11 @@ export async function initial(context: EngineContext, request: InitialRequest, p
   if (request.triggers) {
     const targets = model.triggerTargets(new Set(selected))
     await install(context, { targets, recreate: false }, progress)
-    await register(context, model, targets.map((target) => target.table))
+    await register(
+      context,
+      model,
+      targets.map((target) => target.table),
+    )
   } else await register(context, model, [])
   const wanted = await askForCopy(context, model, { selected, request })
   await copyAndOpen({ context, model, progress, signal }, wanted.copying)
@@ -81,7 +96,15 @@ async function askForCopy(
     for (const table of fresh) {
       await target.dropChunks(table)
       const { estimatedRows } = model.mapping(table).source
-      await target.setProgress(table, { state: 'copying', planned: false, planBound: null, rowsCopied: 0, rowsFailed: 0, estimatedRows, problem: null })
+      await target.setProgress(table, {
+        state: 'copying',
+        planned: false,
+        planBound: null,
+        rowsCopied: 0,
+        rowsFailed: 0,
+        estimatedRows,
+        problem: null,
+      })
     }
     await target.commit()
   } finally {
@@ -91,18 +114,26 @@ async function askForCopy(
 }
 
 /** Null, or why the table cannot be filled; nothing is changed then. */
-async function prepareTable(context: EngineContext, model: Model, table: string, request: InitialRequest): Promise<string | null> {
+async function prepareTable(
+  context: EngineContext,
+  model: Model,
+  table: string,
+  request: InitialRequest,
+): Promise<string | null> {
   const mapping = model.mapping(table)
   if (!(await context.target.tableExists(mapping))) {
     if (!request.createTables) {
-      throw new SyncError('target-table-missing', `table ${mapping.name} is missing in the target`, { remedy: 'mylab-sync initial --create-tables' })
+      throw new SyncError('target-table-missing', `table ${mapping.name} is missing in the target`, {
+        remedy: 'mylab-sync initial --create-tables',
+      })
     }
     await context.target.createTable(mapping, model.objects(table))
     return null
   }
   const differences = await context.target.differences(mapping)
   if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
-  if (await context.target.hasRows(mapping)) return 'the target table holds rows that were not copied by this installation; empty it first'
+  if (await context.target.hasRows(mapping))
+    return 'the target table holds rows that were not copied by this installation; empty it first'
   return null
 }
 
@@ -120,12 +151,20 @@ async function copyAndOpen(running: Running, tables: readonly string[]): Promise
   const beside = drainBeside(running, ended.signal)
   try {
     const copied = new Map<string, number>()
-    const workers = Array.from({ length: context.options.copyConcurrency }, () => copyUntilDone(running, tables, copied))
+    const workers = Array.from({ length: context.options.copyConcurrency }, () =>
+      copyUntilDone(running, tables, copied),
+    )
     await Promise.all(workers)
     for (const component of model.components(tables)) {
       const waiting = component.filter((table) => tables.includes(table))
       while (!signal.aborted && !(await openComponent(context, model, waiting))) await pause(PAUSE_MS, signal)
-      for (const table of waiting) running.progress({ kind: 'state', table, state: model.isWhole(table) ? 'recopied' : 'live', rows: copied.get(table) ?? 0 })
+      for (const table of waiting)
+        running.progress({
+          kind: 'state',
+          table,
+          state: model.isWhole(table) ? 'recopied' : 'live',
+          rows: copied.get(table) ?? 0,
+        })
     }
   } finally {
     ended.abort()
@@ -133,7 +172,11 @@ async function copyAndOpen(running: Running, tables: readonly string[]): Promise
   }
 }
 
-async function copyUntilDone({ context, model, progress, signal }: Running, tables: readonly string[], copied: Map<string, number>): Promise<void> {
+async function copyUntilDone(
+  { context, model, progress, signal }: Running,
+  tables: readonly string[],
+  copied: Map<string, number>,
+): Promise<void> {
   while (!signal.aborted) {
     const chunk = await copyChunk(context, model, tables)
     if (chunk) {
@@ -170,17 +213,28 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-async function report(context: EngineContext, model: Model, selected: readonly string[], listed: readonly { table: string; problem: string }[]): Promise<InitialReport> {
+async function report(
+  context: EngineContext,
+  model: Model,
+  selected: readonly string[],
+  listed: readonly { table: string; problem: string }[],
+): Promise<InitialReport> {
   const counts = new Map((await verifyCounts(context, selected)).tables.map((table) => [table.table, table]))
   const target = await context.target.begin()
   const states = await target.progress().finally(() => target.rollback())
   const problems = [...listed]
-  for (const refusal of model.refused) problems.push({ table: refusal.table, problem: states.get(refusal.table)?.problem ?? refusal.reason })
+  for (const refusal of model.refused)
+    problems.push({ table: refusal.table, problem: states.get(refusal.table)?.problem ?? refusal.reason })
   const tables = selected.map((table) => {
     const count = counts.get(table)
     const known = states.get(table)
-    return { table, state: known?.state ?? 'discovered', rows: count?.target ?? 0, sourceRows: count?.source ?? 0, problem: known?.problem ?? null } as const
+    return {
+      table,
+      state: known?.state ?? 'discovered',
+      rows: count?.target ?? 0,
+      sourceRows: count?.source ?? 0,
+      problem: known?.problem ?? null,
+    } as const
   })
   return { tables, listed: problems }
 }
-

@@ -32,11 +32,20 @@ export async function setupTriggers(
   const model = await loadModel(context)
   const targets = model.triggerTargets(new Set(model.select(request.tables)))
   if (request.dryRun) {
-    return { triggers: 0, tables: targets.length, statements: context.source.triggerStatements(targets), refused: model.refused }
+    return {
+      triggers: 0,
+      tables: targets.length,
+      statements: context.source.triggerStatements(targets),
+      refused: model.refused,
+    }
   }
   await requireMigrated(context)
   const triggers = await install(context, { targets, recreate: request.recreate }, progress)
-  await register(context, model, targets.map((target) => target.table))
+  await register(
+    context,
+    model,
+    targets.map((target) => target.table),
+  )
   return { triggers, tables: targets.length, statements: [], refused: model.refused }
 }
 
@@ -65,7 +74,8 @@ export async function register(context: EngineContext, model: Model, captured: r
     }
     for (const refusal of model.refused) {
       const state = known.get(refusal.table)?.state ?? 'discovered'
-      if (transition(state, 'refuse')) await target.setProgress(refusal.table, { state: 'refused', problem: sentence(refusal) })
+      if (transition(state, 'refuse'))
+        await target.setProgress(refusal.table, { state: 'refused', problem: sentence(refusal) })
     }
     await target.commit()
   } finally {

@@ -10,7 +10,9 @@ export async function maintain(context: EngineContext, model: Model): Promise<vo
 
 /** Tables whose engine takes no triggers: their content's sign has moved, so the next drain carries them again. */
 async function noticeUncaptured(context: EngineContext, model: Model): Promise<void> {
-  const names = [...model.tables.values()].filter((mapping) => !isTransactional(mapping.source)).map((mapping) => mapping.source.name)
+  const names = [...model.tables.values()]
+    .filter((mapping) => !isTransactional(mapping.source))
+    .map((mapping) => mapping.source.name)
   if (names.length === 0) return
   const target = await context.target.begin()
   try {
@@ -33,14 +35,16 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
 export async function buildConstraints(context: EngineContext, model: Model): Promise<string[]> {
   const open = await openTables(context, model)
   const problems: string[] = []
-  for (const table of open) problems.push(...(await context.target.buildIndexes(model.mapping(table), model.objects(table))))
+  for (const table of open)
+    problems.push(...(await context.target.buildIndexes(model.mapping(table), model.objects(table))))
   const states: ConstraintState[] = []
   for (const edge of model.edges) {
     if (edge.captureOnlyParent || !open.has(edge.child) || !open.has(edge.parent)) continue
     states.push(await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge))
   }
   for (const { table, name, state, detail } of states) {
-    if (state !== 'validated') problems.push(`${table}: foreign key ${name} is ${state}${detail === null ? '' : `: ${detail}`}`)
+    if (state !== 'validated')
+      problems.push(`${table}: foreign key ${name} is ${state}${detail === null ? '' : `: ${detail}`}`)
   }
   return problems
 }
@@ -49,7 +53,11 @@ async function openTables(context: EngineContext, model: Model): Promise<Set<str
   const target = await context.target.begin()
   try {
     const progress = [...(await target.progress()).values()]
-    return new Set(progress.filter((p) => (p.state === 'live' || p.state === 'recopied') && model.tables.has(p.table)).map((p) => p.table))
+    return new Set(
+      progress
+        .filter((p) => (p.state === 'live' || p.state === 'recopied') && model.tables.has(p.table))
+        .map((p) => p.table),
+    )
   } finally {
     await target.rollback()
   }

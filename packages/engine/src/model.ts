@@ -1,4 +1,12 @@
-import type { Edge, Refusal, SourceCatalog, SourceTable, TableMapping, TableObjects, TriggerTarget } from '@mylab-sync/core'
+import type {
+  Edge,
+  Refusal,
+  SourceCatalog,
+  SourceTable,
+  TableMapping,
+  TableObjects,
+  TriggerTarget,
+} from '@mylab-sync/core'
 import { actionComponents, edges as edgesOf, mapTables, tableObjects, targetName } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 
@@ -83,13 +91,18 @@ export class Model {
   /** Tables and indexes share one set of names in PostgreSQL: `orders` with the index `status` beside a table `orders_status`. */
   #withFreeNames(objects: TableObjects): TableObjects {
     const taken = new Set([...this.tables.values()].map((mapping) => mapping.name))
-    const indexes = objects.indexes.map((index) => (taken.has(index.name) ? { ...index, name: targetName(`${index.name}_idx`) } : index))
+    const indexes = objects.indexes.map((index) =>
+      taken.has(index.name) ? { ...index, name: targetName(`${index.name}_idx`) } : index,
+    )
     return { ...objects, indexes }
   }
 
   /** Groups of tables that open together. */
   components(tables: readonly string[]): string[][] {
-    return actionComponents(tables, this.edges.filter((edge) => !edge.captureOnlyParent))
+    return actionComponents(
+      tables,
+      this.edges.filter((edge) => !edge.captureOnlyParent),
+    )
   }
 
   select(patterns: readonly string[]): string[] {
@@ -109,7 +122,10 @@ export function isTransactional(table: SourceTable): boolean {
 /** Wildcards `*` and `?`, everything else literally; case counts. */
 export function matches(name: string, patterns: readonly string[]): boolean {
   return patterns.some((pattern) => {
-    const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')
+    const source = pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')
     return new RegExp(`^${source}$`, 's').test(name)
   })
 }

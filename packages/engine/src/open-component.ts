@@ -97,7 +97,12 @@ async function isBehind(context: EngineContext, tables: readonly string[], limit
 }
 
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */
-async function catchUp(context: EngineContext, model: Model, tables: readonly string[], limits: OpeningLimits): Promise<boolean> {
+async function catchUp(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+  limits: OpeningLimits,
+): Promise<boolean> {
   const rules = rulesOf(context)
   const target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined

@@ -13,7 +13,10 @@ const SAMPLE_KEYS = 5
 
 /** Counts altered values by table, column and rule, within one target transaction. */
 export class SanitisedTally {
-  readonly #counts = new Map<string, { table: string; column: string; rule: SanitisingRule; rows: number; sampleKeys: RowKey[] }>()
+  readonly #counts = new Map<
+    string,
+    { table: string; column: string; rule: SanitisingRule; rows: number; sampleKeys: RowKey[] }
+  >()
 
   add(place: { table: string; column: string; rule: SanitisingRule }, key: RowKey): void {
     const id = JSON.stringify([place.table, place.column, place.rule])
@@ -46,16 +49,18 @@ export function convertRows(table: TableMapping, raw: readonly RawRow[], tally: 
 }
 
 function convertRow(table: TableMapping, row: RawRow, tally: SanitisedTally): TargetRow | RefusedRow {
-  const values: (Buffer | null)[] = new Array(row.values.length)
+  const values: (Buffer | null)[] = []
   const altered: { column: string; rule: SanitisingRule }[] = []
   try {
     for (let index = 0; index < row.values.length; index++) {
       const column = table.columns[index]
       const value = row.values[index] ?? null
-      values[index] =
-        value === null || !column?.convert
-          ? value
-          : column.convert(value, (rule) => altered.push({ column: column.source.name, rule }))
+      const convert = value === null ? null : column?.convert
+      values.push(
+        value !== null && column && convert
+          ? convert(value, (rule) => altered.push({ column: column.source.name, rule }))
+          : value,
+      )
     }
   } catch (error) {
     if (!(error instanceof ValueRefused)) throw error

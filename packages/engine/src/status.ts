@@ -2,7 +2,12 @@ import type { TableState } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 
 export interface StatusReport {
-  readonly totals: { readonly total: number; readonly synced: number; readonly pending: number; readonly failed: number }
+  readonly totals: {
+    readonly total: number
+    readonly synced: number
+    readonly pending: number
+    readonly failed: number
+  }
   readonly lagMs: number | null
   readonly consistentAsOf: string | null
   readonly sentence: string
@@ -46,24 +51,51 @@ export async function status(context: EngineContext): Promise<StatusReport> {
         problem: known.problem,
       })
     }
-    const problems = constraints.filter((c) => c.state !== 'validated').map((c) => `${c.table}: ${c.kind} ${c.name} is ${c.state}${c.detail ? `: ${c.detail}` : ''}`)
-    const totals = { total: pending.pending + pending.synced, synced: pending.synced, pending: pending.pending, failed: quarantined.length }
-    return { totals, lagMs: pending.oldestMs, consistentAsOf: last.consistentAsOf, sentence: sentence(tables, totals, last.consistentAsOf), tables, problems }
+    const problems = constraints
+      .filter((c) => c.state !== 'validated')
+      .map((c) => `${c.table}: ${c.kind} ${c.name} is ${c.state}${c.detail ? `: ${c.detail}` : ''}`)
+    const totals = {
+      total: pending.pending + pending.synced,
+      synced: pending.synced,
+      pending: pending.pending,
+      failed: quarantined.length,
+    }
+    return {
+      totals,
+      lagMs: pending.oldestMs,
+      consistentAsOf: last.consistentAsOf,
+      sentence: sentence(tables, totals, last.consistentAsOf),
+      tables,
+      problems,
+    }
   } finally {
     await target.rollback()
   }
 }
 
-function sentence(tables: readonly TableStatus[], totals: { pending: number; failed: number }, asOf: string | null): string {
+function sentence(
+  tables: readonly TableStatus[],
+  totals: { pending: number; failed: number },
+  asOf: string | null,
+): string {
   const open = tables.filter((table) => table.state === 'live' || table.state === 'recopied')
   const others = tables.length - open.length
   if (open.length === 0) return 'No table is live yet: run mylab-sync initial --create-tables.'
   const exact = `${open.length} of ${tables.length} tables equal the source as of ${asOf ?? 'an unknown time'}`
-  const rest = [others > 0 ? `${others} are not live` : '', totals.pending > 0 ? `${totals.pending} changes wait` : '', totals.failed > 0 ? `${totals.failed} rows are quarantined: mylab-sync show-errors` : '']
+  const rest = [
+    others > 0 ? `${others} are not live` : '',
+    totals.pending > 0 ? `${totals.pending} changes wait` : '',
+    totals.failed > 0 ? `${totals.failed} rows are quarantined: mylab-sync show-errors` : '',
+  ]
   return `${[exact, ...rest.filter((part) => part !== '')].join('; ')}.`
 }
 
-export async function checkPending(context: EngineContext): Promise<{ pending: number; failed: number; oldestMs: number | null; tables: readonly { table: string; pending: number }[] }> {
+export async function checkPending(context: EngineContext): Promise<{
+  pending: number
+  failed: number
+  oldestMs: number | null
+  tables: readonly { table: string; pending: number }[]
+}> {
   const { pending, oldestMs, tables } = await context.source.pending()
   const target = await context.target.begin()
   try {

@@ -5,7 +5,12 @@ import { loadModel } from './model.js'
 
 export interface CountsReport {
   readonly equal: boolean
-  readonly tables: readonly { readonly table: string; readonly source: number; readonly target: number; readonly equal: boolean }[]
+  readonly tables: readonly {
+    readonly table: string
+    readonly source: number
+    readonly target: number
+    readonly equal: boolean
+  }[]
 }
 
 const DRAIN_WAIT_MS = 120_000

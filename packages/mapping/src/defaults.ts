@@ -69,7 +69,10 @@ function expression(
   const quoted = /^(?:_\w+)?\\?'((?:[^'\\]|'')*)\\?'$/.exec(bare)?.[1]
   if (quoted !== undefined) return literal(column, quoted.replaceAll("''", "'"))
   if (/^(current_date|curdate)(\(\))?$/.test(lower) && column.type === 'date') return { sql: 'CURRENT_DATE' }
-  if (/^(current_timestamp|now|localtime|localtimestamp)(\(\d?\))?$/.test(lower) && /^timestamp/.test(column.type)) {
+  if (
+    /^(current_timestamp|now|localtime|localtimestamp)(\(\d?\))?$/.test(lower) &&
+    column.type.startsWith('timestamp')
+  ) {
     return { sql: `CURRENT_TIMESTAMP(${column.source.fraction})` }
   }
   if (lower === 'uuid()' && column.type === 'uuid') return { sql: 'gen_random_uuid()' }

@@ -1,8 +1,17 @@
-import type { ColumnMapping, IndexPart, IndexPlan, SourceColumn, SourceIndex, TableMapping } from '@mylab-sync/core'
+import type {
+  ColumnMapping,
+  IndexPart,
+  IndexPlan,
+  SourceColumn,
+  SourceIndex,
+  TableMapping,
+  TableObjects,
+} from '@mylab-sync/core'
 import { isBytes, isText } from './columns.js'
 import { hasName, isLowered, quotePg, sameName, targetName } from './names.js'
-import type { NotCarried } from './objects.js'
 import { syncKey } from './references.js'
+
+export type NotCarried = TableObjects['notCarried'][number]
 
 /** The longest row of a btree index. */
 const MAX_ROW = 2704

@@ -1,7 +1,7 @@
 import type { CheckPlan, ColumnMapping, TableMapping, TableObjects } from '@mylab-sync/core'
 import { translateCheck } from './checks.js'
 import { defaultSql } from './defaults.js'
-import { indexPlans } from './indexes.js'
+import { indexPlans, type NotCarried } from './indexes.js'
 import { isLowered, quotePg, quoteText, targetName } from './names.js'
 
 /** What of a table's surroundings decides about its objects. */
@@ -11,8 +11,6 @@ export interface ObjectsContext {
 }
 
 /** Something that the target does not get, and why. */
-export type NotCarried = TableObjects['notCarried'][number]
-
 /** Indexes, checks, defaults and the identity column of a table in the target, and what is not carried. The primary key is not among them. */
 export function tableObjects(mapping: TableMapping, context: ObjectsContext): TableObjects {
   const indexes = indexPlans(mapping, context.referencedColumnSets)

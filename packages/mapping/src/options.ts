@@ -72,7 +72,7 @@ function isReplacement(option: string | { readonly replace: string }): boolean {
     typeof option === 'object' &&
     typeof option.replace === 'string' &&
     !option.replace.includes('\0') &&
-    [...option.replace].length <= 1
+    Array.from(option.replace).length <= 1
   )
 }
 

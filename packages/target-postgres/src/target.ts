@@ -25,7 +25,9 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     beginDrain: () => beginDrain(database),
     beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, deadlineMs),
     touch: async (consistentAsOf) => {
-      await database.transaction((session) => session.raw(`UPDATE ${state}.sync_drain SET consistent_as_of = $1`, [consistentAsOf]))
+      await database.transaction((session) =>
+        session.raw(`UPDATE ${state}.sync_drain SET consistent_as_of = $1`, [consistentAsOf]),
+      )
     },
     tableExists: (table) => tableExists(database, table),
     hasRows: (table) => hasRows(database, table),
@@ -52,14 +54,17 @@ async function begin(database: Database, extra: readonly string[]): Promise<Tran
   }
 }
 
-const lockName = (database: Database): string => `mylab-sync drain ${database.settings.stateSchema} ${database.settings.instance}`
+const lockName = (database: Database): string =>
+  `mylab-sync drain ${database.settings.stateSchema} ${database.settings.instance}`
 
 async function beginDrain(database: Database): Promise<TargetTransaction | null> {
   const session = await database.session()
   let got = false
   try {
     await session.begin()
-    const { rows } = await session.raw<{ got: boolean }>('SELECT pg_try_advisory_xact_lock(hashtext($1)) AS got', [lockName(database)])
+    const { rows } = await session.raw<{ got: boolean }>('SELECT pg_try_advisory_xact_lock(hashtext($1)) AS got', [
+      lockName(database),
+    ])
     got = rows[0]?.got ?? false
     if (got) return new Transaction(session, database.settings)
     await session.raw('ROLLBACK')
@@ -90,7 +95,11 @@ async function waitForLock(session: Session, database: Database): Promise<void> 
     await session.raw('SELECT pg_advisory_xact_lock(hashtext($1))', [lockName(database)])
   } catch (error) {
     const cause = mapped(error)
-    if (cause instanceof SyncError && cause.code === 'lock-timeout') throw new SyncError('lock-timeout', 'another drain did not end in time', { remedy: 'mylab-sync status', cause: error })
+    if (cause instanceof SyncError && cause.code === 'lock-timeout')
+      throw new SyncError('lock-timeout', 'another drain did not end in time', {
+        remedy: 'mylab-sync status',
+        cause: error,
+      })
     throw cause
   }
 }

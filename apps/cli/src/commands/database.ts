@@ -8,7 +8,17 @@ export async function runDatabase(options: CommonOptions & { daemon: boolean; ch
     if (options.daemon) return follow(session, options)
     const report = await drainAll(session.context, session.signal)
     if (options.json) printJson({ ...report })
-    else print(line({ iteration: 1, processed: report.processed, success: report.processed - report.failed, failed: report.failed, pending: report.pending, ms: report.ms }))
+    else
+      print(
+        line({
+          iteration: 1,
+          processed: report.processed,
+          success: report.processed - report.failed,
+          failed: report.failed,
+          pending: report.pending,
+          ms: report.ms,
+        }),
+      )
     return 0
   })
 }
@@ -38,6 +48,9 @@ function line({ iteration, processed, success, failed, pending, ms }: IntervalLi
 async function showPending({ context }: Session, json: boolean): Promise<number> {
   const { pending, failed, oldestMs, tables } = await checkPending(context)
   if (json) printJson({ pending, failed, oldestMs, tables })
-  else print(`${pending} changes pending, ${failed} rows quarantined${oldestMs === null ? '' : `, the oldest change is ${Math.round(oldestMs)} ms old`}`)
+  else
+    print(
+      `${pending} changes pending, ${failed} rows quarantined${oldestMs === null ? '' : `, the oldest change is ${Math.round(oldestMs)} ms old`}`,
+    )
   return 0
 }

@@ -16,7 +16,8 @@ export interface InitialOptions extends CommonOptions {
 
 export async function runInitial(options: InitialOptions): Promise<void> {
   await withSession(options, async ({ context, config, signal }) => {
-    if (options.showProgress) return showStatus(context, config, { json: options.json, problems: false, tables: options.tables })
+    if (options.showProgress)
+      return showStatus(context, config, { json: options.json, problems: false, tables: options.tables })
     const progress = showProgress(options.quiet)
     const report = await initial(context, options, progress.on, signal).finally(() => progress.stop())
     if (options.json) printJson({ ...report })

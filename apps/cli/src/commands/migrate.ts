@@ -2,7 +2,9 @@ import { migrate } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
 import { type CommonOptions, withSession } from '../session.js'
 
-export async function runMigrate(options: CommonOptions & { source: boolean; target: boolean; status: boolean }): Promise<void> {
+export async function runMigrate(
+  options: CommonOptions & { source: boolean; target: boolean; status: boolean },
+): Promise<void> {
   await withSession(options, async ({ context }) => {
     if (options.status) return showStatus(options, await context.source.migrated(), await context.target.migrated())
     if (options.source === options.target) await migrate(context)

@@ -3,10 +3,16 @@ import { print, printJson, tell } from '../output.js'
 import { showProgress } from '../progress.js'
 import { type CommonOptions, withSession } from '../session.js'
 
-export async function runSetupTriggers(options: CommonOptions & { tables: string[]; drop: boolean; dryRun: boolean }): Promise<void> {
+export async function runSetupTriggers(
+  options: CommonOptions & { tables: string[]; drop: boolean; dryRun: boolean },
+): Promise<void> {
   await withSession(options, async ({ context }) => {
     const progress = showProgress(options.quiet || options.dryRun)
-    const report = await setupTriggers(context, { tables: options.tables, recreate: options.drop, dryRun: options.dryRun }, progress.on).finally(() => progress.stop())
+    const report = await setupTriggers(
+      context,
+      { tables: options.tables, recreate: options.drop, dryRun: options.dryRun },
+      progress.on,
+    ).finally(() => progress.stop())
     for (const refusal of report.refused) tell(`${refusal.table}: not captured: ${refusal.reason}`)
     if (options.json) printJson({ ...report })
     else if (options.dryRun) for (const statement of report.statements) print(`${statement};`)

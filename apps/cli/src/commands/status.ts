@@ -22,10 +22,21 @@ export async function showStatus(context: EngineContext, config: ResolvedConfig,
   }
   print(report.sentence)
   if (!shown.problems) {
-    const rows = tables.map((t) => [t.table, t.state, t.rowsCopied, t.pending, t.parked, t.quarantined, t.problem ?? ''])
+    const rows = tables.map((t) => [
+      t.table,
+      t.state,
+      t.rowsCopied,
+      t.pending,
+      t.parked,
+      t.quarantined,
+      t.problem ?? '',
+    ])
     printTable(['table', 'state', 'copied', 'pending', 'parked', 'quarantined', 'problem'], rows)
   }
-  const problems = [...tables.flatMap((table) => (table.problem === null ? [] : [`${table.table}: ${table.problem}`])), ...report.problems]
+  const problems = [
+    ...tables.flatMap((table) => (table.problem === null ? [] : [`${table.table}: ${table.problem}`])),
+    ...report.problems,
+  ]
   for (const problem of problems) print(`problem: ${problem}`)
   return shown.problems && problems.length > 0 ? 5 : 0
 }

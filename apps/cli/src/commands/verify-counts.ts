@@ -8,7 +8,10 @@ export async function runVerifyCounts(options: CommonOptions & { tables: string[
     if (options.json) printJson({ ...report })
     else {
       print(report.equal ? 'Both sides hold the same number of rows in every table.' : 'Row counts differ.')
-      printTable(['table', 'source', 'target', ''], report.tables.map((t) => [t.table, t.source, t.target, t.equal ? '' : 'DIFFERENT']))
+      printTable(
+        ['table', 'source', 'target', ''],
+        report.tables.map((t) => [t.table, t.source, t.target, t.equal ? '' : 'DIFFERENT']),
+      )
     }
     return report.equal ? 0 : 5
   })

@@ -1,17 +1,61 @@
 export const TABLE_STATES = [
-  'discovered', 'capturing', 'copying', 'catching-up', 'live', 'paused', 'suspect', 'recopied', 'copied', 'broken', 'refused', 'gone',
+  'discovered',
+  'capturing',
+  'copying',
+  'catching-up',
+  'live',
+  'paused',
+  'suspect',
+  'recopied',
+  'copied',
+  'broken',
+  'refused',
+  'gone',
 ] as const
 export type TableState = (typeof TABLE_STATES)[number]
 
 export type TableEvent =
-  | 'install' | 'ask-for-copy' | 'all-chunks-done' | 'open' | 'open-keyless' | 'end-uncaptured' | 'pause' | 'resume' | 'mismatch' | 'reconcile' | 'break' | 'refuse' | 'vanish' | 'accept'
+  | 'install'
+  | 'ask-for-copy'
+  | 'all-chunks-done'
+  | 'open'
+  | 'open-keyless'
+  | 'end-uncaptured'
+  | 'pause'
+  | 'resume'
+  | 'mismatch'
+  | 'reconcile'
+  | 'break'
+  | 'refuse'
+  | 'vanish'
+  | 'accept'
 
 /** The whole life cycle of DESIGN section 2; what is not listed is not allowed. */
 const TRANSITIONS: Readonly<Record<TableState, Partial<Readonly<Record<TableEvent, TableState>>>>> = {
   discovered: { install: 'capturing', 'ask-for-copy': 'copying', refuse: 'refused', vanish: 'gone' },
-  capturing: { install: 'capturing', 'ask-for-copy': 'copying', refuse: 'refused', mismatch: 'capturing', vanish: 'gone' },
-  copying: { 'all-chunks-done': 'catching-up', 'ask-for-copy': 'copying', break: 'broken', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
-  'catching-up': { open: 'live', 'open-keyless': 'recopied', 'end-uncaptured': 'copied', break: 'broken', mismatch: 'suspect', vanish: 'gone' },
+  capturing: {
+    install: 'capturing',
+    'ask-for-copy': 'copying',
+    refuse: 'refused',
+    mismatch: 'capturing',
+    vanish: 'gone',
+  },
+  copying: {
+    'all-chunks-done': 'catching-up',
+    'ask-for-copy': 'copying',
+    break: 'broken',
+    mismatch: 'suspect',
+    vanish: 'gone',
+    refuse: 'refused',
+  },
+  'catching-up': {
+    open: 'live',
+    'open-keyless': 'recopied',
+    'end-uncaptured': 'copied',
+    break: 'broken',
+    mismatch: 'suspect',
+    vanish: 'gone',
+  },
   live: { pause: 'paused', mismatch: 'suspect', break: 'broken', vanish: 'gone', 'ask-for-copy': 'copying' },
   paused: { resume: 'catching-up', mismatch: 'suspect', vanish: 'gone', break: 'broken' },
   suspect: { reconcile: 'copying', break: 'broken', vanish: 'gone', refuse: 'refused' },

@@ -89,7 +89,10 @@ export interface Source {
   migrate(): Promise<void>
   migrated(): Promise<boolean>
   /** Makes each table's three triggers what they must be; `done` is called per trigger. Ends with an empty XA RECOVER, or throws xa-prepared. Returns the number of triggers created or found right. */
-  installTriggers(targets: readonly TriggerTarget[], options: { readonly recreate: boolean; readonly done?: (table: string) => void }): Promise<number>
+  installTriggers(
+    targets: readonly TriggerTarget[],
+    options: { readonly recreate: boolean; readonly done?: (table: string) => void },
+  ): Promise<number>
   /** CREATE statements, for --dry-run. */
   triggerStatements(targets: readonly TriggerTarget[]): string[]
   /** Tables among these whose triggers are not what they must be. */

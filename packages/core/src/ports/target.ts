@@ -92,9 +92,20 @@ export interface TargetTransaction {
   quarantined(): Promise<ParkedKey[]>
   releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void>
   addSanitised(counts: readonly SanitisedCount[]): Promise<void>
-  lastDrain(): Promise<{ readonly number: number; readonly consistentAsOf: string | null; readonly identity: string | null }>
-  recordDrain(drain: { readonly number: number; readonly consistentAsOf: string; readonly identity: string }): Promise<void>
-  recordDrainKeys(drain: number, keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[]): Promise<void>
+  lastDrain(): Promise<{
+    readonly number: number
+    readonly consistentAsOf: string | null
+    readonly identity: string | null
+  }>
+  recordDrain(drain: {
+    readonly number: number
+    readonly consistentAsOf: string
+    readonly identity: string
+  }): Promise<void>
+  recordDrainKeys(
+    drain: number,
+    keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[],
+  ): Promise<void>
   drainKeysAfter(drain: number): Promise<{ readonly complete: boolean; readonly keys: readonly ParkedKey[] }>
 
   // data
@@ -146,7 +157,11 @@ export interface Target {
   /** NOT VALID, then VALIDATE; a text edge with orphans is recorded as suspended and not created; others stay NOT VALID and are listed. */
   buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState>
   /** Drops a violated constraint in its own short transaction and records it as suspended. */
-  suspend(violated: { readonly table: string; readonly constraint: string; readonly kind: ConstraintState['kind'] }): Promise<void>
+  suspend(violated: {
+    readonly table: string
+    readonly constraint: string
+    readonly kind: ConstraintState['kind']
+  }): Promise<void>
   constraints(): Promise<ConstraintState[]>
   close(): Promise<void>
 }

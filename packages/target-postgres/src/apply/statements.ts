@@ -18,7 +18,8 @@ export function upsertTail(table: TableMapping): string {
   const target = [...keys].map(sql.name).join(', ')
   const others = table.columns.filter((column) => !keys.has(column.name))
   if (others.length === 0) return ` ON CONFLICT (${target}) DO NOTHING`
-  const compared = (prefix: string): string => others.map((column) => `${prefix}.${sql.name(column.name)}${column.type === 'json' ? '::text' : ''}`).join(', ')
+  const compared = (prefix: string): string =>
+    others.map((column) => `${prefix}.${sql.name(column.name)}${column.type === 'json' ? '::text' : ''}`).join(', ')
   const set = others.map((column) => `${sql.name(column.name)} = EXCLUDED.${sql.name(column.name)}`).join(', ')
   return ` ON CONFLICT (${target}) DO UPDATE SET ${set} WHERE (${compared('t')}) IS DISTINCT FROM (${compared('EXCLUDED')})`
 }

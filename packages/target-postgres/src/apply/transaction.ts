@@ -1,5 +1,14 @@
 import {
-  BatchRefused, ConstraintViolated, type Edge, type IndexPlan, type RefusedRow, type RowKey, type TableMapping, type TargetRow, type TargetTransaction, type UpsertOutcome,
+  BatchRefused,
+  ConstraintViolated,
+  type Edge,
+  type IndexPlan,
+  type RefusedRow,
+  type RowKey,
+  type TableMapping,
+  type TargetRow,
+  type TargetTransaction,
+  type UpsertOutcome,
 } from '@mylab-sync/core'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { Session, TargetSettings } from '../connection/database.js'
@@ -43,7 +52,10 @@ export class Transaction extends State {
   }
 
   #run(text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
-    return this.#session.raw(text, values).then((result) => result.rows, (error: unknown) => Promise.reject(mapped(error)))
+    return this.#session.raw(text, values).then(
+      (result) => result.rows,
+      (error: unknown) => Promise.reject(mapped(error)),
+    )
   }
 
   #table(table: Pick<TableMapping, 'name'>): string {
@@ -102,7 +114,11 @@ export class Transaction extends State {
     return outcome === 'unique' ? [] : outcome
   }
 
-  async upsertRows(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<UpsertOutcome> {
+  async upsertRows(
+    table: TableMapping,
+    rows: readonly TargetRow[],
+    uniques: readonly IndexPlan[],
+  ): Promise<UpsertOutcome> {
     const latest = [...new Map(rows.map((row) => [row.key, row])).values()]
     const outcome = await this.#write(table, latest, upsertTail(table))
     if (outcome !== 'unique') return { kind: 'done', refused: outcome }
@@ -112,10 +128,15 @@ export class Transaction extends State {
   }
 
   /** Writes all or, where rows are refused, all others; 'unique': nothing was written. */
-  async #write(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<readonly RefusedRow[] | 'unique'> {
+  async #write(
+    table: TableMapping,
+    rows: readonly TargetRow[],
+    tail: string,
+  ): Promise<readonly RefusedRow[] | 'unique'> {
     await this.#run('SAVEPOINT batch')
     try {
-      if (rows.length < UNNEST_ROWS) await this.#session.raw(insertSelect(this.#table(table), table, tail), columnArrays(rows, table.columns.length))
+      if (rows.length < UNNEST_ROWS)
+        await this.#session.raw(insertSelect(this.#table(table), table, tail), columnArrays(rows, table.columns.length))
       else await this.#writeStaged(table, rows, tail)
       await this.#run('RELEASE SAVEPOINT batch')
       return []
@@ -127,12 +148,20 @@ export class Transaction extends State {
       if (!refusal) return 'unique'
       if (rows.length > 1) return this.#halves(table, rows, tail)
       const [row] = rows
-      const place = error.column ? `column ${error.column}` : error.constraint ? `constraint ${error.constraint}` : `table ${table.name}`
+      const place = error.column
+        ? `column ${error.column}`
+        : error.constraint
+          ? `constraint ${error.constraint}`
+          : `table ${table.name}`
       return row ? [{ key: row.key, code: error.code ?? '', message: `${place}: refused by PostgreSQL` }] : []
     }
   }
 
-  async #halves(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<readonly RefusedRow[] | 'unique'> {
+  async #halves(
+    table: TableMapping,
+    rows: readonly TargetRow[],
+    tail: string,
+  ): Promise<readonly RefusedRow[] | 'unique'> {
     const middle = rows.length >> 1
     const first = await this.#write(table, rows.slice(0, middle), tail)
     if (first === 'unique') return first
@@ -147,7 +176,9 @@ export class Transaction extends State {
     }
     await this.#copy(stage, table, one())
     const columns = sql.columnList(table.columns)
-    await this.#session.raw(`INSERT INTO ${this.#table(table)} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`)
+    await this.#session.raw(
+      `INSERT INTO ${this.#table(table)} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`,
+    )
   }
 
   /** An empty temporary table with the target's types, dropped at the end of the transaction. */
@@ -158,7 +189,9 @@ export class Transaction extends State {
       return stage
     }
     await this.#session.raw(`DROP TABLE IF EXISTS ${stage}`)
-    await this.#session.raw(`CREATE TEMP TABLE ${sql.name(sql.shortName(`stage_${table.name}`))} ON COMMIT DROP AS SELECT ${sql.columnList(table.columns)} FROM ${this.#table(table)} WITH NO DATA`)
+    await this.#session.raw(
+      `CREATE TEMP TABLE ${sql.name(sql.shortName(`stage_${table.name}`))} ON COMMIT DROP AS SELECT ${sql.columnList(table.columns)} FROM ${this.#table(table)} WITH NO DATA`,
+    )
     this.#staged.add(table.name)
     return stage
   }
@@ -169,7 +202,9 @@ export class Transaction extends State {
     if (!key) return []
     const found = new Set<RowKey>()
     const arrays = columnArrays(rows, table.columns.length)
-    const typed = table.columns.map((column, at) => `u.c${at}::${column.castType} AS ${sql.name(column.name)}`).join(', ')
+    const typed = table.columns
+      .map((column, at) => `u.c${at}::${column.castType} AS ${sql.name(column.name)}`)
+      .join(', ')
     const keyNames = sql.keyColumns(key.columns).map((column) => sql.name(column.name))
     for (const unique of uniques) {
       const expressions = unique.parts.map((part) => part.replace(/ (DESC|ASC)$/, ''))
@@ -183,7 +218,13 @@ export class Transaction extends State {
          JOIN (SELECT ${numbered}, ${keys} FROM ${this.#table(table)}) h ON ${same} WHERE ${differ}`,
         arrays,
       )
-      for (const holder of holders) found.add(keyOfTexts(key.columns, keyNames.map((_, at) => holder[`k${at}`] ?? '')))
+      for (const holder of holders)
+        found.add(
+          keyOfTexts(
+            key.columns,
+            keyNames.map((_, at) => holder[`k${at}`] ?? ''),
+          ),
+        )
     }
     return [...found]
   }
@@ -192,8 +233,13 @@ export class Transaction extends State {
     const columns = table.key?.columns ?? []
     const arrays = keyArrays(columns, keys)
     if (arrays === null) return
-    const match = sql.keyColumns(columns).map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
-    await this.#run(`DELETE FROM ${this.#table(table)} t USING ${sql.unnested(columns.length)} WHERE ${match.join(' AND ')}`, arrays)
+    const match = sql
+      .keyColumns(columns)
+      .map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
+    await this.#run(
+      `DELETE FROM ${this.#table(table)} t USING ${sql.unnested(columns.length)} WHERE ${match.join(' AND ')}`,
+      arrays,
+    )
   }
 
   async replaceTable(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<void> {
@@ -202,7 +248,8 @@ export class Transaction extends State {
       await this.#copy(stage, table, batches)
       const columns = table.columns.map((column) => sql.name(column.name))
       const whole = `ROW(${columns.map((column) => `${column}::text`).join(', ')})::text`
-      const numbered = (from: string): string => `SELECT ctid AS place, ${whole} AS image, row_number() OVER (PARTITION BY ${whole}) AS copy FROM ${from}`
+      const numbered = (from: string): string =>
+        `SELECT ctid AS place, ${whole} AS image, row_number() OVER (PARTITION BY ${whole}) AS copy FROM ${from}`
       await this.#session.raw(
         `DELETE FROM ${this.#table(table)} WHERE ctid IN (SELECT h.place FROM (${numbered(this.#table(table))}) h LEFT JOIN (${numbered(stage)}) w USING (image, copy) WHERE w.place IS NULL)`,
       )
@@ -220,7 +267,9 @@ export class Transaction extends State {
     const arrays = keyArrays(columns, keys)
     if (arrays === null) return []
     const wanted = sql.keyColumns(edge.parentKey.columns).map((column) => `t.${sql.name(column.name)}`)
-    const match = sql.keyColumns(columns).map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
+    const match = sql
+      .keyColumns(columns)
+      .map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
     const rows = await this.#run(
       `SELECT ${wanted.map((column, at) => `${column}::text AS v${at}`).join(', ')} FROM ${this.#table(parent)} t JOIN ${sql.unnested(columns.length)} ON ${match.join(' AND ')}
        WHERE ${wanted.map((column) => `${column} IS NOT NULL`).join(' AND ')}`,
@@ -233,7 +282,12 @@ export class Transaction extends State {
     const columns = sql.keyColumns(edge.childKey.columns)
     const match = columns.map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
     const arrays = columns.map((_, at) => values.map((row) => row[at] ?? null))
-    return this.#keysOf(child, (keys) => `SELECT DISTINCT ${keys} FROM ${this.#table(child)} t JOIN ${sql.unnested(columns.length)} ON ${match.join(' AND ')}`, arrays)
+    return this.#keysOf(
+      child,
+      (keys) =>
+        `SELECT DISTINCT ${keys} FROM ${this.#table(child)} t JOIN ${sql.unnested(columns.length)} ON ${match.join(' AND ')}`,
+      arrays,
+    )
   }
 
   async orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): Promise<RowKey[]> {
@@ -242,18 +296,31 @@ export class Transaction extends State {
     const collate = (at: number): string => (edge.childKey.columns[at]?.rule === 'text' ? ' COLLATE "C"' : '')
     const match = mine.map((column, at) => `${theirs[at]}${collate(at)} = ${column}${collate(at)}`)
     const notNull = mine.map((column) => `${column} IS NOT NULL`)
-    return this.#keysOf(child, (keys) => `SELECT ${keys} FROM ${this.#table(child)} t WHERE ${notNull.join(' AND ')} AND NOT EXISTS (SELECT 1 FROM ${this.#table(parent)} o WHERE ${match.join(' AND ')})`, [])
+    return this.#keysOf(
+      child,
+      (keys) =>
+        `SELECT ${keys} FROM ${this.#table(child)} t WHERE ${notNull.join(' AND ')} AND NOT EXISTS (SELECT 1 FROM ${this.#table(parent)} o WHERE ${match.join(' AND ')})`,
+      [],
+    )
   }
 
   async #keysOf(table: TableMapping, select: (keys: string) => string, values: readonly unknown[]): Promise<RowKey[]> {
     const columns = table.key?.columns ?? []
     const keys = sql.keyColumns(columns).map((column, at) => `t.${sql.name(column.name)}::text AS k${at}`)
     const rows = await this.#run(select(keys.join(', ')), values)
-    return rows.map((row) => keyOfTexts(columns, columns.map((_, at) => String(row[`k${at}`]))))
+    return rows.map((row) =>
+      keyOfTexts(
+        columns,
+        columns.map((_, at) => String(row[`k${at}`])),
+      ),
+    )
   }
 
   async validatedForeignKeys(): Promise<ReadonlySet<string>> {
-    const rows = await this.#run("SELECT c.conname AS name FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.contype = 'f' AND c.convalidated AND n.nspname = $1", [this.#settings.schema])
+    const rows = await this.#run(
+      "SELECT c.conname AS name FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.contype = 'f' AND c.convalidated AND n.nspname = $1",
+      [this.#settings.schema],
+    )
     return new Set(rows.map((row) => String(row['name'])))
   }
 

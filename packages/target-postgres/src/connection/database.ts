@@ -19,8 +19,14 @@ const QUERY_MS = 600_000
 
 /** Values print one way whatever the server's or the user's settings; only SET LOCAL, for poolers in transaction mode. */
 const LOCAL_SETTINGS = [
-  "SET LOCAL TimeZone = 'UTC'", "SET LOCAL DateStyle = 'ISO, YMD'", "SET LOCAL IntervalStyle = 'postgres'", "SET LOCAL bytea_output = 'hex'",
-  'SET LOCAL extra_float_digits = 1', "SET LOCAL lock_timeout = '5s'", "SET LOCAL idle_in_transaction_session_timeout = '10min'", 'SET LOCAL standard_conforming_strings = on',
+  "SET LOCAL TimeZone = 'UTC'",
+  "SET LOCAL DateStyle = 'ISO, YMD'",
+  "SET LOCAL IntervalStyle = 'postgres'",
+  "SET LOCAL bytea_output = 'hex'",
+  'SET LOCAL extra_float_digits = 1',
+  "SET LOCAL lock_timeout = '5s'",
+  "SET LOCAL idle_in_transaction_session_timeout = '10min'",
+  'SET LOCAL standard_conforming_strings = on',
 ].join('; ')
 
 export type Row = Record<string, unknown>
@@ -77,8 +83,17 @@ export class Database {
   constructor(settings: TargetSettings) {
     this.settings = settings
     this.#pool = new pg.Pool({
-      host: settings.host, port: settings.port, user: settings.user, password: settings.password, database: settings.database, max: MOST_CONNECTIONS, keepAlive: true,
-      connectionTimeoutMillis: CONNECT_MS, query_timeout: QUERY_MS, application_name: 'mylab-sync', ...(settings.ssl ? { ssl: { rejectUnauthorized: false } } : {}),
+      host: settings.host,
+      port: settings.port,
+      user: settings.user,
+      password: settings.password,
+      database: settings.database,
+      max: MOST_CONNECTIONS,
+      keepAlive: true,
+      connectionTimeoutMillis: CONNECT_MS,
+      query_timeout: QUERY_MS,
+      application_name: 'mylab-sync',
+      ...(settings.ssl ? { ssl: { rejectUnauthorized: false } } : {}),
     })
     this.#pool.on('error', () => {})
   }

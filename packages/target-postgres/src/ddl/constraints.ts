@@ -1,4 +1,12 @@
-import { type ConstraintState, ConstraintViolated, type Edge, type IndexPlan, SyncError, type TableMapping, type TableObjects } from '@mylab-sync/core'
+import {
+  type ConstraintState,
+  ConstraintViolated,
+  type Edge,
+  type IndexPlan,
+  SyncError,
+  type TableMapping,
+  type TableObjects,
+} from '@mylab-sync/core'
 import type { Database, Session } from '../connection/database.js'
 import { mapped, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
@@ -22,20 +30,27 @@ export class Constraints {
 
   /** The key's index, and one on every given column set; where they stand already, nothing. */
   async buildKeyIndexes(table: TableMapping, foreignKeys: readonly (readonly string[])[]): Promise<void> {
-    const names = (columns: readonly string[]): string[] => columns.map((source) => table.columns.find((c) => c.source.name.toLowerCase() === source.toLowerCase())?.name ?? source)
+    const names = (columns: readonly string[]): string[] =>
+      columns.map(
+        (source) => table.columns.find((c) => c.source.name.toLowerCase() === source.toLowerCase())?.name ?? source,
+      )
     const key = table.key?.columns.map(({ column }) => column.name)
     await this.#short(async (session) => {
       const present = await indexedColumns(session, this.#table(table))
       if (key && !present.some((index) => index.unique && same(index.columns, key))) {
         const kind = table.source.primaryKey === null ? 'UNIQUE' : 'PRIMARY KEY'
         const name = sql.shortName(`${table.name}_pkey`)
-        await session.raw(`ALTER TABLE ${this.#table(table)} ADD CONSTRAINT ${sql.name(name)} ${kind} (${key.map(sql.name).join(', ')})`)
+        await session.raw(
+          `ALTER TABLE ${this.#table(table)} ADD CONSTRAINT ${sql.name(name)} ${kind} (${key.map(sql.name).join(', ')})`,
+        )
         present.push({ unique: true, columns: key })
       }
       for (const columns of foreignKeys.map(names)) {
         if (present.some((index) => same(index.columns.slice(0, columns.length), columns))) continue
         const name = sql.shortName(`${table.name}_${columns.join('_')}_fk_idx`)
-        await session.raw(`CREATE INDEX IF NOT EXISTS ${sql.name(name)} ON ${this.#table(table)} (${columns.map(sql.name).join(', ')})`)
+        await session.raw(
+          `CREATE INDEX IF NOT EXISTS ${sql.name(name)} ON ${this.#table(table)} (${columns.map(sql.name).join(', ')})`,
+        )
         present.push({ unique: false, columns })
       }
     })
@@ -44,7 +59,11 @@ export class Constraints {
   /** The other indexes and UNIQUEs, concurrently. What cannot be built is recorded as suspended, and returned in sentences. */
   async buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]> {
     const present = await this.#database.transaction((session) => indexNames(session, this.#table(table)))
-    const suspended = new Map((await this.constraints()).filter((c) => c.state === 'suspended' && c.table === table.name).map((c) => [c.name, c]))
+    const suspended = new Map(
+      (await this.constraints())
+        .filter((c) => c.state === 'suspended' && c.table === table.name)
+        .map((c) => [c.name, c]),
+    )
     const problems: string[] = []
     for (const index of objects.indexes) {
       if (present.get(index.name) === (index.deferrable ? 'constraint' : 'index')) continue
@@ -52,7 +71,14 @@ export class Constraints {
       const problem = await this.#buildIndex(table, index, present.get(index.name))
       if (problem !== null) {
         problems.push(`${table.name}: ${problem}`)
-        if (known?.detail !== problem) await this.#record({ table: table.name, name: index.name, kind: 'unique', state: 'suspended', detail: problem })
+        if (known?.detail !== problem)
+          await this.#record({
+            table: table.name,
+            name: index.name,
+            kind: 'unique',
+            state: 'suspended',
+            detail: problem,
+          })
       } else if (known) await this.#forget(table.name, index.name)
     }
     return problems
@@ -63,11 +89,19 @@ export class Constraints {
     const name = sql.name(index.name)
     try {
       await this.#database.outside(async (session) => {
-        if (found === 'invalid') await session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`)
-        if (found !== 'index') await session.raw(`CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX CONCURRENTLY ${name} ON ${target} (${index.parts.join(', ')})`)
+        if (found === 'invalid')
+          await session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`)
+        if (found !== 'index')
+          await session.raw(
+            `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX CONCURRENTLY ${name} ON ${target} (${index.parts.join(', ')})`,
+          )
       })
       if (index.deferrable) {
-        await this.#short((session) => session.raw(`ALTER TABLE ${target} ADD CONSTRAINT ${name} UNIQUE USING INDEX ${name} DEFERRABLE INITIALLY DEFERRED`))
+        await this.#short((session) =>
+          session.raw(
+            `ALTER TABLE ${target} ADD CONSTRAINT ${name} UNIQUE USING INDEX ${name} DEFERRABLE INITIALLY DEFERRED`,
+          ),
+        )
       }
       return null
     } catch (error) {
@@ -75,7 +109,9 @@ export class Constraints {
         if (error instanceof SyncError) return `index ${index.name} is not built yet: ${error.message}`
         throw mapped(error)
       }
-      await this.#database.outside((session) => session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`))
+      await this.#database.outside((session) =>
+        session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`),
+      )
       return `index ${index.name} cannot be built (${sqlState(error)})`
     }
   }
@@ -87,11 +123,18 @@ export class Constraints {
       await this.#forget(child.name, edge.name)
       return { ...at, state: 'validated', detail: null }
     }
-    if (!(await this.#referenceable(parent, edge))) return this.#record({ ...at, state: 'suspended', detail: 'not carried: no unique index covers the referenced columns' })
+    if (!(await this.#referenceable(parent, edge)))
+      return this.#record({
+        ...at,
+        state: 'suspended',
+        detail: 'not carried: no unique index covers the referenced columns',
+      })
     const orphans = await this.#orphans(child, parent, edge)
     // Re-created while misspelt children exist, it would roll back every drain that brings another one.
-    if (orphans > 0 && edge.text && held === 'absent') return this.#record({ ...at, state: 'suspended', detail: `${orphans} rows reference no parent byte for byte` })
-    const columns = (keys: readonly { column: { name: string } }[]): string => keys.map(({ column }) => sql.name(column.name)).join(', ')
+    if (orphans > 0 && edge.text && held === 'absent')
+      return this.#record({ ...at, state: 'suspended', detail: `${orphans} rows reference no parent byte for byte` })
+    const columns = (keys: readonly { column: { name: string } }[]): string =>
+      keys.map(({ column }) => sql.name(column.name)).join(', ')
     if (held === 'absent') {
       await this.#short((session) =>
         session.raw(
@@ -104,9 +147,15 @@ export class Constraints {
     return this.#validate(child, edge, at)
   }
 
-  async #validate(child: TableMapping, edge: Edge, at: { table: string; name: string; kind: 'foreign-key' }): Promise<ConstraintState> {
+  async #validate(
+    child: TableMapping,
+    edge: Edge,
+    at: { table: string; name: string; kind: 'foreign-key' },
+  ): Promise<ConstraintState> {
     try {
-      await this.#short((session) => session.raw(`ALTER TABLE ${this.#table(child)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`))
+      await this.#short((session) =>
+        session.raw(`ALTER TABLE ${this.#table(child)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`),
+      )
     } catch (error) {
       if (!(error instanceof ConstraintViolated)) throw error
       return this.#record({ ...at, state: 'not-valid', detail: 'rows reference no parent' })
@@ -117,7 +166,10 @@ export class Constraints {
 
   async #foreignKeyState(child: TableMapping, name: string): Promise<'absent' | 'not-valid' | 'validated'> {
     return this.#database.transaction(async (session) => {
-      const { rows } = await session.raw<{ convalidated: boolean }>('SELECT convalidated FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2', [this.#table(child), name])
+      const { rows } = await session.raw<{ convalidated: boolean }>(
+        'SELECT convalidated FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2',
+        [this.#table(child), name],
+      )
       const [row] = rows
       if (!row) return 'absent'
       return row.convalidated ? 'validated' : 'not-valid'
@@ -152,16 +204,36 @@ export class Constraints {
 
   /** Drops what the truth breaks, and records it; it is built again when it holds. */
   async suspend(violated: { table: string; constraint: string; kind: ConstraintState['kind'] }): Promise<void> {
-    await this.#short((session) => session.raw(`ALTER TABLE ${this.#table({ name: violated.table })} DROP CONSTRAINT IF EXISTS ${sql.name(violated.constraint)}`))
-    await this.#record({ table: violated.table, name: violated.constraint, kind: violated.kind, state: 'suspended', detail: 'broken by rows of the source' })
+    await this.#short((session) =>
+      session.raw(
+        `ALTER TABLE ${this.#table({ name: violated.table })} DROP CONSTRAINT IF EXISTS ${sql.name(violated.constraint)}`,
+      ),
+    )
+    await this.#record({
+      table: violated.table,
+      name: violated.constraint,
+      kind: violated.kind,
+      state: 'suspended',
+      detail: 'broken by rows of the source',
+    })
   }
 
   async constraints(): Promise<ConstraintState[]> {
     return this.#database.transaction(async (session) => {
-      const { rows } = await session.raw<{ table_name: string; name: string; kind: ConstraintState['kind']; state: ConstraintState['state']; detail: string | null }>(
-        `SELECT table_name, name, kind, state, detail FROM ${this.#state}.sync_constraint ORDER BY 1, 2`,
-      )
-      return rows.map((row) => ({ table: row.table_name, name: row.name, kind: row.kind, state: row.state, detail: row.detail }))
+      const { rows } = await session.raw<{
+        table_name: string
+        name: string
+        kind: ConstraintState['kind']
+        state: ConstraintState['state']
+        detail: string | null
+      }>(`SELECT table_name, name, kind, state, detail FROM ${this.#state}.sync_constraint ORDER BY 1, 2`)
+      return rows.map((row) => ({
+        table: row.table_name,
+        name: row.name,
+        kind: row.kind,
+        state: row.state,
+        detail: row.detail,
+      }))
     })
   }
 
@@ -177,7 +249,9 @@ export class Constraints {
   }
 
   async #forget(table: string, name: string): Promise<void> {
-    await this.#database.transaction((session) => session.raw(`DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name = $2`, [table, name]))
+    await this.#database.transaction((session) =>
+      session.raw(`DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name = $2`, [table, name]),
+    )
   }
 
   /** A definition's locks are waited for 2 s at a time, so that nobody queues behind us for longer. */

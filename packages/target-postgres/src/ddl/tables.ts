@@ -4,19 +4,28 @@ import * as sql from '../sql.js'
 
 /** Types that hold every value of another without loss. */
 const WIDER: Readonly<Record<string, readonly string[]>> = {
-  smallint: ['integer', 'bigint', 'numeric'], integer: ['bigint', 'numeric'], bigint: ['numeric'], real: ['double precision'], jsonb: ['json', 'text'], json: ['text'],
+  smallint: ['integer', 'bigint', 'numeric'],
+  integer: ['bigint', 'numeric'],
+  bigint: ['numeric'],
+  real: ['double precision'],
+  jsonb: ['json', 'text'],
+  json: ['text'],
 }
 
 export async function tableExists(database: Database, table: TableMapping): Promise<boolean> {
   return database.transaction(async (session) => {
-    const { rows } = await session.raw<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [sql.tableName(database.settings.schema, table)])
+    const { rows } = await session.raw<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
+      sql.tableName(database.settings.schema, table),
+    ])
     return rows[0]?.there ?? false
   })
 }
 
 export async function hasRows(database: Database, table: TableMapping): Promise<boolean> {
   return database.transaction(async (session) => {
-    const { rows } = await session.raw<{ some: boolean }>(`SELECT EXISTS (SELECT 1 FROM ${sql.tableName(database.settings.schema, table)}) AS some`)
+    const { rows } = await session.raw<{ some: boolean }>(
+      `SELECT EXISTS (SELECT 1 FROM ${sql.tableName(database.settings.schema, table)}) AS some`,
+    )
     return rows[0]?.some ?? false
   })
 }
@@ -42,7 +51,9 @@ export async function differences(database: Database, table: TableMapping): Prom
     return holds(type, column.type) ? [] : [`column ${column.name} is ${type}, not ${column.type}`]
   })
   const ours = new Set(table.columns.map((column) => column.name))
-  const foreign = rows.filter((row) => row.required && !ours.has(row.name)).map((row) => `column ${row.name} is NOT NULL and not in the source`)
+  const foreign = rows
+    .filter((row) => row.required && !ours.has(row.name))
+    .map((row) => `column ${row.name} is NOT NULL and not in the source`)
   return [...lacking, ...foreign]
 }
 
@@ -66,7 +77,9 @@ export async function createTable(database: Database, table: TableMapping, objec
     .filter((column) => column.source.comment !== '')
     .map((column) => `COMMENT ON COLUMN ${target}.${sql.name(column.name)} IS ${sql.text(column.source.comment)}`)
   if (table.source.comment !== '') comments.push(`COMMENT ON TABLE ${target} IS ${sql.text(table.source.comment)}`)
-  const checks = objects.checks.map((check) => `ALTER TABLE ${target} ADD CONSTRAINT ${sql.name(check.name)} CHECK (${check.expression}) NOT VALID`)
+  const checks = objects.checks.map(
+    (check) => `ALTER TABLE ${target} ADD CONSTRAINT ${sql.name(check.name)} CHECK (${check.expression}) NOT VALID`,
+  )
   await database.transaction(async (session) => {
     await session.raw(`CREATE TABLE ${target} (${columns.join(', ')})`)
     for (const statement of [...comments, ...checks]) await session.raw(statement)

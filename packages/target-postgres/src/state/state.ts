@@ -7,8 +7,15 @@ const ROWS_A_STATEMENT = 20_000
 const KEPT_DRAINS = 200
 
 const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, string>> = {
-  state: 'state', rowsCopied: 'rows_synced', rowsFailed: 'rows_failed', estimatedRows: 'estimated_rows', generation: 'generation', planBound: 'plan_bound',
-  planned: 'planned', problem: 'problem', verifiedAt: 'verified_at',
+  state: 'state',
+  rowsCopied: 'rows_synced',
+  rowsFailed: 'rows_failed',
+  estimatedRows: 'estimated_rows',
+  generation: 'generation',
+  planBound: 'plan_bound',
+  planned: 'planned',
+  problem: 'problem',
+  verifiedAt: 'verified_at',
 }
 
 /** Reads and writes of the state tables inside one transaction. */
@@ -33,9 +40,16 @@ export class State {
       rows.map((row) => [
         row['table_name'] ?? '',
         {
-          table: row['table_name'] ?? '', state: row['state'] as TableState, rowsCopied: Number(row['rows_synced']), rowsFailed: Number(row['rows_failed']),
-          estimatedRows: Number(row['estimated_rows']), generation: row['generation'] ?? null, planBound: row['plan_bound'] ?? null, planned: row.planned,
-          problem: row['problem'] ?? null, verifiedAt: row['verified_at'] ?? null,
+          table: row['table_name'] ?? '',
+          state: row['state'] as TableState,
+          rowsCopied: Number(row['rows_synced']),
+          rowsFailed: Number(row['rows_failed']),
+          estimatedRows: Number(row['estimated_rows']),
+          generation: row['generation'] ?? null,
+          planBound: row['plan_bound'] ?? null,
+          planned: row.planned,
+          problem: row['problem'] ?? null,
+          verifiedAt: row['verified_at'] ?? null,
         },
       ]),
     )
@@ -56,7 +70,10 @@ export class State {
 
   /** False when another transaction holds one of these rows. */
   async lockProgress(tables: readonly string[]): Promise<boolean> {
-    const rows = await this.#rows('SELECT table_name FROM sync_progress WHERE table_name = ANY($1) ORDER BY table_name FOR UPDATE SKIP LOCKED', [tables])
+    const rows = await this.#rows(
+      'SELECT table_name FROM sync_progress WHERE table_name = ANY($1) ORDER BY table_name FOR UPDATE SKIP LOCKED',
+      [tables],
+    )
     return rows.length === new Set(tables).size
   }
 
@@ -68,7 +85,12 @@ export class State {
   }
 
   async takeChunk(tables: readonly string[]): Promise<Chunk | null> {
-    const rows = await this.#rows<{ table_name: string; chunk_no: number; lower_key: string | null; upper_key: string | null }>(
+    const rows = await this.#rows<{
+      table_name: string
+      chunk_no: number
+      lower_key: string | null
+      upper_key: string | null
+    }>(
       "SELECT table_name, chunk_no, lower_key, upper_key FROM sync_chunk WHERE state = 'open' AND table_name = ANY($1) ORDER BY chunk_no, table_name LIMIT 1 FOR UPDATE SKIP LOCKED",
       [tables],
     )
@@ -77,8 +99,14 @@ export class State {
   }
 
   async chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void> {
-    await this.#rows("UPDATE sync_chunk SET state = 'done', rows = $3, failed = $4, done_at = now() WHERE table_name = $1 AND chunk_no = $2", [chunk.table, chunk.number, rows, failed])
-    await this.#rows('UPDATE sync_progress SET rows_synced = rows_synced + $2, rows_failed = rows_failed + $3, updated_at = now() WHERE table_name = $1', [chunk.table, rows, failed])
+    await this.#rows(
+      "UPDATE sync_chunk SET state = 'done', rows = $3, failed = $4, done_at = now() WHERE table_name = $1 AND chunk_no = $2",
+      [chunk.table, chunk.number, rows, failed],
+    )
+    await this.#rows(
+      'UPDATE sync_progress SET rows_synced = rows_synced + $2, rows_failed = rows_failed + $3, updated_at = now() WHERE table_name = $1',
+      [chunk.table, rows, failed],
+    )
   }
 
   async openChunks(table: string): Promise<number> {
@@ -101,7 +129,13 @@ export class State {
         `INSERT INTO sync_parked AS p (table_name, row_key, drain_no, reason, is_start)
          SELECT t, k, d, r, bool_or(s) FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::boolean[]) AS u(t, k, d, r, s) GROUP BY t, k, d, r
          ON CONFLICT (table_name, row_key, drain_no, reason) DO NOTHING`,
-        [part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.drain), part.map((k) => k.reason), part.map((k) => k.start)],
+        [
+          part.map((k) => k.table),
+          part.map((k) => k.key),
+          part.map((k) => k.drain),
+          part.map((k) => k.reason),
+          part.map((k) => k.start),
+        ],
       )
     }
   }
@@ -114,7 +148,9 @@ export class State {
   }
 
   async countParked(tables: readonly string[]): Promise<number> {
-    return this.#count("SELECT count(*)::int AS n FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1)", [tables])
+    return this.#count("SELECT count(*)::int AS n FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1)", [
+      tables,
+    ])
   }
 
   async unpark(keys: readonly ParkedKey[]): Promise<void> {
@@ -143,16 +179,34 @@ export class State {
   }
 
   async quarantined(): Promise<ParkedKey[]> {
-    return this.#parkedKeys("SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start, reason FROM sync_parked WHERE reason = 'quarantined' ORDER BY table_name, row_key", [])
+    return this.#parkedKeys(
+      "SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start, reason FROM sync_parked WHERE reason = 'quarantined' ORDER BY table_name, row_key",
+      [],
+    )
   }
 
   async #parkedKeys(text: string, values: readonly unknown[]): Promise<ParkedKey[]> {
-    const rows = await this.#rows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean; reason: ParkedKey['reason'] }>(text, values)
-    return rows.map((row) => ({ table: row.table_name, key: row.row_key, drain: row.drain_no, start: row.is_start, reason: row.reason }))
+    const rows = await this.#rows<{
+      table_name: string
+      row_key: string
+      drain_no: number
+      is_start: boolean
+      reason: ParkedKey['reason']
+    }>(text, values)
+    return rows.map((row) => ({
+      table: row.table_name,
+      key: row.row_key,
+      drain: row.drain_no,
+      start: row.is_start,
+      reason: row.reason,
+    }))
   }
 
   async releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void> {
-    await this.#rows("DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[])", [table, keys])
+    await this.#rows(
+      "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[])",
+      [table, keys],
+    )
   }
 
   async addSanitised(counts: readonly SanitisedCount[]): Promise<void> {
@@ -173,16 +227,20 @@ export class State {
   }
 
   async recordDrain(drain: { number: number; consistentAsOf: string; identity: string }): Promise<void> {
-    await this.#rows('UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now()', [drain.number, drain.consistentAsOf, drain.identity])
+    await this.#rows(
+      'UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now()',
+      [drain.number, drain.consistentAsOf, drain.identity],
+    )
     await this.#rows('DELETE FROM sync_drain_key WHERE drain_no <= $1', [drain.number - KEPT_DRAINS])
   }
 
   async recordDrainKeys(drain: number, keys: readonly { table: string; key: RowKey; start: boolean }[]): Promise<void> {
     for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
       const part = keys.slice(at, at + ROWS_A_STATEMENT)
-      await this.#rows('INSERT INTO sync_drain_key (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s) ON CONFLICT DO NOTHING', [
-        drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start),
-      ])
+      await this.#rows(
+        'INSERT INTO sync_drain_key (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s) ON CONFLICT DO NOTHING',
+        [drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start)],
+      )
     }
   }
 
@@ -192,7 +250,15 @@ export class State {
       'SELECT table_name, row_key, max(drain_no)::float8 AS drain_no, bool_or(is_start) AS is_start FROM sync_drain_key WHERE drain_no > $1 GROUP BY 1, 2',
       [drain],
     )
-    const keys = rows.map((row): ParkedKey => ({ table: row.table_name, key: row.row_key, drain: row.drain_no, start: row.is_start, reason: 'closed' }))
+    const keys = rows.map(
+      (row): ParkedKey => ({
+        table: row.table_name,
+        key: row.row_key,
+        drain: row.drain_no,
+        start: row.is_start,
+        reason: 'closed',
+      }),
+    )
     return { complete: drain >= number - KEPT_DRAINS, keys }
   }
 }

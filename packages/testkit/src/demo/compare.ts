@@ -24,7 +24,9 @@ export async function compareEverything(source: mysql.Connection, target: pg.Cli
   await source.query("SET SESSION time_zone = '+00:00', sql_mode = ''")
   await source.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ')
   await source.query('START TRANSACTION WITH CONSISTENT SNAPSHOT')
-  await target.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'")
+  await target.query(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'",
+  )
   const results: Comparison[] = []
   for (const table of await tableNames(source)) {
     const columns = await columnsOf(source, table)
@@ -36,22 +38,47 @@ export async function compareEverything(source: mysql.Connection, target: pg.Cli
 }
 
 async function texts(connection: mysql.Connection, sql: string, values: unknown[] = []): Promise<string[][]> {
-  const [rows] = await connection.query({ sql, values, rowsAsArray: true, typeCast: (field, next) => (field.type === 'GEOMETRY' ? next() : field.string()) })
+  const [rows] = await connection.query({
+    sql,
+    values,
+    rowsAsArray: true,
+    typeCast: (field, next) => (field.type === 'GEOMETRY' ? next() : field.string()),
+  })
   return rows as unknown as string[][]
 }
 
 async function tableNames(source: mysql.Connection): Promise<string[]> {
-  const rows = await texts(source, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT IN ('sync_audit_log', 'sync_instance') ORDER BY 1")
+  const rows = await texts(
+    source,
+    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT IN ('sync_audit_log', 'sync_instance') ORDER BY 1",
+  )
   return rows.map(([name]) => name ?? '')
 }
 
 async function columnsOf(source: mysql.Connection, table: string): Promise<Column[]> {
-  const checks = await texts(source, "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = ? AND CHECK_CLAUSE LIKE 'json_valid(%'", [table])
-  const rows = await texts(source, 'SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION', [table])
-  return rows.map(([name = '', type = '', definition = '']) => ({ name, type, definition, json: type === 'json' || checks.some(([clause]) => clause?.includes(`\`${name}\``)) }))
+  const checks = await texts(
+    source,
+    "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = ? AND CHECK_CLAUSE LIKE 'json_valid(%'",
+    [table],
+  )
+  const rows = await texts(
+    source,
+    'SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION',
+    [table],
+  )
+  return rows.map(([name = '', type = '', definition = '']) => ({
+    name,
+    type,
+    definition,
+    json: type === 'json' || checks.some(([clause]) => clause?.includes(`\`${name}\``)),
+  }))
 }
 
-async function compareTable(at: { source: mysql.Connection; target: pg.Client }, table: string, columns: readonly Column[]): Promise<Comparison> {
+async function compareTable(
+  at: { source: mysql.Connection; target: pg.Client },
+  table: string,
+  columns: readonly Column[],
+): Promise<Comparison> {
   const my = (name: string): string => `\`${name.replaceAll('`', '``')}\``
   const post = (name: string): string => `"${name.replaceAll('"', '""')}"`
   const read = columns.map((c) => {
@@ -60,7 +87,9 @@ async function compareTable(at: { source: mysql.Connection; target: pg.Client },
     if (c.type === 'float') return `${my(c.name)} * 1e0`
     return my(c.name)
   })
-  const show = columns.map((c) => (/blob|binary/.test(c.type) ? `encode(${post(c.name)}, 'hex')` : `${post(c.name)}::text`))
+  const show = columns.map((c) =>
+    /blob|binary/.test(c.type) ? `encode(${post(c.name)}, 'hex')` : `${post(c.name)}::text`,
+  )
   const mine = new Map<string, number>()
 
   const count = (rows: readonly (readonly (string | null)[])[], side: 'source' | 'target', step: number): void => {
@@ -74,7 +103,10 @@ async function compareTable(at: { source: mysql.Connection; target: pg.Client },
   }
   const sourceRows = await texts(at.source, `SELECT ${read.join(', ')} FROM ${my(table)}`)
   count(sourceRows, 'source', 1)
-  const { rows: targetRows } = await at.target.query<(string | null)[]>({ text: `SELECT ${show.join(', ')} FROM ${post(table)}`, rowMode: 'array' })
+  const { rows: targetRows } = await at.target.query<(string | null)[]>({
+    text: `SELECT ${show.join(', ')} FROM ${post(table)}`,
+    rowMode: 'array',
+  })
   count(targetRows, 'target', -1)
   const different = [...mine.values()].reduce((sum, n) => sum + Math.abs(n), 0)
   return { table, source: sourceRows.length, target: targetRows.length, different }

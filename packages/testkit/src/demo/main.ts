@@ -19,14 +19,19 @@ interface Running {
 function product(at: Running, args: readonly string[], ok: readonly number[] = [0]): Promise<string> {
   say(`\n$ mylab-sync ${args.join(' ')}`)
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, ...at.environment, SYNC_USE_QUEUE: 'false' }, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [CLI, ...args], {
+      env: { ...process.env, ...at.environment, SYNC_USE_QUEUE: 'false' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     let out = ''
     child.stdout.on('data', (data: Buffer) => {
       out += data.toString()
       if (!args.includes('--json')) process.stdout.write(data)
     })
     child.once('error', reject)
-    child.once('exit', (code) => (ok.includes(code ?? -1) ? resolve(out) : reject(new Error(`mylab-sync ${args.join(' ')}: exit ${code}`))))
+    child.once('exit', (code) =>
+      ok.includes(code ?? -1) ? resolve(out) : reject(new Error(`mylab-sync ${args.join(' ')}: exit ${code}`)),
+    )
   })
 }
 
@@ -49,11 +54,19 @@ async function copyAndFollow(at: Running, live: () => Promise<void>): Promise<Co
   try {
     await product(at, ['initial', '--create-tables'], [0, 5])
     say('\n$ mylab-sync database --daemon')
-    daemon.child = spawn(process.execPath, [CLI, 'database', '--daemon'], { env: { ...process.env, ...at.environment, SYNC_USE_QUEUE: 'false' }, stdio: ['ignore', 'inherit', 'inherit'] })
+    daemon.child = spawn(process.execPath, [CLI, 'database', '--daemon'], {
+      env: { ...process.env, ...at.environment, SYNC_USE_QUEUE: 'false' },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
     await live()
     await load.stop()
     say(`\n${load.statements} statements written meanwhile; waiting until all of them have arrived`)
-    await eventually('nothing is pending', async () => (JSON.parse(await product(at, ['database', '--check-pending', '--json'])) as { pending: number }).pending === 0, DRAIN_MS)
+    await eventually(
+      'nothing is pending',
+      async () =>
+        (JSON.parse(await product(at, ['database', '--check-pending', '--json'])) as { pending: number }).pending === 0,
+      DRAIN_MS,
+    )
   } finally {
     await load.stop().catch(() => {})
     await Promise.all(writers.map((writer) => writer.end()))
@@ -86,7 +99,9 @@ async function compare(at: Running): Promise<Comparison[]> {
 function summary(tables: readonly Comparison[]): boolean {
   say('\nEvery row of both databases, compared without the product:')
   for (const { table, source, target, different } of tables) {
-    say(`  ${table.padEnd(14)} ${String(source).padStart(7)} = ${String(target).padStart(7)}  ${different === 0 ? 'equal' : `${different} rows DIFFER`}`)
+    say(
+      `  ${table.padEnd(14)} ${String(source).padStart(7)} = ${String(target).padStart(7)}  ${different === 0 ? 'equal' : `${different} rows DIFFER`}`,
+    )
   }
   const equal = tables.every((table) => table.different === 0)
   say(equal ? 'Equal: every row of every table.' : 'DIFFERENT: see above.')
@@ -106,7 +121,9 @@ async function main(once: boolean): Promise<number> {
     await loadClinic(servers)
     const tables = await copyAndFollow(at, async () => {
       if (once) return new Promise((resolve) => setTimeout(resolve, LIVE_MS))
-      say(`\nLive. Try it: the source is ${servers.server('mariadb').socket} (root, database clinic), the target port ${servers.server('postgres').port} (user mylab).`)
+      say(
+        `\nLive. Try it: the source is ${servers.server('mariadb').socket} (root, database clinic), the target port ${servers.server('postgres').port} (user mylab).`,
+      )
       say('Change a row in MariaDB and look for it in PostgreSQL. Ctrl-C compares everything and stops.')
       await stopped
     })

@@ -53,7 +53,8 @@ export function ensureInstalled(services: readonly ServiceName[], say: (line: st
     apt(['install', '-y', '-qq', '--no-install-recommends', ...packages])
   })
   const still = missing.filter((service) => PROGRAMS[service].some((name) => !findProgram(name)))
-  if (still.length > 0) throw new Error(`still missing after the installation: ${still.join(', ')}. ${manualCommand(still)}`)
+  if (still.length > 0)
+    throw new Error(`still missing after the installation: ${still.join(', ')}. ${manualCommand(still)}`)
 }
 
 function apt(args: readonly string[]): void {

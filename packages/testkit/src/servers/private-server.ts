@@ -11,7 +11,9 @@ const STOP_MS = 30_000
 /** Servers refuse to run as root: root starts them as an unprivileged user, anybody else as themselves. */
 export function serverOwner(): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {}
-  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'))
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
   for (const name of ['postgres', 'mysql', 'nobody']) {
     const user = users.find((fields) => fields[0] === name)
     if (user) return { uid: Number(user[2]), gid: Number(user[3]) }
@@ -34,25 +36,82 @@ interface Kind {
 
 const KINDS: Readonly<Record<ServiceName, Kind>> = {
   mariadb: {
-    initialise: (folder) => run('mariadb-install-db', ['--no-defaults', `--datadir=${folder}/data`, '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve'], folder),
+    initialise: (folder) =>
+      run(
+        'mariadb-install-db',
+        [
+          '--no-defaults',
+          `--datadir=${folder}/data`,
+          '--auth-root-authentication-method=normal',
+          '--skip-test-db',
+          '--skip-name-resolve',
+        ],
+        folder,
+      ),
     command: ({ folder, port, durable }) => [
-      program('mariadbd'), '--no-defaults', `--datadir=${folder}/data`, `--tmpdir=${folder}/tmp`, `--port=${port}`, '--bind-address=127.0.0.1', `--socket=${folder}/s.sock`, `--pid-file=${folder}/pid`,
-      '--innodb-buffer-pool-size=256M', '--innodb-log-file-size=256M', `--innodb-flush-log-at-trx-commit=${durable ? 1 : 2}`, '--max-connections=400', '--max-allowed-packet=256M',
-      '--character-set-server=utf8mb4', '--skip-name-resolve', '--event-scheduler=OFF', '--performance-schema=OFF',
+      program('mariadbd'),
+      '--no-defaults',
+      `--datadir=${folder}/data`,
+      `--tmpdir=${folder}/tmp`,
+      `--port=${port}`,
+      '--bind-address=127.0.0.1',
+      `--socket=${folder}/s.sock`,
+      `--pid-file=${folder}/pid`,
+      '--innodb-buffer-pool-size=256M',
+      '--innodb-log-file-size=256M',
+      `--innodb-flush-log-at-trx-commit=${durable ? 1 : 2}`,
+      '--max-connections=400',
+      '--max-allowed-packet=256M',
+      '--character-set-server=utf8mb4',
+      '--skip-name-resolve',
+      '--event-scheduler=OFF',
+      '--performance-schema=OFF',
     ],
     stopSignal: 'SIGTERM',
   },
   postgres: {
-    initialise: (folder) => run('initdb', ['-D', `${folder}/data`, '-U', 'mylab', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'], folder),
+    initialise: (folder) =>
+      run(
+        'initdb',
+        ['-D', `${folder}/data`, '-U', 'mylab', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'],
+        folder,
+      ),
     command: ({ folder, port, durable }) => [
-      program('postgres'), '-D', `${folder}/data`, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${folder}`,
-      '-c', `fsync=${durable ? 'on' : 'off'}`, '-c', 'shared_buffers=256MB', '-c', 'max_wal_size=8GB', '-c', 'max_connections=200',
+      program('postgres'),
+      '-D',
+      `${folder}/data`,
+      '-p',
+      String(port),
+      '-c',
+      'listen_addresses=127.0.0.1',
+      '-c',
+      `unix_socket_directories=${folder}`,
+      '-c',
+      `fsync=${durable ? 'on' : 'off'}`,
+      '-c',
+      'shared_buffers=256MB',
+      '-c',
+      'max_wal_size=8GB',
+      '-c',
+      'max_connections=200',
     ],
     stopSignal: 'SIGINT',
   },
   redis: {
     initialise: () => {},
-    command: ({ folder, port }) => [program('redis-server'), '--port', String(port), '--bind', '127.0.0.1', '--dir', `${folder}/data`, '--save', '', '--maxmemory-policy', 'noeviction'],
+    command: ({ folder, port }) => [
+      program('redis-server'),
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      `${folder}/data`,
+      '--save',
+      '',
+      '--maxmemory-policy',
+      'noeviction',
+    ],
     stopSignal: 'SIGTERM',
   },
 }
@@ -89,16 +148,24 @@ export class PrivateServer {
     for (const name of ['', 'data', 'tmp']) ownedFolder(join(this.folder, name))
     if (first) KINDS[this.service].initialise(this.folder)
     if (this.#port === 0) this.#port = await freePort()
-    const [command = '', ...args] = KINDS[this.service].command({ folder: this.folder, port: this.#port, durable: this.#durable })
+    const [command = '', ...args] = KINDS[this.service].command({
+      folder: this.folder,
+      port: this.#port,
+      durable: this.#durable,
+    })
     const log = openSync(this.#log, 'a')
     const child = spawn(command, args, { ...serverOwner(), cwd: this.folder, stdio: ['ignore', log, log] })
     closeSync(log)
     child.on('error', () => {})
     this.#child = child
-    await eventually(`${this.service} answers`, () => {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended:\n${this.#tail()}`)
-      return isListening(this.#port)
-    }, START_MS)
+    await eventually(
+      `${this.service} answers`,
+      () => {
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended:\n${this.#tail()}`)
+        return isListening(this.#port)
+      },
+      START_MS,
+    )
   }
 
   get #log(): string {
@@ -114,7 +181,11 @@ export class PrivateServer {
     const child = this.#child
     if (!child || child.exitCode !== null || child.signalCode !== null) return
     child.kill(signal)
-    await eventually(`${this.service} stops`, () => child.exitCode !== null || child.signalCode !== null, STOP_MS).catch(() => child.kill('SIGKILL'))
+    await eventually(
+      `${this.service} stops`,
+      () => child.exitCode !== null || child.signalCode !== null,
+      STOP_MS,
+    ).catch(() => child.kill('SIGKILL'))
     await eventually(`${this.service} frees its port`, async () => !(await isListening(this.#port)), STOP_MS)
   }
 

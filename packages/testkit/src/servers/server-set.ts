@@ -39,7 +39,10 @@ export class ServerSet {
     const directory = mkdtempSync(join(tmpdir(), 'mylab-'))
     chmodSync(directory, 0o755)
     const servers = new Map(
-      options.services.map((service) => [service, new PrivateServer(service, ownedFolder(join(directory, service)), options.durable ?? false)]),
+      options.services.map((service) => [
+        service,
+        new PrivateServer(service, ownedFolder(join(directory, service)), options.durable ?? false),
+      ]),
     )
     const set = new ServerSet(directory, servers)
     process.once('exit', set.#atExit)
@@ -62,8 +65,16 @@ export class ServerSet {
   /** The variables by which the product finds these servers. */
   environment(databases: { readonly source: string; readonly target: string }): Record<string, string> {
     const environment: Record<string, string> = {
-      DB_HOST: '127.0.0.1', DB_PORT: String(this.server('mariadb').port), DB_DATABASE: databases.source, DB_USERNAME: USER, DB_PASSWORD: PASSWORD,
-      PGSQL_HOST: '127.0.0.1', PGSQL_PORT: String(this.server('postgres').port), PGSQL_DATABASE: databases.target, PGSQL_USERNAME: USER, PGSQL_PASSWORD: PASSWORD,
+      DB_HOST: '127.0.0.1',
+      DB_PORT: String(this.server('mariadb').port),
+      DB_DATABASE: databases.source,
+      DB_USERNAME: USER,
+      DB_PASSWORD: PASSWORD,
+      PGSQL_HOST: '127.0.0.1',
+      PGSQL_PORT: String(this.server('postgres').port),
+      PGSQL_DATABASE: databases.target,
+      PGSQL_USERNAME: USER,
+      PGSQL_PASSWORD: PASSWORD,
       PGSQL_SSLMODE: 'disable',
     }
     if (this.#servers.has('redis')) environment['REDIS_URL'] = `redis://127.0.0.1:${this.server('redis').port}`
@@ -73,12 +84,22 @@ export class ServerSet {
   /** The source's administrator, by socket; the caller ends the connection. */
   sourceAdmin(database?: string): Promise<mysql.Connection> {
     return mysql.createConnection({
-      socketPath: this.server('mariadb').socket, user: 'root', multipleStatements: true, charset: 'utf8mb4_general_ci', ...(database === undefined ? {} : { database }),
+      socketPath: this.server('mariadb').socket,
+      user: 'root',
+      multipleStatements: true,
+      charset: 'utf8mb4_general_ci',
+      ...(database === undefined ? {} : { database }),
     })
   }
 
   async targetAdmin(database = 'postgres'): Promise<pg.Client> {
-    const client = new pg.Client({ host: '127.0.0.1', port: this.server('postgres').port, user: USER, password: PASSWORD, database })
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      port: this.server('postgres').port,
+      user: USER,
+      password: PASSWORD,
+      database,
+    })
     client.on('error', () => {})
     await client.connect()
     return client
@@ -87,7 +108,11 @@ export class ServerSet {
   /** Fresh and empty, whatever was there before. */
   async createDatabases(databases: { readonly source: string; readonly target: string }): Promise<void> {
     const source = await this.sourceAdmin()
-    await source.query(`DROP DATABASE IF EXISTS \`${databases.source}\`; CREATE DATABASE \`${databases.source}\` CHARACTER SET utf8mb4`).finally(() => source.end())
+    await source
+      .query(
+        `DROP DATABASE IF EXISTS \`${databases.source}\`; CREATE DATABASE \`${databases.source}\` CHARACTER SET utf8mb4`,
+      )
+      .finally(() => source.end())
     const target = await this.targetAdmin()
     try {
       await target.query(`DROP DATABASE IF EXISTS "${databases.target}" WITH (FORCE)`)
@@ -107,7 +132,9 @@ export class ServerSet {
   async #createAccounts(): Promise<void> {
     if (this.#servers.has('mariadb')) {
       const admin = await eventually('mariadb accepts connections', () => this.sourceAdmin(), 30_000)
-      await admin.query(`CREATE USER '${USER}'@'%' IDENTIFIED BY '${PASSWORD}'; GRANT ALL PRIVILEGES ON *.* TO '${USER}'@'%'`).finally(() => admin.end())
+      await admin
+        .query(`CREATE USER '${USER}'@'%' IDENTIFIED BY '${PASSWORD}'; GRANT ALL PRIVILEGES ON *.* TO '${USER}'@'%'`)
+        .finally(() => admin.end())
     }
     if (this.#servers.has('postgres')) {
       const admin = await eventually('postgres accepts connections', () => this.targetAdmin(), 30_000)

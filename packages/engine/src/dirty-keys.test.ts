@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
+
+const entry = { id: 1, table: 't', rowKey: '2', layout: 0 }
+
+test('a plain update makes one key dirty and starts no closure', () => {
+  assert.deepEqual(dirtyKeysOf({ ...entry, operation: 'UPDATE', oldKey: null }), [{ key: '2', start: false }])
+})
+
+test('a changed key makes both keys dirty, and both start a closure', () => {
+  const keys = dirtyKeysOf({ ...entry, operation: 'UPDATE', oldKey: '1' })
+  assert.deepEqual(keys, [
+    { key: '2', start: true },
+    { key: '1', start: true },
+  ])
+})
+
+test('an insert and a delete start a closure', () => {
+  for (const operation of ['INSERT', 'DELETE'] as const)
+    assert.equal(dirtyKeysOf({ ...entry, operation, oldKey: null })[0]?.start, true)
+})
+
+test('a key that becomes a start key after it was examined is examined again, once', () => {
+  const dirty = new DirtyKeys()
+  dirty.add('t', '1', false)
+  assert.deepEqual(dirty.takeUnexamined(), new Map([['t', ['1']]]))
+  assert.equal(dirty.takeUnexamined().size, 0)
+  dirty.add('t', '1', true)
+  assert.deepEqual(dirty.takeUnexamined(), new Map([['t', ['1']]]))
+  dirty.add('t', '1', true)
+  assert.equal(dirty.takeUnexamined().size, 0)
+})
