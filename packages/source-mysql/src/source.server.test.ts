@@ -18,7 +18,6 @@ import { columnMapping, keyColumn, keyMapping } from './test-support.js'
 
 const DATABASE = 'source_mysql_test'
 const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-after(() => servers.close())
 const env = servers.environment({ source: DATABASE, target: DATABASE })
 const settings: SourceSettings = {
   host: env['DB_HOST'] ?? '',
@@ -219,3 +218,6 @@ test('a change log that is not ours is refused', async () => {
   await foreign.close()
   await app.query('DROP TABLE php_log')
 })
+
+// registered last: hooks run in order, and the connections end first
+after(() => servers.close())
