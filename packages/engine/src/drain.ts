@@ -19,9 +19,9 @@ import { SanitisedTally } from './rows.js'
 import { byTable, settle } from './settle.js'
 
 /** Entries of one snapshot. A larger backlog takes several snapshots in one target transaction (DESIGN 3.4). */
-const SLICE_ENTRIES = 40_000
+const SLICE_ENTRIES = 20_000
 /** After this many slices each takes more, so that a drain ends however fast the source is written. */
-const SLICES_BEFORE_GROWTH = 8
+const SLICES_BEFORE_GROWTH = 40
 /** Suspended constraints are dropped outside the drain, one at a time; more in a row than a schema has is a defect. */
 const MOST_REDOS = 200
 
@@ -214,9 +214,14 @@ class Drain {
 
   /** Entries with lower ids than those read already, which committed since: ids commit out of order. */
   async #lateEntries(): Promise<ChangeEntry[]> {
-    const known = new Set(this.#ids)
     const pending = await this.#parts.snapshot.pendingIdsUpTo(this.#highest)
-    const late = [...pending].filter((id) => !known.has(id))
+    // both ascend: what was read so far came in the order of ids
+    const late: number[] = []
+    let at = 0
+    for (const id of pending) {
+      while (at < this.#ids.length && (this.#ids[at] ?? 0) < id) at++
+      if (this.#ids[at] !== id) late.push(id)
+    }
     return late.length === 0 ? [] : this.#parts.snapshot.entriesById(late)
   }
 
