@@ -22,6 +22,8 @@ export interface Experiment {
   readonly liveMs: number
   /** Rules switched off for this run. */
   readonly broken?: Partial<ProtocolRules>
+  /** Catch-up slices of so many keys, where the opening drain takes fewer. */
+  readonly catchUpKeys?: number
   /** Backlogs: no drain for so long at a time. */
   readonly backlogMs?: number
 }
@@ -29,6 +31,8 @@ export interface Experiment {
 export interface Verdict {
   drains: number
   wrong: number
+  /** Drains whose snapshot was older than the one before. */
+  backwards: number
   statements: number
   readonly examples: string[]
 }
@@ -66,13 +70,14 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
     instance: 'default',
   })
   const connections = await Promise.all(Array.from({ length: WRITERS }, () => servers.sourceAdmin(name)))
-  const verdict: Verdict = { drains: 0, wrong: 0, statements: 0, examples: [] }
+  const verdict: Verdict = { drains: 0, wrong: 0, backwards: 0, statements: 0, examples: [] }
   try {
     const context: EngineContext = {
       source,
       target,
       rules: { ...ALL_RULES, ...experiment.broken },
       hooks: hooksOf(verdict, experiment),
+      ...(experiment.catchUpKeys ? { openingLimits: { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } } : {}),
       options: { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: 7, copyConcurrency: 2 },
     }
     await migrate(context)
@@ -95,14 +100,18 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
 
 function hooksOf(verdict: Verdict, { seed }: Experiment): EngineHooks {
   const r = random(seed * 77)
+  let latest = ''
   const nap = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
   return {
     // half of the chunks are read late: a short copy never shows what the orphan scan is for
     beforeChunk: () => nap(r.chance(0.5) ? r.int(200, 900) : 0),
     betweenLockAndSnapshot: () => nap(r.chance(0.5) ? r.int(0, 60) : 0),
+    beforeUnpark: () => nap(r.chance(0.5) ? r.int(100, 700) : 0),
     beforeSlice: () => nap(r.int(0, 30)),
     beforeCommit: async ({ snapshot, target, live }) => {
       verdict.drains++
+      if (snapshot.takenAt < latest) verdict.backwards++
+      latest = snapshot.takenAt
       const difference = await firstDifference(snapshot, target, live)
       if (difference === null) return
       verdict.wrong++

@@ -8,6 +8,7 @@ const padded = (r: Random): string => `w${r.int(1, KEYS)}${r.chance(0.3) ? ' ' :
 const id = (r: Random): number => r.int(1, KEYS)
 const or = (r: Random, value: string | number): string => (r.chance(0.15) ? 'NULL' : String(value))
 const text = (value: string): string => `'${value}'`
+const rows = (r: Random, row: () => string): string => Array.from({ length: r.int(3, 10) }, row).join(', ')
 
 /** One random statement of the kinds that break naive replication: key changes, swaps, cascades, REPLACE, IGNORE. */
 function statement(r: Random): string {
@@ -22,8 +23,17 @@ function statement(r: Random): string {
     () => `DELETE FROM c WHERE id = ${id(r)}`,
     () => `UPDATE IGNORE c SET id = ${id(r)} WHERE id = ${id(r)}`,
     () => `UPDATE c SET pid = ${id(r)} WHERE id = ${id(r)}`,
-    () => `INSERT IGNORE INTO c VALUES (${id(r)}, ${id(r)}, 1), (${id(r)}, ${id(r)}, 2)`,
-    () => `INSERT IGNORE INTO g VALUES (${id(r)}, ${id(r)}, 1), (${id(r)}, ${id(r)}, 2)`,
+    // many small families, or the deletes leave nothing for cascades to reach
+    () => `INSERT IGNORE INTO p VALUES ${rows(r, () => `(${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, 1)`)}`,
+    () => `INSERT IGNORE INTO p VALUES ${rows(r, () => `(${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, 1)`)}`,
+    () => `INSERT IGNORE INTO c VALUES ${rows(r, () => `(${id(r)}, ${id(r)}, 1)`)}`,
+    () => `INSERT IGNORE INTO c VALUES ${rows(r, () => `(${id(r)}, ${id(r)}, 2)`)}`,
+    () => `INSERT IGNORE INTO g VALUES ${rows(r, () => `(${id(r)}, ${id(r)}, 1)`)}`,
+    () => `INSERT IGNORE INTO g VALUES ${rows(r, () => `(${id(r)}, ${id(r)}, 2)`)}`,
+    () => `INSERT IGNORE INTO k VALUES ${rows(r, () => `(${id(r)}, 1)`)}`,
+    () => `INSERT IGNORE INTO n VALUES ${rows(r, () => `(${id(r)}, ${id(r)}, 1)`)}`,
+    () => `INSERT IGNORE INTO m VALUES ${rows(r, () => `(${id(r)}, ${r.int(1, 4)}, 1)`)}`,
+    () => `INSERT IGNORE INTO mm VALUES ${rows(r, () => `(${id(r)}, ${id(r)}, ${r.int(1, 4)}, 1)`)}`,
     () => `INSERT INTO n VALUES (${id(r)}, ${or(r, id(r))}, 1) ON DUPLICATE KEY UPDATE pid = VALUES(pid)`,
     () => `INSERT IGNORE INTO k VALUES (${id(r)}, 1)`,
     () => `UPDATE k SET v = v + 1 WHERE pid BETWEEN ${id(r)} AND ${id(r)}`,

@@ -50,6 +50,14 @@ export interface EngineHooks {
   readonly beforeSlice?: (number: number) => Promise<void>
   /** Between the two acts whose order the rule `lockBeforeSnapshot` or `parkedBeforeSnapshot` fixes. */
   readonly betweenLockAndSnapshot?: () => Promise<void>
+  /** In a catch-up slice, after its writes and before it deletes the parked rows that it read. */
+  readonly beforeUnpark?: () => Promise<void>
+}
+
+/** How many parked keys the opening drain takes along, and how many a catch-up slice does. */
+export interface OpeningLimits {
+  readonly lastSliceKeys: number
+  readonly catchUpKeys: number
 }
 
 export interface EngineContext {
@@ -57,6 +65,8 @@ export interface EngineContext {
   readonly target: Target
   readonly options: EngineOptions
   readonly rules?: ProtocolRules
+  /** Small in tests, so that catch-up has something to do. */
+  readonly openingLimits?: OpeningLimits
   readonly hooks?: EngineHooks
 }
 

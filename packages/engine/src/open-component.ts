@@ -1,7 +1,7 @@
 import type { ParkedKey, SourceSnapshot, TableState } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, type Slice } from './closure.js'
-import { type EngineContext, rulesOf } from './context.js'
+import { type EngineContext, type OpeningLimits, rulesOf } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import { isTransactional, type Model } from './model.js'
@@ -11,26 +11,19 @@ import { byTable, settle } from './settle.js'
 /** Parked keys that the opening drain takes along; more are caught up before, slice by slice. */
 const LAST_SLICE_KEYS = 5_000
 const CATCH_UP_KEYS = 20_000
+const CATCH_UPS_BEFORE_GROWTH = 8
+const MOST_CATCH_UPS = 20
 /** A drain that runs when a component opens is waited for. */
 const DRAIN_WAIT_MS = 120_000
 
-/** How many parked keys make a catch-up worth its own commits; small in tests. */
-export interface OpeningLimits {
-  readonly lastSliceKeys: number
-  readonly catchUpKeys: number
-}
 const DEFAULT_LIMITS: OpeningLimits = { lastSliceKeys: LAST_SLICE_KEYS, catchUpKeys: CATCH_UP_KEYS }
 
 /**
  * Opens an action component whose chunks are all done (DESIGN 3.3): key and foreign key indexes, orphan scan, catch-up,
  * and an ordinary drain that takes its parked keys along. Returns false when another opener is at work or a chunk is open.
  */
-export async function openComponent(
-  context: EngineContext,
-  model: Model,
-  tables: readonly string[],
-  limits: OpeningLimits = DEFAULT_LIMITS,
-): Promise<boolean> {
+export async function openComponent(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
+  const limits = context.openingLimits ?? DEFAULT_LIMITS
   if (!(await allChunksDone(context, tables))) return false
   for (const table of tables) {
     const foreignKeys = model.edges.filter((edge) => edge.child === table)
@@ -38,10 +31,18 @@ export async function openComponent(
     await context.target.buildKeyIndexes(model.mapping(table), columnSets)
   }
   if (!(await scanOrphans(context, model, tables))) return false
-  while (await isBehind(context, tables, limits)) {
-    if (!(await catchUp(context, model, tables, limits))) return false
+  // Slices must end however fast drains park: each after the first ones takes more, and the last takes what is left.
+  for (let slice = 0; slice < MOST_CATCH_UPS && (await isBehind(context, tables, limits)); slice++) {
+    const keys = limits.catchUpKeys * 2 ** Math.max(0, slice - CATCH_UPS_BEFORE_GROWTH)
+    if (!(await catchUp(context, model, tables, keys))) return false
   }
-  const opening = new Map(tables.map((table) => [table, stateWhenOpen(model, table)]))
+  const uncaptured = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
+  const opening = new Map(
+    tables.map((table): [string, TableState] => [
+      table,
+      uncaptured.has(table) ? 'copied' : stateWhenOpen(model, table),
+    ]),
+  )
   const report = await drain(context, model, { opening, waitMs: DRAIN_WAIT_MS })
   return report.kind === 'done'
 }
@@ -101,7 +102,7 @@ async function catchUp(
   context: EngineContext,
   model: Model,
   tables: readonly string[],
-  limits: OpeningLimits,
+  keys: number,
 ): Promise<boolean> {
   const rules = rulesOf(context)
   const target = await context.target.begin()
@@ -112,7 +113,7 @@ async function catchUp(
       snapshot = await context.source.openSnapshot()
       await context.hooks?.betweenLockAndSnapshot?.()
     }
-    const parked = await target.parked(tables, limits.catchUpKeys)
+    const parked = await target.parked(tables, keys)
     snapshot ??= await context.source.openSnapshot()
     const dirty = new DirtyKeys()
     for (const { table, key, start } of parked) dirty.add(table, key, start)
@@ -123,6 +124,7 @@ async function catchUp(
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)
     await settle(target, outcome, { drain: 0, quarantined, tally })
+    await context.hooks?.beforeUnpark?.()
     await target.unpark(parked)
     await target.commit()
     return true

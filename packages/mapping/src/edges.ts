@@ -88,6 +88,7 @@ function outcomeOf(place: Place): Outcome {
   if (obstacle !== null) return obstacle
   const parent = own ?? mapTables([source], options).mapped.get(source.name)
   if (parent === undefined) return refusal(`the table ${source.name} that it references cannot be read`)
+  if (action && parent.key === null) return refusal(`the table ${source.name} that it references has no key`)
   if (own === undefined) {
     const reason = captureOnlyObstacle(place, parent)
     if (reason !== null) return refusal(reason, `include table ${source.name}`)
@@ -145,6 +146,9 @@ function captureOnlyObstacle({ key }: Place, parent: TableMapping): string | nul
   const name = parent.source.name
   if (parent.source.foreignKeys.some(isActionEdge)) {
     return `table ${name} is not carried, and its own rows change through a foreign key`
+  }
+  if (hasLooseText(parent.source, key.parentColumns)) {
+    return `table ${name} is not carried, and a child may spell its reference otherwise than its parent`
   }
   const columns = parent.key?.columns.map(({ column }) => column.source.name) ?? []
   return key.parentColumns.every((column) => hasName(columns, column))
