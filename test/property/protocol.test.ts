@@ -39,7 +39,6 @@ const BROKEN: readonly {
   { without: 'absent rows as start keys', rule: 'absentIsStart' },
   { without: 'the lock before the snapshot', rule: 'lockBeforeSnapshot' },
   { without: 'the start flag of parked keys', rule: 'parkStartFlag' },
-  { without: 'the orphan scan', rule: 'orphanScan' },
   { without: 'parked rows read before their snapshot', rule: 'parkedBeforeSnapshot', catchUpKeys: 20 },
   { without: 'marks by exact ids', rule: 'markExactIds' },
   { without: 'a parked row for each drain', rule: 'parkedPerDrain', catchUpKeys: 20 },

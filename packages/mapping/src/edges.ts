@@ -88,11 +88,8 @@ function outcomeOf(place: Place): Outcome {
   if (obstacle !== null) return obstacle
   const parent = own ?? mapTables([source], options).mapped.get(source.name)
   if (parent === undefined) return refusal(`the table ${source.name} that it references cannot be read`)
-  if (action && parent.key === null) return refusal(`the table ${source.name} that it references has no key`)
-  if (own === undefined) {
-    const reason = captureOnlyObstacle(place, parent)
-    if (reason !== null) return refusal(reason, `include table ${source.name}`)
-  }
+  const barred = parentObstacle(place, own, parent)
+  if (barred !== null) return barred
   const keyColumns = syncKey(source)?.columns ?? []
   return {
     edge: {
@@ -108,6 +105,13 @@ function outcomeOf(place: Place): Outcome {
       captureOnlyParent: own === undefined,
     },
   }
+}
+
+function parentObstacle(place: Place, own: TableMapping | undefined, parent: TableMapping) {
+  const name = parent.source.name
+  if (isActionEdge(place.key) && parent.key === null) return refusal(`the table ${name} that it references has no key`)
+  const reason = own === undefined ? captureOnlyObstacle(place, parent) : null
+  return reason === null ? null : refusal(reason, `include table ${name}`)
 }
 
 function refusal(
