@@ -37,7 +37,7 @@ const BROKEN: readonly { readonly without: string; readonly rule: keyof Protocol
   { without: 'the start flag of parked keys', rule: 'parkStartFlag' },
   { without: 'marks by exact ids', rule: 'markExactIds' },
 ]
-const TRIES = Number(process.env['PROPERTY_TRIES'] ?? 8)
+const TRIES = Number(process.env['PROPERTY_TRIES'] ?? 20)
 
 for (const { without, rule } of BROKEN) {
   test(`without ${without} the same comparison finds wrong drains`, async (t) => {
