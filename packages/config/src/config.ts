@@ -269,8 +269,15 @@ function targetNames(
   return {
     schema: first(env['PGSQL_SCHEMA'], file.schema) ?? 'public',
     stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? 'mylab_sync',
-    ssl: first(env['PGSQL_SSLMODE'], file.sslmode) === 'require',
+    ssl: sslOf(first(env['PGSQL_SSLMODE'], file.sslmode)),
   }
+}
+
+/** An unknown mode must not end in a plaintext connection. */
+function sslOf(mode: string | undefined): boolean {
+  if (mode === undefined || mode === '' || mode === 'disable') return false
+  if (mode === 'require') return true
+  throw fault(`environment: PGSQL_SSLMODE: found ${mode}, expected disable or require`)
 }
 
 function missing(variable: string, key: string): never {

@@ -158,6 +158,7 @@ async function copyAndOpen(running: Running, tables: readonly string[]): Promise
     for (const component of model.components(tables)) {
       const waiting = component.filter((table) => tables.includes(table))
       while (!signal.aborted && !(await openComponent(context, model, waiting))) await pause(PAUSE_MS, signal)
+      if (signal.aborted) return
       for (const table of waiting)
         running.progress({
           kind: 'state',
