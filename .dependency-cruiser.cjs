@@ -19,9 +19,11 @@ module.exports = {
     only('config', ['core', 'mapping']),
     only('source-mysql', ['core', 'mapping', 'runtime']),
     only('target-postgres', ['core', 'mapping', 'runtime']),
+    only('queue', ['core', 'mapping', 'runtime']),
     only('engine', ['core', 'mapping']),
     driver('mysql2', ['source-mysql', 'testkit']),
     driver('pg|pg-copy-streams|pg-pool', ['target-postgres', 'testkit']),
+    driver('bullmq|ioredis', ['queue']),
     driver('yargs|cli-progress', ['cli']),
     {
       name: 'nothing-imports-testkit',

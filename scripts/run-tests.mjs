@@ -1,21 +1,30 @@
 // node scripts/run-tests.mjs unit|server|FILE...   Runs built test files with node's own runner; fails when none is found.
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 
 const root = new URL('..', import.meta.url).pathname
 const [what = 'unit', ...rest] = process.argv.slice(2)
 
-function* files(folder) {
+// From the sources, since dist keeps the output of files that are gone.
+function* sources(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) {
-      if (entry.name !== 'node_modules' && entry.name !== 'src') yield* files(path)
-    } else if (path.includes('/dist/') && entry.name.endsWith('.test.js')) yield path
+      if (entry.name !== 'node_modules' && entry.name !== 'dist') yield* sources(path)
+    } else if (entry.name.endsWith('.test.ts')) yield path
   }
 }
 
-const all = ['packages', 'apps', 'test'].flatMap((folder) => [...files(join(root, folder))])
+function built(source) {
+  const inside = relative(root, source).replace(/\.ts$/, '.js')
+  return join(
+    root,
+    inside.startsWith('test/') ? inside.replace('test/', 'test/dist/') : inside.replace('/src/', '/dist/'),
+  )
+}
+
+const all = ['packages', 'apps', 'test'].flatMap((folder) => [...sources(join(root, folder))]).map(built)
 const needsServer = (path) => path.endsWith('.server.test.js') || path.includes('/test/dist/')
 const chosen =
   what === 'unit'

@@ -26,10 +26,10 @@ function canListen(port: number): Promise<boolean> {
   })
 }
 
-/** Whether something accepts connections on this port of 127.0.0.1; takes up to a second if nothing answers. */
-export function isListening(port: number): Promise<boolean> {
+/** Whether something accepts connections on this port; a frozen server with a full backlog does, after a second. */
+export function isListening(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1', timeout: 1000 })
+    const socket = connect({ port, host, timeout: 1000 })
     const answer = (listening: boolean): void => {
       socket.destroy()
       resolve(listening)

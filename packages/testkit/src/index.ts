@@ -5,5 +5,13 @@ export { CLINIC_STATEMENTS } from './datasets/clinic.js'
 export { eventually } from './eventually.js'
 export { freePort } from './free-port.js'
 export { random, type Random } from './random.js'
-export type { ServiceName } from './servers/binaries.js'
-export { ServerSet, type ServerSetOptions } from './servers/server-set.js'
+export type { Backup, PrivateServer } from './servers/private-server.js'
+export { provideServers } from './servers/provide.js'
+export {
+  type DatabaseNames,
+  type ServerAccess,
+  ServerSet,
+  type ServerSetOptions,
+  type SourceAccess,
+} from './servers/server-set.js'
+export type { ServiceName } from './servers/service.js'

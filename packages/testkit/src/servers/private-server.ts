@@ -1,218 +1,233 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chownSync, closeSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { eventually } from '../eventually.js'
 import { freePort, isListening } from '../free-port.js'
-import { program, type ServiceName } from './binaries.js'
+import { mariadbSocket } from './mariadb.js'
+import { isAlive, signalAll, withChildren } from './process-tree.js'
+import { ownedFolder, type ServerUser } from './server-user.js'
+import type { Installation, Place, ServiceKind, ServiceName } from './service.js'
+import type { Watchdog } from './watchdog.js'
 
 const START_MS = 30_000
 const STOP_MS = 30_000
+const PORTS_TO_TRY = 5
+const LOG_LINES = 25
 
-/** Servers refuse to run as root: root starts them as an unprivileged user, anybody else as themselves. */
-export function serverOwner(): { uid?: number; gid?: number } {
-  if (process.getuid?.() !== 0) return {}
-  const users = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'))
-  for (const name of ['postgres', 'mysql', 'nobody']) {
-    const user = users.find((fields) => fields[0] === name)
-    if (user) return { uid: Number(user[2]), gid: Number(user[3]) }
-  }
-  throw new Error('no unprivileged user to run servers as: postgres, mysql or nobody')
+export interface PrivateServerOptions {
+  readonly kind: ServiceKind
+  readonly installation: Installation
+  readonly folder: string
+  readonly durable: boolean
+  readonly extraArguments: readonly string[]
+  readonly user: ServerUser | undefined
+  readonly watchdog: Watchdog
 }
 
-export function ownedFolder(path: string): string {
-  mkdirSync(path, { recursive: true })
-  const { uid, gid } = serverOwner()
-  if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid)
-  return path
-}
-
-interface Kind {
-  readonly initialise: (folder: string) => void
-  readonly command: (at: { folder: string; port: number; durable: boolean }) => string[]
-  readonly stopSignal: NodeJS.Signals
-}
-
-const KINDS: Readonly<Record<ServiceName, Kind>> = {
-  mariadb: {
-    initialise: (folder) =>
-      run(
-        'mariadb-install-db',
-        [
-          '--no-defaults',
-          `--datadir=${folder}/data`,
-          '--auth-root-authentication-method=normal',
-          '--skip-test-db',
-          '--skip-name-resolve',
-        ],
-        folder,
-      ),
-    command: ({ folder, port, durable }) => [
-      program('mariadbd'),
-      '--no-defaults',
-      `--datadir=${folder}/data`,
-      `--tmpdir=${folder}/tmp`,
-      `--port=${port}`,
-      '--bind-address=127.0.0.1',
-      `--socket=${folder}/s.sock`,
-      `--pid-file=${folder}/pid`,
-      '--innodb-buffer-pool-size=256M',
-      '--innodb-log-file-size=256M',
-      `--innodb-flush-log-at-trx-commit=${durable ? 1 : 2}`,
-      '--max-connections=400',
-      '--max-allowed-packet=256M',
-      '--character-set-server=utf8mb4',
-      '--skip-name-resolve',
-      '--event-scheduler=OFF',
-      '--performance-schema=OFF',
-    ],
-    stopSignal: 'SIGTERM',
-  },
-  postgres: {
-    initialise: (folder) =>
-      run(
-        'initdb',
-        ['-D', `${folder}/data`, '-U', 'mylab', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'],
-        folder,
-      ),
-    command: ({ folder, port, durable }) => [
-      program('postgres'),
-      '-D',
-      `${folder}/data`,
-      '-p',
-      String(port),
-      '-c',
-      'listen_addresses=127.0.0.1',
-      '-c',
-      `unix_socket_directories=${folder}`,
-      '-c',
-      `fsync=${durable ? 'on' : 'off'}`,
-      '-c',
-      'shared_buffers=256MB',
-      '-c',
-      'max_wal_size=8GB',
-      '-c',
-      'max_connections=200',
-    ],
-    stopSignal: 'SIGINT',
-  },
-  redis: {
-    initialise: () => {},
-    command: ({ folder, port }) => [
-      program('redis-server'),
-      '--port',
-      String(port),
-      '--bind',
-      '127.0.0.1',
-      '--dir',
-      `${folder}/data`,
-      '--save',
-      '',
-      '--maxmemory-policy',
-      'noeviction',
-    ],
-    stopSignal: 'SIGTERM',
-  },
-}
-
-function run(name: string, args: readonly string[], folder: string): void {
-  execFileSync(program(name), args, { ...serverOwner(), cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+/** A cold copy of one server's data, good for as long as its set. */
+export interface Backup {
+  readonly service: ServiceName
+  readonly folder: string
 }
 
 /** One private instance on a free port, in a folder of its own, with its own temporary folder. */
 export class PrivateServer {
-  readonly service: ServiceName
-  readonly folder: string
-  readonly #durable: boolean
-  #child: ChildProcess | undefined
+  readonly #options: PrivateServerOptions
+  #process: ChildProcess | undefined
   #port = 0
+  #backups = 0
 
-  constructor(service: ServiceName, folder: string, durable: boolean) {
-    this.service = service
-    this.folder = folder
-    this.#durable = durable
+  constructor(options: PrivateServerOptions) {
+    this.#options = options
   }
 
+  get service(): ServiceName {
+    return this.#options.kind.name
+  }
+
+  get folder(): string {
+    return this.#options.folder
+  }
+
+  get version(): string {
+    return this.#options.installation.version
+  }
+
+  /** The same for the whole life of the instance; 0 before its first start. */
   get port(): number {
     return this.#port
   }
 
+  /** MariaDB's socket, by which `root` needs no password. */
   get socket(): string {
-    return join(this.folder, 's.sock')
+    return mariadbSocket(this.folder)
   }
 
-  /** Starts it, on the port of before if there was one, and waits until the port answers. Throws with the tail of its log. */
+  get running(): boolean {
+    return this.#process !== undefined && !hasEnded(this.#process)
+  }
+
+  /**
+   * Starts it, on the port of before if there was one, and waits until this very instance answers over TCP.
+   * Does nothing if it runs. Throws after 30 s, or when the server ends by itself, with the tail of its log.
+   */
   async start(): Promise<void> {
-    const first = !existsSync(join(this.folder, 'data'))
-    for (const name of ['', 'data', 'tmp']) ownedFolder(join(this.folder, name))
-    if (first) KINDS[this.service].initialise(this.folder)
-    if (this.#port === 0) this.#port = await freePort()
-    const [command = '', ...args] = KINDS[this.service].command({
-      folder: this.folder,
-      port: this.#port,
-      durable: this.#durable,
-    })
-    const log = openSync(this.#log, 'a')
-    const child = spawn(command, args, { ...serverOwner(), cwd: this.folder, stdio: ['ignore', log, log] })
-    closeSync(log)
-    child.on('error', () => {})
-    this.#child = child
-    await eventually(
-      `${this.service} answers`,
-      () => {
-        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended:\n${this.#tail()}`)
-        return isListening(this.#port)
-      },
-      START_MS,
-    )
+    if (this.running) return
+    if (this.#port === 0) await this.#initialise()
+    const ports = this.#port === 0 ? PORTS_TO_TRY : 1
+    for (let attempt = 1; ; attempt += 1) {
+      const port = this.#port || (await freePort())
+      const outcome = await this.#launch(port)
+      if (outcome === 'answers') {
+        this.#port = port
+        return
+      }
+      // Ended, and somebody listens there: another process took the port between the choice and the bind.
+      if (attempt < ports && (await isListening(port))) continue
+      throw new Error(`${this.#options.kind.title} did not start. The end of ${this.#log}:\n${this.#logTail()}`)
+    }
+  }
+
+  /**
+   * Ends it by its own orderly stop, or by `signal`, and waits until it is gone and its port closed.
+   * A server that does not end within 30 s is killed, and an Error says so.
+   */
+  async stop(signal: NodeJS.Signals = this.#options.kind.stopSignal): Promise<void> {
+    const process = this.#process
+    if (!process?.pid || hasEnded(process)) return
+    signalAll(withChildren(process.pid), 'SIGCONT')
+    process.kill(signal)
+    const slow = await eventually(`${this.service} ends`, () => hasEnded(process), STOP_MS).catch((e: unknown) => e)
+    await this.kill()
+    if (slow instanceof Error) throw slow
+  }
+
+  /** A crash: SIGKILL to it and all its sessions. Returns when all are gone and the port is closed. */
+  async kill(): Promise<void> {
+    const process = this.#process
+    if (!process?.pid) return
+    const all = withChildren(process.pid)
+    signalAll(all, 'SIGKILL')
+    await eventually(`${this.service} is gone`, () => hasEnded(process) && !all.some(isAlive), STOP_MS)
+    if (this.#port !== 0)
+      await eventually(`port ${this.#port} is closed`, async () => !(await isListening(this.#port)), STOP_MS)
+    this.#process = undefined
+  }
+
+  /** Half-open connections: it and its sessions stop running, the kernel still accepts for them. */
+  freeze(): void {
+    const pid = this.#process?.pid
+    if (pid === undefined) return
+    // First the parent alone, which can then start no further session.
+    signalAll([pid], 'SIGSTOP')
+    signalAll(withChildren(pid), 'SIGSTOP')
+  }
+
+  thaw(): void {
+    const pid = this.#process?.pid
+    if (pid !== undefined) signalAll(withChildren(pid).reverse(), 'SIGCONT')
+  }
+
+  /** Stops it for the copy, which breaks its connections; it runs again afterwards if it ran before. */
+  async backup(): Promise<Backup> {
+    const ran = this.running
+    await this.stop()
+    this.#backups += 1
+    const backup: Backup = { service: this.service, folder: join(this.folder, `backup-${this.#backups}`) }
+    await promisify(execFile)('cp', ['-a', this.#data, backup.folder])
+    if (ran) await this.start()
+    return backup
+  }
+
+  /** Goes back in time: kills it, puts the copy in place and starts it. The copy stays good for another time. */
+  async restore(backup: Backup): Promise<void> {
+    if (!backup.folder.startsWith(`${this.folder}/`)) throw new Error(`${backup.folder} is no backup of this server`)
+    await this.kill()
+    await rm(this.#data, { recursive: true, force: true })
+    await promisify(execFile)('cp', ['-a', backup.folder, this.#data])
+    await this.start()
+  }
+
+  get #data(): string {
+    return join(this.folder, 'data')
   }
 
   get #log(): string {
     return join(this.folder, 'server.log')
   }
 
-  #tail(): string {
-    return existsSync(this.#log) ? readFileSync(this.#log, 'utf8').split('\n').slice(-15).join('\n') : ''
+  get #environment(): Record<string, string> {
+    const { libraryPath } = this.#options.installation
+    const inherited = process.env['PATH'] ?? '/usr/bin:/bin'
+    return { PATH: inherited, TZ: 'UTC', LC_ALL: 'C.UTF-8', ...(libraryPath ? { LD_LIBRARY_PATH: libraryPath } : {}) }
   }
 
-  /** Ends it by its own orderly stop, or by `signal`, and waits until the process is gone. */
-  async stop(signal: NodeJS.Signals = KINDS[this.service].stopSignal): Promise<void> {
-    const child = this.#child
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    child.kill(signal)
-    await eventually(
-      `${this.service} stops`,
-      () => child.exitCode !== null || child.signalCode !== null,
-      STOP_MS,
-    ).catch(() => child.kill('SIGKILL'))
-    await eventually(`${this.service} frees its port`, async () => !(await isListening(this.#port)), STOP_MS)
+  #place(port: number): Place {
+    const { installation, folder, durable, extraArguments } = this.#options
+    return { installation, folder, port, durable, extraArguments }
   }
 
-  /** SIGSTOP or SIGCONT, for half-open connections. */
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#child?.kill(signal)
+  async #initialise(): Promise<void> {
+    const { kind, user } = this.#options
+    await rm(this.#data, { recursive: true, force: true })
+    for (const path of [this.folder, this.#data, join(this.folder, 'tmp')]) ownedFolder(path, user)
+    await kind.initialise(this.#place(0), (program, args, input) => this.#run(program, args, input))
   }
 
-  /** At once and without waiting: for the end of the process that started it. */
-  killNow(): void {
-    this.#child?.kill('SIGKILL')
+  async #run(program: string, args: readonly string[], input = ''): Promise<void> {
+    const child = spawn(program, args, { ...this.#options.user, cwd: this.folder, env: this.#environment })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (said += data.toString()))
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+    await once(child, 'close')
+    if (child.exitCode === 0) return
+    await writeFile(this.#log, said)
+    throw new Error(`${program} failed (${child.exitCode ?? child.signalCode}):\n${lastLines(said)}`)
   }
 
-  /** A cold copy of its data, under `name`; it runs again afterwards. */
-  async backup(name: string): Promise<void> {
-    await this.stop()
-    cpSync(join(this.folder, 'data'), join(this.folder, name), { recursive: true, preserveTimestamps: true })
-    await this.start()
+  async #launch(port: number): Promise<'answers' | 'ended'> {
+    const { kind, installation, user, watchdog } = this.#options
+    const place = this.#place(port)
+    const log = openSync(this.#log, 'a')
+    const child = spawn(installation.program, kind.serverArguments(place), {
+      ...user,
+      argv0: installation.calledAs,
+      cwd: this.#data,
+      env: this.#environment,
+      // Its own session: a Ctrl-C at the terminal is for its starter, which stops it in its own order.
+      detached: true,
+      stdio: ['ignore', log, log],
+    })
+    closeSync(log)
+    await once(child, 'spawn')
+    if (child.pid !== undefined) watchdog.watch(child.pid)
+    child.unref()
+    this.#process = child
+    try {
+      return await eventually(
+        `${kind.title} answers`,
+        async () => (hasEnded(child) ? 'ended' : (await kind.answers(place)) && 'answers'),
+        START_MS,
+      )
+    } catch (error) {
+      await this.kill()
+      throw new Error(`${kind.title} does not answer. The end of ${this.#log}:\n${this.#logTail()}`, { cause: error })
+    }
   }
 
-  /** Goes back in time to a backup. */
-  async restore(name: string): Promise<void> {
-    await this.stop('SIGKILL')
-    rmSync(join(this.folder, 'data'), { recursive: true })
-    execFileSync('cp', ['-a', join(this.folder, name), join(this.folder, 'data')])
-    const { uid, gid } = serverOwner()
-    if (uid !== undefined) execFileSync('chown', ['-R', `${uid}:${gid}`, join(this.folder, 'data')])
-    await this.start()
+  #logTail(): string {
+    return existsSync(this.#log) ? lastLines(readFileSync(this.#log, 'utf8')) : ''
   }
+}
+
+function hasEnded(process: ChildProcess): boolean {
+  return process.exitCode !== null || process.signalCode !== null
+}
+
+function lastLines(text: string): string {
+  return text.trimEnd().split('\n').slice(-LOG_LINES).join('\n')
 }

@@ -1,144 +1,294 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
-import { eventually } from '../eventually.js'
-import { ensureInstalled, type ServiceName } from './binaries.js'
-import { ownedFolder, PrivateServer } from './private-server.js'
+import { recreateSourceDatabase, recreateTargetDatabase } from './databases.js'
+import { type ExternalServer, externalServer } from './external-server.js'
+import { type Backup, PrivateServer } from './private-server.js'
+import { KINDS, provideServers } from './provide.js'
+import { ownedFolder, type ServerUser, serverUser, temporaryRoot } from './server-user.js'
+import { ACCOUNT, type ServiceName } from './service.js'
+import { Watchdog } from './watchdog.js'
 
 export interface ServerSetOptions {
   readonly services: readonly ServiceName[]
+  /** The set makes a folder of its own in here; the system's temporary folder unless given. */
+  readonly directory?: string
+  /** Survive a power cut too, at the price of speed. A server's SIGKILL loses nothing either way. */
   readonly durable?: boolean
+  /** Appended to the command lines of private servers; the last mention of a setting counts. */
+  readonly extraArguments?: Partial<Readonly<Record<ServiceName, readonly string[]>>>
+  /** Where it says which servers it runs and, before a download, what and how large. Standard error unless given. */
   readonly log?: (line: string) => void
 }
 
-const USER = 'mylab'
-const PASSWORD = 'mylab-demo'
+export interface ServerAccess {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  /** For an administrator's connection. */
+  readonly adminUrl: string
+}
+
+export interface SourceAccess extends ServerAccess {
+  /** `root` needs no password here. Private servers only. */
+  readonly socketPath?: string
+}
+
+export interface DatabaseNames {
+  readonly source: string
+  readonly target: string
+}
+
+// A socket's path may have 107 bytes; ours adds `/postgres/.s.PGSQL.12345`.
+const LONGEST_FOLDER = 80
 
 /**
- * Private servers for the demo, tests and benches: started together, on free ports, below one temporary folder, and
- * stopped with whoever started them. Never adopts a server that it did not start.
+ * Servers for the demo, tests and benches: those whose URLs the environment gives (SYNC_TEST_MYSQL_URL,
+ * SYNC_TEST_POSTGRES_URL, SYNC_TEST_REDIS_URL), and otherwise private instances on free ports below one folder, which
+ * a watchdog ends with the process that started them, however that ends. It never adopts a server that it found.
+ * Any number of sets run side by side.
  */
 export class ServerSet {
+  /** Holds all that private servers write; `close` removes it. */
   readonly directory: string
-  readonly #servers: Map<ServiceName, PrivateServer>
-  readonly #atExit = (): void => {
-    for (const server of this.#servers.values()) server.killNow()
-    rmSync(this.directory, { recursive: true, force: true })
+  readonly #private: ReadonlyMap<ServiceName, PrivateServer>
+  readonly #external: ReadonlyMap<ServiceName, ExternalServer>
+  readonly #watchdog: Watchdog
+  readonly #created = new Set<string>()
+
+  private constructor(external: ReadonlyMap<ServiceName, ExternalServer>, privately: PrivateParts) {
+    this.#external = external
+    this.directory = privately.directory
+    this.#private = privately.servers
+    this.#watchdog = privately.watchdog
   }
 
-  private constructor(directory: string, servers: Map<ServiceName, PrivateServer>) {
-    this.directory = directory
-    this.#servers = servers
-  }
-
-  /** Installs what is missing, then starts everything. Throws an Error with a remedy; nothing is left running then. */
+  /**
+   * Starts all services in parallel, after installing what is missing. Throws an Error that names the remedy or holds
+   * the end of a server's log; nothing is left running then.
+   */
   static async start(options: ServerSetOptions): Promise<ServerSet> {
-    ensureInstalled(options.services, options.log ?? (() => {}))
-    const directory = mkdtempSync(join(tmpdir(), 'mylab-'))
-    chmodSync(directory, 0o755)
-    const servers = new Map(
-      options.services.map((service) => [
-        service,
-        new PrivateServer(service, ownedFolder(join(directory, service)), options.durable ?? false),
-      ]),
-    )
-    const set = new ServerSet(directory, servers)
-    process.once('exit', set.#atExit)
-    try {
-      await Promise.all([...servers.values()].map((server) => server.start()))
-      await set.#createAccounts()
-    } catch (error) {
+    const external = await externalServers(options.services)
+    const set = new ServerSet(external, await privateParts(options, external))
+    const outcomes = await Promise.allSettled([...set.#private.values()].map((server) => server.start()))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed) {
       await set.close()
-      throw error
+      throw failed.reason
     }
+    for (const { service, version, port } of set.#private.values())
+      options.log?.(`${KINDS[service].title} ${version} on port ${port}`)
     return set
   }
 
+  /** The private instance; throws for a service that is not in this set, or that a URL gave. */
   server(service: ServiceName): PrivateServer {
-    const server = this.#servers.get(service)
-    if (!server) throw new Error(`${service} is not part of this set`)
-    return server
+    const server = this.#private.get(service)
+    if (server) return server
+    throw new Error(
+      this.#external.has(service)
+        ? `${service} was given by a URL: it can't be stopped, frozen or restored`
+        : `${service} is not part of this set`,
+    )
   }
 
-  /** The variables by which the product finds these servers. */
-  environment(databases: { readonly source: string; readonly target: string }): Record<string, string> {
-    const environment: Record<string, string> = {
-      DB_HOST: '127.0.0.1',
-      DB_PORT: String(this.server('mariadb').port),
-      DB_DATABASE: databases.source,
-      DB_USERNAME: USER,
-      DB_PASSWORD: PASSWORD,
-      PGSQL_HOST: '127.0.0.1',
-      PGSQL_PORT: String(this.server('postgres').port),
-      PGSQL_DATABASE: databases.target,
-      PGSQL_USERNAME: USER,
-      PGSQL_PASSWORD: PASSWORD,
-      PGSQL_SSLMODE: 'disable',
+  get source(): SourceAccess {
+    const external = this.#external.get('mariadb')
+    if (external) return accessOf(external)
+    const { port, socket } = this.server('mariadb')
+    const adminUrl = `mysql://root@localhost/?socketPath=${encodeURIComponent(socket)}`
+    return { host: '127.0.0.1', port, ...ACCOUNT, adminUrl, socketPath: socket }
+  }
+
+  get target(): ServerAccess {
+    const external = this.#external.get('postgres')
+    if (external) return accessOf(external)
+    const { port } = this.server('postgres')
+    const adminUrl = `postgres://${ACCOUNT.user}:${ACCOUNT.password}@127.0.0.1:${port}/postgres`
+    return { host: '127.0.0.1', port, ...ACCOUNT, adminUrl }
+  }
+
+  get redisUrl(): string {
+    return this.#external.get('redis')?.url.href ?? `redis://127.0.0.1:${this.server('redis').port}`
+  }
+
+  /** The variables by which the product finds these servers; Redis only if it is in the set and `redis` not false. */
+  environment(use: DatabaseNames & { readonly redis?: boolean }): Record<string, string> {
+    const { source, target } = this
+    const withRedis = (use.redis ?? true) && (this.#private.has('redis') || this.#external.has('redis'))
+    return {
+      DB_HOST: source.host,
+      DB_PORT: String(source.port),
+      DB_DATABASE: use.source,
+      DB_USERNAME: source.user,
+      DB_PASSWORD: source.password,
+      PGSQL_HOST: target.host,
+      PGSQL_PORT: String(target.port),
+      PGSQL_DATABASE: use.target,
+      PGSQL_USERNAME: target.user,
+      PGSQL_PASSWORD: target.password,
+      PGSQL_SCHEMA: 'public',
+      PGSQL_SSLMODE: this.#external.get('postgres')?.url.searchParams.get('sslmode') ?? 'disable',
+      ...(withRedis ? { REDIS_URL: this.redisUrl } : {}),
     }
-    if (this.#servers.has('redis')) environment['REDIS_URL'] = `redis://127.0.0.1:${this.server('redis').port}`
-    return environment
   }
 
-  /** The source's administrator, by socket; the caller ends the connection. */
-  sourceAdmin(database?: string): Promise<mysql.Connection> {
-    return mysql.createConnection({
-      socketPath: this.server('mariadb').socket,
-      user: 'root',
+  /** The source's administrator, for several statements a call; the caller ends the connection. */
+  async sourceAdmin(database?: string): Promise<mysql.Connection> {
+    const { host, port, user, password, socketPath } = this.source
+    const connection = await mysql.createConnection({
+      ...(socketPath === undefined ? { host, port, user, password } : { socketPath, user: 'root' }),
       multipleStatements: true,
       charset: 'utf8mb4_general_ci',
       ...(database === undefined ? {} : { database }),
     })
+    connection.on('error', () => {})
+    return connection
   }
 
+  /** The target's administrator; the caller ends the connection. */
   async targetAdmin(database = 'postgres'): Promise<pg.Client> {
-    const client = new pg.Client({
-      host: '127.0.0.1',
-      port: this.server('postgres').port,
-      user: USER,
-      password: PASSWORD,
-      database,
-    })
+    const url = new URL(this.target.adminUrl)
+    url.pathname = `/${encodeURIComponent(database)}`
+    const client = new pg.Client({ connectionString: url.href })
     client.on('error', () => {})
     await client.connect()
     return client
   }
 
-  /** Fresh and empty, whatever was there before. */
-  async createDatabases(databases: { readonly source: string; readonly target: string }): Promise<void> {
-    const source = await this.sourceAdmin()
-    await source
-      .query(
-        `DROP DATABASE IF EXISTS \`${databases.source}\`; CREATE DATABASE \`${databases.source}\` CHARACTER SET utf8mb4`,
-      )
-      .finally(() => source.end())
-    const target = await this.targetAdmin()
+  /**
+   * A fresh, empty one; an older one of this name is dropped. On a server given by URL only if this set made it or its
+   * name begins with `sync_test_`; throws otherwise. `close` drops it there.
+   */
+  async createSourceDatabase(name: string): Promise<void> {
+    const admin = await this.sourceAdmin()
     try {
-      await target.query(`DROP DATABASE IF EXISTS "${databases.target}" WITH (FORCE)`)
-      await target.query(`CREATE DATABASE "${databases.target}"`)
+      await recreateSourceDatabase(admin, { name, mayDrop: this.#mayDrop('mariadb', name) })
     } finally {
-      await target.end()
+      await admin.end()
     }
+    this.#created.add(`mariadb ${name}`)
   }
 
-  /** Stops everything and removes the folder. */
+  /** As createSourceDatabase; sessions in the older one are ended. */
+  async createTargetDatabase(name: string): Promise<void> {
+    const admin = await this.targetAdmin()
+    try {
+      await recreateTargetDatabase(admin, { name, mayDrop: this.#mayDrop('postgres', name) })
+    } finally {
+      await admin.end()
+    }
+    this.#created.add(`postgres ${name}`)
+  }
+
+  async createDatabases(names: DatabaseNames): Promise<void> {
+    await this.createSourceDatabase(names.source)
+    await this.createTargetDatabase(names.target)
+  }
+
+  start(service: ServiceName): Promise<void> {
+    return this.server(service).start()
+  }
+
+  stop(service: ServiceName, signal?: NodeJS.Signals): Promise<void> {
+    return this.server(service).stop(signal)
+  }
+
+  kill(service: ServiceName): Promise<void> {
+    return this.server(service).kill()
+  }
+
+  freeze(service: ServiceName): void {
+    this.server(service).freeze()
+  }
+
+  thaw(service: ServiceName): void {
+    this.server(service).thaw()
+  }
+
+  backup(service: ServiceName): Promise<Backup> {
+    return this.server(service).backup()
+  }
+
+  restore(backup: Backup): Promise<void> {
+    return this.server(backup.service).restore(backup)
+  }
+
+  /** Kills what is private, removes the folder, drops its databases on servers given by URL. May be called twice. */
   async close(): Promise<void> {
-    process.removeListener('exit', this.#atExit)
-    await Promise.all([...this.#servers.values()].map((server) => server.stop()))
-    rmSync(this.directory, { recursive: true, force: true })
+    await this.#dropExternalDatabases().finally(async () => {
+      await Promise.all([...this.#private.values()].map((server) => server.kill()))
+      await this.#watchdog.release()
+    })
   }
 
-  async #createAccounts(): Promise<void> {
-    if (this.#servers.has('mariadb')) {
-      const admin = await eventually('mariadb accepts connections', () => this.sourceAdmin(), 30_000)
-      await admin
-        .query(`CREATE USER '${USER}'@'%' IDENTIFIED BY '${PASSWORD}'; GRANT ALL PRIVILEGES ON *.* TO '${USER}'@'%'`)
-        .finally(() => admin.end())
-    }
-    if (this.#servers.has('postgres')) {
-      const admin = await eventually('postgres accepts connections', () => this.targetAdmin(), 30_000)
-      await admin.query(`ALTER ROLE ${USER} PASSWORD '${PASSWORD}'`).finally(() => admin.end())
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #mayDrop(service: ServiceName, name: string): boolean {
+    return this.#private.has(service) || name.startsWith('sync_test_') || this.#created.has(`${service} ${name}`)
+  }
+
+  async #dropExternalDatabases(): Promise<void> {
+    for (const entry of this.#created) {
+      this.#created.delete(entry)
+      const [service, name = ''] = entry.split(/ (.*)/s)
+      if (service === 'mariadb' && this.#external.has(service)) {
+        const admin = await this.sourceAdmin()
+        await admin.query(`DROP DATABASE IF EXISTS ${mysql.escapeId(name, true)}`).finally(() => admin.end())
+      } else if (service === 'postgres' && this.#external.has(service)) {
+        const admin = await this.targetAdmin()
+        await admin.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)}`).finally(() => admin.end())
+      }
     }
   }
+}
+
+interface PrivateParts {
+  readonly directory: string
+  readonly watchdog: Watchdog
+  readonly servers: ReadonlyMap<ServiceName, PrivateServer>
+}
+
+async function externalServers(services: readonly ServiceName[]): Promise<ReadonlyMap<ServiceName, ExternalServer>> {
+  const found = new Map<ServiceName, ExternalServer>()
+  for (const service of services) {
+    const server = await externalServer(service)
+    if (server) found.set(service, server)
+  }
+  return found
+}
+
+async function privateParts(options: ServerSetOptions, external: ReadonlyMap<string, unknown>): Promise<PrivateParts> {
+  const services = options.services.filter((service) => !external.has(service))
+  const say = options.log ?? ((line: string) => void process.stderr.write(`${line}\n`))
+  const installations = services.length === 0 ? undefined : await provideServers(services, say)
+  const user = services.length === 0 ? undefined : serverUser()
+  const directory = setFolder(options.directory, user)
+  const watchdog = new Watchdog(directory)
+  const servers = new Map<ServiceName, PrivateServer>()
+  for (const [service, installation] of installations ?? []) {
+    const folder = join(directory, service)
+    const extraArguments = options.extraArguments?.[service] ?? []
+    const durable = options.durable ?? false
+    const kind = KINDS[service]
+    servers.set(service, new PrivateServer({ kind, installation, folder, durable, extraArguments, user, watchdog }))
+  }
+  return { directory, watchdog, servers }
+}
+
+function setFolder(parent: string | undefined, user: ServerUser | undefined): string {
+  if (parent !== undefined) mkdirSync(parent, { recursive: true })
+  const directory = mkdtempSync(join(parent ?? temporaryRoot(user), 'mylab-sync-'))
+  if (directory.length > LONGEST_FOLDER) throw new Error(`${directory} is too long a path for sockets below it`)
+  chmodSync(directory, 0o755)
+  ownedFolder(directory, user)
+  return directory
+}
+
+function accessOf({ host, port, user, password, url }: ExternalServer): ServerAccess {
+  return { host, port, user, password, adminUrl: url.href }
 }

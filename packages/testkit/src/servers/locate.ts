@@ -1,0 +1,91 @@
+import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { runCommand } from './run-command.js'
+import type { Installation, ServiceKind } from './service.js'
+
+/** Where packages go that were unpacked for this user alone. Root's is a place that the servers' user may enter. */
+export function cacheFolder(): string {
+  if (process.getuid?.() === 0) return '/var/cache/mylab-sync'
+  const home = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
+  return isWritable(dirname(home)) ? join(home, 'mylab-sync') : join(tmpdir(), `mylab-sync-cache-${process.getuid?.()}`)
+}
+
+/** The first program of this kind that runs: on PATH, where distributions put servers, then in our own cache. */
+export async function locate(kind: ServiceKind): Promise<Installation | undefined> {
+  for (const { folder, libraryPath } of places()) {
+    for (const { file, calledAs: alias } of kind.programs) {
+      const program = executable(join(folder, file))
+      if (!program || !kind.besides.every((name) => executable(join(dirname(program), name)))) continue
+      const calledAs = alias ?? program
+      const environment = libraryPath ? { LD_LIBRARY_PATH: libraryPath } : {}
+      const { output } = await runCommand(program, ['--version'], { environment, calledAs })
+      const version = kind.version.exec(output)?.[1]
+      if (version) return { program, calledAs, version, ...(libraryPath ? { libraryPath } : {}) }
+    }
+  }
+  return undefined
+}
+
+interface SearchedPlace {
+  readonly folder: string
+  readonly libraryPath?: string
+}
+
+function places(): SearchedPlace[] {
+  const onPath = (process.env['PATH'] ?? '').split(':').filter((folder) => folder !== '')
+  const system = [...onPath, '/usr/sbin', '/usr/local/sbin', '/usr/bin', ...postgresFolders('/')]
+  return [...system.map((folder) => ({ folder })), ...unpackedRoots().flatMap(unpackedPlaces)]
+}
+
+function unpackedRoots(): string[] {
+  const cache = cacheFolder()
+  // Below a shared temporary folder somebody else might have made it, with programs of his own.
+  if (!existsSync(cache) || statSync(cache).uid !== process.getuid?.()) return []
+  return list(cache)
+    .filter((name) => name.startsWith('packages-') && !name.includes('.part'))
+    .map((name) => join(cache, name, 'root'))
+}
+
+function unpackedPlaces(root: string): SearchedPlace[] {
+  const folders = [join(root, 'usr/sbin'), join(root, 'usr/bin'), ...postgresFolders(root)]
+  const libraryPath = [join(root, 'usr/lib'), join(root, 'lib')]
+    .flatMap((folder) => list(folder).map((name) => join(folder, name)))
+    .filter((folder) => /-linux-gnu[^/]*$/.test(folder))
+    .join(':')
+  return folders.map((folder) => ({ folder, libraryPath }))
+}
+
+function postgresFolders(root: string): string[] {
+  const folder = join(root, 'usr/lib/postgresql')
+  return list(folder)
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(folder, version, 'bin'))
+}
+
+/** Its real path, since PostgreSQL looks for its other programs beside it. */
+function executable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.X_OK)
+    return realpathSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,57 @@
+import { locate } from './locate.js'
+import { MARIADB } from './mariadb.js'
+import { installPackages, manualCommands, unpackPackages } from './packages.js'
+import { POSTGRES } from './postgres.js'
+import { REDIS } from './redis.js'
+import { runCommand } from './run-command.js'
+import type { Installation, ServiceKind, ServiceName } from './service.js'
+
+export const KINDS: Readonly<Record<ServiceName, ServiceKind>> = { mariadb: MARIADB, postgres: POSTGRES, redis: REDIS }
+
+/**
+ * Finds the programs of these services; what is missing comes from the distribution's packages: by apt as root, else
+ * unpacked into a cache of the user. Throws an Error with the exact commands where neither is possible.
+ */
+export async function provideServers(
+  services: readonly ServiceName[],
+  say: (line: string) => void,
+): Promise<ReadonlyMap<ServiceName, Installation>> {
+  if (process.platform !== 'linux') {
+    throw new Error(`private servers run on Linux only.\n${manualCommands(services)}`)
+  }
+  const found = await locateAll(services)
+  const missing = services.filter((service) => !found.has(service))
+  if (missing.length === 0) return found
+  const failures = await fetchPackages(missing, say)
+  for (const [service, installation] of await locateAll(missing)) found.set(service, installation)
+  const still = services.filter((service) => !found.has(service))
+  if (still.length === 0) return found
+  const reasons = failures.map((failure) => `${failure.message}\n`).join('')
+  throw new Error(`not installed: ${still.join(', ')}. Install them by hand:\n${manualCommands(still)}\n${reasons}`)
+}
+
+async function locateAll(services: readonly ServiceName[]): Promise<Map<ServiceName, Installation>> {
+  const found = new Map<ServiceName, Installation>()
+  for (const service of services) {
+    const installation = await locate(KINDS[service])
+    if (installation) found.set(service, installation)
+  }
+  return found
+}
+
+/** Root tries apt first and, where that would remove something of the machine's, unpacks like anybody else. */
+async function fetchPackages(services: readonly ServiceName[], say: (line: string) => void): Promise<Error[]> {
+  const apt = await runCommand('apt-get', ['--version']).catch(() => undefined)
+  if (apt?.code !== 0) return [new Error('there is no apt-get on this machine')]
+  const failures: Error[] = []
+  const ways = process.getuid?.() === 0 ? [installPackages, unpackPackages] : [unpackPackages]
+  for (const fetch of ways) {
+    try {
+      await fetch(services, say)
+      return failures
+    } catch (error) {
+      failures.push(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+  return failures
+}

@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process'
+import { chownSync, mkdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+
+export interface ServerUser {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Servers refuse to run as root: root starts them as an unprivileged user, anybody else (undefined) as themselves. */
+export function serverUser(): ServerUser | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const entries = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+  for (const name of ['postgres', 'mysql', 'nobody']) {
+    const entry = entries.find((fields) => fields[0] === name)
+    if (entry) return { uid: Number(entry[2]), gid: Number(entry[3]) }
+  }
+  throw new Error('root cannot run servers as itself, and there is none of the users postgres, mysql and nobody')
+}
+
+export function ownedFolder(path: string, user: ServerUser | undefined): void {
+  mkdirSync(path, { recursive: true, mode: 0o755 })
+  if (user) chownSync(path, user.uid, user.gid)
+}
+
+/** Where temporary folders go: the system's choice, but /tmp where the servers' user may not enter that. */
+export function temporaryRoot(user: ServerUser | undefined): string {
+  const chosen = tmpdir()
+  const { status } = spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', chosen], { ...user, cwd: '/', stdio: 'ignore' })
+  return status === 0 ? chosen : '/tmp'
+}
