@@ -1,6 +1,7 @@
 import {
   BatchRefused,
   type Chunk,
+  ConstraintViolated,
   type RefusedRow,
   type SourceSnapshot,
   type TargetRow,
@@ -13,6 +14,8 @@ import { convertRows, SanitisedTally } from './rows.js'
 const CHUNK_BYTES = 12 << 20
 const MOST_CHUNK_ROWS = 100_000
 const LEAST_CHUNK_ROWS = 200
+/** Suspended one at a time; more in a row than a table has is a defect. */
+const MOST_SUSPENSIONS = 50
 
 /**
  * Plans the next chunk of one of these tables: the key so many rows after the last bound. Returns false when all are
@@ -67,14 +70,24 @@ export async function copyChunk(
   model: Model,
   tables: readonly string[],
 ): Promise<CopiedChunk | null> {
+  for (let redo = 0; ; redo++) {
+    try {
+      return await copyOnce(context, model, tables)
+    } catch (error) {
+      // the truth breaks a CHECK: no row is refused for one
+      if (!(error instanceof ConstraintViolated) || redo >= MOST_SUSPENSIONS) throw error
+      await context.target.suspend(error)
+    }
+  }
+}
+
+async function copyOnce(context: EngineContext, model: Model, tables: readonly string[]): Promise<CopiedChunk | null> {
   const target = await context.target.begin({ asynchronousCommit: true })
-  let snapshot: SourceSnapshot | undefined
   try {
     const chunk = await target.takeChunk(tables)
     if (!chunk) return null
     await context.hooks?.beforeChunk?.(chunk.table)
-    snapshot = await context.source.openSnapshot()
-    const copied = await writeChunk({ context, model, target, snapshot }, chunk)
+    const copied = await writeChunk({ context, model, target }, chunk)
     await target.chunkDone(chunk, copied.rows, copied.refused.length)
     if (copied.refused.length > 0) await target.quarantine(chunk.table, copied.refused, 0)
     const counts = copied.tally.counts()
@@ -83,14 +96,16 @@ export async function copyChunk(
     return { table: chunk.table, rows: copied.rows, failed: copied.refused.length }
   } finally {
     await target.rollback()
-    snapshot?.release()
   }
 }
 
-interface Copying {
+interface Writing {
   readonly context: EngineContext
   readonly model: Model
   readonly target: TargetTransaction
+}
+
+interface Copying extends Writing {
   readonly snapshot: SourceSnapshot
 }
 
@@ -100,12 +115,25 @@ interface Copied {
   readonly tally: SanitisedTally
 }
 
-async function writeChunk(copying: Copying, chunk: Chunk): Promise<Copied> {
+/**
+ * COPY, or row by row where a row is refused. The second reading has a snapshot of its own: the COPY was left in the
+ * middle of the first one's read, and nothing that it wrote is kept.
+ */
+async function writeChunk(writing: Writing, chunk: Chunk): Promise<Copied> {
   try {
-    return await stream(copying, chunk)
+    return await inSnapshot(writing, (copying) => stream(copying, chunk))
   } catch (error) {
     if (!(error instanceof BatchRefused)) throw error
-    return await rowByRow(copying, chunk)
+    return await inSnapshot(writing, (copying) => rowByRow(copying, chunk))
+  }
+}
+
+async function inSnapshot(writing: Writing, work: (copying: Copying) => Promise<Copied>): Promise<Copied> {
+  const snapshot = await writing.context.source.openSnapshot()
+  try {
+    return await work({ ...writing, snapshot })
+  } finally {
+    snapshot.release()
   }
 }
 
@@ -125,7 +153,7 @@ async function stream({ context, model, target, snapshot }: Copying, chunk: Chun
   return { rows, refused, tally }
 }
 
-/** The same range in the same snapshot, so that all but the poison rows arrive. */
+/** All but the poison rows arrive. */
 async function rowByRow({ model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
   const mapping = model.mapping(chunk.table)
   const tally = new SanitisedTally()

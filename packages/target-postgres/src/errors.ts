@@ -1,4 +1,4 @@
-import { BatchRefused, ConstraintViolated, SyncError } from '@mylab-sync/core'
+import { BatchRefused, ConstraintViolated, SyncError, ValueRefused } from '@mylab-sync/core'
 import pg from 'pg'
 
 const LOST = new Set([
@@ -37,6 +37,26 @@ export function isRowRefusal(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && (code.startsWith('22') || code.startsWith('54') || code === '23502')
 }
 
+/** Name of the UNIQUE that this error is about, else null. */
+export function violatedUnique(error: unknown): string | null {
+  return error instanceof pg.DatabaseError && error.code === '23505' ? (error.constraint ?? '') : null
+}
+
+/** Why one row is refused, by place only: the driver's own text quotes the row. */
+export function refusalMessage(error: unknown, table: string): string {
+  const { column, constraint } = error instanceof pg.DatabaseError ? error : {}
+  const place = column ? `column ${column}` : constraint ? `constraint ${constraint}` : `table ${table}`
+  return `${place}: refused by PostgreSQL`
+}
+
+/** The rows that a COPY was to take could not be had; `cause` is the error of their own source, which is passed on as it is. */
+export class RowsFailed extends Error {
+  override readonly name = 'RowsFailed'
+  constructor(cause: unknown) {
+    super('the rows of a COPY could not be had', { cause })
+  }
+}
+
 export function connectError(error: unknown, place: string): SyncError {
   const code = sqlState(error)
   if (UNREACHABLE.has(code) || code === '') {
@@ -59,9 +79,15 @@ const VIOLATIONS: Readonly<Record<string, ConstraintViolated['kind']>> = {
   '23514': 'check',
 }
 
+const OURS = [SyncError, ConstraintViolated, BatchRefused, ValueRefused]
+
 /** A driver's error as one of ours, by its SQLSTATE; the driver's own text quotes row data and stays in `cause`. */
 export function mapped(error: unknown): Error {
-  if (error instanceof SyncError || error instanceof ConstraintViolated || error instanceof BatchRefused) return error
+  if (error instanceof RowsFailed) return error.cause instanceof Error ? error.cause : error
+  if (OURS.some((kind) => error instanceof kind)) return error as Error
+  // A mistake of ours; told as a lost connection it would be tried again for ever.
+  if (error instanceof TypeError || error instanceof RangeError)
+    return new SyncError('internal', `target: ${error.name} in the program`, { cause: error })
   const code = sqlState(error)
   if (!(error instanceof pg.DatabaseError) || LOST.has(code)) return lost(code, error)
   const kind = VIOLATIONS[code]

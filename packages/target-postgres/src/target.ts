@@ -21,7 +21,10 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
   return {
     migrate: () => migrate(database),
     migrated: () => migrated(database),
-    begin: (options) => begin(database, options?.asynchronousCommit ? ['SET LOCAL synchronous_commit = off'] : []),
+    begin: (options) =>
+      opened(database, (session) =>
+        session.begin(options?.asynchronousCommit ? ['SET LOCAL synchronous_commit = off'] : []),
+      ),
     beginDrain: () => beginDrain(database),
     beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, deadlineMs),
     touch: async (consistentAsOf) => {
@@ -43,13 +46,15 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
   }
 }
 
-async function begin(database: Database, extra: readonly string[]): Promise<Transaction> {
+/** A transaction that `start` has begun; a session that could not begin one is given back, rolled back. */
+async function opened(database: Database, start: (session: Session) => Promise<unknown>): Promise<Transaction> {
   const session = await database.session()
+  const transaction = new Transaction(session, database.settings)
   try {
-    await session.begin(extra)
-    return new Transaction(session, database.settings)
+    await start(session)
+    return transaction
   } catch (error) {
-    session.release()
+    await transaction.rollback()
     throw mapped(error)
   }
 }
@@ -58,36 +63,25 @@ const lockName = (database: Database): string =>
   `mylab-sync drain ${database.settings.stateSchema} ${database.settings.instance}`
 
 async function beginDrain(database: Database): Promise<TargetTransaction | null> {
-  const session = await database.session()
   let got = false
-  try {
+  const transaction = await opened(database, async (session) => {
     await session.begin()
     const { rows } = await session.raw<{ got: boolean }>('SELECT pg_try_advisory_xact_lock(hashtext($1)) AS got', [
       lockName(database),
     ])
     got = rows[0]?.got ?? false
-    if (got) return new Transaction(session, database.settings)
-    await session.raw('ROLLBACK')
-    return null
-  } catch (error) {
-    throw mapped(error)
-  } finally {
-    if (!got) session.release()
-  }
+  })
+  if (got) return transaction
+  await transaction.rollback()
+  return null
 }
 
-async function beginDrainWaiting(database: Database, deadlineMs: number): Promise<TargetTransaction> {
-  const session = await database.session()
-  try {
+function beginDrainWaiting(database: Database, deadlineMs: number): Promise<TargetTransaction> {
+  return opened(database, async (session) => {
     await session.begin([`SET LOCAL lock_timeout = ${Math.max(1, Math.floor(deadlineMs))}`])
     await waitForLock(session, database)
     await session.raw("SET LOCAL lock_timeout = '5s'")
-    return new Transaction(session, database.settings)
-  } catch (error) {
-    if (!session.broken) await session.raw('ROLLBACK').catch(() => {})
-    session.release()
-    throw mapped(error)
-  }
+  })
 }
 
 async function waitForLock(session: Session, database: Database): Promise<void> {

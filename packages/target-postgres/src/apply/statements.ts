@@ -1,9 +1,15 @@
 import { type KeyColumn, type RowKey, type TableMapping, type TargetRow, ValueRefused } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 
-/** One text array a column. */
-export function columnArrays(rows: readonly TargetRow[], count: number): (string | null)[][] {
-  return Array.from({ length: count }, (_, at) => rows.map((row) => row.values[at]?.toString('utf8') ?? null))
+/** One text array for each of these columns. */
+export function columnArrays(rows: readonly TargetRow[], columns: readonly number[]): (string | null)[][] {
+  return columns.map((at) => rows.map((row) => row.values[at]?.toString('utf8') ?? null))
+}
+
+export function bytesOf(rows: readonly TargetRow[]): number {
+  let bytes = 0
+  for (const { values } of rows) for (const value of values) bytes += value?.length ?? 0
+  return bytes
 }
 
 /** INSERT by unnest; values are cast by types without length, so that the column's own length check refuses what is too long. */

@@ -5,22 +5,26 @@ import {
   type IndexPlan,
   type RefusedRow,
   type RowKey,
+  SyncError,
   type TableMapping,
   type TargetRow,
   type TargetTransaction,
   type UpsertOutcome,
 } from '@mylab-sync/core'
-import { from as copyFrom } from 'pg-copy-streams'
 import type { Session, TargetSettings } from '../connection/database.js'
-import { isRowRefusal, mapped, sqlState } from '../errors.js'
+import { isRowRefusal, mapped, refusalMessage, sqlState, violatedUnique } from '../errors.js'
 import * as sql from '../sql.js'
 import { State } from '../state/state.js'
-import { copyLines } from './copy-text.js'
-import { columnArrays, insertSelect, keyArrays, keyOfTexts, upsertTail } from './statements.js'
+import { copyInto } from './copy-stream.js'
+import { holders } from './holders.js'
+import { bytesOf, columnArrays, insertSelect, keyArrays, keyOfTexts, upsertTail } from './statements.js'
 
 /** Fewer rows go as arrays in one statement; more through a temporary table. */
 const UNNEST_ROWS = 500
-const COPY_BYTES = 64 << 10
+/** Larger batches go as bytes: one string holds 512 MB at most, and costs several times its size. */
+const UNNEST_BYTES = 4 << 20
+
+type Written = { readonly refused: readonly RefusedRow[] } | { readonly violated: string }
 
 /** One target transaction: state and data of a chunk, a catch-up slice or a drain. Owns its session until it ends. */
 export class Transaction extends State {
@@ -36,7 +40,12 @@ export class Transaction extends State {
   }
 
   async commit(): Promise<void> {
-    await this.#run('COMMIT')
+    const result = await this.#session.raw('COMMIT').catch((error: unknown) => Promise.reject(mapped(error)))
+    // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, and no error.
+    if (result.command === 'ROLLBACK') {
+      this.#end()
+      throw new SyncError('internal', 'target: a failed transaction was asked to commit')
+    }
     this.#end()
   }
 
@@ -65,53 +74,20 @@ export class Transaction extends State {
   async copyRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
     await this.#run('SAVEPOINT copy')
     try {
-      const rows = await this.#copy(this.#table(table), table, batches)
+      const rows = await copyInto(this.#session, this.#table(table), table.columns, batches)
       await this.#run('RELEASE SAVEPOINT copy')
       return rows
     } catch (error) {
-      if (!isRowRefusal(error)) throw mapped(error)
-      await this.#run('ROLLBACK TO SAVEPOINT copy')
-      throw new BatchRefused(error.code ?? '')
+      if (!this.#session.broken) await this.#run('ROLLBACK TO SAVEPOINT copy; RELEASE SAVEPOINT copy')
+      throw isRowRefusal(error) ? new BatchRefused(sqlState(error)) : mapped(error)
     }
-  }
-
-  /** Throws the driver's error. */
-  async #copy(into: string, table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
-    const stream = this.#session.client.query(copyFrom(`COPY ${into} (${sql.columnList(table.columns)}) FROM STDIN`))
-    const failed = new Promise<never>((_, reject) => stream.once('error', reject))
-    failed.catch(() => {})
-    let rows = 0
-    let parts: Buffer[] = []
-    let bytes = 0
-    const flush = async (): Promise<void> => {
-      if (bytes === 0) return
-      const data = Buffer.concat(parts)
-      parts = []
-      bytes = 0
-      if (!stream.write(data)) await Promise.race([failed, new Promise((resolve) => stream.once('drain', resolve))])
-    }
-    try {
-      for await (const batch of batches) {
-        const data = copyLines(batch)
-        parts.push(data)
-        bytes += data.length
-        rows += batch.length
-        if (bytes >= COPY_BYTES) await flush()
-      }
-      await flush()
-    } catch (error) {
-      stream.destroy(error instanceof Error ? error : new Error('the source of the copy failed'))
-      throw error
-    }
-    const finished = new Promise<void>((resolve) => stream.once('finish', () => resolve()))
-    stream.end()
-    await Promise.race([failed, finished])
-    return rows
   }
 
   async insertRows(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]> {
     const outcome = await this.#write(table, rows, '')
-    return outcome === 'unique' ? [] : outcome
+    // No holder is looked for here; to say nothing would lose the rows.
+    if ('violated' in outcome) throw new ConstraintViolated(table.name, outcome.violated, 'unique')
+    return outcome.refused
   }
 
   async upsertRows(
@@ -121,64 +97,75 @@ export class Transaction extends State {
   ): Promise<UpsertOutcome> {
     const latest = [...new Map(rows.map((row) => [row.key, row])).values()]
     const outcome = await this.#write(table, latest, upsertTail(table))
-    if (outcome !== 'unique') return { kind: 'done', refused: outcome }
-    const holders = await this.#holders(table, latest, uniques)
-    if (holders.length === 0) throw new ConstraintViolated(table.name, uniques[0]?.name ?? '', 'unique')
-    return { kind: 'held', holders }
+    if ('refused' in outcome) return { kind: 'done', refused: outcome.refused }
+    const { violated } = outcome
+    try {
+      const held = await holders(this.#session, this.#settings.schema, { table, rows: latest, violated }, uniques)
+      if (held.length > 0) return { kind: 'held', holders: held }
+    } catch (error) {
+      throw mapped(error)
+    }
+    // Two rows of the source collide with each other: the UNIQUE itself does not hold.
+    throw new ConstraintViolated(table.name, violated, 'unique')
   }
 
-  /** Writes all or, where rows are refused, all others; 'unique': nothing was written. */
-  async #write(
-    table: TableMapping,
-    rows: readonly TargetRow[],
-    tail: string,
-  ): Promise<readonly RefusedRow[] | 'unique'> {
+  /** Writes all or, where rows are refused, all others; where a UNIQUE is violated, nothing. */
+  async #write(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<Written> {
+    if (rows.length === 0) return { refused: [] }
     await this.#run('SAVEPOINT batch')
     try {
-      if (rows.length < UNNEST_ROWS)
-        await this.#session.raw(insertSelect(this.#table(table), table, tail), columnArrays(rows, table.columns.length))
-      else await this.#writeStaged(table, rows, tail)
+      await this.#writeBatch(table, rows, tail)
       await this.#run('RELEASE SAVEPOINT batch')
-      return []
+      return { refused: [] }
     } catch (error) {
       const refusal = isRowRefusal(error)
-      if (!refusal && sqlState(error) !== '23505') throw mapped(error)
-      await this.#run('ROLLBACK TO SAVEPOINT batch')
-      this.#staged.clear()
-      if (!refusal) return 'unique'
-      if (rows.length > 1) return this.#halves(table, rows, tail)
+      const violated = violatedUnique(error)
+      if (!refusal && violated === null) throw mapped(error)
+      await this.#backTo('batch')
+      if (violated !== null) return { violated }
       const [row] = rows
-      const place = error.column
-        ? `column ${error.column}`
-        : error.constraint
-          ? `constraint ${error.constraint}`
-          : `table ${table.name}`
-      return row ? [{ key: row.key, code: error.code ?? '', message: `${place}: refused by PostgreSQL` }] : []
+      if (rows.length > 1 || !row) return this.#halves(table, rows, tail)
+      return { refused: [{ key: row.key, code: sqlState(error), message: refusalMessage(error, table.name) }] }
     }
   }
 
-  async #halves(
-    table: TableMapping,
-    rows: readonly TargetRow[],
-    tail: string,
-  ): Promise<readonly RefusedRow[] | 'unique'> {
+  async #halves(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<Written> {
     const middle = rows.length >> 1
-    const first = await this.#write(table, rows.slice(0, middle), tail)
-    if (first === 'unique') return first
-    const second = await this.#write(table, rows.slice(middle), tail)
-    return second === 'unique' ? second : [...first, ...second]
+    await this.#run('SAVEPOINT halves')
+    const refused: RefusedRow[] = []
+    for (const half of [rows.slice(0, middle), rows.slice(middle)]) {
+      const outcome = await this.#write(table, half, tail)
+      if ('violated' in outcome) {
+        await this.#backTo('halves')
+        return outcome
+      }
+      refused.push(...outcome.refused)
+    }
+    await this.#run('RELEASE SAVEPOINT halves')
+    return { refused }
   }
 
-  async #writeStaged(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<void> {
+  async #backTo(savepoint: string): Promise<void> {
+    await this.#run(`ROLLBACK TO SAVEPOINT ${savepoint}; RELEASE SAVEPOINT ${savepoint}`)
+    // Temporary tables made since then are gone with it.
+    this.#staged.clear()
+  }
+
+  /** Throws the driver's error. */
+  async #writeBatch(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<void> {
+    const target = this.#table(table)
+    if (rows.length < UNNEST_ROWS && bytesOf(rows) < UNNEST_BYTES) {
+      const all = [...table.columns.keys()]
+      await this.#session.raw(insertSelect(target, table, tail), columnArrays(rows, all))
+      return
+    }
     const stage = await this.#stage(table)
     async function* one(): AsyncIterable<readonly TargetRow[]> {
       yield rows
     }
-    await this.#copy(stage, table, one())
+    await copyInto(this.#session, stage, table.columns, one())
     const columns = sql.columnList(table.columns)
-    await this.#session.raw(
-      `INSERT INTO ${this.#table(table)} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`,
-    )
+    await this.#session.raw(`INSERT INTO ${target} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`)
   }
 
   /** An empty temporary table with the target's types, dropped at the end of the transaction. */
@@ -194,39 +181,6 @@ export class Transaction extends State {
     )
     this.#staged.add(table.name)
     return stage
-  }
-
-  /** Rows other than these that hold one of their values in a UNIQUE that cannot be deferred. */
-  async #holders(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<RowKey[]> {
-    const key = table.key
-    if (!key) return []
-    const found = new Set<RowKey>()
-    const arrays = columnArrays(rows, table.columns.length)
-    const typed = table.columns
-      .map((column, at) => `u.c${at}::${column.castType} AS ${sql.name(column.name)}`)
-      .join(', ')
-    const keyNames = sql.keyColumns(key.columns).map((column) => sql.name(column.name))
-    for (const unique of uniques) {
-      const expressions = unique.parts.map((part) => part.replace(/ (DESC|ASC)$/, ''))
-      const same = expressions.map((_, at) => `n.e${at} = h.e${at}`).join(' AND ')
-      const numbered = expressions.map((expression, at) => `${expression} AS e${at}`).join(', ')
-      const keys = keyNames.map((name, at) => `${name} AS k${at}`).join(', ')
-      const differ = keyNames.map((_, at) => `n.k${at} IS DISTINCT FROM h.k${at}`).join(' OR ')
-      const texts = keyNames.map((_, at) => `h.k${at}::text AS k${at}`).join(', ')
-      const { rows: holders } = await this.#session.raw<Record<string, string>>(
-        `SELECT DISTINCT ${texts} FROM (SELECT ${numbered}, ${keys} FROM (SELECT ${typed} FROM ${sql.unnested(table.columns.length)}) r) n
-         JOIN (SELECT ${numbered}, ${keys} FROM ${this.#table(table)}) h ON ${same} WHERE ${differ}`,
-        arrays,
-      )
-      for (const holder of holders)
-        found.add(
-          keyOfTexts(
-            key.columns,
-            keyNames.map((_, at) => holder[`k${at}`] ?? ''),
-          ),
-        )
-    }
-    return [...found]
   }
 
   async deleteKeys(table: TableMapping, keys: readonly RowKey[]): Promise<void> {
@@ -245,7 +199,7 @@ export class Transaction extends State {
   async replaceTable(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<void> {
     try {
       const stage = await this.#stage(table)
-      await this.#copy(stage, table, batches)
+      await copyInto(this.#session, stage, table.columns, batches)
       const columns = table.columns.map((column) => sql.name(column.name))
       const whole = `ROW(${columns.map((column) => `${column}::text`).join(', ')})::text`
       const numbered = (from: string): string =>
@@ -326,9 +280,13 @@ export class Transaction extends State {
 
   async checkConstraints(): Promise<void> {
     await this.#run('SAVEPOINT constraints')
-    await this.#run('SET CONSTRAINTS ALL IMMEDIATE')
-    await this.#run('SET CONSTRAINTS ALL DEFERRED')
-    await this.#run('RELEASE SAVEPOINT constraints')
+    try {
+      await this.#run('SET CONSTRAINTS ALL IMMEDIATE')
+      await this.#run('SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT constraints')
+    } catch (error) {
+      if (!this.#session.broken) await this.#backTo('constraints')
+      throw error
+    }
   }
 
   async countRows(table: TableMapping): Promise<number> {

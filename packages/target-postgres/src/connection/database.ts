@@ -16,6 +16,8 @@ export interface TargetSettings {
 const MOST_CONNECTIONS = 12
 const CONNECT_MS = 10_000
 const QUERY_MS = 600_000
+/** The longest that a timer takes: 24 days. */
+const BUILD_MS = 2 ** 31 - 1
 
 /** Values print one way whatever the server's or the user's settings; only SET LOCAL, for poolers in transaction mode. */
 const LOCAL_SETTINGS = [
@@ -25,6 +27,8 @@ const LOCAL_SETTINGS = [
   "SET LOCAL bytea_output = 'hex'",
   'SET LOCAL extra_float_digits = 1',
   "SET LOCAL lock_timeout = '5s'",
+  // A role's own limit would end copies and builds at any size it did not think of.
+  'SET LOCAL statement_timeout = 0',
   "SET LOCAL idle_in_transaction_session_timeout = '10min'",
   'SET LOCAL standard_conforming_strings = on',
 ].join('; ')
@@ -54,13 +58,29 @@ export class Session {
     try {
       return values.length === 0 ? await this.client.query<T>(sql) : await this.client.query<T>(sql, [...values])
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError)) this.#broken = true
+      this.noteFailure(error)
       throw error
     }
   }
 
+  /** As `raw`, for what takes as long as a table is large. */
+  async build<T extends Row = Row>(sql: string): Promise<pg.QueryResult<T>> {
+    const query: pg.QueryConfig & { query_timeout: number } = { text: sql, query_timeout: BUILD_MS }
+    try {
+      return await this.client.query<T>(query)
+    } catch (error) {
+      this.noteFailure(error)
+      throw error
+    }
+  }
+
+  /** What is no answer of the server leaves the connection in an unknown state. */
+  noteFailure(error: unknown): void {
+    if (!(error instanceof pg.DatabaseError)) this.#broken = true
+  }
+
   async begin(extra: readonly string[] = []): Promise<void> {
-    await this.rows(['BEGIN', LOCAL_SETTINGS, ...extra].join('; '))
+    await this.rows(['BEGIN ISOLATION LEVEL READ COMMITTED', LOCAL_SETTINGS, ...extra].join('; '))
   }
 
   get broken(): boolean {

@@ -7,12 +7,15 @@ import {
   type TableMapping,
   type TableObjects,
 } from '@mylab-sync/core'
-import type { Database, Session } from '../connection/database.js'
+import { setTimeout } from 'node:timers/promises'
+import type { Database, Row, Session } from '../connection/database.js'
 import { mapped, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
 
 const LOCK = ["SET LOCAL lock_timeout = '2s'"]
 const LOCK_TRIES = 10
+/** Those who queued behind us get their turn. */
+const LOCK_PAUSE_MS = 200
 
 /** Indexes and constraints of the target's tables, each in short transactions of its own. */
 export class Constraints {
@@ -38,20 +41,22 @@ export class Constraints {
     await this.#short(async (session) => {
       const present = await indexedColumns(session, this.#table(table))
       if (key && !present.some((index) => index.unique && same(index.columns, key))) {
-        const kind = table.source.primaryKey === null ? 'UNIQUE' : 'PRIMARY KEY'
+        // A table of the user's may have a primary key of its own.
+        const kind =
+          table.source.primaryKey === null || present.some((index) => index.primary) ? 'UNIQUE' : 'PRIMARY KEY'
         const name = sql.shortName(`${table.name}_pkey`)
-        await session.raw(
+        await session.build(
           `ALTER TABLE ${this.#table(table)} ADD CONSTRAINT ${sql.name(name)} ${kind} (${key.map(sql.name).join(', ')})`,
         )
-        present.push({ unique: true, columns: key })
+        present.push({ unique: true, primary: kind === 'PRIMARY KEY', columns: key })
       }
       for (const columns of foreignKeys.map(names)) {
         if (present.some((index) => same(index.columns.slice(0, columns.length), columns))) continue
         const name = sql.shortName(`${table.name}_${columns.join('_')}_fk_idx`)
-        await session.raw(
+        await session.build(
           `CREATE INDEX IF NOT EXISTS ${sql.name(name)} ON ${this.#table(table)} (${columns.map(sql.name).join(', ')})`,
         )
-        present.push({ unique: false, columns })
+        present.push({ unique: false, primary: false, columns })
       }
     })
   }
@@ -66,9 +71,10 @@ export class Constraints {
     )
     const problems: string[] = []
     for (const index of objects.indexes) {
-      if (present.get(index.name) === (index.deferrable ? 'constraint' : 'index')) continue
+      const standing = present.get(index.name)
+      if (standing === 'constraint' || (standing === 'index' && !index.deferrable)) continue
       const known = suspended.get(index.name)
-      const problem = await this.#buildIndex(table, index, present.get(index.name))
+      const problem = await this.#buildIndex(table, index, standing)
       if (problem !== null) {
         problems.push(`${table.name}: ${problem}`)
         if (known?.detail !== problem)
@@ -92,7 +98,7 @@ export class Constraints {
         if (found === 'invalid')
           await session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`)
         if (found !== 'index')
-          await session.raw(
+          await session.build(
             `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX CONCURRENTLY ${name} ON ${target} (${index.parts.join(', ')})`,
           )
       })
@@ -105,14 +111,15 @@ export class Constraints {
       }
       return null
     } catch (error) {
-      if (!(error instanceof Error) || ['', '57P01', '57P03'].includes(sqlState(error))) {
-        if (error instanceof SyncError) return `index ${index.name} is not built yet: ${error.message}`
-        throw mapped(error)
-      }
+      const cause = mapped(error)
+      // The built index stays: the next time only the constraint is missing.
+      if (cause instanceof SyncError && cause.code === 'lock-timeout' && error === cause)
+        return `index ${index.name} is not made a constraint yet: ${cause.message}`
+      if (cause instanceof SyncError && cause.code === 'lost-connection') throw cause
       await this.#database.outside((session) =>
         session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`),
       )
-      return `index ${index.name} cannot be built (${sqlState(error)})`
+      return `index ${index.name} cannot be built: ${whyNoIndex(sqlState(error instanceof SyncError ? error.cause : error))}`
     }
   }
 
@@ -154,7 +161,7 @@ export class Constraints {
   ): Promise<ConstraintState> {
     try {
       await this.#short((session) =>
-        session.raw(`ALTER TABLE ${this.#table(child)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`),
+        session.build(`ALTER TABLE ${this.#table(child)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`),
       )
     } catch (error) {
       if (!(error instanceof ConstraintViolated)) throw error
@@ -194,7 +201,7 @@ export class Constraints {
     const collate = (at: number): string => (edge.childKey.columns[at]?.rule === 'text' ? ' COLLATE "C"' : '')
     const match = mine.map((column, at) => `${theirs[at]}${collate(at)} = ${column}${collate(at)}`)
     return this.#database.transaction(async (session) => {
-      const { rows } = await session.raw<{ n: number }>(
+      const { rows } = await session.build<{ n: number }>(
         `SELECT count(*)::float8 AS n FROM ${this.#table(child)} t WHERE ${mine.map((column) => `${column} IS NOT NULL`).join(' AND ')}
          AND NOT EXISTS (SELECT 1 FROM ${this.#table(parent)} o WHERE ${match.join(' AND ')})`,
       )
@@ -204,11 +211,14 @@ export class Constraints {
 
   /** Drops what the truth breaks, and records it; it is built again when it holds. */
   async suspend(violated: { table: string; constraint: string; kind: ConstraintState['kind'] }): Promise<void> {
-    await this.#short((session) =>
-      session.raw(
-        `ALTER TABLE ${this.#table({ name: violated.table })} DROP CONSTRAINT IF EXISTS ${sql.name(violated.constraint)}`,
-      ),
-    )
+    await this.#short(async (session) => {
+      const table = this.#table({ name: violated.table })
+      await session.raw(`ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS ${sql.name(violated.constraint)}`)
+      if (violated.kind !== 'unique') return
+      // A unique index over expressions is no constraint.
+      const index = `${sql.name(this.#database.settings.schema)}.${sql.name(violated.constraint)}`
+      await session.raw(`DROP INDEX IF EXISTS ${index}`)
+    })
     await this.#record({
       table: violated.table,
       name: violated.constraint,
@@ -262,18 +272,31 @@ export class Constraints {
         return
       } catch (error) {
         if (!(error instanceof SyncError) || error.code !== 'lock-timeout' || attempt >= LOCK_TRIES) throw error
+        await setTimeout(LOCK_PAUSE_MS)
       }
     }
   }
+}
+
+function whyNoIndex(code: string): string {
+  if (code === '23505') return 'rows hold equal values'
+  if (code === '54000') return 'a value is too long for an index'
+  return `SQLSTATE ${code}`
 }
 
 function same(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value, at) => value === b[at])
 }
 
-async function indexedColumns(session: Session, table: string): Promise<{ unique: boolean; columns: string[] }[]> {
-  const { rows } = await session.raw<{ unique: boolean; columns: string[] }>(
-    `SELECT x.indisunique AND x.indimmediate AS unique, array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.o) AS columns
+interface IndexedColumns {
+  readonly unique: boolean
+  readonly primary: boolean
+  readonly columns: readonly string[]
+}
+
+async function indexedColumns(session: Session, table: string): Promise<IndexedColumns[]> {
+  const { rows } = await session.raw<IndexedColumns & Row>(
+    `SELECT x.indisunique AND x.indimmediate AS unique, x.indisprimary AS primary, array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.o) AS columns
      FROM pg_index x WHERE x.indrelid = $1::regclass AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL`,
     [table],
   )

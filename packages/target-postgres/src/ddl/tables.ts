@@ -4,9 +4,8 @@ import * as sql from '../sql.js'
 
 /** Types that hold every value of another without loss. */
 const WIDER: Readonly<Record<string, readonly string[]>> = {
-  smallint: ['integer', 'bigint', 'numeric'],
-  integer: ['bigint', 'numeric'],
-  bigint: ['numeric'],
+  smallint: ['integer', 'bigint'],
+  integer: ['bigint'],
   real: ['double precision'],
   jsonb: ['json', 'text'],
   json: ['text'],
@@ -30,15 +29,30 @@ export async function hasRows(database: Database, table: TableMapping): Promise<
   })
 }
 
+/** TRUNCATE, or DELETE where a foreign key of another table forbids that. */
 export async function emptyTable(database: Database, table: TableMapping): Promise<void> {
-  await database.transaction((session) => session.raw(`DELETE FROM ${sql.tableName(database.settings.schema, table)}`))
+  const target = sql.tableName(database.settings.schema, table)
+  await database.transaction(async (session) => {
+    const { rows } = await session.raw<{ referenced: boolean }>(
+      "SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'f' AND confrelid = $1::regclass AND conrelid <> confrelid) AS referenced",
+      [target],
+    )
+    if (rows[0]?.referenced) await session.build(`DELETE FROM ${target}`)
+    else await session.raw(`TRUNCATE ${target}`)
+  })
 }
 
 /** What an existing table lacks to hold the mapping's values. */
 export async function differences(database: Database, table: TableMapping): Promise<string[]> {
   const rows = await database.transaction(async (session) => {
-    const result = await session.raw<{ name: string; type: string; required: boolean }>(
-      `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required
+    const result = await session.raw<{
+      name: string
+      type: string
+      required: boolean
+      filled: boolean
+      generated: boolean
+    }>(
+      `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required, a.attnotnull AS filled, a.attidentity = 'a' AS generated
        FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`,
       [sql.tableName(database.settings.schema, table)],
     )
@@ -46,9 +60,11 @@ export async function differences(database: Database, table: TableMapping): Prom
   })
   const found = new Map(rows.map((row) => [row.name, row]))
   const lacking = table.columns.flatMap((column) => {
-    const type = found.get(column.name)?.type
-    if (type === undefined) return [`column ${column.name} is missing`]
-    return holds(type, column.type) ? [] : [`column ${column.name} is ${type}, not ${column.type}`]
+    const held = found.get(column.name)
+    if (held === undefined) return [`column ${column.name} is missing`]
+    if (!holds(held.type, column.type)) return [`column ${column.name} is ${held.type}, not ${column.type}`]
+    if (held.generated) return [`column ${column.name} is GENERATED ALWAYS and takes no value of the source`]
+    return held.filled && !column.notNull ? [`column ${column.name} is NOT NULL and takes no NULL of the source`] : []
   })
   const ours = new Set(table.columns.map((column) => column.name))
   const foreign = rows
@@ -57,15 +73,54 @@ export async function differences(database: Database, table: TableMapping): Prom
   return [...lacking, ...foreign]
 }
 
-function holds(found: string, wanted: string): boolean {
-  if (found === wanted || (found === 'text' && wanted.startsWith('character varying'))) return true
-  const [, length] = /^character varying\((\d+)\)$/.exec(found) ?? []
-  const [, needed] = /^character varying\((\d+)\)$/.exec(wanted) ?? []
-  if (length && needed) return Number(length) >= Number(needed)
-  return WIDER[wanted]?.includes(found) ?? false
+/** True when a column of type `found` holds every value of type `wanted`; both as format_type() prints them. */
+export function holds(found: string, wanted: string): boolean {
+  if (found === wanted) return true
+  const has = parsed(found)
+  const needs = parsed(wanted)
+  if (has.base !== needs.base) return holdsOther(has, needs, wanted)
+  if (!GROWING.has(has.base)) return false
+  if (has.sizes.length === 0) return true
+  if (needs.sizes.length === 0) return false
+  const [size = 0, scale = 0] = has.sizes
+  const [least = 0, leastScale = 0] = needs.sizes
+  return scale >= leastScale && size - scale >= least - leastScale
 }
 
-/** Columns, defaults, comments and checks; indexes come after the data. */
+function holdsOther(has: ParsedType, needs: ParsedType, wanted: string): boolean {
+  if (needs.base === 'character varying') return has.base === 'text'
+  const digits = INTEGER_DIGITS[wanted]
+  if (has.base === 'numeric' && digits !== undefined) {
+    const [size, scale = 0] = has.sizes
+    return size === undefined || size - scale >= digits
+  }
+  return WIDER[wanted]?.includes(has.base) ?? false
+}
+
+interface ParsedType {
+  readonly base: string
+  readonly sizes: readonly number[]
+}
+
+/** Types that hold more with a greater number in brackets, and most without one. */
+const GROWING = new Set([
+  'character varying',
+  'numeric',
+  'timestamp without time zone',
+  'timestamp with time zone',
+  'time without time zone',
+  'interval',
+])
+const INTEGER_DIGITS: Readonly<Record<string, number>> = { smallint: 5, integer: 10, bigint: 19 }
+
+/** `timestamp(3) with time zone` -> `timestamp with time zone`, [3]. */
+function parsed(type: string): ParsedType {
+  const match = /^([^(]*)\(([\d,]+)\)(.*)$/.exec(type)
+  const [, head = '', sizes = '', tail = ''] = match ?? []
+  return match ? { base: head + tail, sizes: sizes.split(',').map(Number) } : { base: type, sizes: [] }
+}
+
+/** Columns, defaults, comments and checks; indexes come after the data. A table that stands is left as it is. */
 export async function createTable(database: Database, table: TableMapping, objects: TableObjects): Promise<void> {
   const target = sql.tableName(database.settings.schema, table)
   const columns = table.columns.map((column) => {
@@ -80,6 +135,7 @@ export async function createTable(database: Database, table: TableMapping, objec
   const checks = objects.checks.map(
     (check) => `ALTER TABLE ${target} ADD CONSTRAINT ${sql.name(check.name)} CHECK (${check.expression}) NOT VALID`,
   )
+  if (await tableExists(database, table)) return
   await database.transaction(async (session) => {
     await session.raw(`CREATE TABLE ${target} (${columns.join(', ')})`)
     for (const statement of [...comments, ...checks]) await session.raw(statement)

@@ -1,34 +1,29 @@
 import { SyncError } from '@mylab-sync/core'
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Database } from '../connection/database.js'
+import type { Database, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 
 const FOLDER = new URL('../../migrations/', import.meta.url)
 
-/** Numbered migrations that only expand; a state newer than this program is refused. */
-export async function migrate(database: Database): Promise<void> {
-  const files = readdirSync(FOLDER)
+function migrationFiles(): string[] {
+  return readdirSync(FOLDER)
     .filter((file) => file.endsWith('.sql'))
     .sort()
+}
+
+/** Numbered migrations that only expand; a state newer than this program is refused. */
+export async function migrate(database: Database): Promise<void> {
+  const files = migrationFiles()
   const schema = sql.name(database.settings.stateSchema)
   await database.transaction(async (session) => {
     await session.raw('SELECT pg_advisory_xact_lock(hashtext($1))', [
       `mylab-sync migrate ${database.settings.stateSchema}`,
     ])
-    await session.raw(`CREATE SCHEMA IF NOT EXISTS ${schema}`)
-    await session.raw(`CREATE SCHEMA IF NOT EXISTS ${sql.name(database.settings.schema)}`)
+    await createSchemas(session, [database.settings.stateSchema, database.settings.schema])
     await session.raw(
       `CREATE TABLE IF NOT EXISTS ${schema}.sync_schema_version (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`,
     )
-    const { rows } = await session.raw<{ version: number }>(`SELECT version FROM ${schema}.sync_schema_version`)
-    const applied = new Set(rows.map((row) => row.version))
-    if (Math.max(0, ...applied) > files.length) {
-      throw new SyncError(
-        'not-migrated',
-        `target: the state in schema ${database.settings.stateSchema} is newer than this program`,
-        { remedy: 'use the newer program' },
-      )
-    }
+    const applied = await appliedVersions(session, database.settings.stateSchema)
     await session.raw(`SET LOCAL search_path = ${schema}`)
     for (const [at, file] of files.entries()) {
       if (applied.has(at + 1)) continue
@@ -38,11 +33,39 @@ export async function migrate(database: Database): Promise<void> {
   })
 }
 
+/** IF NOT EXISTS asks for the right to create even where the schema stands. */
+async function createSchemas(session: Session, names: readonly string[]): Promise<void> {
+  const { rows } = await session.raw<{ nspname: string }>('SELECT nspname FROM pg_namespace WHERE nspname = ANY($1)', [
+    names,
+  ])
+  const present = new Set(rows.map((row) => row.nspname))
+  for (const name of names.filter((wanted) => !present.has(wanted)))
+    await session.raw(`CREATE SCHEMA IF NOT EXISTS ${sql.name(name)}`)
+}
+
+/** Throws SyncError not-migrated where the state is newer than this program. */
+async function appliedVersions(session: Session, stateSchema: string): Promise<ReadonlySet<number>> {
+  const { rows } = await session.raw<{ version: number }>(
+    `SELECT version FROM ${sql.name(stateSchema)}.sync_schema_version`,
+  )
+  const applied = new Set(rows.map((row) => row.version))
+  if (Math.max(0, ...applied) > migrationFiles().length) {
+    throw new SyncError('not-migrated', `target: the state in schema ${stateSchema} is newer than this program`, {
+      remedy: 'use the newer program',
+    })
+  }
+  return applied
+}
+
+/** True when all migrations of this program are in. */
 export async function migrated(database: Database): Promise<boolean> {
+  const { stateSchema } = database.settings
   return database.transaction(async (session) => {
     const { rows } = await session.raw<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
-      `${sql.name(database.settings.stateSchema)}.sync_drain`,
+      `${sql.name(stateSchema)}.sync_schema_version`,
     ])
-    return rows[0]?.there ?? false
+    if (!rows[0]?.there) return false
+    const applied = await appliedVersions(session, stateSchema)
+    return applied.size === migrationFiles().length
   })
 }

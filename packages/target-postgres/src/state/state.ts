@@ -1,10 +1,12 @@
 import type { Chunk, ParkedKey, RefusedRow, RowKey, SanitisedCount, TableProgress, TableState } from '@mylab-sync/core'
 import type { Row, Session } from '../connection/database.js'
+import { mapped } from '../errors.js'
 import * as sql from '../sql.js'
 
 /** Rows of one INSERT by unnest. */
 const ROWS_A_STATEMENT = 20_000
 const KEPT_DRAINS = 200
+const KEPT_KEYS = 1_000_000
 
 const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, string>> = {
   state: 'state',
@@ -29,7 +31,11 @@ export class State {
   }
 
   #rows<T extends Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
-    return this.#session.raw<T>(text.replaceAll('sync_', `${this.#schema}.sync_`), values).then((result) => result.rows)
+    const qualified = text.replaceAll('sync_', () => `${this.#schema}.sync_`)
+    return this.#session.raw<T>(qualified, values).then(
+      (result) => result.rows,
+      (error: unknown) => Promise.reject(mapped(error)),
+    )
   }
 
   async progress(): Promise<Map<string, TableProgress>> {
@@ -163,18 +169,29 @@ export class State {
     }
   }
 
+  /** One row a key: an older one is replaced, and counted on. */
   async quarantine(table: string, rows: readonly RefusedRow[], drain: number): Promise<void> {
     const columns = [rows.map((row) => row.key), rows.map((row) => row.code), rows.map((row) => row.message)]
     await this.#rows(
-      `WITH old AS (DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[]) RETURNING row_key, since, attempts)
-       INSERT INTO sync_error_log (table_name, row_key, error_code, error_message) SELECT $1, u.k, u.c, u.m FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, c, m)`,
+      'INSERT INTO sync_error_log (table_name, row_key, error_code, error_message) SELECT $1, u.k, u.c, u.m FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, c, m)',
       [table, ...columns],
     )
+    const older = await this.#rows<{ row_key: string; since: string; attempts: number }>(
+      "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[]) RETURNING row_key, since::text AS since, attempts",
+      [table, columns[0]],
+    )
     await this.#rows(
-      `INSERT INTO sync_parked (table_name, row_key, drain_no, reason, is_start, attempts, error_code, error_message)
-       SELECT $1, u.k, $5, 'quarantined', true, 1, max(u.c), max(u.m) FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, c, m) GROUP BY u.k
-       ON CONFLICT DO NOTHING`,
-      [table, ...columns, drain],
+      `INSERT INTO sync_parked (table_name, row_key, drain_no, reason, is_start, since, attempts, error_code, error_message)
+       SELECT $1, u.k, $5, 'quarantined', true, coalesce(min(o.s), now()), coalesce(max(o.a), 0) + 1, max(u.c), max(u.m)
+       FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, c, m) LEFT JOIN unnest($6::text[], $7::timestamptz[], $8::int[]) AS o(k, s, a) ON o.k = u.k GROUP BY u.k`,
+      [
+        table,
+        ...columns,
+        drain,
+        older.map((row) => row.row_key),
+        older.map((row) => row.since),
+        older.map((row) => row.attempts),
+      ],
     )
   }
 
@@ -227,14 +244,19 @@ export class State {
   }
 
   async recordDrain(drain: { number: number; consistentAsOf: string; identity: string }): Promise<void> {
+    // The newest drain's keys are kept whatever their number: it is the one most likely to be asked for.
     await this.#rows(
-      'UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now()',
+      `WITH sized AS (SELECT drain_no, sum(keys) OVER (ORDER BY drain_no DESC) AS total FROM sync_drain_size)
+       UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now(),
+       keys_from = greatest(keys_from, $1::bigint - ${KEPT_DRAINS - 1}, (SELECT max(drain_no) + 1 FROM sized WHERE total > ${KEPT_KEYS} AND drain_no < $1))`,
       [drain.number, drain.consistentAsOf, drain.identity],
     )
-    await this.#rows('DELETE FROM sync_drain_key WHERE drain_no <= $1', [drain.number - KEPT_DRAINS])
+    for (const kept of ['sync_drain_key', 'sync_drain_size'])
+      await this.#rows(`DELETE FROM ${kept} WHERE drain_no < (SELECT keys_from FROM sync_drain)`)
   }
 
   async recordDrainKeys(drain: number, keys: readonly { table: string; key: RowKey; start: boolean }[]): Promise<void> {
+    if (keys.length === 0) return
     for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
       const part = keys.slice(at, at + ROWS_A_STATEMENT)
       await this.#rows(
@@ -242,10 +264,14 @@ export class State {
         [drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start)],
       )
     }
+    await this.#rows(
+      'INSERT INTO sync_drain_size AS s (drain_no, keys) VALUES ($1, $2) ON CONFLICT (drain_no) DO UPDATE SET keys = s.keys + EXCLUDED.keys',
+      [drain, keys.length],
+    )
   }
 
   async drainKeysAfter(drain: number): Promise<{ complete: boolean; keys: ParkedKey[] }> {
-    const { number } = await this.lastDrain()
+    const [row] = await this.#rows<{ keys_from: number }>('SELECT keys_from::float8 AS keys_from FROM sync_drain')
     const rows = await this.#rows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean }>(
       'SELECT table_name, row_key, max(drain_no)::float8 AS drain_no, bool_or(is_start) AS is_start FROM sync_drain_key WHERE drain_no > $1 GROUP BY 1, 2',
       [drain],
@@ -259,6 +285,6 @@ export class State {
         reason: 'closed',
       }),
     )
-    return { complete: drain >= number - KEPT_DRAINS, keys }
+    return { complete: row !== undefined && drain + 1 >= row.keys_from, keys }
   }
 }

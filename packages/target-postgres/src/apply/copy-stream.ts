@@ -1,0 +1,85 @@
+import type { TableMapping, TargetRow } from '@mylab-sync/core'
+import { from as copyFrom } from 'pg-copy-streams'
+import type { Session } from '../connection/database.js'
+import { RowsFailed } from '../errors.js'
+import * as sql from '../sql.js'
+import { copyLines } from './copy-text.js'
+
+/** Each write is a message of its own; small ones cost more than they carry. */
+const COPY_BYTES = 64 << 10
+
+/** Streams rows into a table and returns their number. Throws the driver's error, or RowsFailed where the rows' own source failed. */
+export async function copyInto(
+  session: Session,
+  into: string,
+  columns: TableMapping['columns'],
+  batches: AsyncIterable<readonly TargetRow[]>,
+): Promise<number> {
+  const writer = new CopyWriter(session, `COPY ${into} (${sql.columnList(columns)}) FROM STDIN`)
+  const iterator = batches[Symbol.asyncIterator]()
+  let rows = 0
+  try {
+    for (;;) {
+      const next = await iterator.next().catch((cause: unknown) => Promise.reject(new RowsFailed(cause)))
+      if (next.done) break
+      rows += next.value.length
+      await writer.add(copyLines(next.value))
+    }
+    await writer.finish()
+    return rows
+  } catch (error) {
+    writer.abort()
+    // A generator that stands in a read of the source is told to end; what it says to that is of no use.
+    if (!(error instanceof RowsFailed)) await iterator.return?.().catch(() => {})
+    throw error
+  }
+}
+
+class CopyWriter {
+  readonly #stream: ReturnType<typeof copyFrom>
+  readonly #failed: Promise<never>
+  #failure: Error | null = null
+  #parts: Buffer[] = []
+  #bytes = 0
+
+  constructor(session: Session, statement: string) {
+    this.#stream = session.client.query(copyFrom(statement))
+    this.#failed = new Promise<never>((_, reject) => {
+      this.#stream.on('error', (error) => {
+        this.#failure ??= error
+        session.noteFailure(error)
+        reject(error)
+      })
+    })
+    this.#failed.catch(() => {})
+  }
+
+  async add(data: Buffer): Promise<void> {
+    this.#parts.push(data)
+    this.#bytes += data.length
+    if (this.#bytes >= COPY_BYTES) await this.#flush()
+  }
+
+  async #flush(): Promise<void> {
+    // Without this look a refused COPY would read its source to the end.
+    if (this.#failure) throw this.#failure
+    if (this.#bytes === 0) return
+    const data = this.#parts.length === 1 ? (this.#parts[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#parts)
+    this.#parts = []
+    this.#bytes = 0
+    if (this.#stream.write(data)) return
+    await Promise.race([this.#failed, new Promise((resolve) => this.#stream.once('drain', resolve))])
+  }
+
+  async finish(): Promise<void> {
+    await this.#flush()
+    const finished = new Promise<void>((resolve) => this.#stream.once('finish', () => resolve()))
+    this.#stream.end()
+    await Promise.race([this.#failed, finished])
+  }
+
+  /** Sends CopyFail where COPY still runs; the connection stays in use. */
+  abort(): void {
+    if (this.#failure === null) this.#stream.destroy(new Error('the rows of this COPY failed'))
+  }
+}

@@ -1,0 +1,77 @@
+import type { IndexPlan, RowKey, TableMapping, TargetRow } from '@mylab-sync/core'
+import type { Session } from '../connection/database.js'
+import * as sql from '../sql.js'
+import { columnArrays, keyOfTexts } from './statements.js'
+
+type Unique = Pick<IndexPlan, 'name' | 'parts'>
+
+/** A batch that a UNIQUE refused, and the name of that UNIQUE. */
+export interface Conflict {
+  readonly table: TableMapping
+  readonly rows: readonly TargetRow[]
+  readonly violated: string
+}
+
+/** Keys of the target's rows, other than these, that hold one of their values in a UNIQUE that cannot be deferred. */
+export async function holders(
+  session: Session,
+  schema: string,
+  conflict: Conflict,
+  uniques: readonly IndexPlan[],
+): Promise<RowKey[]> {
+  const { table, rows, violated } = conflict
+  const key = table.key
+  if (!key) return []
+  const target = sql.tableName(schema, table)
+  const all: Unique[] = [...uniques]
+  // A UNIQUE that no plan knows: of the user's own.
+  if (!all.some((unique) => unique.name === violated)) all.push(await indexByName(session, target, violated))
+  const found = new Set<RowKey>()
+  for (const unique of all.filter(({ parts }) => parts.length > 0)) {
+    const { text, columns } = holderQuery(target, table, unique)
+    const arrays = columnArrays(rows, columns)
+    const result = await session.raw<Record<string, string>>(text, arrays)
+    for (const row of result.rows) {
+      const texts = key.columns.map((_, at) => row[`k${at}`] ?? '')
+      found.add(keyOfTexts(key.columns, texts))
+    }
+  }
+  return [...found]
+}
+
+async function indexByName(session: Session, target: string, name: string): Promise<Unique> {
+  const { rows } = await session.raw<{ part: string }>(
+    `SELECT pg_get_indexdef(x.indexrelid, n::int, true) AS part FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid, generate_series(1, x.indnkeyatts) n
+     WHERE x.indrelid = $1::regclass AND c.relname = $2 ORDER BY n`,
+    [target, name],
+  )
+  return { name, parts: rows.map((row) => row.part) }
+}
+
+/** SQL of one UNIQUE's holders, and the places of the columns that it takes as arrays: only what the key and the UNIQUE read. */
+export function holderQuery(
+  target: string,
+  table: TableMapping,
+  unique: Unique,
+): { readonly text: string; readonly columns: readonly number[] } {
+  const keyNames = sql.keyColumns(table.key?.columns ?? []).map((column) => sql.name(column.name))
+  const expressions = unique.parts.map((part) => part.replace(/ (DESC|ASC)$/, ''))
+  const read = (name: string): boolean =>
+    keyNames.includes(sql.name(name)) ||
+    expressions.some((expression) => expression.includes(name.replaceAll('"', '""')))
+  const columns = [...table.columns.keys()].filter((at) => read(table.columns[at]?.name ?? ''))
+  const typed = columns.map((at, place) => {
+    const column = table.columns[at]
+    return `u.c${place}::${column?.castType} AS ${sql.name(column?.name ?? '')}`
+  })
+  const fields = [
+    ...expressions.map((expression, at) => `${expression} AS e${at}`),
+    ...keyNames.map((name, at) => `${name} AS k${at}`),
+  ].join(', ')
+  const texts = keyNames.map((_, at) => `h.k${at}::text AS k${at}`).join(', ')
+  const same = expressions.map((_, at) => `n.e${at} = h.e${at}`).join(' AND ')
+  const differ = keyNames.map((_, at) => `n.k${at} IS DISTINCT FROM h.k${at}`).join(' OR ')
+  const text = `SELECT DISTINCT ${texts} FROM (SELECT ${fields} FROM (SELECT ${typed.join(', ')} FROM ${sql.unnested(columns.length)}) r) n
+     JOIN (SELECT ${fields} FROM ${target}) h ON ${same} WHERE ${differ}`
+  return { text, columns }
+}

@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import {
+  BatchRefused,
+  ConstraintViolated,
+  type Edge,
+  type IndexPlan,
+  SyncError,
+  type TableMapping,
+  type TableObjects,
+  type Target,
+  type TargetRow,
+  type TargetTransaction,
+} from '@mylab-sync/core'
+import { ServerSet } from '@mylab-sync/testkit'
+import pg from 'pg'
+import type { TargetSettings } from './connection/database.js'
+import { createTarget } from './target.js'
+import { testKey, testRow, testTable } from './test-support.js'
+
+const DATABASE = 'target_postgres_test'
+const servers = await ServerSet.start({ services: ['postgres'] })
+const access = servers.target
+const settings: TargetSettings = {
+  host: access.host,
+  port: access.port,
+  user: access.user,
+  password: access.password,
+  database: DATABASE,
+  schema: 'public',
+  stateSchema: 'mylab "sync_',
+  ssl: false,
+  instance: 'default',
+}
+const NOTHING: TableObjects = { indexes: [], checks: [], defaults: new Map(), identity: null, notCarried: [] }
+
+const parent = testTable('pa"rent', { id: 'integer!', code: 'character varying(5)', doc: 'json' }, ['id'])
+const child = testTable('child', { id: 'integer!', parent_id: 'integer' }, ['id'])
+const whole = testTable('whole', { a: 'integer', b: 'text' }, null)
+const edge: Edge = {
+  name: 'child_parent_fk',
+  child: 'child',
+  parent: 'pa"rent',
+  childKey: testKey(child.columns.slice(1)),
+  parentKey: testKey(parent.columns.slice(0, 1)),
+  action: true,
+  byKey: true,
+  overlapping: false,
+  text: false,
+  captureOnlyParent: false,
+}
+const code: IndexPlan = {
+  name: 'parent_code',
+  unique: true,
+  parts: ['left("code", 3)'],
+  columns: ['code'],
+  deferrable: false,
+}
+
+let admin: pg.Client
+let target: Target
+
+async function* batches(...rows: readonly (readonly TargetRow[])[]): AsyncIterable<readonly TargetRow[]> {
+  yield* rows
+}
+
+/** Commits what `work` does; rolls back where it throws. */
+async function within<T>(work: (transaction: TargetTransaction) => Promise<T>): Promise<T> {
+  const transaction = await target.begin()
+  try {
+    const result = await work(transaction)
+    await transaction.commit()
+    return result
+  } finally {
+    await transaction.rollback()
+  }
+}
+
+async function contents(table: TableMapping): Promise<string[]> {
+  const name = `public.${pg.escapeIdentifier(table.name)}`
+  const { rows } = await admin.query<{ row: string }>(`SELECT t::text AS row FROM ${name} t ORDER BY 1`)
+  return rows.map(({ row }) => row)
+}
+
+async function cleared(): Promise<void> {
+  await admin.query('DROP TABLE IF EXISTS public.child, public."pa""rent", public.whole')
+  for (const table of [parent, child, whole]) await target.createTable(table, NOTHING)
+  await target.buildKeyIndexes(parent, [])
+  await target.buildKeyIndexes(child, [['parent_id']])
+}
+
+before(async () => {
+  await servers.createTargetDatabase(DATABASE)
+  admin = await servers.targetAdmin(DATABASE)
+  await admin.query(`ALTER DATABASE ${DATABASE} SET default_transaction_isolation = 'serializable'`)
+  target = await createTarget(settings)
+  assert.equal(await target.migrated(), false)
+  await Promise.all([target.migrate(), target.migrate()])
+  assert.equal(await target.migrated(), true)
+})
+
+after(async () => {
+  await target.close()
+  await admin.end()
+  await servers.close()
+})
+
+test('COPY carries every byte and large values', async () => {
+  await cleared()
+  const odd = ['\\', '\\N', '\t\n\r', 'ü\u{1f600}', '', 'x'.repeat(300_000)]
+  const rows = odd.map((value, at) => testRow(String(at), value))
+  const count = await within((transaction) => transaction.copyRows(whole, batches(rows.slice(0, 3), [], rows.slice(3))))
+  assert.equal(count, 6)
+  const { rows: found } = await admin.query<{ b: string }>('SELECT b FROM public.whole ORDER BY a')
+  assert.deepEqual(
+    found.map(({ b }) => b),
+    odd,
+  )
+})
+
+test('a poison row makes COPY refuse the batch, and is found alone', async () => {
+  await cleared()
+  const rows = Array.from({ length: 1200 }, (_, at) =>
+    testRow(String(at), at === 700 || at === 3 ? 'too long' : 'ok', null),
+  )
+  await within(async (transaction) => {
+    await assert.rejects(transaction.copyRows(parent, batches(rows)), (error: unknown) => {
+      return error instanceof BatchRefused && error.code === '22001'
+    })
+    const refused = await transaction.insertRows(parent, rows)
+    assert.deepEqual(refused.map(({ key, code: state }) => `${key} ${state}`).sort(), ['3 22001', '700 22001'])
+    assert.equal(await transaction.countRows(parent), 1198)
+  })
+})
+
+test('an error of the rows themselves is passed on, and the transaction lives', async () => {
+  await cleared()
+  async function* failing(): AsyncIterable<readonly TargetRow[]> {
+    yield [testRow('1', 'a')]
+    throw new SyncError('truncated-read', 'the source said so')
+  }
+  await within(async (transaction) => {
+    await assert.rejects(transaction.copyRows(whole, failing()), /the source said so/)
+    assert.equal(await transaction.copyRows(whole, batches([testRow('2', 'b')])), 1)
+  })
+  assert.deepEqual(await contents(whole), ['(2,b)'])
+})
+
+test('rows that collide are never lost in silence', async () => {
+  await cleared()
+  await assert.rejects(
+    within((transaction) => transaction.insertRows(parent, [testRow('1', 'a', null), testRow('1', 'b', null)])),
+    (error: unknown) => error instanceof ConstraintViolated && error.constraint === 'pa"rent_pkey',
+  )
+})
+
+test('small and large upserts write the last row of a key, and nothing where nothing differs', async () => {
+  await cleared()
+  for (const count of [3, 900]) {
+    const rows = Array.from({ length: count }, (_, at) => testRow(String(at), `c${at % 10}`, '{"a": 1}'))
+    await within((transaction) => transaction.upsertRows(parent, [testRow('1', 'old', null), ...rows], []))
+    const before = await admin.query('SELECT id, xmin::text, code FROM public."pa""rent" ORDER BY id')
+    await within((transaction) => transaction.upsertRows(parent, rows, []))
+    const later = await admin.query('SELECT id, xmin::text, code FROM public."pa""rent" ORDER BY id')
+    assert.equal(later.rows.length, count)
+    assert.deepEqual(later.rows, before.rows)
+  }
+})
+
+test('holders of a UNIQUE that cannot wait are named, planned or not, and nothing is written', async () => {
+  await cleared()
+  assert.deepEqual(await target.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
+  await within((transaction) =>
+    transaction.upsertRows(parent, [testRow('1', 'aaa', null), testRow('2', 'bbb', null)], []),
+  )
+  const swapped = [testRow('1', 'bbb', null), testRow('2', 'aaa', null), testRow('3', 'too long', null)]
+  await within(async (transaction) => {
+    for (const uniques of [[code], []]) {
+      const outcome = await transaction.upsertRows(parent, swapped, uniques)
+      assert.equal(outcome.kind, 'held')
+      if (outcome.kind === 'held') assert.deepEqual([...outcome.holders].sort(), ['1', '2'])
+    }
+    await transaction.deleteKeys(parent, ['1', '2'])
+    const outcome = await transaction.upsertRows(parent, swapped, [code])
+    assert.ok(outcome.kind === 'done' && outcome.refused.map(({ key }) => key).join() === '3')
+  })
+  assert.deepEqual(await contents(parent), ['(1,bbb,)', '(2,aaa,)'])
+  const twins = [testRow('7', 'xyz', null), testRow('8', 'xyz', null)]
+  const violated = await within((transaction) => transaction.upsertRows(parent, twins, [code])).catch(
+    (error: unknown) => error,
+  )
+  assert.ok(violated instanceof ConstraintViolated)
+  await target.suspend(violated)
+  await within((transaction) => transaction.upsertRows(parent, twins, [code]))
+  const problems = await target.buildIndexes(parent, { ...NOTHING, indexes: [code] })
+  assert.match(problems.join(), /rows hold equal values/)
+  assert.deepEqual(
+    (await target.constraints()).map(({ name, state }) => [name, state]),
+    [['parent_code', 'suspended']],
+  )
+  await admin.query('DELETE FROM public."pa""rent" WHERE id = 8')
+  assert.deepEqual(await target.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
+  assert.deepEqual(await target.constraints(), [])
+})
+
+test('a table without a key becomes the same multiset, and what is equal is not written', async () => {
+  await cleared()
+  const rows = (text: string): TargetRow[] =>
+    text.split('').map((letter) => testRow('1', letter === '-' ? null : letter))
+  await within((transaction) => transaction.replaceTable(whole, batches(rows('aab--'))))
+  const kept = await admin.query<{ xmin: string }>("SELECT DISTINCT xmin::text AS xmin FROM public.whole WHERE b = 'b'")
+  await within((transaction) => transaction.replaceTable(whole, batches(rows('ab'), rows('c---'))))
+  assert.deepEqual(await contents(whole), ['(1,)', '(1,)', '(1,)', '(1,a)', '(1,b)', '(1,c)'])
+  const again = await admin.query<{ xmin: string }>(
+    "SELECT DISTINCT xmin::text AS xmin FROM public.whole WHERE b = 'b'",
+  )
+  assert.deepEqual(again.rows, kept.rows)
+})
+
+test('a foreign key waits for its orphans, and is checked inside the drain', async () => {
+  await cleared()
+  await within(async (transaction) => {
+    await transaction.copyRows(parent, batches([testRow('1', 'a', null)]))
+    await transaction.copyRows(child, batches([testRow('1', '1'), testRow('2', '9'), testRow('3', null)]))
+    assert.deepEqual(await transaction.orphanKeys(child, parent, edge), ['2'])
+    assert.deepEqual((await transaction.childKeys(child, edge, [['1'], ['9']])).sort(), ['1', '2'])
+    assert.deepEqual(await transaction.referencedValues(parent, edge, ['1', '5']), [['1']])
+  })
+  assert.equal((await target.buildForeignKey(child, parent, { ...edge, text: true })).state, 'suspended')
+  assert.equal((await target.buildForeignKey(child, parent, edge)).state, 'not-valid')
+  await within((transaction) => transaction.deleteKeys(child, ['2']))
+  assert.equal((await target.buildForeignKey(child, parent, edge)).state, 'validated')
+  assert.deepEqual(await target.constraints(), [])
+  const violated = await within(async (transaction) => {
+    assert.deepEqual([...(await transaction.validatedForeignKeys())], ['child_parent_fk'])
+    await transaction.upsertRows(child, [testRow('5', '5')], [])
+    const error: unknown = await transaction.checkConstraints().catch((thrown: unknown) => thrown)
+    // The transaction lives on.
+    await transaction.upsertRows(parent, [testRow('5', 'e', null)], [])
+    await transaction.checkConstraints()
+    return error
+  })
+  assert.ok(violated instanceof ConstraintViolated)
+  assert.deepEqual([violated.table, violated.constraint, violated.kind], ['child', 'child_parent_fk', 'foreign-key'])
+  await target.suspend(violated)
+  await within(async (transaction) => assert.equal((await transaction.validatedForeignKeys()).size, 0))
+  await target.emptyTable(parent)
+  assert.equal(await target.hasRows(parent), false)
+})
+
+test('definitions may be asked for twice, and differences are named', async () => {
+  await cleared()
+  await target.createTable(parent, NOTHING)
+  await target.buildKeyIndexes(child, [['parent_id']])
+  assert.deepEqual(await target.differences(parent), [])
+  const wider = testTable('child', { id: 'bigint!', parent_id: 'integer', extra: 'text' }, ['id'])
+  assert.deepEqual(await target.differences(wider), ['column id is integer, not bigint', 'column extra is missing'])
+})
+
+test('one drain at a time, and a session that did not get it is given back clean', async () => {
+  const first = await target.beginDrain()
+  assert.ok(first)
+  for (let at = 0; at < 20; at++) assert.equal(await target.beginDrain(), null)
+  await assert.rejects(
+    target.beginDrainWaiting(100),
+    (error: unknown) => error instanceof SyncError && error.code === 'lock-timeout',
+  )
+  await first.rollback()
+  await (await target.beginDrainWaiting(1000)).rollback()
+})
+
+test('chunks are taken once, and a quarantined key counts its attempts', async () => {
+  await within(async (transaction) => {
+    await transaction.setProgress('t', { state: 'copying' })
+    await transaction.addChunk({ table: 't', lower: null, upper: 'a' })
+    await transaction.addChunk({ table: 't', lower: 'a', upper: null })
+  })
+  await within(async (one) => {
+    assert.equal((await one.takeChunk(['t']))?.number, 1)
+    await within(async (two) => {
+      assert.equal((await two.takeChunk(['t']))?.number, 2)
+      assert.equal(await two.lockProgress(['t']), true)
+    })
+  })
+  const refused = { key: 'k', code: '22001', message: 'column a: refused by PostgreSQL' }
+  await within((transaction) => transaction.quarantine('t', [refused], 1))
+  await within((transaction) => transaction.quarantine('t', [refused], 1))
+  await within((transaction) => transaction.quarantine('t', [refused], 2))
+  const { rows } = await admin.query(
+    `SELECT row_key, drain_no, attempts, error_code FROM ${pg.escapeIdentifier(settings.stateSchema)}.sync_parked WHERE reason = 'quarantined'`,
+  )
+  assert.deepEqual(rows, [{ row_key: 'k', drain_no: '2', attempts: 3, error_code: '22001' }])
+})
+
+test('the keys of the last drains are kept, and a gap is told', async () => {
+  const record = (number: number, keys: number): Promise<void> =>
+    within(async (transaction) => {
+      await transaction.recordDrainKeys(
+        number,
+        Array.from({ length: keys }, (_, at) => ({ table: 't', key: String(at), start: at === 0 })),
+      )
+      await transaction.recordDrain({ number, consistentAsOf: '2026-01-02T03:04:05.123456Z', identity: 'one' })
+    })
+  const complete = (drain: number): Promise<boolean> =>
+    within(async (transaction) => (await transaction.drainKeysAfter(drain)).complete)
+  await record(1, 2)
+  await record(2, 1)
+  await within(async (transaction) => {
+    assert.equal((await transaction.lastDrain()).consistentAsOf, '2026-01-02T03:04:05.123456Z')
+    const { keys } = await transaction.drainKeysAfter(0)
+    assert.deepEqual(keys.map(({ key, drain, start }) => `${key} ${drain} ${start}`).sort(), ['0 2 true', '1 1 false'])
+  })
+  assert.equal(await complete(0), true)
+  await record(201, 1)
+  assert.deepEqual([await complete(0), await complete(1)], [false, true])
+  await admin.query(
+    `UPDATE ${pg.escapeIdentifier(settings.stateSchema)}.sync_drain_size SET keys = 2000000 WHERE drain_no = 2`,
+  )
+  await record(202, 1)
+  assert.deepEqual([await complete(1), await complete(2)], [false, true])
+})
+
+test('a transaction survives the loss of its connection as an error of ours, and the pool goes on', async () => {
+  const transaction = await target.begin()
+  await admin.query(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mylab-sync' AND state = 'idle in transaction'",
+  )
+  await assert.rejects(
+    transaction.progress(),
+    (error: unknown) => error instanceof SyncError && error.code === 'lost-connection',
+  )
+  await transaction.rollback()
+  await within((next) => next.progress())
+})
