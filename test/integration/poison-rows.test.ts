@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { drainAll, type EngineContext, initial } from '@mylab-sync/engine'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
-import { createSource } from '@mylab-sync/source-mysql'
-import { createTarget } from '@mylab-sync/target-postgres'
 import { ServerSet } from '@mylab-sync/testkit'
+import { connect } from '../support/connect.js'
 
 const NAME = 'poison'
 /** More than a COPY's buffers hold, so that the refusal comes while the source is still read. */
@@ -16,37 +15,13 @@ before(async () => {
 })
 after(() => servers.close())
 
-async function connect(): Promise<EngineContext> {
-  const env = servers.environment({ source: NAME, target: NAME })
-  const source = await createSource({
-    host: '127.0.0.1',
-    port: Number(env['DB_PORT']),
-    user: env['DB_USERNAME'] ?? '',
-    password: env['DB_PASSWORD'] ?? '',
-    database: NAME,
-    auditTable: 'sync_audit_log',
-    instance: 'default',
-  })
-  const target = await createTarget({
-    host: '127.0.0.1',
-    port: Number(env['PGSQL_PORT']),
-    user: env['PGSQL_USERNAME'] ?? '',
-    password: env['PGSQL_PASSWORD'] ?? '',
-    database: NAME,
-    schema: 'public',
-    stateSchema: 'mylab_sync',
-    ssl: false,
-    instance: 'default',
-  })
-  const options = { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: null, copyConcurrency: 2 }
-  return { source, target, options }
-}
-
 test('poison rows of a first copy are quarantined one by one, a broken CHECK is suspended, and all else arrives', async () => {
   await servers.createDatabases({ source: NAME, target: NAME })
   const admin = await servers.sourceAdmin(NAME)
   const reader = await servers.targetAdmin(NAME)
-  const context = await connect()
+  const sides = await connect(servers, NAME)
+  const options = { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: null, copyConcurrency: 2 }
+  const context: EngineContext = { ...sides, options }
   try {
     await admin.query(`CREATE TABLE a (id INT PRIMARY KEY, j JSON, t VARCHAR(300), n INT, CONSTRAINT pos CHECK (n > 0)) ENGINE=InnoDB;
       INSERT INTO a SELECT seq, '{"a":1}', REPEAT('x', 200), 1 FROM seq_1_to_${ROWS};

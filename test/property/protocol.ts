@@ -11,9 +11,9 @@ import {
   setupTriggers,
 } from '@mylab-sync/engine'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
-import { createSource } from '@mylab-sync/source-mysql'
-import { createTarget, isTransaction } from '@mylab-sync/target-postgres'
-import { random, type ServerSet } from '@mylab-sync/testkit'
+import { isTransaction } from '@mylab-sync/target-postgres'
+import { eventually, random, type ServerSet } from '@mylab-sync/testkit'
+import { connect } from '../support/connect.js'
 import { COLUMNS, SCHEMA, TABLES } from './schema.js'
 import { Writers } from './writers.js'
 
@@ -38,6 +38,7 @@ export interface Verdict {
 }
 
 const WRITERS = 6
+const STATEMENTS_BEFORE_COPY = 500
 
 /**
  * Runs the protocol under random writers and compares, before every target commit, the whole live set with the drain's
@@ -48,27 +49,7 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
   await servers.createDatabases({ source: name, target: name })
   const admin = await servers.sourceAdmin(name)
   await admin.query(SCHEMA)
-  const environment = servers.environment({ source: name, target: name })
-  const source = await createSource({
-    host: '127.0.0.1',
-    port: Number(environment['DB_PORT']),
-    user: environment['DB_USERNAME'] ?? '',
-    password: environment['DB_PASSWORD'] ?? '',
-    database: name,
-    auditTable: 'sync_audit_log',
-    instance: 'default',
-  })
-  const target = await createTarget({
-    host: '127.0.0.1',
-    port: Number(environment['PGSQL_PORT']),
-    user: environment['PGSQL_USERNAME'] ?? '',
-    password: environment['PGSQL_PASSWORD'] ?? '',
-    database: name,
-    schema: 'public',
-    stateSchema: 'mylab_sync',
-    ssl: false,
-    instance: 'default',
-  })
+  const { source, target } = await connect(servers, name)
   const connections = await Promise.all(Array.from({ length: WRITERS }, () => servers.sourceAdmin(name)))
   const verdict: Verdict = { drains: 0, wrong: 0, backwards: 0, statements: 0, examples: [] }
   try {
@@ -83,7 +64,7 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
     await migrate(context)
     const writers = new Writers(connections, experiment.seed, 3)
     try {
-      await new Promise((resolve) => setTimeout(resolve, 1500))
+      await eventually('the tables hold something to copy', () => writers.statements >= STATEMENTS_BEFORE_COPY, 30_000)
       await copyAndFollow(context, experiment)
     } finally {
       await writers.stop()

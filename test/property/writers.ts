@@ -108,6 +108,7 @@ export class Writers {
       if (!(await this.#try(connection, sql))) return void (await connection.query('ROLLBACK'))
       if (savepoint && r.chance(0.5)) await connection.query('ROLLBACK TO SAVEPOINT w')
     }
+    // part of the load: a transaction left open, whose entries commit late
     if (r.chance(0.04)) await new Promise((resolve) => setTimeout(resolve, 300 + r.next() * 900))
     await connection.query(r.chance(0.85) ? 'COMMIT' : 'ROLLBACK')
   }

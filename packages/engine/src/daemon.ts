@@ -1,10 +1,11 @@
-import { SyncError } from '@mylab-sync/core'
+import { isOpen, SyncError } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import { drain, type DrainReport } from './drain.js'
-import { pause } from './initial.js'
 import { requireMigrated } from './install.js'
 import { maintain } from './maintain.js'
 import { loadModel, type Model } from './model.js'
+import { pause } from './pause.js'
+import { readTarget } from './read-target.js'
 
 export interface DrainedReport {
   readonly drains: number
@@ -20,21 +21,13 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   const model = await loadModel(context)
   const started = performance.now()
   const sum = { drains: 0, processed: 0, failed: 0 }
-  await drainInto(sum, context, model)
+  add(sum, await drain(context, model))
   if (!signal.aborted) {
     await maintain(context, model)
-    await drainInto(sum, context, model)
+    add(sum, await drain(context, model))
   }
   const { pending } = await context.source.pending()
   return { ...sum, pending, ms: performance.now() - started }
-}
-
-async function drainInto(
-  sum: { drains: number; processed: number; failed: number },
-  context: EngineContext,
-  model: Model,
-): Promise<void> {
-  add(sum, await drain(context, model))
 }
 
 function add(sum: { drains: number; processed: number; failed: number }, report: DrainReport): void {
@@ -127,15 +120,12 @@ class Daemon {
 
   /** Something besides entries asks for a drain: the two sides' numbers differ, or a table without triggers has moved. */
   async #owes(sourceDrain: number): Promise<boolean> {
-    const target = await this.#context.target.begin()
-    try {
+    return readTarget(this.#context, async (target) => {
       const last = await target.lastDrain()
       if (last.number !== sourceDrain) return true
-      const open = [...(await target.progress()).values()].filter((p) => p.state === 'live' || p.state === 'recopied')
+      const open = [...(await target.progress()).values()].filter((p) => isOpen(p.state))
       return (await target.countParked(open.map((p) => p.table))) > 0
-    } finally {
-      await target.rollback()
-    }
+    })
   }
 
   flush(): void {

@@ -15,7 +15,7 @@ export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, ru
 export { drain, type DrainReport, type DrainRequest } from './drain.js'
 export { initial, type InitialReport, type InitialRequest } from './initial.js'
 export { migrate, setupTriggers, type TriggerReport } from './install.js'
-export { buildConstraints, maintain } from './maintain.js'
+export { maintain } from './maintain.js'
 export { loadModel, Model } from './model.js'
 export { openComponent } from './open-component.js'
 export { checkPending, status, type StatusReport, type TableStatus } from './status.js'

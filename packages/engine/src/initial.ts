@@ -1,11 +1,13 @@
-import { SyncError, type TableState, transition } from '@mylab-sync/core'
+import { isOpen, SyncError, type TableState, transition } from '@mylab-sync/core'
 import type { EngineContext, Progress } from './context.js'
 import { copyChunk, planChunk } from './copy-chunk.js'
 import { drain } from './drain.js'
-import { install, register, requireMigrated } from './install.js'
-import { buildConstraints, maintain } from './maintain.js'
+import { install, migrate, register } from './install.js'
+import { maintain } from './maintain.js'
 import { loadModel, type Model } from './model.js'
 import { openComponent } from './open-component.js'
+import { pause } from './pause.js'
+import { readTarget } from './read-target.js'
 import { verifyCounts } from './verify-counts.js'
 
 export interface InitialRequest {
@@ -44,11 +46,7 @@ export async function initial(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<InitialReport> {
-  if (!(await context.target.migrated()) || !(await context.source.migrated())) {
-    await context.target.migrate()
-    await context.source.migrate()
-  }
-  await requireMigrated(context)
+  if (!(await context.target.migrated()) || !(await context.source.migrated())) await migrate(context)
   const model = await loadModel(context)
   const selected = model.select(request.tables)
   if (request.triggers) {
@@ -63,7 +61,6 @@ export async function initial(
   const wanted = await askForCopy(context, model, { selected, request })
   await copyAndOpen({ context, model, progress, signal }, wanted.copying)
   signal.throwIfAborted()
-  await buildConstraints(context, model)
   await maintain(context, model)
   return report(context, model, selected, wanted.listed)
 }
@@ -77,12 +74,11 @@ async function askForCopy(
   const listed: { table: string; problem: string }[] = []
   const fresh: string[] = []
   const copying: string[] = []
-  const before = await context.target.begin()
-  const states = await before.progress().finally(() => before.rollback())
+  const states = await readTarget(context, (target) => target.progress())
   for (const table of selected) {
     const state = states.get(table)?.state ?? 'discovered'
     if (state === 'copying' || state === 'catching-up') copying.push(table)
-    else if ((state === 'live' || state === 'recopied') && !request.force) continue
+    else if (isOpen(state) && !request.force) continue
     else if (request.resume) continue
     else if (transition(state, 'ask-for-copy') === undefined) listed.push({ table, problem: `is ${state}` })
     else {
@@ -201,19 +197,6 @@ async function drainBeside({ context, model, progress }: Running, ended: AbortSi
   }
 }
 
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const done = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
-}
-
 async function report(
   context: EngineContext,
   model: Model,
@@ -221,8 +204,7 @@ async function report(
   listed: readonly { table: string; problem: string }[],
 ): Promise<InitialReport> {
   const counts = new Map((await verifyCounts(context, selected)).tables.map((table) => [table.table, table]))
-  const target = await context.target.begin()
-  const states = await target.progress().finally(() => target.rollback())
+  const states = await readTarget(context, (target) => target.progress())
   const problems = [...listed]
   for (const refusal of model.refused)
     problems.push({ table: refusal.table, problem: states.get(refusal.table)?.problem ?? refusal.reason })

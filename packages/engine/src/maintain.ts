@@ -1,6 +1,7 @@
-import type { ConstraintState } from '@mylab-sync/core'
+import { isOpen } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import { isTransactional, type Model } from './model.js'
+import { readTarget } from './read-target.js'
 
 /** Control work: what changed without triggers in tables that have none, and constraints that may hold again. */
 export async function maintain(context: EngineContext, model: Model): Promise<void> {
@@ -31,34 +32,18 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
   }
 }
 
-/** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. Returns what cannot be built. */
-export async function buildConstraints(context: EngineContext, model: Model): Promise<string[]> {
+/** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. The target records what cannot be built. */
+async function buildConstraints(context: EngineContext, model: Model): Promise<void> {
   const open = await openTables(context, model)
-  const problems: string[] = []
-  for (const table of open)
-    problems.push(...(await context.target.buildIndexes(model.mapping(table), model.objects(table))))
-  const states: ConstraintState[] = []
+  for (const table of open) await context.target.buildIndexes(model.mapping(table), model.objects(table))
   for (const edge of model.edges) {
     if (edge.captureOnlyParent || !open.has(edge.child) || !open.has(edge.parent)) continue
-    states.push(await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge))
+    await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
   }
-  for (const { table, name, state, detail } of states) {
-    if (state !== 'validated')
-      problems.push(`${table}: foreign key ${name} is ${state}${detail === null ? '' : `: ${detail}`}`)
-  }
-  return problems
 }
 
 async function openTables(context: EngineContext, model: Model): Promise<Set<string>> {
-  const target = await context.target.begin()
-  try {
-    const progress = [...(await target.progress()).values()]
-    return new Set(
-      progress
-        .filter((p) => (p.state === 'live' || p.state === 'recopied') && model.tables.has(p.table))
-        .map((p) => p.table),
-    )
-  } finally {
-    await target.rollback()
-  }
+  const progress = await readTarget(context, (target) => target.progress())
+  const open = [...progress.values()].filter((p) => isOpen(p.state) && model.tables.has(p.table))
+  return new Set(open.map((p) => p.table))
 }

@@ -4,7 +4,8 @@ import { addClosure, type Slice } from './closure.js'
 import { type EngineContext, type OpeningLimits, rulesOf } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
-import { isTransactional, type Model } from './model.js'
+import type { Model } from './model.js'
+import { readTarget } from './read-target.js'
 import { SanitisedTally } from './rows.js'
 import { byTable, settle } from './settle.js'
 
@@ -48,21 +49,17 @@ export async function openComponent(context: EngineContext, model: Model, tables
 }
 
 function stateWhenOpen(model: Model, table: string): TableState {
-  const mapping = model.mapping(table)
-  return mapping.key === null || !isTransactional(mapping.source) ? 'recopied' : 'live'
+  return model.isWhole(table) ? 'recopied' : 'live'
 }
 
 async function allChunksDone(context: EngineContext, tables: readonly string[]): Promise<boolean> {
-  const target = await context.target.begin()
-  try {
+  return readTarget(context, async (target) => {
     const progress = await target.progress()
     for (const table of tables) {
       if (!progress.get(table)?.planned || (await target.openChunks(table)) > 0) return false
     }
     return true
-  } finally {
-    await target.rollback()
-  }
+  })
 }
 
 /**
@@ -89,12 +86,7 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
 }
 
 async function isBehind(context: EngineContext, tables: readonly string[], limits: OpeningLimits): Promise<boolean> {
-  const target = await context.target.begin()
-  try {
-    return (await target.countParked(tables)) > limits.lastSliceKeys
-  } finally {
-    await target.rollback()
-  }
+  return (await readTarget(context, (target) => target.countParked(tables))) > limits.lastSliceKeys
 }
 
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */

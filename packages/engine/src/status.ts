@@ -1,5 +1,6 @@
-import type { TableState } from '@mylab-sync/core'
+import { isOpen, type TableState } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
+import { readTarget } from './read-target.js'
 
 export interface StatusReport {
   readonly totals: {
@@ -78,7 +79,7 @@ function sentence(
   totals: { pending: number; failed: number },
   asOf: string | null,
 ): string {
-  const open = tables.filter((table) => table.state === 'live' || table.state === 'recopied')
+  const open = tables.filter((table) => isOpen(table.state))
   const others = tables.length - open.length
   if (open.length === 0) return 'No table is live yet: run mylab-sync initial --create-tables.'
   const exact = `${open.length} of ${tables.length} tables equal the source as of ${asOf ?? 'an unknown time'}`
@@ -97,10 +98,6 @@ export async function checkPending(context: EngineContext): Promise<{
   tables: readonly { table: string; pending: number }[]
 }> {
   const { pending, oldestMs, tables } = await context.source.pending()
-  const target = await context.target.begin()
-  try {
-    return { pending, failed: (await target.quarantined()).length, oldestMs, tables }
-  } finally {
-    await target.rollback()
-  }
+  const quarantined = await readTarget(context, (target) => target.quarantined())
+  return { pending, failed: quarantined.length, oldestMs, tables }
 }

@@ -1,29 +1,10 @@
-import type { KeyColumn, TableMapping } from '@mylab-sync/core'
-import { createHash } from 'node:crypto'
+import type { Edge, KeyColumn, TableMapping } from '@mylab-sync/core'
+import { quotePg as name } from '@mylab-sync/mapping'
 
-/** A quoted identifier. */
-export function name(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`
-}
-
-/** A quoted string constant. */
-export function text(value: string): string {
-  return `${value.includes('\\') ? ' E' : ''}'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
-}
+export { quotePg as name, quoteText as text, targetName as shortName } from '@mylab-sync/mapping'
 
 export function columnList(columns: readonly { readonly name: string }[]): string {
   return columns.map((column) => name(column.name)).join(', ')
-}
-
-/** Names of ours over 63 bytes end in a hash of the whole, as TYPES section 1 has it. */
-export function shortName(wanted: string): string {
-  if (Buffer.byteLength(wanted) <= 63) return wanted
-  let head = ''
-  for (const character of wanted) {
-    if (Buffer.byteLength(head + character) > 55) break
-    head += character
-  }
-  return head + createHash('sha256').update(wanted).digest('hex').slice(0, 8)
 }
 
 /** Target columns of a key, in its order. */
@@ -40,4 +21,19 @@ export function unnested(count: number): string {
 
 export function tableName(schema: string, table: Pick<TableMapping, 'name'>): string {
   return `${name(schema)}.${name(table.name)}`
+}
+
+/** FROM and WHERE of the children `t`, without NULL in the edge's columns, that match no parent byte for byte. */
+export function orphans(
+  schema: string,
+  edge: Edge,
+  tables: { readonly child: TableMapping; readonly parent: TableMapping },
+): string {
+  const mine = keyColumns(edge.childKey.columns).map((column) => `t.${name(column.name)}`)
+  const theirs = keyColumns(edge.parentKey.columns).map((column) => `o.${name(column.name)}`)
+  const collate = (at: number): string => (edge.childKey.columns[at]?.rule === 'text' ? ' COLLATE "C"' : '')
+  const match = mine.map((column, at) => `${theirs[at]}${collate(at)} = ${column}${collate(at)}`)
+  const notNull = mine.map((column) => `${column} IS NOT NULL`)
+  return `FROM ${tableName(schema, tables.child)} t WHERE ${notNull.join(' AND ')}
+    AND NOT EXISTS (SELECT 1 FROM ${tableName(schema, tables.parent)} o WHERE ${match.join(' AND ')})`
 }

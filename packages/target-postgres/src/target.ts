@@ -4,7 +4,6 @@ import { Database, type Session, type TargetSettings } from './connection/databa
 import { Constraints } from './ddl/constraints.js'
 import { createTable, differences, emptyTable, hasRows, tableExists } from './ddl/tables.js'
 import { mapped } from './errors.js'
-import * as sql from './sql.js'
 import { migrate, migrated } from './state/migrate.js'
 
 /** Connects, and fails at once with SyncError cannot-connect where it cannot. */
@@ -17,7 +16,6 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     throw error
   }
   const constraints = new Constraints(database)
-  const state = sql.name(settings.stateSchema)
   return {
     migrate: () => migrate(database),
     migrated: () => migrated(database),
@@ -27,11 +25,6 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       ),
     beginDrain: () => beginDrain(database),
     beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, deadlineMs),
-    touch: async (consistentAsOf) => {
-      await database.transaction((session) =>
-        session.raw(`UPDATE ${state}.sync_drain SET consistent_as_of = $1`, [consistentAsOf]),
-      )
-    },
     tableExists: (table) => tableExists(database, table),
     hasRows: (table) => hasRows(database, table),
     differences: (table) => differences(database, table),

@@ -139,8 +139,6 @@ export interface Target {
   beginDrain(): Promise<TargetTransaction | null>
   /** As beginDrain, but waits for the lock up to `deadlineMs`; throws SyncError lock-timeout. */
   beginDrainWaiting(deadlineMs: number): Promise<TargetTransaction>
-  /** Moves consistent_as_of without a drain. */
-  touch(consistentAsOf: string): Promise<void>
 
   // definitions; each its own short transactions with a lock_timeout
   tableExists(table: TableMapping): Promise<boolean>

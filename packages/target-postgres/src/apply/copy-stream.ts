@@ -51,6 +51,7 @@ class CopyWriter {
         reject(error)
       })
     })
+    // whoever awaits it is told; while nobody does, the rejection must not end the process
     this.#failed.catch(() => {})
   }
 

@@ -51,7 +51,7 @@ export class Transaction extends State {
 
   async rollback(): Promise<void> {
     if (this.#ended) return
-    if (!this.#session.broken) await this.#session.raw('ROLLBACK').catch(() => {})
+    await this.#session.rollback()
     this.#end()
   }
 
@@ -245,17 +245,8 @@ export class Transaction extends State {
   }
 
   async orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): Promise<RowKey[]> {
-    const mine = sql.keyColumns(edge.childKey.columns).map((column) => `t.${sql.name(column.name)}`)
-    const theirs = sql.keyColumns(edge.parentKey.columns).map((column) => `o.${sql.name(column.name)}`)
-    const collate = (at: number): string => (edge.childKey.columns[at]?.rule === 'text' ? ' COLLATE "C"' : '')
-    const match = mine.map((column, at) => `${theirs[at]}${collate(at)} = ${column}${collate(at)}`)
-    const notNull = mine.map((column) => `${column} IS NOT NULL`)
-    return this.#keysOf(
-      child,
-      (keys) =>
-        `SELECT ${keys} FROM ${this.#table(child)} t WHERE ${notNull.join(' AND ')} AND NOT EXISTS (SELECT 1 FROM ${this.#table(parent)} o WHERE ${match.join(' AND ')})`,
-      [],
-    )
+    const orphans = sql.orphans(this.#settings.schema, edge, { child, parent })
+    return this.#keysOf(child, (keys) => `SELECT ${keys} ${orphans}`, [])
   }
 
   async #keysOf(table: TableMapping, select: (keys: string) => string, values: readonly unknown[]): Promise<RowKey[]> {

@@ -74,6 +74,16 @@ export class Session {
     }
   }
 
+  /** Ends a transaction without its writes; a client that cannot even do that is not used again. */
+  async rollback(): Promise<void> {
+    if (this.#broken) return
+    try {
+      await this.client.query('ROLLBACK')
+    } catch {
+      this.#broken = true
+    }
+  }
+
   /** What is no answer of the server leaves the connection in an unknown state. */
   noteFailure(error: unknown): void {
     if (!(error instanceof pg.DatabaseError)) this.#broken = true
@@ -135,7 +145,7 @@ export class Database {
       await session.rows('COMMIT')
       return result
     } catch (error) {
-      if (!session.broken) await session.rows('ROLLBACK').catch(() => {})
+      await session.rollback()
       throw mapped(error)
     } finally {
       session.release()

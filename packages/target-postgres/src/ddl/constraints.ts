@@ -196,15 +196,9 @@ export class Constraints {
   }
 
   async #orphans(child: TableMapping, parent: TableMapping, edge: Edge): Promise<number> {
-    const mine = sql.keyColumns(edge.childKey.columns).map((column) => `t.${sql.name(column.name)}`)
-    const theirs = sql.keyColumns(edge.parentKey.columns).map((column) => `o.${sql.name(column.name)}`)
-    const collate = (at: number): string => (edge.childKey.columns[at]?.rule === 'text' ? ' COLLATE "C"' : '')
-    const match = mine.map((column, at) => `${theirs[at]}${collate(at)} = ${column}${collate(at)}`)
+    const orphans = sql.orphans(this.#database.settings.schema, edge, { child, parent })
     return this.#database.transaction(async (session) => {
-      const { rows } = await session.build<{ n: number }>(
-        `SELECT count(*)::float8 AS n FROM ${this.#table(child)} t WHERE ${mine.map((column) => `${column} IS NOT NULL`).join(' AND ')}
-         AND NOT EXISTS (SELECT 1 FROM ${this.#table(parent)} o WHERE ${match.join(' AND ')})`,
-      )
+      const { rows } = await session.build<{ n: number }>(`SELECT count(*)::float8 AS n ${orphans}`)
       return rows[0]?.n ?? 0
     })
   }

@@ -68,6 +68,7 @@ async function copyAndFollow(at: Running, live: () => Promise<void>): Promise<Co
       DRAIN_MS,
     )
   } finally {
+    // on the way out after another error; the good way has awaited it above
     await load.stop().catch(() => {})
     await Promise.all(writers.map((writer) => writer.end()))
     await stopDaemon(daemon.child)

@@ -30,6 +30,7 @@ export class WriteLoad {
 
   constructor(connections: readonly mysql.Connection[], seed: number) {
     this.#running = Promise.all(connections.map((connection, index) => this.#write(connection, random(seed + index))))
+    // `stop` tells it
     this.#running.catch(() => {})
   }
 

@@ -1,0 +1,30 @@
+import type { Source, Target } from '@mylab-sync/core'
+import { createSource } from '@mylab-sync/source-mysql'
+import { createTarget } from '@mylab-sync/target-postgres'
+import type { ServerSet } from '@mylab-sync/testkit'
+
+/** Both sides of an installation between two databases of one name; the caller closes them. */
+export async function connect(servers: ServerSet, name: string): Promise<{ source: Source; target: Target }> {
+  const { source: mine, target: theirs } = servers
+  const source = await createSource({
+    host: mine.host,
+    port: mine.port,
+    user: mine.user,
+    password: mine.password,
+    database: name,
+    auditTable: 'sync_audit_log',
+    instance: 'default',
+  })
+  const target = await createTarget({
+    host: theirs.host,
+    port: theirs.port,
+    user: theirs.user,
+    password: theirs.password,
+    database: name,
+    schema: 'public',
+    stateSchema: 'mylab_sync',
+    ssl: false,
+    instance: 'default',
+  })
+  return { source, target }
+}
