@@ -4,6 +4,7 @@ import { runDatabase } from './commands/database.js'
 import { runInitial } from './commands/initial.js'
 import { runMigrate } from './commands/migrate.js'
 import { runSetupTriggers } from './commands/setup-triggers.js'
+import { runRetryFailed, runShowErrors } from './commands/show-errors.js'
 import { runStatus } from './commands/status.js'
 import { runVerifyCounts } from './commands/verify-counts.js'
 import { tell } from './output.js'
@@ -97,6 +98,22 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
     'exact row counts of both sides at one moment',
     (y) => y.option('table', TABLE),
     (a) => runVerifyCounts({ ...a, config: a.config, tables: a.table }),
+  )
+  .command(
+    names('show-errors'),
+    'rows that could not be applied, newest first',
+    (y) =>
+      y
+        .option('table', TABLE)
+        .option('limit', { type: 'number', default: 50, describe: 'most lines' })
+        .option('all', flag('what is no longer quarantined too')),
+    (a) => runShowErrors({ ...a, config: a.config, tables: a.table, history: a.all }),
+  )
+  .command(
+    names('retry-failed'),
+    'try quarantined rows again',
+    (y) => y.option('table', TABLE),
+    (a) => runRetryFailed({ ...a, config: a.config, tables: a.table }),
   )
   .demandCommand(1, 'a command is needed')
   .strict()

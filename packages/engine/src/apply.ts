@@ -1,11 +1,12 @@
-import type { RefusedRow, RowKey, TableMapping, TargetRow } from '@mylab-sync/core'
+import type { QuarantinedRow, RawRow, RefusedRow, RowKey, TableMapping, TargetRow } from '@mylab-sync/core'
 import { addClosure, KEYS_A_LIST, learnPresence, type Slice } from './closure.js'
 import { slices } from './dirty-keys.js'
-import { convertRows, type SanitisedTally } from './rows.js'
+import { quarantinedRows } from './quarantine.js'
+import { convertRows, SanitisedTally } from './rows.js'
 
 /** What a slice reports of rows that could not be written, and of those that can be again. */
 export interface Outcome {
-  readonly refused: Map<string, RefusedRow[]>
+  readonly refused: Map<string, QuarantinedRow[]>
   readonly recovered: Map<string, RowKey[]>
 }
 
@@ -22,57 +23,71 @@ export async function applySlice(slice: Slice, tally: SanitisedTally): Promise<O
       const keys = slice.dirty.takeUnapplied(table)
       if (keys.length === 0) continue
       more = true
-      if (slice.model.isWhole(table)) await replaceWhole(slice, table, tally)
-      else await applyKeys({ slice, table: slice.model.mapping(table), tally, outcome }, keys)
+      const applying = { slice, tally, outcome }
+      if (slice.model.isWhole(table)) await replaceWhole(applying, table)
+      else await applyKeys({ ...applying, table: slice.model.mapping(table) }, keys)
     }
   }
   return outcome
 }
 
-async function replaceWhole({ model, snapshot, target }: Slice, table: string, tally: SanitisedTally): Promise<void> {
+async function replaceWhole({ slice, tally, outcome }: Applying, table: string): Promise<void> {
+  const { model, snapshot, target, quarantine } = slice
   const mapping = model.mapping(table)
+  const refused: RefusedRow[] = []
   async function* converted(): AsyncIterable<readonly TargetRow[]> {
     for await (const raw of snapshot.readRange(mapping, { lower: null, upper: null })) {
-      yield convertRows(mapping, raw, tally).rows
+      const batch = convertRows(mapping, raw, tally)
+      refused.push(...batch.refused)
+      yield batch.rows
     }
   }
-  await target.replaceTable(mapping, converted())
+  refused.push(...(await target.replaceTable(mapping, converted())))
+  const [first] = refused
+  // Rows without a key cannot be told apart: the table's one key stands for all of them.
+  if (first)
+    note(outcome.refused, table, [
+      {
+        key: '',
+        code: first.code,
+        message: `${refused.length} rows of a table without a key: ${first.message}`.slice(0, 1000),
+        operation: 'UPDATE',
+        digest: '',
+        references: [],
+      },
+    ])
+  else if (quarantine.find(table, '')) note(outcome.recovered, table, [''])
 }
 
 interface Applying {
   readonly slice: Slice
-  readonly table: TableMapping
   readonly tally: SanitisedTally
   readonly outcome: Outcome
 }
 
-async function applyKeys(applying: Applying, keys: readonly RowKey[]): Promise<void> {
+interface ApplyingTable extends Applying {
+  readonly table: TableMapping
+}
+
+async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Promise<void> {
   const { slice, table } = applying
-  const name = table.source.name
   const present: RowKey[] = []
   // All deletes come before the first write: a key found in the target may be spelt otherwise than the source spells
   // it (a FLOAT's digits), and would then delete what was just written.
   for (const list of slices(keys, KEYS_A_LIST)) {
     await learnPresence(slice, table, list)
-    const absent = list.filter((key) => slice.dirty.presence(name, key) === false)
+    const absent = list.filter((key) => slice.dirty.presence(table.source.name, key) === false)
     for (const key of list) present.push(key)
     if (absent.length === 0) continue
     await slice.target.deleteKeys(table, absent)
-    const quarantined = slice.quarantined.get(name)
-    if (quarantined)
-      note(
-        applying.outcome.recovered,
-        name,
-        absent.filter((key) => quarantined.has(key)),
-      )
+    noteRecovered(applying, absent)
   }
   for (const list of slices(present, KEYS_A_LIST)) {
     const held: HeldRows[] = []
-    for await (const raw of slice.snapshot.readKeys(table, list)) {
-      const { rows, refused } = convertRows(table, raw, applying.tally)
-      note(applying.outcome.refused, name, refused)
-      const holders = rows.length > 0 ? await write(applying, rows) : null
-      if (holders) held.push({ rows, holders })
+    for await (const batch of slice.snapshot.readKeys(table, list)) {
+      const raw = batch.filter((row) => !slice.quarantine.isUnchanged(table.source.name, row))
+      const holders = await write(applying, raw)
+      if (holders) held.push({ raw, holders })
     }
     // The snapshot answers one read at a time, so holders outside the dirty keys wait for the end of the list.
     for (const batch of held) await chase(applying, batch)
@@ -80,29 +95,32 @@ async function applyKeys(applying: Applying, keys: readonly RowKey[]): Promise<v
 }
 
 interface HeldRows {
-  readonly rows: readonly TargetRow[]
+  readonly raw: readonly RawRow[]
   readonly holders: readonly RowKey[]
 }
 
 /** Writes a batch; answers with the rows that hold a wanted UNIQUE value and are not dirty, where nothing was written. */
-async function write(
-  { slice, table, outcome }: Applying,
-  rows: readonly TargetRow[],
-): Promise<readonly RowKey[] | null> {
+async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<readonly RowKey[] | null> {
+  const { slice, table, outcome } = applying
   const name = table.source.name
+  const tally = new SanitisedTally()
+  const { rows, refused } = convertRows(table, raw, tally)
   const uniques = slice.model.objects(name).indexes.filter((index) => index.unique && !index.deferrable)
   for (;;) {
     const result = await slice.target.upsertRows(table, rows, uniques)
     if (result.kind === 'done') {
-      note(outcome.refused, name, result.refused)
-      const quarantined = slice.quarantined.get(name)
-      if (!quarantined) return null
-      const refused = new Set(result.refused.map((row) => row.key))
+      refused.push(...result.refused)
       note(
-        outcome.recovered,
+        outcome.refused,
         name,
-        rows.map((row) => row.key).filter((key) => quarantined.has(key) && !refused.has(key)),
+        quarantinedRows({ model: slice.model, table: name, operation: 'UPDATE' }, refused, raw),
       )
+      const bad = new Set(refused.map((row) => row.key))
+      noteRecovered(
+        applying,
+        rows.map((row) => row.key).filter((key) => !bad.has(key)),
+      )
+      applying.tally.addAll(tally)
       return null
     }
     const strangers = result.holders.filter((key) => !slice.dirty.has(name, key))
@@ -111,17 +129,27 @@ async function write(
   }
 }
 
+function noteRecovered({ slice, table, outcome }: ApplyingTable, keys: readonly RowKey[]): void {
+  const name = table.source.name
+  if (!slice.quarantine.holdsAny(name)) return
+  note(
+    outcome.recovered,
+    name,
+    keys.filter((key) => slice.quarantine.find(name, key)),
+  )
+}
+
 /**
  * In a backlog's slice a holder may not be read yet: its entry belongs to a later slice. It is read now, with its
  * closure, before its old values are gone.
  */
-async function chase(applying: Applying, { rows, holders }: HeldRows): Promise<void> {
+async function chase(applying: ApplyingTable, { raw, holders }: HeldRows): Promise<void> {
   const { slice, table } = applying
   for (const key of holders) slice.dirty.add(table.source.name, key, true)
   await addClosure(slice)
   await slice.target.deleteKeys(table, holders)
-  const more = await write(applying, rows)
-  if (more) await chase(applying, { rows, holders: more })
+  const more = await write(applying, raw)
+  if (more) await chase(applying, { raw, holders: more })
 }
 
 function note<T>(into: Map<string, T[]>, table: string, items: readonly T[]): void {

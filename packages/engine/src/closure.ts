@@ -2,6 +2,7 @@ import type { Edge, RowKey, SourceSnapshot, TableMapping, TargetTransaction } fr
 import type { ProtocolRules } from './context.js'
 import { type DirtyKeys, slices } from './dirty-keys.js'
 import type { Model } from './model.js'
+import type { Quarantine } from './quarantine.js'
 
 export const KEYS_A_LIST = 1000
 
@@ -14,8 +15,7 @@ export interface Slice {
   /** Tables whose rows are written; the closure ends at all others. */
   readonly open: ReadonlySet<string>
   readonly dirty: DirtyKeys
-  /** Quarantined keys by table, as they stood when the slice began. */
-  readonly quarantined: ReadonlyMap<string, ReadonlySet<RowKey>>
+  readonly quarantine: Quarantine
   /** Text edges whose misspelt children were looked for already: once a slice, before its writes. */
   readonly searched: Set<Edge>
 }
@@ -52,7 +52,11 @@ async function follow(slice: Slice, table: string, from: { keys: readonly RowKey
         edge,
         starts.map((key) => tokensOf(parent, edge, key)),
       )
-    for (const edge of byOther) await addChildren(slice, edge, await referencedTokens(slice, parent, { edge, keys }))
+    for (const edge of byOther) {
+      const tokens = await referencedTokens(slice, parent, { edge, keys })
+      tokens.push(...slice.quarantine.references(table, edge, keys))
+      await addChildren(slice, edge, tokens)
+    }
     const searching = from.edges.filter((edge) => (edge.byKey ? starts.length > 0 : keys.length > 0))
     for (const edge of searching) await addMisspelt(slice, edge)
   }
@@ -82,10 +86,16 @@ function tokensOf(parent: TableMapping, edge: Edge, key: RowKey): string[] {
 }
 
 /** Referenced values other than the key: as the target holds them, and as the snapshot does. */
-async function referencedTokens(slice: Slice, parent: TableMapping, of: { edge: Edge; keys: readonly RowKey[] }) {
+async function referencedTokens(
+  slice: Slice,
+  parent: TableMapping,
+  of: { edge: Edge; keys: readonly RowKey[] },
+): Promise<(readonly string[])[]> {
   const columns = of.edge.parentKey.columns
   const held = await slice.target.referencedValues(parent, of.edge, of.keys)
-  const tokens = held.map((values) => columns.map((column, at) => column.fromTarget(values[at] ?? '')))
+  const tokens: (readonly string[])[] = held.map((values) =>
+    columns.map((column, at) => column.fromTarget(values[at] ?? '')),
+  )
   const now = await slice.snapshot.readColumns(
     parent,
     of.keys,

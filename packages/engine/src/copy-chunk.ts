@@ -2,13 +2,14 @@ import {
   BatchRefused,
   type Chunk,
   ConstraintViolated,
-  type RefusedRow,
+  type QuarantinedRow,
   type SourceSnapshot,
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
+import { quarantinedRows } from './quarantine.js'
 import { convertRows, SanitisedTally } from './rows.js'
 
 const CHUNK_BYTES = 12 << 20
@@ -111,7 +112,7 @@ interface Copying extends Writing {
 
 interface Copied {
   readonly rows: number
-  readonly refused: readonly RefusedRow[]
+  readonly refused: readonly QuarantinedRow[]
   readonly tally: SanitisedTally
 }
 
@@ -140,12 +141,12 @@ async function inSnapshot(writing: Writing, work: (copying: Copying) => Promise<
 async function stream({ context, model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
   const mapping = model.mapping(chunk.table)
   const tally = new SanitisedTally()
-  const refused: RefusedRow[] = []
+  const refused: QuarantinedRow[] = []
   async function* converted(): AsyncIterable<readonly TargetRow[]> {
     for await (const raw of snapshot.readRange(mapping, chunk)) {
       await context.hooks?.afterChunkRead?.(chunk.table)
       const batch = convertRows(mapping, raw, tally)
-      refused.push(...batch.refused)
+      refused.push(...quarantinedRows({ model, table: chunk.table, operation: 'INSERT' }, batch.refused, raw))
       if (batch.rows.length > 0) yield batch.rows
     }
   }
@@ -157,13 +158,14 @@ async function stream({ context, model, target, snapshot }: Copying, chunk: Chun
 async function rowByRow({ model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
   const mapping = model.mapping(chunk.table)
   const tally = new SanitisedTally()
-  const refused: RefusedRow[] = []
+  const refused: QuarantinedRow[] = []
   let rows = 0
   for await (const raw of snapshot.readRange(mapping, chunk)) {
     const batch = convertRows(mapping, raw, tally)
     const rejected = batch.rows.length > 0 ? await target.insertRows(mapping, batch.rows) : []
     rows += batch.rows.length - rejected.length
-    refused.push(...batch.refused, ...rejected)
+    const bad = [...batch.refused, ...rejected]
+    refused.push(...quarantinedRows({ model, table: chunk.table, operation: 'INSERT' }, bad, raw))
   }
   return { rows, refused, tally }
 }

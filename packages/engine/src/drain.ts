@@ -14,9 +14,11 @@ import { applySlice } from './apply.js'
 import { addClosure, type Slice } from './closure.js'
 import { type EngineContext, type ProtocolRules, rulesOf } from './context.js'
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
+import { HeldEntries } from './held-entries.js'
 import type { Model } from './model.js'
+import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
-import { byTable, settle } from './settle.js'
+import { settle } from './settle.js'
 
 /** Entries of one snapshot. A larger backlog takes several snapshots in one target transaction (DESIGN 3.4). */
 const SLICE_ENTRIES = 20_000
@@ -105,6 +107,7 @@ class Drain {
   readonly #states: ReadonlyMap<string, TableProgress>
   readonly #open: ReadonlySet<string>
   readonly #ids: number[] = []
+  readonly #held = new HeldEntries()
   #highest = 0
   #failed = 0
   #slices = 0
@@ -142,7 +145,8 @@ class Drain {
       }
       complete = await this.#slice()
     }
-    await target.checkConstraints()
+    await this.#checkConstraints()
+    await target.holdEntries(this.#held.all())
     for (const [table, state] of request.opening ?? []) await target.setProgress(table, { state, problem: null })
     await target.recordDrain({ number: this.#number, consistentAsOf: snapshot.takenAt, identity: snapshot.identity })
     await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
@@ -160,11 +164,29 @@ class Drain {
     }
   }
 
+  /** What the truth breaks is thrown, once no stale image of a quarantined row is to blame. */
+  async #checkConstraints(): Promise<void> {
+    const { model, target } = this.#parts
+    for (const cleared = new Set<string>(); ; ) {
+      try {
+        return await target.checkConstraints()
+      } catch (error) {
+        if (!(error instanceof ConstraintViolated) || cleared.has(error.table)) throw error
+        cleared.add(error.table)
+        const stale = (await target.quarantined()).filter((key) => model.tables.get(key.table)?.name === error.table)
+        const [first] = stale
+        if (!first) throw error
+        const keys = stale.map((key) => key.key)
+        await target.deleteKeys(model.mapping(first.table), keys)
+      }
+    }
+  }
+
   /** A mark that fails is dropped: over another connection it could hit ids that a failover has used again. The next drain redoes the work. */
   async #mark(rules: ProtocolRules): Promise<boolean> {
     const { snapshot } = this.#parts
     try {
-      if (rules.markExactIds) await snapshot.mark(this.#ids, this.#number)
+      if (rules.markExactIds) await snapshot.mark(this.#held.marks(this.#ids), this.#number)
       else await snapshot.markUpTo(this.#highest, this.#number)
       return true
     } catch (error) {
@@ -183,10 +205,9 @@ class Drain {
     if (complete && this.#slices > 0) entries.push(...(await this.#lateEntries()))
     const dirty = new DirtyKeys()
     await this.#sort(entries, dirty)
-    const quarantined = (await target.quarantined()).filter((key) => this.#open.has(key.table))
-    for (const { table, key } of quarantined) dirty.add(table, key, true)
+    const quarantine = new Quarantine((await target.quarantined()).filter((key) => this.#open.has(key.table)))
+    for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
     if (this.#slices === 0) await this.#addKept(dirty)
-    const held = byTable(quarantined)
     const slice: Slice = {
       model,
       snapshot,
@@ -194,13 +215,14 @@ class Drain {
       rules,
       open: this.#open,
       dirty,
-      quarantined: held,
+      quarantine,
       searched: new Set(),
     }
     await addClosure(slice)
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)
-    this.#failed += await settle(target, outcome, { drain: this.#number, quarantined: held, tally })
+    this.#failed += await settle(target, outcome, { drain: this.#number, tally })
+    this.#held.add(entries, quarantine, outcome)
     await target.recordDrainKeys(
       this.#number,
       [...dirty.keys()].filter((key) => this.#open.has(key.table)),
@@ -244,7 +266,7 @@ class Drain {
       else if (state && parksKeys(state)) {
         for (const { key, start } of keys) {
           const drain = rules.parkedPerDrain ? this.#number : 0
-          parked.push({ table, key, drain, start: start && rules.parkStartFlag, reason: 'closed' })
+          parked.push({ table, key, drain, start: start && rules.parkStartFlag })
         }
       }
     }

@@ -24,7 +24,7 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
       const sign = await context.source.contentSign(table)
       if (sign === known.generation) continue
       await target.setProgress(table, { generation: sign })
-      await target.park([{ table, key: '', drain: 0, start: false, reason: 'closed' }])
+      await target.park([{ table, key: '', drain: 0, start: false }])
     }
     await target.commit()
   } finally {

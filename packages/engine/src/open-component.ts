@@ -5,9 +5,10 @@ import { type EngineContext, type OpeningLimits, rulesOf } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import type { Model } from './model.js'
+import { Quarantine } from './quarantine.js'
 import { readTarget } from './read-target.js'
 import { SanitisedTally } from './rows.js'
-import { byTable, settle } from './settle.js'
+import { settle } from './settle.js'
 
 /** Parked keys that the opening drain takes along; more are caught up before, slice by slice. */
 const LAST_SLICE_KEYS = 5_000
@@ -74,7 +75,7 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
     for (const edge of rulesOf(context).orphanScan ? inside : []) {
       if (model.isWhole(edge.child)) continue
       const keys = await target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge)
-      const parked = keys.map((key): ParkedKey => ({ table: edge.child, key, drain: 0, start: true, reason: 'closed' }))
+      const parked = keys.map((key): ParkedKey => ({ table: edge.child, key, drain: 0, start: true }))
       if (parked.length > 0) await target.park(parked)
     }
     for (const table of tables) await target.setProgress(table, { state: 'catching-up' })
@@ -110,12 +111,13 @@ async function catchUp(
     const dirty = new DirtyKeys()
     for (const { table, key, start } of parked) dirty.add(table, key, start)
     const open = new Set(tables)
-    const quarantined = byTable((await target.quarantined()).filter((key) => open.has(key.table)))
-    const slice: Slice = { model, snapshot, target, rules, open, dirty, quarantined, searched: new Set() }
+    const quarantine = new Quarantine((await target.quarantined()).filter((key) => open.has(key.table)))
+    for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
+    const slice: Slice = { model, snapshot, target, rules, open, dirty, quarantine, searched: new Set() }
     await addClosure(slice)
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)
-    await settle(target, outcome, { drain: 0, quarantined, tally })
+    await settle(target, outcome, { drain: 0, tally })
     await context.hooks?.beforeUnpark?.()
     await target.unpark(parked)
     await target.commit()

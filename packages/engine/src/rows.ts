@@ -26,6 +26,15 @@ export class SanitisedTally {
     this.#counts.set(id, count)
   }
 
+  addAll(other: SanitisedTally): void {
+    for (const [id, { sampleKeys, ...count }] of other.#counts) {
+      const mine = this.#counts.get(id) ?? { ...count, rows: 0, sampleKeys: [] }
+      mine.rows += count.rows
+      mine.sampleKeys.push(...sampleKeys.slice(0, SAMPLE_KEYS - mine.sampleKeys.length))
+      this.#counts.set(id, mine)
+    }
+  }
+
   counts(): SanitisedCount[] {
     return [...this.#counts.values()]
   }

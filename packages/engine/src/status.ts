@@ -37,7 +37,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   try {
     const progress = await target.progress()
     const last = await target.lastDrain()
-    const quarantined = await target.quarantined()
+    const quarantined = await target.countQuarantined()
     const tables: TableStatus[] = []
     for (const known of progress.values()) {
       tables.push({
@@ -47,7 +47,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
         rowsCopied: known.rowsCopied,
         pending: pending.tables.find((table) => table.table === known.table)?.pending ?? 0,
         parked: await target.countParked([known.table]),
-        quarantined: quarantined.filter((key) => key.table === known.table).length,
+        quarantined: quarantined.get(known.table) ?? 0,
         verifiedAt: known.verifiedAt,
         problem: known.problem,
       })
@@ -59,7 +59,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
       total: pending.pending + pending.synced,
       synced: pending.synced,
       pending: pending.pending,
-      failed: quarantined.length,
+      failed: sum(quarantined.values()),
     }
     return {
       totals,
@@ -98,6 +98,12 @@ export async function checkPending(context: EngineContext): Promise<{
   tables: readonly { table: string; pending: number }[]
 }> {
   const { pending, oldestMs, tables } = await context.source.pending()
-  const quarantined = await readTarget(context, (target) => target.quarantined())
-  return { pending, failed: quarantined.length, oldestMs, tables }
+  const quarantined = await readTarget(context, (target) => target.countQuarantined())
+  return { pending, failed: sum(quarantined.values()), oldestMs, tables }
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0
+  for (const number of numbers) total += number
+  return total
 }

@@ -27,13 +27,13 @@ export async function verifyCounts(context: EngineContext, patterns: readonly st
     beforeCommit: async ({ snapshot, target }) => {
       tables.length = 0
       const states = await target.progress()
-      const quarantined = await target.quarantined()
+      const quarantined = await target.countQuarantined()
       for (const table of model.select(patterns)) {
         const state = states.get(table)?.state
         if (!state || !(isOpen(state) || state === 'copied')) continue
         const source = await snapshot.countRows(table)
         const held = await target.countRows(model.mapping(table))
-        const absent = quarantined.filter((key) => key.table === table).length
+        const absent = quarantined.get(table) ?? 0
         tables.push({ table, source, target: held, equal: held <= source && held >= source - absent })
       }
     },

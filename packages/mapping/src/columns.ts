@@ -159,7 +159,7 @@ function otherRule(column: SourceColumn, context: ValueContext): TypeRule | null
       return {
         type: 'text',
         read: 'enum',
-        convert: values.enumConvert(context),
+        convert: values.enumConvert(context, column.members ?? []),
         mayBecomeNull: context.rules['enum-error'] === 'null' && !context.strict,
       }
     case 'set':

@@ -44,13 +44,13 @@ export function bigintConvert(context: ValueContext): Convert {
   }
 }
 
-/** ENUM read as `number:label`; number 0 is the error value. */
-export function enumConvert(context: ValueContext): Convert {
+/** ENUM read as `number:label`; number 0 is the error value, and a value of its own only where no member is ''. */
+export function enumConvert(context: ValueContext, members: readonly string[]): Convert {
   const text = textConvert(context)
   const toNull = context.rules['enum-error'] === 'null'
   return (value, note) => {
     if (value[0] !== 0x30) return text(value.subarray(value.indexOf(0x3a) + 1), note)
-    if (context.strict) throw new ValueRefused(context.column, 'enum-error')
+    if (context.strict && (toNull || members.includes(''))) throw new ValueRefused(context.column, 'enum-error')
     note('enum-error')
     return toNull ? null : EMPTY
   }

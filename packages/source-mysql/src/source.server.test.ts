@@ -174,7 +174,7 @@ test('marks are exact, raise the drain, and are taken back', async () => {
   const ids = await inSnapshot(source, async (snapshot) => {
     const [first, second] = await snapshot.entriesAfter(0, 2)
     assert.ok(first !== undefined && second !== undefined)
-    await snapshot.mark([second.id], 3)
+    await snapshot.mark({ ids: [second.id], held: [], released: [] }, 3)
     await snapshot.refresh()
     assert.equal(snapshot.lastDrain, 3)
     const rest = await snapshot.pendingIdsUpTo(second.id)

@@ -5,6 +5,7 @@ import {
   ConstraintViolated,
   type Edge,
   type IndexPlan,
+  type QuarantinedRow,
   SyncError,
   type TableMapping,
   type TableObjects,
@@ -282,7 +283,14 @@ test('chunks are taken once, and a quarantined key counts its attempts', async (
       assert.equal(await two.lockProgress(['t']), true)
     })
   })
-  const refused = { key: 'k', code: '22001', message: 'column a: refused by PostgreSQL' }
+  const refused: QuarantinedRow = {
+    key: 'k',
+    code: '22001',
+    message: 'column a: refused by PostgreSQL',
+    operation: 'UPDATE',
+    digest: 'd',
+    references: [{ child: 'c', edge: 'c_code', tokens: ['61'] }],
+  }
   await within((transaction) => transaction.quarantine('t', [refused], 1))
   await within((transaction) => transaction.quarantine('t', [refused], 1))
   await within((transaction) => transaction.quarantine('t', [refused], 2))
@@ -290,6 +298,13 @@ test('chunks are taken once, and a quarantined key counts its attempts', async (
     `SELECT row_key, drain_no, attempts, error_code FROM ${pg.escapeIdentifier(settings.stateSchema)}.sync_parked WHERE reason = 'quarantined'`,
   )
   assert.deepEqual(rows, [{ row_key: 'k', drain_no: '2', attempts: 3, error_code: '22001' }])
+  await within(async (transaction) => {
+    await transaction.holdEntries([{ table: 't', key: 'k', entry: 7 }])
+    const expected = { digest: 'd', entry: 7, references: refused.references, message: refused.message }
+    assert.deepEqual(await transaction.quarantined(), [{ table: 't', key: 'k', ...expected }])
+    assert.equal(await transaction.retryQuarantined(['t']), 1)
+    assert.equal((await transaction.quarantined())[0]?.digest, null)
+  })
 })
 
 test('the keys of the last drains are kept, and a gap is told', async () => {

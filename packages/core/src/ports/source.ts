@@ -68,11 +68,20 @@ export interface SourceSnapshot {
   refresh(): Promise<void>
   /** Ends the snapshot's transaction and keeps the connection, for `mark`. */
   end(): Promise<void>
-  /** Marks exactly these entries with the drain's number, over the same connection (DESIGN 3.4 step 5). */
-  mark(ids: readonly number[], drain: number): Promise<void>
+  /**
+   * Marks exactly these entries with the drain's number, over the same connection (DESIGN 3.4 step 5). Held entries
+   * stay unsynced with their error; `released` ones, held by an earlier drain, are marked too.
+   */
+  mark(marks: Marks, drain: number): Promise<void>
   /** Test seam of the guarantee page: marks by `id <= max`, which loses entries that commit late. */
   markUpTo(id: number, drain: number): Promise<void>
   release(): void
+}
+
+export interface Marks {
+  readonly ids: readonly number[]
+  readonly held: readonly { readonly id: number; readonly message: string }[]
+  readonly released: readonly number[]
 }
 
 export interface PendingSummary {

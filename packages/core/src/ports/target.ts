@@ -15,6 +15,49 @@ export interface RefusedRow {
   readonly message: string
 }
 
+/** Values by which children may reference a row through other columns than its key, as tokens of `edge.parentKey`. */
+export interface ReferencedValues {
+  /** The edge, by its child and its name. */
+  readonly child: string
+  readonly edge: string
+  readonly tokens: readonly string[]
+}
+
+/** A refused row as it was read: it is tried again when it has changed, or when somebody asks for it. */
+export interface QuarantinedRow extends RefusedRow {
+  readonly operation: 'INSERT' | 'UPDATE'
+  readonly digest: string
+  readonly references: readonly ReferencedValues[]
+}
+
+export interface QuarantinedKey {
+  readonly table: string
+  readonly key: RowKey
+  /** null: to be tried again whatever it holds. */
+  readonly digest: string | null
+  /** The audit entry that stays unsynced for it, if it has one. */
+  readonly entry: number | null
+  readonly message: string
+  readonly references: readonly ReferencedValues[]
+}
+
+/** One line of show-errors. */
+export interface RowError {
+  readonly table: string
+  readonly key: RowKey
+  readonly operation: string
+  readonly attempts: number
+  readonly code: string
+  readonly message: string
+  /** ISO 8601 in UTC. */
+  readonly at: string
+}
+
+/** A reference to a row of an open parent that may have changed rows of a child table that is not open. */
+export interface ParkedParent extends ReferencedValues {
+  readonly drain: number
+}
+
 export interface SanitisedCount {
   readonly table: string
   readonly column: string
@@ -31,6 +74,8 @@ export interface TableProgress {
   readonly rowsFailed: number
   readonly estimatedRows: number
   readonly generation: string | null
+  /** Rows may be there already: chunks are merged into them, and what the source lacks is looked for at the end. */
+  readonly inPlace: boolean
   /** Upper bound of the last planned chunk; `planned` says that no chunk is left to plan. */
   readonly planBound: RowKey | null
   readonly planned: boolean
@@ -48,7 +93,6 @@ export interface ParkedKey {
   readonly key: RowKey
   readonly drain: number
   readonly start: boolean
-  readonly reason: 'closed' | 'quarantined'
 }
 
 export interface ConstraintState {
@@ -88,9 +132,25 @@ export interface TargetTransaction {
   countParked(tables: readonly string[]): Promise<number>
   /** Deletes exactly these rows (table, key, drain). */
   unpark(keys: readonly ParkedKey[]): Promise<void>
-  quarantine(table: string, rows: readonly RefusedRow[], drain: number): Promise<void>
-  quarantined(): Promise<ParkedKey[]>
+  /** Keeps these start keys for the day when their child table opens. */
+  parkParents(parents: readonly ParkedParent[]): Promise<void>
+  parkedParents(children: readonly string[]): Promise<ParkedParent[]>
+  unparkParents(children: readonly string[]): Promise<void>
+  /** Quarantines these rows, or counts one more attempt. */
+  quarantine(table: string, rows: readonly QuarantinedRow[], drain: number): Promise<void>
+  quarantined(): Promise<QuarantinedKey[]>
+  countQuarantined(): Promise<ReadonlyMap<string, number>>
+  /** Notes which audit entries stay unsynced for quarantined keys. */
+  holdEntries(held: readonly { readonly table: string; readonly key: RowKey; readonly entry: number }[]): Promise<void>
   releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void>
+  /** The next drain tries all quarantined keys of these tables again. Returns how many. */
+  retryQuarantined(tables: readonly string[]): Promise<number>
+  /** What is quarantined now (`history`: all that ever was), newest first. */
+  errors(of: {
+    readonly tables: readonly string[]
+    readonly limit: number
+    readonly history: boolean
+  }): Promise<RowError[]>
   addSanitised(counts: readonly SanitisedCount[]): Promise<void>
   lastDrain(): Promise<{
     readonly number: number
@@ -116,8 +176,8 @@ export interface TargetTransaction {
   deleteKeys(table: TableMapping, keys: readonly RowKey[]): Promise<void>
   /** INSERT .. ON CONFLICT DO UPDATE where something differs; `uniques` are those that cannot be deferred. */
   upsertRows(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<UpsertOutcome>
-  /** Makes a table without a key equal to these rows as a multiset, writing only the difference. */
-  replaceTable(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<void>
+  /** Makes a table without a key equal to these rows as a multiset, writing only the difference; what is refused alone is returned. */
+  replaceTable(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<readonly RefusedRow[]>
   /** Texts of the referenced columns of the parent's rows that the target holds now. */
   referencedValues(parent: TableMapping, edge: Edge, keys: readonly RowKey[]): Promise<(readonly string[])[]>
   /** Keys of the children that reference one of these value lists (texts of `edge.parentKey`) in the target. */

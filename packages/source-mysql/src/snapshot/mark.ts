@@ -1,9 +1,11 @@
-import { SyncError } from '@mylab-sync/core'
+import { type Marks, SyncError } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
 const BATCH = 4_000
+/** Drains read entries with retry_count 0. */
+const HELD_RETRIES = 3
 /** Under REPEATABLE READ the update would lock the gap that the application inserts into. */
 const READ_COMMITTED = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED'
 
@@ -39,16 +41,42 @@ async function recordDrain(session: Session, settings: SourceSettings, drain: nu
 export async function markIds(
   session: Session,
   settings: SourceSettings,
-  ids: readonly number[],
+  { ids, held, released }: Marks,
   drain: number,
 ): Promise<void> {
   for (let start = 0; start === 0 || start < ids.length; start += BATCH) {
     const batch = ids.slice(start, start + BATCH)
     await inTransaction(session, async () => {
-      if (batch.length > 0)
-        await session.run(markEntries(settings.auditTable, drain, `id IN (${batch.map(sql.integer).join(', ')})`))
-      if (start === 0) await recordDrain(session, settings, drain)
+      if (batch.length > 0) await session.run(markEntries(settings.auditTable, drain, among(batch)))
+      if (start > 0) return
+      await recordDrain(session, settings, drain)
+      await hold(session, settings, held, drain)
+      // Only what was held once: after a failover the id may belong to a new entry.
+      for (let at = 0; at < released.length; at += BATCH) {
+        const condition = `${among(released.slice(at, at + BATCH))} AND retry_count >= ${HELD_RETRIES}`
+        await session.run(markEntries(settings.auditTable, drain, condition))
+      }
     })
+  }
+}
+
+function among(ids: readonly number[]): string {
+  return `id IN (${ids.map(sql.integer).join(', ')})`
+}
+
+/** Entries of quarantined rows stay unsynced with their error, where people look for them. */
+async function hold(session: Session, settings: SourceSettings, held: Marks['held'], drain: number): Promise<void> {
+  const byMessage = new Map<string, number[]>()
+  for (const { id, message } of held) {
+    const ids = byMessage.get(message)
+    if (ids) ids.push(id)
+    else byMessage.set(message, [id])
+  }
+  for (const [message, ids] of byMessage) {
+    for (let at = 0; at < ids.length; at += BATCH)
+      await session.run(
+        `UPDATE ${sql.name(settings.auditTable)} FORCE INDEX (PRIMARY) SET retry_count = ${HELD_RETRIES}, drain_no = ${sql.integer(drain)}, error_message = ${sql.text(message.slice(0, 1000))} WHERE ${among(ids.slice(at, at + BATCH))} AND synced = 0`,
+      )
   }
 }
 
@@ -65,7 +93,7 @@ export async function unmarkAfter(session: Session, settings: SourceSettings, dr
   const number = sql.integer(drain)
   await inTransaction(session, async () => {
     await session.run(
-      `UPDATE ${sql.name(settings.auditTable)} SET synced = 0, drain_no = NULL, synced_at = NULL WHERE drain_no > ${number} AND synced = 1`,
+      `UPDATE ${sql.name(settings.auditTable)} SET synced = 0, retry_count = 0, drain_no = NULL, synced_at = NULL WHERE drain_no > ${number}`,
     )
     await session.run(
       `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${number} WHERE owner = ${sql.text(settings.instance)} AND last_drain > ${number}`,

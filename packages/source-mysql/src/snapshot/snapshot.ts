@@ -2,6 +2,7 @@ import {
   type ChangeEntry,
   type Edge,
   type KeyRange,
+  type Marks,
   type RawRow,
   type RowKey,
   type SourceSnapshot,
@@ -191,9 +192,9 @@ class Snapshot implements SourceSnapshot {
     this.#open = false
   }
 
-  async mark(ids: readonly number[], drain: number): Promise<void> {
+  async mark(marks: Marks, drain: number): Promise<void> {
     await this.end()
-    await markIds(this.#session, this.#context.settings, ids, drain)
+    await markIds(this.#session, this.#context.settings, marks, drain)
   }
 
   async markUpTo(id: number, drain: number): Promise<void> {

@@ -84,7 +84,7 @@ export class Transaction extends State {
   }
 
   async insertRows(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]> {
-    const outcome = await this.#write(table, rows, '')
+    const outcome = await this.#write(table, rows, { tail: '', into: this.#table(table) })
     // No holder is looked for here; to say nothing would lose the rows.
     if ('violated' in outcome) throw new ConstraintViolated(table.name, outcome.violated, 'unique')
     return outcome.refused
@@ -96,7 +96,7 @@ export class Transaction extends State {
     uniques: readonly IndexPlan[],
   ): Promise<UpsertOutcome> {
     const latest = [...new Map(rows.map((row) => [row.key, row])).values()]
-    const outcome = await this.#write(table, latest, upsertTail(table))
+    const outcome = await this.#write(table, latest, { tail: upsertTail(table), into: this.#table(table) })
     if ('refused' in outcome) return { kind: 'done', refused: outcome.refused }
     const { violated } = outcome
     try {
@@ -110,11 +110,15 @@ export class Transaction extends State {
   }
 
   /** Writes all or, where rows are refused, all others; where a UNIQUE is violated, nothing. */
-  async #write(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<Written> {
+  async #write(
+    table: TableMapping,
+    rows: readonly TargetRow[],
+    how: { readonly tail: string; readonly into: string },
+  ): Promise<Written> {
     if (rows.length === 0) return { refused: [] }
     await this.#run('SAVEPOINT batch')
     try {
-      await this.#writeBatch(table, rows, tail)
+      await this.#writeBatch(table, rows, how)
       await this.#run('RELEASE SAVEPOINT batch')
       return { refused: [] }
     } catch (error) {
@@ -124,17 +128,21 @@ export class Transaction extends State {
       await this.#backTo('batch')
       if (violated !== null) return { violated }
       const [row] = rows
-      if (rows.length > 1 || !row) return this.#halves(table, rows, tail)
+      if (rows.length > 1 || !row) return this.#halves(table, rows, how)
       return { refused: [{ key: row.key, code: sqlState(error), message: refusalMessage(error, table.name) }] }
     }
   }
 
-  async #halves(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<Written> {
+  async #halves(
+    table: TableMapping,
+    rows: readonly TargetRow[],
+    how: { readonly tail: string; readonly into: string },
+  ): Promise<Written> {
     const middle = rows.length >> 1
     await this.#run('SAVEPOINT halves')
     const refused: RefusedRow[] = []
     for (const half of [rows.slice(0, middle), rows.slice(middle)]) {
-      const outcome = await this.#write(table, half, tail)
+      const outcome = await this.#write(table, half, how)
       if ('violated' in outcome) {
         await this.#backTo('halves')
         return outcome
@@ -152,11 +160,14 @@ export class Transaction extends State {
   }
 
   /** Throws the driver's error. */
-  async #writeBatch(table: TableMapping, rows: readonly TargetRow[], tail: string): Promise<void> {
-    const target = this.#table(table)
+  async #writeBatch(
+    table: TableMapping,
+    rows: readonly TargetRow[],
+    { tail, into }: { readonly tail: string; readonly into: string },
+  ): Promise<void> {
     if (rows.length < UNNEST_ROWS && bytesOf(rows) < UNNEST_BYTES) {
       const all = [...table.columns.keys()]
-      await this.#session.raw(insertSelect(target, table, tail), columnArrays(rows, all))
+      await this.#session.raw(insertSelect(into, table, tail), columnArrays(rows, all))
       return
     }
     const stage = await this.#stage(table)
@@ -165,7 +176,7 @@ export class Transaction extends State {
     }
     await copyInto(this.#session, stage, table.columns, one())
     const columns = sql.columnList(table.columns)
-    await this.#session.raw(`INSERT INTO ${target} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`)
+    await this.#session.raw(`INSERT INTO ${into} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`)
   }
 
   /** An empty temporary table with the target's types, dropped at the end of the transaction. */
@@ -196,24 +207,33 @@ export class Transaction extends State {
     )
   }
 
-  async replaceTable(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<void> {
-    try {
-      const stage = await this.#stage(table)
-      await copyInto(this.#session, stage, table.columns, batches)
-      const columns = table.columns.map((column) => sql.name(column.name))
-      const whole = `ROW(${columns.map((column) => `${column}::text`).join(', ')})::text`
-      const numbered = (from: string): string =>
-        `SELECT ctid AS place, ${whole} AS image, row_number() OVER (PARTITION BY ${whole}) AS copy FROM ${from}`
-      await this.#session.raw(
-        `DELETE FROM ${this.#table(table)} WHERE ctid IN (SELECT h.place FROM (${numbered(this.#table(table))}) h LEFT JOIN (${numbered(stage)}) w USING (image, copy) WHERE w.place IS NULL)`,
-      )
-      await this.#session.raw(
-        `INSERT INTO ${this.#table(table)} (${columns.join(', ')}) SELECT ${columns.join(', ')} FROM ${stage} WHERE ctid IN
-         (SELECT w.place FROM (${numbered(stage)}) w LEFT JOIN (${numbered(this.#table(table))}) h USING (image, copy) WHERE h.place IS NULL)`,
-      )
-    } catch (error) {
-      throw mapped(error)
+  async replaceTable(
+    table: TableMapping,
+    batches: AsyncIterable<readonly TargetRow[]>,
+  ): Promise<readonly RefusedRow[]> {
+    const wanted = `pg_temp.${sql.name(sql.shortName(`whole_${table.name}`))}`
+    const held = this.#table(table)
+    await this.#run(`DROP TABLE IF EXISTS ${wanted}`)
+    await this.#run(
+      `CREATE TEMP TABLE ${sql.name(sql.shortName(`whole_${table.name}`))} ON COMMIT DROP AS SELECT ${sql.columnList(table.columns)} FROM ${held} WITH NO DATA`,
+    )
+    const refused: RefusedRow[] = []
+    for await (const rows of batches) {
+      const outcome = await this.#write(table, rows, { tail: '', into: wanted })
+      if ('refused' in outcome) refused.push(...outcome.refused)
     }
+    const columns = table.columns.map((column) => sql.name(column.name))
+    const whole = `ROW(${columns.map((column) => `${column}::text`).join(', ')})::text`
+    const numbered = (from: string): string =>
+      `SELECT ctid AS place, ${whole} AS image, row_number() OVER (PARTITION BY ${whole}) AS copy FROM ${from}`
+    await this.#run(
+      `DELETE FROM ${held} WHERE ctid IN (SELECT h.place FROM (${numbered(held)}) h LEFT JOIN (${numbered(wanted)}) w USING (image, copy) WHERE w.place IS NULL)`,
+    )
+    await this.#run(
+      `INSERT INTO ${held} (${columns.join(', ')}) SELECT ${columns.join(', ')} FROM ${wanted} WHERE ctid IN
+       (SELECT w.place FROM (${numbered(wanted)}) w LEFT JOIN (${numbered(held)}) h USING (image, copy) WHERE h.place IS NULL)`,
+    )
+    return refused
   }
 
   async referencedValues(parent: TableMapping, edge: Edge, keys: readonly RowKey[]): Promise<(readonly string[])[]> {

@@ -1,10 +1,7 @@
-import type { Chunk, ParkedKey, RefusedRow, RowKey, SanitisedCount, TableProgress, TableState } from '@mylab-sync/core'
-import type { Row, Session } from '../connection/database.js'
-import { mapped } from '../errors.js'
-import * as sql from '../sql.js'
+import type { Chunk, ParkedKey, RowKey, SanitisedCount, TableProgress, TableState } from '@mylab-sync/core'
+import { QuarantineState } from './quarantine.js'
+import { ROWS_A_STATEMENT } from './statements.js'
 
-/** Rows of one INSERT by unnest. */
-const ROWS_A_STATEMENT = 20_000
 const KEPT_DRAINS = 200
 const KEPT_KEYS = 1_000_000
 
@@ -14,6 +11,7 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   rowsFailed: 'rows_failed',
   estimatedRows: 'estimated_rows',
   generation: 'generation',
+  inPlace: 'in_place',
   planBound: 'plan_bound',
   planned: 'planned',
   problem: 'problem',
@@ -21,26 +19,10 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
 }
 
 /** Reads and writes of the state tables inside one transaction. */
-export class State {
-  readonly #session: Session
-  readonly #schema: string
-
-  constructor(session: Session, schema: string) {
-    this.#session = session
-    this.#schema = sql.name(schema)
-  }
-
-  #rows<T extends Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
-    const qualified = text.replaceAll('sync_', () => `${this.#schema}.sync_`)
-    return this.#session.raw<T>(qualified, values).then(
-      (result) => result.rows,
-      (error: unknown) => Promise.reject(mapped(error)),
-    )
-  }
-
+export class State extends QuarantineState {
   async progress(): Promise<Map<string, TableProgress>> {
-    const rows = await this.#rows<Record<string, string | null> & { planned: boolean }>(
-      'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
+    const rows = await this.stateRows<Record<string, string | null> & { planned: boolean; in_place: boolean }>(
+      'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, in_place, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
     )
     return new Map(
       rows.map((row) => [
@@ -52,6 +34,7 @@ export class State {
           rowsFailed: Number(row['rows_failed']),
           estimatedRows: Number(row['estimated_rows']),
           generation: row['generation'] ?? null,
+          inPlace: row.in_place,
           planBound: row['plan_bound'] ?? null,
           planned: row.planned,
           problem: row['problem'] ?? null,
@@ -67,7 +50,7 @@ export class State {
     const values = names.map((key) => change[key])
     const inserted = columns.includes('state') ? columns : [...columns, 'state']
     const places = inserted.map((column, at) => (at < columns.length ? `$${at + 2}` : `'discovered'`))
-    await this.#rows(
+    await this.stateRows(
       `INSERT INTO sync_progress (table_name, ${inserted.join(', ')}) VALUES ($1, ${places.join(', ')})
        ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), 'updated_at = now()'].join(', ')}`,
       [table, ...values],
@@ -76,7 +59,7 @@ export class State {
 
   /** False when another transaction holds one of these rows. */
   async lockProgress(tables: readonly string[]): Promise<boolean> {
-    const rows = await this.#rows(
+    const rows = await this.stateRows(
       'SELECT table_name FROM sync_progress WHERE table_name = ANY($1) ORDER BY table_name FOR UPDATE SKIP LOCKED',
       [tables],
     )
@@ -84,14 +67,14 @@ export class State {
   }
 
   async addChunk({ table, lower, upper }: Omit<Chunk, 'number'>): Promise<void> {
-    await this.#rows(
+    await this.stateRows(
       'INSERT INTO sync_chunk (table_name, chunk_no, lower_key, upper_key) SELECT $1, coalesce(max(chunk_no), 0) + 1, $2, $3 FROM sync_chunk WHERE table_name = $1',
       [table, lower, upper],
     )
   }
 
   async takeChunk(tables: readonly string[]): Promise<Chunk | null> {
-    const rows = await this.#rows<{
+    const rows = await this.stateRows<{
       table_name: string
       chunk_no: number
       lower_key: string | null
@@ -105,11 +88,11 @@ export class State {
   }
 
   async chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void> {
-    await this.#rows(
+    await this.stateRows(
       "UPDATE sync_chunk SET state = 'done', rows = $3, failed = $4, done_at = now() WHERE table_name = $1 AND chunk_no = $2",
       [chunk.table, chunk.number, rows, failed],
     )
-    await this.#rows(
+    await this.stateRows(
       'UPDATE sync_progress SET rows_synced = rows_synced + $2, rows_failed = rows_failed + $3, updated_at = now() WHERE table_name = $1',
       [chunk.table, rows, failed],
     )
@@ -120,37 +103,32 @@ export class State {
   }
 
   async dropChunks(table: string): Promise<void> {
-    await this.#rows('DELETE FROM sync_chunk WHERE table_name = $1', [table])
+    await this.stateRows('DELETE FROM sync_chunk WHERE table_name = $1', [table])
   }
 
   async #count(text: string, values: readonly unknown[]): Promise<number> {
-    const [row] = await this.#rows<{ n: number }>(text, values)
+    const [row] = await this.stateRows<{ n: number }>(text, values)
     return row?.n ?? 0
   }
 
   async park(keys: readonly ParkedKey[]): Promise<void> {
     for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
       const part = keys.slice(at, at + ROWS_A_STATEMENT)
-      await this.#rows(
+      await this.stateRows(
         `INSERT INTO sync_parked AS p (table_name, row_key, drain_no, reason, is_start)
-         SELECT t, k, d, r, bool_or(s) FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::boolean[]) AS u(t, k, d, r, s) GROUP BY t, k, d, r
+         SELECT t, k, d, 'closed', bool_or(s) FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[]) AS u(t, k, d, s) GROUP BY t, k, d
          ON CONFLICT (table_name, row_key, drain_no, reason) DO NOTHING`,
-        [
-          part.map((k) => k.table),
-          part.map((k) => k.key),
-          part.map((k) => k.drain),
-          part.map((k) => k.reason),
-          part.map((k) => k.start),
-        ],
+        [part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.drain), part.map((k) => k.start)],
       )
     }
   }
 
   async parked(tables: readonly string[], limit: number): Promise<ParkedKey[]> {
-    return this.#parkedKeys(
-      "SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start, reason FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1) ORDER BY drain_no, table_name, row_key LIMIT $2",
+    const rows = await this.stateRows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean }>(
+      "SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1) ORDER BY drain_no, table_name, row_key LIMIT $2",
       [tables, limit],
     )
+    return rows.map((row) => ({ table: row.table_name, key: row.row_key, drain: row.drain_no, start: row.is_start }))
   }
 
   async countParked(tables: readonly string[]): Promise<number> {
@@ -162,73 +140,16 @@ export class State {
   async unpark(keys: readonly ParkedKey[]): Promise<void> {
     for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
       const part = keys.slice(at, at + ROWS_A_STATEMENT)
-      await this.#rows(
+      await this.stateRows(
         "DELETE FROM sync_parked p USING unnest($1::text[], $2::text[], $3::bigint[]) AS u(t, k, d) WHERE p.reason = 'closed' AND p.table_name = u.t AND p.row_key = u.k AND p.drain_no = u.d",
         [part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.drain)],
       )
     }
   }
 
-  /** One row a key: an older one is replaced, and counted on. */
-  async quarantine(table: string, rows: readonly RefusedRow[], drain: number): Promise<void> {
-    const columns = [rows.map((row) => row.key), rows.map((row) => row.code), rows.map((row) => row.message)]
-    await this.#rows(
-      'INSERT INTO sync_error_log (table_name, row_key, error_code, error_message) SELECT $1, u.k, u.c, u.m FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, c, m)',
-      [table, ...columns],
-    )
-    const older = await this.#rows<{ row_key: string; since: string; attempts: number }>(
-      "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[]) RETURNING row_key, since::text AS since, attempts",
-      [table, columns[0]],
-    )
-    await this.#rows(
-      `INSERT INTO sync_parked (table_name, row_key, drain_no, reason, is_start, since, attempts, error_code, error_message)
-       SELECT $1, u.k, $5, 'quarantined', true, coalesce(min(o.s), now()), coalesce(max(o.a), 0) + 1, max(u.c), max(u.m)
-       FROM unnest($2::text[], $3::text[], $4::text[]) AS u(k, c, m) LEFT JOIN unnest($6::text[], $7::timestamptz[], $8::int[]) AS o(k, s, a) ON o.k = u.k GROUP BY u.k`,
-      [
-        table,
-        ...columns,
-        drain,
-        older.map((row) => row.row_key),
-        older.map((row) => row.since),
-        older.map((row) => row.attempts),
-      ],
-    )
-  }
-
-  async quarantined(): Promise<ParkedKey[]> {
-    return this.#parkedKeys(
-      "SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start, reason FROM sync_parked WHERE reason = 'quarantined' ORDER BY table_name, row_key",
-      [],
-    )
-  }
-
-  async #parkedKeys(text: string, values: readonly unknown[]): Promise<ParkedKey[]> {
-    const rows = await this.#rows<{
-      table_name: string
-      row_key: string
-      drain_no: number
-      is_start: boolean
-      reason: ParkedKey['reason']
-    }>(text, values)
-    return rows.map((row) => ({
-      table: row.table_name,
-      key: row.row_key,
-      drain: row.drain_no,
-      start: row.is_start,
-      reason: row.reason,
-    }))
-  }
-
-  async releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void> {
-    await this.#rows(
-      "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[])",
-      [table, keys],
-    )
-  }
-
   async addSanitised(counts: readonly SanitisedCount[]): Promise<void> {
     for (const count of counts) {
-      await this.#rows(
+      await this.stateRows(
         `INSERT INTO sync_sanitised AS s (table_name, column_name, rule, rows, sample_keys) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (table_name, column_name, rule) DO UPDATE SET rows = s.rows + EXCLUDED.rows, last_at = now(), sample_keys = (s.sample_keys || EXCLUDED.sample_keys)[1:5]`,
         [count.table, count.column, count.rule, count.rows, count.sampleKeys],
@@ -237,7 +158,7 @@ export class State {
   }
 
   async lastDrain(): Promise<{ number: number; consistentAsOf: string | null; identity: string | null }> {
-    const [row] = await this.#rows<{ number: number; as_of: string | null; source_identity: string | null }>(
+    const [row] = await this.stateRows<{ number: number; as_of: string | null; source_identity: string | null }>(
       `SELECT number::float8 AS number, to_char(consistent_as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS as_of, source_identity FROM sync_drain`,
     )
     return { number: row?.number ?? 0, consistentAsOf: row?.as_of ?? null, identity: row?.source_identity ?? null }
@@ -245,34 +166,34 @@ export class State {
 
   async recordDrain(drain: { number: number; consistentAsOf: string; identity: string }): Promise<void> {
     // The newest drain's keys are kept whatever their number: it is the one most likely to be asked for.
-    await this.#rows(
+    await this.stateRows(
       `WITH sized AS (SELECT drain_no, sum(keys) OVER (ORDER BY drain_no DESC) AS total FROM sync_drain_size)
        UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now(),
        keys_from = greatest(keys_from, $1::bigint - ${KEPT_DRAINS - 1}, (SELECT max(drain_no) + 1 FROM sized WHERE total > ${KEPT_KEYS} AND drain_no < $1))`,
       [drain.number, drain.consistentAsOf, drain.identity],
     )
     for (const kept of ['sync_drain_key', 'sync_drain_size'])
-      await this.#rows(`DELETE FROM ${kept} WHERE drain_no < (SELECT keys_from FROM sync_drain)`)
+      await this.stateRows(`DELETE FROM ${kept} WHERE drain_no < (SELECT keys_from FROM sync_drain)`)
   }
 
   async recordDrainKeys(drain: number, keys: readonly { table: string; key: RowKey; start: boolean }[]): Promise<void> {
     if (keys.length === 0) return
     for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
       const part = keys.slice(at, at + ROWS_A_STATEMENT)
-      await this.#rows(
+      await this.stateRows(
         'INSERT INTO sync_drain_key (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s) ON CONFLICT DO NOTHING',
         [drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start)],
       )
     }
-    await this.#rows(
+    await this.stateRows(
       'INSERT INTO sync_drain_size AS s (drain_no, keys) VALUES ($1, $2) ON CONFLICT (drain_no) DO UPDATE SET keys = s.keys + EXCLUDED.keys',
       [drain, keys.length],
     )
   }
 
   async drainKeysAfter(drain: number): Promise<{ complete: boolean; keys: ParkedKey[] }> {
-    const [row] = await this.#rows<{ keys_from: number }>('SELECT keys_from::float8 AS keys_from FROM sync_drain')
-    const rows = await this.#rows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean }>(
+    const [row] = await this.stateRows<{ keys_from: number }>('SELECT keys_from::float8 AS keys_from FROM sync_drain')
+    const rows = await this.stateRows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean }>(
       'SELECT table_name, row_key, max(drain_no)::float8 AS drain_no, bool_or(is_start) AS is_start FROM sync_drain_key WHERE drain_no > $1 GROUP BY 1, 2',
       [drain],
     )
@@ -282,7 +203,6 @@ export class State {
         key: row.row_key,
         drain: row.drain_no,
         start: row.is_start,
-        reason: 'closed',
       }),
     )
     return { complete: row !== undefined && drain + 1 >= row.keys_from, keys }

@@ -1,0 +1,163 @@
+import type { ParkedParent, QuarantinedKey, QuarantinedRow, ReferencedValues, RowError, RowKey } from '@mylab-sync/core'
+import { Statements } from './statements.js'
+
+interface KeptReference {
+  table_name: string
+  row_key: string
+  child_table: string
+  edge: string
+  tokens: string[]
+}
+
+const AT = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`
+
+/** Rows that could not be applied, and references that wait for a child table to open. */
+export class QuarantineState extends Statements {
+  async quarantine(table: string, rows: readonly QuarantinedRow[], drain: number): Promise<void> {
+    const columns = [
+      rows.map((row) => row.key),
+      rows.map((row) => row.code),
+      rows.map((row) => row.message),
+      rows.map((row) => row.operation),
+      rows.map((row) => row.digest),
+    ]
+    // One row a key: an older one is replaced, and counted on.
+    const older = await this.stateRows<{ row_key: string; since: string; attempts: number; entry_id: string | null }>(
+      "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[]) RETURNING row_key, since::text AS since, attempts, entry_id",
+      [table, columns[0]],
+    )
+    await this.stateRows(
+      `WITH kept AS (
+         INSERT INTO sync_parked (table_name, row_key, drain_no, reason, is_start, since, attempts, error_code, error_message, operation, digest, entry_id)
+         SELECT $1, u.k, $7, 'quarantined', true, coalesce(min(o.s), now()), coalesce(max(o.a), 0) + 1, max(u.c), max(u.m), max(u.o), max(u.d), max(o.e)
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) AS u(k, c, m, o, d)
+         LEFT JOIN unnest($8::text[], $9::timestamptz[], $10::int[], $11::bigint[]) AS o(k, s, a, e) ON o.k = u.k GROUP BY u.k
+         RETURNING row_key, error_code, error_message, operation, attempts)
+       INSERT INTO sync_error_log (table_name, row_key, error_code, error_message, operation, attempts) SELECT $1, row_key, error_code, error_message, operation, attempts FROM kept`,
+      [
+        table,
+        ...columns,
+        drain,
+        older.map((row) => row.row_key),
+        older.map((row) => row.since),
+        older.map((row) => row.attempts),
+        older.map((row) => row.entry_id),
+      ],
+    )
+    await this.#keepReferences(table, rows)
+  }
+
+  async #keepReferences(table: string, rows: readonly QuarantinedRow[]): Promise<void> {
+    await this.stateRows('DELETE FROM sync_quarantined_reference WHERE table_name = $1 AND row_key = ANY($2::text[])', [
+      table,
+      rows.map((row) => row.key),
+    ])
+    for (const { key, references } of rows)
+      for (const { child, edge, tokens } of references)
+        await this.stateRows(
+          'INSERT INTO sync_quarantined_reference (table_name, row_key, child_table, edge, tokens) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
+          [table, key, child, edge, tokens],
+        )
+  }
+
+  async quarantined(): Promise<QuarantinedKey[]> {
+    const rows = await this.stateRows<{
+      table_name: string
+      row_key: string
+      digest: string | null
+      entry: number | null
+      message: string
+    }>(
+      "SELECT table_name, row_key, digest, entry_id::float8 AS entry, error_message AS message FROM sync_parked WHERE reason = 'quarantined' ORDER BY table_name, row_key",
+    )
+    if (rows.length === 0) return []
+    const references = await this.#references()
+    return rows.map(({ table_name: table, row_key: key, digest, entry, message }) => {
+      return { table, key, digest, entry, message, references: references.get(table)?.get(key) ?? [] }
+    })
+  }
+
+  async #references(): Promise<Map<string, Map<RowKey, ReferencedValues[]>>> {
+    const tables = new Map<string, Map<RowKey, ReferencedValues[]>>()
+    const rows = await this.stateRows<KeptReference & Record<string, unknown>>(
+      'SELECT table_name, row_key, child_table, edge, tokens FROM sync_quarantined_reference',
+    )
+    for (const { table_name: table, row_key: key, child_table: child, edge, tokens } of rows) {
+      const keys = tables.get(table) ?? new Map<RowKey, ReferencedValues[]>()
+      tables.set(table, keys.set(key, [...(keys.get(key) ?? []), { child, edge, tokens }]))
+    }
+    return tables
+  }
+
+  async countQuarantined(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.stateRows<{ table_name: string; n: number }>(
+      "SELECT table_name, count(*)::int AS n FROM sync_parked WHERE reason = 'quarantined' GROUP BY 1",
+    )
+    return new Map(rows.map((row) => [row.table_name, row.n]))
+  }
+
+  async holdEntries(held: readonly { table: string; key: RowKey; entry: number }[]): Promise<void> {
+    if (held.length === 0) return
+    await this.stateRows(
+      "UPDATE sync_parked p SET entry_id = u.e FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u(t, k, e) WHERE p.reason = 'quarantined' AND p.table_name = u.t AND p.row_key = u.k",
+      [held.map((h) => h.table), held.map((h) => h.key), held.map((h) => h.entry)],
+    )
+  }
+
+  async releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void> {
+    await this.stateRows(
+      "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[])",
+      [table, keys],
+    )
+    await this.stateRows('DELETE FROM sync_quarantined_reference WHERE table_name = $1 AND row_key = ANY($2::text[])', [
+      table,
+      keys,
+    ])
+  }
+
+  async retryQuarantined(tables: readonly string[]): Promise<number> {
+    const rows = await this.stateRows(
+      "UPDATE sync_parked SET digest = NULL WHERE reason = 'quarantined' AND table_name = ANY($1) RETURNING 1",
+      [tables],
+    )
+    return rows.length
+  }
+
+  async errors(of: { tables: readonly string[]; limit: number; history: boolean }): Promise<RowError[]> {
+    const text = of.history
+      ? `SELECT table_name, row_key, operation, attempts, error_code, error_message, to_char(at AT TIME ZONE 'UTC', ${AT}) AS at
+         FROM sync_error_log WHERE table_name = ANY($1) ORDER BY id DESC LIMIT $2`
+      : `SELECT table_name, row_key, operation, attempts, error_code, error_message, to_char(since AT TIME ZONE 'UTC', ${AT}) AS at
+         FROM sync_parked WHERE reason = 'quarantined' AND table_name = ANY($1) ORDER BY since DESC, table_name, row_key LIMIT $2`
+    const rows = await this.stateRows<Record<string, string | null> & { attempts: number }>(text, [of.tables, of.limit])
+    return rows.map((row) => ({
+      table: row['table_name'] ?? '',
+      key: row['row_key'] ?? '',
+      operation: row['operation'] ?? 'UPDATE',
+      attempts: row.attempts,
+      code: row['error_code'] ?? '',
+      message: row['error_message'] ?? '',
+      at: row['at'] ?? '',
+    }))
+  }
+
+  async parkParents(parents: readonly ParkedParent[]): Promise<void> {
+    for (const { child, edge, tokens, drain } of parents)
+      await this.stateRows(
+        'INSERT INTO sync_parked_parent (child_table, edge, tokens, drain_no) VALUES ($1, $2, $3, $4) ON CONFLICT (child_table, edge, tokens) DO UPDATE SET drain_no = EXCLUDED.drain_no',
+        [child, edge, tokens, drain],
+      )
+  }
+
+  async parkedParents(children: readonly string[]): Promise<ParkedParent[]> {
+    const rows = await this.stateRows<{ child_table: string; edge: string; tokens: string[]; drain_no: number }>(
+      'SELECT child_table, edge, tokens, drain_no::float8 AS drain_no FROM sync_parked_parent WHERE child_table = ANY($1)',
+      [children],
+    )
+    return rows.map((row) => ({ child: row.child_table, edge: row.edge, tokens: row.tokens, drain: row.drain_no }))
+  }
+
+  async unparkParents(children: readonly string[]): Promise<void> {
+    await this.stateRows('DELETE FROM sync_parked_parent WHERE child_table = ANY($1)', [children])
+  }
+}

@@ -1,0 +1,25 @@
+import type { Row, Session } from '../connection/database.js'
+import { mapped } from '../errors.js'
+import * as sql from '../sql.js'
+
+/** Rows of one INSERT by unnest. */
+export const ROWS_A_STATEMENT = 20_000
+
+/** Statements on the state tables of one installation, inside one transaction. */
+export class Statements {
+  readonly #session: Session
+  readonly #schema: string
+
+  constructor(session: Session, schema: string) {
+    this.#session = session
+    this.#schema = sql.name(schema)
+  }
+
+  protected stateRows<T extends Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+    const qualified = text.replaceAll('sync_', () => `${this.#schema}.sync_`)
+    return this.#session.raw<T>(qualified, values).then(
+      (result) => result.rows,
+      (error: unknown) => Promise.reject(mapped(error)),
+    )
+  }
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { drain, drainAll, listErrors, loadModel, retryFailed } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { copyAll, type Installation, installation } from '../support/installation.js'
+
+/** JSON of the source that PostgreSQL's numeric cannot hold. */
+const POISON = '{"a":1e200000}'
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+async function installed(name: string, schema: string, use: (at: Installation) => Promise<void>): Promise<void> {
+  const at = await installation(servers, name)
+  try {
+    await at.app.query(schema)
+    await copyAll(at.context)
+    await use(at)
+  } finally {
+    await at.close()
+  }
+}
+
+const settle = (at: Installation): Promise<unknown> => drainAll(at.context, new AbortController().signal)
+const held = 'SELECT row_key, retry_count, error_message IS NOT NULL AS told FROM sync_audit_log WHERE synced = 0'
+
+test('children follow the values of a quarantined parent, which is never in the target as it is', async () => {
+  await installed(
+    'q_parent',
+    `CREATE TABLE p (id INT PRIMARY KEY, code INT NOT NULL UNIQUE, j JSON) ENGINE=InnoDB;
+     CREATE TABLE c (id INT PRIMARY KEY, code INT, FOREIGN KEY (code) REFERENCES p (code) ON UPDATE CASCADE) ENGINE=InnoDB;
+     INSERT INTO p VALUES (1, 10, '{}'), (2, 20, '{}'); INSERT INTO c VALUES (1, 10), (2, 20)`,
+    async (at) => {
+      const children = (): Promise<(string | null)[][]> => at.rows('SELECT id, code FROM c ORDER BY id')
+      await at.app.query(`UPDATE p SET j = '${POISON}', code = 11 WHERE id = 1`)
+      await settle(at)
+      assert.deepEqual(await children(), [['1', '11'], ['2', '20']]) // biome-ignore format: rows
+      await at.app.query('UPDATE p SET code = 12 WHERE id = 1')
+      await settle(at)
+      assert.deepEqual(await children(), [['1', '12'], ['2', '20']]) // biome-ignore format: rows
+      const errors = await listErrors(at.context, { tables: [], limit: 10, history: false })
+      assert.deepEqual(
+        errors.map(({ table, key, operation, attempts, code }) => ({ table, key, operation, attempts, code })),
+        [{ table: 'p', key: ['1'], operation: 'UPDATE', attempts: 2, code: '22003' }],
+      )
+      const [entries] = await at.app.query(held)
+      assert.deepEqual(entries, [{ row_key: '1', retry_count: 3, told: 1 }])
+
+      await at.app.query(`UPDATE p SET j = '{}' WHERE id = 1`)
+      await settle(at)
+      assert.deepEqual(await at.rows('SELECT id, code FROM p ORDER BY id'), [['1', '12'], ['2', '20']]) // biome-ignore format: rows
+      assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_parked'), [])
+      assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_quarantined_reference'), [])
+      assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_constraint'), [])
+      assert.deepEqual((await at.app.query(held))[0], [])
+    },
+  )
+})
+
+test('an unchanged quarantined row is not tried in every drain, but it is when somebody asks', async () => {
+  await installed(
+    'q_digest',
+    `CREATE TABLE a (id INT PRIMARY KEY, n INT, t INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1, 1), (2, 2, 2)`,
+    async (at) => {
+      const attempts = (): Promise<(string | null)[][]> => at.rows('SELECT attempts FROM mylab_sync.sync_parked')
+      await at.reader.query('ALTER TABLE a ALTER COLUMN t SET NOT NULL')
+      await at.app.query('UPDATE a SET t = NULL WHERE id = 1')
+      await settle(at)
+      const model = await loadModel(at.context)
+      for (let n = 0; n < 3; n++) {
+        await at.app.query('UPDATE a SET n = n + 1 WHERE id = 2')
+        await drain(at.context, model)
+      }
+      assert.deepEqual(await attempts(), [['1']])
+      assert.deepEqual(await retryFailed(at.context, []), { tried: 1, recovered: 0, left: 1 })
+      assert.deepEqual(await attempts(), [['2']])
+
+      await at.reader.query('ALTER TABLE a ALTER COLUMN t DROP NOT NULL')
+      assert.deepEqual(await retryFailed(at.context, []), { tried: 1, recovered: 1, left: 0 })
+      assert.deepEqual(await at.rows('SELECT id, n, t FROM a ORDER BY id'), [['1', '1', null], ['2', '5', '2']]) // biome-ignore format: rows
+    },
+  )
+})
+
+test('a poison row of a table without a key keeps its table from nothing else, and is told', async () => {
+  await installed(
+    'q_keyless',
+    `CREATE TABLE nk (n INT, j JSON) ENGINE=InnoDB; INSERT INTO nk VALUES (1, '{}'), (1, '{}')`,
+    async (at) => {
+      await at.app.query(`INSERT INTO nk VALUES (2, '${POISON}'), (3, '{}')`)
+      await settle(at)
+      assert.deepEqual(await at.rows('SELECT n FROM nk ORDER BY n'), [['1'], ['1'], ['3']])
+      const [error] = await listErrors(at.context, { tables: [], limit: 10, history: false })
+      assert.equal(error?.table, 'nk')
+      assert.match(error?.message ?? '', /^1 rows of a table without a key: /)
+      await at.app.query('DELETE FROM nk WHERE n = 2')
+      await settle(at)
+      assert.deepEqual(await listErrors(at.context, { tables: [], limit: 10, history: false }), [])
+    },
+  )
+})
+
+test('the stale image of a quarantined row gives way to healthy rows that need its UNIQUE value', async () => {
+  await installed(
+    'q_stale',
+    `CREATE TABLE a (id INT PRIMARY KEY, u INT UNIQUE, j JSON) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1, '{}'), (2, 2, '{}')`,
+    async (at) => {
+      await at.app.query(`UPDATE a SET u = 9, j = '${POISON}' WHERE id = 1; UPDATE a SET u = 1 WHERE id = 2`)
+      await settle(at)
+      assert.deepEqual(await at.rows('SELECT id, u FROM a'), [['2', '1']])
+      assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_constraint'), [])
+    },
+  )
+})
