@@ -27,7 +27,7 @@ test('poison rows of a first copy are quarantined one by one, a broken CHECK is 
       INSERT INTO a SELECT seq, '{"a":1}', REPEAT('x', 200), 1 FROM seq_1_to_${ROWS};
       UPDATE a SET j = '{"a":1e200000}' WHERE id IN (5, 50000);
       SET check_constraint_checks = 0; UPDATE a SET n = -1 WHERE id = 77`)
-    const request = { tables: [], createTables: true, resume: false, triggers: true, force: false }
+    const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false }
     await initial(context, request, () => {}, new AbortController().signal)
     const { rows } = await reader.query('SELECT count(*)::int AS n, min(n) AS least FROM a')
     assert.deepEqual(rows, [{ n: ROWS - 2, least: -1 }])

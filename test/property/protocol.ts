@@ -107,7 +107,7 @@ async function copyAndFollow(context: EngineContext, experiment: Experiment): Pr
   const ended = new AbortController()
   await initial(
     context,
-    { tables: [], createTables: true, resume: false, triggers: true, force: false },
+    { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false },
     () => {},
     ended.signal,
   )

@@ -65,6 +65,6 @@ export async function installation(
 
 /** Copies everything that is selected, to its end. */
 export async function copyAll(context: EngineContext, tables: readonly string[] = []): Promise<void> {
-  const request = { tables, createTables: true, resume: false, triggers: true, force: false }
+  const request = { tables, createTables: true, resume: false, triggers: true, force: false, takeOver: false }
   await initial(context, request, () => {}, new AbortController().signal)
 }

@@ -70,7 +70,8 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
           default: true,
           describe: 'install triggers first (--no-triggers: do not)',
         })
-        .option('force', flag('copy again what is live')),
+        .option('force', flag('copy again what is live'))
+        .option('take-over', flag('rows of an existing target table that the source lacks may go')),
     (a) => {
       const { batch, ...rest } = a
       return runInitial({ ...rest, config: a.config, tables: a.table, ...(batch === undefined ? {} : { batch }) })

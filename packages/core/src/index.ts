@@ -30,7 +30,15 @@ export type {
   TableObjects,
   TokenRule,
 } from './model/mapping.js'
-export { isOpen, parksKeys, TABLE_STATES, type TableEvent, type TableState, transition } from './model/life-cycle.js'
+export {
+  isCarried,
+  isOpen,
+  parksKeys,
+  TABLE_STATES,
+  type TableEvent,
+  type TableState,
+  transition,
+} from './model/life-cycle.js'
 export { BatchRefused, ConstraintViolated, type ErrorCode, SyncError, ValueRefused } from './errors.js'
 export type {
   ChangeEntry,
@@ -47,6 +55,7 @@ export type {
 export type {
   Chunk,
   ConstraintState,
+  KeyPage,
   ParkedKey,
   ParkedParent,
   QuarantinedKey,

@@ -1,4 +1,4 @@
-import type { Edge, RowKey, SourceSnapshot, TableMapping, TargetTransaction } from '@mylab-sync/core'
+import type { Edge, ParkedParent, RowKey, SourceSnapshot, TableMapping, TargetTransaction } from '@mylab-sync/core'
 import type { ProtocolRules } from './context.js'
 import { type DirtyKeys, slices } from './dirty-keys.js'
 import type { Model } from './model.js'
@@ -14,10 +14,31 @@ export interface Slice {
   readonly rules: ProtocolRules
   /** Tables whose rows are written; the closure ends at all others. */
   readonly open: ReadonlySet<string>
+  /** Closed tables that will open: what may have changed their rows is kept for that day. */
+  readonly waiting: ReadonlySet<string>
+  readonly parents: ParkedParents
   readonly dirty: DirtyKeys
   readonly quarantine: Quarantine
   /** Text edges whose misspelt children were looked for already: once a slice, before its writes. */
   readonly searched: Set<Edge>
+}
+
+/** References to rows of parents whose children's tables are not open. */
+export class ParkedParents {
+  readonly #edges = new Map<Edge, Map<string, readonly string[]>>()
+
+  add(edge: Edge, parents: readonly (readonly string[])[]): void {
+    let known = this.#edges.get(edge)
+    if (!known) this.#edges.set(edge, (known = new Map()))
+    // tokens hold no comma
+    for (const tokens of parents) known.set(tokens.join(','), tokens)
+  }
+
+  all(drain: number): ParkedParent[] {
+    return [...this.#edges].flatMap(([edge, parents]) =>
+      [...parents.values()].map((tokens) => ({ child: edge.child, edge: edge.name, tokens, drain })),
+    )
+  }
 }
 
 /**
@@ -32,7 +53,9 @@ export async function addClosure(slice: Slice): Promise<void> {
     const frontier = slice.dirty.takeUnexamined()
     if (frontier.size === 0) return
     for (const [table, keys] of frontier) {
-      const edges = slice.model.actionEdgesFrom(table).filter((edge) => slice.open.has(edge.child))
+      const edges = slice.model
+        .actionEdgesFrom(table)
+        .filter(({ child }) => slice.open.has(child) || slice.waiting.has(child))
       if (edges.length > 0) await follow(slice, table, { keys, edges })
     }
   }
@@ -58,7 +81,7 @@ async function follow(slice: Slice, table: string, from: { keys: readonly RowKey
       await addChildren(slice, edge, tokens)
     }
     const searching = from.edges.filter((edge) => (edge.byKey ? starts.length > 0 : keys.length > 0))
-    for (const edge of searching) await addMisspelt(slice, edge)
+    for (const edge of searching) if (slice.open.has(edge.child)) await addMisspelt(slice, edge)
   }
 }
 
@@ -113,8 +136,22 @@ async function referencedTokens(
   return tokens
 }
 
+/** As a closure would for start keys that were consumed while the children's table was not open. */
+export async function addParked(slice: Slice, parked: readonly ParkedParent[]): Promise<void> {
+  const byEdge = new Map<Edge, (readonly string[])[]>()
+  for (const { child, edge: name, tokens } of parked) {
+    const edge = slice.model.edge(child, name)
+    if (edge) byEdge.set(edge, [...(byEdge.get(edge) ?? []), tokens])
+  }
+  for (const [edge, parents] of byEdge) {
+    for (const list of slices(parents, KEYS_A_LIST)) await addChildren(slice, edge, list)
+    await addMisspelt(slice, edge)
+  }
+}
+
 async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly string[])[]): Promise<void> {
   if (parents.length === 0) return
+  if (!slice.open.has(edge.child)) return slice.parents.add(edge, parents)
   const child = slice.model.mapping(edge.child)
   if (slice.model.isWhole(edge.child)) {
     slice.dirty.add(edge.child, '', false)

@@ -3,7 +3,10 @@ import {
   type Chunk,
   ConstraintViolated,
   type QuarantinedRow,
+  type RefusedRow,
   type SourceSnapshot,
+  SyncError,
+  type TableMapping,
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
@@ -35,10 +38,15 @@ export async function planChunk(context: EngineContext, model: Model, tables: re
       if (!progress || progress.planned) continue
       const mapping = model.mapping(table)
       snapshot = await context.source.openSnapshot()
+      await checkGeneration({ model, snapshot }, table, progress.generation)
       const rows = chunkRows(context, mapping.source)
       const upper = mapping.key === null ? null : await snapshot.keyAfter(mapping, progress.planBound, rows)
       await target.addChunk({ table, lower: progress.planBound, upper })
-      await target.setProgress(table, { planBound: upper, planned: upper === null })
+      await target.setProgress(table, {
+        planBound: upper,
+        planned: upper === null,
+        generation: model.generation(table),
+      })
       await target.commit()
       return true
     }
@@ -88,7 +96,8 @@ async function copyOnce(context: EngineContext, model: Model, tables: readonly s
     const chunk = await target.takeChunk(tables)
     if (!chunk) return null
     await context.hooks?.beforeChunk?.(chunk.table)
-    const copied = await writeChunk({ context, model, target }, chunk)
+    const generation = (await target.progress()).get(chunk.table)?.generation ?? null
+    const copied = await writeChunk({ context, model, target, generation }, chunk)
     await target.chunkDone(chunk, copied.rows, copied.refused.length)
     if (copied.refused.length > 0) await target.quarantine(chunk.table, copied.refused, 0)
     const counts = copied.tally.counts()
@@ -104,6 +113,7 @@ interface Writing {
   readonly context: EngineContext
   readonly model: Model
   readonly target: TargetTransaction
+  readonly generation: string | null
 }
 
 interface Copying extends Writing {
@@ -121,17 +131,23 @@ interface Copied {
  * middle of the first one's read, and nothing that it wrote is kept.
  */
 async function writeChunk(writing: Writing, chunk: Chunk): Promise<Copied> {
+  if (chunk.inPlace) return await inSnapshot(writing, chunk, (copying) => merge(copying, chunk))
   try {
-    return await inSnapshot(writing, (copying) => stream(copying, chunk))
+    return await inSnapshot(writing, chunk, (copying) => stream(copying, chunk))
   } catch (error) {
     if (!(error instanceof BatchRefused)) throw error
-    return await inSnapshot(writing, (copying) => rowByRow(copying, chunk))
+    return await inSnapshot(writing, chunk, (copying) => rowByRow(copying, chunk))
   }
 }
 
-async function inSnapshot(writing: Writing, work: (copying: Copying) => Promise<Copied>): Promise<Copied> {
+async function inSnapshot(
+  writing: Writing,
+  chunk: Chunk,
+  work: (copying: Copying) => Promise<Copied>,
+): Promise<Copied> {
   const snapshot = await writing.context.source.openSnapshot()
   try {
+    await checkGeneration({ model: writing.model, snapshot }, chunk.table, writing.generation)
     return await work({ ...writing, snapshot })
   } finally {
     snapshot.release()
@@ -168,4 +184,54 @@ async function rowByRow({ model, target, snapshot }: Copying, chunk: Chunk): Pro
     refused.push(...quarantinedRows({ model, table: chunk.table, operation: 'INSERT' }, bad, raw))
   }
   return { rows, refused, tally }
+}
+
+/** The table is still the one whose chunks were planned; the next drain sets it aside if it is not. */
+async function checkGeneration(
+  { model, snapshot }: { readonly model: Model; readonly snapshot: SourceSnapshot },
+  table: string,
+  planned: string | null,
+): Promise<void> {
+  const now = (await snapshot.generations()).get(table)
+  if (model.isOf(table, now) && (planned === null || planned === model.generation(table))) return
+  throw new SyncError(
+    'generation-changed',
+    `table ${table}: its definition or its storage has changed while it was copied`,
+  )
+}
+
+/** Into a table whose rows may be there already; what of them the source lacks is looked for when the table opens. */
+async function merge({ model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
+  const mapping = model.mapping(chunk.table)
+  const tally = new SanitisedTally()
+  const refused: QuarantinedRow[] = []
+  const at = { model, table: chunk.table, operation: 'INSERT' } as const
+  let rows = 0
+  async function* converted(): AsyncIterable<readonly TargetRow[]> {
+    for await (const raw of snapshot.readRange(mapping, chunk)) {
+      const batch = convertRows(mapping, raw, tally)
+      refused.push(...quarantinedRows(at, batch.refused, raw))
+      rows += batch.rows.length
+      if (mapping.key === null) yield batch.rows
+      else refused.push(...quarantinedRows(at, await mergeRows(model, target, mapping, batch.rows), raw))
+    }
+  }
+  if (mapping.key === null) refused.push(...quarantinedRows(at, await target.replaceTable(mapping, converted()), []))
+  else for await (const _ of converted());
+  return { rows: rows - refused.length, refused, tally }
+}
+
+/** A row that holds a wanted UNIQUE value is stale, or dirty and parked: either way it is read again. */
+async function mergeRows(
+  model: Model,
+  target: TargetTransaction,
+  mapping: TableMapping,
+  rows: readonly TargetRow[],
+): Promise<readonly RefusedRow[]> {
+  const uniques = model.objects(mapping.source.name).indexes.filter((index) => index.unique && !index.deferrable)
+  for (;;) {
+    const outcome = await target.upsertRows(mapping, rows, uniques)
+    if (outcome.kind === 'done') return outcome.refused
+    await target.deleteKeys(mapping, outcome.holders)
+  }
 }

@@ -1,13 +1,14 @@
-import { isOpen, SyncError, type TableState, transition } from '@mylab-sync/core'
+import { isCarried, isOpen, SyncError, type TableState, transition } from '@mylab-sync/core'
+import { bringUp, type Running } from './bring-up.js'
 import type { EngineContext, Progress } from './context.js'
-import { copyChunk, planChunk } from './copy-chunk.js'
 import { drain } from './drain.js'
 import { install, migrate, register } from './install.js'
 import { maintain } from './maintain.js'
-import { loadModel, type Model } from './model.js'
-import { openComponent } from './open-component.js'
+import { loadModel, matches, type Model, modelWith } from './model.js'
 import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
+import { type CopyStart, startCopy } from './start-copy.js'
+import { countSurplus } from './surplus.js'
 import { verifyCounts } from './verify-counts.js'
 
 export interface InitialRequest {
@@ -19,6 +20,8 @@ export interface InitialRequest {
   readonly triggers: boolean
   /** Copies again what is live. */
   readonly force: boolean
+  /** Rows of an existing target table that the source lacks may go. */
+  readonly takeOver: boolean
 }
 
 export interface InitialReport {
@@ -29,10 +32,12 @@ export interface InitialReport {
     sourceRows: number
     problem: string | null
   }[]
+  /** Tables that are not open, each with its reason. */
   readonly listed: readonly { table: string; problem: string }[]
+  /** Constraints that could not be built or do not hold. */
+  readonly constraints: readonly { table: string; problem: string }[]
 }
 
-const DRAIN_WAIT_MS = 60_000
 const PAUSE_MS = 500
 
 /**
@@ -46,149 +51,130 @@ export async function initial(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<InitialReport> {
-  if (!(await context.target.migrated()) || !(await context.source.migrated())) await migrate(context)
-  const model = await loadModel(context)
-  const selected = model.select(request.tables)
-  if (request.triggers) {
-    const targets = model.triggerTargets(new Set(selected))
-    await install(context, { targets, recreate: false }, progress)
-    await register(
-      context,
-      model,
-      targets.map((target) => target.table),
-    )
-  } else await register(context, model, [])
-  const wanted = await askForCopy(context, model, { selected, request })
-  await copyAndOpen({ context, model, progress, signal }, wanted.copying)
+  const { model, selected, listed } = await prepare(context, request, progress)
+  const copying = new Set(await askForCopy(context, model, { selected, request, listed }))
+  const ended = new AbortController()
+  const beside = drainBeside({ context, progress, signal }, ended.signal)
+  try {
+    await bringUp({ context, progress, signal }, (table) => copying.has(table.table) || table.inPlace)
+  } finally {
+    ended.abort()
+    await beside
+  }
   signal.throwIfAborted()
-  await maintain(context, model)
-  return report(context, model, selected, wanted.listed)
+  await maintain(context, await loadModel(context))
+  return report(context, selected, listed)
 }
 
-/** The step to `copying` takes the drain lock: every change is then either in a chunk's snapshot or parked. */
+interface Listed {
+  readonly table: string
+  readonly problem: string
+}
+
+/** Installs capture for the selected tables; what cannot be carried is listed. */
+async function prepare(
+  context: EngineContext,
+  request: InitialRequest,
+  progress: Progress,
+): Promise<{ model: Model; selected: string[]; listed: Listed[] }> {
+  if (!(await context.target.migrated()) || !(await context.source.migrated())) await migrate(context)
+  const model = await modelWith(context, request.tables)
+  const selected = model.select(request.tables)
+  const targets = request.triggers ? model.triggerTargets(new Set(selected)) : []
+  if (request.triggers) await install(context, { targets, recreate: false }, progress)
+  await register(
+    context,
+    model,
+    targets.map((target) => target.table),
+  )
+  const listed = model.refused.map(({ table, reason }) => ({ table, problem: reason }))
+  return { model, selected, listed: listed.filter(({ table }) => matchesAny(table, request.tables)) }
+}
+
+function matchesAny(table: string, patterns: readonly string[]): boolean {
+  return patterns.length === 0 || matches(table, patterns)
+}
+
+/** Returns the tables that are being copied now, from an earlier call too; adds to `listed` those that cannot be. */
 async function askForCopy(
   context: EngineContext,
   model: Model,
-  { selected, request }: { selected: readonly string[]; request: InitialRequest },
-): Promise<{ copying: string[]; listed: { table: string; problem: string }[] }> {
-  const listed: { table: string; problem: string }[] = []
-  const fresh: string[] = []
-  const copying: string[] = []
+  of: { readonly selected: readonly string[]; readonly request: InitialRequest; readonly listed: Listed[] },
+): Promise<string[]> {
+  const { selected, request, listed } = of
   const states = await readTarget(context, (target) => target.progress())
+  const stateOf = (table: string): TableState => states.get(table)?.state ?? 'discovered'
+  const moving = selected.filter((table) => ['copying', 'catching-up', 'suspect'].includes(stateOf(table)))
+  if (request.resume) return moving
+  const asked: string[] = []
   for (const table of selected) {
-    const state = states.get(table)?.state ?? 'discovered'
-    if (state === 'copying' || state === 'catching-up') copying.push(table)
-    else if (isOpen(state) && !request.force) continue
-    else if (request.resume) continue
-    else if (transition(state, 'ask-for-copy') === undefined) listed.push({ table, problem: `is ${state}` })
-    else {
-      const problem = await prepareTable(context, model, table, request)
-      if (problem === null) fresh.push(table)
-      else listed.push({ table, problem })
-    }
+    const state = stateOf(table)
+    if (moving.includes(table) || (isOpen(state) && !request.force)) continue
+    if (transition(state, 'ask-for-copy') === undefined) listed.push({ table, problem: `is ${state}` })
+    else asked.push(table)
   }
-  const target = await context.target.beginDrainWaiting(DRAIN_WAIT_MS)
-  try {
-    for (const table of fresh) {
-      await target.dropChunks(table)
-      const { estimatedRows } = model.mapping(table).source
-      await target.setProgress(table, {
-        state: 'copying',
-        planned: false,
-        planBound: null,
-        rowsCopied: 0,
-        rowsFailed: 0,
-        estimatedRows,
-        problem: null,
-      })
-    }
-    await target.commit()
-  } finally {
-    await target.rollback()
+  const starts: CopyStart[] = []
+  // Rows that foreign key actions reach are read again with those that act on them.
+  for (const table of model.withDescendants(asked)) {
+    if (!asked.includes(table) && !isOpen(stateOf(table))) continue
+    const prepared = await prepareTable(context, model, table, { ...request, isOurs: isCarried(stateOf(table)) })
+    if (typeof prepared === 'string') listed.push({ table, problem: prepared })
+    else starts.push(prepared)
   }
-  return { copying: [...copying, ...fresh], listed }
+  return [...moving, ...(await startCopy(context, model, starts))]
 }
 
-/** Null, or why the table cannot be filled; nothing is changed then. */
+/** How the copy of a table begins, or why the table cannot be filled; nothing is changed then. */
 async function prepareTable(
   context: EngineContext,
   model: Model,
   table: string,
-  request: InitialRequest,
-): Promise<string | null> {
+  request: { readonly createTables: boolean; readonly takeOver: boolean; readonly isOurs: boolean },
+): Promise<CopyStart | string> {
+  const { target } = context
   const mapping = model.mapping(table)
-  if (!(await context.target.tableExists(mapping))) {
+  const objects = model.objects(table)
+  if (!(await target.tableExists(mapping))) {
     if (!request.createTables) {
       throw new SyncError('target-table-missing', `table ${mapping.name} is missing in the target`, {
         remedy: 'mylab-sync initial --create-tables',
       })
     }
-    await context.target.createTable(mapping, model.objects(table))
-    return null
+    await target.createTable(mapping, objects)
+    return { table, inPlace: false }
   }
-  const differences = await context.target.differences(mapping)
+  if (request.isOurs) {
+    const left = await target.adaptTable(mapping, objects)
+    if (left.length > 0) return `waits for: ${left.join('; ')}`
+  }
+  const differences = await target.differences(mapping)
   if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
-  if (await context.target.hasRows(mapping))
-    return 'the target table holds rows that were not copied by this installation; empty it first'
-  return null
-}
-
-interface Running {
-  readonly context: EngineContext
-  readonly model: Model
-  readonly progress: Progress
-  readonly signal: AbortSignal
-}
-
-async function copyAndOpen(running: Running, tables: readonly string[]): Promise<void> {
-  if (tables.length === 0) return
-  const { context, model, signal } = running
-  const ended = new AbortController()
-  const beside = drainBeside(running, ended.signal)
-  try {
-    const copied = new Map<string, number>()
-    const workers = Array.from({ length: context.options.copyConcurrency }, () =>
-      copyUntilDone(running, tables, copied),
-    )
-    await Promise.all(workers)
-    for (const component of model.components(tables)) {
-      const waiting = component.filter((table) => tables.includes(table))
-      while (!signal.aborted && !(await openComponent(context, model, waiting))) await pause(PAUSE_MS, signal)
-      if (signal.aborted) return
-      for (const table of waiting)
-        running.progress({
-          kind: 'state',
-          table,
-          state: model.isWhole(table) ? 'recopied' : 'live',
-          rows: copied.get(table) ?? 0,
-        })
-    }
-  } finally {
-    ended.abort()
-    await beside
+  if (!(await target.hasRows(mapping))) return { table, inPlace: false }
+  if (!request.isOurs && !request.takeOver) {
+    const obstacle = await strangersIn(context, model, table)
+    if (obstacle !== null) return obstacle
   }
+  await target.loosenTable(mapping, objects, model.edgesAt(table))
+  return { table, inPlace: true }
 }
 
-async function copyUntilDone(
-  { context, model, progress, signal }: Running,
-  tables: readonly string[],
-  copied: Map<string, number>,
-): Promise<void> {
-  while (!signal.aborted) {
-    const chunk = await copyChunk(context, model, tables)
-    if (chunk) {
-      const rows = (copied.get(chunk.table) ?? 0) + chunk.rows
-      copied.set(chunk.table, rows)
-      progress({ kind: 'copy', table: chunk.table, rows, estimated: model.mapping(chunk.table).source.estimatedRows })
-    } else if (!(await planChunk(context, model, tables))) return
-  }
+/** Rows of a table that we did not fill go only where the user has said so. */
+async function strangersIn(context: EngineContext, model: Model, table: string): Promise<string | null> {
+  const remedy = 'empty it, or let them go with --take-over'
+  if (model.isWhole(table)) return `the target's table holds rows already, and has no key to compare them by; ${remedy}`
+  const surplus = await countSurplus(context, model, table)
+  return surplus === 0 ? null : `the target's table holds ${surplus} rows that the source lacks; ${remedy}`
 }
 
 /** Keeps the source's log small while chunks run; what another drainer does meanwhile is as good. */
-async function drainBeside({ context, model, progress }: Running, ended: AbortSignal): Promise<void> {
+async function drainBeside({ context, progress }: Running, ended: AbortSignal): Promise<void> {
+  let model: Model | undefined
   while (!ended.aborted) {
     try {
-      if ((await context.source.poll()).pending) await drain(context, model)
+      if ((await context.source.poll()).pending) {
+        const done = await drain(context, (model ??= await loadModel(context)))
+        if (done.kind === 'done') model = done.model
+      }
     } catch (error) {
       if (!(error instanceof SyncError)) throw error
       progress({ kind: 'note', text: `a drain beside the copy will be tried again: ${error.message}` })
@@ -199,15 +185,12 @@ async function drainBeside({ context, model, progress }: Running, ended: AbortSi
 
 async function report(
   context: EngineContext,
-  model: Model,
   selected: readonly string[],
-  listed: readonly { table: string; problem: string }[],
+  listed: readonly Listed[],
 ): Promise<InitialReport> {
   const counts = new Map((await verifyCounts(context, selected)).tables.map((table) => [table.table, table]))
   const states = await readTarget(context, (target) => target.progress())
-  const problems = [...listed]
-  for (const refusal of model.refused)
-    problems.push({ table: refusal.table, problem: states.get(refusal.table)?.problem ?? refusal.reason })
+  const constraints = await context.target.constraints()
   const tables = selected.map((table) => {
     const count = counts.get(table)
     const known = states.get(table)
@@ -219,5 +202,15 @@ async function report(
       problem: known?.problem ?? null,
     } as const
   })
-  return { tables, listed: problems }
+  const known = new Set(listed.map(({ table }) => table))
+  const closed = tables
+    .filter(({ table, state }) => !known.has(table) && !isOpen(state) && state !== 'copied')
+    .map(({ table, state, problem }) => ({ table, problem: `is ${state}${problem === null ? '' : `: ${problem}`}` }))
+  const missing = constraints
+    .filter(({ state }) => state !== 'validated')
+    .map(({ table, kind, name, state, detail }) => ({
+      table,
+      problem: `${kind} ${name} is ${state}${detail === null ? '' : `: ${detail}`}`,
+    }))
+  return { tables, listed: [...listed, ...closed], constraints: missing }
 }

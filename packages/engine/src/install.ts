@@ -1,6 +1,6 @@
 import { type Refusal, SyncError, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
 import type { EngineContext, Progress } from './context.js'
-import { loadModel, type Model } from './model.js'
+import { type Model, modelWith } from './model.js'
 
 /** Creates or upgrades what is ours on both sides; safe to run again. */
 export async function migrate(context: EngineContext): Promise<void> {
@@ -29,7 +29,7 @@ export async function setupTriggers(
   request: { readonly tables: readonly string[]; readonly recreate: boolean; readonly dryRun: boolean },
   progress: Progress = () => {},
 ): Promise<TriggerReport> {
-  const model = await loadModel(context)
+  const model = await modelWith(context, request.tables)
   const targets = model.triggerTargets(new Set(model.select(request.tables)))
   if (request.dryRun) {
     return {
@@ -67,9 +67,10 @@ export async function register(context: EngineContext, model: Model, captured: r
   try {
     const known = await target.progress()
     for (const [name, mapping] of model.tables) {
-      const state: TableState = known.get(name)?.state ?? 'discovered'
+      const before: TableState = known.get(name)?.state ?? 'discovered'
+      const state = transition(before, 'accept') ?? before
       const next = captured.includes(name) ? (transition(state, 'install') ?? state) : state
-      if (known.has(name) && next === state) continue
+      if (known.has(name) && next === before) continue
       await target.setProgress(name, { state: next, estimatedRows: mapping.source.estimatedRows })
     }
     for (const refusal of model.refused) {

@@ -2,9 +2,11 @@ import { isOpen } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import { isTransactional, type Model } from './model.js'
 import { readTarget } from './read-target.js'
+import { checkTriggers } from './reconcile.js'
 
-/** Control work: what changed without triggers in tables that have none, and constraints that may hold again. */
+/** Control work: triggers that are gone, what changed in tables that have none, and constraints that may hold again. */
 export async function maintain(context: EngineContext, model: Model): Promise<void> {
+  await checkTriggers(context, model)
   await noticeUncaptured(context, model)
   await buildConstraints(context, model)
 }
@@ -22,8 +24,8 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
       const known = progress.get(table)
       if (known?.state !== 'recopied') continue
       const sign = await context.source.contentSign(table)
-      if (sign === known.generation) continue
-      await target.setProgress(table, { generation: sign })
+      if (sign === known.contentSign) continue
+      await target.setProgress(table, { contentSign: sign })
       await target.park([{ table, key: '', drain: 0, start: false }])
     }
     await target.commit()

@@ -1,16 +1,25 @@
-import type {
-  Edge,
-  Refusal,
-  SourceCatalog,
-  SourceTable,
-  TableMapping,
-  TableObjects,
-  TriggerTarget,
+import { createHash } from 'node:crypto'
+import {
+  type Edge,
+  isCarried,
+  type Refusal,
+  type SourceCatalog,
+  type SourceTable,
+  type TableMapping,
+  type TableObjects,
+  type TriggerTarget,
 } from '@mylab-sync/core'
 import { actionComponents, edges as edgesOf, mapTables, tableObjects, targetName } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
+import { readTarget } from './read-target.js'
 
-/** What the source's definitions make of the selected tables: computed from the catalog, never read from the target. */
+/** Storage identities and foreign keys are read before the catalog, so that a change between the two is seen as one. */
+export interface SourceDefinitions {
+  readonly generations: ReadonlyMap<string, string>
+  readonly catalog: SourceCatalog
+}
+
+/** What the source's definitions make of the carried tables: computed from the catalog, never read from the target. */
 export class Model {
   readonly catalog: SourceCatalog
   readonly tables: ReadonlyMap<string, TableMapping>
@@ -19,11 +28,20 @@ export class Model {
   readonly #captureOnly: ReadonlyMap<string, TableMapping>
   readonly #objects = new Map<string, TableObjects>()
   readonly #actionEdgesByParent = new Map<string, Edge[]>()
+  readonly #generations: ReadonlyMap<string, string>
+  readonly #wanted: ReadonlySet<string>
+  readonly #definitions = new Map<string, string>()
 
-  constructor(catalog: SourceCatalog, context: EngineContext) {
+  constructor(read: SourceDefinitions, context: EngineContext, carried: ReadonlySet<string> | null) {
+    const { catalog, generations } = read
     this.catalog = catalog
+    this.#generations = generations
     const { include, exclude, mapping } = context.options
-    const wanted = catalog.tables.filter((table) => matches(table.name, include) && !matches(table.name, exclude))
+    const wanted = catalog.tables.filter(
+      (table) =>
+        matches(table.name, include) && !matches(table.name, exclude) && (carried === null || carried.has(table.name)),
+    )
+    this.#wanted = new Set(wanted.map((table) => table.name))
     const first = mapTables(wanted, mapping)
     const graph = edgesOf(first.mapped, catalog.tables, mapping)
     const refusedNames = new Set(graph.refused.map((refusal) => refusal.table))
@@ -97,6 +115,58 @@ export class Model {
     return { ...objects, indexes }
   }
 
+  /** What the target's rows of a table depend on: the storage at the source, and how its columns are mapped. */
+  generation(table: string): string {
+    let definition = this.#definitions.get(table)
+    if (definition === undefined) {
+      const { columns, key } = this.mapping(table)
+      const facts = [key?.layout ?? null, ...columns.map((c) => [c.source.name, c.name, c.type, c.read, c.notNull])]
+      definition = createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16)
+      this.#definitions.set(table, definition)
+    }
+    return `${this.#generations.get(table) ?? ''}.${definition}`
+  }
+
+  /** `generation` is that of the table's storage as the model was read. */
+  isOf(table: string, generation: string | undefined): boolean {
+    return this.#generations.get(table) === generation
+  }
+
+  /** This model is of exactly these tables, and the source's definitions have not moved since it was read. */
+  fits(now: ReadonlyMap<string, string>, carried: readonly string[]): boolean {
+    const known = carried.filter((table) => now.has(table))
+    if (known.length !== this.#wanted.size || !known.every((table) => this.#wanted.has(table))) return false
+    return [...this.#wanted, ...this.#captureOnly.keys()].every(
+      (table) => now.get(table) === this.#generations.get(table),
+    )
+  }
+
+  /** These tables and all that foreign key actions on them reach. */
+  withDescendants(tables: Iterable<string>): Set<string> {
+    const reached = new Set(tables)
+    for (const table of reached) for (const edge of this.actionEdgesFrom(table)) reached.add(edge.child)
+    return reached
+  }
+
+  /** Parents that must be open before this table is: those that are carried themselves. */
+  actionParents(table: string): string[] {
+    const edges = this.edges.filter((e) => e.action && e.child === table && e.parent !== table && !e.captureOnlyParent)
+    return edges.map((edge) => edge.parent)
+  }
+
+  /** Foreign keys that leave or enter a table. */
+  edgesAt(table: string): Edge[] {
+    return this.edges.filter((edge) => edge.child === table || (edge.parent === table && !edge.captureOnlyParent))
+  }
+
+  edge(child: string, name: string): Edge | undefined {
+    return this.edges.find((edge) => edge.child === child && edge.name === name)
+  }
+
+  refusal(table: string): Refusal | undefined {
+    return this.refused.find((refusal) => refusal.table === table)
+  }
+
   /** Groups of tables that open together. */
   components(tables: readonly string[]): string[][] {
     return actionComponents(
@@ -111,8 +181,29 @@ export class Model {
   }
 }
 
+async function readDefinitions(context: EngineContext): Promise<SourceDefinitions> {
+  const generations = await context.source.generations()
+  return { generations, catalog: await context.source.catalog() }
+}
+
+/** The model of the tables that the target carries. */
 export async function loadModel(context: EngineContext): Promise<Model> {
-  return new Model(await context.source.catalog(), context)
+  const carried = await carriedTables(context)
+  return new Model(await readDefinitions(context), context, new Set(carried))
+}
+
+/** As loadModel, with the tables that are about to be carried; empty patterns: all. */
+export async function modelWith(context: EngineContext, patterns: readonly string[]): Promise<Model> {
+  const definitions = await readDefinitions(context)
+  if (patterns.length === 0) return new Model(definitions, context, null)
+  const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
+  const carried = (await context.target.migrated()) ? await carriedTables(context) : []
+  return new Model(definitions, context, new Set([...carried, ...named]))
+}
+
+async function carriedTables(context: EngineContext): Promise<string[]> {
+  const progress = await readTarget(context, (target) => target.progress())
+  return [...progress.values()].filter((p) => isCarried(p.state)).map((p) => p.table)
 }
 
 export function isTransactional(table: SourceTable): boolean {

@@ -1,12 +1,20 @@
-import type { ParkedKey, SourceSnapshot, TableState } from '@mylab-sync/core'
+import {
+  ConstraintViolated,
+  isOpen,
+  type ParkedKey,
+  parksKeys,
+  type SourceSnapshot,
+  type TableState,
+} from '@mylab-sync/core'
 import { applySlice } from './apply.js'
-import { addClosure, type Slice } from './closure.js'
+import { addClosure, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, type OpeningLimits, rulesOf } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
 import { readTarget } from './read-target.js'
+import { parkSurplus } from './surplus.js'
 import { SanitisedTally } from './rows.js'
 import { settle } from './settle.js'
 
@@ -15,28 +23,38 @@ const LAST_SLICE_KEYS = 5_000
 const CATCH_UP_KEYS = 20_000
 const CATCH_UPS_BEFORE_GROWTH = 8
 const MOST_CATCH_UPS = 20
+/** Suspended one at a time; more in a row than a component has is a defect. */
+const MOST_SUSPENSIONS = 200
 /** A drain that runs when a component opens is waited for. */
 const DRAIN_WAIT_MS = 120_000
 
 const DEFAULT_LIMITS: OpeningLimits = { lastSliceKeys: LAST_SLICE_KEYS, catchUpKeys: CATCH_UP_KEYS }
 
 /**
- * Opens an action component whose chunks are all done (DESIGN 3.3): key and foreign key indexes, orphan scan, catch-up,
- * and an ordinary drain that takes its parked keys along. Returns false when another opener is at work or a chunk is open.
+ * `waiting`: a chunk is open, or another opener is at work. `blocked`: a parent whose rows act on it is closed, or the
+ * table is not to be opened. `set-aside`: a definition has changed meanwhile.
  */
-export async function openComponent(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
+export type Opening = 'opened' | 'waiting' | 'blocked' | 'set-aside'
+
+/**
+ * Opens an action component whose chunks are all done (DESIGN 3.3): key and foreign key indexes, surplus and orphan
+ * scans, catch-up, and an ordinary drain that takes its parked keys along.
+ */
+export async function openComponent(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
   const limits = context.openingLimits ?? DEFAULT_LIMITS
-  if (!(await allChunksDone(context, tables))) return false
+  const merged = await readyToOpen(context, model, tables)
+  if (typeof merged === 'string') return merged
   for (const table of tables) {
     const foreignKeys = model.edges.filter((edge) => edge.child === table)
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
     await context.target.buildKeyIndexes(model.mapping(table), columnSets)
   }
-  if (!(await scanOrphans(context, model, tables))) return false
+  for (const table of merged) if (!model.isWhole(table)) await parkSurplus(context, model, table)
+  if (!(await scanOrphans(context, model, tables))) return 'waiting'
   // Slices must end however fast drains park: each after the first ones takes more, and the last takes what is left.
   for (let slice = 0; slice < MOST_CATCH_UPS && (await isBehind(context, tables, limits)); slice++) {
     const keys = limits.catchUpKeys * 2 ** Math.max(0, slice - CATCH_UPS_BEFORE_GROWTH)
-    if (!(await catchUp(context, model, tables, keys))) return false
+    if (!(await catchUpSuspending(context, model, tables, keys))) return 'waiting'
   }
   const uncaptured = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
   const opening = new Map(
@@ -46,20 +64,32 @@ export async function openComponent(context: EngineContext, model: Model, tables
     ]),
   )
   const report = await drain(context, model, { opening, waitMs: DRAIN_WAIT_MS })
-  return report.kind === 'done'
+  if (report.kind === 'busy') return 'waiting'
+  return report.opened ? 'opened' : 'set-aside'
 }
 
 function stateWhenOpen(model: Model, table: string): TableState {
   return model.isWhole(table) ? 'recopied' : 'live'
 }
 
-async function allChunksDone(context: EngineContext, tables: readonly string[]): Promise<boolean> {
+/** Why the component cannot open now; else those of the tables that were merged into rows of the target. */
+async function readyToOpen(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+): Promise<string[] | Opening> {
   return readTarget(context, async (target) => {
     const progress = await target.progress()
+    if (tables.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
     for (const table of tables) {
-      if (!progress.get(table)?.planned || (await target.openChunks(table)) > 0) return false
+      const own = progress.get(table)
+      if (own?.state !== 'copying' && own?.state !== 'catching-up') return 'blocked'
+      if (own.state === 'copying' && (!own.planned || (await target.openChunks(table)) > 0)) return 'waiting'
+      const isClosed = (parent: string): boolean =>
+        !tables.includes(parent) && !isOpen(progress.get(parent)?.state ?? 'discovered')
+      if (model.actionParents(table).some(isClosed)) return 'blocked'
     }
-    return true
+    return tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
   })
 }
 
@@ -90,6 +120,23 @@ async function isBehind(context: EngineContext, tables: readonly string[], limit
   return (await readTarget(context, (target) => target.countParked(tables))) > limits.lastSliceKeys
 }
 
+/** No row is refused for a constraint that the truth breaks. */
+async function catchUpSuspending(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+  keys: number,
+): Promise<boolean> {
+  for (let redo = 0; ; redo++) {
+    try {
+      return await catchUp(context, model, tables, keys)
+    } catch (error) {
+      if (!(error instanceof ConstraintViolated) || redo >= MOST_SUSPENSIONS) throw error
+      await context.target.suspend(error)
+    }
+  }
+}
+
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */
 async function catchUp(
   context: EngineContext,
@@ -113,8 +160,23 @@ async function catchUp(
     const open = new Set(tables)
     const quarantine = new Quarantine((await target.quarantined()).filter((key) => open.has(key.table)))
     for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
-    const slice: Slice = { model, snapshot, target, rules, open, dirty, quarantine, searched: new Set() }
+    const states = [...(await target.progress()).values()]
+    const waiting = new Set(states.filter((p) => parksKeys(p.state) && !open.has(p.table)).map((p) => p.table))
+    const parents = new ParkedParents()
+    const slice: Slice = {
+      model,
+      snapshot,
+      target,
+      rules,
+      open,
+      waiting,
+      parents,
+      dirty,
+      quarantine,
+      searched: new Set(),
+    }
     await addClosure(slice)
+    await target.parkParents(parents.all(0))
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)
     await settle(target, outcome, { drain: 0, tally })

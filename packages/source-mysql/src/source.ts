@@ -7,6 +7,7 @@ import { contentSign } from './content-sign.js'
 import { isMigrated, migrate } from './ddl/own-tables.js'
 import { pending, poll } from './pending.js'
 import type { SourceSettings } from './settings.js'
+import { readGenerations } from './snapshot/generations.js'
 import { unmarkAfter } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
 
@@ -30,6 +31,10 @@ class MysqlSource implements Source {
 
   async catalog(): Promise<SourceCatalog> {
     return await this.#pool.with((session) => readCatalog(session, this.#settings))
+  }
+
+  async generations(): Promise<ReadonlyMap<string, string>> {
+    return await this.#pool.with((session) => readGenerations(session, this.#server, this.#settings.database))
   }
 
   async migrate(): Promise<void> {

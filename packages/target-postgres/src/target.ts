@@ -2,7 +2,7 @@ import { SyncError, type Target, type TargetTransaction } from '@mylab-sync/core
 import { Transaction } from './apply/transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
 import { Constraints } from './ddl/constraints.js'
-import { createTable, differences, emptyTable, hasRows, tableExists } from './ddl/tables.js'
+import { adaptTable, createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { mapped } from './errors.js'
 import { migrate, migrated } from './state/migrate.js'
 
@@ -29,7 +29,8 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     hasRows: (table) => hasRows(database, table),
     differences: (table) => differences(database, table),
     createTable: (table, objects) => createTable(database, table, objects),
-    emptyTable: (table) => emptyTable(database, table),
+    adaptTable: (table, objects) => adaptTable(database, table, objects),
+    loosenTable: (table, objects, edges) => constraints.loosenTable(table, objects, edges),
     buildKeyIndexes: (table, foreignKeys) => constraints.buildKeyIndexes(table, foreignKeys),
     buildIndexes: (table, objects) => constraints.buildIndexes(table, objects),
     buildForeignKey: (child, parent, edge) => constraints.buildForeignKey(child, parent, edge),

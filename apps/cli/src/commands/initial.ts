@@ -10,6 +10,7 @@ export interface InitialOptions extends CommonOptions {
   readonly resume: boolean
   readonly triggers: boolean
   readonly force: boolean
+  readonly takeOver: boolean
   readonly showProgress: boolean
   readonly batch?: number
 }
@@ -23,9 +24,10 @@ export async function runInitial(options: InitialOptions): Promise<void> {
     if (options.json) printJson({ ...report })
     else {
       for (const { table, state, rows, sourceRows } of report.tables) print(`${table}: ${rows}/${sourceRows} ${state}`)
-      for (const { table, problem } of report.listed) print(`${table}: not carried: ${problem}`)
+      for (const { table, problem } of report.listed) print(`${table}: not live: ${problem}`)
+      for (const { table, problem } of report.constraints) print(`${table}: ${problem}`)
       print('From now on changes are drained by: mylab-sync database --daemon (or database --once from cron).')
     }
-    return report.listed.length === 0 ? 0 : 5
+    return report.listed.length + report.constraints.length === 0 ? 0 : 5
   })
 }

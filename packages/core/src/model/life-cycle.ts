@@ -57,13 +57,20 @@ const TRANSITIONS: Readonly<Record<TableState, Partial<Readonly<Record<TableEven
     vanish: 'gone',
   },
   live: { pause: 'paused', mismatch: 'suspect', break: 'broken', vanish: 'gone', 'ask-for-copy': 'copying' },
-  paused: { resume: 'catching-up', mismatch: 'suspect', vanish: 'gone', break: 'broken' },
-  suspect: { reconcile: 'copying', break: 'broken', vanish: 'gone', refuse: 'refused' },
-  recopied: { mismatch: 'suspect', 'ask-for-copy': 'copying', break: 'broken', vanish: 'gone' },
+  paused: { pause: 'paused', resume: 'catching-up', mismatch: 'suspect', vanish: 'gone', break: 'broken' },
+  suspect: {
+    reconcile: 'copying',
+    'ask-for-copy': 'copying',
+    mismatch: 'suspect',
+    break: 'broken',
+    vanish: 'gone',
+    refuse: 'refused',
+  },
+  recopied: { pause: 'paused', mismatch: 'suspect', 'ask-for-copy': 'copying', break: 'broken', vanish: 'gone' },
   copied: { 'ask-for-copy': 'copying', install: 'suspect', vanish: 'gone' },
-  broken: { 'ask-for-copy': 'copying', vanish: 'gone', refuse: 'refused' },
+  broken: { 'ask-for-copy': 'copying', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
   refused: { accept: 'discovered', vanish: 'gone', refuse: 'refused' },
-  gone: { accept: 'discovered' },
+  gone: { accept: 'discovered', 'ask-for-copy': 'copying' },
 }
 
 /** The state after `event`, or undefined where the event is not allowed in `state`. */
@@ -71,9 +78,17 @@ export function transition(state: TableState, event: TableEvent): TableState | u
   return TRANSITIONS[state][event]
 }
 
-/** Dirty keys of such a table are kept for its opening; those of any other closed table are forgotten. */
+/**
+ * Dirty keys of such a table are kept for its opening; those of any other closed table are forgotten. A suspect table
+ * is read again as a whole: its next copy begins after everything that is forgotten.
+ */
 export function parksKeys(state: TableState): boolean {
-  return state === 'copying' || state === 'catching-up' || state === 'paused' || state === 'suspect'
+  return state === 'copying' || state === 'catching-up' || state === 'paused'
+}
+
+/** The target holds, or is about to hold, rows of such a table; others count as not selected. */
+export function isCarried(state: TableState): boolean {
+  return state !== 'discovered' && state !== 'capturing' && state !== 'refused' && state !== 'gone'
 }
 
 /** Drains write such a table. */

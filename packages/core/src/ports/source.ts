@@ -94,6 +94,8 @@ export interface PendingSummary {
 export interface Source {
   /** Tables, columns, keys, foreign keys of the database in a handful of queries; our own tables are left out. */
   catalog(): Promise<SourceCatalog>
+  /** As the snapshot's, outside of one. */
+  generations(): Promise<ReadonlyMap<string, string>>
   /** Creates sync_audit_log and sync_instance, or checks them. Throws SyncError foreign-audit-table. */
   migrate(): Promise<void>
   migrated(): Promise<boolean>

@@ -73,7 +73,10 @@ export interface TableProgress {
   readonly rowsCopied: number
   readonly rowsFailed: number
   readonly estimatedRows: number
+  /** Identity of the definition and storage that the target's rows are of; null: not read yet. */
   readonly generation: string | null
+  /** Of a table without triggers: moves with its content. */
+  readonly contentSign: string | null
   /** Rows may be there already: chunks are merged into them, and what the source lacks is looked for at the end. */
   readonly inPlace: boolean
   /** Upper bound of the last planned chunk; `planned` says that no chunk is left to plan. */
@@ -86,6 +89,7 @@ export interface TableProgress {
 export interface Chunk extends KeyRange {
   readonly table: string
   readonly number: number
+  readonly inPlace: boolean
 }
 
 export interface ParkedKey {
@@ -120,12 +124,13 @@ export interface TargetTransaction {
   /** Row locks of these tables' progress rows, held to the end; false when another holds one. */
   lockProgress(tables: readonly string[]): Promise<boolean>
   /** Appends a chunk, open, after those of the table. */
-  addChunk(chunk: Omit<Chunk, 'number'>): Promise<void>
+  addChunk(chunk: Omit<Chunk, 'number' | 'inPlace'>): Promise<void>
   /** Takes one open chunk by its row lock (FOR UPDATE SKIP LOCKED), or null. */
   takeChunk(tables: readonly string[]): Promise<Chunk | null>
   chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void>
   openChunks(table: string): Promise<number>
-  dropChunks(table: string): Promise<void>
+  /** Forgets chunks, parked and quarantined keys of a table that is about to be read as a whole. */
+  forgetCopy(table: string): Promise<void>
   park(keys: readonly ParkedKey[]): Promise<void>
   /** Parked (not quarantined) keys of these tables, at most `limit`. */
   parked(tables: readonly string[], limit: number): Promise<ParkedKey[]>
@@ -189,6 +194,14 @@ export interface TargetTransaction {
   /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated. */
   checkConstraints(): Promise<void>
   countRows(table: TableMapping): Promise<number>
+  /** Keys of the target's rows in the target's own order, after the given texts of the key columns; for tables with a key. */
+  keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage>
+}
+
+export interface KeyPage {
+  readonly keys: readonly RowKey[]
+  /** Where the next page begins; null: this was the last. */
+  readonly next: readonly string[] | null
 }
 
 export interface Target {
@@ -207,7 +220,10 @@ export interface Target {
   differences(table: TableMapping): Promise<string[]>
   /** Columns, defaults, comments and CHECKs; no index. */
   createTable(table: TableMapping, objects: TableObjects): Promise<void>
-  emptyTable(table: TableMapping): Promise<void>
+  /** Makes an existing table hold this mapping where that loses nothing; returns the statements that are left to a human. */
+  adaptTable(table: TableMapping, objects: TableObjects): Promise<string[]>
+  /** Drops our UNIQUEs and foreign keys on and to a table whose rows are about to be merged; they are built again when it is open. */
+  loosenTable(table: TableMapping, objects: TableObjects, edges: readonly Edge[]): Promise<void>
   /** The sync key's index and one on every given column set; names from the table. Already there: nothing. */
   buildKeyIndexes(table: TableMapping, foreignKeyColumns: readonly (readonly string[])[]): Promise<void>
   /** The other indexes and UNIQUEs. What cannot be built is recorded in sync_constraint and returned as sentences. */

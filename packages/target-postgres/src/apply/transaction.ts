@@ -3,6 +3,7 @@ import {
   ConstraintViolated,
   type Edge,
   type IndexPlan,
+  type KeyPage,
   type RefusedRow,
   type RowKey,
   SyncError,
@@ -303,6 +304,23 @@ export class Transaction extends State {
   async countRows(table: TableMapping): Promise<number> {
     const [row] = await this.#run(`SELECT count(*)::float8 AS n FROM ${this.#table(table)}`)
     return Number(row?.['n'])
+  }
+
+  async keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage> {
+    const columns = table.key?.columns ?? []
+    const named = sql.keyColumns(columns).map((column) => ({ ...column, name: sql.name(column.name) }))
+    const places = named.map((column, at) => `$${at + 1}::${column.castType}`)
+    const where = after === null ? '' : `WHERE (${named.map((c) => `t.${c.name}`).join(', ')}) > (${places.join(', ')})`
+    const rows = await this.#run(
+      `SELECT ${named.map((c, at) => `t.${c.name}::text AS k${at}`).join(', ')} FROM ${this.#table(table)} t ${where}
+       ORDER BY ${named.map((c) => `t.${c.name}`).join(', ')} LIMIT ${Math.floor(limit)}`,
+      after ?? [],
+    )
+    const texts = rows.map((row) => columns.map((_, at) => String(row[`k${at}`])))
+    return {
+      keys: texts.map((row) => keyOfTexts(columns, row)),
+      next: texts.length < limit ? null : (texts.at(-1) ?? null),
+    }
   }
 
   /** For comparisons that share no code with the product. */

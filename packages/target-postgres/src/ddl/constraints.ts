@@ -222,6 +222,29 @@ export class Constraints {
     })
   }
 
+  /** Rows that move between ranges exist twice until the table is open, and references lead to rows that are not there yet. */
+  async loosenTable(table: TableMapping, objects: TableObjects, edges: readonly Edge[]): Promise<void> {
+    const names = [
+      ...edges.map((edge) => edge.name),
+      ...objects.indexes.filter((index) => index.unique).map((index) => index.name),
+    ]
+    const key = (table.key?.columns ?? []).map(({ column }) => column.name).sort()
+    await this.#short(async (session) => {
+      const { rows } = await session.raw<{ held_by: string; name: string }>(
+        `SELECT conrelid::regclass::text AS held_by, conname AS name FROM pg_constraint
+         WHERE (conrelid = $1::regclass OR confrelid = $1::regclass) AND conname = ANY($2) AND contype IN ('f', 'u')
+         AND NOT (contype = 'u' AND (SELECT array_agg(a.attname::text ORDER BY a.attname COLLATE "C") FROM pg_attribute a WHERE a.attrelid = conrelid AND a.attnum = ANY (conkey)) = $3::text[])
+         ORDER BY contype`,
+        [this.#table(table), names, key],
+      )
+      for (const { held_by: holder, name } of rows)
+        await session.raw(`ALTER TABLE ${holder} DROP CONSTRAINT ${sql.name(name)}`)
+      for (const index of objects.indexes)
+        if (index.unique && !index.deferrable)
+          await session.raw(`DROP INDEX IF EXISTS ${sql.name(this.#database.settings.schema)}.${sql.name(index.name)}`)
+    })
+  }
+
   async constraints(): Promise<ConstraintState[]> {
     return this.#database.transaction(async (session) => {
       const { rows } = await session.raw<{

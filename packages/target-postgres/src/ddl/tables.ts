@@ -1,6 +1,8 @@
 import type { TableMapping, TableObjects } from '@mylab-sync/core'
-import type { Database } from '../connection/database.js'
+import type { Database, Row } from '../connection/database.js'
 import * as sql from '../sql.js'
+
+const DDL_LOCK = ["SET LOCAL lock_timeout = '2s'"]
 
 /** Types that hold every value of another without loss. */
 const WIDER: Readonly<Record<string, readonly string[]>> = {
@@ -29,35 +31,28 @@ export async function hasRows(database: Database, table: TableMapping): Promise<
   })
 }
 
-/** TRUNCATE, or DELETE where a foreign key of another table forbids that. */
-export async function emptyTable(database: Database, table: TableMapping): Promise<void> {
-  const target = sql.tableName(database.settings.schema, table)
-  await database.transaction(async (session) => {
-    const { rows } = await session.raw<{ referenced: boolean }>(
-      "SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'f' AND confrelid = $1::regclass AND conrelid <> confrelid) AS referenced",
-      [target],
+interface HeldColumn {
+  readonly name: string
+  readonly type: string
+  readonly required: boolean
+  readonly filled: boolean
+  readonly generated: boolean
+}
+
+async function heldColumns(database: Database, table: TableMapping): Promise<HeldColumn[]> {
+  return database.transaction(async (session) => {
+    const { rows } = await session.raw<HeldColumn & Row>(
+      `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required, a.attnotnull AS filled, a.attidentity = 'a' AS generated
+       FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`,
+      [sql.tableName(database.settings.schema, table)],
     )
-    if (rows[0]?.referenced) await session.build(`DELETE FROM ${target}`)
-    else await session.raw(`TRUNCATE ${target}`)
+    return rows
   })
 }
 
 /** What an existing table lacks to hold the mapping's values. */
 export async function differences(database: Database, table: TableMapping): Promise<string[]> {
-  const rows = await database.transaction(async (session) => {
-    const result = await session.raw<{
-      name: string
-      type: string
-      required: boolean
-      filled: boolean
-      generated: boolean
-    }>(
-      `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required, a.attnotnull AS filled, a.attidentity = 'a' AS generated
-       FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`,
-      [sql.tableName(database.settings.schema, table)],
-    )
-    return result.rows
-  })
+  const rows = await heldColumns(database, table)
   const found = new Map(rows.map((row) => [row.name, row]))
   const lacking = table.columns.flatMap((column) => {
     const held = found.get(column.name)
@@ -66,11 +61,46 @@ export async function differences(database: Database, table: TableMapping): Prom
     if (held.generated) return [`column ${column.name} is GENERATED ALWAYS and takes no value of the source`]
     return held.filled && !column.notNull ? [`column ${column.name} is NOT NULL and takes no NULL of the source`] : []
   })
+  return [...lacking, ...strangers(rows, table).map((name) => `column ${name} is NOT NULL and not in the source`)]
+}
+
+function strangers(rows: readonly HeldColumn[], table: TableMapping): string[] {
   const ours = new Set(table.columns.map((column) => column.name))
-  const foreign = rows
-    .filter((row) => row.required && !ours.has(row.name))
-    .map((row) => `column ${row.name} is NOT NULL and not in the source`)
-  return [...lacking, ...foreign]
+  return rows.filter((row) => row.required && !ours.has(row.name)).map((row) => row.name)
+}
+
+/**
+ * Adds columns, widens types and lets NULL in where the source's definition has moved on; nothing that is held is lost.
+ * Returns the statements that could lose something, for a human to run.
+ */
+export async function adaptTable(database: Database, table: TableMapping, objects: TableObjects): Promise<string[]> {
+  const target = sql.tableName(database.settings.schema, table)
+  const rows = await heldColumns(database, table)
+  const found = new Map(rows.map((row) => [row.name, row]))
+  const safe = strangers(rows, table).map((name) => `ALTER COLUMN ${sql.name(name)} DROP NOT NULL`)
+  const left: string[] = []
+  for (const column of table.columns) {
+    const held = found.get(column.name)
+    const name = sql.name(column.name)
+    const fallback = objects.defaults.get(column.name)
+    if (held === undefined) {
+      // NOT NULL would need a value for the rows that are there; they get the source's in the copy that follows
+      safe.push(
+        `ADD COLUMN ${name} ${column.type}${column.collateC ? ' COLLATE "C"' : ''}${fallback === undefined ? '' : ` DEFAULT ${fallback}`}`,
+      )
+      continue
+    }
+    if (!holds(held.type, column.type)) {
+      const change = `ALTER COLUMN ${name} TYPE ${column.type} USING ${name}::${column.type}`
+      if (holds(column.type, held.type)) safe.push(change)
+      else left.push(`ALTER TABLE ${target} ${change}`)
+    }
+    if (held.generated) left.push(`ALTER TABLE ${target} ALTER COLUMN ${name} SET GENERATED BY DEFAULT`)
+    if (held.filled && !column.notNull) safe.push(`ALTER COLUMN ${name} DROP NOT NULL`)
+  }
+  if (safe.length > 0)
+    await database.transaction((session) => session.build(`ALTER TABLE ${target} ${safe.join(', ')}`), DDL_LOCK)
+  return left
 }
 
 /** True when a column of type `found` holds every value of type `wanted`; both as format_type() prints them. */

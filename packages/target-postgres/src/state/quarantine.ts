@@ -1,5 +1,5 @@
 import type { ParkedParent, QuarantinedKey, QuarantinedRow, ReferencedValues, RowError, RowKey } from '@mylab-sync/core'
-import { Statements } from './statements.js'
+import { ROWS_A_STATEMENT, Statements } from './statements.js'
 
 interface KeptReference {
   table_name: string
@@ -142,11 +142,15 @@ export class QuarantineState extends Statements {
   }
 
   async parkParents(parents: readonly ParkedParent[]): Promise<void> {
-    for (const { child, edge, tokens, drain } of parents)
+    for (let at = 0; at < parents.length; at += ROWS_A_STATEMENT) {
+      const part = parents.slice(at, at + ROWS_A_STATEMENT)
       await this.stateRows(
-        'INSERT INTO sync_parked_parent (child_table, edge, tokens, drain_no) VALUES ($1, $2, $3, $4) ON CONFLICT (child_table, edge, tokens) DO UPDATE SET drain_no = EXCLUDED.drain_no',
-        [child, edge, tokens, drain],
+        `INSERT INTO sync_parked_parent AS p (child_table, edge, tokens, drain_no)
+         SELECT x ->> 0, x ->> 1, array(SELECT jsonb_array_elements_text(x -> 2)), max((x ->> 3)::bigint) FROM jsonb_array_elements($1::jsonb) AS x GROUP BY 1, 2, 3
+         ON CONFLICT (child_table, edge, tokens) DO UPDATE SET drain_no = greatest(p.drain_no, EXCLUDED.drain_no)`,
+        [JSON.stringify(part.map(({ child, edge, tokens, drain }) => [child, edge, tokens, drain]))],
       )
+    }
   }
 
   async parkedParents(children: readonly string[]): Promise<ParkedParent[]> {

@@ -11,6 +11,7 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   rowsFailed: 'rows_failed',
   estimatedRows: 'estimated_rows',
   generation: 'generation',
+  contentSign: 'content_sign',
   inPlace: 'in_place',
   planBound: 'plan_bound',
   planned: 'planned',
@@ -22,7 +23,7 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
 export class State extends QuarantineState {
   async progress(): Promise<Map<string, TableProgress>> {
     const rows = await this.stateRows<Record<string, string | null> & { planned: boolean; in_place: boolean }>(
-      'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, in_place, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
+      'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, in_place, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
     )
     return new Map(
       rows.map((row) => [
@@ -34,6 +35,7 @@ export class State extends QuarantineState {
           rowsFailed: Number(row['rows_failed']),
           estimatedRows: Number(row['estimated_rows']),
           generation: row['generation'] ?? null,
+          contentSign: row['content_sign'] ?? null,
           inPlace: row.in_place,
           planBound: row['plan_bound'] ?? null,
           planned: row.planned,
@@ -66,7 +68,7 @@ export class State extends QuarantineState {
     return rows.length === new Set(tables).size
   }
 
-  async addChunk({ table, lower, upper }: Omit<Chunk, 'number'>): Promise<void> {
+  async addChunk({ table, lower, upper }: Omit<Chunk, 'number' | 'inPlace'>): Promise<void> {
     await this.stateRows(
       'INSERT INTO sync_chunk (table_name, chunk_no, lower_key, upper_key) SELECT $1, coalesce(max(chunk_no), 0) + 1, $2, $3 FROM sync_chunk WHERE table_name = $1',
       [table, lower, upper],
@@ -79,12 +81,16 @@ export class State extends QuarantineState {
       chunk_no: number
       lower_key: string | null
       upper_key: string | null
+      in_place: boolean
     }>(
-      "SELECT table_name, chunk_no, lower_key, upper_key FROM sync_chunk WHERE state = 'open' AND table_name = ANY($1) ORDER BY chunk_no, table_name LIMIT 1 FOR UPDATE SKIP LOCKED",
+      `SELECT c.table_name, c.chunk_no, c.lower_key, c.upper_key, p.in_place FROM sync_chunk c JOIN sync_progress p USING (table_name)
+       WHERE c.state = 'open' AND p.state = 'copying' AND c.table_name = ANY($1) ORDER BY c.chunk_no, c.table_name LIMIT 1 FOR UPDATE OF c SKIP LOCKED`,
       [tables],
     )
     const [row] = rows
-    return row ? { table: row.table_name, number: row.chunk_no, lower: row.lower_key, upper: row.upper_key } : null
+    if (!row) return null
+    const { table_name: table, chunk_no: number, lower_key: lower, upper_key: upper, in_place: inPlace } = row
+    return { table, number, lower, upper, inPlace }
   }
 
   async chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void> {
@@ -102,8 +108,11 @@ export class State extends QuarantineState {
     return this.#count("SELECT count(*)::int AS n FROM sync_chunk WHERE table_name = $1 AND state = 'open'", [table])
   }
 
-  async dropChunks(table: string): Promise<void> {
+  async forgetCopy(table: string): Promise<void> {
     await this.stateRows('DELETE FROM sync_chunk WHERE table_name = $1', [table])
+    await this.stateRows('DELETE FROM sync_parked WHERE table_name = $1', [table])
+    await this.stateRows('DELETE FROM sync_quarantined_reference WHERE table_name = $1', [table])
+    await this.stateRows('DELETE FROM sync_parked_parent WHERE child_table = $1', [table])
   }
 
   async #count(text: string, values: readonly unknown[]): Promise<number> {

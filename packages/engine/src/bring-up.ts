@@ -1,0 +1,108 @@
+import { SyncError, type TableProgress } from '@mylab-sync/core'
+import type { EngineContext, Progress } from './context.js'
+import { copyChunk, planChunk } from './copy-chunk.js'
+import { drain } from './drain.js'
+import { loadModel, type Model } from './model.js'
+import { openComponent } from './open-component.js'
+import { pause } from './pause.js'
+import { readTarget } from './read-target.js'
+import { reconcile } from './reconcile.js'
+
+const PAUSE_MS = 200
+/** Definitions that change again and again while their tables are copied: the next call goes on. */
+const MOST_ROUNDS = 20
+
+export interface Running {
+  readonly context: EngineContext
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/**
+ * Brings tables that `wanted` picks to their open state: takes up again what was set aside, copies what is to be
+ * copied, and opens components. Returns when none can go on, and whether one was opened; a signal ends it after the
+ * chunks that run.
+ */
+export async function bringUp(running: Running, wanted: (table: TableProgress) => boolean): Promise<boolean> {
+  const { context, progress, signal } = running
+  let opened = false
+  for (let round = 0; round < MOST_ROUNDS && !signal.aborted; round++) {
+    await reconcile(context, await loadModel(context), progress)
+    const model = await loadModel(context)
+    const states = await readTarget(context, (target) => target.progress())
+    const tables = [...states.values()]
+      .filter((p) => (p.state === 'copying' || p.state === 'catching-up') && wanted(p) && model.tables.has(p.table))
+      .map((p) => p.table)
+    if (tables.length === 0) break
+    try {
+      const outcome = await copyAndOpen(running, model, tables)
+      opened ||= outcome.opened > 0
+      if (!outcome.again) break
+    } catch (error) {
+      if (!(error instanceof SyncError) || error.code !== 'generation-changed') throw error
+      progress({ kind: 'note', text: `${error.message}; it is taken up again` })
+      // a drain compares all generations and sets aside what has changed
+      await drain(context, model)
+    }
+  }
+  return opened
+}
+
+interface Outcome {
+  opened: number
+  /** Something was set aside meanwhile. */
+  again: boolean
+}
+
+async function copyAndOpen(running: Running, model: Model, tables: readonly string[]): Promise<Outcome> {
+  const { context, signal } = running
+  const copied = new Map<string, number>()
+  // one that fails ends the others after the chunk that they are at
+  const failed = new AbortController()
+  const until = AbortSignal.any([signal, failed.signal])
+  const workers = Array.from({ length: context.options.copyConcurrency }, async () => {
+    try {
+      await copyUntilDone({ ...running, signal: until }, model, { tables, copied })
+    } catch (error) {
+      failed.abort()
+      throw error
+    }
+  })
+  const ends = await Promise.allSettled(workers)
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+  const outcome: Outcome = { opened: 0, again: false }
+  for (const component of model.components(tables)) {
+    const waiting = component.filter((table) => tables.includes(table))
+    let opening = await openComponent(context, model, waiting)
+    while (opening === 'waiting' && !signal.aborted) {
+      await pause(PAUSE_MS, signal)
+      opening = await openComponent(context, model, waiting)
+    }
+    outcome.again ||= opening === 'set-aside'
+    if (opening !== 'opened') continue
+    outcome.opened += waiting.length
+    for (const table of waiting)
+      running.progress({
+        kind: 'state',
+        table,
+        state: model.isWhole(table) ? 'recopied' : 'live',
+        rows: copied.get(table) ?? 0,
+      })
+  }
+  return outcome
+}
+
+async function copyUntilDone(
+  { context, progress, signal }: Running,
+  model: Model,
+  { tables, copied }: { readonly tables: readonly string[]; readonly copied: Map<string, number> },
+): Promise<void> {
+  while (!signal.aborted) {
+    const chunk = await copyChunk(context, model, tables)
+    if (chunk) {
+      const rows = (copied.get(chunk.table) ?? 0) + chunk.rows
+      copied.set(chunk.table, rows)
+      progress({ kind: 'copy', table: chunk.table, rows, estimated: model.mapping(chunk.table).source.estimatedRows })
+    } else if (!(await planChunk(context, model, tables))) return
+  }
+}

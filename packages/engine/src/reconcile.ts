@@ -1,0 +1,101 @@
+import { type TableProgress, transition } from '@mylab-sync/core'
+import type { EngineContext, Progress } from './context.js'
+import { install } from './install.js'
+import type { Model } from './model.js'
+import { readTarget } from './read-target.js'
+import { type CopyStart, startCopy } from './start-copy.js'
+
+const DRAIN_WAIT_MS = 60_000
+
+/** Sets aside these tables and all that foreign key actions on them reach: their history has a hole. */
+export async function setAside(
+  context: EngineContext,
+  model: Model,
+  tables: Iterable<string>,
+  problem: string,
+): Promise<string[]> {
+  const target = await context.target.beginDrainWaiting(DRAIN_WAIT_MS)
+  try {
+    const states = await target.progress()
+    const aside: string[] = []
+    for (const table of model.withDescendants(tables)) {
+      const state = transition(states.get(table)?.state ?? 'discovered', 'mismatch')
+      if (state !== 'suspect') continue
+      await target.setProgress(table, { state, problem })
+      aside.push(table)
+    }
+    await target.commit()
+    return aside
+  } finally {
+    await target.rollback()
+  }
+}
+
+/** Finds tables whose triggers are gone or not what they must be, and sets them aside with their descendants. */
+export async function checkTriggers(context: EngineContext, model: Model): Promise<string[]> {
+  const states = await readTarget(context, (target) => target.progress())
+  const captured = [...states.values()].filter(
+    (p) => p.state !== 'copied' && p.state !== 'suspect' && model.tables.has(p.table),
+  )
+  const missing = await context.source.missingTriggers(model.triggerTargets(new Set(captured.map((p) => p.table))))
+  if (missing.length === 0) return []
+  return setAside(context, model, missing, 'its triggers were not what they must be')
+}
+
+/**
+ * Takes tables up again that were set aside: triggers first, then the target's definition, then a copy in place is
+ * asked for. A table that cannot be adapted without losing something waits, with the statements to run as its problem.
+ */
+export async function reconcile(context: EngineContext, model: Model, progress: Progress): Promise<string[]> {
+  const states = await readTarget(context, (target) => target.progress())
+  const suspects = [...states.values()].filter((p) => p.state === 'suspect')
+  if (suspects.length === 0) return []
+  const mapped = suspects.filter((p) => model.tables.has(p.table)).map((p) => p.table)
+  await install(context, { targets: model.triggerTargets(new Set(mapped)), recreate: false }, progress)
+  const starts: CopyStart[] = []
+  for (const suspect of suspects) {
+    const problem = mapped.includes(suspect.table)
+      ? await adapt(context, model, suspect.table)
+      : await exclude(context, model, suspect)
+    if (problem === null) starts.push({ table: suspect.table, inPlace: true })
+    else if (problem !== suspect.problem) await note(context, suspect.table, problem)
+  }
+  return startCopy(context, model, starts)
+}
+
+/** Null, or what a human has to do first. */
+async function adapt(context: EngineContext, model: Model, table: string): Promise<string | null> {
+  const mapping = model.mapping(table)
+  const objects = model.objects(table)
+  if (!(await context.target.tableExists(mapping))) {
+    await context.target.createTable(mapping, objects)
+    return null
+  }
+  const left = await context.target.adaptTable(mapping, objects)
+  if (left.length > 0) return `waits for: ${left.join('; ')}`
+  await context.target.loosenTable(mapping, objects, model.edgesAt(table))
+  return null
+}
+
+async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<string> {
+  const refusal = model.refusal(suspect.table)
+  if (!refusal) return suspect.problem ?? 'it is not selected any more'
+  const target = await context.target.begin()
+  try {
+    await target.setProgress(suspect.table, { state: transition('suspect', 'refuse') ?? 'refused' })
+    await target.commit()
+  } finally {
+    await target.rollback()
+  }
+  return `${refusal.reason}; ${refusal.remedy}`
+}
+
+async function note(context: EngineContext, table: string, problem: string): Promise<void> {
+  const target = await context.target.begin()
+  try {
+    await target.setProgress(table, { problem })
+    await target.commit()
+  } finally {
+    await target.rollback()
+  }
+}

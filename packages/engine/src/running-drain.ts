@@ -1,0 +1,308 @@
+import {
+  type ChangeEntry,
+  ConstraintViolated,
+  isCarried,
+  isOpen,
+  type ParkedKey,
+  parksKeys,
+  type SourceSnapshot,
+  SyncError,
+  type TableProgress,
+  type TableState,
+  type TargetTransaction,
+  transition,
+} from '@mylab-sync/core'
+import { applySlice } from './apply.js'
+import { addClosure, addParked, ParkedParents, type Slice } from './closure.js'
+import type { EngineContext, ProtocolRules } from './context.js'
+import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
+import { HeldEntries } from './held-entries.js'
+import { everything, holeOf } from './hole.js'
+import type { Model } from './model.js'
+import { Quarantine } from './quarantine.js'
+import { SanitisedTally } from './rows.js'
+import { type Misfit, misfits } from './set-aside.js'
+import { settle } from './settle.js'
+
+/** Entries of one snapshot. A larger backlog takes several snapshots in one target transaction (DESIGN 3.4). */
+const SLICE_ENTRIES = 20_000
+/** After this many slices each takes more, so that a drain ends however fast the source is written. */
+const SLICES_BEFORE_GROWTH = 40
+export type DrainReport =
+  | { readonly kind: 'busy' }
+  | {
+      readonly kind: 'done'
+      readonly drain: number
+      readonly entries: number
+      readonly failed: number
+      readonly slices: number
+      /** Tables set aside by this drain, each with its reason. */
+      readonly setAside: readonly Misfit[]
+      /** The tables asked for are open now; false where one of them had to be set aside. */
+      readonly opened: boolean
+      /** The model that the drain was done with: newer than the caller's where definitions have moved. */
+      readonly model: Model
+      /** False: the entries stay pending and are read again, with what this drain wrote. */
+      readonly marked: boolean
+    }
+
+export interface DrainRequest {
+  /** Tables that this drain opens: their parked keys are part of it, and their new states are committed with it. */
+  readonly opening?: ReadonlyMap<string, TableState>
+  readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
+  /** Wait for a running drain instead of answering busy. */
+  readonly waitMs?: number
+}
+
+/** The source's definitions or the set of carried tables are not what the model was made of. */
+export class ModelStale extends SyncError {
+  constructor() {
+    super('generation-changed', 'the definitions of the source change faster than they can be read')
+  }
+}
+
+/** The target is older than the source's marks; they are taken back and the drain begins again. */
+export class WentBack extends Error {}
+
+interface DrainParts {
+  readonly context: EngineContext
+  readonly model: Model
+  readonly request: DrainRequest
+  readonly rules: ProtocolRules
+  readonly snapshot: SourceSnapshot
+  readonly target: TargetTransaction
+}
+
+/** One running drain: owns the ids that it read, and nothing that outlives its transaction. */
+export class RunningDrain {
+  readonly #parts: DrainParts
+  readonly #number: number
+  readonly #unconfirmed: readonly ParkedKey[]
+  readonly #open: ReadonlySet<string>
+  readonly #waiting: ReadonlySet<string>
+  readonly #opening: ReadonlyMap<string, TableState>
+  readonly #setAside: readonly Misfit[]
+  readonly #ids: number[] = []
+  readonly #held = new HeldEntries()
+  #highest = 0
+  #failed = 0
+  #slices = 0
+
+  private constructor(
+    parts: DrainParts,
+    at: {
+      number: number
+      unconfirmed: readonly ParkedKey[]
+      states: ReadonlyMap<string, TableProgress>
+      setAside: readonly Misfit[]
+    },
+  ) {
+    this.#parts = parts
+    this.#number = at.number
+    this.#unconfirmed = at.unconfirmed
+    this.#setAside = at.setAside
+    const opening = parts.request.opening ?? new Map<string, TableState>()
+    // A component opens as a whole or not at all.
+    this.#opening = [...opening.keys()].every((table) => parksKeys(at.states.get(table)?.state ?? 'gone'))
+      ? opening
+      : new Map<string, TableState>()
+    const tables = [...at.states.values()]
+    const open = tables.filter((table) => isOpen(table.state)).map((table) => table.table)
+    this.#open = new Set([...open, ...this.#opening.keys()])
+    const waiting = tables.filter((table) => parksKeys(table.state)).map((table) => table.table)
+    this.#waiting = new Set(waiting.filter((table) => !this.#opening.has(table)))
+  }
+
+  static async begin(parts: DrainParts): Promise<RunningDrain> {
+    const { target, snapshot, context } = parts
+    const last = await target.lastDrain()
+    if (snapshot.lastDrain > last.number) {
+      await context.source.unmarkAfter(last.number)
+      throw new WentBack('the target is older than the marks of the source')
+    }
+    const states = await target.progress()
+    const carried = [...states.values()].filter((p) => isCarried(p.state)).map((p) => p.table)
+    const now = await snapshot.generations()
+    if (!parts.model.fits(now, carried)) throw new ModelStale()
+    const hole = await holeOf(parts, last)
+    const setAside = hole.problem === null ? misfits(parts.model, states, now) : everything(states, hole.problem)
+    for (const misfit of setAside) states.set(misfit.table, await set(target, states, misfit))
+    const number = Math.max(last.number, snapshot.lastDrain) + 1
+    return new RunningDrain(parts, { number, unconfirmed: hole.keys, states, setAside })
+  }
+
+  async run(): Promise<DrainReport> {
+    const { context, request, snapshot, target, rules } = this.#parts
+    for (let complete = false; !complete; this.#slices++) {
+      if (this.#slices > 0) {
+        await snapshot.refresh()
+        await context.hooks?.beforeSlice?.(this.#slices)
+      }
+      complete = await this.#slice()
+    }
+    await this.#checkConstraints()
+    await target.holdEntries(this.#held.all())
+    for (const [table, state] of this.#opening) await target.setProgress(table, { state, problem: null })
+    await target.recordDrain({ number: this.#number, consistentAsOf: snapshot.takenAt, identity: snapshot.identity })
+    await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
+    await request.beforeCommit?.({ snapshot, target })
+    await snapshot.end()
+    await target.commit()
+    const marked = await this.#mark(rules)
+    return {
+      kind: 'done',
+      drain: this.#number,
+      entries: this.#ids.length,
+      failed: this.#failed,
+      slices: this.#slices,
+      setAside: this.#setAside,
+      opened: [...(request.opening?.keys() ?? [])].every((table) => this.#open.has(table)),
+      model: this.#parts.model,
+      marked,
+    }
+  }
+
+  /** What the truth breaks is thrown, once no stale image of a quarantined row is to blame. */
+  async #checkConstraints(): Promise<void> {
+    const { model, target } = this.#parts
+    for (const cleared = new Set<string>(); ; ) {
+      try {
+        return await target.checkConstraints()
+      } catch (error) {
+        if (!(error instanceof ConstraintViolated) || cleared.has(error.table)) throw error
+        cleared.add(error.table)
+        const stale = (await target.quarantined()).filter((key) => model.tables.get(key.table)?.name === error.table)
+        const [first] = stale
+        if (!first) throw error
+        const keys = stale.map((key) => key.key)
+        await target.deleteKeys(model.mapping(first.table), keys)
+      }
+    }
+  }
+
+  /** A mark that fails is dropped: over another connection it could hit ids that a failover has used again. The next drain redoes the work. */
+  async #mark(rules: ProtocolRules): Promise<boolean> {
+    const { snapshot } = this.#parts
+    try {
+      if (rules.markExactIds) await snapshot.mark(this.#held.marks(this.#ids), this.#number)
+      else await snapshot.markUpTo(this.#highest, this.#number)
+      return true
+    } catch (error) {
+      if (error instanceof SyncError && (error.code === 'lost-connection' || error.code === 'lock-timeout'))
+        return false
+      throw error
+    }
+  }
+
+  /** One snapshot's worth; true when nothing that the snapshot shows is left. */
+  async #slice(): Promise<boolean> {
+    const { model, snapshot, target, rules } = this.#parts
+    const limit = SLICE_ENTRIES * 2 ** Math.max(0, this.#slices - SLICES_BEFORE_GROWTH)
+    const entries = await snapshot.entriesAfter(this.#highest, limit)
+    const complete = entries.length < limit
+    if (complete && this.#slices > 0) entries.push(...(await this.#lateEntries()))
+    const dirty = new DirtyKeys()
+    await this.#sort(entries, dirty)
+    const quarantine = new Quarantine((await target.quarantined()).filter((key) => this.#open.has(key.table)))
+    for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
+    if (this.#slices === 0) await this.#addKept(dirty)
+    const slice: Slice = {
+      model,
+      snapshot,
+      target,
+      rules,
+      open: this.#open,
+      waiting: this.#waiting,
+      parents: new ParkedParents(),
+      dirty,
+      quarantine,
+      searched: new Set(),
+    }
+    if (this.#slices === 0) await this.#addParents(slice)
+    await addClosure(slice)
+    await target.parkParents(slice.parents.all(this.#number))
+    const tally = new SanitisedTally()
+    const outcome = await applySlice(slice, tally)
+    this.#failed += await settle(target, outcome, { drain: this.#number, tally })
+    this.#held.add(entries, quarantine, outcome)
+    await target.recordDrainKeys(
+      this.#number,
+      [...dirty.keys()].filter((key) => this.#open.has(key.table)),
+    )
+    for (const entry of entries) {
+      this.#ids.push(entry.id)
+      if (entry.id > this.#highest) this.#highest = entry.id
+    }
+    return complete
+  }
+
+  /** Entries with lower ids than those read already, which committed since: ids commit out of order. */
+  async #lateEntries(): Promise<ChangeEntry[]> {
+    const pending = await this.#parts.snapshot.pendingIdsUpTo(this.#highest)
+    // both ascend: what was read so far came in the order of ids
+    const late: number[] = []
+    let at = 0
+    for (const id of pending) {
+      while (at < this.#ids.length && (this.#ids[at] ?? 0) < id) at++
+      if (this.#ids[at] !== id) late.push(id)
+    }
+    return late.length === 0 ? [] : this.#parts.snapshot.entriesById(late)
+  }
+
+  /** Keys of open tables become dirty, those of tables that will open are parked, all others are forgotten. */
+  async #sort(entries: readonly ChangeEntry[], dirty: DirtyKeys): Promise<void> {
+    const { model, target, rules } = this.#parts
+    const drain = rules.parkedPerDrain ? this.#number : 0
+    const parked: ParkedKey[] = []
+    for (const entry of entries) {
+      const { table } = entry
+      const isDirty = this.#open.has(table) || model.isCaptureOnly(table)
+      if (!isDirty && !this.#waiting.has(table)) continue
+      checkLayout(model, entry)
+      for (const { key, start } of dirtyKeysOf(entry)) {
+        if (isDirty) dirty.add(table, key, start)
+        else parked.push({ table, key, drain, start: start && rules.parkStartFlag })
+      }
+    }
+    if (parked.length > 0) await target.park(parked)
+  }
+
+  /** What parents consumed while the tables that open now were closed; before any other closure, which follows it. */
+  async #addParents(slice: Slice): Promise<void> {
+    const { target } = this.#parts
+    const opening = [...this.#opening.keys()]
+    if (opening.length === 0) return
+    await addParked(slice, await target.parkedParents(opening))
+    await target.unparkParents(opening)
+  }
+
+  /** Parked keys of tables that are open or open now, and keys of drains whose marks the source has lost. */
+  async #addKept(dirty: DirtyKeys): Promise<void> {
+    const { target } = this.#parts
+    for (const { table, key, start } of this.#unconfirmed) if (this.#open.has(table)) dirty.add(table, key, start)
+    const parked = await target.parked([...this.#open], Number.MAX_SAFE_INTEGER)
+    for (const { table, key, start } of parked) dirty.add(table, key, start)
+    if (parked.length > 0) await target.unpark(parked)
+  }
+}
+
+/** Tokens of another layout are no keys of this table. */
+function checkLayout(model: Model, { table, rowKey, layout }: ChangeEntry): void {
+  const key = model.keyed(table)?.key
+  if (!key || rowKey === '' || layout === key.layout) return
+  throw new SyncError('generation-changed', `table ${table}: its key is not what its triggers write`, {
+    remedy: `mylab-sync setup-triggers --drop --table ${table}, then mylab-sync initial --force --table ${table}`,
+  })
+}
+
+async function set(
+  target: TargetTransaction,
+  states: ReadonlyMap<string, TableProgress>,
+  { table, event, problem }: Misfit,
+): Promise<TableProgress> {
+  const progress = states.get(table)
+  if (!progress) throw new SyncError('internal', `table ${table} has no row of progress`)
+  const state = transition(progress.state, event) ?? progress.state
+  await target.setProgress(table, { state, problem })
+  return { ...progress, state, problem }
+}

@@ -1,0 +1,49 @@
+import { isCarried, isOpen, type TableEvent, type TableProgress } from '@mylab-sync/core'
+import type { Model } from './model.js'
+
+/** A table that can no longer be what it is in the target. */
+export interface Misfit {
+  readonly table: string
+  readonly event: Extract<TableEvent, 'mismatch' | 'vanish'>
+  readonly problem: string
+}
+
+/**
+ * Tables whose history has a hole: their definition or storage has changed, or changes of their rows may have been made
+ * by a table that is set aside (DESIGN 3.5). `now` are the source's tables as of now.
+ */
+export function misfits(
+  model: Model,
+  states: ReadonlyMap<string, TableProgress>,
+  now: ReadonlyMap<string, string>,
+): Misfit[] {
+  const found = new Map<string, Misfit>()
+  for (const progress of states.values()) {
+    const problem = problemOf(model, progress, now)
+    if (problem) found.set(progress.table, problem)
+  }
+  const open = new Set([...states.values()].filter((p) => isOpen(p.state) && !found.has(p.table)).map((p) => p.table))
+  const carried = (table: string): boolean => isCarried(states.get(table)?.state ?? 'discovered')
+  for (let more = true; more; ) {
+    more = false
+    for (const table of open) {
+      const closed = model.actionParents(table).find((parent) => !open.has(parent) && carried(parent))
+      if (closed === undefined) continue
+      open.delete(table)
+      found.set(table, { table, event: 'mismatch', problem: `table ${closed}, whose rows act on it, is not live` })
+      more = true
+    }
+  }
+  return [...found.values()]
+}
+
+function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, string>): Misfit | null {
+  const { table, state, generation } = progress
+  if (!isCarried(state) || state === 'suspect' || state === 'broken' || state === 'copied') return null
+  if (!now.has(table)) return { table, event: 'vanish', problem: 'the table is gone at the source' }
+  const refusal = model.refusal(table)
+  if (refusal) return { table, event: 'mismatch', problem: `${refusal.reason}; ${refusal.remedy}` }
+  if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is not selected any more' }
+  if (generation === null || generation === model.generation(table)) return null
+  return { table, event: 'mismatch', problem: 'its definition or its storage has changed at the source' }
+}

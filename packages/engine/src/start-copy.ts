@@ -1,0 +1,46 @@
+import { type TableState, transition } from '@mylab-sync/core'
+import type { EngineContext } from './context.js'
+import type { Model } from './model.js'
+
+const DRAIN_WAIT_MS = 60_000
+
+export interface CopyStart {
+  readonly table: string
+  /** The target holds rows of it already. */
+  readonly inPlace: boolean
+}
+
+/**
+ * The step to `copying` takes the drain lock: every change is then either in a chunk's snapshot or parked. What was
+ * kept of an earlier copy is forgotten with it.
+ */
+export async function startCopy(context: EngineContext, model: Model, starts: readonly CopyStart[]): Promise<string[]> {
+  if (starts.length === 0) return []
+  const target = await context.target.beginDrainWaiting(DRAIN_WAIT_MS)
+  try {
+    const states = await target.progress()
+    const begun: string[] = []
+    for (const { table, inPlace } of starts) {
+      const state: TableState | undefined = transition(states.get(table)?.state ?? 'discovered', 'ask-for-copy')
+      if (state === undefined) continue
+      await target.forgetCopy(table)
+      const { estimatedRows } = model.mapping(table).source
+      await target.setProgress(table, {
+        state,
+        inPlace,
+        planned: false,
+        planBound: null,
+        generation: null,
+        rowsCopied: 0,
+        rowsFailed: 0,
+        estimatedRows,
+        problem: null,
+      })
+      begun.push(table)
+    }
+    await target.commit()
+    return begun
+  } finally {
+    await target.rollback()
+  }
+}

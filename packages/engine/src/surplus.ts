@@ -1,0 +1,67 @@
+import type { ParkedKey, RowKey, SourceSnapshot } from '@mylab-sync/core'
+import { KEYS_A_LIST } from './closure.js'
+import type { EngineContext } from './context.js'
+import type { Model } from './model.js'
+
+/** A snapshot is left for a newer one after so many pages, so that the source may purge what it keeps for it. */
+const PAGES_A_SNAPSHOT = 50
+
+/**
+ * Calls `found` with keys of the target's rows that the source does not hold, page by page and in the target's
+ * transaction, which is committed after each page. The source is asked by key, since the two may order keys unlike.
+ */
+async function findSurplus(
+  context: EngineContext,
+  model: Model,
+  table: string,
+  found: (keys: readonly RowKey[], park: (keys: readonly ParkedKey[]) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const mapping = model.mapping(table)
+  const snapshot = await context.source.openSnapshot()
+  try {
+    let after: readonly string[] | null = null
+    for (let page = 1; page === 1 || after !== null; page++) {
+      if (page % PAGES_A_SNAPSHOT === 0) await snapshot.refresh()
+      const target = await context.target.begin()
+      try {
+        const { keys, next } = await target.keysAfter(mapping, after, KEYS_A_LIST)
+        const surplus = await absent(snapshot, model, table, keys)
+        if (surplus.length > 0) await found(surplus, (parked) => target.park(parked))
+        await target.commit()
+        after = next
+      } finally {
+        await target.rollback()
+      }
+    }
+  } finally {
+    snapshot.release()
+  }
+}
+
+async function absent(
+  snapshot: SourceSnapshot,
+  model: Model,
+  table: string,
+  keys: readonly RowKey[],
+): Promise<readonly RowKey[]> {
+  const held = new Set((await snapshot.readColumns(model.mapping(table), keys, [])).map((row) => row.key))
+  return keys.filter((key) => !held.has(key))
+}
+
+/**
+ * Parks the keys of rows that a merge has not touched since the source lacks them. They are never deleted by range:
+ * the re-read of catch-up decides, and what foreign keys took with them is found by its closure.
+ */
+export async function parkSurplus(context: EngineContext, model: Model, table: string): Promise<void> {
+  await findSurplus(context, model, table, (keys, park) =>
+    park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
+  )
+}
+
+export async function countSurplus(context: EngineContext, model: Model, table: string): Promise<number> {
+  let count = 0
+  await findSurplus(context, model, table, async (keys) => {
+    count += keys.length
+  })
+  return count
+}
