@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { drain, drainAll, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { copyAll, type Installation, installation } from '../support/installation.js'
+
+const FAMILY = `
+  CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  CREATE TABLE c (id INT PRIMARY KEY, pid INT, v INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE g (id INT PRIMARY KEY, cid INT, FOREIGN KEY (cid) REFERENCES c (id) ON DELETE SET NULL) ENGINE=InnoDB;
+  CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO g VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1)`
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+async function withFamily(
+  name: string,
+  use: (at: Installation) => Promise<void>,
+  settings: { hooks?: EngineHooks; exclude?: string[] } = {},
+): Promise<void> {
+  const at = await installation(servers, name, settings)
+  try {
+    await at.app.query(FAMILY)
+    await use(at)
+  } finally {
+    await at.close()
+  }
+}
+
+const settle = (at: Installation): Promise<unknown> => drainAll(at.context, new AbortController().signal)
+const drainNow = async (at: Installation): Promise<unknown> => drain(at.context, await loadModel(at.context))
+
+async function states(at: Installation): Promise<Record<string, string>> {
+  return Object.fromEntries((await status(at.context)).tables.map((table) => [table.table, table.state]))
+}
+
+/** Every row of these tables, on both sides. */
+async function assertEqual(at: Installation, tables: readonly string[]): Promise<void> {
+  for (const table of tables) {
+    const [rows] = await at.app.query({ sql: `SELECT * FROM ${table} ORDER BY 1, 2`, rowsAsArray: true })
+    const theirs = await at.rows(`SELECT * FROM ${table} ORDER BY 1, 2`)
+    assert.deepEqual(
+      theirs,
+      (rows as unknown[][]).map((row) => row.map((value) => (value === null ? null : String(value)))),
+      table,
+    )
+  }
+}
+
+test('TRUNCATE is found by the next drain, which goes on without the table, and is healed', async () => {
+  await withFamily('r_truncate', async (at) => {
+    await copyAll(at.context)
+    await at.app.query('TRUNCATE other; INSERT INTO other VALUES (2, 2); INSERT INTO p VALUES (4, 4)')
+    await drainNow(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'suspect', p: 'live' })
+    await assertEqual(at, ['p', 'c', 'g'])
+    await settle(at)
+    assert.equal((await states(at))['other'], 'live')
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+  })
+})
+
+test('what a table did to others while its trigger was gone is found in all that it acts on', async () => {
+  await withFamily('r_trigger', async (at) => {
+    await copyAll(at.context)
+    const [triggers] = await at.app.query(
+      "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'p' AND TRIGGER_SCHEMA = DATABASE()",
+    )
+    for (const { name } of triggers as { name: string }[]) await at.app.query(`DROP TRIGGER \`${name}\``)
+    // the child goes with its parent, and the parent comes back: nothing of the target shows what happened
+    await at.app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+    await at.app.query('DELETE FROM p WHERE id = 3')
+    await settle(at)
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+  })
+})
+
+test('added columns, widened types, new and dropped foreign keys and a swap of two tables are followed', async () => {
+  await withFamily('r_alter', async (at) => {
+    await copyAll(at.context)
+    await at.app.query(
+      'ALTER TABLE other ADD COLUMN extra VARCHAR(10) DEFAULT "x", MODIFY v BIGINT; INSERT INTO other VALUES (2, 5000000000, "y")',
+    )
+    await settle(at)
+    await assertEqual(at, ['other'])
+    await at.app.query(
+      'ALTER TABLE other ADD COLUMN pid INT DEFAULT 3; ALTER TABLE other ADD CONSTRAINT other_p FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE',
+    )
+    await settle(at)
+    await at.app.query('DELETE FROM p WHERE id = 3')
+    await settle(at)
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+    await at.app.query(
+      'ALTER TABLE other DROP FOREIGN KEY other_p; CREATE TABLE fresh LIKE other; INSERT INTO fresh VALUES (7, 7, "z", NULL); RENAME TABLE other TO old, fresh TO other, old TO fresh',
+    )
+    await settle(at)
+    assert.equal((await states(at))['other'], 'live')
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+  })
+})
+
+test('a change that could lose something waits with its statement, and the rest goes on', async () => {
+  await withFamily('r_waits', async (at) => {
+    await copyAll(at.context)
+    await at.app.query('ALTER TABLE other MODIFY v VARCHAR(20); UPDATE other SET v = "one"; UPDATE p SET v = 5')
+    await settle(at)
+    await assertEqual(at, ['p', 'c', 'g'])
+    const waiting = (await status(at.context)).tables.find((table) => table.table === 'other')
+    assert.equal(waiting?.state, 'suspect')
+    const [, statement = ''] = /^waits for: (.*)$/.exec(waiting.problem ?? '') ?? []
+    await at.reader.query(statement)
+    await settle(at)
+    await assertEqual(at, ['other'])
+    assert.equal((await status(at.context)).tables.find((table) => table.table === 'other')?.problem, null)
+  })
+})
+
+test('a table that is gone at the source stays in the target, and its row says so', async () => {
+  await withFamily('r_gone', async (at) => {
+    await copyAll(at.context)
+    await at.app.query('DROP TABLE other; UPDATE p SET v = 6')
+    await settle(at)
+    assert.equal((await states(at))['other'], 'gone')
+    assert.deepEqual(await at.rows('SELECT id FROM other'), [['1']])
+    await assertEqual(at, ['p', 'c', 'g'])
+  })
+})
+
+/** Deletes a parent and brings it back, once, when the child's rows have been read; a drain consumes the parent's entries. */
+function losesItsParent(of: { at?: Installation; done: boolean }): EngineHooks {
+  return {
+    afterChunkRead: async (table) => {
+      if (table !== 'c' || of.done || !of.at) return
+      of.done = true
+      await of.at.app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1)')
+      await drainNow(of.at)
+    },
+  }
+}
+
+for (const [name, first] of [
+  ['that is not carried', null],
+  ['that is live already', ['p', 'other']],
+] as const) {
+  test(`a child follows its parent ${name}, also in what happened between its copy and its opening`, async () => {
+    const of: { at?: Installation; done: boolean } = { done: false }
+    await withFamily(
+      `r_parent_${first === null ? 'outside' : 'live'}`,
+      async (at) => {
+        of.at = at
+        if (first) await copyAll(at.context, first)
+        await copyAll(at.context, ['c', 'g'])
+        assert.ok(of.done)
+        await assertEqual(at, ['c', 'g'])
+        await at.app.query('DELETE FROM p WHERE id = 2')
+        await settle(at)
+        await assertEqual(at, ['c', 'g'])
+        assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_parked_parent'), [])
+      },
+      { hooks: losesItsParent(of) },
+    )
+  })
+}
