@@ -14,7 +14,7 @@ before(async () => {
 after(() => servers.close())
 
 const told = (verdict: Verdict): string =>
-  `seed ${SEED}: ${verdict.wrong} of ${verdict.drains} drains wrong, ${verdict.backwards} went back, ${verdict.statements} statements; ${verdict.examples.join('; ')}`
+  `seed ${SEED}: ${verdict.wrong} of ${verdict.drains} drains wrong, ${verdict.backwards} went back, ${verdict.statements} statements, ${verdict.slices} slices of backlogs, ${verdict.validated} text keys validated; ${verdict.examples.join('; ')}`
 
 test('every drain commit equals its source snapshot, while copy, opening and drains run under random writers', async (t) => {
   const verdict = await runExperiment(servers, { seed: SEED, liveMs: LIVE_MS })
@@ -27,6 +27,20 @@ test('catch-up slices, each its own commit, end in drains that equal their snaps
   const verdict = await runExperiment(servers, { seed: SEED + 1, liveMs: LIVE_MS / 4, catchUpKeys: 20 })
   t.diagnostic(told(verdict))
   assert.equal(verdict.wrong + verdict.backwards, 0, told(verdict))
+})
+
+test('backlogs take several snapshots in one target transaction, which equals the last', async (t) => {
+  const verdict = await runExperiment(servers, { seed: SEED + 2, liveMs: LIVE_MS / 2, backlogMs: 700 })
+  t.diagnostic(told(verdict))
+  assert.equal(verdict.wrong + verdict.backwards, 0, told(verdict))
+  assert.ok(verdict.slices > 10, told(verdict))
+})
+
+test('children spelt otherwise are followed while their foreign keys come and go', async (t) => {
+  const verdict = await runExperiment(servers, { seed: SEED + 3, liveMs: LIVE_MS / 2, foreignKeysComeAndGo: true })
+  t.diagnostic(told(verdict))
+  assert.equal(verdict.wrong + verdict.backwards, 0, told(verdict))
+  assert.ok(verdict.validated > 0, told(verdict))
 })
 
 /** Each rule left out once: the same comparison must find what it is there for. A run may be lucky, so several are tried. */

@@ -6,6 +6,7 @@ import {
   type EngineHooks,
   initial,
   loadModel,
+  maintain,
   migrate,
   type ProtocolRules,
   setupTriggers,
@@ -14,7 +15,7 @@ import { defaultMappingOptions } from '@mylab-sync/mapping'
 import { isTransaction } from '@mylab-sync/target-postgres'
 import { eventually, random, type ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
-import { COLUMNS, SCHEMA, TABLES } from './schema.js'
+import { COLUMNS, RESPELL, SCHEMA, TABLES } from './schema.js'
 import { Writers } from './writers.js'
 
 export interface Experiment {
@@ -24,8 +25,10 @@ export interface Experiment {
   readonly broken?: Partial<ProtocolRules>
   /** Catch-up slices of so many keys, where the opening drain takes fewer. */
   readonly catchUpKeys?: number
-  /** Backlogs: no drain for so long at a time. */
+  /** Backlogs: no drain for so long at a time, and small slices. */
   readonly backlogMs?: number
+  /** Foreign keys over text are validated, broken by misspelt children, suspended, and built again. */
+  readonly foreignKeysComeAndGo?: boolean
 }
 
 export interface Verdict {
@@ -34,6 +37,10 @@ export interface Verdict {
   /** Drains whose snapshot was older than the one before. */
   backwards: number
   statements: number
+  /** Snapshots of drains that took more than one. */
+  slices: number
+  /** Times that a foreign key over text was found validated before one that misspelt children broke. */
+  validated: number
   readonly examples: string[]
 }
 
@@ -51,21 +58,24 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
   await admin.query(SCHEMA)
   const { source, target } = await connect(servers, name)
   const connections = await Promise.all(Array.from({ length: WRITERS }, () => servers.sourceAdmin(name)))
-  const verdict: Verdict = { drains: 0, wrong: 0, backwards: 0, statements: 0, examples: [] }
+  const verdict: Verdict = { drains: 0, wrong: 0, backwards: 0, statements: 0, slices: 0, validated: 0, examples: [] }
   try {
     const context: EngineContext = {
       source,
       target,
       rules: { ...ALL_RULES, ...experiment.broken },
       hooks: hooksOf(verdict, experiment),
-      ...(experiment.catchUpKeys ? { openingLimits: { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } } : {}),
+      limits: {
+        ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
+        ...(experiment.backlogMs ? { sliceEntries: 60 } : {}),
+      },
       options: { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: 7, copyConcurrency: 2 },
     }
     await migrate(context)
     const writers = new Writers(connections, experiment.seed, 3)
     try {
       await eventually('the tables hold something to copy', () => writers.statements >= STATEMENTS_BEFORE_COPY, 30_000)
-      await copyAndFollow(context, experiment)
+      await copyAndFollow(context, experiment, { verdict, writers, admin })
     } finally {
       await writers.stop()
     }
@@ -82,11 +92,11 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
 function hooksOf(verdict: Verdict, { seed }: Experiment): EngineHooks {
   const r = random(seed * 77)
   let latest = ''
-  const nap = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
   return {
     // half of the chunks are read late: a short copy never shows what the orphan scan is for
     beforeChunk: () => nap(r.chance(0.5) ? r.int(200, 900) : 0),
     betweenLockAndSnapshot: () => nap(r.chance(0.5) ? r.int(0, 60) : 0),
+    betweenParkedAndSnapshot: () => nap(r.chance(0.5) ? r.int(0, 200) : 0),
     beforeUnpark: () => nap(r.chance(0.5) ? r.int(100, 700) : 0),
     beforeSlice: () => nap(r.int(0, 30)),
     beforeCommit: async ({ snapshot, target, live }) => {
@@ -101,25 +111,75 @@ function hooksOf(verdict: Verdict, { seed }: Experiment): EngineHooks {
   }
 }
 
-async function copyAndFollow(context: EngineContext, experiment: Experiment): Promise<void> {
-  const model = await loadModel(context)
+interface Around {
+  readonly verdict: Verdict
+  readonly writers: Writers
+  readonly admin: Awaited<ReturnType<ServerSet['sourceAdmin']>>
+}
+
+async function copyAndFollow(context: EngineContext, experiment: Experiment, around: Around): Promise<void> {
   await setupTriggers(context, { tables: [], recreate: false, dryRun: false })
-  const ended = new AbortController()
-  await initial(
-    context,
-    { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false },
-    () => {},
-    ended.signal,
-  )
+  const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false }
+  await initial(context, request, () => {}, new AbortController().signal)
   const end = performance.now() + experiment.liveMs
+  const { verdict } = around
   const drainUntil = async (): Promise<void> => {
+    let model = await loadModel(context)
     while (performance.now() < end) {
-      await drain(context, model)
-      if (experiment.backlogMs) await new Promise((resolve) => setTimeout(resolve, experiment.backlogMs))
+      const report = await drain(context, model)
+      if (report.kind === 'done') {
+        model = report.model
+        if (report.slices > 1) verdict.slices += report.slices
+      }
+      if (experiment.backlogMs) await nap(experiment.backlogMs)
     }
   }
   // two drainers compete for the lock
-  await Promise.all([drainUntil(), drainUntil()])
+  const running = [drainUntil(), drainUntil()]
+  if (experiment.foreignKeysComeAndGo) running.push(comeAndGo(context, around, end))
+  await Promise.all(running)
+}
+
+const TEXT_KEYS = ['sc', 'sbc', 'bc']
+const PHASE_MS = 1200
+
+/** Wild phases, in which misspelt children break the foreign keys over text, and clean ones, in which these are built and validated. */
+async function comeAndGo(context: EngineContext, { verdict, writers, admin }: Around, end: number): Promise<void> {
+  while (performance.now() < end) {
+    writers.spelling = 'clean'
+    for (const statement of RESPELL) await persistently(admin, statement)
+    const phase = Math.min(end, performance.now() + PHASE_MS)
+    while (performance.now() < phase) {
+      await maintain(context, await loadModel(context))
+      await nap(100)
+    }
+    const held = await context.target.begin()
+    try {
+      const names = [...(await held.validatedForeignKeys())]
+      verdict.validated += names.filter((name) => TEXT_KEYS.some((table) => name.startsWith(`${table}_`))).length
+    } finally {
+      await held.rollback()
+    }
+    writers.spelling = 'wild'
+    await nap(PHASE_MS)
+  }
+}
+
+/** Deadlocks with the writers are part of the game. */
+async function persistently(admin: Around['admin'], statement: string): Promise<void> {
+  for (;;) {
+    try {
+      await admin.query(statement)
+      return
+    } catch (error) {
+      const { errno = 0 } = error as { errno?: number }
+      if (![1205, 1213, 1020].includes(errno)) throw error
+    }
+  }
+}
+
+function nap(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 interface Readable {

@@ -3,15 +3,17 @@ import type { Connection } from 'mysql2/promise'
 import { KEYS } from './schema.js'
 
 const SPELLINGS = ['a', 'A', 'á', 'Á', 'a ', 'A ']
-const code = (r: Random): string => `${r.pick(SPELLINGS)}${r.int(1, KEYS)}`
-const padded = (r: Random): string => `w${r.int(1, KEYS)}${r.chance(0.3) ? ' ' : ''}`
+type Spelling = 'wild' | 'clean'
 const id = (r: Random): number => r.int(1, KEYS)
 const or = (r: Random, value: string | number): string => (r.chance(0.15) ? 'NULL' : String(value))
 const text = (value: string): string => `'${value}'`
 const rows = (r: Random, row: () => string): string => Array.from({ length: r.int(3, 10) }, row).join(', ')
 
 /** One random statement of the kinds that break naive replication: key changes, swaps, cascades, REPLACE, IGNORE. */
-function statement(r: Random): string {
+function statement(r: Random, spelling: Spelling): string {
+  const wild = spelling === 'wild'
+  const code = (of: Random): string => `${wild ? of.pick(SPELLINGS) : 'a'}${of.int(1, KEYS)}`
+  const padded = (of: Random): string => `w${of.int(1, KEYS)}${wild && of.chance(0.3) ? ' ' : ''}`
   const ways: (() => string)[] = [
     () => `INSERT IGNORE INTO p VALUES (${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, ${id(r)})`,
     () =>
@@ -79,6 +81,7 @@ const GONE = new Set([1205, 1213])
 
 export class Writers {
   statements = 0
+  spelling: Spelling = 'wild'
   #stopping = false
   readonly #running: Promise<unknown>
 
@@ -98,10 +101,10 @@ export class Writers {
   }
 
   async #transaction(connection: Connection, r: Random): Promise<void> {
-    if (r.chance(0.5)) return void (await this.#try(connection, statement(r)))
+    if (r.chance(0.5)) return void (await this.#try(connection, statement(r, this.spelling)))
     await connection.query(`SET TRANSACTION ISOLATION LEVEL ${r.pick(['REPEATABLE READ', 'READ COMMITTED'])}`)
     await connection.query('START TRANSACTION')
-    const statements = r.chance(0.2) ? swap(r) : Array.from({ length: r.int(1, 6) }, () => statement(r))
+    const statements = r.chance(0.2) ? swap(r) : Array.from({ length: r.int(1, 6) }, () => statement(r, this.spelling))
     for (const sql of statements) {
       const savepoint = r.chance(0.15)
       if (savepoint) await connection.query('SAVEPOINT w')

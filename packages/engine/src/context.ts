@@ -48,25 +48,32 @@ export interface EngineHooks {
   readonly afterChunkRead?: (table: string) => Promise<void>
   readonly beforeChunk?: (table: string) => Promise<void>
   readonly beforeSlice?: (number: number) => Promise<void>
-  /** Between the two acts whose order the rule `lockBeforeSnapshot` or `parkedBeforeSnapshot` fixes. */
+  /** Between the two acts whose order the rule `lockBeforeSnapshot` fixes. */
   readonly betweenLockAndSnapshot?: () => Promise<void>
+  /** Between the two acts whose order the rule `parkedBeforeSnapshot` fixes. */
+  readonly betweenParkedAndSnapshot?: () => Promise<void>
   /** In a catch-up slice, after its writes and before it deletes the parked rows that it read. */
   readonly beforeUnpark?: () => Promise<void>
 }
 
-/** How many parked keys the opening drain takes along, and how many a catch-up slice does. */
-export interface OpeningLimits {
+/** How much one snapshot is asked for. */
+export interface WorkLimits {
+  /** Parked keys that the opening drain takes along; more are caught up before. */
   readonly lastSliceKeys: number
   readonly catchUpKeys: number
+  /** Entries of one slice of a drain; a larger backlog takes several snapshots in one target transaction (DESIGN 3.4). */
+  readonly sliceEntries: number
 }
+
+const DEFAULT_LIMITS: WorkLimits = { lastSliceKeys: 5_000, catchUpKeys: 20_000, sliceEntries: 20_000 }
 
 export interface EngineContext {
   readonly source: Source
   readonly target: Target
   readonly options: EngineOptions
   readonly rules?: ProtocolRules
-  /** Small in tests, so that catch-up has something to do. */
-  readonly openingLimits?: OpeningLimits
+  /** Small in tests, so that catch-up and backlogs have something to do. */
+  readonly limits?: Partial<WorkLimits>
   readonly hooks?: EngineHooks
 }
 
@@ -77,6 +84,10 @@ export type Progress = (
     | { readonly kind: 'state'; readonly table: string; readonly state: TableState; readonly rows: number }
     | { readonly kind: 'note'; readonly text: string },
 ) => void
+
+export function limitsOf(context: EngineContext): WorkLimits {
+  return { ...DEFAULT_LIMITS, ...context.limits }
+}
 
 export function rulesOf(context: EngineContext): ProtocolRules {
   return context.rules ?? ALL_RULES

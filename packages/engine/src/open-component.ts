@@ -8,7 +8,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, ParkedParents, type Slice } from './closure.js'
-import { type EngineContext, type OpeningLimits, rulesOf } from './context.js'
+import { type EngineContext, limitsOf, rulesOf, type WorkLimits } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import type { Model } from './model.js'
@@ -18,17 +18,12 @@ import { parkSurplus } from './surplus.js'
 import { SanitisedTally } from './rows.js'
 import { settle } from './settle.js'
 
-/** Parked keys that the opening drain takes along; more are caught up before, slice by slice. */
-const LAST_SLICE_KEYS = 5_000
-const CATCH_UP_KEYS = 20_000
 const CATCH_UPS_BEFORE_GROWTH = 8
 const MOST_CATCH_UPS = 20
 /** Suspended one at a time; more in a row than a component has is a defect. */
 const MOST_SUSPENSIONS = 200
 /** A drain that runs when a component opens is waited for. */
 const DRAIN_WAIT_MS = 120_000
-
-const DEFAULT_LIMITS: OpeningLimits = { lastSliceKeys: LAST_SLICE_KEYS, catchUpKeys: CATCH_UP_KEYS }
 
 /**
  * `waiting`: a chunk is open, or another opener is at work. `blocked`: a parent whose rows act on it is closed, or the
@@ -41,7 +36,7 @@ export type Opening = 'opened' | 'waiting' | 'blocked' | 'set-aside'
  * scans, catch-up, and an ordinary drain that takes its parked keys along.
  */
 export async function openComponent(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
-  const limits = context.openingLimits ?? DEFAULT_LIMITS
+  const limits = limitsOf(context)
   const merged = await readyToOpen(context, model, tables)
   if (typeof merged === 'string') return merged
   for (const table of tables) {
@@ -116,7 +111,7 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
   }
 }
 
-async function isBehind(context: EngineContext, tables: readonly string[], limits: OpeningLimits): Promise<boolean> {
+async function isBehind(context: EngineContext, tables: readonly string[], limits: WorkLimits): Promise<boolean> {
   return (await readTarget(context, (target) => target.countParked(tables))) > limits.lastSliceKeys
 }
 
@@ -151,9 +146,10 @@ async function catchUp(
     if (!(await target.lockProgress(tables))) return false
     if (!rules.parkedBeforeSnapshot) {
       snapshot = await context.source.openSnapshot()
-      await context.hooks?.betweenLockAndSnapshot?.()
+      await context.hooks?.betweenParkedAndSnapshot?.()
     }
     const parked = await target.parked(tables, keys)
+    if (!snapshot) await context.hooks?.betweenParkedAndSnapshot?.()
     snapshot ??= await context.source.openSnapshot()
     const dirty = new DirtyKeys()
     for (const { table, key, start } of parked) dirty.add(table, key, start)

@@ -14,7 +14,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, addParked, ParkedParents, type Slice } from './closure.js'
-import type { EngineContext, ProtocolRules } from './context.js'
+import { type EngineContext, limitsOf, type ProtocolRules } from './context.js'
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 import { HeldEntries } from './held-entries.js'
 import { everything, holeOf } from './hole.js'
@@ -24,8 +24,6 @@ import { SanitisedTally } from './rows.js'
 import { type Misfit, misfits } from './set-aside.js'
 import { settle } from './settle.js'
 
-/** Entries of one snapshot. A larger backlog takes several snapshots in one target transaction (DESIGN 3.4). */
-const SLICE_ENTRIES = 20_000
 /** After this many slices each takes more, so that a drain ends however fast the source is written. */
 const SLICES_BEFORE_GROWTH = 40
 export type DrainReport =
@@ -196,8 +194,8 @@ export class RunningDrain {
 
   /** One snapshot's worth; true when nothing that the snapshot shows is left. */
   async #slice(): Promise<boolean> {
-    const { model, snapshot, target, rules } = this.#parts
-    const limit = SLICE_ENTRIES * 2 ** Math.max(0, this.#slices - SLICES_BEFORE_GROWTH)
+    const { context, model, snapshot, target, rules } = this.#parts
+    const limit = limitsOf(context).sliceEntries * 2 ** Math.max(0, this.#slices - SLICES_BEFORE_GROWTH)
     const entries = await snapshot.entriesAfter(this.#highest, limit)
     const complete = entries.length < limit
     if (complete && this.#slices > 0) entries.push(...(await this.#lateEntries()))

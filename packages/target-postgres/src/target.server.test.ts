@@ -274,6 +274,16 @@ test('one drain at a time, and a session that did not get it is given back clean
   await (await target.beginDrainWaiting(1000)).rollback()
 })
 
+test('a key parked twice by one drain stays a start key', async () => {
+  const parked = { table: 't', key: 'twice', drain: 4 }
+  await within((transaction) => transaction.park([{ ...parked, start: false }]))
+  await within((transaction) => transaction.park([{ ...parked, start: true }]))
+  await within((transaction) => transaction.park([{ ...parked, start: false }]))
+  await within(async (transaction) =>
+    assert.deepEqual(await transaction.parked(['t'], 9), [{ ...parked, start: true }]),
+  )
+})
+
 test('chunks are taken once, and a quarantined key counts its attempts', async () => {
   await within(async (transaction) => {
     await transaction.setProgress('t', { state: 'copying' })

@@ -126,7 +126,7 @@ export class State extends QuarantineState {
       await this.stateRows(
         `INSERT INTO sync_parked AS p (table_name, row_key, drain_no, reason, is_start)
          SELECT t, k, d, 'closed', bool_or(s) FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[]) AS u(t, k, d, s) GROUP BY t, k, d
-         ON CONFLICT (table_name, row_key, drain_no, reason) DO NOTHING`,
+         ON CONFLICT (table_name, row_key, drain_no, reason) DO UPDATE SET is_start = p.is_start OR EXCLUDED.is_start`,
         [part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.drain), part.map((k) => k.start)],
       )
     }
