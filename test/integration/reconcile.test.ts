@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { drain, drainAll, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
+import { textRows } from '../support/content.js'
 import { copyAll, type Installation, installation } from '../support/installation.js'
 
 const FAMILY = `
@@ -41,13 +42,8 @@ async function states(at: Installation): Promise<Record<string, string>> {
 /** Every row of these tables, on both sides. */
 async function assertEqual(at: Installation, tables: readonly string[]): Promise<void> {
   for (const table of tables) {
-    const [rows] = await at.app.query({ sql: `SELECT * FROM ${table} ORDER BY 1, 2`, rowsAsArray: true })
-    const theirs = await at.rows(`SELECT * FROM ${table} ORDER BY 1, 2`)
-    assert.deepEqual(
-      theirs,
-      (rows as unknown[][]).map((row) => row.map((value) => (value === null ? null : String(value)))),
-      table,
-    )
+    const query = `SELECT * FROM ${table} ORDER BY 1, 2`
+    assert.deepEqual(await at.rows(query), await textRows(at.app, query), table)
   }
 }
 

@@ -3,6 +3,7 @@ import { type EngineContext, type EngineHooks, initial } from '@mylab-sync/engin
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import type { ServerSet } from '@mylab-sync/testkit'
 import { connect } from './connect.js'
+import { textRows } from './content.js'
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
@@ -46,14 +47,7 @@ export async function installation(
         copyConcurrency: 2,
       },
     },
-    async rows(query) {
-      const result = await reader.query({
-        text: query,
-        rowMode: 'array',
-        types: { getTypeParser: () => (text: string) => text },
-      })
-      return result.rows as (string | null)[][]
-    },
+    rows: (query) => textRows(reader, query),
     async close() {
       await source.close()
       await target.close()

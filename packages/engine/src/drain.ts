@@ -1,4 +1,4 @@
-import { ConstraintViolated } from '@mylab-sync/core'
+import { ConstraintViolated, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
 import { type EngineContext, rulesOf } from './context.js'
 import { loadModel, type Model } from './model.js'
 import { type DrainReport, type DrainRequest, ModelStale, RunningDrain, WentBack } from './running-drain.js'
@@ -32,23 +32,40 @@ export async function drain(context: EngineContext, model: Model, request: Drain
 }
 
 async function drainOnce(context: EngineContext, model: Model, request: DrainRequest): Promise<DrainReport> {
-  const { source, target: server, hooks } = context
   const rules = rulesOf(context)
-  const early = rules.lockBeforeSnapshot ? null : await source.openSnapshot()
-  if (early) await hooks?.betweenLockAndSnapshot?.()
-  const target = request.waitMs ? await server.beginDrainWaiting(request.waitMs) : await server.beginDrain()
-  if (!target) {
-    early?.release()
-    return { kind: 'busy' }
-  }
-  let snapshot = early
-  try {
-    if (!early) await hooks?.betweenLockAndSnapshot?.()
-    snapshot ??= await source.openSnapshot()
+  const run = async (target: TargetTransaction, snapshot: SourceSnapshot): Promise<DrainReport> => {
     const running = await RunningDrain.begin({ context, model, request, rules, snapshot, target })
     return await running.run()
+  }
+  if (!rules.lockBeforeSnapshot)
+    return withSnapshot(context, (snapshot) => withLock(context, request, (target) => run(target, snapshot)))
+  return withLock(context, request, (target) => withSnapshot(context, (snapshot) => run(target, snapshot)))
+}
+
+async function withLock(
+  { target, hooks }: EngineContext,
+  request: DrainRequest,
+  use: (target: TargetTransaction) => Promise<DrainReport>,
+): Promise<DrainReport> {
+  const transaction = request.waitMs ? await target.beginDrainWaiting(request.waitMs) : await target.beginDrain()
+  if (!transaction) return { kind: 'busy' }
+  try {
+    await hooks?.betweenLockAndSnapshot?.()
+    return await use(transaction)
   } finally {
-    await target.rollback()
-    snapshot?.release()
+    await transaction.rollback()
+  }
+}
+
+async function withSnapshot(
+  { source, hooks }: EngineContext,
+  use: (snapshot: SourceSnapshot) => Promise<DrainReport>,
+): Promise<DrainReport> {
+  const snapshot = await source.openSnapshot()
+  try {
+    await hooks?.betweenLockAndSnapshot?.()
+    return await use(snapshot)
+  } finally {
+    snapshot.release()
   }
 }

@@ -20,17 +20,21 @@ export class HeldEntries {
     const messages = new Map<string, Map<RowKey, string>>()
     for (const { table, key, message } of quarantine.keys) at(messages, table).set(key, message)
     for (const [table, keys] of outcome.recovered) {
-      for (const key of keys) {
-        messages.get(table)?.delete(key)
-        this.#tables.get(table)?.delete(key)
-        this.#release(quarantine.find(table, key)?.entry ?? null)
-      }
+      for (const key of keys) messages.get(table)?.delete(key)
+      this.#recover(table, keys, quarantine)
     }
     for (const [table, rows] of outcome.refused) for (const row of rows) at(messages, table).set(row.key, row.message)
     if (messages.size === 0) return
     for (const entry of entries) {
       const keys = messages.get(entry.table)
       if (keys) this.#hold(entry, keys, quarantine)
+    }
+  }
+
+  #recover(table: string, keys: readonly RowKey[], quarantine: Quarantine): void {
+    for (const key of keys) {
+      this.#tables.get(table)?.delete(key)
+      this.#release(quarantine.find(table, key)?.entry ?? null)
     }
   }
 

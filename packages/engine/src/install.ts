@@ -66,18 +66,16 @@ export async function register(context: EngineContext, model: Model, captured: r
   const target = await context.target.begin()
   try {
     const known = await target.progress()
+    const stateOf = (table: string): TableState => known.get(table)?.state ?? 'discovered'
     for (const [name, mapping] of model.tables) {
-      const before: TableState = known.get(name)?.state ?? 'discovered'
-      const state = transition(before, 'accept') ?? before
-      const next = captured.includes(name) ? (transition(state, 'install') ?? state) : state
-      if (known.has(name) && next === before) continue
-      await target.setProgress(name, { state: next, estimatedRows: mapping.source.estimatedRows })
+      const accepted = transition(stateOf(name), 'accept') ?? stateOf(name)
+      const state = captured.includes(name) ? (transition(accepted, 'install') ?? accepted) : accepted
+      if (!known.has(name) || state !== stateOf(name))
+        await target.setProgress(name, { state, estimatedRows: mapping.source.estimatedRows })
     }
-    for (const refusal of model.refused) {
-      const state = known.get(refusal.table)?.state ?? 'discovered'
-      if (transition(state, 'refuse'))
+    for (const refusal of model.refused)
+      if (transition(stateOf(refusal.table), 'refuse'))
         await target.setProgress(refusal.table, { state: 'refused', problem: sentence(refusal) })
-    }
     await target.commit()
   } finally {
     await target.rollback()

@@ -5,6 +5,7 @@ import {
   parksKeys,
   type SourceSnapshot,
   type TableState,
+  type TargetTransaction,
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, ParkedParents, type Slice } from './closure.js'
@@ -139,44 +140,18 @@ async function catchUp(
   tables: readonly string[],
   keys: number,
 ): Promise<boolean> {
-  const rules = rulesOf(context)
+  const { hooks, source } = context
   const target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined
   try {
     if (!(await target.lockProgress(tables))) return false
-    if (!rules.parkedBeforeSnapshot) {
-      snapshot = await context.source.openSnapshot()
-      await context.hooks?.betweenParkedAndSnapshot?.()
-    }
-    const parked = await target.parked(tables, keys)
-    if (!snapshot) await context.hooks?.betweenParkedAndSnapshot?.()
-    snapshot ??= await context.source.openSnapshot()
-    const dirty = new DirtyKeys()
-    for (const { table, key, start } of parked) dirty.add(table, key, start)
-    const open = new Set(tables)
-    const quarantine = new Quarantine((await target.quarantined()).filter((key) => open.has(key.table)))
-    for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
-    const states = [...(await target.progress()).values()]
-    const waiting = new Set(states.filter((p) => parksKeys(p.state) && !open.has(p.table)).map((p) => p.table))
-    const parents = new ParkedParents()
-    const slice: Slice = {
-      model,
-      snapshot,
-      target,
-      rules,
-      open,
-      waiting,
-      parents,
-      dirty,
-      quarantine,
-      searched: new Set(),
-    }
-    await addClosure(slice)
-    await target.parkParents(parents.all(0))
-    const tally = new SanitisedTally()
-    const outcome = await applySlice(slice, tally)
-    await settle(target, outcome, { drain: 0, tally })
-    await context.hooks?.beforeUnpark?.()
+    const early = rulesOf(context).parkedBeforeSnapshot ? await target.parked(tables, keys) : null
+    if (early) await hooks?.betweenParkedAndSnapshot?.()
+    snapshot = await source.openSnapshot()
+    if (!early) await hooks?.betweenParkedAndSnapshot?.()
+    const parked = early ?? (await target.parked(tables, keys))
+    await applyParked({ context, model, target, snapshot }, tables, parked)
+    await hooks?.beforeUnpark?.()
     await target.unpark(parked)
     await target.commit()
     return true
@@ -184,4 +159,44 @@ async function catchUp(
     await target.rollback()
     snapshot?.release()
   }
+}
+
+interface CatchingUp {
+  readonly context: EngineContext
+  readonly model: Model
+  readonly target: TargetTransaction
+  readonly snapshot: SourceSnapshot
+}
+
+async function applyParked(
+  { context, model, target, snapshot }: CatchingUp,
+  tables: readonly string[],
+  parked: readonly ParkedKey[],
+): Promise<void> {
+  const open = new Set(tables)
+  const dirty = new DirtyKeys()
+  for (const { table, key, start } of parked) dirty.add(table, key, start)
+  const quarantine = new Quarantine((await target.quarantined()).filter((key) => open.has(key.table)))
+  for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
+  const states = [...(await target.progress()).values()]
+  const waiting = new Set(states.filter((p) => parksKeys(p.state) && !open.has(p.table)).map((p) => p.table))
+  const parents = new ParkedParents()
+  const rules = rulesOf(context)
+  const slice: Slice = {
+    model,
+    snapshot,
+    target,
+    rules,
+    open,
+    waiting,
+    parents,
+    dirty,
+    quarantine,
+    searched: new Set(),
+  }
+  await addClosure(slice)
+  await target.parkParents(parents.all(0))
+  const tally = new SanitisedTally()
+  const outcome = await applySlice(slice, tally)
+  await settle(target, outcome, { drain: 0, tally })
 }

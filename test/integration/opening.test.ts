@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import {
+  ALL_RULES,
+  drain,
+  type EngineContext,
+  type EngineHooks,
+  loadModel,
+  type ProtocolRules,
+} from '@mylab-sync/engine'
+import { isDeepStrictEqual } from 'node:util'
+import { ServerSet } from '@mylab-sync/testkit'
+import { textRows } from '../support/content.js'
+import { copyAll, type Installation, installation } from '../support/installation.js'
+
+/**
+ * What random writers hit once in thousands of drains, as scenes: each shows that a rule of the opening is needed,
+ * by the same comparison with the rule and without it.
+ */
+interface Scene {
+  readonly rule: keyof ProtocolRules
+  readonly schema: string
+  readonly tables: readonly string[]
+  /** What happens at the named point, once; a drain follows it there. */
+  readonly at: 'afterChunkRead' | 'betweenParkedAndSnapshot' | 'beforeUnpark'
+  readonly statements: string
+  /** What has to be parked before, so that there is something to catch up: after the first chunk. */
+  readonly before?: string
+}
+
+/** Chunks are taken in the order of the names: a grandchild, its parent, its grandparent. */
+const GRANDCHILD_FIRST = `
+  CREATE TABLE c_top (id INT PRIMARY KEY) ENGINE=InnoDB;
+  CREATE TABLE b_middle (id INT PRIMARY KEY, top INT, FOREIGN KEY (top) REFERENCES c_top (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE a_low (id INT PRIMARY KEY, middle INT, FOREIGN KEY (middle) REFERENCES b_middle (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  INSERT INTO c_top VALUES (1), (2); INSERT INTO b_middle VALUES (1, 1), (2, 2); INSERT INTO a_low VALUES (1, 1), (2, 2)`
+const ONE_TABLE =
+  'CREATE TABLE a_low (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a_low VALUES (1, 1), (2, 2)'
+
+const SCENES: readonly Scene[] = [
+  {
+    rule: 'orphanScan',
+    schema: GRANDCHILD_FIRST,
+    tables: ['a_low', 'b_middle', 'c_top'],
+    at: 'afterChunkRead',
+    statements: 'DELETE FROM c_top WHERE id = 1',
+  },
+  {
+    rule: 'parkedBeforeSnapshot',
+    schema: ONE_TABLE,
+    tables: ['a_low'],
+    before: 'UPDATE a_low SET v = 10 WHERE id = 1',
+    at: 'betweenParkedAndSnapshot',
+    statements: 'UPDATE a_low SET v = 20 WHERE id = 2',
+  },
+  {
+    rule: 'parkedPerDrain',
+    schema: ONE_TABLE,
+    tables: ['a_low'],
+    before: 'UPDATE a_low SET v = 10 WHERE id = 1',
+    at: 'beforeUnpark',
+    statements: 'UPDATE a_low SET v = 30 WHERE id = 1',
+  },
+]
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+/** Plays the scene and compares every row of both sides. */
+async function isEqualAfter(scene: Scene, rules: ProtocolRules): Promise<boolean> {
+  const name = `scene_${scene.rule.toLowerCase()}_${rules[scene.rule] ? 'with' : 'without'}`
+  const at = await installation(servers, name)
+  const played = new Set<string>()
+  const once = async (statements: string | undefined): Promise<void> => {
+    if (!statements || played.has(statements)) return
+    played.add(statements)
+    await at.app.query(statements)
+    await drain(at.context, await loadModel(at.context))
+  }
+  const chunkRead = async (): Promise<void> => {
+    await once(scene.before)
+    if (scene.at === 'afterChunkRead') await once(scene.statements)
+  }
+  const hooks: EngineHooks = {
+    afterChunkRead: chunkRead,
+    ...(scene.at === 'afterChunkRead' ? {} : { [scene.at]: () => once(scene.statements) }),
+  }
+  const context: EngineContext = {
+    ...at.context,
+    options: { ...at.context.options, copyConcurrency: 1 },
+    limits: { lastSliceKeys: 0, catchUpKeys: 10 },
+    hooks,
+    rules,
+  }
+  try {
+    await at.app.query(scene.schema)
+    // drains inside the scene go by the same rules, without its hooks
+    Object.assign(at, { context: { ...context, hooks: {} } })
+    await copyAll(context)
+    await drain(at.context, await loadModel(at.context))
+    assert.ok(played.has(scene.statements), 'the scene was played')
+    return await isEqual(at, scene.tables)
+  } finally {
+    await at.close()
+  }
+}
+
+async function isEqual(at: Installation, tables: readonly string[]): Promise<boolean> {
+  for (const table of tables) {
+    const query = `SELECT * FROM ${table} ORDER BY 1`
+    if (!isDeepStrictEqual(await at.rows(query), await textRows(at.app, query))) return false
+  }
+  return true
+}
+
+for (const scene of SCENES) {
+  test(`the opening is right with the rule ${scene.rule}, and wrong without it`, async () => {
+    assert.equal(await isEqualAfter(scene, ALL_RULES), true)
+    assert.equal(await isEqualAfter(scene, { ...ALL_RULES, [scene.rule]: false }), false)
+  })
+}

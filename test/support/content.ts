@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto'
+import type { ServerSet } from '@mylab-sync/testkit'
+
+type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
+type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
+
+const ROWS = 50_000
+
+/** One digest over every row of a table with an integer key `id`, whose values both servers print alike. */
+export async function contentOf(side: Admin | Reader, table: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (let after = -1, more = true; more; ) {
+    const query = `SELECT * FROM ${table} WHERE id > ${after} ORDER BY id LIMIT ${ROWS}`
+    const rows = await textRows(side, query)
+    for (const row of rows) hash.update(`${JSON.stringify(row)}\n`)
+    more = rows.length === ROWS
+    after = Number(rows.at(-1)?.[0] ?? after)
+  }
+  return hash.digest('hex')
+}
+
+/** Rows of a query as both drivers hand out text. */
+export async function textRows(side: Admin | Reader, query: string): Promise<(string | null)[][]> {
+  if ('execute' in side) {
+    const [rows] = await side.query({ sql: query, rowsAsArray: true, typeCast: (field) => field.string() })
+    return rows as unknown as (string | null)[][]
+  }
+  const types = { getTypeParser: () => (text: string) => text }
+  return (await side.query({ text: query, rowMode: 'array', types })).rows as (string | null)[][]
+}
