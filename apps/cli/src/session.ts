@@ -32,6 +32,21 @@ export async function withSession(
   options: CommonOptions & { readonly batch?: number },
   work: (session: Session) => Promise<number>,
 ): Promise<void> {
+  await withConfig(options, async ({ config, signal }) => {
+    const { context, close } = await openContext(config, options.batch ?? null)
+    try {
+      return await work({ context, config, signal })
+    } finally {
+      await close()
+    }
+  })
+}
+
+/** As withSession for what connects by itself, later or again and again. */
+export async function withConfig(
+  options: CommonOptions,
+  work: (settings: Omit<Session, 'context'>) => Promise<number>,
+): Promise<void> {
   const shutdown = listenForShutdown()
   try {
     const config = loadConfig({
@@ -39,9 +54,7 @@ export async function withSession(
       directory: process.cwd(),
       ...(options.config === undefined ? {} : { file: options.config }),
     })
-    const code = await connected(config, options.batch ?? null, (context) =>
-      work({ context, config, signal: shutdown.signal }),
-    )
+    const code = await work({ config, signal: shutdown.signal })
     process.exitCode = shutdown.code() ?? code
   } catch (error) {
     process.exitCode = shutdown.code() ?? exitCodeOf(error)
@@ -51,11 +64,11 @@ export async function withSession(
   }
 }
 
-async function connected(
+/** Opens both sides; the caller closes them together. */
+export async function openContext(
   config: ResolvedConfig,
-  batchRows: number | null,
-  work: (context: EngineContext) => Promise<number>,
-): Promise<number> {
+  batchRows: number | null = null,
+): Promise<{ context: EngineContext; close: () => Promise<void> }> {
   const { socket, ...address } = config.source
   const source = await createSource({
     ...address,
@@ -65,18 +78,17 @@ async function connected(
   })
   try {
     const target = await createTarget({ ...config.target, instance: config.instance })
-    try {
-      const mapping = { names: config.names, types: config.types, columns: config.columns }
-      return await work({
-        source,
-        target,
-        options: { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 },
-      })
-    } finally {
-      await target.close()
+    const mapping = { names: config.names, types: config.types, columns: config.columns }
+    const options = { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 }
+    return {
+      context: { source, target, options },
+      close: async () => {
+        await target.close().finally(() => source.close())
+      },
     }
-  } finally {
+  } catch (error) {
     await source.close()
+    throw error
   }
 }
 
