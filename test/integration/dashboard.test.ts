@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { drainAll, type EngineContext, initial, migrate, setupTriggers } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { ask } from '../support/ask.js'
 import { closeContext, contextOf, type RunningDashboard, startDashboard } from '../support/dashboard.js'
 
 const NAME = 'dashboard'
@@ -56,19 +56,6 @@ after(async () => {
   await closeContext(context)
   await servers.close()
 })
-
-interface Answer {
-  readonly status: number
-  readonly headers: Record<string, string | string[] | undefined>
-  readonly body: string
-}
-
-/** By node's own client: fetch sets Host and Sec-Fetch-* as it likes. */
-async function ask(url: string, options: { method?: string; headers?: Record<string, string> } = {}): Promise<Answer> {
-  const sent = request(url, options).end()
-  const [response] = await once(sent, 'response')
-  return { status: response.statusCode, headers: response.headers, body: await text(response) }
-}
 
 const statusOf = async (at: RunningDashboard): Promise<Status> =>
   JSON.parse((await ask(`${at.url}api/status`)).body) as Status

@@ -11,7 +11,7 @@ export function queueBoard(queues: readonly BoardQueue[]): RequestHandler {
   createBullBoard({
     queues: queues.map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
     serverAdapter,
-    options: { uiConfig: { boardTitle: 'MyLab Database Sync', hideRedisDetails: true } },
+    options: { uiConfig: { boardTitle: 'MyLab Sync', hideRedisDetails: true } },
   })
   return serverAdapter.getRouter() as RequestHandler
 }

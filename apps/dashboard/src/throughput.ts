@@ -30,9 +30,10 @@ export class Throughput {
 
   /** Rows a second that the first copy of a table, or of all of them, brought; null before two reports. */
   rows(table?: string): number | null {
-    return this.#rate((sample) =>
-      table === undefined ? sum([...sample.copied.values()]) : (sample.copied.get(table) ?? 0),
-    )
+    if (table !== undefined) return this.#rate((sample) => sample.copied.get(table) ?? 0)
+    // a table that was first seen in between brings no rows by that
+    const known = [...(this.#samples[0]?.copied.keys() ?? [])]
+    return this.#rate((sample) => sum(known.map((name) => sample.copied.get(name) ?? 0)))
   }
 
   #rate(count: (sample: Sample) => number): number | null {

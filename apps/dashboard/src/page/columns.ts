@@ -55,7 +55,7 @@ export const COLUMNS: readonly Column[] = [
   { title: 'Table', numeric: false, sortBy: (table) => table.table, fill: (cell, table) => setText(cell, table.table) },
   { title: 'State', numeric: false, sortBy: (table) => table.state, fill: fillState },
   { title: 'Copied', numeric: false, sortBy: (table) => table.copiedPercent, fill: fillCopied },
-  number('Rows', (table) => table.rowsCopied),
+  number('Rows copied', (table) => table.rowsCopied),
   number('Rows/s', (table) => table.rowsPerSecond, perSecond),
   number('Lag', (table) => table.lagMs, duration),
   number('Pending', (table) => table.pending),
@@ -70,11 +70,11 @@ function fillState(cell: HTMLElement, { state }: TableView): void {
   if (chip.getAttribute('data-kind') !== kind) chip.setAttribute('data-kind', kind)
 }
 
-function fillCopied(cell: HTMLElement, { copiedPercent, table }: TableView): void {
+function fillCopied(cell: HTMLElement, { copiedPercent, table, state }: TableView): void {
   if (cell.childElementCount === 0)
     cell.append(make('span', {}, make('progress', { max: '100', 'aria-label': `${table}: copied` }), make('span')))
   const [bar, text] = cell.firstElementChild?.children ?? []
   if (bar instanceof HTMLProgressElement && bar.value !== copiedPercent) bar.value = copiedPercent
-  if (bar) toggle(bar, 'data-done', copiedPercent >= 100)
+  if (bar) toggle(bar, 'data-done', KIND_OF_STATE[state] === 'right')
   if (text) setText(text, percent(copiedPercent))
 }

@@ -18,6 +18,7 @@ const UNITS = [
 
 export function duration(ms: number | null): string {
   if (ms === null) return '–'
+  if (ms === 0) return '0 s'
   if (ms < 1_000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${tenths.format(ms / 1_000)} s`
   const at = UNITS.findIndex(([, size]) => ms >= size)
@@ -36,4 +37,9 @@ export function moment(iso: string | null): string {
   if (Number.isNaN(at.getTime())) return iso
   const time = at.toLocaleTimeString('en-GB')
   return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString('en-CA')} ${time}`
+}
+
+/** A sentence of the engine names moments in full; here they are read by people. */
+export function withMoments(sentence: string): string {
+  return sentence.replace(/\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (iso) => moment(iso))
 }

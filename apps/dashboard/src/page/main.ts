@@ -1,11 +1,11 @@
 import { find, make, setText, toggle } from './dom.js'
-import { count, duration, moment, percent, perSecond } from './format.js'
+import { count, duration, moment, percent, perSecond, withMoments } from './format.js'
 import type { Problem, SessionView, View } from './shape.js'
 import { TableList } from './table-list.js'
 
 const PAUSE_MS = 2_000
 /** A page with hundreds of problems is read from the top. */
-const PROBLEMS_SHOWN = 8
+const PROBLEMS_SHOWN = 4
 
 let session: SessionView = { token: '', actions: [], queues: false }
 let allProblems = false
@@ -57,9 +57,9 @@ function show(view: View): void {
   setText(find('#title', HTMLElement), view.title)
   const banner = find('#verdict', HTMLElement)
   if (banner.dataset['tone'] !== verdict.tone) banner.dataset['tone'] = verdict.tone
-  setText(find('#sentence', HTMLElement), verdict.sentence)
+  setText(find('#sentence', HTMLElement), withMoments(verdict.sentence))
   const remedy = find('#remedy', HTMLElement)
-  setText(remedy, verdict.remedy ?? '')
+  setText(remedy, `What to do: ${verdict.remedy ?? 'nothing'}`)
   toggle(remedy, 'hidden', verdict.remedy === null)
   document.title = `${{ right: '✓', working: '…', wrong: '!', unknown: '?' }[verdict.tone]} MyLab Database Sync`
   showTiles(view)
