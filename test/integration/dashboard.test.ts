@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { drainAll, type EngineContext, initial, migrate, setupTriggers } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { ask } from '../support/ask.js'
 import { closeContext, contextOf, type RunningDashboard, startDashboard } from '../support/dashboard.js'
+import { CLI, cli } from '../support/run.js'
 
 const NAME = 'dashboard'
 const PASSWORD = 'open sesame ü'
-const CLI = new URL('../../../apps/cli/bin/mylab-sync.js', import.meta.url).pathname
 const SIGNAL = new AbortController().signal
 const AUTHORIZED = { authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}` }
 const GUARDED = [
@@ -59,13 +58,6 @@ after(async () => {
 
 const statusOf = async (at: RunningDashboard): Promise<Status> =>
   JSON.parse((await ask(`${at.url}api/status`)).body) as Status
-
-async function cli(args: string[], environment: Record<string, string> = {}): Promise<{ code: number; err: string }> {
-  const env = { ...process.env, ...servers.environment({ source: NAME, target: NAME }), ...environment }
-  const child = spawn(process.execPath, [CLI, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] })
-  const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
-  return { code: code as number, err }
-}
 
 test('a database that is not set up is said with its remedy, and the process counts as alive but not ready', async () => {
   const { verdict, readAt } = await statusOf(open)
@@ -197,7 +189,8 @@ test('the metrics parse, with one series a state and five a table', async () => 
 
 test('a host beyond loopback without a password ends with exit 3 and one line, before anything is connected', async () => {
   for (const host of ['0.0.0.0', '::', '10.0.0.1', 'example.org']) {
-    const { code, err } = await cli(['dashboard', '--host', host], { DB_PORT: '1', SYNC_DASHBOARD_PASSWORD: '' })
+    const environment = { ...servers.environment({ source: NAME, target: NAME }), DB_PORT: '1' }
+    const { code, err } = await cli(['dashboard', '--host', host], { ...environment, SYNC_DASHBOARD_PASSWORD: '' })
     assert.equal(code, 3, err)
     assert.match(err, /^mylab-sync: dashboard: --host .*SYNC_DASHBOARD_PASSWORD.*\n$/)
   }

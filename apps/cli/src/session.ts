@@ -1,7 +1,7 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
 import type { EngineContext } from '@mylab-sync/engine'
-import { listenForShutdown } from '@mylab-sync/runtime'
+import { beat, listenForShutdown } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
 import { tell } from './output.js'
@@ -48,7 +48,9 @@ export async function withConfig(
   work: (settings: Omit<Session, 'context'>) => Promise<number>,
 ): Promise<void> {
   const shutdown = listenForShutdown()
+  let endBeat = (): void => {}
   try {
+    endBeat = startBeat(process.env['SYNC_HEARTBEAT_FILE'])
     const config = loadConfig({
       env: process.env,
       directory: process.cwd(),
@@ -60,7 +62,17 @@ export async function withConfig(
     process.exitCode = shutdown.code() ?? exitCodeOf(error)
     if (shutdown.code() === null) explain(error)
   } finally {
+    endBeat()
     shutdown.dispose()
+  }
+}
+
+function startBeat(path: string | undefined): () => void {
+  if (!path) return () => {}
+  try {
+    return beat(path)
+  } catch (cause) {
+    throw new SyncError('configuration', `environment: SYNC_HEARTBEAT_FILE: ${path} cannot be written`, { cause })
   }
 }
 
