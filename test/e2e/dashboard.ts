@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { drainAll, type EngineContext, initial } from '@mylab-sync/engine'
+import { drainAll, type EngineContext, initial, retryFailed } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
@@ -64,12 +64,15 @@ async function withDashboard(
   const connection = new Redis(servers.redisUrl, { maxRetriesPerRequest: null })
   const queues = ['copy', 'drain', 'control'].map((name) => new Queue(`mylab-${name}`, { connection }))
   for (const queue of queues) await queue.add('chunk', { table: 'pasien', from: '1', to: '500' })
-  const pause = async ({ target }: EngineContext, table: string): Promise<void> => {
+  const pause = async ({ target }: EngineContext, table: string): Promise<string> => {
     const transaction = await target.begin()
     await transaction.setProgress(table, { state: 'paused' })
     await transaction.commit()
+    return 'paused'
   }
-  const dashboard = await startDashboard(servers, NAME, { password: PASSWORD, queues, actions: { pause } })
+  const retry = async (at: EngineContext, table: string): Promise<string> =>
+    `${(await retryFailed(at, [table])).left} left`
+  const dashboard = await startDashboard(servers, NAME, { password: PASSWORD, queues, actions: { pause, retry } })
   try {
     await work(dashboard, context)
   } finally {
@@ -95,6 +98,8 @@ async function look(servers: ServerSet, browser: Browser, { dashboard, context }
   await initial(context, request, () => {}, SIGNAL)
   await page.locator('#rows tr', { hasText: 'pasien' }).getByText('live', { exact: true }).waitFor()
   await page.getByText('1 row is quarantined').waitFor()
+  await page.getByRole('button', { name: 'retry hasil' }).click()
+  await page.getByText('hasil: 1 left.').waitFor()
   await shoot(page, 'three-tables')
   const admin = await servers.sourceAdmin(NAME)
   await admin.query(`UPDATE hasil SET j = '{"a":2}' WHERE id = 5`)

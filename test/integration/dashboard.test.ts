@@ -45,7 +45,7 @@ before(async () => {
     INSERT INTO a SELECT seq, 'SECRET-ROW' FROM seq_1_to_50; CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB`)
   await admin.end()
   context = await contextOf(servers, NAME)
-  const actions = { pause: async (_: EngineContext, table: string) => void paused.push(table) }
+  const actions = { pause: async (_: EngineContext, table: string) => `paused ${paused.push(table)}` }
   locked = await startDashboard(servers, NAME, { password: PASSWORD, actions })
   open = await startDashboard(servers, NAME)
 })
@@ -214,6 +214,12 @@ test('the command serves with a password on all addresses, takes no secret into 
   assert.equal((await ask(url)).status, 401)
   const page = await ask(`${url}api/status`, { headers: AUTHORIZED })
   assert.equal((JSON.parse(page.body) as Status).verdict.tone, 'right')
+  const session = await ask(`${url}api/session`, { headers: AUTHORIZED })
+  const { token, actions } = JSON.parse(session.body) as { token: string; actions: string[] }
+  assert.deepEqual(actions, ['retry'])
+  const headers = { ...AUTHORIZED, 'x-mylab-token': token }
+  const retried = await ask(`${url}api/tables/a/retry`, { method: 'POST', headers })
+  assert.deepEqual(JSON.parse(retried.body), { done: '0 rows tried again: 0 applied, 0 still quarantined' })
   child.kill('SIGTERM')
   const [code] = await once(child, 'exit')
   assert.equal(code, 143)

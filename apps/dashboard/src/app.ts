@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { StatusFeed } from './feed.js'
 import { ActionToken, refuse, refuseCrossSite, requireLocalName, requirePassword, securityHeaders } from './guard.js'
 import { Metrics } from './metrics.js'
-import type { ActionName, DashboardOptions } from './options.js'
+import type { DashboardOptions } from './options.js'
 import type { SessionView } from './page/shape.js'
 
 const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url))
@@ -68,22 +68,21 @@ function status(options: DashboardOptions, feed: StatusFeed): RequestHandler {
 function actions(options: DashboardOptions, feed: StatusFeed): RequestHandler {
   const router = express.Router()
   const token = new ActionToken()
-  const offered = options.actions ?? {}
-  const names = (Object.keys(offered) as ActionName[]).filter((name) => offered[name] !== undefined)
+  const offered = Object.entries(options.actions ?? {})
   router.get('/api/session', (_request, response) => {
+    const names = offered.map(([name]) => name)
     const view: SessionView = { token: token.value, actions: names, queues: options.queues !== undefined }
     response.json(view)
   })
   router.use('/api', (request, response, next) =>
     request.method === 'POST' ? token.require(request, response, next) : next(),
   )
-  for (const name of names)
+  for (const [name, act] of offered)
     router.post(`/api/tables/:table/${name}`, async (request, response) => {
       const table = request.params['table'] as string
       const known = (await feed.view()).tables.some((each) => each.table === table)
       if (!known) return refuse(response, 404, 'no such table')
-      await feed.act(({ context }) => offered[name]?.(context, table) ?? Promise.resolve())
-      response.json({ done: true })
+      response.json({ done: await feed.act(({ context }) => act(context, table)) })
     })
   return router
 }

@@ -46,9 +46,12 @@ export class StatusFeed {
   }
 
   /** Runs `work` on the open databases and has the next view read again. Throws what the work throws. */
-  async act(work: (connection: Connection) => Promise<void>): Promise<void> {
-    await work(await this.#connected())
-    this.#nextAt = 0
+  async act<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    try {
+      return await work(await this.#connected())
+    } finally {
+      this.#nextAt = 0
+    }
   }
 
   async close(): Promise<void> {

@@ -8,7 +8,8 @@ export interface Connection {
 }
 
 export type ActionName = 'pause' | 'resume' | 'retry'
-export type Actions = Readonly<Partial<Record<ActionName, (context: EngineContext, table: string) => Promise<void>>>>
+/** Each gives a sentence about what it has done, without values of rows. */
+export type Actions = Readonly<Partial<Record<ActionName, (context: EngineContext, table: string) => Promise<string>>>>
 
 /** A BullMQ queue, named through the board's adapter: only the queue package imports bullmq. */
 export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0]

@@ -1,6 +1,7 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
-import { runDashboard } from '@mylab-sync/dashboard'
+import { type DashboardOptions, runDashboard } from '@mylab-sync/dashboard'
+import { type EngineContext, retryFailed } from '@mylab-sync/engine'
 import { tell } from '../output.js'
 import { type CommonOptions, openContext, withConfig } from '../session.js'
 
@@ -13,22 +14,33 @@ export async function runDashboardCommand(
     const port = options.port ?? config.dashboard.port
     if (!Number.isInteger(port) || port < 0 || port > HIGHEST_PORT)
       throw new SyncError('usage', `--port: not a port, expected 0 to ${HIGHEST_PORT}`)
-    const { user, password } = config.dashboard
-    await runDashboard(
-      {
-        host: options.host,
-        port,
-        user,
-        password,
-        mode: config.useQueue ? 'queue' : 'direct',
-        title: titleOf(config),
-        open: () => openContext(config),
-        onListening: (url) => tell(`dashboard: ${url}${password === null ? '' : ` (user ${user})`}; Ctrl-C ends it`),
-      },
-      signal,
-    )
+    await runDashboard(dashboardOptions(config, { host: options.host, port }), signal)
     return 0
   })
+}
+
+/** What the configuration says about it; the caller adds queues where there are some. */
+function dashboardOptions(
+  config: ResolvedConfig,
+  { host, port }: { readonly host: string; readonly port: number },
+): DashboardOptions {
+  const { user, password } = config.dashboard
+  return {
+    host,
+    port,
+    user,
+    password,
+    mode: config.useQueue ? 'queue' : 'direct',
+    title: titleOf(config),
+    open: () => openContext(config),
+    actions: { retry },
+    onListening: (url) => tell(`dashboard: ${url}${password === null ? '' : ` (user ${user})`}; Ctrl-C ends it`),
+  }
+}
+
+async function retry(context: EngineContext, table: string): Promise<string> {
+  const { tried, recovered, left } = await retryFailed(context, [table])
+  return `${tried} rows tried again: ${recovered} applied, ${left} still quarantined`
 }
 
 function titleOf({ source, target }: ResolvedConfig): string {

@@ -20,15 +20,14 @@ async function answer<T>(path: string, init: RequestInit = {}): Promise<T> {
 }
 
 async function act(action: string, table: string): Promise<void> {
-  const said = find('#said', HTMLElement)
   try {
     const path = `/api/tables/${encodeURIComponent(table)}/${encodeURIComponent(action)}`
-    await answer(path, { method: 'POST', headers: { 'x-mylab-token': session.token } })
-    setText(said, `${table}: ${action} done`)
-    await refresh()
+    const headers = { 'x-mylab-token': session.token }
+    tell(`${table}: ${(await answer<{ done: string }>(path, { method: 'POST', headers })).done}.`)
   } catch (error) {
-    tellStale(`${table}: ${action}: ${messageOf(error)}`)
+    tell(`${table}: ${action}: ${messageOf(error)}.`)
   }
+  await refresh()
 }
 
 async function refresh(): Promise<void> {
@@ -41,6 +40,14 @@ async function refresh(): Promise<void> {
     tellStale(`No answer from the dashboard (${messageOf(error)})${since}. It is asked again by itself.`)
   }
 }
+
+/** The outcome of the last action stays until the next one. */
+function tell(text: string): void {
+  const said = find('#said', HTMLElement)
+  setText(find('#said-text', HTMLElement), text)
+  toggle(said, 'data-empty', text === '')
+}
+find('#said-close', HTMLElement).addEventListener('click', () => tell(''))
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown'
