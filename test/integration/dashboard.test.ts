@@ -6,6 +6,7 @@ import { drainAll, type EngineContext, initial, migrate, setupTriggers } from '@
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { ask } from '../support/ask.js'
 import { closeContext, contextOf, type RunningDashboard, startDashboard } from '../support/dashboard.js'
+import { readText } from '../support/deployment.js'
 import { CLI, cli } from '../support/run.js'
 
 const NAME = 'dashboard'
@@ -185,6 +186,12 @@ test('the metrics parse, with one series a state and five a table', async () => 
   assert.equal(series.filter((line) => line.startsWith('mylab_sync_table_')).length, 10)
   for (const line of ['mylab_sync_up 1', 'mylab_sync_tables{state="live"} 2', 'mylab_sync_pending_changes 0'])
     assert.ok(series.includes(line), line)
+  for (const file of ['docs/operations.md', 'infra/prometheus/alerts.yml'])
+    for (const [name] of readText(file).matchAll(/\bmylab_sync_[a-z_]+/g))
+      assert.ok(
+        series.some((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`)),
+        `${file}: ${name}`,
+      )
 })
 
 test('a host beyond loopback without a password ends with exit 3 and one line, before anything is connected', async () => {

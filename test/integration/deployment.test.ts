@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ServerSet } from '@mylab-sync/testkit'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { parse, parseAllDocuments } from 'yaml'
 import {
   type CommandLine,
@@ -13,6 +14,7 @@ import {
   type KubernetesObject,
   programLines,
   readText,
+  sqlBlocks,
 } from '../support/deployment.js'
 import { cli, isInstalled, ROOT, run } from '../support/run.js'
 
@@ -51,7 +53,7 @@ async function modelOf({
 test('every kustomization renders into objects that the schemas of Kubernetes accept', async (t) => {
   for (const name of FOLDERS) {
     const objects = await render(name)
-    if (objects === null) return t.skip('no kubectl with kustomize 4.1 or newer')
+    if (objects === null) return t.skip('no kubectl, or one older than 1.27')
     for (const object of objects) new (await modelOf(object))(object).validate()
     assert.equal(new Set(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).size, objects.length)
   }
@@ -162,33 +164,79 @@ const ANNOUNCED: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-test("the sample of compose becomes a live replica by the line that compose's set-up runs", async () => {
+test('every error code has its entry in the troubleshooting page, and every entry is of a code', () => {
+  const codes = [...readText('packages/core/src/errors.ts').matchAll(/^ {2}\| '([a-z-]+)'$/gm)].map(([, code]) => code)
+  const entries = [...readText('docs/troubleshooting.md').matchAll(/^## ([a-z-]+)$/gm)].map(([, entry]) => entry)
+  assert.ok(codes.length > 10)
+  assert.deepEqual(entries, codes)
+})
+
+test('the sample of compose becomes a live replica with the documented rights, and is removed as documented', async () => {
   const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+  const sides = { source: 'clinic', target: 'clinic' }
   try {
-    await servers.createDatabases({ source: 'clinic', target: 'clinic' })
-    const admin = await servers.sourceAdmin('clinic')
-    await admin.query(readText('infra/compose/sample.sql'))
-    await admin.end()
-    const alive = join(folder, 'alive')
-    const environment = { ...servers.environment({ source: 'clinic', target: 'clinic' }), SYNC_USE_QUEUE: 'false' }
-    const setup = OURS.find(([name]) => name === 'setup')?.[1].command ?? []
-    const { code, err } = await cli(setup, { ...environment, SYNC_HEARTBEAT_FILE: alive })
-    assert.equal(code, 0, err)
-    assert.equal(readFileSync(alive, 'utf8'), '')
-    const { out } = await cli(['status', '--json'], environment)
-    const { tables } = JSON.parse(out) as { tables: { table: string; state: string; rowsCopied: number }[] }
-    assert.deepEqual(
-      tables.map(({ table, state, rowsCopied }) => [table, state, rowsCopied]),
-      [
-        ['patient', 'live', 2000],
-        ['result', 'live', 24_000],
-        ['visit', 'live', 8000],
-      ],
-    )
-    const unwritable = await cli(['status'], { ...environment, SYNC_HEARTBEAT_FILE: '/nowhere/alive' })
-    assert.equal(unwritable.code, 3)
-    assert.match(unwritable.err, /SYNC_HEARTBEAT_FILE: \/nowhere\/alive cannot be written/)
+    await servers.createDatabases(sides)
+    const source = await servers.sourceAdmin('clinic')
+    const target = await servers.targetAdmin('clinic')
+    const runSql = async (heading: string): Promise<void> => {
+      for (const { side, text } of sqlBlocks('docs/operations.md', heading))
+        await (side === 'target' ? target.query(text) : runOnSource(source, text))
+    }
+    try {
+      await source.query(readText('infra/compose/sample.sql'))
+      await runSql('Rights')
+      const user = {
+        DB_USERNAME: 'mylab_sync',
+        DB_PASSWORD: 'secret',
+        PGSQL_USERNAME: 'mylab_sync',
+        PGSQL_PASSWORD: 'secret',
+      }
+      await replicate({ ...servers.environment(sides), ...user, SYNC_USE_QUEUE: 'false' })
+      await runSql('Remove')
+      const [left] = await source.query<RowDataPacket[]>('SELECT TRIGGER_NAME FROM information_schema.TRIGGERS')
+      assert.deepEqual(
+        left.filter(({ TRIGGER_NAME }) => String(TRIGGER_NAME).includes('sync_')),
+        [],
+      )
+      await source.query("INSERT INTO patient (name) VALUES ('after us')")
+      const { rows } = await target.query(
+        "SELECT to_regnamespace('mylab_sync') AS ours, count(*)::int AS kept FROM visit",
+      )
+      assert.deepEqual(rows, [{ ours: null, kept: 8000 }])
+    } finally {
+      await source.end()
+      await target.end()
+    }
   } finally {
     await servers.close()
   }
 })
+
+/** Where the answer holds statements, these too. */
+async function runOnSource(source: Connection, text: string): Promise<void> {
+  const [rows] = await source.query<RowDataPacket[]>(text)
+  if (!Array.isArray(rows)) return
+  for (const { statement } of rows) if (typeof statement === 'string') await source.query(statement)
+}
+
+/** By the line that compose's set-up runs. */
+async function replicate(environment: Record<string, string>): Promise<void> {
+  const alive = join(folder, 'alive')
+  const setup = OURS.find(([name]) => name === 'setup')?.[1].command ?? []
+  const { code, err } = await cli(setup, { ...environment, SYNC_HEARTBEAT_FILE: alive })
+  assert.equal(code, 0, err)
+  assert.equal(readFileSync(alive, 'utf8'), '')
+  const { out } = await cli(['status', '--json'], environment)
+  const { tables } = JSON.parse(out) as { tables: { table: string; state: string; rowsCopied: number }[] }
+  assert.deepEqual(
+    tables.map(({ table, state, rowsCopied }) => [table, state, rowsCopied]),
+    [
+      ['patient', 'live', 2000],
+      ['result', 'live', 24_000],
+      ['visit', 'live', 8000],
+    ],
+  )
+  const unwritable = await cli(['status'], { ...environment, SYNC_HEARTBEAT_FILE: '/nowhere/alive' })
+  assert.equal(unwritable.code, 3)
+  assert.match(unwritable.err, /SYNC_HEARTBEAT_FILE: \/nowhere\/alive cannot be written/)
+}

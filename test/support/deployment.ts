@@ -37,6 +37,18 @@ export function documentLines(files: readonly string[]): CommandLine[] {
   )
 }
 
+/** The code blocks below a heading of a document that are marked `sql source` or `sql target`, in order. */
+export function sqlBlocks(file: string, heading: string): { side: string; text: string }[] {
+  const section =
+    readText(file)
+      .split(/^## /m)
+      .find((part) => part.startsWith(`${heading}\n`)) ?? ''
+  return [...section.matchAll(/^```sql (source|target)\n(.*?)^```$/gms)].map(([, side = '', text = '']) => ({
+    side,
+    text,
+  }))
+}
+
 function words(line: string): string[] {
   return line.trim().split(/ +/)
 }
