@@ -10,6 +10,7 @@ import { readText } from '../support/deployment.js'
 import { CLI, cli } from '../support/run.js'
 
 const NAME = 'dashboard'
+const IDLE = 'no worker is alive: start mylab-sync worker'
 const PASSWORD = 'open sesame ü'
 const SIGNAL = new AbortController().signal
 const AUTHORIZED = { authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}` }
@@ -47,7 +48,8 @@ before(async () => {
   await admin.end()
   context = await contextOf(servers, NAME)
   const actions = { pause: async (_: EngineContext, table: string) => `paused ${paused.push(table)}` }
-  locked = await startDashboard(servers, NAME, { password: PASSWORD, actions })
+  const health = (): Promise<string[]> => Promise.resolve([IDLE])
+  locked = await startDashboard(servers, NAME, { password: PASSWORD, actions, health })
   open = await startDashboard(servers, NAME)
 })
 after(async () => {
@@ -158,6 +160,12 @@ test('an action takes POST, the token of this process and a known table', async 
   assert.deepEqual(paused, ['a'])
 })
 
+test('what the queues lack is a problem of the page', async () => {
+  const { body } = await ask(`${locked.url}api/status`, { headers: AUTHORIZED })
+  const { verdict, problems } = JSON.parse(body) as Status & { problems: { text: string }[] }
+  assert.deepEqual([verdict.tone, problems.map(({ text }) => text)], ['wrong', [IDLE]])
+})
+
 test('without a password it answers to names of this machine only', async () => {
   assert.equal((await ask(open.url, { headers: { host: 'rebound.example' } })).status, 403)
   assert.equal((await ask(open.url, { headers: { host: 'localhost:9090' } })).status, 200)
@@ -231,6 +239,25 @@ test('the command serves with a password on all addresses, takes no secret into 
   const [code] = await once(child, 'exit')
   assert.equal(code, 143)
   assert.doesNotMatch(said + page.body, new RegExp(`${PASSWORD}|${servers.target.password}`))
+})
+
+test('a database that hangs is told within seconds, beside the last figures', async () => {
+  servers.freeze('mariadb')
+  try {
+    const hanging = await eventually(
+      'it says that there is no answer',
+      async () => {
+        const status = await statusOf(open)
+        return status.verdict.tone === 'unknown' && status
+      },
+      12_000,
+    )
+    assert.match(hanging.verdict.sentence, /the databases have not answered for \d+ s/)
+    assert.equal(hanging.tables.length, 2)
+  } finally {
+    servers.thaw('mariadb')
+  }
+  await eventually('it is right again', async () => (await statusOf(open)).verdict.tone === 'right', 15_000)
 })
 
 test('the page outlives a database: it says so, keeps the last figures, and comes back by itself', async () => {

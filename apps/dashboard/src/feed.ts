@@ -15,23 +15,27 @@ const PATIENCE_MS = 4_000
 /** For a connection that is being opened while the dashboard stops. */
 const CLOSING_MS = 2_000
 
+type FeedOptions = Pick<DashboardOptions, 'open' | 'mode' | 'title' | 'health'>
+
 /**
  * The one reader of the status, for all viewers and scrapes together: it reads when somebody asks and the last report is
  * old, never twice at once. It keeps the last report and says why there is no newer one; it never throws.
  */
 export class StatusFeed {
-  readonly #options: Pick<DashboardOptions, 'open' | 'mode' | 'title'>
+  readonly #options: FeedOptions
   readonly #throughput = new Throughput()
   #connection: Connection | null = null
   #reading: Promise<void> | null = null
   #readingSince = 0
   #nextAt = 0
+  #lastTookMs = 0
   #report: StatusReport | null = null
   #readAt: Date | null = null
+  #health: readonly string[] = []
   #fault: Fault | null = null
   #closed = false
 
-  constructor(options: Pick<DashboardOptions, 'open' | 'mode' | 'title'>) {
+  constructor(options: FeedOptions) {
     this.#options = options
   }
 
@@ -75,19 +79,31 @@ export class StatusFeed {
     const started = performance.now()
     try {
       const { context } = await this.#connected()
-      const report = await status(context)
+      const [report, health] = await Promise.all([status(context), this.#askHealth()])
       const now = performance.now()
       this.#throughput.add(report, now)
       this.#report = report
+      this.#health = health
       this.#readAt = new Date()
       this.#fault = null
-      const pause = Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, (now - started) * PAUSE_FACTOR))
-      this.#nextAt = now + pause
+      this.#nextAt = now + this.#pauseAfter(now - started)
     } catch (error) {
       this.#fault = faultOf(error)
       this.#nextAt = performance.now() + PAUSE_AFTER_FAILURE_MS
       await this.#disconnect()
     }
+  }
+
+  /** By the faster of the last two: a lock or a hiccup that held one of them up says nothing about the next. */
+  #pauseAfter(tookMs: number): number {
+    const usualMs = Math.min(tookMs, this.#lastTookMs)
+    this.#lastTookMs = tookMs
+    return Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, usualMs * PAUSE_FACTOR))
+  }
+
+  async #askHealth(): Promise<readonly string[]> {
+    const unknown = 'whether anybody works on the queues cannot be told'
+    return (await this.#options.health?.().catch(() => [unknown])) ?? []
   }
 
   async #connected(): Promise<Connection> {
@@ -111,7 +127,7 @@ export class StatusFeed {
 
   #view(): View {
     const report = this.#report
-    const problems = report === null ? [] : problemsOf(report)
+    const problems = report === null ? [] : problemsOf(report, this.#health)
     const found = verdict(report, problems, this.#fault ?? this.#silence())
     return {
       version: 1,

@@ -30,6 +30,8 @@ export interface DashboardOptions {
   readonly actions?: Actions
   /** Mounted, read-only, under /queues. */
   readonly queues?: readonly BoardQueue[]
+  /** What else is wrong, as sentences that name their remedy: whether anybody works on the queues. */
+  readonly health?: () => Promise<readonly string[]>
   /** More metrics in Prometheus' text form, those of the queues. */
   readonly extraMetrics?: () => Promise<string>
   readonly onListening?: (url: string) => void

@@ -13,8 +13,9 @@ export interface Fault {
 const STALLED_MS = 60_000
 
 /** Every problem of the report as a sentence, with what to do about it. */
-export function problemsOf(report: StatusReport): Problem[] {
-  return [...stalled(report), ...report.tables.flatMap(ofTable), ...report.problems.map(ofConstraint)]
+export function problemsOf(report: StatusReport, health: readonly string[]): Problem[] {
+  const others = health.map((text) => ({ table: null, text, remedy: null }))
+  return [...stalled(report), ...others, ...report.tables.flatMap(ofTable), ...report.problems.map(ofConstraint)]
 }
 
 function stalled({ lagMs }: StatusReport): Problem[] {

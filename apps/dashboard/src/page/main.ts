@@ -1,6 +1,6 @@
 import { find, make, setText, toggle } from './dom.js'
 import { count, duration, moment, percent, perSecond, withMoments } from './format.js'
-import type { Problem, SessionView, View } from './shape.js'
+import type { Problem, SessionView, Tone, View } from './shape.js'
 import { TableList } from './table-list.js'
 
 const PAUSE_MS = 2_000
@@ -69,9 +69,23 @@ function show(view: View): void {
   setText(remedy, `What to do: ${verdict.remedy ?? 'nothing'}`)
   toggle(remedy, 'hidden', verdict.remedy === null)
   document.title = `${{ right: '✓', working: '…', wrong: '!', unknown: '?' }[verdict.tone]} MyLab Database Sync`
+  announce(verdict.tone, view.problems.length)
   showTiles(view)
   showProblems(view.problems)
   tables.update(view.tables)
+}
+
+const SPOKEN: Readonly<Record<Tone, string>> = {
+  right: 'All tables are right.',
+  working: 'Not all tables are live yet.',
+  wrong: 'Somebody has to act.',
+  unknown: 'The state cannot be read.',
+}
+
+/** For screen readers: the sentence itself changes with every drain, which nobody wants to hear. */
+function announce(tone: Tone, problems: number): void {
+  const count = problems === 0 ? '' : ` ${problems} ${problems === 1 ? 'problem' : 'problems'}.`
+  setText(find('#announced', HTMLElement), `${SPOKEN[tone]}${count}`)
 }
 
 function showTiles(view: View): void {
