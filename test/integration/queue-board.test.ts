@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SyncError } from '@mylab-sync/core'
+import type { QueueCount } from '@mylab-sync/dashboard'
 import { ServerSet } from '@mylab-sync/testkit'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
@@ -22,7 +23,10 @@ test('the board shows the queues behind the same guards, changes nothing and say
   const connection = new Redis(servers.redisUrl, { maxRetriesPerRequest: null })
   const queue = new Queue('copy', { connection })
   const open = (): Promise<never> => Promise.reject(new SyncError('cannot-connect', 'source: cannot connect'))
-  const dashboard = await startDashboard(servers, 'none', { password: 'x', queues: [queue], open })
+  const queueCounts = async (): Promise<QueueCount[]> => [
+    { queue: 'copy', state: 'waiting', jobs: await queue.getWaitingCount() },
+  ]
+  const dashboard = await startDashboard(servers, 'none', { password: 'x', queues: [queue], queueCounts, open })
   const at = (path: string): string => `${dashboard.url}queues/${path}`
   try {
     await queue.add('chunk', { table: 'a' })
@@ -36,6 +40,9 @@ test('the board shows the queues behind the same guards, changes nothing and say
       assert.equal((await ask(at(path), { method, headers: AUTHORIZED })).status, 405, `${method} ${path}`)
     assert.equal(await queue.isPaused(), false)
     assert.equal(await queue.getWaitingCount(), 1)
+    const metrics = await ask(`${dashboard.url}metrics`, { headers: AUTHORIZED })
+    assert.match(metrics.body, /^mylab_sync_queue_jobs\{queue="copy",state="waiting"\} 1$/m)
+    assert.match(metrics.body, /^mylab_sync_up 0$/m)
     const page = await ask(at(''), { headers: AUTHORIZED })
     assert.match(String(page.headers['content-security-policy']), /^default-src 'none'; script-src 'self'; /)
   } finally {

@@ -57,10 +57,9 @@ function status(options: DashboardOptions, feed: StatusFeed): RequestHandler {
   const metrics = new Metrics()
   router.get('/api/status', async (_request, response) => void response.json(await feed.view()))
   router.get('/metrics', async (_request, response) => {
-    const own = await metrics.render(await feed.view())
     // Redis away must not hide the figures of the databases
-    const more = await (options.extraMetrics?.() ?? Promise.resolve('')).catch(() => '')
-    response.set('Content-Type', metrics.contentType).send(own + more)
+    const counts = (await options.queueCounts?.().catch(() => [])) ?? []
+    response.set('Content-Type', metrics.contentType).send(await metrics.render(await feed.view(), counts))
   })
   return router
 }

@@ -1,5 +1,6 @@
 import { TABLE_STATES } from '@mylab-sync/core'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { QueueCount } from './options.js'
 import type { TableView, View } from './page/shape.js'
 
 /** A database of thousands of tables must not become that many series; what goes beyond is one series, named below. */
@@ -30,6 +31,7 @@ const TOTAL_GAUGES = {
 export class Metrics {
   readonly #registry = new Registry()
   readonly #states: Gauge<'state'>
+  readonly #jobs: Gauge<'queue' | 'state'>
   readonly #tables: Readonly<Record<Counted, Gauge<'table'>>>
   readonly #totals: Readonly<Record<keyof typeof TOTAL_GAUGES, Gauge>>
 
@@ -38,6 +40,8 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry })
     const states = { name: 'mylab_sync_tables', help: 'Tables in each state' }
     this.#states = new Gauge({ ...states, labelNames: ['state'], registers })
+    const jobs = { name: 'mylab_sync_queue_jobs', help: 'Jobs of each queue in each state; nothing without Redis' }
+    this.#jobs = new Gauge({ ...jobs, labelNames: ['queue', 'state'], registers })
     this.#tables = mapped(TABLE_GAUGES, ([name, help]) => new Gauge({ name, help, labelNames: ['table'], registers }))
     this.#totals = mapped(TOTAL_GAUGES, ([name, help]) => new Gauge({ name, help, registers }))
   }
@@ -46,7 +50,9 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  async render(view: View): Promise<string> {
+  async render(view: View, queueCounts: readonly QueueCount[]): Promise<string> {
+    this.#jobs.reset()
+    for (const { queue, state, jobs } of queueCounts) this.#jobs.set({ queue, state }, jobs)
     this.#setTotals(view)
     for (const state of TABLE_STATES)
       this.#states.set({ state }, view.tables.filter((table) => table.state === state).length)

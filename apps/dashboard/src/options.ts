@@ -14,6 +14,12 @@ export type Actions = Readonly<Partial<Record<ActionName, (context: EngineContex
 /** A BullMQ queue, named through the board's adapter: only the queue package imports bullmq. */
 export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0]
 
+export interface QueueCount {
+  readonly queue: string
+  readonly state: string
+  readonly jobs: number
+}
+
 export interface DashboardOptions {
   readonly host: string
   /** 0: a free one, told to `onListening`. */
@@ -32,7 +38,7 @@ export interface DashboardOptions {
   readonly queues?: readonly BoardQueue[]
   /** What else is wrong, as sentences that name their remedy: whether anybody works on the queues. */
   readonly health?: () => Promise<readonly string[]>
-  /** More metrics in Prometheus' text form, those of the queues. */
-  readonly extraMetrics?: () => Promise<string>
+  /** Jobs of each queue in each state, for the metrics; both are few and known. */
+  readonly queueCounts?: () => Promise<readonly QueueCount[]>
   readonly onListening?: (url: string) => void
 }
