@@ -235,7 +235,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
     target: targetOf(file.target ?? {}, env),
     redisUrl,
     useQueue,
-    dashboard: dashboardOf(file.dashboard ?? {}, env),
+    dashboard: dashboardOf(file, env),
     intervalMs: intervalSeconds * 1000,
     ...tablesOf(file, env),
     instance: env['SYNC_INSTANCE'] ?? file.instance ?? 'default',
@@ -258,11 +258,11 @@ function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['
 }
 
 /** An empty password is none. */
-function dashboardOf(file: NonNullable<File['dashboard']>, env: Env): ResolvedConfig['dashboard'] {
+function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard'] {
   return {
-    user: first(env['SYNC_DASHBOARD_USER'], file.user) ?? 'admin',
-    password: first(env['SYNC_DASHBOARD_PASSWORD'], file.password) || null,
-    port: portOf(first<string | number>(env['SYNC_DASHBOARD_PORT'], file.port), 'SYNC_DASHBOARD_PORT', 9090),
+    user: first(env['SYNC_DASHBOARD_USER'], dashboard?.user) ?? 'admin',
+    password: first(env['SYNC_DASHBOARD_PASSWORD'], dashboard?.password) || null,
+    port: portOf(first<string | number>(env['SYNC_DASHBOARD_PORT'], dashboard?.port), 'SYNC_DASHBOARD_PORT', 9090),
   }
 }
 
