@@ -94,7 +94,7 @@ async function look(servers: ServerSet, browser: Browser, { dashboard, context }
   await page.getByText('The status cannot be read now').waitFor()
   await shoot(page, 'not-set-up')
   await page.evaluate('globalThis.sameDocument = true')
-  const request = { tables: [], createTables: true, resume: false, triggers: true, force: false }
+  const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false }
   await initial(context, request, () => {}, SIGNAL)
   await page.locator('#rows tr', { hasText: 'pasien' }).getByText('live', { exact: true }).waitFor()
   await page.getByText('1 row is quarantined').waitFor()

@@ -82,7 +82,7 @@ test('a change of state shows without a new page, and the figures are those of t
       10_000,
     )
   await state('a', 'capturing')
-  const request = { tables: [], createTables: true, resume: false, triggers: true, force: false }
+  const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false }
   await initial(context, request, () => {}, SIGNAL)
   await state('a', 'live')
   const { verdict, tables } = await statusOf(open)

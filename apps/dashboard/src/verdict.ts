@@ -46,7 +46,8 @@ function ofTable({ table, state, problem, quarantined }: TableStatus): Problem[]
 
 const REMEDIES: Readonly<Partial<Record<TableStatus['state'], (table: string) => string>>> = {
   broken: (table) => `Remove the cause, then copy it again: mylab-sync initial --table ${table}`,
-  suspect: () => 'A running drain reconciles it by itself; if it stays so, see that one runs.',
+  suspect: (table) =>
+    `A running drain copies it again in place by itself; at once: mylab-sync initial --table ${table}`,
   refused: () => 'Change the table as it says, or leave it out: tables.exclude in mylab-sync.yaml.',
   gone: () => 'The source has dropped it; the rows in the target stay until you remove them.',
 }
