@@ -7,6 +7,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { drainAll, type EngineContext, initial, retryFailed } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
+import axe from 'axe-core'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { type Browser, chromium, type Page } from 'playwright-core'
@@ -128,6 +129,7 @@ async function look(servers: ServerSet, browser: Browser, { dashboard, context }
         true,
         `${size}: no scrolling sideways`,
       )
+      await assertAccessible(page, `${colorScheme} ${size}`)
       await shoot(page, `400-${colorScheme}-${size}`)
       await page.locator('#tables-title').scrollIntoViewIfNeeded()
       await page.evaluate('document.querySelector("#tables").scrollIntoView()')
@@ -200,6 +202,16 @@ async function board(page: Page, faults: string[]): Promise<void> {
   assert.deepEqual(answers, [405, 405, 405, 403], 'the board only shows')
   say(`the board shows the queues and refuses every change; blocked by the policy: ${faults.length} of its own wishes`)
   for (const fault of new Set(faults)) say(`  ${fault.slice(0, 160)}`)
+}
+
+/** By axe: names, roles, contrasts. Its program goes in past the page's policy, as a debugger's does. */
+async function assertAccessible(page: Page, what: string): Promise<void> {
+  await page.evaluate(axe.source)
+  const { found, rules } = (await page.evaluate(`axe.run(document).then(({ violations, passes }) => ({
+    found: violations.map(({ id, nodes }) => id + ': ' + nodes.length + ' such as ' + nodes[0].html),
+    rules: passes.map(({ id }) => id) }))`)) as { found: string[]; rules: string[] }
+  assert.deepEqual(found, [], what)
+  assert.ok(rules.includes('color-contrast') && rules.includes('th-has-data-cells'), `${what}: ${rules.join()}`)
 }
 
 async function shoot(page: Page, name: string): Promise<void> {
