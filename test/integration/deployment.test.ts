@@ -29,8 +29,16 @@ before(() => {
 })
 after(() => rmSync(folder, { recursive: true }))
 
-/** Null where no kubectl is there, or one whose kustomize is too old for components (Debian 12's is). */
-async function render(name: string): Promise<KubernetesObject[] | null> {
+const rendered = new Map<string, Promise<KubernetesObject[] | null>>()
+
+/** Once each. Null where no kubectl is there, or one whose kustomize is too old for components (Debian 12's is). */
+function render(name: string): Promise<KubernetesObject[] | null> {
+  const objects = rendered.get(name) ?? kustomize(name)
+  rendered.set(name, objects)
+  return objects
+}
+
+async function kustomize(name: string): Promise<KubernetesObject[] | null> {
   if (!isInstalled('kubectl')) return null
   const { code, out, err } = await run('kubectl', ['kustomize', join(ROOT, 'infra/kubernetes', name)])
   if (/unknown field|cannot unmarshal/.test(err)) return null
