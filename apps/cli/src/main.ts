@@ -1,5 +1,6 @@
 import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { runDashboardCommand } from './commands/dashboard.js'
 import { runDatabase } from './commands/database.js'
 import { runInitial } from './commands/initial.js'
 import { runMigrate } from './commands/migrate.js'
@@ -115,6 +116,17 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
     'try quarantined rows again',
     (y) => y.option('table', TABLE),
     (a) => runRetryFailed({ ...a, config: a.config, tables: a.table }),
+  )
+  .command(
+    names('dashboard'),
+    'a page of all tables, metrics and probes',
+    (y) =>
+      y.option('port', { type: 'number', describe: 'port to listen on (default 9090)' }).option('host', {
+        type: 'string',
+        default: '127.0.0.1',
+        describe: 'address to listen on; any but loopback needs SYNC_DASHBOARD_PASSWORD',
+      }),
+    (a) => runDashboardCommand({ ...a, config: a.config, port: a.port }),
   )
   .demandCommand(1, 'a command is needed')
   .strict()

@@ -1,7 +1,7 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
 import type { EngineContext } from '@mylab-sync/engine'
-import { listenForShutdown } from '@mylab-sync/runtime'
+import { beat, listenForShutdown } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
 import { tell } from './output.js'
@@ -32,30 +32,55 @@ export async function withSession(
   options: CommonOptions & { readonly batch?: number },
   work: (session: Session) => Promise<number>,
 ): Promise<void> {
+  await withConfig(options, async ({ config, signal }) => {
+    const { context, close } = await openContext(config, options.batch ?? null)
+    try {
+      return await work({ context, config, signal })
+    } finally {
+      await close()
+    }
+  })
+}
+
+/** As withSession for what connects by itself, later or again and again. */
+export async function withConfig(
+  options: CommonOptions,
+  work: (settings: Omit<Session, 'context'>) => Promise<number>,
+): Promise<void> {
   const shutdown = listenForShutdown()
+  let endBeat = (): void => {}
   try {
+    endBeat = startBeat(process.env['SYNC_HEARTBEAT_FILE'])
     const config = loadConfig({
       env: process.env,
       directory: process.cwd(),
       ...(options.config === undefined ? {} : { file: options.config }),
     })
-    const code = await connected(config, options.batch ?? null, (context) =>
-      work({ context, config, signal: shutdown.signal }),
-    )
+    const code = await work({ config, signal: shutdown.signal })
     process.exitCode = shutdown.code() ?? code
   } catch (error) {
     process.exitCode = shutdown.code() ?? exitCodeOf(error)
     if (shutdown.code() === null) explain(error)
   } finally {
+    endBeat()
     shutdown.dispose()
   }
 }
 
-async function connected(
+function startBeat(path: string | undefined): () => void {
+  if (!path) return () => {}
+  try {
+    return beat(path)
+  } catch (cause) {
+    throw new SyncError('configuration', `environment: SYNC_HEARTBEAT_FILE: ${path} cannot be written`, { cause })
+  }
+}
+
+/** Opens both sides; the caller closes them together. */
+export async function openContext(
   config: ResolvedConfig,
-  batchRows: number | null,
-  work: (context: EngineContext) => Promise<number>,
-): Promise<number> {
+  batchRows: number | null = null,
+): Promise<{ context: EngineContext; close: () => Promise<void> }> {
   const { socket, ...address } = config.source
   const source = await createSource({
     ...address,
@@ -65,18 +90,17 @@ async function connected(
   })
   try {
     const target = await createTarget({ ...config.target, instance: config.instance })
-    try {
-      const mapping = { names: config.names, types: config.types, columns: config.columns }
-      return await work({
-        source,
-        target,
-        options: { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 },
-      })
-    } finally {
-      await target.close()
+    const mapping = { names: config.names, types: config.types, columns: config.columns }
+    const options = { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 }
+    return {
+      context: { source, target, options },
+      close: async () => {
+        await target.close().finally(() => source.close())
+      },
     }
-  } finally {
+  } catch (error) {
     await source.close()
+    throw error
   }
 }
 

@@ -90,6 +90,12 @@ export interface ResolvedConfig {
   }
   readonly redisUrl: string | null
   readonly useQueue: boolean
+  readonly dashboard: {
+    readonly user: string
+    /** Null: none is set, which only a loopback address may do. */
+    readonly password: string | null
+    readonly port: number
+  }
   readonly instance: string
   readonly auditTable: string
   readonly intervalMs: number
@@ -229,6 +235,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
     target: targetOf(file.target ?? {}, env),
     redisUrl,
     useQueue,
+    dashboard: dashboardOf(file, env),
     intervalMs: intervalSeconds * 1000,
     ...tablesOf(file, env),
     instance: env['SYNC_INSTANCE'] ?? file.instance ?? 'default',
@@ -247,6 +254,15 @@ function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['
     user: first(env['DB_USERNAME'], url.user, file.username) ?? 'root',
     password: first(env['DB_PASSWORD'], url.password, file.password) ?? '',
     database: first(env['DB_DATABASE'], url.database, file.database) ?? missing('DB_DATABASE', 'source.database'),
+  }
+}
+
+/** An empty password is none. */
+function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard'] {
+  return {
+    user: first(env['SYNC_DASHBOARD_USER'], dashboard?.user) ?? 'admin',
+    password: first(env['SYNC_DASHBOARD_PASSWORD'], dashboard?.password) || null,
+    port: portOf(first<string | number>(env['SYNC_DASHBOARD_PORT'], dashboard?.port), 'SYNC_DASHBOARD_PORT', 9090),
   }
 }
 

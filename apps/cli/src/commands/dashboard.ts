@@ -1,0 +1,48 @@
+import type { ResolvedConfig } from '@mylab-sync/config'
+import { SyncError } from '@mylab-sync/core'
+import { type DashboardOptions, runDashboard } from '@mylab-sync/dashboard'
+import { type EngineContext, retryFailed } from '@mylab-sync/engine'
+import { tell } from '../output.js'
+import { type CommonOptions, openContext, withConfig } from '../session.js'
+
+const HIGHEST_PORT = 65_535
+
+export async function runDashboardCommand(
+  options: CommonOptions & { readonly port: number | undefined; readonly host: string },
+): Promise<void> {
+  await withConfig(options, async ({ config, signal }) => {
+    const port = options.port ?? config.dashboard.port
+    if (!Number.isInteger(port) || port < 0 || port > HIGHEST_PORT)
+      throw new SyncError('usage', `--port: not a port, expected 0 to ${HIGHEST_PORT}`)
+    await runDashboard(dashboardOptions(config, { host: options.host, port }), signal)
+    return 0
+  })
+}
+
+/** What the configuration says about it; the caller adds queues where there are some. */
+function dashboardOptions(
+  config: ResolvedConfig,
+  { host, port }: { readonly host: string; readonly port: number },
+): DashboardOptions {
+  const { user, password } = config.dashboard
+  return {
+    host,
+    port,
+    user,
+    password,
+    mode: config.useQueue ? 'queue' : 'direct',
+    title: titleOf(config),
+    open: () => openContext(config),
+    actions: { retry },
+    onListening: (url) => tell(`dashboard: ${url}${password === null ? '' : ` (user ${user})`}; Ctrl-C ends it`),
+  }
+}
+
+async function retry(context: EngineContext, table: string): Promise<string> {
+  const { tried, recovered, left } = await retryFailed(context, [table])
+  return `${tried} rows tried again: ${recovered} applied, ${left} still quarantined`
+}
+
+function titleOf({ source, target }: ResolvedConfig): string {
+  return `${source.database} at ${source.socket ?? `${source.host}:${source.port}`} → ${target.database} at ${target.host}:${target.port}`
+}

@@ -1,0 +1,194 @@
+import { isOpen, SyncError } from '@mylab-sync/core'
+import { status, type StatusReport, type TableStatus } from '@mylab-sync/engine'
+import type { Connection, DashboardOptions } from './options.js'
+import type { TableView, View } from './page/shape.js'
+import { Throughput } from './throughput.js'
+import { type Fault, problemsOf, verdict } from './verdict.js'
+
+const SHORTEST_PAUSE_MS = 1_000
+/** A report that takes long (a large change log) is asked for less often: the databases spend a tenth of their time on it. */
+const PAUSE_FACTOR = 9
+const LONGEST_PAUSE_MS = 30_000
+const PAUSE_AFTER_FAILURE_MS = 2_000
+/** After that a viewer gets the last report, and is told that there is no newer one. */
+const PATIENCE_MS = 4_000
+/** For a connection that is being opened while the dashboard stops. */
+const CLOSING_MS = 2_000
+
+type FeedOptions = Pick<DashboardOptions, 'open' | 'mode' | 'title' | 'health'>
+
+/**
+ * The one reader of the status, for all viewers and scrapes together: it reads when somebody asks and the last report is
+ * old, never twice at once. It keeps the last report and says why there is no newer one; it never throws.
+ */
+export class StatusFeed {
+  readonly #options: FeedOptions
+  readonly #throughput = new Throughput()
+  #connection: Connection | null = null
+  #reading: Promise<void> | null = null
+  #readingSince = 0
+  #nextAt = 0
+  #lastTookMs = 0
+  #report: StatusReport | null = null
+  #readAt: Date | null = null
+  #health: readonly string[] = []
+  #fault: Fault | null = null
+  #closed = false
+
+  constructor(options: FeedOptions) {
+    this.#options = options
+  }
+
+  /** True from the first report on: until then nobody knows whether the settings are right. */
+  get ready(): boolean {
+    return this.#report !== null && !this.#closed
+  }
+
+  async view(): Promise<View> {
+    await this.#refresh()
+    return this.#view()
+  }
+
+  /** Runs `work` on the open databases and has the next view read again. Throws what the work throws. */
+  async act<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    try {
+      return await work(await this.#connected())
+    } finally {
+      this.#nextAt = 0
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#disconnect()
+    if (this.#reading !== null) await within(this.#reading, CLOSING_MS)
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#closed) return
+    if (this.#reading === null) {
+      if (performance.now() < this.#nextAt) return
+      this.#readingSince = performance.now()
+      this.#reading = this.#read().finally(() => (this.#reading = null))
+    }
+    const rest = this.#readingSince + PATIENCE_MS - performance.now()
+    if (rest > 0) await within(this.#reading, rest)
+  }
+
+  async #read(): Promise<void> {
+    const started = performance.now()
+    try {
+      const { context } = await this.#connected()
+      const [report, health] = await Promise.all([status(context), this.#askHealth()])
+      const now = performance.now()
+      this.#throughput.add(report, now)
+      this.#report = report
+      this.#health = health
+      this.#readAt = new Date()
+      this.#fault = null
+      this.#nextAt = now + this.#pauseAfter(now - started)
+    } catch (error) {
+      this.#fault = faultOf(error)
+      this.#nextAt = performance.now() + PAUSE_AFTER_FAILURE_MS
+      await this.#disconnect()
+    }
+  }
+
+  /** By the faster of the last two: a lock or a hiccup that held one of them up says nothing about the next. */
+  #pauseAfter(tookMs: number): number {
+    const usualMs = Math.min(tookMs, this.#lastTookMs)
+    this.#lastTookMs = tookMs
+    return Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, usualMs * PAUSE_FACTOR))
+  }
+
+  async #askHealth(): Promise<readonly string[]> {
+    const unknown = 'whether anybody works on the queues cannot be told'
+    return (await this.#options.health?.().catch(() => [unknown])) ?? []
+  }
+
+  async #connected(): Promise<Connection> {
+    if (this.#connection !== null) return this.#connection
+    const connection = await this.#options.open()
+    this.#connection = connection
+    await requireMigrated(connection)
+    if (this.#closed) {
+      await this.#disconnect()
+      throw new SyncError('stopped', 'the dashboard is stopping')
+    }
+    return connection
+  }
+
+  async #disconnect(): Promise<void> {
+    const connection = this.#connection
+    this.#connection = null
+    // what cannot be closed properly is lost already
+    await connection?.close().catch(() => {})
+  }
+
+  #view(): View {
+    const report = this.#report
+    const problems = report === null ? [] : problemsOf(report, this.#health)
+    const found = verdict(report, problems, this.#fault ?? this.#silence())
+    return {
+      version: 1,
+      mode: this.#options.mode,
+      title: this.#options.title,
+      verdict: found,
+      readAt: this.#readAt?.toISOString() ?? null,
+      totals: report?.totals ?? { total: 0, synced: 0, pending: 0, failed: 0 },
+      lagMs: report?.lagMs ?? null,
+      consistentAsOf: report?.consistentAsOf ?? null,
+      sentence: report?.sentence ?? found.sentence,
+      changesPerSecond: this.#throughput.changes(),
+      rowsPerSecond: this.#throughput.rows(),
+      tables: report?.tables.map((table) => this.#tableView(table, report.lagMs)) ?? [],
+      problems,
+    }
+  }
+
+  #silence(): Fault | null {
+    const silentMs = this.#reading === null ? 0 : performance.now() - this.#readingSince
+    if (silentMs < PATIENCE_MS) return null
+    const message = `the databases have not answered for ${Math.round(silentMs / 1000)} s`
+    return { code: 'no-answer', message, remedy: 'See that both servers run and that no lock holds them up.' }
+  }
+
+  #tableView(status: TableStatus, lagMs: number | null): TableView {
+    const copied = status.rows === 0 ? 1 : Math.min(1, status.rowsCopied / status.rows)
+    const open = isOpen(status.state)
+    const begun = open || status.rowsCopied > 0 || status.state === 'catching-up' || status.state === 'paused'
+    return {
+      ...status,
+      copiedPercent: open ? 100 : begun ? Math.floor(copied * 1000) / 10 : 0,
+      rowsPerSecond: status.state === 'copying' ? this.#throughput.rows(status.table) : null,
+      // One drain carries all tables: none of them can lag further behind than the oldest change of all.
+      lagMs: open ? (status.pending === 0 ? 0 : lagMs) : null,
+    }
+  }
+}
+
+/** Once a connection: without our tables the status fails with a bare error of the server. */
+async function requireMigrated({ context }: Connection): Promise<void> {
+  for (const side of ['source', 'target'] as const)
+    if (!(await context[side].migrated()))
+      throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
+}
+
+function faultOf(error: unknown): Fault {
+  if (error instanceof SyncError) return { code: error.code, message: error.message, remedy: error.remedy }
+  const name = error instanceof Error ? error.name : 'error'
+  return {
+    code: 'internal',
+    message: `an unexpected ${name}`,
+    remedy: 'mylab-sync status shows it on the command line',
+  }
+}
+
+/** Waits for `work`, at most so long. */
+async function within(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, deadline]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,169 @@
+import { find, make, setText, toggle } from './dom.js'
+import { count, duration, moment, percent, perSecond, withMoments } from './format.js'
+import type { Problem, SessionView, Tone, View } from './shape.js'
+import { TableList } from './table-list.js'
+
+const PAUSE_MS = 2_000
+/** A page with hundreds of problems is read from the top. */
+const PROBLEMS_SHOWN = 4
+
+let session: SessionView = { token: '', actions: [], queues: false }
+let allProblems = false
+let last: View | null = null
+const tables = new TableList(act)
+
+async function answer<T>(path: string, init: RequestInit = {}): Promise<T> {
+  const response = await fetch(path, { cache: 'no-store', ...init })
+  const body = (await response.json().catch(() => ({}))) as T & { error?: string }
+  if (!response.ok) throw new Error(body.error ?? `the dashboard answered ${response.status}`)
+  return body
+}
+
+async function act(action: string, table: string): Promise<void> {
+  try {
+    const path = `/api/tables/${encodeURIComponent(table)}/${encodeURIComponent(action)}`
+    const headers = { 'x-mylab-token': session.token }
+    tell(`${table}: ${(await answer<{ done: string }>(path, { method: 'POST', headers })).done}.`)
+  } catch (error) {
+    tell(`${table}: ${action}: ${messageOf(error)}.`)
+  }
+  await refresh()
+}
+
+async function refresh(): Promise<void> {
+  try {
+    last = await answer<View>('/api/status')
+    show(last)
+    tellStale(null)
+  } catch (error) {
+    const since = last?.readAt ? `; what is below is of ${moment(last.readAt)}` : ''
+    tellStale(`No answer from the dashboard (${messageOf(error)})${since}. It is asked again by itself.`)
+  }
+}
+
+/** The outcome of the last action stays until the next one. */
+function tell(text: string): void {
+  const said = find('#said', HTMLElement)
+  setText(find('#said-text', HTMLElement), text)
+  toggle(said, 'data-empty', text === '')
+}
+find('#said-close', HTMLElement).addEventListener('click', () => tell(''))
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown'
+}
+
+function tellStale(text: string | null): void {
+  const notice = find('#stale', HTMLElement)
+  setText(notice, text ?? '')
+  toggle(notice, 'hidden', text === null)
+}
+
+function show(view: View): void {
+  const { verdict } = view
+  setText(find('#title', HTMLElement), view.title)
+  const banner = find('#verdict', HTMLElement)
+  if (banner.dataset['tone'] !== verdict.tone) banner.dataset['tone'] = verdict.tone
+  setText(find('#sentence', HTMLElement), withMoments(verdict.sentence))
+  const remedy = find('#remedy', HTMLElement)
+  setText(remedy, `What to do: ${verdict.remedy ?? 'nothing'}`)
+  toggle(remedy, 'hidden', verdict.remedy === null)
+  document.title = `${{ right: '✓', working: '…', wrong: '!', unknown: '?' }[verdict.tone]} MyLab Database Sync`
+  announce(verdict.tone, view.problems.length)
+  showTiles(view)
+  showProblems(view.problems)
+  tables.update(view.tables)
+}
+
+const SPOKEN: Readonly<Record<Tone, string>> = {
+  right: 'All tables are right.',
+  working: 'Not all tables are live yet.',
+  wrong: 'Somebody has to act.',
+  unknown: 'The state cannot be read.',
+}
+
+/** For screen readers: the sentence itself changes with every drain, which nobody wants to hear. */
+function announce(tone: Tone, problems: number): void {
+  const count = problems === 0 ? '' : ` ${problems} ${problems === 1 ? 'problem' : 'problems'}.`
+  setText(find('#announced', HTMLElement), `${SPOKEN[tone]}${count}`)
+}
+
+function showTiles(view: View): void {
+  const live = view.tables.filter(({ state }) => state === 'live' || state === 'recopied').length
+  const copying = view.tables.filter(({ state }) => state === 'copying')
+  const speed: [string, string] =
+    copying.length > 0
+      ? ['Rows copied/s', perSecond(view.rowsPerSecond)]
+      : ['Changes/s', perSecond(view.changesPerSecond)]
+  showTile('live', 'Live tables', `${live} of ${view.tables.length}`)
+  showTile('copied', 'Copied', percent(copied(view)))
+  showTile('speed', ...speed)
+  showTile('lag', 'Lag', view.readAt === null ? '–' : duration(view.lagMs ?? 0))
+  showTile('pending', 'Changes pending', count(view.totals.pending))
+  showTile('quarantined', 'Rows quarantined', count(view.totals.failed), view.totals.failed > 0)
+  showTile('read', 'Status read at', moment(view.readAt))
+}
+
+/** By rows over all tables: what is open counts as whole. */
+function copied({ tables: all }: View): number {
+  const rows = all.reduce((sum, table) => sum + Math.max(table.rows, 1), 0)
+  const done = all.reduce((sum, table) => sum + (Math.max(table.rows, 1) * table.copiedPercent) / 100, 0)
+  return rows === 0 ? 0 : Math.floor((done / rows) * 1000) / 10
+}
+
+function showTile(name: string, title: string, value: string, bad = false): void {
+  const tiles = find('#tiles', HTMLElement)
+  const tile =
+    tiles.querySelector(`[data-tile="${name}"]`) ??
+    tiles.appendChild(make('div', { 'data-tile': name }, make('dt'), make('dd')))
+  const [term, figure] = tile.children
+  if (term) setText(term, title)
+  if (figure) setText(figure, value)
+  tile.classList.toggle('bad', bad)
+}
+
+function showProblems(problems: readonly Problem[]): void {
+  toggle(find('#problems', HTMLElement), 'hidden', problems.length === 0)
+  const list = find('#problem-list', HTMLElement)
+  const shown = allProblems ? problems : problems.slice(0, PROBLEMS_SHOWN)
+  const said = JSON.stringify(shown)
+  if (list.dataset['said'] !== said) {
+    list.dataset['said'] = said
+    list.replaceChildren(...shown.map(problemItem))
+  }
+  const button = find('#all-problems', HTMLElement)
+  toggle(button, 'hidden', problems.length <= PROBLEMS_SHOWN)
+  setText(button, allProblems ? 'Show fewer' : `Show all ${problems.length}`)
+}
+
+function problemItem({ table, text, remedy }: Problem): HTMLElement {
+  const what = make('p', {}, ...(table === null ? [] : [make('strong', {}, table), ': ']), text)
+  return make('li', {}, what, ...(remedy === null ? [] : [make('p', { class: 'remedy' }, remedy)]))
+}
+
+find('#all-problems', HTMLElement).addEventListener('click', () => {
+  allProblems = !allProblems
+  if (last) showProblems(last.problems)
+})
+
+/** One request at a time, and none while nobody looks; a page that is looked at again asks at once. */
+async function follow(): Promise<void> {
+  let wake = (): void => {}
+  document.addEventListener('visibilitychange', () => wake())
+  for (;;) {
+    if (!document.hidden) await refresh()
+    await new Promise<void>((resolve) => {
+      wake = resolve
+      setTimeout(resolve, PAUSE_MS)
+    })
+  }
+}
+
+try {
+  session = await answer<SessionView>('/api/session')
+} catch (error) {
+  tellStale(`No answer from the dashboard (${messageOf(error)}).`)
+}
+tables.offer(session.actions)
+toggle(find('#queues', HTMLElement), 'hidden', !session.queues)
+await follow()

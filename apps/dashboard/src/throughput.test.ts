@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { StatusReport } from '@mylab-sync/engine'
+import { Throughput } from './throughput.js'
+
+function report(synced: number, rowsCopied: number): StatusReport {
+  const table = { table: 'a', state: 'copying', rows: 100, pending: 0, parked: 0, quarantined: 0 } as const
+  return {
+    totals: { total: synced, synced, pending: 0, failed: 0 },
+    lagMs: null,
+    consistentAsOf: null,
+    sentence: '',
+    tables: [{ ...table, rowsCopied, verifiedAt: null, problem: null }],
+    problems: [],
+  }
+}
+
+test('speeds are those of the last ten seconds, unknown before two reports, and never below zero', () => {
+  const speeds = new Throughput()
+  speeds.add(report(0, 0), 0)
+  assert.equal(speeds.changes(), null)
+  speeds.add(report(10, 500), 5_000)
+  assert.deepEqual([speeds.changes(), speeds.rows('a'), speeds.rows()], [2, 100, 100])
+  speeds.add(report(10, 500), 15_000)
+  speeds.add(report(10, 500), 25_000)
+  assert.deepEqual([speeds.changes(), speeds.rows('a')], [0, 0])
+  speeds.add(report(0, 0), 26_000)
+  assert.deepEqual([speeds.changes(), speeds.rows('a')], [0, 0])
+})
+
+test('reports from before a long silence are forgotten', () => {
+  const speeds = new Throughput()
+  speeds.add(report(0, 0), 0)
+  speeds.add(report(1000, 0), 3_600_000)
+  assert.equal(speeds.changes(), null)
+})

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { ServerSet } from '@mylab-sync/testkit'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
+import { parse, parseAllDocuments } from 'yaml'
+import {
+  type CommandLine,
+  type Compose,
+  documentLines,
+  filesBelow,
+  type KubernetesObject,
+  programLines,
+  readText,
+  sqlBlocks,
+} from '../support/deployment.js'
+import { cli, isInstalled, ROOT, run } from '../support/run.js'
+
+const FOLDERS = ['base', 'overlays/example', 'overlays/autoscaling']
+const UNITS = filesBelow('infra/systemd', '.service')
+const compose = parse(readText('docker-compose.yml'), { merge: true }) as Compose
+const OURS = Object.entries(compose.services).filter(([, { image }]) => image === 'mylab-sync:local')
+
+let folder: string
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mylab-sync-deployment-'))
+})
+after(() => rmSync(folder, { recursive: true }))
+
+const rendered = new Map<string, Promise<KubernetesObject[] | null>>()
+
+/** Once each. Null where no kubectl is there, or one whose kustomize is too old for components (Debian 12's is). */
+function render(name: string): Promise<KubernetesObject[] | null> {
+  const objects = rendered.get(name) ?? kustomize(name)
+  rendered.set(name, objects)
+  return objects
+}
+
+async function kustomize(name: string): Promise<KubernetesObject[] | null> {
+  if (!isInstalled('kubectl')) return null
+  const { code, out, err } = await run('kubectl', ['kustomize', join(ROOT, 'infra/kubernetes', name)])
+  if (/unknown field|cannot unmarshal/.test(err)) return null
+  assert.equal(code, 0, err)
+  return parseAllDocuments(out).map((document) => document.toJS() as KubernetesObject)
+}
+
+/** The class that knows the API's schema of this object. */
+async function modelOf({
+  apiVersion,
+  kind,
+}: Pick<KubernetesObject, 'apiVersion' | 'kind'>): Promise<new (value: object) => { validate(): void }> {
+  const models = (await import(`kubernetes-models/${apiVersion}`)) as Record<string, unknown>
+  assert.equal(typeof models[kind], 'function', `${apiVersion} ${kind}`)
+  return models[kind] as new (
+    value: object,
+  ) => { validate(): void }
+}
+
+test('every kustomization renders into objects that the schemas of Kubernetes accept', async (t) => {
+  for (const name of FOLDERS) {
+    const objects = await render(name)
+    if (objects === null) return t.skip('no kubectl, or one older than 1.27')
+    for (const object of objects) new (await modelOf(object))(object).validate()
+    assert.equal(new Set(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).size, objects.length)
+  }
+  const wrong = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'x' }, spec: { replicas: 'two' } }
+  const model = await modelOf(wrong)
+  assert.throws(() => new model(wrong as object).validate(), 'a wrong object is refused')
+})
+
+test('pods run as nobody, keep no secret, and live or die by their own pulse alone', () => {
+  const files = filesBelow('infra/kubernetes', '.yaml')
+  const pods = files.flatMap((file) =>
+    parseAllDocuments(readText(file)).flatMap((document) => {
+      const spec = (document.toJS() as KubernetesObject).spec?.template?.spec
+      return spec ? [{ file, spec }] : []
+    }),
+  )
+  assert.equal(pods.length, 5)
+  for (const { file, spec } of pods) {
+    assert.equal(spec.securityContext['runAsNonRoot'], true, file)
+    for (const { env, livenessProbe, securityContext, resources } of spec.containers) {
+      assert.deepEqual(
+        { ...securityContext },
+        { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+        file,
+      )
+      assert.ok(resources?.requests && resources.limits, file)
+      assert.equal(env, undefined, file)
+      const path = livenessProbe?.httpGet?.path
+      assert.ok(path === undefined || path === '/healthz', file)
+      assert.ok(
+        livenessProbe === undefined || path !== undefined || JSON.stringify(livenessProbe.exec).includes('/tmp/alive'),
+      )
+    }
+  }
+  for (const file of files) assert.doesNotMatch(readText(file), /^kind: Secret$/m, file)
+})
+
+test('compose names a health check for every process, publishes to this machine only, and is read by docker compose', async (t) => {
+  for (const [name, { healthcheck, ports }] of Object.entries(compose.services)) {
+    assert.ok(healthcheck, name)
+    for (const port of ports ?? []) assert.match(port, /^127\.0\.0\.1:/, name)
+  }
+  assert.deepEqual(OURS.map(([name]) => name).sort(), ['dashboard', 'scheduler', 'setup', 'worker'])
+  const [command, ...args] = isInstalled('docker-compose') ? ['docker-compose'] : ['docker', 'compose']
+  const known = isInstalled(command ?? '') && (await run(command ?? '', [...args, 'version'])).code === 0
+  if (!known) return t.skip('no docker compose')
+  const { code, err } = await run(command ?? '', [...args, '-f', join(ROOT, 'docker-compose.yml'), 'config', '-q'])
+  assert.equal(code, 0, err)
+})
+
+test('the image ends as a numbered user that is not root, and starts the program itself', () => {
+  const dockerfile = readText('infra/Dockerfile')
+  const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '))
+  assert.match(last, /^USER 10001:10001$/m)
+  assert.match(last, /^ENTRYPOINT \["node", "\/app\/apps\/cli\/bin\/mylab-sync\.js"\]$/m)
+  assert.doesNotMatch(dockerfile, /password|secret=/i)
+})
+
+test('systemd accepts the units', async (t) => {
+  if (!isInstalled('systemd-analyze')) return t.skip('no systemd-analyze')
+  const units = UNITS.map((file) => {
+    const copy = join(folder, basename(file))
+    // where node lies is the machine's affair
+    writeFileSync(copy, readFileSync(join(ROOT, file), 'utf8').replaceAll('/usr/bin/node', process.execPath))
+    return copy
+  })
+  copyFileSync(join(ROOT, 'infra/systemd/mylab-sync.env'), join(folder, 'mylab-sync.env'))
+  const { code, err } = await run('systemd-analyze', ['verify', ...units])
+  assert.equal(code, 0, err)
+  assert.doesNotMatch(err, /mylab-sync/)
+  for (const file of UNITS) assert.match(readText(file), /^SuccessExitStatus=143$/m, file)
+})
+
+test('every command line of these files and of the documents is one that the program knows', async (t) => {
+  const containers = (await Promise.all(FOLDERS.map(render))).flatMap((objects) => objects ?? [])
+  const lines: CommandLine[] = [
+    ...OURS.map(([, { command = [] }]) => ({ file: 'docker-compose.yml', args: command })),
+    ...programLines([...UNITS, 'infra/supervisor/mylab-sync.conf', 'infra/cron/mylab-sync']),
+    ...documentLines(['README.md', ...filesBelow('docs', '.md')]),
+    ...containers.flatMap(({ kind, spec }) =>
+      (spec?.template?.spec.containers ?? []).map(({ args = [] }) => ({ file: `kubernetes ${kind}`, args })),
+    ),
+  ]
+  assert.ok(lines.length > 30, `${lines.length} lines`)
+  const all = (await cli(['--help'])).out
+  const helps = new Map<string, string>()
+  const unknown = new Set<string>()
+  for (const { file, args } of lines) {
+    const [name = '', ...rest] = args
+    if (!new RegExp(`mylab-sync ${name}\\s`).test(all)) {
+      unknown.add(name)
+      continue
+    }
+    const help = helps.get(name) ?? (await cli([name, '--help'])).out
+    helps.set(name, help)
+    assert.match(help, new RegExp(`^mylab-sync ${name}\\b`), file)
+    for (const flag of rest.filter((word) => word.startsWith('--')).map((word) => word.replace(/=.*/, '')))
+      assert.ok(help.includes(flag), `${file}: ${args.join(' ')}: ${flag}`)
+  }
+  for (const name of unknown) assert.ok(ANNOUNCED.has(name), `no command ${name}`)
+  if (unknown.size > 0) t.diagnostic(`not there yet: ${[...unknown].join(', ')}`)
+})
+/** Commands of the contract that may not be there yet; a command that is there is always checked. */
+const ANNOUNCED: ReadonlySet<string> = new Set(
+  (
+    'worker scheduler start enqueue doctor plan init show-errors retry-failed cleanup pause resume ' +
+    'verify repair resync uninstall cutover sequences'
+  ).split(' '),
+)
+
+test('every error code has its entry in the troubleshooting page, and every entry is of a code', () => {
+  const codes = [...readText('packages/core/src/errors.ts').matchAll(/^ {2}\| '([a-z-]+)'$/gm)].map(([, code]) => code)
+  const entries = [...readText('docs/troubleshooting.md').matchAll(/^## ([a-z-]+)$/gm)].map(([, entry]) => entry)
+  assert.ok(codes.length > 10)
+  assert.deepEqual(entries, codes)
+})
+
+test('the sample of compose becomes a live replica with the documented rights, and is removed as documented', async () => {
+  const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+  const sides = { source: 'clinic', target: 'clinic' }
+  try {
+    await servers.createDatabases(sides)
+    const source = await servers.sourceAdmin('clinic')
+    const target = await servers.targetAdmin('clinic')
+    const runSql = async (heading: string): Promise<void> => {
+      for (const { side, text } of sqlBlocks('docs/operations.md', heading))
+        await (side === 'target' ? target.query(text) : runOnSource(source, text))
+    }
+    try {
+      await source.query(readText('infra/compose/sample.sql'))
+      await runSql('Rights')
+      const user = {
+        DB_USERNAME: 'mylab_sync',
+        DB_PASSWORD: 'secret',
+        PGSQL_USERNAME: 'mylab_sync',
+        PGSQL_PASSWORD: 'secret',
+      }
+      await replicate({ ...servers.environment(sides), ...user, SYNC_USE_QUEUE: 'false' })
+      await runSql('Remove')
+      const [left] = await source.query<RowDataPacket[]>('SELECT TRIGGER_NAME FROM information_schema.TRIGGERS')
+      assert.deepEqual(
+        left.filter(({ TRIGGER_NAME }) => String(TRIGGER_NAME).includes('sync_')),
+        [],
+      )
+      await source.query("INSERT INTO patient (name) VALUES ('after us')")
+      const { rows } = await target.query(
+        "SELECT to_regnamespace('mylab_sync') AS ours, count(*)::int AS kept FROM visit",
+      )
+      assert.deepEqual(rows, [{ ours: null, kept: 8000 }])
+    } finally {
+      await source.end()
+      await target.end()
+    }
+  } finally {
+    await servers.close()
+  }
+})
+
+/** Where the answer holds statements, these too. */
+async function runOnSource(source: Connection, text: string): Promise<void> {
+  const [rows] = await source.query<RowDataPacket[]>(text)
+  if (!Array.isArray(rows)) return
+  for (const { statement } of rows) if (typeof statement === 'string') await source.query(statement)
+}
+
+/** By the line that compose's set-up runs. */
+async function replicate(environment: Record<string, string>): Promise<void> {
+  const alive = join(folder, 'alive')
+  const setup = OURS.find(([name]) => name === 'setup')?.[1].command ?? []
+  const { code, err } = await cli(setup, { ...environment, SYNC_HEARTBEAT_FILE: alive })
+  assert.equal(code, 0, err)
+  assert.equal(readFileSync(alive, 'utf8'), '')
+  const { out } = await cli(['status', '--json'], environment)
+  const { tables } = JSON.parse(out) as { tables: { table: string; state: string; rowsCopied: number }[] }
+  assert.deepEqual(
+    tables.map(({ table, state, rowsCopied }) => [table, state, rowsCopied]),
+    [
+      ['patient', 'live', 2000],
+      ['result', 'live', 24_000],
+      ['visit', 'live', 8000],
+    ],
+  )
+  const unwritable = await cli(['status'], { ...environment, SYNC_HEARTBEAT_FILE: '/nowhere/alive' })
+  assert.equal(unwritable.code, 3)
+  assert.match(unwritable.err, /SYNC_HEARTBEAT_FILE: \/nowhere\/alive cannot be written/)
+}
