@@ -1,6 +1,7 @@
 import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { runDashboardCommand } from './commands/dashboard.js'
+import { runCleanup } from './commands/cleanup.js'
 import { runDatabase } from './commands/database.js'
 import { runInitial } from './commands/initial.js'
 import { runMigrate } from './commands/migrate.js'
@@ -8,6 +9,8 @@ import { runSetupTriggers } from './commands/setup-triggers.js'
 import { runRetryFailed, runShowErrors } from './commands/show-errors.js'
 import { runStatus } from './commands/status.js'
 import { runVerifyCounts } from './commands/verify-counts.js'
+import { runPause, runResume, runResync } from './commands/table-control.js'
+import { runUninstall } from './commands/uninstall.js'
 import { tell } from './output.js'
 
 const USAGE = 2
@@ -127,6 +130,42 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
         describe: 'address to listen on; any but loopback needs SYNC_DASHBOARD_PASSWORD',
       }),
     (a) => runDashboardCommand({ ...a, config: a.config, port: a.port }),
+  )
+  .command(
+    names('pause'),
+    'stop tables; their changes are kept until they are resumed',
+    (y) => y.option('table', TABLE),
+    (a) => runPause({ ...a, config: a.config, tables: a.table }),
+  )
+  .command(
+    names('resume'),
+    'go on with paused tables',
+    (y) => y.option('table', TABLE),
+    (a) => runResume({ ...a, config: a.config, tables: a.table }),
+  )
+  .command(
+    names('resync'),
+    'copy tables again in place, while they are read',
+    (y) => y.option('table', TABLE),
+    (a) => runResync({ ...a, config: a.config, tables: a.table }),
+  )
+  .command(
+    names('cleanup'),
+    'remove old entries of the change log that are synced',
+    (y) =>
+      y
+        .option('days', { type: 'number', default: 7, describe: 'older than so many days' })
+        .option('dry-run', flag('count; change nothing')),
+    (a) => runCleanup({ ...a, config: a.config }),
+  )
+  .command(
+    names('uninstall'),
+    'remove triggers and our own tables from both sides; the copied tables stay',
+    (y) =>
+      y
+        .option('keep-target-state', flag('leave the state tables in the target'))
+        .option('sql', flag('print the statements; change nothing')),
+    (a) => runUninstall({ ...a, config: a.config }),
   )
   .demandCommand(1, 'a command is needed')
   .strict()

@@ -69,6 +69,8 @@ export interface DaemonOptions {
 /** Pause between two looks at the source while nothing is pending: one index look-up of 0.15 ms each. */
 const POLL_MS = 100
 const MAINTAIN_MS = 10_000
+const PURGE_MS = 3_600_000
+const PURGE_DAYS = 7
 /** Without changes too: `consistent_as_of` moves, and definitions that have changed are noticed. */
 const IDLE_DRAIN_MS = 3_000
 const LONGEST_BACKOFF_MS = 5_000
@@ -103,6 +105,7 @@ class Daemon {
   #model: Model | undefined
   #maintained = 0
   #drained = 0
+  #purged = performance.now()
   #healing: Promise<void> | undefined
   #iteration = 0
   #reported = performance.now()
@@ -137,6 +140,10 @@ class Daemon {
       await maintain(context, this.#model ?? model)
       this.#maintained = performance.now()
       this.#heal(signal)
+    }
+    if (performance.now() - this.#purged > PURGE_MS) {
+      this.#purged = performance.now()
+      await context.source.purge({ olderThanDays: PURGE_DAYS, dryRun: false, signal })
     }
     if (performance.now() - this.#reported > this.#options.intervalMs) await this.flush()
     await pause(pending ? POLL_MS / 10 : POLL_MS, signal)

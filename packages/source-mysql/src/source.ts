@@ -1,11 +1,13 @@
 import type { PendingSummary, PollResult, Source, SourceCatalog, SourceSnapshot, TriggerTarget } from '@mylab-sync/core'
-import { installTriggers, missingTriggers } from './capture/install.js'
+import { DDL_SESSION, installTriggers, missingTriggers, patiently } from './capture/install.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
 import { readCatalog, readServer, type Server } from './catalog/catalog.js'
 import { SessionPool } from './connection/pool.js'
 import { contentSign } from './content-sign.js'
 import { isMigrated, migrate } from './ddl/own-tables.js'
+import { uninstallStatements } from './ddl/uninstall.js'
 import { pending, poll } from './pending.js'
+import { purge, type PurgeRequest } from './purge.js'
 import type { SourceSettings } from './settings.js'
 import { readGenerations } from './snapshot/generations.js'
 import { unmarkAfter } from './snapshot/mark.js'
@@ -87,6 +89,25 @@ class MysqlSource implements Source {
 
   async contentSign(table: string): Promise<string> {
     return await this.#pool.with((session) => contentSign(session, this.#settings.database, table))
+  }
+
+  async purge(request: PurgeRequest): Promise<number> {
+    return await this.#pool.with((session) => purge(session, this.#settings, request))
+  }
+
+  async uninstallStatements(): Promise<string[]> {
+    return await this.#pool.with((session) => uninstallStatements(session, this.#settings))
+  }
+
+  async run(statements: readonly string[]): Promise<void> {
+    const session = await this.#pool.acquire()
+    try {
+      await session.run(DDL_SESSION)
+      for (const statement of statements) await patiently(session, statement, 'of a definition')
+    } finally {
+      // Its sql_mode and lock_wait_timeout are those of an installation.
+      session.destroy()
+    }
   }
 
   async close(): Promise<void> {

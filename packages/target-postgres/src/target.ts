@@ -4,6 +4,7 @@ import { Database, type Session, type TargetSettings } from './connection/databa
 import { Constraints } from './ddl/constraints.js'
 import { adaptTable, createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { mapped } from './errors.js'
+import * as sql from './sql.js'
 import { migrate, migrated } from './state/migrate.js'
 
 /** Connects, and fails at once with SyncError cannot-connect where it cannot. */
@@ -36,6 +37,11 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     buildForeignKey: (child, parent, edge) => constraints.buildForeignKey(child, parent, edge),
     suspend: (violated) => constraints.suspend(violated),
     constraints: () => constraints.constraints(),
+    uninstallStatements: () => [`DROP SCHEMA IF EXISTS ${sql.name(settings.stateSchema)} CASCADE`],
+    run: (statements) =>
+      database.transaction(async (session) => {
+        for (const statement of statements) await session.raw(statement)
+      }),
     close: () => database.close(),
   }
 }

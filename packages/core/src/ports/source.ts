@@ -116,5 +116,15 @@ export interface Source {
   unmarkAfter(drain: number): Promise<void>
   /** Non-transactional tables: a text that moves when the table's content may have changed. */
   contentSign(table: string): Promise<string>
+  /** Removes entries marked longer ago, in small transactions, and remembers the highest drain among them. Returns their number. */
+  purge(request: {
+    readonly olderThanDays: number
+    readonly dryRun: boolean
+    readonly signal: AbortSignal
+  }): Promise<number>
+  /** What takes our triggers, and our tables if no other installation uses them, off the source. */
+  uninstallStatements(): Promise<string[]>
+  /** Runs definitions one by one; each waits at most 2 s at a time for its lock. */
+  run(statements: readonly string[]): Promise<void>
   close(): Promise<void>
 }

@@ -237,5 +237,8 @@ export interface Target {
     readonly kind: ConstraintState['kind']
   }): Promise<void>
   constraints(): Promise<ConstraintState[]>
+  /** What takes our state off the target. */
+  uninstallStatements(): string[]
+  run(statements: readonly string[]): Promise<void>
   close(): Promise<void>
 }

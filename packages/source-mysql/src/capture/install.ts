@@ -9,7 +9,7 @@ import { createTrigger, type TriggerText, triggersOf } from './trigger-text.js'
 /** A trigger keeps the sql_mode that it was created under: strict, so that a key is never cut, and without NO_ZERO_DATE. */
 export const TRIGGER_SQL_MODE = 'STRICT_ALL_TABLES'
 /** CREATE TRIGGER waits behind open transactions and every statement on the table waits behind it: short waits, many tries. */
-const DDL_SESSION = `SET SESSION sql_mode = '${TRIGGER_SQL_MODE}', lock_wait_timeout = 2`
+export const DDL_SESSION = `SET SESSION sql_mode = '${TRIGGER_SQL_MODE}', lock_wait_timeout = 2`
 const TRIES = 30
 const PAUSE_MS = 200
 
@@ -117,7 +117,8 @@ async function replace(installer: Installer, wanted: TriggerText, found: Readonl
   }
 }
 
-async function patiently(session: Session, statement: string, table: string): Promise<void> {
+/** Runs one definition, in short waits for its lock. */
+export async function patiently(session: Session, statement: string, table: string): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
       await session.run(statement)
@@ -127,7 +128,7 @@ async function patiently(session: Session, statement: string, table: string): Pr
       if (tries === TRIES) {
         throw new SyncError(
           'lock-timeout',
-          `source: table ${table} is in use by a long transaction; its triggers could not be made`,
+          `source: table ${table} is in use by a long transaction; its definition could not be changed`,
           {
             cause: error,
             remedy: 'end the long transaction on that table, or try again at a quieter time',

@@ -30,6 +30,12 @@ export function isOurTrigger(name: string): boolean {
   return OURS.test(name)
 }
 
+/** A trigger of this instance. */
+export function isTriggerOf(name: string, instance: string): boolean {
+  const start = `mylab_${instancePart(instance)}`
+  return name.startsWith(start) && /^[0-9a-f]{12}_a[iud]2?$/.test(name.slice(start.length))
+}
+
 /** The trigger's name: short, and the same whatever the table's name holds. */
 export function triggerName(table: string, event: TriggerEvent, instance: string): string {
   const hash = createHash('sha256').update(table, 'utf8').digest('hex').slice(0, 12)

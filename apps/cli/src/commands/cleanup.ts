@@ -1,0 +1,19 @@
+import { SyncError } from '@mylab-sync/core'
+import { print, printJson } from '../output.js'
+import { type CommonOptions, withSession } from '../session.js'
+
+export async function runCleanup(options: CommonOptions & { days: number; dryRun: boolean }): Promise<void> {
+  await withSession(options, async ({ context, signal }) => {
+    if (!Number.isInteger(options.days) || options.days < 0)
+      throw new SyncError('usage', `--days: ${options.days} is no number of days`, {
+        remedy: 'a whole number from 0 on',
+      })
+    const removed = await context.source.purge({ olderThanDays: options.days, dryRun: options.dryRun, signal })
+    if (options.json) printJson({ removed, dryRun: options.dryRun })
+    else
+      print(
+        `${removed} entries older than ${options.days} days ${options.dryRun ? 'would be removed' : 'removed'} from the change log.`,
+      )
+    return 0
+  })
+}

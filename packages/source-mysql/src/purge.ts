@@ -1,0 +1,58 @@
+import type { Session } from './connection/session.js'
+import { INSTANCE_TABLE, type SourceSettings } from './settings.js'
+import * as sql from './sql.js'
+
+/** Entries of one transaction: small, so that the application's inserts never wait for a purge. */
+const BATCH = 2_000
+
+export interface PurgeRequest {
+  readonly olderThanDays: number
+  readonly dryRun: boolean
+  readonly signal: AbortSignal
+}
+
+/**
+ * Removes entries that were marked longer ago than this, by the time of the mark. The highest drain among them is
+ * remembered: a target that went back to before it cannot be brought forward from the log. Returns their number.
+ */
+export async function purge(session: Session, settings: SourceSettings, request: PurgeRequest): Promise<number> {
+  const log = sql.name(settings.auditTable)
+  const old = `synced = 1 AND synced_at < NOW() - INTERVAL ${sql.integer(request.olderThanDays)} DAY`
+  if (request.dryRun) {
+    const [row] = await session.rows(`SELECT COUNT(*) FROM ${log} WHERE ${old}`)
+    return Number(row?.[0] ?? 0)
+  }
+  let removed = 0
+  for (let after = 0; !request.signal.aborted; ) {
+    const rows = await session.rows(
+      `SELECT id, drain_no FROM ${log} FORCE INDEX (PRIMARY) WHERE id > ${sql.integer(after)} AND ${old} ORDER BY id LIMIT ${BATCH}`,
+    )
+    if (rows.length === 0) break
+    const ids = rows.map(([id]) => Number(id))
+    await removeBatch(session, settings, { ids, drain: Math.max(...rows.map(([, drain]) => Number(drain ?? 0))) })
+    removed += ids.length
+    after = ids.at(-1) ?? after
+  }
+  return removed
+}
+
+async function removeBatch(
+  session: Session,
+  settings: SourceSettings,
+  { ids, drain }: { readonly ids: readonly number[]; readonly drain: number },
+): Promise<void> {
+  await session.run('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
+  await session.run('START TRANSACTION')
+  try {
+    await session.run(
+      `UPDATE ${sql.name(INSTANCE_TABLE)} SET purged_drain = GREATEST(purged_drain, ${sql.integer(drain)}) WHERE owner = ${sql.text(settings.instance)}`,
+    )
+    await session.run(
+      `DELETE FROM ${sql.name(settings.auditTable)} WHERE id IN (${ids.map(sql.integer).join(', ')}) AND synced = 1`,
+    )
+    await session.run('COMMIT')
+  } catch (error) {
+    if (!session.broken) await session.run('ROLLBACK')
+    throw error
+  }
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { drain, drainAll, loadModel, pauseTables, resumeTables, resyncTables, status } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { run } from '../support/cli.js'
+import { textRows } from '../support/content.js'
+import { copyAll, type Installation, installation } from '../support/installation.js'
+
+const FAMILY = `
+  CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  CREATE TABLE c (id INT PRIMARY KEY, pid INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1)`
+const TABLES = ['p', 'c', 'other'] as const
+const ENDLESS = { progress: (): void => {}, signal: new AbortController().signal }
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+async function copied(name: string, use: (at: Installation) => Promise<void>): Promise<void> {
+  const at = await installation(servers, name)
+  try {
+    await at.app.query(FAMILY)
+    await copyAll(at.context)
+    await use(at)
+  } finally {
+    await at.close()
+  }
+}
+
+const settle = (at: Installation): Promise<unknown> => drainAll(at.context, ENDLESS.signal)
+const cli = async (name: string, ...args: string[]): Promise<string> => {
+  const result = await run(servers, name, args)
+  assert.equal(result.code, 0, result.stderr)
+  return result.stdout
+}
+
+async function assertEqual(at: Installation): Promise<void> {
+  for (const table of TABLES) {
+    const query = `SELECT * FROM ${table} ORDER BY 1`
+    assert.deepEqual(await at.rows(query), await textRows(at.app, query), table)
+  }
+}
+
+async function states(at: Installation): Promise<Record<string, string>> {
+  return Object.fromEntries((await status(at.context)).tables.map((table) => [table.table, table.state]))
+}
+
+test('a paused table stands still with what its rows act on, the rest goes on, and all of it comes when it is resumed', async () => {
+  await copied('care_pause', async (at) => {
+    assert.deepEqual((await pauseTables(at.context, ['p'])).sort(), ['c', 'p'])
+    await at.app.query(
+      'UPDATE p SET v = 9; DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 5); UPDATE p SET id = 7 WHERE id = 2; UPDATE other SET v = 8',
+    )
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'paused', other: 'live', p: 'paused' })
+    assert.deepEqual(await at.rows('SELECT id, v FROM p ORDER BY 1'), [['1', '1'], ['2', '2'], ['3', '3']]) // biome-ignore format: rows
+    assert.deepEqual(await at.rows('SELECT v FROM other'), [['8']])
+    await resumeTables(at.context, [], ENDLESS)
+    assert.deepEqual(await states(at), { c: 'live', other: 'live', p: 'live' })
+    await assertEqual(at)
+  })
+})
+
+test('resync puts right what somebody wrote into the target, rows of its own included', async () => {
+  await copied('care_resync', async (at) => {
+    await at.reader.query('DELETE FROM other; INSERT INTO other VALUES (5, 5), (6, 6)')
+    assert.deepEqual(await resyncTables(at.context, ['other'], ENDLESS), ['other'])
+    await assertEqual(at)
+  })
+})
+
+test('cleanup removes only what is synced and old, and a target from before it is read again as a whole', async () => {
+  await copied('care_cleanup', async (at) => {
+    await at.reader.query('CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain')
+    await at.app.query('UPDATE p SET v = 20 WHERE id = 1')
+    await settle(at)
+    await at.app.query('UPDATE p SET v = 30 WHERE id = 3')
+    await at.app.query('UPDATE sync_audit_log SET synced_at = NOW() - INTERVAL 8 DAY WHERE synced = 1')
+    const synced = (await at.app.query('SELECT COUNT(*) AS n FROM sync_audit_log WHERE synced = 1'))[0] as {
+      n: number
+    }[]
+    assert.match(await cli('care_cleanup', 'cleanup', '--dry-run'), new RegExp(`^${synced[0]?.n} entries .* would be`))
+    assert.match(await cli('care_cleanup', 'cleanup'), new RegExp(`^${synced[0]?.n} entries .* removed`))
+    const [left] = await at.app.query('SELECT synced FROM sync_audit_log')
+    assert.deepEqual(left, [{ synced: 0 }])
+    // as a restored target would be: older rows, an older number
+    await at.reader.query(
+      'UPDATE p SET v = 1 WHERE id = 1; UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)',
+    )
+    const report = await drain(at.context, await loadModel(at.context))
+    assert.equal(report.kind === 'done' && report.setAside.length, 3)
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', other: 'live', p: 'live' })
+    await assertEqual(at)
+  })
+})
+
+test('uninstall leaves no trigger, no table and no state, and says what it would do first', async () => {
+  await copied('care_uninstall', async (at) => {
+    assert.equal((await run(servers, 'care_uninstall', ['uninstall'])).code, 2)
+    const statements = await cli('care_uninstall', 'uninstall', '--sql')
+    assert.equal(statements.match(/DROP TRIGGER/g)?.length, 9)
+    await cli('care_uninstall', 'uninstall', '--yes')
+    const [triggers] = await at.app.query('SHOW TRIGGERS')
+    const [tables] = await at.app.query("SHOW TABLES LIKE 'sync%'")
+    assert.deepEqual([triggers, tables], [[], []])
+    assert.deepEqual(await at.rows("SELECT nspname FROM pg_namespace WHERE nspname = 'mylab_sync'"), [])
+    await at.app.query('DELETE FROM p')
+    assert.deepEqual(await at.rows('SELECT count(*) FROM p'), [['3']])
+    // and back again: the rows that are there are taken over, what has gone meanwhile goes
+    await cli('care_uninstall', 'initial', '--take-over')
+    await assertEqual(at)
+  })
+})
