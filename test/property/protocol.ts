@@ -186,7 +186,8 @@ interface Readable {
   texts(query: string): Promise<(string | null)[][]>
 }
 
-async function firstDifference(
+/** Null, or the first row that differs between the live tables and the snapshot. */
+export async function firstDifference(
   snapshot: SourceSnapshot,
   target: TargetTransaction,
   live: ReadonlySet<string>,

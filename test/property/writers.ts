@@ -75,21 +75,61 @@ function swap(r: Random): string[] {
   ]
 }
 
-/** What such writers provoke in each other; anything else is the product's doing, and fails the test. */
-const PROVOKED = new Set([1062, 1205, 1213, 1451, 1452, 1761, 1020])
+/** What such writers, and definitions that change under them, provoke; anything else is the product's doing, and fails the test. */
+const PROVOKED = new Set([1062, 1205, 1213, 1451, 1452, 1761, 1020, 1412])
+/** A server that is killed under them. */
+const AWAY = new Set([
+  'PROTOCOL_CONNECTION_LOST',
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ER_CONNECTION_KILLED',
+  'ER_SERVER_SHUTDOWN',
+])
+const AWAY_PAUSE_MS = 100
 const GONE = new Set([1205, 1213])
 
 export class Writers {
   statements = 0
   spelling: Spelling = 'wild'
   #stopping = false
-  readonly #running: Promise<unknown>
+  #running: Promise<unknown>
 
   constructor(connections: readonly Connection[], seed: number, pauseMs: number) {
     this.#running = Promise.all(
       connections.map((connection, index) => this.#run(connection, random(seed * 1000 + index), pauseMs)),
     )
     this.#running.catch(() => {})
+  }
+
+  /** Writers that connect again where the server has gone away under them; they end their connections. */
+  static persistent(count: number, connect: () => Promise<Connection>, seed: number, pauseMs: number): Writers {
+    const writers = new Writers([], seed, pauseMs)
+    writers.#running = Promise.all(
+      Array.from({ length: count }, (_, index) => writers.#runAgain(connect, random(seed * 1000 + index), pauseMs)),
+    )
+    writers.#running.catch(() => {})
+    return writers
+  }
+
+  async #runAgain(connect: () => Promise<Connection>, r: Random, pauseMs: number): Promise<void> {
+    while (!this.#stopping) {
+      let connection: Connection | undefined
+      try {
+        connection = await connect()
+        connection.on('error', () => {})
+        await this.#run(connection, r, pauseMs)
+      } catch (error) {
+        const cause = (error instanceof Error && error.cause ? error.cause : error) as {
+          code?: string
+          fatal?: boolean
+        }
+        if (!AWAY.has(cause.code ?? '') && !cause.fatal) throw error
+        await new Promise((resolve) => setTimeout(resolve, AWAY_PAUSE_MS))
+      } finally {
+        connection?.destroy()
+      }
+    }
   }
 
   async #run(connection: Connection, r: Random, pauseMs: number): Promise<void> {
@@ -123,7 +163,8 @@ export class Writers {
       return true
     } catch (error) {
       const { errno = 0, message } = error as { errno?: number; message: string }
-      if (!PROVOKED.has(errno)) throw new Error(`a statement of the application failed: ${message}: ${sql}`)
+      if (!PROVOKED.has(errno))
+        throw new Error(`a statement of the application failed: ${message}: ${sql}`, { cause: error })
       return !GONE.has(errno)
     }
   }

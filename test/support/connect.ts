@@ -4,7 +4,10 @@ import { createTarget } from '@mylab-sync/target-postgres'
 import type { ServerSet } from '@mylab-sync/testkit'
 
 /** Both sides of an installation between two databases of one name; the caller closes them. */
-export async function connect(servers: ServerSet, name: string): Promise<{ source: Source; target: Target }> {
+export async function connect(
+  servers: Pick<ServerSet, 'source' | 'target'>,
+  name: string,
+): Promise<{ source: Source; target: Target }> {
   const { source: mine, target: theirs } = servers
   const source = await createSource({
     host: mine.host,

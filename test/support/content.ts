@@ -28,3 +28,8 @@ export async function textRows(side: Admin | Reader, query: string): Promise<(st
   const types = { getTypeParser: () => (text: string) => text }
   return (await side.query({ text: query, rowMode: 'array', types })).rows as (string | null)[][]
 }
+
+/** The rows of a query in an order that both sides share, for comparisons as multisets. */
+export async function sortedRows(side: Admin | Reader, query: string): Promise<string[]> {
+  return (await textRows(side, query)).map((row) => JSON.stringify(row)).sort()
+}

@@ -37,8 +37,37 @@ export const ALL_RULES: ProtocolRules = {
   parkedPerDrain: true,
 }
 
+/** Every place where a process may die between two steps that are each atomic; a test kills one at each. */
+export const CRASH_POINTS = [
+  'install:trigger',
+  'install:registered',
+  'copy:asked',
+  'chunk:planned',
+  'chunk:taken',
+  'chunk:read',
+  'chunk:written',
+  'chunk:committed',
+  'opening:indexed',
+  'opening:surplus',
+  'opening:scanned',
+  'catch-up:applied',
+  'catch-up:committed',
+  'drain:locked',
+  'drain:begun',
+  'drain:closed',
+  'drain:applied',
+  'drain:checked',
+  'drain:committed',
+  'drain:marked',
+  'reconcile:triggers',
+  'reconcile:adapted',
+  'reconcile:asked',
+] as const
+export type CrashPoint = (typeof CRASH_POINTS)[number]
+
 /** Seams for tests: called at the named points, inside the transactions. */
 export interface EngineHooks {
+  readonly at?: (point: CrashPoint) => Promise<void>
   /** After the writes of a drain and its constraint check, before its target commit; `live` are the open tables. */
   readonly beforeCommit?: (at: {
     snapshot: SourceSnapshot
@@ -84,6 +113,10 @@ export type Progress = (
     | { readonly kind: 'state'; readonly table: string; readonly state: TableState; readonly rows: number }
     | { readonly kind: 'note'; readonly text: string },
 ) => void
+
+export async function reach({ hooks }: EngineContext, point: CrashPoint): Promise<void> {
+  await hooks?.at?.(point)
+}
 
 export function limitsOf(context: EngineContext): WorkLimits {
   return { ...DEFAULT_LIMITS, ...context.limits }

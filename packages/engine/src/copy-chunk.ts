@@ -10,7 +10,7 @@ import {
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
-import type { EngineContext } from './context.js'
+import { type EngineContext, reach } from './context.js'
 import type { Model } from './model.js'
 import { quarantinedRows } from './quarantine.js'
 import { convertRows, SanitisedTally } from './rows.js'
@@ -48,6 +48,7 @@ export async function planChunk(context: EngineContext, model: Model, tables: re
         generation: model.generation(table),
       })
       await target.commit()
+      await reach(context, 'chunk:planned')
       return true
     }
     // a table that another worker plans at this moment is not ours to wait for
@@ -95,14 +96,17 @@ async function copyOnce(context: EngineContext, model: Model, tables: readonly s
   try {
     const chunk = await target.takeChunk(tables)
     if (!chunk) return null
+    await reach(context, 'chunk:taken')
     await context.hooks?.beforeChunk?.(chunk.table)
     const generation = (await target.progress()).get(chunk.table)?.generation ?? null
     const copied = await writeChunk({ context, model, target, generation }, chunk)
+    await reach(context, 'chunk:written')
     await target.chunkDone(chunk, copied.rows, copied.refused.length)
     if (copied.refused.length > 0) await target.quarantine(chunk.table, copied.refused, 0)
     const counts = copied.tally.counts()
     if (counts.length > 0) await target.addSanitised(counts)
     await target.commit()
+    await reach(context, 'chunk:committed')
     return { table: chunk.table, rows: copied.rows, failed: copied.refused.length }
   } finally {
     await target.rollback()
@@ -160,6 +164,7 @@ async function stream({ context, model, target, snapshot }: Copying, chunk: Chun
   const refused: QuarantinedRow[] = []
   async function* converted(): AsyncIterable<readonly TargetRow[]> {
     for await (const raw of snapshot.readRange(mapping, chunk)) {
+      await reach(context, 'chunk:read')
       await context.hooks?.afterChunkRead?.(chunk.table)
       const batch = convertRows(mapping, raw, tally)
       refused.push(...quarantinedRows({ model, table: chunk.table, operation: 'INSERT' }, batch.refused, raw))

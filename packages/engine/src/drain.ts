@@ -1,5 +1,5 @@
 import { ConstraintViolated, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
-import { type EngineContext, rulesOf } from './context.js'
+import { type EngineContext, reach, rulesOf } from './context.js'
 import { loadModel, type Model } from './model.js'
 import { type DrainReport, type DrainRequest, ModelStale, RunningDrain, WentBack } from './running-drain.js'
 
@@ -43,13 +43,15 @@ async function drainOnce(context: EngineContext, model: Model, request: DrainReq
 }
 
 async function withLock(
-  { target, hooks }: EngineContext,
+  context: EngineContext,
   request: DrainRequest,
   use: (target: TargetTransaction) => Promise<DrainReport>,
 ): Promise<DrainReport> {
+  const { target, hooks } = context
   const transaction = request.waitMs ? await target.beginDrainWaiting(request.waitMs) : await target.beginDrain()
   if (!transaction) return { kind: 'busy' }
   try {
+    await reach(context, 'drain:locked')
     await hooks?.betweenLockAndSnapshot?.()
     return await use(transaction)
   } finally {

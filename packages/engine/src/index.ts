@@ -4,6 +4,8 @@
  */
 export {
   ALL_RULES,
+  CRASH_POINTS,
+  type CrashPoint,
   type EngineContext,
   type EngineHooks,
   type EngineOptions,

@@ -1,6 +1,6 @@
 import { isCarried, isOpen, SyncError, type TableState, transition } from '@mylab-sync/core'
 import { bringUp, type Running } from './bring-up.js'
-import type { EngineContext, Progress } from './context.js'
+import { type EngineContext, type Progress, reach } from './context.js'
 import { drain } from './drain.js'
 import { install, migrate, register } from './install.js'
 import { maintain } from './maintain.js'
@@ -52,7 +52,9 @@ export async function initial(
   signal: AbortSignal,
 ): Promise<InitialReport> {
   const { model, selected, listed } = await prepare(context, request, progress)
+  await reach(context, 'install:registered')
   const copying = new Set(await askForCopy(context, model, { selected, request, listed }))
+  await reach(context, 'copy:asked')
   const ended = new AbortController()
   const beside = drainBeside({ context, progress, signal }, ended.signal)
   try {

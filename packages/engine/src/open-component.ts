@@ -9,7 +9,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, ParkedParents, type Slice } from './closure.js'
-import { type EngineContext, limitsOf, rulesOf, type WorkLimits } from './context.js'
+import { type EngineContext, limitsOf, reach, rulesOf, type WorkLimits } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import type { Model } from './model.js'
@@ -45,8 +45,11 @@ export async function openComponent(context: EngineContext, model: Model, tables
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
     await context.target.buildKeyIndexes(model.mapping(table), columnSets)
   }
+  await reach(context, 'opening:indexed')
   for (const table of merged) if (!model.isWhole(table)) await parkSurplus(context, model, table)
+  await reach(context, 'opening:surplus')
   if (!(await scanOrphans(context, model, tables))) return 'waiting'
+  await reach(context, 'opening:scanned')
   // Slices must end however fast drains park: each after the first ones takes more, and the last takes what is left.
   for (let slice = 0; slice < MOST_CATCH_UPS && (await isBehind(context, tables, limits)); slice++) {
     const keys = limits.catchUpKeys * 2 ** Math.max(0, slice - CATCH_UPS_BEFORE_GROWTH)
@@ -151,9 +154,11 @@ async function catchUp(
     if (!early) await hooks?.betweenParkedAndSnapshot?.()
     const parked = early ?? (await target.parked(tables, keys))
     await applyParked({ context, model, target, snapshot }, tables, parked)
+    await reach(context, 'catch-up:applied')
     await hooks?.beforeUnpark?.()
     await target.unpark(parked)
     await target.commit()
+    await reach(context, 'catch-up:committed')
     return true
   } finally {
     await target.rollback()

@@ -1,5 +1,5 @@
 import { type TableProgress, transition } from '@mylab-sync/core'
-import type { EngineContext, Progress } from './context.js'
+import { type EngineContext, type Progress, reach } from './context.js'
 import { install } from './install.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
@@ -52,6 +52,7 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   if (suspects.length === 0) return []
   const mapped = suspects.filter((p) => model.tables.has(p.table)).map((p) => p.table)
   await install(context, { targets: model.triggerTargets(new Set(mapped)), recreate: false }, progress)
+  await reach(context, 'reconcile:triggers')
   const starts: CopyStart[] = []
   for (const suspect of suspects) {
     const problem = mapped.includes(suspect.table)
@@ -60,7 +61,10 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
     if (problem === null) starts.push({ table: suspect.table, inPlace: true })
     else if (problem !== suspect.problem) await note(context, suspect.table, problem)
   }
-  return startCopy(context, model, starts)
+  await reach(context, 'reconcile:adapted')
+  const begun = await startCopy(context, model, starts)
+  await reach(context, 'reconcile:asked')
+  return begun
 }
 
 /** Null, or what a human has to do first. */

@@ -14,7 +14,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, addParked, ParkedParents, type Slice } from './closure.js'
-import { type EngineContext, limitsOf, type ProtocolRules } from './context.js'
+import { type EngineContext, limitsOf, type ProtocolRules, reach } from './context.js'
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 import { HeldEntries } from './held-entries.js'
 import { everything, holeOf } from './hole.js'
@@ -131,6 +131,7 @@ export class RunningDrain {
 
   async run(): Promise<DrainReport> {
     const { context, request, snapshot, target, rules } = this.#parts
+    await reach(context, 'drain:begun')
     for (let complete = false; !complete; this.#slices++) {
       if (this.#slices > 0) {
         await snapshot.refresh()
@@ -138,7 +139,9 @@ export class RunningDrain {
       }
       complete = await this.#slice()
     }
+    await reach(context, 'drain:applied')
     await this.#checkConstraints()
+    await reach(context, 'drain:checked')
     await target.holdEntries(this.#held.all())
     for (const [table, state] of this.#opening) await target.setProgress(table, { state, problem: null })
     await target.recordDrain({ number: this.#number, consistentAsOf: snapshot.takenAt, identity: snapshot.identity })
@@ -146,7 +149,9 @@ export class RunningDrain {
     await request.beforeCommit?.({ snapshot, target })
     await snapshot.end()
     await target.commit()
+    await reach(context, 'drain:committed')
     const marked = await this.#mark(rules)
+    await reach(context, 'drain:marked')
     return {
       kind: 'done',
       drain: this.#number,
@@ -218,6 +223,7 @@ export class RunningDrain {
     }
     if (this.#slices === 0) await this.#addParents(slice)
     await addClosure(slice)
+    await reach(context, 'drain:closed')
     await target.parkParents(slice.parents.all(this.#number))
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)

@@ -1,0 +1,205 @@
+import { isDeepStrictEqual } from 'node:util'
+import { SyncError } from '@mylab-sync/core'
+import { type EngineContext, runDaemon, status } from '@mylab-sync/engine'
+import { eventually, random, type Random, type ServerSet } from '@mylab-sync/testkit'
+import { firstDifference } from '../property/protocol.js'
+import { SCHEMA, TABLES } from '../property/schema.js'
+import { Writers } from '../property/writers.js'
+import { sortedRows, textRows } from '../support/content.js'
+import { copyAll, installation } from '../support/installation.js'
+
+export interface ChaosVerdict {
+  drains: number
+  wrong: number
+  readonly examples: string[]
+  /** Each fault with how often it was done. */
+  readonly faults: Map<string, number>
+  /** Errors that the daemon took in its stride, by code. */
+  readonly problems: Map<string, number>
+  statements: number
+}
+
+/** Tables that no foreign key references, so that TRUNCATE is allowed. */
+const LEAVES = ['g', 'n', 'kk', 'bc', 'mm', 'sc', 'sbc', 'pre', 'nk'] as const
+const WRITERS = 5
+const SETTLED_MS = 90_000
+
+type Fault = (servers: ServerSet, name: string, r: Random) => Promise<void>
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+  truncate: (servers, name, r) => sourceRuns(servers, name, `TRUNCATE \`${r.pick(LEAVES)}\``),
+  rebuild: (servers, name, r) => sourceRuns(servers, name, `ALTER TABLE \`${r.pick(TABLES)}\` FORCE`),
+  'source connections killed': async (servers, name) => {
+    const app = await servers.sourceAdmin(name)
+    try {
+      const mine = 'SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()'
+      for (const [id] of await textRows(app, mine)) await app.query(`KILL ${id}`).catch(() => {})
+    } finally {
+      app.destroy()
+    }
+  },
+  'target connections killed': async (servers, name) => {
+    const admin = await servers.targetAdmin(name)
+    await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mylab-sync'")
+    await admin.end()
+  },
+  'source killed': async (servers) => {
+    await servers.kill('mariadb')
+    await servers.start('mariadb')
+  },
+  'target killed': async (servers) => {
+    await servers.kill('postgres')
+    await servers.start('postgres')
+  },
+  'source frozen': async (servers, _, r) => {
+    servers.freeze('mariadb')
+    await nap(r.int(500, 2500))
+    servers.thaw('mariadb')
+  },
+  'target frozen': async (servers, _, r) => {
+    servers.freeze('postgres')
+    await nap(r.int(500, 2500))
+    servers.thaw('postgres')
+  },
+  'target goes back': async (servers, _, r) => {
+    const backup = await servers.backup('postgres')
+    await nap(r.int(500, 3000))
+    await servers.restore(backup)
+  },
+}
+
+const nap = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Tables without the right to wait: a fault is not worth a deadlock with the writers. */
+async function sourceRuns(servers: ServerSet, name: string, statement: string): Promise<void> {
+  const app = await servers.sourceAdmin(name)
+  try {
+    await app.query(`SET SESSION lock_wait_timeout = 5; ${statement}`)
+  } catch (error) {
+    const { errno = 0 } = error as { errno?: number }
+    if (![1205, 1213].includes(errno)) throw error
+  } finally {
+    app.destroy()
+  }
+}
+
+/**
+ * A daemon under random writers and random faults of every kind that drains find by themselves; before every target
+ * commit the live tables are compared with the drain's own snapshot, and at the end every row of every table.
+ */
+export async function runChaos(
+  servers: ServerSet,
+  { seed, liveMs, only }: { readonly seed: number; readonly liveMs: number; readonly only: readonly string[] },
+): Promise<ChaosVerdict> {
+  const name = `chaos_${seed}`
+  const verdict: ChaosVerdict = {
+    drains: 0,
+    wrong: 0,
+    examples: [],
+    faults: new Map(),
+    problems: new Map(),
+    statements: 0,
+  }
+  const at = await installation(servers, name, { batchRows: 15, hooks: { beforeCommit: (of) => compare(verdict, of) } })
+  at.app.on('error', () => {})
+  at.reader.on('error', () => {})
+  const ended = new AbortController()
+  try {
+    await at.app.query(SCHEMA)
+    const writers = Writers.persistent(WRITERS, () => servers.sourceAdmin(name), seed, 4)
+    let daemon: Promise<void> = Promise.resolve()
+    try {
+      await eventually('the tables hold something to copy', () => writers.statements >= 300, 30_000)
+      await copyAll(at.context)
+      daemon = follow(at.context, verdict, ended.signal)
+      daemon.catch(() => ended.abort())
+      await doFaults(servers, name, { seed, liveMs, only, verdict, signal: ended.signal })
+    } finally {
+      await writers.stop()
+    }
+    verdict.statements = writers.statements
+    await eventually('everything is live again and drained', () => isSettled(at.context), SETTLED_MS)
+    ended.abort()
+    await daemon
+    await compareAll(servers, name, verdict)
+  } finally {
+    ended.abort()
+    at.app.destroy()
+    await at.source.close()
+    await at.target.close()
+    await at.reader.end().catch(() => {})
+  }
+  return verdict
+}
+
+function follow(context: EngineContext, verdict: ChaosVerdict, signal: AbortSignal): Promise<void> {
+  const onProblem = ({ code, message }: SyncError): void =>
+    count(verdict.problems, code === 'internal' ? message : code)
+  return runDaemon(context, { intervalMs: 1000, onInterval: () => {}, onProblem }, signal)
+}
+
+async function doFaults(
+  servers: ServerSet,
+  name: string,
+  of: { seed: number; liveMs: number; only: readonly string[]; verdict: ChaosVerdict; signal: AbortSignal },
+): Promise<void> {
+  const r = random(of.seed * 7919)
+  const names = of.only.length > 0 ? of.only : Object.keys(FAULTS)
+  const end = performance.now() + of.liveMs
+  while (performance.now() < end && !of.signal.aborted) {
+    await nap(r.int(600, 2500))
+    const fault = r.pick(names)
+    count(of.verdict.faults, fault)
+    await FAULTS[fault]?.(servers, name, r)
+  }
+}
+
+function count(counts: Map<string, number>, what: string): void {
+  counts.set(what, (counts.get(what) ?? 0) + 1)
+}
+
+async function compare(
+  verdict: ChaosVerdict,
+  { snapshot, target, live }: Parameters<NonNullable<NonNullable<EngineContext['hooks']>['beforeCommit']>>[0],
+): Promise<void> {
+  let difference: string | null
+  try {
+    difference = await firstDifference(snapshot, target, live)
+  } catch (error) {
+    // the comparison's own reads meet the faults too: this drain is not compared, and not committed either
+    throw error instanceof SyncError
+      ? error
+      : new SyncError('lost-connection', 'a comparison was cut off', { cause: error })
+  }
+  verdict.drains++
+  if (difference === null) return
+  verdict.wrong++
+  if (verdict.examples.length < 5) verdict.examples.push(difference)
+}
+
+async function isSettled(context: EngineContext): Promise<boolean> {
+  try {
+    const { totals, tables } = await status(context)
+    const isOpen = tables.every(({ state, parked }) => (state === 'live' || state === 'recopied') && parked === 0)
+    return totals.pending === 0 && isOpen && tables.length === TABLES.length
+  } catch (error) {
+    if (error instanceof SyncError) return false
+    throw error
+  }
+}
+
+async function compareAll(servers: ServerSet, name: string, verdict: ChaosVerdict): Promise<void> {
+  const app = await servers.sourceAdmin(name)
+  const reader = await servers.targetAdmin(name)
+  try {
+    for (const table of TABLES) {
+      const query = `SELECT * FROM \`${table}\``
+      const mine = await sortedRows(app, query)
+      const theirs = await sortedRows(reader, query.replaceAll('`', '"'))
+      if (!isDeepStrictEqual(mine, theirs)) verdict.examples.push(`at the end: ${table}`)
+    }
+  } finally {
+    await app.end()
+    await reader.end()
+  }
+}
