@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { drainAll, retryFailed, status } from '@mylab-sync/engine'
+import { random, type Random, ServerSet } from '@mylab-sync/testkit'
+import { textRows } from '../support/content.js'
+import { copyAll, type Installation, installation } from '../support/installation.js'
+
+const SEED = Number(process.env['POISON_SEED'] ?? Math.floor(Math.random() * 1_000_000))
+/** JSON of the source that PostgreSQL's numeric cannot hold. */
+const POISON = '{"a":1e200000}'
+const ROWS = 400
+const POISONED = 100
+const ROUNDS = 12
+const STATEMENTS = 60
+
+/** Parents by key and by another unique column, children, holders of UNIQUE values; each may carry poison in `j`. */
+const TABLES = ['p', 'c', 'u'] as const
+const SCHEMA = `
+  CREATE TABLE p (id INT PRIMARY KEY, code INT NOT NULL UNIQUE, v INT, j JSON) ENGINE=InnoDB;
+  CREATE TABLE c (id INT PRIMARY KEY, pid INT, code INT, j JSON, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE, FOREIGN KEY (code) REFERENCES p (code) ON DELETE SET NULL ON UPDATE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE u (id INT PRIMARY KEY, a INT UNIQUE, b INT, j JSON, UNIQUE KEY (b)) ENGINE=InnoDB;
+  INSERT INTO p SELECT seq, seq + 10000, 0, '{}' FROM seq_1_to_${ROWS};
+  INSERT INTO c SELECT seq, seq, seq + 10000, '{}' FROM seq_1_to_${ROWS};
+  INSERT INTO u SELECT seq, seq, seq, '{}' FROM seq_1_to_${ROWS}`
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+const settle = (at: Installation): Promise<unknown> => drainAll(at.context, new AbortController().signal)
+
+function statement(r: Random): string {
+  const id = r.int(1, ROWS)
+  const other = r.int(1, ROWS)
+  return r.pick([
+    `UPDATE p SET v = v + 1 WHERE id = ${id}`,
+    `UPDATE IGNORE p SET code = ${r.int(10001, 10000 + 2 * ROWS)} WHERE id = ${id}`,
+    `UPDATE IGNORE p SET id = ${r.int(1, 2 * ROWS)} WHERE id = ${id}`,
+    `DELETE FROM p WHERE id = ${id}`,
+    `INSERT IGNORE INTO p VALUES (${id}, ${r.int(10001, 10000 + 2 * ROWS)}, 0, '{}')`,
+    `UPDATE IGNORE c SET pid = ${other} WHERE id = ${id}`,
+    `INSERT IGNORE INTO c VALUES (${id}, ${other}, NULL, '{}')`,
+    `UPDATE u SET a = NULL WHERE id = ${id}`,
+    `UPDATE IGNORE u SET a = ${other}, b = ${id + ROWS} WHERE id = ${id}`,
+    `REPLACE INTO u VALUES (${id}, ${other}, ${id}, '{}')`,
+  ])
+}
+
+const poison = (table: string, id: number): string => `UPDATE ${table} SET j = '${POISON}' WHERE id = ${id}`
+
+/** Every row that is not quarantined is on both sides and equal, and nothing else is in the target but stale images. */
+async function assertHealthy(at: Installation, when: string): Promise<number> {
+  let quarantined = 0
+  for (const table of TABLES) {
+    const query = `SELECT * FROM ${table} ORDER BY id`
+    const parked = `SELECT row_key FROM mylab_sync.sync_parked WHERE table_name = '${table}' AND reason = 'quarantined'`
+    const bad = new Set((await at.rows(parked)).map(([key]) => key))
+    quarantined += bad.size
+    const healthy = (rows: (string | null)[][]): (string | null)[][] => rows.filter(([id]) => !bad.has(id ?? null))
+    assert.deepEqual(healthy(await at.rows(query)), healthy(await textRows(at.app, query)), `${when}: ${table}`)
+    const held = (await textRows(at.app, `SELECT id FROM ${table} WHERE j = '${POISON}'`)).map(([id]) => id)
+    assert.deepEqual([...bad].sort(compare), held.sort(compare), `${when}: quarantined of ${table}`)
+  }
+  return quarantined
+}
+
+const compare = (a: string | null | undefined, b: string | null | undefined): number => Number(a) - Number(b)
+
+test('hundreds of poison rows, in copy and live, block only themselves, and all are there once they are repaired', async (t) => {
+  t.diagnostic(`seed ${SEED}`)
+  const r = random(SEED)
+  const at = await installation(servers, 'poison', { batchRows: 90 })
+  try {
+    await at.app.query(SCHEMA)
+    for (const table of TABLES) for (let n = 0; n < POISONED / 2; n++) await at.app.query(poison(table, r.int(1, ROWS)))
+    await copyAll(at.context)
+    await assertHealthy(at, 'after the copy')
+    let most = 0
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (let n = 0; n < POISONED / ROUNDS; n++) await at.app.query(poison(r.pick(TABLES), r.int(1, ROWS)))
+      for (let n = 0; n < STATEMENTS; n++) await at.app.query(statement(r))
+      await settle(at)
+      most = Math.max(most, await assertHealthy(at, `round ${round}`))
+    }
+    assert.ok(most > POISONED, `${most} rows were quarantined at once`)
+    for (const table of TABLES) await at.app.query(`UPDATE ${table} SET j = '{}' WHERE j = '${POISON}'`)
+    await settle(at)
+    const { left } = await retryFailed(at.context, [])
+    assert.equal(left, 0)
+    assert.equal(await assertHealthy(at, 'repaired'), 0)
+    await settle(at)
+    assert.deepEqual((await status(at.context)).problems, [])
+    assert.deepEqual(await textRows(at.app, 'SELECT COUNT(*) FROM sync_audit_log WHERE synced = 0'), [['0']])
+  } finally {
+    await at.close()
+  }
+})
