@@ -22,7 +22,7 @@ interface Scene {
   readonly schema: string
   readonly tables: readonly string[]
   /** What happens at the named point, once; a drain follows it there. */
-  readonly at: 'afterChunkRead' | 'betweenParkedAndSnapshot' | 'beforeUnpark'
+  readonly at: 'chunk:read' | 'catch-up:begun' | 'catch-up:applied'
   readonly statements: string
   /** What has to be parked before, so that there is something to catch up: after the first chunk. */
   readonly before?: string
@@ -42,7 +42,7 @@ const SCENES: readonly Scene[] = [
     rule: 'orphanScan',
     schema: GRANDCHILD_FIRST,
     tables: ['a_low', 'b_middle', 'c_top'],
-    at: 'afterChunkRead',
+    at: 'chunk:read',
     statements: 'DELETE FROM c_top WHERE id = 1',
   },
   {
@@ -50,7 +50,7 @@ const SCENES: readonly Scene[] = [
     schema: ONE_TABLE,
     tables: ['a_low'],
     before: 'UPDATE a_low SET v = 10 WHERE id = 1',
-    at: 'betweenParkedAndSnapshot',
+    at: 'catch-up:begun',
     statements: 'UPDATE a_low SET v = 20 WHERE id = 2',
   },
   {
@@ -58,7 +58,7 @@ const SCENES: readonly Scene[] = [
     schema: ONE_TABLE,
     tables: ['a_low'],
     before: 'UPDATE a_low SET v = 10 WHERE id = 1',
-    at: 'beforeUnpark',
+    at: 'catch-up:applied',
     statements: 'UPDATE a_low SET v = 30 WHERE id = 1',
   },
 ]
@@ -80,13 +80,11 @@ async function isEqualAfter(scene: Scene, rules: ProtocolRules): Promise<boolean
     await at.app.query(statements)
     await drain(at.context, await loadModel(at.context))
   }
-  const chunkRead = async (): Promise<void> => {
-    await once(scene.before)
-    if (scene.at === 'afterChunkRead') await once(scene.statements)
-  }
   const hooks: EngineHooks = {
-    afterChunkRead: chunkRead,
-    ...(scene.at === 'afterChunkRead' ? {} : { [scene.at]: () => once(scene.statements) }),
+    at: async (point) => {
+      if (point === 'chunk:read') await once(scene.before)
+      if (point === scene.at) await once(scene.statements)
+    },
   }
   const context: EngineContext = {
     ...at.context,

@@ -96,8 +96,10 @@ function hooksOf(verdict: Verdict, { seed }: Experiment): EngineHooks {
     // half of the chunks are read late: a short copy never shows what the orphan scan is for
     beforeChunk: () => nap(r.chance(0.5) ? r.int(200, 900) : 0),
     betweenLockAndSnapshot: () => nap(r.chance(0.5) ? r.int(0, 60) : 0),
-    betweenParkedAndSnapshot: () => nap(r.chance(0.5) ? r.int(0, 200) : 0),
-    beforeUnpark: () => nap(r.chance(0.5) ? r.int(100, 700) : 0),
+    at: async (point) => {
+      if (point === 'catch-up:begun') await nap(r.chance(0.5) ? r.int(0, 200) : 0)
+      if (point === 'catch-up:applied') await nap(r.chance(0.5) ? r.int(100, 700) : 0)
+    },
     beforeSlice: () => nap(r.int(0, 30)),
     beforeCommit: async ({ snapshot, target, live }) => {
       verdict.drains++

@@ -17,6 +17,13 @@ const CLOSING_MS = 2_000
 
 type FeedOptions = Pick<DashboardOptions, 'open' | 'mode' | 'title' | 'health'>
 
+const NOT_READ = {
+  totals: { total: 0, synced: 0, pending: 0, failed: 0 },
+  lagMs: null,
+  consistentAsOf: null,
+  tables: [] as readonly TableStatus[],
+} as const
+
 /**
  * The one reader of the status, for all viewers and scrapes together: it reads when somebody asks and the last report is
  * old, never twice at once. It keeps the last report and says why there is no newer one; it never throws.
@@ -129,19 +136,20 @@ export class StatusFeed {
     const report = this.#report
     const problems = report === null ? [] : problemsOf(report, this.#health)
     const found = verdict(report, problems, this.#fault ?? this.#silence())
+    const { totals, lagMs, consistentAsOf, sentence, tables } = report ?? { ...NOT_READ, sentence: found.sentence }
     return {
       version: 1,
       mode: this.#options.mode,
       title: this.#options.title,
       verdict: found,
       readAt: this.#readAt?.toISOString() ?? null,
-      totals: report?.totals ?? { total: 0, synced: 0, pending: 0, failed: 0 },
-      lagMs: report?.lagMs ?? null,
-      consistentAsOf: report?.consistentAsOf ?? null,
-      sentence: report?.sentence ?? found.sentence,
+      totals,
+      lagMs,
+      consistentAsOf,
+      sentence,
       changesPerSecond: this.#throughput.changes(),
       rowsPerSecond: this.#throughput.rows(),
-      tables: report?.tables.map((table) => this.#tableView(table, report.lagMs)) ?? [],
+      tables: tables.map((table) => this.#tableView(table, lagMs)),
       problems,
     }
   }

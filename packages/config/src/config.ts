@@ -221,6 +221,24 @@ function first<T>(...values: readonly (T | undefined)[]): T | undefined {
 }
 
 function resolve(file: File, env: Env): ResolvedConfig {
+  const queue = queueOf(file, env)
+  const intervalMs = intervalOf(file, env)
+  return {
+    source: sourceOf(file.source ?? {}, env),
+    target: targetOf(file.target ?? {}, env),
+    ...queue,
+    dashboard: dashboardOf(file, env),
+    intervalMs,
+    ...tablesOf(file, env),
+    instance: env['SYNC_INSTANCE'] ?? file.instance ?? 'default',
+    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
+    names: file.names ?? 'keep',
+    types: file.types ?? {},
+  }
+}
+
+/** Who gives a Redis address wants the queue, unless told otherwise. */
+function queueOf(file: File, env: Env): Pick<ResolvedConfig, 'redisUrl' | 'useQueue'> {
   const redisUrl = redisAddress(file, env)
   const asked = first(booleanOf(env['SYNC_USE_QUEUE'], 'SYNC_USE_QUEUE'), file.performance?.useQueue)
   const useQueue = asked ?? redisUrl !== null
@@ -228,21 +246,13 @@ function resolve(file: File, env: Env): ResolvedConfig {
     throw fault(
       'SYNC_USE_QUEUE is true, but no Redis address is given: set REDIS_URL or REDIS_HOST, or SYNC_USE_QUEUE=false',
     )
-  const intervalSeconds = Number(env['SYNC_INTERVAL'] ?? file.intervalSeconds ?? 5)
-  if (!(intervalSeconds > 0)) throw fault('environment: SYNC_INTERVAL: not a number of seconds above 0')
-  return {
-    source: sourceOf(file.source ?? {}, env),
-    target: targetOf(file.target ?? {}, env),
-    redisUrl,
-    useQueue,
-    dashboard: dashboardOf(file, env),
-    intervalMs: intervalSeconds * 1000,
-    ...tablesOf(file, env),
-    instance: env['SYNC_INSTANCE'] ?? file.instance ?? 'default',
-    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
-    names: file.names ?? 'keep',
-    types: file.types ?? {},
-  }
+  return { redisUrl, useQueue }
+}
+
+function intervalOf(file: File, env: Env): number {
+  const seconds = Number(env['SYNC_INTERVAL'] ?? file.intervalSeconds ?? 5)
+  if (!(seconds > 0)) throw fault('environment: SYNC_INTERVAL: not a number of seconds above 0')
+  return seconds * 1000
 }
 
 function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['source'] {

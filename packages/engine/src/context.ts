@@ -50,6 +50,7 @@ export const CRASH_POINTS = [
   'opening:indexed',
   'opening:surplus',
   'opening:scanned',
+  'catch-up:begun',
   'catch-up:applied',
   'catch-up:committed',
   'drain:locked',
@@ -79,10 +80,6 @@ export interface EngineHooks {
   readonly beforeSlice?: (number: number) => Promise<void>
   /** Between the two acts whose order the rule `lockBeforeSnapshot` fixes. */
   readonly betweenLockAndSnapshot?: () => Promise<void>
-  /** Between the two acts whose order the rule `parkedBeforeSnapshot` fixes. */
-  readonly betweenParkedAndSnapshot?: () => Promise<void>
-  /** In a catch-up slice, after its writes and before it deletes the parked rows that it read. */
-  readonly beforeUnpark?: () => Promise<void>
 }
 
 /** How much one snapshot is asked for. */

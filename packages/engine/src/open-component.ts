@@ -143,19 +143,17 @@ async function catchUp(
   tables: readonly string[],
   keys: number,
 ): Promise<boolean> {
-  const { hooks, source } = context
   const target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined
   try {
     if (!(await target.lockProgress(tables))) return false
     const early = rulesOf(context).parkedBeforeSnapshot ? await target.parked(tables, keys) : null
-    if (early) await hooks?.betweenParkedAndSnapshot?.()
-    snapshot = await source.openSnapshot()
-    if (!early) await hooks?.betweenParkedAndSnapshot?.()
+    if (!early) snapshot = await context.source.openSnapshot()
+    await reach(context, 'catch-up:begun')
+    snapshot ??= await context.source.openSnapshot()
     const parked = early ?? (await target.parked(tables, keys))
     await applyParked({ context, model, target, snapshot }, tables, parked)
     await reach(context, 'catch-up:applied')
-    await hooks?.beforeUnpark?.()
     await target.unpark(parked)
     await target.commit()
     await reach(context, 'catch-up:committed')

@@ -6,20 +6,24 @@ export type DateKind = 'date' | 'datetime' | 'timestamp'
 
 const ZERO = 0x30
 const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-const UTC = Buffer.from('+00')
+const ZONES: Readonly<Record<DateKind, string>> = { date: '', datetime: '', timestamp: '+00' }
+const UTC = Buffer.from(ZONES.timestamp)
+/** What a zero date becomes where no option is set and NULL is not possible. */
+const STAND_INS: Readonly<Record<DateKind, string>> = {
+  date: '0001-01-01',
+  datetime: '0001-01-01 00:00:00',
+  timestamp: '1970-01-01 00:00:00+00',
+}
 
 /** What a zero date becomes: target text, `null`, or `quarantine`. */
 export function zeroDateOutcome(kind: DateKind, context: ValueContext, option: string | undefined): string {
   const policy = option ?? (context.nullable ? 'null' : undefined)
-  if (policy === undefined) {
-    if (kind === 'timestamp') return '1970-01-01 00:00:00+00'
-    return kind === 'date' ? '0001-01-01' : '0001-01-01 00:00:00'
-  }
+  if (policy === undefined) return STAND_INS[kind]
   if (policy === 'null') return context.inKey ? 'quarantine' : 'null'
   if (policy === 'quarantine' || policy.endsWith('infinity')) return policy
   if (kind === 'date') return policy.slice(0, 10)
   const time = policy.includes(' ') ? policy : `${policy} 00:00:00`
-  return trimFraction(time) + (kind === 'timestamp' ? '+00' : '')
+  return trimFraction(time) + ZONES[kind]
 }
 
 /** True when a value rule may put NULL into a column. */
@@ -37,56 +41,80 @@ export function trimFraction(text: string): string {
 
 /** The conversion of DATE, DATETIME and TIMESTAMP (read in UTC). */
 export function dateConvert(kind: DateKind, context: ValueContext): Convert {
-  const zone = kind === 'timestamp' ? '+00' : ''
-  const zero = zeroDateOutcome(kind, context, context.rules['zero-date'])
-  const partialOption = context.rules['partial-date']
-  const clamp = partialOption === 'clamp'
-  const partial = clamp ? zero : zeroDateOutcome(kind, context, partialOption ?? context.rules['zero-date'])
+  const zone = ZONES[kind]
+  const { 'zero-date': zeroOption, 'partial-date': partialOption } = context.rules
+  const zero = zeroDateOutcome(kind, context, zeroOption)
+  // A clamped date keeps what it has: nothing stands in for it.
+  const partial = partialOption === 'clamp' ? null : zeroDateOutcome(kind, context, partialOption ?? zeroOption)
   const sentinel = context.strict && zero !== 'null' && zero !== 'quarantine' ? zero : null
-  const unusual = (value: Buffer, note: Note): Buffer | null => {
-    const text = value.toString('latin1')
-    const date = { year: text.slice(0, 4), month: text.slice(5, 7), day: text.slice(8, 10) }
-    const isPartial = date.month === '00' || date.day === '00'
-    if (isPartial) {
-      const isZero = date.year === '0000' && date.month === '00' && date.day === '00'
-      const rule = isZero ? 'zero-date' : 'partial-date'
-      if (!isZero && context.strict) throw new ValueRefused(context.column, rule)
-      if (isZero || !clamp) return replaced(isZero ? zero : partial, rule, note)
-      note(rule)
-      if (date.month === '00') date.month = '01'
-      if (date.day === '00') date.day = '01'
-    }
-    if (!isRealDay(date.year, date.month, date.day)) throw new ValueRefused(context.column, 'out-of-range')
-    const yearZero = date.year === '0000'
-    return Buffer.from(
-      `${yearZero ? '0001' : date.year}-${date.month}-${date.day}${text.slice(10)}${zone}${yearZero ? ' BC' : ''}`,
-    )
-  }
-  const replaced = (outcome: string, rule: 'zero-date' | 'partial-date', note: Note): Buffer | null => {
+
+  const replaced = (outcome: string, rule: DateRule, note: Note): Buffer | null => {
     if (outcome === 'quarantine') throw new ValueRefused(context.column, rule)
     note(rule)
     return outcome === 'null' ? null : Buffer.from(outcome)
   }
+  const checkedDay = (date: DateParts): Buffer => {
+    if (!isRealDay(date)) throw new ValueRefused(context.column, 'out-of-range')
+    return Buffer.from(targetText(date, zone))
+  }
+  const partialDate = (date: DateParts, note: Note): Buffer | null => {
+    if (context.strict) throw new ValueRefused(context.column, 'partial-date')
+    if (partial !== null) return replaced(partial, 'partial-date', note)
+    note('partial-date')
+    return checkedDay(clamped(date))
+  }
+  const unusual = (date: DateParts, note: Note): Buffer | null => {
+    if (date.month !== '00' && date.day !== '00') return checkedDay(date)
+    return isZeroDate(date) ? replaced(zero, 'zero-date', note) : partialDate(date, note)
+  }
   return (value, note) => {
-    if (isUnusual(value)) return unusual(value, note)
+    if (isUnusual(value)) return unusual(dateParts(value), note)
     if (sentinel !== null && trimFraction(value.toString('latin1')) + zone === sentinel)
       throw new ValueRefused(context.column, 'zero-date')
     return zone === '' ? value : Buffer.concat([value, UTC])
   }
 }
 
-/** Cheap test by bytes: year 0000, month or day 00, or a day after the 28th. */
-function isUnusual(value: Buffer): boolean {
-  if (value[5] === ZERO && value[6] === ZERO) return true
-  const tens = (value[8] ?? ZERO) - ZERO
-  const ones = (value[9] ?? ZERO) - ZERO
-  if (tens === 0 && ones === 0) return true
-  if (tens > 2 || (tens === 2 && ones === 9)) return true
-  return value[0] === ZERO && value[1] === ZERO && value[2] === ZERO && value[3] === ZERO
+type DateRule = 'zero-date' | 'partial-date'
+
+interface DateParts {
+  readonly year: string
+  readonly month: string
+  readonly day: string
+  /** The time of day with its space; empty for a DATE. */
+  readonly time: string
 }
 
-function isRealDay(year: string, month: string, day: string): boolean {
+/** Cheap test by bytes: year 0000, month or day 00, or a day after the 28th. */
+function isUnusual(value: Buffer): boolean {
+  const day = twoDigits(value, 8)
+  return day === 0 || day > 28 || twoDigits(value, 5) === 0 || (twoDigits(value, 0) === 0 && twoDigits(value, 2) === 0)
+}
+
+function twoDigits(value: Buffer, at: number): number {
+  return ((value[at] ?? ZERO) - ZERO) * 10 + (value[at + 1] ?? ZERO) - ZERO
+}
+
+function dateParts(value: Buffer): DateParts {
+  const text = value.toString('latin1')
+  return { year: text.slice(0, 4), month: text.slice(5, 7), day: text.slice(8, 10), time: text.slice(10) }
+}
+
+function isZeroDate({ year, month, day }: DateParts): boolean {
+  return year === '0000' && month === '00' && day === '00'
+}
+
+function clamped(date: DateParts): DateParts {
+  return { ...date, month: date.month === '00' ? '01' : date.month, day: date.day === '00' ? '01' : date.day }
+}
+
+function isRealDay({ year, month, day }: DateParts): boolean {
   const [y, m, d] = [Number(year), Number(month), Number(day)]
   if (d > (DAYS[m - 1] ?? 0)) return false
   return m !== 2 || d < 29 || (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0
+}
+
+/** PostgreSQL has no year 0000: it is the year 1 BC. */
+function targetText({ year, month, day, time }: DateParts, zone: string): string {
+  return year === '0000' ? `0001-${month}-${day}${time}${zone} BC` : `${year}-${month}-${day}${time}${zone}`
 }

@@ -1,8 +1,11 @@
-import { type ColumnMapping, ValueRefused } from '@mylab-sync/core'
+import { type ColumnMapping, type SourceColumn, ValueRefused } from '@mylab-sync/core'
 import { quoteText } from './names.js'
 
+/** The SQL of a default, or why there is none. */
+type DefaultSql = { readonly sql: string } | { readonly reason: string }
+
 /** The SQL of a column's DEFAULT, or why it has none; null: the source has none. */
-export function defaultSql(column: ColumnMapping): { readonly sql: string } | { readonly reason: string } | null {
+export function defaultSql(column: ColumnMapping): DefaultSql | null {
   const preset = column.source.defaultValue
   switch (preset.kind) {
     case 'none':
@@ -10,15 +13,17 @@ export function defaultSql(column: ColumnMapping): { readonly sql: string } | { 
     case 'literal':
       return literal(column, preset.text)
     case 'current-timestamp':
-      return {
-        sql: column.source.fraction > 0 ? `CURRENT_TIMESTAMP(${column.source.fraction})` : 'CURRENT_TIMESTAMP(0)',
-      }
+      return { sql: currentTimestamp(column) }
     case 'expression':
       return expression(column, preset.text)
   }
 }
 
-function literal(column: ColumnMapping, text: string): { readonly sql: string } | { readonly reason: string } | null {
+function currentTimestamp({ source }: ColumnMapping): string {
+  return `CURRENT_TIMESTAMP(${source.fraction})`
+}
+
+function literal(column: ColumnMapping, text: string): DefaultSql | null {
   const bytes = literalBytes(column, text)
   if (bytes === null) return { reason: 'it is not a value of its column' }
   try {
@@ -30,24 +35,30 @@ function literal(column: ColumnMapping, text: string): { readonly sql: string } 
   }
 }
 
-/** The literal as the column's read rule would hand it out. */
+/** The literal as the column's read rule would hand it out; null: it is not a value of the column. */
 function literalBytes(column: ColumnMapping, text: string): Buffer | null {
-  const { dataType, members, length } = column.source
-  if (dataType === 'enum') {
-    const at = (members ?? []).indexOf(text)
-    return at === -1 ? null : Buffer.from(`${at + 1}:${text}`)
-  }
-  if (dataType === 'bit') {
-    const digits = /^b'([01]*)'$/i.exec(text)?.[1] ?? (/^\d+$/.test(text) ? BigInt(text).toString(2) : null)
-    return digits === null
-      ? null
-      : Buffer.from(column.type === 'boolean' ? digits : digits.padStart(column.source.precision ?? 1, '0'))
-  }
-  if (column.type !== 'bytea' && column.type !== 'uuid') return Buffer.from(text)
-  if (dataType === 'uuid') return Buffer.from(text)
+  const { dataType } = column.source
+  if (dataType === 'enum') return enumBytes(column.source, text)
+  if (dataType === 'bit') return bitBytes(column, text)
+  const isRaw = dataType !== 'uuid' && (column.type === 'bytea' || column.type === 'uuid')
+  return isRaw ? rawBytes(column.source, text) : Buffer.from(text)
+}
+
+function enumBytes({ members }: SourceColumn, text: string): Buffer | null {
+  const at = (members ?? []).indexOf(text)
+  return at === -1 ? null : Buffer.from(`${at + 1}:${text}`)
+}
+
+function bitBytes({ type, source }: ColumnMapping, text: string): Buffer | null {
+  const digits = /^b'([01]*)'$/i.exec(text)?.[1] ?? (/^\d+$/.test(text) ? BigInt(text).toString(2) : null)
+  if (digits === null) return null
+  return Buffer.from(type === 'boolean' ? digits : digits.padStart(source.precision ?? 1, '0'))
+}
+
+function rawBytes({ dataType, length }: SourceColumn, text: string): Buffer {
   const bytes = /^0x([0-9a-f]{2})*$/i.test(text) ? Buffer.from(text.slice(2), 'hex') : Buffer.from(text)
-  if (dataType !== 'binary' || length === null || bytes.length >= length) return bytes
-  return Buffer.concat([bytes, Buffer.alloc(length - bytes.length)])
+  const padded = dataType === 'binary' ? (length ?? 0) : 0
+  return Buffer.concat([bytes, Buffer.alloc(Math.max(0, padded - bytes.length))])
 }
 
 function valueSql(column: ColumnMapping, value: string): string {
@@ -57,29 +68,36 @@ function valueSql(column: ColumnMapping, value: string): string {
   return quoteText(value)
 }
 
-/** Expressions whose meaning is the same on both servers. */
-function expression(
-  column: ColumnMapping,
-  text: string,
-): { readonly sql: string } | { readonly reason: string } | null {
+/** Expressions whose meaning is the same on both servers, by the target type for which it is. */
+const TRANSLATIONS: readonly (readonly [
+  expression: RegExp,
+  type: RegExp,
+  sql: string | ((column: ColumnMapping) => string),
+])[] = [
+  [/^(current_date|curdate)(\(\))?$/, /^date$/, 'CURRENT_DATE'],
+  [/^(current_timestamp|now|localtime|localtimestamp)(\(\d?\))?$/, /^timestamp/, currentTimestamp],
+  [/^uuid\(\)$/, /^uuid$/, 'gen_random_uuid()'],
+  [/^uuid\(\)$/, /^(text|character varying)/, 'gen_random_uuid()::text'],
+  [/^json_object\(\)$/, /^jsonb?$/, "'{}'"],
+  [/^json_array\(\)$/, /^jsonb?$/, "'[]'"],
+]
+
+function expression(column: ColumnMapping, text: string): DefaultSql | null {
   const bare = stripParentheses(text.trim())
   const lower = bare.toLowerCase()
   if (lower === 'null') return null
-  if (/^(b'[01]*'|-?\d+(\.\d+)?)$/i.test(bare)) return literal(column, bare)
-  const quoted = /^(?:_\w+)?\\?'((?:[^'\\]|'')*)\\?'$/.exec(bare)?.[1]
-  if (quoted !== undefined) return literal(column, quoted.replaceAll("''", "'"))
-  if (/^(current_date|curdate)(\(\))?$/.test(lower) && column.type === 'date') return { sql: 'CURRENT_DATE' }
-  if (
-    /^(current_timestamp|now|localtime|localtimestamp)(\(\d?\))?$/.test(lower) &&
-    column.type.startsWith('timestamp')
-  ) {
-    return { sql: `CURRENT_TIMESTAMP(${column.source.fraction})` }
+  const constant = constantText(bare)
+  if (constant !== undefined) return literal(column, constant)
+  for (const [pattern, type, sql] of TRANSLATIONS) {
+    if (pattern.test(lower) && type.test(column.type)) return { sql: typeof sql === 'string' ? sql : sql(column) }
   }
-  if (lower === 'uuid()' && column.type === 'uuid') return { sql: 'gen_random_uuid()' }
-  if (lower === 'uuid()' && /^(text|character varying)/.test(column.type)) return { sql: 'gen_random_uuid()::text' }
-  if (/^json_(object|array)\(\)$/.test(lower) && /^jsonb?$/.test(column.type))
-    return { sql: lower.startsWith('json_o') ? "'{}'" : "'[]'" }
   return { reason: 'its expression is not among those that can be translated' }
+}
+
+/** What a number, a bit string or a quoted string stands for, spelt as a literal default is. */
+function constantText(bare: string): string | undefined {
+  if (/^(b'[01]*'|-?\d+(\.\d+)?)$/i.test(bare)) return bare
+  return /^(?:_\w+)?\\?'((?:[^'\\]|'')*)\\?'$/.exec(bare)?.[1]?.replaceAll("''", "'")
 }
 
 function stripParentheses(text: string): string {

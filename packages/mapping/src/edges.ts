@@ -72,46 +72,52 @@ export function actionComponents(tables: readonly string[], edgeList: readonly E
 }
 
 function outcomeOf(place: Place): Outcome {
-  const { child, key, mapped, all, options } = place
-  const action = isActionEdge(key)
-  if (key.parentDatabase !== null)
-    return action ? refusal('it references another database and changes rows by itself') : null
-  const source = findTable(all, key.parent)
-  if (source === undefined) return action ? refusal('the table that it references is not there') : null
-  const own = mapped.get(source.name)
-  if (
-    !action &&
-    (own === undefined || !hasColumns(child.source, key.columns) || !hasColumns(source, key.parentColumns))
-  )
-    return null
-  const obstacle = action ? actionObstacle(place, source) : null
-  if (obstacle !== null) return obstacle
-  const parent = own ?? mapTables([source], options).mapped.get(source.name)
-  if (parent === undefined) return refusal(`the table ${source.name} that it references cannot be read`)
-  const barred = parentObstacle(place, own, parent)
-  if (barred !== null) return barred
-  const keyColumns = syncKey(source)?.columns ?? []
-  return {
-    edge: {
-      name: key.name,
-      child: child.source.name,
-      parent: source.name,
-      childKey: keyMapping(child, key.columns),
-      parentKey: keyMapping(parent, key.parentColumns),
-      action,
-      byKey: key.parentColumns.every((column) => hasName(keyColumns, column)),
-      overlapping: isOverlapping(place),
-      text: hasLooseText(child.source, key.columns) || hasLooseText(source, key.parentColumns),
-      captureOnlyParent: own === undefined,
-    },
-  }
+  return isActionEdge(place.key) ? actionOutcome(place) : plainOutcome(place)
 }
 
-function parentObstacle(place: Place, own: TableMapping | undefined, parent: TableMapping) {
-  const name = parent.source.name
-  if (isActionEdge(place.key) && parent.key === null) return refusal(`the table ${name} that it references has no key`)
-  const reason = own === undefined ? captureOnlyObstacle(place, parent) : null
-  return reason === null ? null : refusal(reason, `include table ${name}`)
+/** A foreign key that changes no rows by itself matters only where both of its tables are carried. */
+function plainOutcome(place: Place): Outcome {
+  const { child, key, mapped, all } = place
+  if (key.parentDatabase !== null) return null
+  const source = findTable(all, key.parent)
+  const parent = source && mapped.get(source.name)
+  if (parent === undefined) return null
+  const isWhole = hasColumns(child.source, key.columns) && hasColumns(parent.source, key.parentColumns)
+  return isWhole ? { edge: edgeTo(parent, place) } : null
+}
+
+/** The rows that an action changes are in no log: the child can only be carried together with what happens to its parent. */
+function actionOutcome(place: Place): Outcome {
+  const { key, mapped, all, options } = place
+  if (key.parentDatabase !== null) return refusal('it references another database and changes rows by itself')
+  const source = findTable(all, key.parent)
+  if (source === undefined) return refusal('the table that it references is not there')
+  const obstacle = actionObstacle(place, source)
+  if (obstacle !== null) return obstacle
+  const carried = mapped.get(source.name)
+  const parent = carried ?? mapTables([source], options).mapped.get(source.name)
+  if (parent === undefined) return refusal(`the table ${source.name} that it references cannot be read`)
+  if (parent.key === null) return refusal(`the table ${source.name} that it references has no key`)
+  const reason = carried === undefined ? captureOnlyObstacle(place, parent) : null
+  return reason === null ? { edge: edgeTo(parent, place) } : refusal(reason, `include table ${source.name}`)
+}
+
+function edgeTo(parent: TableMapping, place: Place): Edge {
+  const { child, key, mapped } = place
+  const { source } = parent
+  const keyColumns = syncKey(source)?.columns ?? []
+  return {
+    name: key.name,
+    child: child.source.name,
+    parent: source.name,
+    childKey: keyMapping(child, key.columns),
+    parentKey: keyMapping(parent, key.parentColumns),
+    action: isActionEdge(key),
+    byKey: key.parentColumns.every((column) => hasName(keyColumns, column)),
+    overlapping: isOverlapping(place),
+    text: hasLooseText(child.source, key.columns) || hasLooseText(source, key.parentColumns),
+    captureOnlyParent: !mapped.has(source.name),
+  }
 }
 
 function refusal(

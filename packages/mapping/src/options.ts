@@ -51,31 +51,46 @@ function rules(option: ColumnOption | undefined): ColumnRules {
   return typeof option === 'string' ? { type: option } : option
 }
 
-const DATE_OPTION = /^(null|quarantine|-?infinity|\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2}(\.\d{1,6})?)?)$/
+type RuleOption = string | { readonly replace: string }
+
+/** The value rules, each with the options that it knows. */
+const VALUE_RULES: readonly (readonly [
+  rule: Exclude<keyof ColumnRules, 'type'>,
+  knows: (option: RuleOption) => boolean,
+])[] = [
+  ['zero-date', isDateOption],
+  ['partial-date', (option) => option === 'clamp' || isDateOption(option)],
+  ['nul-byte', (option) => option === 'remove' || option === 'quarantine' || isReplacement(option)],
+  ['invalid-json', isOneOf('null', 'quarantine', 'string')],
+  ['not-boolean', isOneOf('quarantine', 'true')],
+  ['enum-error', isOneOf('null', '')],
+]
 
 /** What is wrong with a column's value rules; null: nothing. */
 export function wrongRule(rules: ColumnRules): string | null {
-  const zero = rules['zero-date']
-  const partial = rules['partial-date']
-  if (zero !== undefined && !DATE_OPTION.test(zero)) return 'zero-date'
-  if (partial !== undefined && partial !== 'clamp' && !DATE_OPTION.test(partial)) return 'partial-date'
-  const nul = rules['nul-byte']
-  if (nul !== undefined && nul !== 'remove' && nul !== 'quarantine' && !isReplacement(nul)) return 'nul-byte'
-  if (!isOneOf(rules['invalid-json'], ['null', 'quarantine', 'string'])) return 'invalid-json'
-  if (!isOneOf(rules['not-boolean'], ['quarantine', 'true'])) return 'not-boolean'
-  if (!isOneOf(rules['enum-error'], ['null', ''])) return 'enum-error'
+  for (const [rule, knows] of VALUE_RULES) {
+    const option = rules[rule]
+    if (option !== undefined && !knows(option)) return rule
+  }
   return null
 }
 
-function isReplacement(option: string | { readonly replace: string }): boolean {
+function isOneOf(...known: readonly string[]): (option: RuleOption) => boolean {
+  return (option) => typeof option === 'string' && known.includes(option)
+}
+
+function isDateOption(option: RuleOption): boolean {
+  return (
+    typeof option === 'string' &&
+    /^(null|quarantine|-?infinity|\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2}(\.\d{1,6})?)?)$/.test(option)
+  )
+}
+
+function isReplacement(option: RuleOption): boolean {
   return (
     typeof option === 'object' &&
     typeof option.replace === 'string' &&
     !option.replace.includes('\0') &&
     Array.from(option.replace).length <= 1
   )
-}
-
-function isOneOf(value: string | undefined, allowed: readonly string[]): boolean {
-  return value === undefined || allowed.includes(value)
 }

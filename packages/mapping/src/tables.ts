@@ -1,5 +1,5 @@
 import type { ColumnMapping, Refusal, SourceColumn, SourceTable, TableMapping } from '@mylab-sync/core'
-import { isRefusal, typeRule } from './columns.js'
+import { type ColumnRefusal, isRefusal, typeRule } from './columns.js'
 import { keyObstacle, keyOf } from './keys.js'
 import { targetName } from './names.js'
 import { columnRules, type MappingOptions, wrongRule } from './options.js'
@@ -44,24 +44,15 @@ function mapTable(table: SourceTable, references: References, options: MappingOp
     refused.push({ table: table.name, column: column.name, reason, remedy })
   }
   for (const column of table.columns) {
-    const own = columnRules(options, table.name, column)
-    const wrong = wrongRule(own)
-    const result = wrong === null ? mapColumn(table, column, { references, options }) : null
-    if (result === null)
-      refuse(
-        column,
-        `the value of option ${wrong ?? ''} is not one that it knows`,
-        'see the value rules of the documentation',
-      )
-    else if (isRefusal(result)) refuse(column, result.reason, result.remedy)
+    const result = mapColumn(table, column, { references, options })
+    if (isRefusal(result)) refuse(column, result.reason, result.remedy)
     else columns.push(result)
   }
   const key = syncKey(table)?.columns ?? null
-  for (const name of key ?? []) {
-    const column = columns.find((candidate) => candidate.source.name === name)
-    const obstacle = column === undefined ? null : keyObstacle(column)
-    if (column !== undefined && obstacle !== null)
-      refuse(column.source, obstacle, 'exclude the table, or give it another primary key')
+  const keyColumns = (key ?? []).flatMap((name) => columns.filter(({ source }) => source.name === name))
+  for (const column of keyColumns) {
+    const obstacle = keyObstacle(column)
+    if (obstacle !== null) refuse(column.source, obstacle, 'exclude the table, or give it another primary key')
   }
   if (refused.length > 0) return refused
   return {
@@ -77,9 +68,20 @@ interface Surroundings {
   readonly options: MappingOptions
 }
 
-function mapColumn(table: SourceTable, column: SourceColumn, { references, options }: Surroundings) {
-  const role = references.role(table, column)
+function mapColumn(
+  table: SourceTable,
+  column: SourceColumn,
+  { references, options }: Surroundings,
+): ColumnMapping | ColumnRefusal {
   const own = columnRules(options, table.name, column)
+  const wrong = wrongRule(own)
+  if (wrong !== null) {
+    return {
+      reason: `the value of option ${wrong} is not one that it knows`,
+      remedy: 'see the value rules of the documentation',
+    }
+  }
+  const role = references.role(table, column)
   const followed = columnRules(options, role.follows.table.name, role.follows.column)
   const { type: _, ...rules } = followed
   const context: ValueContext = {
@@ -91,7 +93,7 @@ function mapColumn(table: SourceTable, column: SourceColumn, { references, optio
   }
   const rule = typeRule(column, context)
   if (isRefusal(rule)) return rule
-  const mapping: ColumnMapping = {
+  return {
     source: column,
     name: targetName(column.name, { lower: options.names === 'lower', column: true }),
     type: rule.type,
@@ -101,5 +103,4 @@ function mapColumn(table: SourceTable, column: SourceColumn, { references, optio
     read: rule.read ?? 'plain',
     convert: rule.convert ?? null,
   }
-  return mapping
 }

@@ -6,14 +6,13 @@ const SETTLED_SECONDS = 3
 
 /** A text that moves when the content of a non-transactional table may have changed. */
 export async function contentSign(session: Session, database: string, table: string): Promise<string> {
-  const [row] =
+  const [row = []] =
     await session.rows(`SELECT ENGINE, UPDATE_TIME, TABLE_ROWS, DATA_LENGTH, TIMESTAMPDIFF(SECOND, UPDATE_TIME, UTC_TIMESTAMP()) > ${SETTLED_SECONDS}
     FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)} AND TABLE_NAME = ${sql.text(table)}`)
-  const facts = (row ?? [])
-    .slice(0, 4)
-    .map((fact) => fact ?? '')
-    .join(';')
-  if (row?.[0]?.toLowerCase() === 'myisam' && row[4] === '1') return facts
-  const [checksum] = await session.rows(`CHECKSUM TABLE ${sql.name(table)}`)
-  return `${row?.[0]?.toLowerCase() === 'myisam' ? facts : (row?.[0] ?? '')};${checksum?.[1] ?? ''}`
+  const [engine, updateTime, estimatedRows, dataLength, settled] = row
+  const isMyIsam = engine?.toLowerCase() === 'myisam'
+  const sign = isMyIsam ? [engine, updateTime, estimatedRows, dataLength] : [engine]
+  if (isMyIsam && settled === '1') return sign.join(';')
+  const [checksum = []] = await session.rows(`CHECKSUM TABLE ${sql.name(table)}`)
+  return [...sign, checksum[1]].join(';')
 }

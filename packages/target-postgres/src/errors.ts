@@ -88,20 +88,26 @@ export function mapped(error: unknown): Error {
   // A mistake of ours; told as a lost connection it would be tried again for ever.
   if (error instanceof TypeError || error instanceof RangeError)
     return new SyncError('internal', `target: ${error.name} in the program`, { cause: error })
+  if (!(error instanceof pg.DatabaseError) || LOST.has(sqlState(error))) return lost(error)
+  return violation(error) ?? bySqlState(error)
+}
+
+function violation(error: pg.DatabaseError): ConstraintViolated | null {
+  const { table, constraint } = error
+  const kind = VIOLATIONS[sqlState(error)]
+  return kind && table && constraint ? new ConstraintViolated(table, constraint, kind) : null
+}
+
+function bySqlState(error: pg.DatabaseError): SyncError {
   const code = sqlState(error)
-  if (!(error instanceof pg.DatabaseError) || LOST.has(code)) return lost(code, error)
-  const kind = VIOLATIONS[code]
-  if (kind && error.table && error.constraint) return new ConstraintViolated(error.table, error.constraint, kind)
   const where = placeOf(error)
   if (LOCK_TIMEOUTS.has(code))
     return new SyncError('lock-timeout', `target: a lock was not got in time (${code})${where}`, { cause: error })
-  if (NO_RIGHT.has(code)) {
-    const remedy = 'grant the user CREATE and write access, or name another target'
+  if (NO_RIGHT.has(code))
     return new SyncError('missing-right', `target: a right is missing or the database is read-only (${code})${where}`, {
-      remedy,
+      remedy: 'grant the user CREATE and write access, or name another target',
       cause: error,
     })
-  }
   if (NOT_THERE.has(code))
     return new SyncError('not-migrated', `target: a table of ours is missing (${code})`, {
       remedy: 'mylab-sync migrate',
@@ -110,7 +116,8 @@ export function mapped(error: unknown): Error {
   return new SyncError('internal', `target: SQLSTATE ${code}${where}`, { cause: error })
 }
 
-function lost(code: string, cause: unknown): SyncError {
+function lost(cause: unknown): SyncError {
+  const code = sqlState(cause)
   return new SyncError('lost-connection', `target: the connection was lost${code === '' ? '' : ` (${code})`}`, {
     cause,
   })
