@@ -7,15 +7,18 @@ const NAME = 'backlog'
 const MOST_MB = 256
 const TABLES = ['a', 'b'] as const
 
+/** 4: two million entries over 1.2 million keys. */
+const SCALE = Number(process.env['BENCH_SCALE'] ?? 1)
+
 const SCHEMA = `
   CREATE TABLE a (id INT NOT NULL PRIMARY KEY, v INT, t VARCHAR(200)) ENGINE=InnoDB;
   CREATE TABLE b (id INT NOT NULL PRIMARY KEY, a_id INT NULL, v INT, FOREIGN KEY (a_id) REFERENCES a (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
-  INSERT INTO a SELECT seq, seq, REPEAT('x', 150) FROM seq_1_to_200000;
-  INSERT INTO b SELECT seq, seq, seq FROM seq_1_to_100000`
+  INSERT INTO a SELECT seq, seq, REPEAT('x', 150) FROM seq_1_to_${200_000 * SCALE};
+  INSERT INTO b SELECT seq, seq, seq FROM seq_1_to_${100_000 * SCALE}`
 /** Half a million entries over 300,000 keys, with cascades that fire no trigger. */
 const CHANGES = `
-  UPDATE a SET v = v + 1; UPDATE b SET v = v + 1; UPDATE a SET v = v + 1 WHERE id <= 199000;
-  DELETE FROM a WHERE id > 199000; DELETE FROM a WHERE id < 500`
+  UPDATE a SET v = v + 1; UPDATE b SET v = v + 1; UPDATE a SET v = v + 1 WHERE id <= ${199_000 * SCALE};
+  DELETE FROM a WHERE id > ${199_000 * SCALE}; DELETE FROM a WHERE id < 500`
 
 /** A backlog that waited for a drain: one target commit, every row equal, memory bounded. */
 export async function backlog(): Promise<readonly object[]> {

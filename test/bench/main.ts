@@ -3,8 +3,10 @@
  * A benchmark whose result is wrong ends with exit 1: a fast wrong answer is no figure.
  */
 import { backlog } from './backlog.js'
+import { impact } from './impact.js'
+import { manyTables, wide } from './large.js'
 
-const BENCHES: Readonly<Record<string, () => Promise<readonly object[]>>> = { backlog }
+const BENCHES: Readonly<Record<string, () => Promise<readonly object[]>>> = { backlog, impact, wide, manyTables }
 
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !(name in BENCHES))

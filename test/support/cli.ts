@@ -16,6 +16,26 @@ export interface Run {
   readonly peakMb: number
 }
 
+/** A command that goes on until it is told to stop. */
+export interface Started {
+  /** SIGTERM; resolves when it has ended, with its exit code. */
+  stop(): Promise<number | null>
+}
+
+export function start(servers: ServerSet, name: string, args: readonly string[]): Started {
+  const env = { ...process.env, ...servers.environment({ source: name, target: name }), SYNC_USE_QUEUE: 'false' }
+  const child = spawn(process.execPath, [BIN, ...args], { env, stdio: 'ignore' })
+  return {
+    async stop() {
+      if (child.exitCode !== null) return child.exitCode
+      const ended = once(child, 'close')
+      child.kill('SIGTERM')
+      await ended
+      return child.exitCode
+    },
+  }
+}
+
 /** Runs one command of the CLI between two databases of one name, to its end. */
 export async function run(servers: ServerSet, name: string, args: readonly string[]): Promise<Run> {
   const started = performance.now()

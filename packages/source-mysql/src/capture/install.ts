@@ -12,6 +12,12 @@ export const TRIGGER_SQL_MODE = 'STRICT_ALL_TABLES'
 export const DDL_SESSION = `SET SESSION sql_mode = '${TRIGGER_SQL_MODE}', lock_wait_timeout = 2`
 const TRIES = 30
 const PAUSE_MS = 200
+/**
+ * A definition that waits makes victims: a transaction that has read a table and now writes it is rolled back (1213,
+ * measured: 17 in 1,500 transactions). One that does not wait makes none, so it is asked for again and again first.
+ */
+const WITHOUT_WAIT_MS = 8_000
+const WITHOUT_WAIT_PAUSE_MS = 10
 
 interface Existing {
   readonly event: string
@@ -117,8 +123,9 @@ async function replace(installer: Installer, wanted: TriggerText, found: Readonl
   }
 }
 
-/** Runs one definition, in short waits for its lock. */
+/** Runs one definition: without waiting for its lock as long as that may do, then in short waits. */
 export async function patiently(session: Session, statement: string, table: string): Promise<void> {
+  if (await withoutWait(session, statement)) return
   for (let tries = 1; ; tries += 1) {
     try {
       await session.run(statement)
@@ -137,6 +144,27 @@ export async function patiently(session: Session, statement: string, table: stri
       }
       await sleep(PAUSE_MS + Math.random() * PAUSE_MS * Math.min(tries, 10))
     }
+  }
+}
+
+/** False where the server always waits (MySQL: 1 s at least), or the table was in use the whole time. */
+async function withoutWait(session: Session, statement: string): Promise<boolean> {
+  await session.run('SET SESSION lock_wait_timeout = 0')
+  const [shortest] = await session.rows('SELECT @@SESSION.lock_wait_timeout')
+  const until = shortest?.[0] === '0' ? performance.now() + WITHOUT_WAIT_MS : 0
+  try {
+    while (performance.now() < until) {
+      try {
+        await session.run(statement)
+        return true
+      } catch (error) {
+        if (!(error instanceof SyncError) || error.code !== 'lock-timeout') throw error
+        await sleep(Math.random() * WITHOUT_WAIT_PAUSE_MS)
+      }
+    }
+    return false
+  } finally {
+    if (!session.broken) await session.run(DDL_SESSION)
   }
 }
 
