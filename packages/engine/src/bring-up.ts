@@ -1,4 +1,5 @@
-import { SyncError, type TableProgress } from '@mylab-sync/core'
+import type { TableProgress } from '@mylab-sync/core'
+import { Backoff, mayPass } from './backoff.js'
 import type { EngineContext, Progress } from './context.js'
 import { copyChunk, planChunk } from './copy-chunk.js'
 import { drain } from './drain.js'
@@ -11,6 +12,7 @@ import { reconcile } from './reconcile.js'
 const PAUSE_MS = 200
 /** Definitions that change again and again while their tables are copied: the next call goes on. */
 const MOST_ROUNDS = 20
+const MOST_FAILURES = 18
 
 export interface Running {
   readonly context: EngineContext
@@ -21,31 +23,44 @@ export interface Running {
 /**
  * Brings tables that `wanted` picks to their open state: takes up again what was set aside, copies what is to be
  * copied, and opens components. Returns when none can go on, and whether one was opened; a signal ends it after the
- * chunks that run.
+ * chunks that run. What may pass by itself is waited for, about a minute without any progress.
  */
 export async function bringUp(running: Running, wanted: (table: TableProgress) => boolean): Promise<boolean> {
   const { context, progress, signal } = running
+  const backoff = new Backoff()
   let opened = false
   for (let round = 0; round < MOST_ROUNDS && !signal.aborted; round++) {
-    await reconcile(context, await loadModel(context), progress)
-    const model = await loadModel(context)
-    const states = await readTarget(context, (target) => target.progress())
-    const tables = [...states.values()]
-      .filter((p) => (p.state === 'copying' || p.state === 'catching-up') && wanted(p) && model.tables.has(p.table))
-      .map((p) => p.table)
-    if (tables.length === 0) break
+    const copied = new Map<string, number>()
     try {
-      const outcome = await copyAndOpen(running, model, tables)
+      const outcome = await bringUpOnce(running, wanted, copied)
       opened ||= outcome.opened > 0
       if (!outcome.again) break
     } catch (error) {
-      if (!(error instanceof SyncError) || error.code !== 'generation-changed') throw error
+      if (copied.size > 0) backoff.reset()
+      if (!mayPass(error) || backoff.failures >= MOST_FAILURES) throw error
       progress({ kind: 'note', text: `${error.message}; it is taken up again` })
+      if (error.code !== 'generation-changed') round--
+      await backoff.wait(signal)
       // a drain compares all generations and sets aside what has changed
-      await drain(context, model)
+      if (error.code === 'generation-changed') await drain(context, await loadModel(context))
     }
   }
   return opened
+}
+
+async function bringUpOnce(
+  running: Running,
+  wanted: (table: TableProgress) => boolean,
+  copied: Map<string, number>,
+): Promise<Outcome> {
+  const { context, progress } = running
+  await reconcile(context, await loadModel(context), progress)
+  const model = await loadModel(context)
+  const states = await readTarget(context, (target) => target.progress())
+  const tables = [...states.values()]
+    .filter((p) => (p.state === 'copying' || p.state === 'catching-up') && wanted(p) && model.tables.has(p.table))
+    .map((p) => p.table)
+  return tables.length === 0 ? { opened: 0, again: false } : copyAndOpen(running, model, { tables, copied })
 }
 
 interface Outcome {
@@ -54,9 +69,14 @@ interface Outcome {
   again: boolean
 }
 
-async function copyAndOpen(running: Running, model: Model, tables: readonly string[]): Promise<Outcome> {
+interface Copying {
+  readonly tables: readonly string[]
+  /** Rows copied so far, by table. */
+  readonly copied: Map<string, number>
+}
+
+async function copyAndOpen(running: Running, model: Model, { tables, copied }: Copying): Promise<Outcome> {
   const { context, signal } = running
-  const copied = new Map<string, number>()
   // one that fails ends the others after the chunk that they are at
   const failed = new AbortController()
   const until = AbortSignal.any([signal, failed.signal])
@@ -95,7 +115,7 @@ async function copyAndOpen(running: Running, model: Model, tables: readonly stri
 async function copyUntilDone(
   { context, progress, signal }: Running,
   model: Model,
-  { tables, copied }: { readonly tables: readonly string[]; readonly copied: Map<string, number> },
+  { tables, copied }: Copying,
 ): Promise<void> {
   while (!signal.aborted) {
     const chunk = await copyChunk(context, model, tables)

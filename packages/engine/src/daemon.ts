@@ -1,4 +1,5 @@
 import { isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
+import { Backoff, mayPass } from './backoff.js'
 import { bringUp } from './bring-up.js'
 import type { EngineContext } from './context.js'
 import { drain } from './drain.js'
@@ -73,30 +74,23 @@ const PURGE_MS = 3_600_000
 const PURGE_DAYS = 7
 /** Without changes too: `consistent_as_of` moves, and definitions that have changed are noticed. */
 const IDLE_DRAIN_MS = 3_000
-const LONGEST_BACKOFF_MS = 5_000
 
 /** Drains until the signal; what a retry may cure (a server away, a lock) is retried with growing pauses and told. */
 export async function runDaemon(context: EngineContext, options: DaemonOptions, signal: AbortSignal): Promise<void> {
   await requireMigrated(context)
   const daemon = new Daemon(context, options)
-  for (let failures = 0; !signal.aborted; ) {
+  const backoff = new Backoff()
+  while (!signal.aborted) {
     try {
       await daemon.round(signal)
-      failures = 0
+      backoff.reset()
     } catch (error) {
-      if (!(error instanceof SyncError) || isFinal(error)) throw error
+      if (!mayPass(error)) throw error
       options.onProblem?.(error)
-      failures++
-      await pause(Math.min(LONGEST_BACKOFF_MS, POLL_MS * 2 ** failures), signal)
+      await backoff.wait(signal)
     }
   }
   await daemon.end()
-}
-
-function isFinal(error: SyncError): boolean {
-  return ['usage', 'configuration', 'missing-right', 'not-migrated', 'foreign-audit-table', 'wrong-owner'].includes(
-    error.code,
-  )
 }
 
 class Daemon {
@@ -157,7 +151,7 @@ class Daemon {
         if (opened) this.#maintained = 0
       })
       .catch((error: unknown) => {
-        if (!(error instanceof SyncError)) throw error
+        if (!mayPass(error)) throw error
         this.#options.onProblem?.(error)
       })
       .finally(() => {
