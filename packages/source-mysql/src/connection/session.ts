@@ -16,7 +16,7 @@ const NO_PROGRESS_MS = 120_000
 const CONNECT_MS = 10_000
 const LEAVE_MS = 1_000
 
-const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', net_write_timeout = 600, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
+const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', net_write_timeout = 600, wait_timeout = 900, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
 /** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges. */
 const OPTIONAL_SETUP = [
   'SET SESSION show_gipk_in_create_table_and_information_schema = ON',
