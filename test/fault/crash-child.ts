@@ -24,7 +24,7 @@ const app = await mysql.createConnection({ host, port, user, password, database:
 const context: EngineContext = {
   ...sides,
   options: { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: 7, copyConcurrency: 2 },
-  limits: { lastSliceKeys: 5, catchUpKeys: 20, sliceEntries: 60 },
+  limits: { lastSliceKeys: 5, catchUpKeys: 20, sliceEntries: 60, snapshotMs: 0 },
   hooks: { at: async (point) => dieAt(point) },
 }
 try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, drainAll, listErrors, loadModel, retryFailed } from '@mylab-sync/engine'
+import { drain, drainAll, listErrors, loadModel, retryErrors, retryFailed } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { copyAll, type Installation, installation } from '../support/installation.js'
 
@@ -99,6 +99,29 @@ test('a poison row of a table without a key keeps its table from nothing else, a
       await at.app.query('DELETE FROM nk WHERE n = 2')
       await settle(at)
       assert.deepEqual(await listErrors(at.context, { tables: [], limit: 10, history: false }), [])
+    },
+  )
+})
+
+test('a table with too many poison rows is broken, the rest goes on, and it is copied again once it is mended', async () => {
+  await installed(
+    'q_broken',
+    `CREATE TABLE bad (id INT PRIMARY KEY, j JSON) ENGINE=InnoDB; INSERT INTO bad SELECT seq, '{}' FROM seq_1_to_30;
+     CREATE TABLE good (id INT PRIMARY KEY) ENGINE=InnoDB`,
+    async (at) => {
+      const context = { ...at.context, limits: { quarantinedRows: 20 } }
+      await at.app.query(`UPDATE bad SET j = '${POISON}'; INSERT INTO good VALUES (1)`)
+      await drainAll(context, new AbortController().signal)
+      assert.deepEqual(await at.rows("SELECT state FROM mylab_sync.sync_progress WHERE table_name = 'bad'"), [
+        ['broken'],
+      ])
+      assert.deepEqual(await at.rows('SELECT id FROM good'), [['1']])
+      await at.app.query(`UPDATE bad SET j = '{"a": 1}'`)
+      const running = { progress: (): void => {}, signal: new AbortController().signal }
+      const report = await retryErrors(context, [], running)
+      assert.deepEqual(report.mended, ['bad'])
+      assert.deepEqual(await at.rows('SELECT count(*) FROM bad WHERE j = \'{"a": 1}\''), [['30']])
+      assert.deepEqual(await at.rows('SELECT count(*) FROM mylab_sync.sync_parked'), [['0']])
     },
   )
 })

@@ -67,7 +67,7 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
       hooks: hooksOf(verdict, experiment),
       limits: {
         ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
-        ...(experiment.backlogMs ? { sliceEntries: 60 } : {}),
+        ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 0 } : {}),
       },
       options: { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: 7, copyConcurrency: 2 },
     }

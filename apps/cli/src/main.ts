@@ -75,6 +75,7 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
           describe: 'install triggers first (--no-triggers: do not)',
         })
         .option('force', flag('copy again what is live'))
+        .option('retry-errors', flag('only try quarantined rows and broken tables again'))
         .option('take-over', flag('rows of an existing target table that the source lacks may go')),
     (a) => {
       const { batch, ...rest } = a

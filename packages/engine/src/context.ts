@@ -87,11 +87,21 @@ export interface WorkLimits {
   /** Parked keys that the opening drain takes along; more are caught up before. */
   readonly lastSliceKeys: number
   readonly catchUpKeys: number
-  /** Entries of one slice of a drain; a larger backlog takes several snapshots in one target transaction (DESIGN 3.4). */
+  /** Entries of one slice of a drain: what is held in memory at once. */
   readonly sliceEntries: number
+  /** How long a drain's slices share a snapshot; a larger backlog takes several in one target transaction (DESIGN 3.4). */
+  readonly snapshotMs: number
+  /** More quarantined rows than this break their table; the rest goes on. */
+  readonly quarantinedRows: number
 }
 
-const DEFAULT_LIMITS: WorkLimits = { lastSliceKeys: 5_000, catchUpKeys: 20_000, sliceEntries: 20_000 }
+const DEFAULT_LIMITS: WorkLimits = {
+  lastSliceKeys: 5_000,
+  catchUpKeys: 20_000,
+  sliceEntries: 20_000,
+  snapshotMs: 60_000,
+  quarantinedRows: 1_000,
+}
 
 export interface EngineContext {
   readonly source: Source

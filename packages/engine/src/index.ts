@@ -21,7 +21,14 @@ export { migrate, setupTriggers, type TriggerReport } from './install.js'
 export { maintain } from './maintain.js'
 export { loadModel, Model } from './model.js'
 export { openComponent } from './open-component.js'
-export { type ErrorsRequest, listErrors, retryFailed, type RetryReport, type ShownError } from './show-errors.js'
+export {
+  type ErrorsRequest,
+  listErrors,
+  retryErrors,
+  retryFailed,
+  type RetryReport,
+  type ShownError,
+} from './show-errors.js'
 export { pauseTables, resumeTables, resyncTables } from './table-control.js'
 export { checkPending, status, type StatusReport, type TableStatus } from './status.js'
 export { type CountsReport, verifyCounts } from './verify-counts.js'

@@ -24,8 +24,8 @@ import { SanitisedTally } from './rows.js'
 import { type Misfit, misfits } from './set-aside.js'
 import { settle } from './settle.js'
 
-/** After this many slices each takes more, so that a drain ends however fast the source is written. */
-const SLICES_BEFORE_GROWTH = 40
+const SNAPSHOTS_BEFORE_GROWTH = 8
+
 export type DrainReport =
   | { readonly kind: 'busy' }
   | {
@@ -85,6 +85,10 @@ export class RunningDrain {
   #highest = 0
   #failed = 0
   #slices = 0
+  #snapshots = 1
+  #since = performance.now()
+  /** Ids that the last snapshot shows and that are still to be read; the last slices are of them. */
+  #late: number[] | null = null
 
   private constructor(
     parts: DrainParts,
@@ -132,18 +136,16 @@ export class RunningDrain {
   async run(): Promise<DrainReport> {
     const { context, request, snapshot, target, rules } = this.#parts
     await reach(context, 'drain:begun')
-    for (let complete = false; !complete; this.#slices++) {
-      if (this.#slices > 0) {
-        await snapshot.refresh()
-        await context.hooks?.beforeSlice?.(this.#slices)
-      }
-      complete = await this.#slice()
+    for (let entries = await this.#next(); entries; entries = await this.#next()) {
+      await this.#slice(entries)
+      this.#slices++
     }
     await reach(context, 'drain:applied')
     await this.#checkConstraints()
     await reach(context, 'drain:checked')
     await target.holdEntries(this.#held.all())
     for (const [table, state] of this.#opening) await target.setProgress(table, { state, problem: null })
+    await this.#breakTables()
     await target.recordDrain({ number: this.#number, consistentAsOf: snapshot.takenAt, identity: snapshot.identity })
     await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
     await request.beforeCommit?.({ snapshot, target })
@@ -162,6 +164,17 @@ export class RunningDrain {
       opened: [...(request.opening?.keys() ?? [])].every((table) => this.#open.has(table)),
       model: this.#parts.model,
       marked,
+    }
+  }
+
+  /** A table with so many refused rows has a fault of its own; reading them in every drain would slow all others down. */
+  async #breakTables(): Promise<void> {
+    const { context, target } = this.#parts
+    const most = limitsOf(context).quarantinedRows
+    for (const [table, rows] of await target.countQuarantined()) {
+      if (rows <= most || !this.#open.has(table)) continue
+      const problem = `${rows} rows were refused (mylab-sync show-errors --table ${table}); once their cause is mended: mylab-sync initial --retry-errors`
+      await target.setProgress(table, { state: 'broken', problem })
     }
   }
 
@@ -197,13 +210,29 @@ export class RunningDrain {
     }
   }
 
-  /** One snapshot's worth; true when nothing that the snapshot shows is left. */
-  async #slice(): Promise<boolean> {
-    const { context, model, snapshot, target, rules } = this.#parts
-    const limit = limitsOf(context).sliceEntries * 2 ** Math.max(0, this.#slices - SLICES_BEFORE_GROWTH)
-    const entries = await snapshot.entriesAfter(this.#highest, limit)
-    const complete = entries.length < limit
-    if (complete && this.#slices > 0) entries.push(...(await this.#lateEntries()))
+  /** The entries of the next slice, perhaps of a later snapshot; null when nothing that the last snapshot shows is left. */
+  async #next(): Promise<ChangeEntry[] | null> {
+    const { context, snapshot } = this.#parts
+    const { sliceEntries, snapshotMs } = limitsOf(context)
+    if (this.#late) {
+      const ids = this.#late.splice(0, sliceEntries)
+      return ids.length === 0 ? null : await snapshot.entriesById(ids)
+    }
+    // The bound grows, so that a drain ends however fast the source is written: within one snapshot nothing is added.
+    const boundMs = snapshotMs * 2 ** Math.floor(this.#snapshots / SNAPSHOTS_BEFORE_GROWTH)
+    if (this.#slices > 0 && performance.now() - this.#since >= boundMs) {
+      await snapshot.refresh()
+      this.#snapshots++
+      this.#since = performance.now()
+      await context.hooks?.beforeSlice?.(this.#slices)
+    }
+    const entries = await snapshot.entriesAfter(this.#highest, sliceEntries)
+    if (entries.length < sliceEntries) this.#late = this.#snapshots === 1 ? [] : await this.#lateIds()
+    return entries
+  }
+
+  async #slice(entries: readonly ChangeEntry[]): Promise<void> {
+    const { model, snapshot, target, rules } = this.#parts
     const dirty = new DirtyKeys()
     await this.#sort(entries, dirty)
     const quarantine = new Quarantine((await target.quarantined()).filter((key) => this.#open.has(key.table)))
@@ -223,7 +252,7 @@ export class RunningDrain {
     }
     if (this.#slices === 0) await this.#addParents(slice)
     await addClosure(slice)
-    await reach(context, 'drain:closed')
+    await reach(this.#parts.context, 'drain:closed')
     await target.parkParents(slice.parents.all(this.#number))
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)
@@ -237,20 +266,20 @@ export class RunningDrain {
       this.#ids.push(entry.id)
       if (entry.id > this.#highest) this.#highest = entry.id
     }
-    return complete
   }
 
-  /** Entries with lower ids than those read already, which committed since: ids commit out of order. */
-  async #lateEntries(): Promise<ChangeEntry[]> {
-    const pending = await this.#parts.snapshot.pendingIdsUpTo(this.#highest)
-    // both ascend: what was read so far came in the order of ids
+  /** Ids lower than those read already, which committed since: ids commit out of order. */
+  async #lateIds(): Promise<number[]> {
     const late: number[] = []
     let at = 0
-    for (const id of pending) {
-      while (at < this.#ids.length && (this.#ids[at] ?? 0) < id) at++
-      if (this.#ids[at] !== id) late.push(id)
+    // both ascend: what was read so far came in the order of ids
+    for await (const batch of this.#parts.snapshot.pendingIdsUpTo(this.#highest)) {
+      for (const id of batch) {
+        while (at < this.#ids.length && (this.#ids[at] ?? 0) < id) at++
+        if (this.#ids[at] !== id) late.push(id)
+      }
     }
-    return late.length === 0 ? [] : this.#parts.snapshot.entriesById(late)
+    return late
   }
 
   /** Keys of open tables become dirty, those of tables that will open are parked, all others are forgotten. */

@@ -1,9 +1,10 @@
 import type { RowKey } from '@mylab-sync/core'
 import { keyText } from '@mylab-sync/mapping'
-import type { EngineContext } from './context.js'
+import type { EngineContext, Progress } from './context.js'
 import { drain } from './drain.js'
 import { loadModel, type Model } from './model.js'
 import { readTarget } from './read-target.js'
+import { resyncTables } from './table-control.js'
 
 export interface ErrorsRequest {
   /** Name patterns; empty: all. */
@@ -47,6 +48,19 @@ export interface RetryReport {
   readonly tried: number
   readonly recovered: number
   readonly left: number
+}
+
+/** As retryFailed, and copies broken tables again, with what their rows act on. */
+export async function retryErrors(
+  context: EngineContext,
+  patterns: readonly string[],
+  running: { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<RetryReport & { readonly mended: readonly string[] }> {
+  const model = await loadModel(context)
+  const states = await readTarget(context, (target) => target.progress())
+  const broken = model.select(patterns).filter((table) => states.get(table)?.state === 'broken')
+  const mended = broken.length === 0 ? [] : await resyncTables(context, broken, running)
+  return { ...(await retryFailed(context, patterns)), mended }
 }
 
 /** Tries all quarantined keys of these tables again, in a drain of its own. */

@@ -177,8 +177,9 @@ test('marks are exact, raise the drain, and are taken back', async () => {
     await snapshot.mark({ ids: [second.id], held: [], released: [] }, 3)
     await snapshot.refresh()
     assert.equal(snapshot.lastDrain, 3)
-    const rest = await snapshot.pendingIdsUpTo(second.id)
-    return { first: first.id, rest: [...rest] }
+    const rest: number[] = []
+    for await (const ids of snapshot.pendingIdsUpTo(second.id)) rest.push(...ids)
+    return { first: first.id, rest }
   })
   assert.deepEqual(ids.rest, [ids.first])
   await source.unmarkAfter(0)

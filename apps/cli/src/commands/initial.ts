@@ -1,7 +1,7 @@
-import { initial } from '@mylab-sync/engine'
+import { initial, retryErrors } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
 import { showProgress } from '../progress.js'
-import { type CommonOptions, withSession } from '../session.js'
+import { type CommonOptions, type Session, withSession } from '../session.js'
 import { showStatus } from './status.js'
 
 export interface InitialOptions extends CommonOptions {
@@ -11,6 +11,7 @@ export interface InitialOptions extends CommonOptions {
   readonly triggers: boolean
   readonly force: boolean
   readonly takeOver: boolean
+  readonly retryErrors: boolean
   readonly showProgress: boolean
   readonly batch?: number
 }
@@ -19,6 +20,7 @@ export async function runInitial(options: InitialOptions): Promise<void> {
   await withSession(options, async ({ context, config, signal }) => {
     if (options.showProgress)
       return showStatus(context, config, { json: options.json, problems: false, tables: options.tables })
+    if (options.retryErrors) return retry({ context, signal }, options)
     const progress = showProgress(options.quiet)
     const report = await initial(context, options, progress.on, signal).finally(() => progress.stop())
     if (options.json) printJson({ ...report })
@@ -30,4 +32,20 @@ export async function runInitial(options: InitialOptions): Promise<void> {
     }
     return report.listed.length + report.constraints.length === 0 ? 0 : 5
   })
+}
+
+async function retry(
+  { context, signal }: Pick<Session, 'context' | 'signal'>,
+  options: InitialOptions,
+): Promise<number> {
+  const progress = showProgress(options.quiet)
+  const report = await retryErrors(context, options.tables, { progress: progress.on, signal }).finally(() =>
+    progress.stop(),
+  )
+  if (options.json) printJson({ ...report })
+  else {
+    for (const table of report.mended) print(`${table}: copied again`)
+    print(`${report.tried} rows tried again: ${report.recovered} applied, ${report.left} still quarantined.`)
+  }
+  return report.left === 0 ? 0 : 5
 }

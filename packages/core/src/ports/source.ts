@@ -50,8 +50,8 @@ export interface SourceSnapshot {
   generations(): Promise<ReadonlyMap<string, string>>
   /** Unsynced entries (retry_count = 0) with a greater id, in the order of ids, at most `limit`. */
   entriesAfter(id: number, limit: number): Promise<ChangeEntry[]>
-  /** Ids of unsynced entries up to and including `id`: finds those that committed late. */
-  pendingIdsUpTo(id: number): Promise<Float64Array>
+  /** Ids of unsynced entries up to and including `id`, ascending, in batches: finds those that committed late. */
+  pendingIdsUpTo(id: number): AsyncIterable<readonly number[]>
   entriesById(ids: readonly number[]): Promise<ChangeEntry[]>
   /** Rows of a range in batches of bounded bytes, in key order; the whole table where it has no key. */
   readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]>

@@ -29,6 +29,7 @@ const NO_SUCH_TABLE = 1146
 const UNSYNCED = 'synced = 0 AND retry_count = 0'
 const BY_PENDING = `FORCE INDEX (${sql.name(PENDING_INDEX)})`
 const ENTRY_BATCH = 4_000
+const ID_BATCH = 50_000
 
 interface Opening {
   readonly takenAt: string
@@ -129,11 +130,15 @@ class Snapshot implements SourceSnapshot {
     )
   }
 
-  async pendingIdsUpTo(id: number): Promise<Float64Array> {
-    const rows = await this.#rows(
-      `SELECT id FROM ${this.#log} ${BY_PENDING} WHERE ${UNSYNCED} AND id <= ${sql.integer(id)} ORDER BY id`,
-    )
-    return Float64Array.from(rows, ([value]) => Number(value))
+  async *pendingIdsUpTo(id: number): AsyncGenerator<readonly number[], void, void> {
+    for (let after = 0; ; ) {
+      const rows = await this.#rows(
+        `SELECT id FROM ${this.#log} ${BY_PENDING} WHERE ${UNSYNCED} AND id > ${sql.integer(after)} AND id <= ${sql.integer(id)} ORDER BY id LIMIT ${ID_BATCH}`,
+      )
+      if (rows.length > 0) yield rows.map(([value]) => Number(value))
+      if (rows.length < ID_BATCH) return
+      after = Number(rows.at(-1)?.[0])
+    }
   }
 
   async entriesById(ids: readonly number[]): Promise<ChangeEntry[]> {
