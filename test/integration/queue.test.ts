@@ -175,6 +175,20 @@ test('a drain goes on while Redis is away, a scheduler that starts over finds th
   await eventually('a change arrives again', () => equal(['a']), WAIT_MS)
 })
 
+test('what nobody has asked to be copied does not pile up in the change log', async () => {
+  await installation({ a: 10 })
+  assert.equal((await cli.run(['migrate'])).code, 0)
+  assert.equal((await cli.run(['setup-triggers'])).code, 0)
+  cli.start(['start', '--no-dashboard'])
+  await app.query(`INSERT INTO a VALUES (1000, 'early')`)
+  const pending = async (): Promise<number> => {
+    const [rows] = await app.query('SELECT COUNT(*) AS n FROM sync_audit_log WHERE synced = 0')
+    return (rows as { n: number }[])[0]?.n ?? 0
+  }
+  await eventually('the entry is marked', async () => (await pending()) === 0, WAIT_MS)
+  assert.deepEqual(await states(), ['capturing'])
+})
+
 test('start without Redis is the direct runner', async () => {
   await installation({ a: 100 })
   const direct = { REDIS_URL: '' }

@@ -67,7 +67,8 @@ class Scheduler {
   async #put(work: DueWork): Promise<void> {
     const producer = this.#producer
     this.#busy = work.plan.length + work.chunks.length + work.open.length > 0
-    if (work.drain) await producer.add('drain', [{ kind: 'drain' }])
+    // Also while nothing is open: entries of tables whose copy nobody has asked for are marked and forgotten.
+    await producer.add('drain', [{ kind: 'drain' }])
     for (const [table] of work.open)
       if (table !== undefined) await producer.add('control', [{ kind: 'open-component', table }])
     // The last one added is the first one taken.
@@ -89,9 +90,9 @@ class Scheduler {
   }
 
   /** Every ten seconds, and at once when another table was set aside. */
-  async #maintain({ drain, aside }: DueWork): Promise<void> {
+  async #maintain({ aside }: DueWork): Promise<void> {
     const isNew = aside.some((table) => !this.#aside.includes(table))
-    if (!drain || (!isNew && performance.now() - this.#maintained < MAINTAIN_MS)) return
+    if (!isNew && performance.now() - this.#maintained < MAINTAIN_MS) return
     await this.#producer.add('control', [{ kind: 'maintain' }])
     this.#maintained = performance.now()
     this.#aside = aside

@@ -1,4 +1,4 @@
-import { isOpen, parksKeys, type TableProgress } from '@mylab-sync/core'
+import { isOpen, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
 
@@ -17,8 +17,6 @@ export interface DueWork {
   readonly chunks: readonly { readonly table: string; readonly chunk: number }[]
   /** Components whose chunks are all done. */
   readonly open: readonly (readonly string[])[]
-  /** Something is open, or parks while it is copied. */
-  readonly drain: boolean
   /** Tables set aside, which control work takes up again. */
   readonly aside: readonly string[]
 }
@@ -39,10 +37,9 @@ export async function tick(
   try {
     const progress = [...(await target.progress()).values()]
     const copied = progress.filter((p) => p.state === 'copying' || p.state === 'catching-up').sort(bySize)
-    const drain = progress.some((p) => isOpen(p.state) || parksKeys(p.state))
     const aside = progress.filter((p) => p.state === 'suspect').map((p) => p.table)
     if (copied.length === 0) {
-      await put({ plan: [], chunks: [], open: [], drain, aside })
+      await put({ plan: [], chunks: [], open: [], aside })
       return true
     }
     const known = await model()
@@ -51,7 +48,7 @@ export async function tick(
     const open = await target.openChunkNumbers(names, limits.chunksPerTable)
     const isBlocked = closedParents(known, progress)
     const due = dueCopy(known, tables, open, limits)
-    await put({ ...due, open: due.open.filter((component) => !isBlocked(component)), drain, aside })
+    await put({ ...due, open: due.open.filter((component) => !isBlocked(component)), aside })
     return true
   } finally {
     await target.rollback()
