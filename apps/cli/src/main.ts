@@ -3,14 +3,18 @@ import { hideBin } from 'yargs/helpers'
 import { runDashboardCommand } from './commands/dashboard.js'
 import { runCleanup } from './commands/cleanup.js'
 import { runDatabase } from './commands/database.js'
+import { ENQUEUED, runEnqueue } from './commands/enqueue.js'
 import { runInitial } from './commands/initial.js'
 import { runMigrate } from './commands/migrate.js'
+import { runSchedulerCommand } from './commands/scheduler.js'
 import { runSetupTriggers } from './commands/setup-triggers.js'
 import { runRetryFailed, runShowErrors } from './commands/show-errors.js'
+import { runStart } from './commands/start.js'
 import { runStatus } from './commands/status.js'
 import { runVerifyCounts } from './commands/verify-counts.js'
 import { runPause, runResume, runResync } from './commands/table-control.js'
 import { runUninstall } from './commands/uninstall.js'
+import { runWorkerCommand } from './commands/worker.js'
 import { tell } from './output.js'
 
 const USAGE = 2
@@ -20,6 +24,10 @@ const TABLE = {
   array: true,
   default: [] as string[],
   describe: 'only these tables; * and ? are wildcards',
+} as const
+const WORKER = {
+  queues: { type: 'string', default: 'copy,drain,control', describe: 'the queues to serve' },
+  concurrency: { type: 'number', default: 2, describe: 'chunks copied at once' },
 } as const
 const flag = (describe: string) => ({ type: 'boolean', default: false, describe }) as const
 
@@ -76,7 +84,8 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
         })
         .option('force', flag('copy again what is live'))
         .option('retry-errors', flag('only try quarantined rows and broken tables again'))
-        .option('take-over', flag('rows of an existing target table that the source lacks may go')),
+        .option('take-over', flag('rows of an existing target table that the source lacks may go'))
+        .option('detach', flag('only install and ask for the copy; workers do it')),
     (a) => {
       const { batch, ...rest } = a
       return runInitial({ ...rest, config: a.config, tables: a.table, ...(batch === undefined ? {} : { batch }) })
@@ -92,6 +101,30 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
         .option('check-pending', flag('count; change nothing'))
         .option('table', TABLE),
     (a) => runDatabase({ ...a, config: a.config }),
+  )
+  .command(
+    names('start'),
+    'everything in one process: scheduler and worker, or without Redis the direct runner',
+    (y) => y.options(WORKER).option('dashboard', { type: 'boolean', default: true, describe: 'with the dashboard' }),
+    (a) => runStart({ ...a, config: a.config }),
+  )
+  .command(
+    names('worker'),
+    'serve the queues',
+    (y) => y.options(WORKER),
+    (a) => runWorkerCommand({ ...a, config: a.config }),
+  )
+  .command(
+    names('scheduler'),
+    'name the work that is due',
+    (y) => y,
+    (a) => runSchedulerCommand({ ...a, config: a.config }),
+  )
+  .command(
+    ['enqueue <what>', 'sync:enqueue <what>'],
+    'put a job into Redis and print its id',
+    (y) => y.positional('what', { choices: ENQUEUED, demandOption: true }).option('table', TABLE),
+    (a) => runEnqueue({ ...a, config: a.config, tables: a.table }),
   )
   .command(
     names('status'),

@@ -24,3 +24,7 @@ export function printTable(header: readonly string[], rows: readonly (readonly (
   print(line(header))
   for (const row of rows) print(line(row))
 }
+
+export function clock(): string {
+  return `[${new Date().toTimeString().slice(0, 8)}]`
+}

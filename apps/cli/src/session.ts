@@ -29,10 +29,15 @@ export function exitCodeOf(error: unknown): number {
  * code, unless a signal asked for the end.
  */
 export async function withSession(
-  options: CommonOptions & { readonly batch?: number },
+  options: CommonOptions & {
+    readonly batch?: number
+    /** Looks at the configuration before anything is connected. */
+    readonly check?: (config: ResolvedConfig) => Promise<void>
+  },
   work: (session: Session) => Promise<number>,
 ): Promise<void> {
   await withConfig(options, async ({ config, signal }) => {
+    await options.check?.(config)
     const { context, close } = await openContext(config, options.batch ?? null)
     try {
       return await work({ context, config, signal })
@@ -111,11 +116,20 @@ function explain(error: unknown): void {
     if (error.remedy !== null) tell(`  try: ${error.remedy}`)
     return
   }
-  tell(
-    `mylab-sync: an unexpected ${error instanceof Error ? error.name : 'error'} in ${placeOf(error)}; set MYLAB_SYNC_DEBUG=1 to see it whole`,
-  )
+  tell(`mylab-sync: ${describe(error)}; set MYLAB_SYNC_DEBUG=1 to see it whole`)
+  tellWhole(error)
+}
+
+/** For developers only: it may quote row data. */
+export function tellWhole(error: unknown): void {
   if (process.env['MYLAB_SYNC_DEBUG'] === '1')
     tell(error instanceof Error ? (error.stack ?? error.message) : String(error))
+}
+
+/** One line that holds no row data. */
+export function describe(error: unknown): string {
+  if (error instanceof SyncError) return error.message
+  return `an unexpected ${error instanceof Error ? error.name : 'error'} in ${placeOf(error)}`
 }
 
 function placeOf(error: unknown): string {

@@ -1,6 +1,7 @@
 import { SyncError } from '@mylab-sync/core'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -90,6 +91,8 @@ export interface ResolvedConfig {
   }
   readonly redisUrl: string | null
   readonly useQueue: boolean
+  /** Of every key in Redis. */
+  readonly queuePrefix: string
   readonly dashboard: {
     readonly user: string
     /** Null: none is set, which only a loopback address may do. */
@@ -223,14 +226,19 @@ function first<T>(...values: readonly (T | undefined)[]): T | undefined {
 function resolve(file: File, env: Env): ResolvedConfig {
   const queue = queueOf(file, env)
   const intervalMs = intervalOf(file, env)
+  const source = sourceOf(file.source ?? {}, env)
+  const target = targetOf(file.target ?? {}, env)
+  const instance = env['SYNC_INSTANCE'] ?? file.instance ?? 'default'
+  const givenPrefix = prefixOf(first(env['SYNC_QUEUE_PREFIX'], file.performance?.queuePrefix))
   return {
-    source: sourceOf(file.source ?? {}, env),
-    target: targetOf(file.target ?? {}, env),
+    source,
+    target,
     ...queue,
+    queuePrefix: givenPrefix ?? derivedPrefix(source, target, instance),
     dashboard: dashboardOf(file, env),
     intervalMs,
     ...tablesOf(file, env),
-    instance: env['SYNC_INSTANCE'] ?? file.instance ?? 'default',
+    instance,
     auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
     names: file.names ?? 'keep',
     types: file.types ?? {},
@@ -253,6 +261,31 @@ function intervalOf(file: File, env: Env): number {
   const seconds = Number(env['SYNC_INTERVAL'] ?? file.intervalSeconds ?? 5)
   if (!(seconds > 0)) throw fault('environment: SYNC_INTERVAL: not a number of seconds above 0')
   return seconds * 1000
+}
+
+function prefixOf(value: string | undefined): string | undefined {
+  if (value === undefined || value === '') return undefined
+  if (/^[A-Za-z0-9_.:{}-]{1,64}$/.test(value)) return value
+  throw fault('environment: SYNC_QUEUE_PREFIX: found other characters than letters, digits and _ . : { } -')
+}
+
+/**
+ * Two installations on one Redis never meet, and the workers of one installation always do, if all name the servers
+ * alike. The braces keep the keys of one installation in one slot of a Redis Cluster.
+ */
+function derivedPrefix(source: ResolvedConfig['source'], target: ResolvedConfig['target'], instance: string): string {
+  const ends = [
+    source.socket ?? source.host,
+    source.port,
+    source.database,
+    target.host,
+    target.port,
+    target.database,
+    target.schema,
+    target.stateSchema,
+  ]
+  const digest = createHash('sha256').update(JSON.stringify(ends)).digest('hex').slice(0, 12)
+  return `{mylab-sync-${instance}-${digest}}`
 }
 
 function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['source'] {

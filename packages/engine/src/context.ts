@@ -111,6 +111,8 @@ export interface EngineContext {
   /** Small in tests, so that catch-up and backlogs have something to do. */
   readonly limits?: Partial<WorkLimits>
   readonly hooks?: EngineHooks
+  /** Ends a running chunk at its next batch, with a rollback. */
+  readonly signal?: AbortSignal
 }
 
 export type Progress = (

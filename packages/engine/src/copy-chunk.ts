@@ -73,16 +73,17 @@ export interface CopiedChunk {
 
 /**
  * Copies one open chunk: its row lock is held from before the snapshot to the commit that makes it done, so a duplicate
- * finds nothing to do and a dead worker leaves nothing behind (DESIGN 3.2). Null when no chunk is free.
+ * finds nothing to do and a dead worker leaves nothing behind (DESIGN 3.2). `only` this number, if it is given. Null when no chunk is free.
  */
 export async function copyChunk(
   context: EngineContext,
   model: Model,
   tables: readonly string[],
+  only?: number,
 ): Promise<CopiedChunk | null> {
   for (let redo = 0; ; redo++) {
     try {
-      return await copyOnce(context, model, tables)
+      return await copyOnce(context, model, { tables, only })
     } catch (error) {
       // the truth breaks a CHECK: no row is refused for one
       if (!(error instanceof ConstraintViolated) || redo >= MOST_SUSPENSIONS) throw error
@@ -91,10 +92,14 @@ export async function copyChunk(
   }
 }
 
-async function copyOnce(context: EngineContext, model: Model, tables: readonly string[]): Promise<CopiedChunk | null> {
+async function copyOnce(
+  context: EngineContext,
+  model: Model,
+  { tables, only }: { readonly tables: readonly string[]; readonly only: number | undefined },
+): Promise<CopiedChunk | null> {
   const target = await context.target.begin({ asynchronousCommit: true })
   try {
-    const chunk = await target.takeChunk(tables)
+    const chunk = await target.takeChunk(tables, only)
     if (!chunk) return null
     await reach(context, 'chunk:taken')
     await context.hooks?.beforeChunk?.(chunk.table)
@@ -164,6 +169,7 @@ async function stream({ context, model, target, snapshot }: Copying, chunk: Chun
   const refused: QuarantinedRow[] = []
   async function* converted(): AsyncIterable<readonly TargetRow[]> {
     for await (const raw of snapshot.readRange(mapping, chunk)) {
+      context.signal?.throwIfAborted()
       await reach(context, 'chunk:read')
       await context.hooks?.afterChunkRead?.(chunk.table)
       const batch = convertRows(mapping, raw, tally)
@@ -206,7 +212,7 @@ async function checkGeneration(
 }
 
 /** Into a table whose rows may be there already; what of them the source lacks is looked for when the table opens. */
-async function merge({ model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
+async function merge({ context, model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
   const mapping = model.mapping(chunk.table)
   const tally = new SanitisedTally()
   const refused: QuarantinedRow[] = []
@@ -214,6 +220,7 @@ async function merge({ model, target, snapshot }: Copying, chunk: Chunk): Promis
   let rows = 0
   async function* converted(): AsyncIterable<readonly TargetRow[]> {
     for await (const raw of snapshot.readRange(mapping, chunk)) {
+      context.signal?.throwIfAborted()
       const batch = convertRows(mapping, raw, tally)
       refused.push(...quarantinedRows(at, batch.refused, raw))
       rows += batch.rows.length

@@ -16,11 +16,13 @@ export { type CopiedChunk, copyChunk, planChunk } from './copy-chunk.js'
 export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, runDaemon } from './daemon.js'
 export { drain } from './drain.js'
 export type { DrainReport, DrainRequest } from './running-drain.js'
-export { initial, type InitialReport, type InitialRequest } from './initial.js'
-export { migrate, setupTriggers, type TriggerReport } from './install.js'
+export { askForCopies, initial, type InitialReport, type InitialRequest } from './initial.js'
+export { migrate, requireMigrated, setupTriggers, type TriggerReport } from './install.js'
+export { type DrainSlice, JobHandlers, type JobSignals } from './job-handlers.js'
 export { maintain } from './maintain.js'
 export { loadModel, Model } from './model.js'
 export { openComponent } from './open-component.js'
+export { pause } from './pause.js'
 export {
   type ErrorsRequest,
   listErrors,
@@ -31,4 +33,5 @@ export {
 } from './show-errors.js'
 export { pauseTables, resumeTables, resyncTables } from './table-control.js'
 export { checkPending, status, type StatusReport, type TableStatus } from './status.js'
+export { type DueWork, tick, type TickLimits } from './tick.js'
 export { type CountsReport, verifyCounts } from './verify-counts.js'

@@ -64,8 +64,21 @@ export async function initial(
     await beside
   }
   signal.throwIfAborted()
-  await maintain(context, await loadModel(context))
+  while (!(await maintain(context, await loadModel(context)))) {
+    await pause(PAUSE_MS, signal)
+    signal.throwIfAborted()
+  }
   return report(context, selected, listed)
+}
+
+/** Installs and asks for the copies, which workers then do. Returns what is being copied and what cannot be. */
+export async function askForCopies(
+  context: EngineContext,
+  request: InitialRequest,
+  progress: Progress,
+): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
+  const { model, selected, listed } = await prepare(context, request, progress)
+  return { copying: await askForCopy(context, model, { selected, request, listed }), listed }
 }
 
 interface Listed {

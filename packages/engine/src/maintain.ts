@@ -1,14 +1,22 @@
 import { isOpen } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
+import { exclusively } from './exclusive.js'
 import { isTransactional, type Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { checkTriggers } from './reconcile.js'
 
-/** Control work: triggers that are gone, what changed in tables that have none, and constraints that may hold again. */
-export async function maintain(context: EngineContext, model: Model): Promise<void> {
-  await checkTriggers(context, model)
-  await noticeUncaptured(context, model)
-  await buildConstraints(context, model)
+/**
+ * Control work: triggers that are gone, what changed in tables that have none, and constraints that may hold again.
+ * False when another process is at it: of two that build, one would take the other's unfinished index for a ruin.
+ */
+export async function maintain(context: EngineContext, model: Model): Promise<boolean> {
+  const done = await exclusively(context, 'maintain', async () => {
+    await checkTriggers(context, model)
+    await noticeUncaptured(context, model)
+    await buildConstraints(context, model)
+    return true
+  })
+  return done ?? false
 }
 
 /** Tables whose engine takes no triggers: their content's sign has moved, so the next drain carries them again. */

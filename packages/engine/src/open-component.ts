@@ -12,6 +12,7 @@ import { addClosure, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, limitsOf, reach, rulesOf, type WorkLimits } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
+import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
 import { readTarget } from './read-target.js'
@@ -37,6 +38,11 @@ export type Opening = 'opened' | 'waiting' | 'blocked' | 'set-aside'
  * scans, catch-up, and an ordinary drain that takes its parked keys along.
  */
 export async function openComponent(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
+  const [first] = [...tables].sort()
+  return (await exclusively(context, `open ${first}`, () => openAlone(context, model, tables))) ?? 'waiting'
+}
+
+async function openAlone(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
   const limits = limitsOf(context)
   const merged = await readyToOpen(context, model, tables)
   if (typeof merged === 'string') return merged
@@ -93,13 +99,23 @@ async function readyToOpen(
 }
 
 /**
+ * The progress rows of tables that are still to be opened, locked. Asked again under the lock: an opener that comes
+ * late would close what another has opened, or write rows of its older snapshot beside the drains.
+ */
+async function lockClosed(target: TargetTransaction, tables: readonly string[]): Promise<boolean> {
+  if (!(await target.lockProgress(tables))) return false
+  const progress = await target.progress()
+  return tables.every((table) => ['copying', 'catching-up'].includes(progress.get(table)?.state ?? ''))
+}
+
+/**
  * Every row of an action foreign key whose parent is not in the target is parked as a start key: its parent may have
  * been deleted after the row's chunk was read and before the parent's, which leaves no entry that leads to it.
  */
 async function scanOrphans(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
   const target = await context.target.begin()
   try {
-    if (!(await target.lockProgress(tables))) return false
+    if (!(await lockClosed(target, tables))) return false
     const inside = model.edges.filter((edge) => edge.action && !edge.captureOnlyParent && tables.includes(edge.child))
     for (const edge of rulesOf(context).orphanScan ? inside : []) {
       if (model.isWhole(edge.child)) continue
@@ -146,7 +162,7 @@ async function catchUp(
   const target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined
   try {
-    if (!(await target.lockProgress(tables))) return false
+    if (!(await lockClosed(target, tables))) return false
     const early = rulesOf(context).parkedBeforeSnapshot ? await target.parked(tables, keys) : null
     if (!early) snapshot = await context.source.openSnapshot()
     await reach(context, 'catch-up:begun')

@@ -24,7 +24,8 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       opened(database, (session) =>
         session.begin(options?.asynchronousCommit ? ['SET LOCAL synchronous_commit = off'] : []),
       ),
-    beginDrain: () => beginDrain(database),
+    beginDrain: () => beginLocked(database, 'drain'),
+    beginExclusive: (work) => beginLocked(database, work, ['SET LOCAL idle_in_transaction_session_timeout = 0']),
     beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, deadlineMs),
     tableExists: (table) => tableExists(database, table),
     hasRows: (table) => hasRows(database, table),
@@ -59,16 +60,23 @@ async function opened(database: Database, start: (session: Session) => Promise<u
   }
 }
 
-const lockName = (database: Database): string =>
-  `mylab-sync drain ${database.settings.stateSchema} ${database.settings.instance}`
+const lockName = (database: Database, work: string): string =>
+  `mylab-sync ${work} ${database.settings.stateSchema} ${database.settings.instance}`
 
-async function beginDrain(database: Database): Promise<TargetTransaction | null> {
+/**
+ * Tries and never waits, and sends no parameters: a statement that waits has a snapshot, and so has the portal of one
+ * with parameters until the next statement. CREATE INDEX CONCURRENTLY would wait for either for ever.
+ */
+async function beginLocked(
+  database: Database,
+  work: string,
+  extra: readonly string[] = [],
+): Promise<TargetTransaction | null> {
   let got = false
   const transaction = await opened(database, async (session) => {
-    await session.begin()
-    const { rows } = await session.raw<{ got: boolean }>('SELECT pg_try_advisory_xact_lock(hashtext($1)) AS got', [
-      lockName(database),
-    ])
+    await session.begin(extra)
+    const name = sql.text(lockName(database, work))
+    const { rows } = await session.raw<{ got: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtext(${name})) AS got`)
     got = rows[0]?.got ?? false
   })
   if (got) return transaction
@@ -86,7 +94,7 @@ function beginDrainWaiting(database: Database, deadlineMs: number): Promise<Targ
 
 async function waitForLock(session: Session, database: Database): Promise<void> {
   try {
-    await session.raw('SELECT pg_advisory_xact_lock(hashtext($1))', [lockName(database)])
+    await session.raw('SELECT pg_advisory_xact_lock(hashtext($1))', [lockName(database, 'drain')])
   } catch (error) {
     const cause = mapped(error)
     if (cause instanceof SyncError && cause.code === 'lock-timeout')

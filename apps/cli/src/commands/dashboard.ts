@@ -2,7 +2,9 @@ import type { ResolvedConfig } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
 import { type DashboardOptions, runDashboard } from '@mylab-sync/dashboard'
 import { type EngineContext, retryFailed } from '@mylab-sync/engine'
+import { Producer } from '@mylab-sync/queue'
 import { tell } from '../output.js'
+import { healthProblems, queueSettings } from '../queue.js'
 import { type CommonOptions, openContext, withConfig } from '../session.js'
 
 const HIGHEST_PORT = 65_535
@@ -14,9 +16,27 @@ export async function runDashboardCommand(
     const port = options.port ?? config.dashboard.port
     if (!Number.isInteger(port) || port < 0 || port > HIGHEST_PORT)
       throw new SyncError('usage', `--port: not a port, expected 0 to ${HIGHEST_PORT}`)
-    await runDashboard(dashboardOptions(config, { host: options.host, port }), signal)
+    await serve(config, { host: options.host, port }, signal)
     return 0
   })
+}
+
+/** Serves the page until the signal, with the queues where there are some. */
+export async function serve(
+  config: ResolvedConfig,
+  at: { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const options = dashboardOptions(config, at)
+  if (!config.useQueue) return runDashboard(options, signal)
+  const producer = Producer.unopened(queueSettings(config))
+  const health = async (): Promise<readonly string[]> => healthProblems(await producer.health().catch(() => null))
+  try {
+    const queues = { queues: producer.queues, health, queueCounts: () => producer.counts() }
+    return await runDashboard({ ...options, ...queues }, signal)
+  } finally {
+    await producer.close()
+  }
 }
 
 /** What the configuration says about it; the caller adds queues where there are some. */

@@ -1,5 +1,5 @@
 import { checkPending, drainAll, type IntervalLine, runDaemon } from '@mylab-sync/engine'
-import { print, printJson, tell } from '../output.js'
+import { clock, print, printJson, tell } from '../output.js'
 import { type CommonOptions, type Session, withSession } from '../session.js'
 
 export async function runDatabase(options: CommonOptions & { daemon: boolean; checkPending: boolean }): Promise<void> {
@@ -23,7 +23,11 @@ export async function runDatabase(options: CommonOptions & { daemon: boolean; ch
   })
 }
 
-async function follow({ context, config, signal }: Session, options: CommonOptions): Promise<number> {
+/** Drains in this process until the signal. */
+export async function follow(
+  { context, config, signal }: Session,
+  options: { readonly json: boolean },
+): Promise<number> {
   await runDaemon(
     context,
     {
@@ -36,12 +40,8 @@ async function follow({ context, config, signal }: Session, options: CommonOptio
   return 0
 }
 
-function clock(): string {
-  return `[${new Date().toTimeString().slice(0, 8)}]`
-}
-
 /** The line of the older package's daemon, which people's scripts read. */
-function line({ iteration, processed, success, failed, pending, ms }: IntervalLine): string {
+export function line({ iteration, processed, success, failed, pending, ms }: IntervalLine): string {
   return `${clock()} Iteration: ${iteration} | Processed: ${processed} | Success: ${success} | Failed: ${failed} | Pending: ${pending} | Time: ${ms.toFixed(2)}ms`
 }
 

@@ -1,6 +1,8 @@
-import { initial, retryErrors } from '@mylab-sync/engine'
+import type { ResolvedConfig } from '@mylab-sync/config'
+import { askForCopies, type EngineContext, initial, type Progress, retryErrors } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
 import { showProgress } from '../progress.js'
+import { healthProblems, queueHealth, queueSettings } from '../queue.js'
 import { type CommonOptions, type Session, withSession } from '../session.js'
 import { showStatus } from './status.js'
 
@@ -13,22 +15,24 @@ export interface InitialOptions extends CommonOptions {
   readonly takeOver: boolean
   readonly retryErrors: boolean
   readonly showProgress: boolean
+  readonly detach: boolean
   readonly batch?: number
 }
 
 export async function runInitial(options: InitialOptions): Promise<void> {
-  await withSession(options, async ({ context, config, signal }) => {
+  await withSession({ ...options, check: checkDetach(options.detach) }, async ({ context, config, signal }) => {
     if (options.showProgress)
       return showStatus(context, config, { json: options.json, problems: false, tables: options.tables })
     if (options.retryErrors) return retry({ context, signal }, options)
     const progress = showProgress(options.quiet)
+    if (options.detach) return detach(context, config, { options, progress: progress.on }).finally(progress.stop)
     const report = await initial(context, options, progress.on, signal).finally(() => progress.stop())
     if (options.json) printJson({ ...report })
     else {
       for (const { table, state, rows, sourceRows } of report.tables) print(`${table}: ${rows}/${sourceRows} ${state}`)
       for (const { table, problem } of report.listed) print(`${table}: not live: ${problem}`)
       for (const { table, problem } of report.constraints) print(`${table}: ${problem}`)
-      print('From now on changes are drained by: mylab-sync database --daemon (or database --once from cron).')
+      print(whoDrains(config))
     }
     return report.listed.length + report.constraints.length === 0 ? 0 : 5
   })
@@ -48,4 +52,39 @@ async function retry(
     print(`${report.tried} rows tried again: ${report.recovered} applied, ${report.left} still quarantined.`)
   }
   return report.left === 0 ? 0 : 5
+}
+
+/** Nobody but workers could do what `--detach` leaves. */
+function checkDetach(detached: boolean): (config: ResolvedConfig) => Promise<void> {
+  return (config) => {
+    if (detached) queueSettings(config)
+    return Promise.resolve()
+  }
+}
+
+function whoDrains(config: ResolvedConfig): string {
+  return config.useQueue
+    ? 'From now on changes are drained by the workers: mylab-sync scheduler and mylab-sync worker, or both as mylab-sync start.'
+    : 'From now on changes are drained by: mylab-sync database --daemon (or database --once from cron).'
+}
+
+/** Asks for the copy and says who works on it; workers that are missing are a warning, since they may come later. */
+async function detach(
+  context: EngineContext,
+  config: ResolvedConfig,
+  { options, progress }: { readonly options: InitialOptions; readonly progress: Progress },
+): Promise<number> {
+  const { copying, listed } = await askForCopies(context, options, progress)
+  const health = await queueHealth(config)
+  const problems = healthProblems(health)
+  const workers = health?.workers.copy ?? 0
+  if (options.json) printJson({ copying, listed, workers, problems })
+  else {
+    print(
+      `${copying.length} tables are copied by ${workers} ${workers === 1 ? 'worker' : 'workers'}: mylab-sync status`,
+    )
+    for (const { table, problem } of listed) print(`${table}: not live: ${problem}`)
+    for (const problem of problems) print(`problem: ${problem}`)
+  }
+  return listed.length === 0 ? 0 : 5
 }

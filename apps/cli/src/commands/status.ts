@@ -1,6 +1,7 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
 import { type EngineContext, status } from '@mylab-sync/engine'
 import { print, printJson, printTable } from '../output.js'
+import { healthProblems, queueHealth } from '../queue.js'
 import { type CommonOptions, withSession } from '../session.js'
 
 interface Shown {
@@ -14,7 +15,13 @@ export async function runStatus(options: CommonOptions & { problems: boolean; ta
 }
 
 export async function showStatus(context: EngineContext, config: ResolvedConfig, shown: Shown): Promise<number> {
-  const report = await status(context)
+  const known = await status(context)
+  const missing = config.useQueue ? healthProblems(await queueHealth(config)) : []
+  const report = {
+    ...known,
+    sentence: [known.sentence, ...missing.map(asSentence)].join(' '),
+    problems: [...missing, ...known.problems],
+  }
   const tables = report.tables.filter((table) => shown.tables.length === 0 || shown.tables.includes(table.table))
   if (shown.json) {
     printJson({ mode: config.useQueue ? 'queue' : 'direct', ...report, tables })
@@ -39,4 +46,8 @@ export async function showStatus(context: EngineContext, config: ResolvedConfig,
   ]
   for (const problem of problems) print(`problem: ${problem}`)
   return shown.problems && problems.length > 0 ? 5 : 0
+}
+
+function asSentence(problem: string): string {
+  return `${problem.charAt(0).toUpperCase()}${problem.slice(1)}.`
 }

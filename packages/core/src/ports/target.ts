@@ -125,10 +125,15 @@ export interface TargetTransaction {
   lockProgress(tables: readonly string[]): Promise<boolean>
   /** Appends a chunk, open, after those of the table. */
   addChunk(chunk: Omit<Chunk, 'number' | 'inPlace'>): Promise<void>
-  /** Takes one open chunk by its row lock (FOR UPDATE SKIP LOCKED), or null. */
-  takeChunk(tables: readonly string[]): Promise<Chunk | null>
+  /** Takes one open chunk, `only` this number if it is given, by its row lock (FOR UPDATE SKIP LOCKED), or null. */
+  takeChunk(tables: readonly string[], only?: number): Promise<Chunk | null>
   chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void>
   openChunks(table: string): Promise<number>
+  /** The first open chunks of each table, at most `perTable`: all first ones in the order of `tables`, then all second ones. */
+  openChunkNumbers(
+    tables: readonly string[],
+    perTable: number,
+  ): Promise<{ readonly table: string; readonly chunk: number }[]>
   /** Forgets chunks, parked and quarantined keys of a table that is about to be read as a whole. */
   forgetCopy(table: string): Promise<void>
   park(keys: readonly ParkedKey[]): Promise<void>
@@ -212,6 +217,11 @@ export interface Target {
   beginDrain(): Promise<TargetTransaction | null>
   /** As beginDrain, but waits for the lock up to `deadlineMs`; throws SyncError lock-timeout. */
   beginDrainWaiting(deadlineMs: number): Promise<TargetTransaction>
+  /**
+   * BEGIN and an advisory lock of this name, for what two processes must not do at once; null when another one does.
+   * The transaction may stand idle for as long as the work takes.
+   */
+  beginExclusive(work: string): Promise<TargetTransaction | null>
 
   // definitions; each its own short transactions with a lock_timeout
   tableExists(table: TableMapping): Promise<boolean>

@@ -75,7 +75,7 @@ export class State extends QuarantineState {
     )
   }
 
-  async takeChunk(tables: readonly string[]): Promise<Chunk | null> {
+  async takeChunk(tables: readonly string[], only?: number): Promise<Chunk | null> {
     const rows = await this.stateRows<{
       table_name: string
       chunk_no: number
@@ -84,8 +84,8 @@ export class State extends QuarantineState {
       in_place: boolean
     }>(
       `SELECT c.table_name, c.chunk_no, c.lower_key, c.upper_key, p.in_place FROM sync_chunk c JOIN sync_progress p USING (table_name)
-       WHERE c.state = 'open' AND p.state = 'copying' AND c.table_name = ANY($1) ORDER BY c.chunk_no, c.table_name LIMIT 1 FOR UPDATE OF c SKIP LOCKED`,
-      [tables],
+       WHERE c.state = 'open' AND p.state = 'copying' AND c.table_name = ANY($1) AND ($2::int IS NULL OR c.chunk_no = $2) ORDER BY c.chunk_no, c.table_name LIMIT 1 FOR UPDATE OF c SKIP LOCKED`,
+      [tables, only ?? null],
     )
     const [row] = rows
     if (!row) return null
@@ -106,6 +106,16 @@ export class State extends QuarantineState {
 
   async openChunks(table: string): Promise<number> {
     return this.#count("SELECT count(*)::int AS n FROM sync_chunk WHERE table_name = $1 AND state = 'open'", [table])
+  }
+
+  async openChunkNumbers(tables: readonly string[], perTable: number): Promise<{ table: string; chunk: number }[]> {
+    const rows = await this.stateRows<{ table_name: string; chunk_no: number }>(
+      `SELECT table_name, chunk_no FROM (
+         SELECT table_name, chunk_no, row_number() OVER (PARTITION BY table_name ORDER BY chunk_no) AS place FROM sync_chunk WHERE state = 'open' AND table_name = ANY($1)
+       ) c WHERE place <= $2 ORDER BY place, array_position($1::text[], table_name)`,
+      [tables, perTable],
+    )
+    return rows.map((row) => ({ table: row.table_name, chunk: row.chunk_no }))
   }
 
   async forgetCopy(table: string): Promise<void> {

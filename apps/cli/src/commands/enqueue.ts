@@ -1,0 +1,54 @@
+import { loadModel, status } from '@mylab-sync/engine'
+import { Producer } from '@mylab-sync/queue'
+import { print, printJson } from '../output.js'
+import { queueSettings, requireRedis } from '../queue.js'
+import { type CommonOptions, type Session, withSession } from '../session.js'
+
+export const ENQUEUED = ['copy', 'drain', 'cleanup', 'retry'] as const
+
+const NOTHING: Readonly<Record<(typeof ENQUEUED)[number], string>> = {
+  copy: 'No copy is under way: mylab-sync initial --detach asks for one.',
+  retry: 'No row is quarantined.',
+  drain: 'Nothing to add.',
+  cleanup: 'Nothing to add.',
+}
+
+export async function runEnqueue(
+  options: CommonOptions & { readonly what: (typeof ENQUEUED)[number]; readonly tables: readonly string[] },
+): Promise<void> {
+  await withSession({ ...options, check: requireRedis }, async (session) => {
+    const producer = await Producer.open(queueSettings(session.config))
+    try {
+      const ids = await put(session, producer, options)
+      if (options.json) printJson({ queue: options.what, ids })
+      else if (ids.length === 0) print(NOTHING[options.what])
+      else for (const id of ids) print(id)
+      return 0
+    } finally {
+      await producer.close()
+    }
+  })
+}
+
+/** A copy is only ever begun by `initial`; here its next chunks are asked for. */
+async function put(
+  { context }: Session,
+  producer: Producer,
+  { what, tables }: { readonly what: (typeof ENQUEUED)[number]; readonly tables: readonly string[] },
+): Promise<string[]> {
+  if (what === 'drain') return producer.add('drain', [{ kind: 'drain' }])
+  if (what === 'cleanup') return producer.add('control', [{ kind: 'clean-up' }])
+  const selected = new Set((await loadModel(context)).select(tables))
+  const known = (await status(context)).tables.filter(({ table }) => selected.has(table))
+  if (what === 'retry') {
+    const failed = known.filter(({ quarantined }) => quarantined > 0)
+    return producer.add(
+      'control',
+      failed.map(({ table }) => ({ kind: 'retry', table })),
+    )
+  }
+  return producer.add(
+    'copy',
+    known.filter(({ state }) => state === 'copying').map(({ table }) => ({ kind: 'plan-table', table })),
+  )
+}

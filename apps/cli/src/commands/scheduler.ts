@@ -1,0 +1,15 @@
+import { runScheduler } from '@mylab-sync/scheduler'
+import { problemTeller, queueSettings, requireRedis } from '../queue.js'
+import { type CommonOptions, type Session, withSession } from '../session.js'
+
+export async function runSchedulerCommand(options: CommonOptions): Promise<void> {
+  await withSession({ ...options, check: requireRedis }, async (session) => {
+    await schedule(session)
+    return 0
+  })
+}
+
+/** Names work until the session's signal. */
+export async function schedule({ context, config, signal }: Session): Promise<void> {
+  await runScheduler({ context, queue: queueSettings(config), onProblem: problemTeller() }, signal)
+}

@@ -1,0 +1,88 @@
+import type { ResolvedConfig } from '@mylab-sync/config'
+import { SyncError } from '@mylab-sync/core'
+import { checkRedis, Producer, type QueueHealth, type QueueSettings } from '@mylab-sync/queue'
+import { clock, print, printJson, tell } from './output.js'
+import { line } from './commands/database.js'
+import { describe, tellWhole } from './session.js'
+
+/** Throws SyncError configuration where no Redis is named. */
+export function queueSettings(config: ResolvedConfig): QueueSettings {
+  if (config.redisUrl === null) {
+    throw new SyncError('configuration', 'no Redis address is given, and this command works through Redis', {
+      remedy: 'set REDIS_URL or REDIS_HOST; without Redis: mylab-sync database --daemon',
+    })
+  }
+  return { redisUrl: config.redisUrl, prefix: config.queuePrefix }
+}
+
+/** For `check` of a session: fails before anything else is tried. */
+export async function requireRedis(config: ResolvedConfig): Promise<void> {
+  for (const warning of await checkRedis(queueSettings(config).redisUrl)) tell(`mylab-sync: ${warning}`)
+}
+
+/** null: Redis does not answer. */
+export async function queueHealth(config: ResolvedConfig): Promise<QueueHealth | null> {
+  try {
+    await checkRedis(queueSettings(config).redisUrl)
+    const producer = await Producer.open(queueSettings(config))
+    return await producer.health().finally(() => producer.close())
+  } catch (error) {
+    if (error instanceof SyncError && error.code !== 'configuration') return null
+    throw error
+  }
+}
+
+/** Who is missing for the work to go on, as sentences. */
+export function healthProblems(health: QueueHealth | null): string[] {
+  if (health === null) return ['Redis does not answer: nothing is drained until it does']
+  const problems: string[] = []
+  const idle = (['drain', 'copy', 'control'] as const).filter((name) => health.workers[name] === 0)
+  if (idle.length === 3) problems.push('no worker is alive: start mylab-sync worker')
+  else if (idle.length > 0)
+    problems.push(`no worker serves ${idle.join(' and ')}: start mylab-sync worker --queues ${idle.join(',')}`)
+  if (!health.scheduler) problems.push('no scheduler is alive: start mylab-sync scheduler')
+  return problems
+}
+
+const SAME_PROBLEM_MS = 10_000
+
+/** Tells a problem that will be tried again, and the same one at most every ten seconds. */
+export function problemTeller(): (where: string, error: unknown) => void {
+  const told = new Map<string, number>()
+  return (where, error) => {
+    const text = `${where}: ${describe(error)}`
+    const now = performance.now()
+    if (now - (told.get(text) ?? Number.NEGATIVE_INFINITY) < SAME_PROBLEM_MS) return
+    told.set(text, now)
+    tell(`${clock()} will be tried again: ${text}`)
+    if (!(error instanceof SyncError)) tellWhole(error)
+  }
+}
+
+/** Sums up drains and prints the daemon's line, at most once an interval. */
+export class DrainLines {
+  readonly #options: { readonly json: boolean; readonly intervalMs: number }
+  #iteration = 0
+  #printed = performance.now()
+  #sum = { processed: 0, failed: 0, ms: 0 }
+
+  constructor(options: { readonly json: boolean; readonly intervalMs: number }) {
+    this.#options = options
+  }
+
+  add({ entries, failed, ms }: { readonly entries: number; readonly failed: number; readonly ms: number }): void {
+    const sum = this.#sum
+    this.#sum = { processed: sum.processed + entries, failed: sum.failed + failed, ms: sum.ms + ms }
+    if (performance.now() - this.#printed > this.#options.intervalMs) this.flush()
+  }
+
+  flush(): void {
+    this.#printed = performance.now()
+    const { processed, failed, ms } = this.#sum
+    if (processed === 0) return
+    this.#sum = { processed: 0, failed: 0, ms: 0 }
+    const interval = { iteration: ++this.#iteration, processed, success: processed - failed, failed, pending: 0, ms }
+    if (this.#options.json) printJson({ ...interval })
+    else print(line(interval))
+  }
+}

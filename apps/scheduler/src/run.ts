@@ -1,0 +1,100 @@
+import { type DueWork, type EngineContext, JobHandlers, pause, requireMigrated, tick } from '@mylab-sync/engine'
+import { Producer, type QueueSettings } from '@mylab-sync/queue'
+
+export interface SchedulerOptions {
+  readonly context: EngineContext
+  readonly queue: QueueSettings
+  readonly onProblem: (where: string, error: unknown) => void
+}
+
+const IDLE_MS = 5_000
+/** While something is copied: how long a finished step waits for the next one to be named. */
+const BUSY_MS = 500
+const MAINTAIN_MS = 10_000
+const CLEAN_UP_MS = 3_600_000
+const LIMITS = { chunksPerTable: 50, chunks: 400 }
+
+/**
+ * The reconcile tick until the signal. It adds what is missing in Redis by what the state tables say, so that Redis may
+ * be emptied at any time; any number of schedulers run side by side. Throws where a side or Redis cannot be reached at the start.
+ */
+export async function runScheduler(options: SchedulerOptions, signal: AbortSignal): Promise<void> {
+  await requireMigrated(options.context)
+  const producer = await Producer.open(options.queue)
+  try {
+    const scheduler = new Scheduler(options.context, producer)
+    while (!signal.aborted) {
+      let busy = false
+      try {
+        busy = await scheduler.tick()
+      } catch (error) {
+        options.onProblem('scheduler', error)
+      }
+      await pause(busy ? BUSY_MS : IDLE_MS, signal)
+    }
+  } finally {
+    await producer.close()
+  }
+}
+
+class Scheduler {
+  readonly #context: EngineContext
+  readonly #producer: Producer
+  readonly #jobs: JobHandlers
+  #cleaned = performance.now()
+  #maintained = Number.NEGATIVE_INFINITY
+  #busy = false
+  #aside: readonly string[] = []
+
+  constructor(context: EngineContext, producer: Producer) {
+    this.#context = context
+    this.#producer = producer
+    this.#jobs = new JobHandlers(context)
+  }
+
+  /** True while a copy is at work. */
+  async tick(): Promise<boolean> {
+    await this.#producer.showScheduler()
+    await tick(
+      this.#context,
+      () => this.#jobs.model(),
+      LIMITS,
+      (work) => this.#put(work),
+    )
+    return this.#busy
+  }
+
+  async #put(work: DueWork): Promise<void> {
+    const producer = this.#producer
+    this.#busy = work.plan.length + work.chunks.length + work.open.length > 0
+    // Also while nothing is open: entries of tables whose copy nobody has asked for are marked and forgotten.
+    await producer.add('drain', [{ kind: 'drain' }])
+    for (const [table] of work.open)
+      if (table !== undefined) await producer.add('control', [{ kind: 'open-component', table }])
+    // The last one added is the first one taken.
+    const plan = [...work.plan].reverse()
+    await producer.add(
+      'copy',
+      plan.map((table) => ({ kind: 'plan-table', table })),
+    )
+    // Those that wait already are found and not added again; asking for them each time would only cost.
+    if (work.chunks.length > 0 && (await producer.waiting('copy')) <= LIMITS.chunks / 4)
+      await producer.add(
+        'copy',
+        work.chunks.map(({ table, chunk }) => ({ kind: 'copy-chunk', table, chunk })),
+      )
+    await this.#maintain(work)
+    if (performance.now() - this.#cleaned < CLEAN_UP_MS) return
+    await producer.add('control', [{ kind: 'clean-up' }])
+    this.#cleaned = performance.now()
+  }
+
+  /** Every ten seconds, and at once when another table was set aside. */
+  async #maintain({ aside }: DueWork): Promise<void> {
+    const isNew = aside.some((table) => !this.#aside.includes(table))
+    if (!isNew && performance.now() - this.#maintained < MAINTAIN_MS) return
+    await this.#producer.add('control', [{ kind: 'maintain' }])
+    this.#maintained = performance.now()
+    this.#aside = aside
+  }
+}

@@ -1,0 +1,73 @@
+import { type EngineContext, JobHandlers, requireMigrated } from '@mylab-sync/engine'
+import { Consumer, type Handlers, Producer, type QueueName, type QueueSettings } from '@mylab-sync/queue'
+
+export interface WorkerOptions {
+  readonly context: EngineContext
+  readonly queue: QueueSettings
+  /** Jobs at once, per queue that this process serves. */
+  readonly concurrency: ReadonlyMap<QueueName, number>
+  readonly onDrained: (drained: { readonly entries: number; readonly failed: number; readonly ms: number }) => void
+  readonly onProblem: (where: string, error: unknown) => void
+}
+
+/** Chunks planned ahead, per table. */
+const PLANNED_CHUNKS = 50
+/** A drain job goes on for so long, then it ends and another begins, perhaps elsewhere: no host keeps it for ever. */
+const DRAIN_SLICE_MS = 20_000
+/** Together with the closing of connections this stays below the 18 s after which the process is ended. */
+const STOP_MS = 12_000
+
+/** Consumes the queues until the signal, then lets what runs reach a safe point. Throws where a side or Redis cannot be reached at the start. */
+export async function runWorker(options: WorkerOptions, signal: AbortSignal): Promise<void> {
+  await requireMigrated(options.context)
+  const producer = await Producer.open(options.queue)
+  try {
+    const consumer = new Consumer({
+      settings: options.queue,
+      handlers: handlers(options, producer),
+      concurrency: options.concurrency,
+      onProblem: options.onProblem,
+    })
+    await aborted(signal)
+    await consumer.close(STOP_MS)
+  } finally {
+    await producer.close()
+  }
+}
+
+function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Producer): Handlers {
+  const jobs = new JobHandlers(context)
+  const askAgain = (): Promise<boolean> =>
+    producer.add('drain', [{ kind: 'drain' }]).then(
+      () => true,
+      (error: unknown) => {
+        onProblem('drain', error)
+        return false
+      },
+    )
+  return {
+    copy: (job, work) =>
+      job.kind === 'plan-table'
+        ? jobs.planTable(job.table, PLANNED_CHUNKS, work)
+        : jobs.copyChunk(job.table, job.chunk, work),
+    control: (job, work) => {
+      if (job.kind === 'maintain') return jobs.maintain()
+      if (job.kind === 'clean-up') return jobs.cleanUp(work)
+      if (job.kind === 'retry') return jobs.retry(job.table)
+      return jobs.openComponent(job.table)
+    },
+    drain: async (_job, work) => {
+      // While Redis is away nobody else can take the work, so the slice goes on.
+      await jobs.drainSlice({ ...work, sliceMs: DRAIN_SLICE_MS, mayEnd: askAgain, onDrained })
+      // Left early: somebody else may begin at once instead of at the next tick.
+      if (work.signal.aborted || work.yielding.aborted) await askAgain()
+    },
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,84 @@
+import { SyncError } from '@mylab-sync/core'
+import type { ConnectionOptions } from 'bullmq'
+import { Redis } from 'ioredis'
+
+export interface QueueSettings {
+  readonly redisUrl: string
+  /** One for all queues of an installation; another installation's never equals it. */
+  readonly prefix: string
+}
+
+const CONNECT_MS = 5_000
+const COMMAND_MS = 5_000
+const KEEP_ALIVE_MS = 10_000
+/** An answer that does not come for so long: the other end is gone and nobody said so. Longer than any blocking read. */
+const SILENCE_MS = 15_000
+const FIRST_RECONNECT_MS = 50
+const LONGEST_RECONNECT_MS = 1_000
+
+/** Reconnects for ever, at most a second apart, until `closing`: then whatever waits for Redis fails and can end. */
+function reconnect(closing: () => boolean): (times: number) => number | null {
+  return (times) => (closing() ? null : Math.min(LONGEST_RECONNECT_MS, FIRST_RECONNECT_MS * 2 ** Math.min(times, 10)))
+}
+
+/** For those who add jobs: an error within seconds, since the caller has something better to do than to wait. */
+export function producerConnection(url: string, closing: () => boolean): ConnectionOptions {
+  return {
+    url,
+    keepAlive: KEEP_ALIVE_MS,
+    socketTimeout: SILENCE_MS,
+    connectTimeout: CONNECT_MS,
+    commandTimeout: COMMAND_MS,
+    maxRetriesPerRequest: 1,
+    retryStrategy: reconnect(closing),
+  }
+}
+
+/** For those who take jobs: they wait for Redis as long as it is away. */
+export function workerConnection(url: string, closing: () => boolean): ConnectionOptions {
+  return {
+    url,
+    keepAlive: KEEP_ALIVE_MS,
+    socketTimeout: SILENCE_MS,
+    connectTimeout: CONNECT_MS,
+    maxRetriesPerRequest: null,
+    retryStrategy: reconnect(closing),
+  }
+}
+
+/** Host and port only: the password of the URL is never shown. */
+export function redisPlace(url: string): string {
+  const { hostname, port } = new URL(url)
+  return `${hostname}:${port === '' ? '6379' : port}`
+}
+
+/**
+ * One look at the server before anything is built on it: throws SyncError cannot-connect within seconds. Returns what is
+ * wrong with its settings as sentences.
+ */
+export async function checkRedis(url: string): Promise<string[]> {
+  if (!URL.canParse(url) || !['redis:', 'rediss:'].includes(new URL(url).protocol)) {
+    throw new SyncError('configuration', 'REDIS_URL: not a URL that begins with redis:// or rediss://')
+  }
+  const client = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_MS,
+    commandTimeout: COMMAND_MS,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const [, policy] = /^maxmemory_policy:(\S+)/m.exec(await client.info('memory')) ?? []
+    if (policy === undefined || policy === 'noeviction') return []
+    return [`Redis may throw jobs away when its memory is full: set maxmemory-policy noeviction (found ${policy})`]
+  } catch (error) {
+    throw new SyncError('cannot-connect', `no connection to Redis at ${redisPlace(url)}`, {
+      remedy: 'check REDIS_URL, its password, and that Redis runs',
+      cause: error,
+    })
+  } finally {
+    client.disconnect()
+  }
+}

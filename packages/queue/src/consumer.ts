@@ -1,0 +1,166 @@
+import { SyncError } from '@mylab-sync/core'
+import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import { cappedBackoff } from './backoff.js'
+import { type QueueSettings, workerConnection } from './connection.js'
+import {
+  type AnyJob,
+  type JobOf,
+  LOCK_MS,
+  MOST_STALLS,
+  parseJob,
+  QUEUE_RULES,
+  type QueueName,
+  STALL_CHECK_MS,
+} from './jobs.js'
+
+/** What a handler listens to. */
+export interface Work {
+  /** The job is another worker's by now, or the process must end: roll back and leave. */
+  readonly signal: AbortSignal
+  /** The process wants to end: leave at the next safe point, with what is done kept. */
+  readonly yielding: AbortSignal
+}
+
+export type Handlers = {
+  readonly [N in QueueName]: (job: JobOf<N>, work: Work) => Promise<void>
+}
+
+export interface ConsumerOptions {
+  readonly settings: QueueSettings
+  readonly handlers: Handlers
+  /** Jobs at once, per queue that this process serves. */
+  readonly concurrency: ReadonlyMap<QueueName, number>
+  readonly onProblem: (queue: QueueName, error: unknown) => void
+}
+
+const RECONNECT_MS = 1_000
+const POLL_SECONDS = 2
+const ANSWER_MS = 1_000
+const CLOSE_MS = 3_000
+
+/**
+ * Takes jobs from the queues and hands them to the handlers. A job may run twice at the same time (a lock that was lost
+ * while the event loop stood still), so handlers keep their own order in the target; what is lost here is only time.
+ */
+export class Consumer {
+  readonly #options: ConsumerOptions
+  readonly #workers: readonly Worker<AnyJob>[]
+  readonly #yielding = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  #closing = false
+
+  constructor(options: ConsumerOptions) {
+    this.#options = options
+    this.#workers = [...options.concurrency].map(([name, concurrency]) => this.#serve(name, concurrency))
+  }
+
+  /**
+   * Takes no further job, lets those that run reach a safe point, and closes. After the deadline they are cancelled and
+   * left to the stall check of another worker. False: not all of them ended.
+   */
+  async close(deadlineMs: number): Promise<boolean> {
+    for (const worker of this.#workers) await worker.pause(true)
+    this.#yielding.abort()
+    const inTime = await before(deadlineMs, Promise.allSettled(this.#running))
+    if (!inTime) for (const worker of this.#workers) worker.cancelAllJobs('the process ends')
+    this.#closing = true
+    const closed = await Promise.all(this.#workers.map((worker) => closeWorker(worker, inTime)))
+    return inTime && closed.every(Boolean)
+  }
+
+  #serve(name: QueueName, concurrency: number): Worker<AnyJob> {
+    const { settings, onProblem } = this.#options
+    const rules = QUEUE_RULES[name]
+    const worker = new Worker<AnyJob>(
+      name,
+      // BullMQ gives a signal only to a function of exactly three declared parameters.
+      (job: Job<AnyJob>, _token: string | undefined, signal: AbortSignal | undefined) => this.#track(name, job, signal),
+      {
+        prefix: settings.prefix,
+        connection: workerConnection(settings.redisUrl, () => this.#closing),
+        concurrency,
+        lockDuration: LOCK_MS,
+        stalledInterval: STALL_CHECK_MS,
+        maxStalledCount: MOST_STALLS,
+        drainDelay: POLL_SECONDS,
+        runRetryDelay: RECONNECT_MS,
+        settings: {
+          backoffStrategy: (attemptsMade) =>
+            cappedBackoff(attemptsMade, { firstMs: rules.firstDelayMs, longestMs: rules.longestDelayMs }),
+        },
+      },
+    )
+    worker.on('error', (error) => {
+      if (!this.#closing) onProblem(name, new SyncError('lost-connection', `Redis: ${error.message}`, { cause: error }))
+    })
+    worker.on('lockRenewalFailed', (ids) => {
+      for (const id of ids) worker.cancelJob(id, 'another worker holds the job')
+    })
+    return worker
+  }
+
+  #track(name: QueueName, job: Job<AnyJob>, signal: AbortSignal | undefined): Promise<void> {
+    const work = this.#handle(name, job, signal ?? new AbortController().signal)
+    this.#running.add(work)
+    const done = (): boolean => this.#running.delete(work)
+    work.then(done, done)
+    return work
+  }
+
+  async #handle(name: QueueName, job: Job<AnyJob>, signal: AbortSignal): Promise<void> {
+    const { handlers, onProblem } = this.#options
+    const work: Work = { signal, yielding: this.#yielding.signal }
+    try {
+      if (name === 'copy') await handlers.copy(payload(name, job), work)
+      else if (name === 'drain') await handlers.drain(payload(name, job), work)
+      else await handlers.control(payload(name, job), work)
+    } catch (error) {
+      if (!signal.aborted) onProblem(name, error)
+      if (error instanceof UnrecoverableError) throw error
+      if (!signal.aborted) throw storable(error)
+    }
+    // Somebody else holds the job or it is gone: to BullMQ this error means that there is nothing to finish.
+    if (signal.aborted) throw new WaitingError()
+  }
+}
+
+/** The gentle way tells Redis what was done, and waits for ever where Redis is away or begins to be once it is under way. */
+async function closeWorker(worker: Worker<AnyJob>, gently: boolean): Promise<boolean> {
+  return before(CLOSE_MS, worker.close(!(gently && (await answers(worker)))))
+}
+
+async function answers(worker: Worker<AnyJob>): Promise<boolean> {
+  let answered = false
+  const asked = worker.backend.client.then((client) => client.info()).then(() => (answered = true))
+  await before(ANSWER_MS, asked)
+  return answered
+}
+
+function payload<N extends QueueName>(name: N, job: Job<AnyJob>): JobOf<N> {
+  const data = parseJob(name, job.data)
+  if (data === null) throw new UnrecoverableError(`not a job of the queue ${name}`)
+  return data
+}
+
+/** A job's failure is kept in Redis. Our own messages name no value; drivers quote row data. */
+function storable(error: unknown): Error {
+  if (error instanceof SyncError) return new Error(`${error.code}: ${error.message}`)
+  return new Error(`an unexpected ${error instanceof Error ? error.name : 'error'}; the worker's log has it`)
+}
+
+/** True when `work` settles first. */
+async function before(ms: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms)
+  })
+  const settled = work.then(
+    () => true,
+    () => true,
+  )
+  try {
+    return await Promise.race([settled, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

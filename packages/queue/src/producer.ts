@@ -1,0 +1,137 @@
+import { SyncError } from '@mylab-sync/core'
+import { Queue } from 'bullmq'
+import { producerConnection, type QueueSettings, redisPlace } from './connection.js'
+import { type AnyJob, type JobOf, jobOptions, QUEUE_NAMES, type QueueName } from './jobs.js'
+
+const KEPT_EVENTS = 1_000
+const READY_MS = 5_000
+const COUNTED = ['waiting', 'active', 'delayed', 'failed', 'completed'] as const
+/** A scheduler that has not shown itself for so long is taken for dead. */
+const SCHEDULER_ALIVE_SECONDS = 20
+
+export interface QueueHealth {
+  /** Workers connected, per queue. */
+  readonly workers: Readonly<Record<QueueName, number>>
+  readonly scheduler: boolean
+}
+
+type Queues = Readonly<Record<QueueName, Queue<AnyJob>>>
+
+/** Puts jobs into the three queues, each at most once at a time. Every call fails within seconds when Redis is away. */
+export class Producer {
+  readonly #settings: QueueSettings
+  readonly #queues: Queues
+  #closing = false
+
+  private constructor(settings: QueueSettings) {
+    this.#settings = settings
+    const open = (name: QueueName): Queue<AnyJob> => {
+      const queue = new Queue<AnyJob>(name, {
+        prefix: settings.prefix,
+        connection: producerConnection(settings.redisUrl, () => this.#closing),
+        streams: { events: { maxLen: KEPT_EVENTS } },
+      })
+      // The failing call itself says so; without a listener the process would end.
+      queue.on('error', () => {})
+      return queue
+    }
+    this.#queues = { copy: open('copy'), drain: open('drain'), control: open('control') }
+  }
+
+  /** Also while Redis is away: each call says so then. */
+  static unopened(settings: QueueSettings): Producer {
+    return new Producer(settings)
+  }
+
+  /** Throws SyncError lost-connection. */
+  static async open(settings: QueueSettings): Promise<Producer> {
+    const producer = new Producer(settings)
+    try {
+      await producer.#call(() => Promise.all(producer.#all().map((queue) => queue.waitUntilReady())))
+      return producer
+    } catch (error) {
+      await producer.close()
+      throw error
+    }
+  }
+
+  /** Ids of the jobs, those that were there already included. */
+  async add<N extends QueueName>(name: N, jobs: readonly JobOf<N>[]): Promise<string[]> {
+    if (jobs.length === 0) return []
+    const bulk = jobs.map((data: AnyJob) => ({ name: data.kind, data, opts: jobOptions(name, data) }))
+    const added = await this.#call(() => this.#queues[name].addBulk(bulk))
+    return added.map((job) => job.id ?? '')
+  }
+
+  /** Jobs that wait for a worker, those that wait for their next attempt not counted. */
+  async waiting(name: QueueName): Promise<number> {
+    const counts = await this.#call(() => this.#queues[name].getJobCounts('wait', 'prioritized'))
+    return Object.values(counts).reduce((sum, count) => sum + count, 0)
+  }
+
+  /** For a board that shows them. */
+  get queues(): readonly Queue<AnyJob>[] {
+    return this.#all()
+  }
+
+  async counts(): Promise<{ readonly queue: string; readonly state: string; readonly jobs: number }[]> {
+    const lists = await this.#call(() => Promise.all(this.#all().map((queue) => queue.getJobCounts(...COUNTED))))
+    return lists.flatMap((counts, at) =>
+      Object.entries(counts).map(([state, jobs]) => ({ queue: QUEUE_NAMES[at] ?? '', state, jobs })),
+    )
+  }
+
+  async health(): Promise<QueueHealth> {
+    return this.#call(async () => {
+      const [copy, drain, control] = await Promise.all(this.#all().map((queue) => queue.getWorkersCount()))
+      const client = await this.#queues.control.backend.client
+      const scheduler = (await client.get(this.#schedulerKey)) !== null
+      return { workers: { copy: copy ?? 0, drain: drain ?? 0, control: control ?? 0 }, scheduler }
+    })
+  }
+
+  /** Says that a scheduler is alive. */
+  async showScheduler(): Promise<void> {
+    await this.#call(async () => {
+      const client = await this.#queues.control.backend.client
+      await client.set(this.#schedulerKey, '1', { EX: SCHEDULER_ALIVE_SECONDS })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    await Promise.all(this.#all().map((queue) => within(READY_MS, queue.close()).catch(() => queue.disconnect())))
+  }
+
+  get #schedulerKey(): string {
+    return `${this.#settings.prefix}:scheduler`
+  }
+
+  #all(): Queue<AnyJob>[] {
+    return QUEUE_NAMES.map((name) => this.#queues[name])
+  }
+
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      // what waits for a first connection has no deadline of its own
+      return await within(READY_MS, work())
+    } catch (error) {
+      throw new SyncError('lost-connection', `Redis at ${redisPlace(this.#settings.redisUrl)} does not answer`, {
+        remedy: 'mylab-sync status',
+        cause: error,
+      })
+    }
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

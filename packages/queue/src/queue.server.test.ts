@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { Redis } from 'ioredis'
+import { checkRedis } from './connection.js'
+import { Consumer, type Handlers, type Work } from './consumer.js'
+import { type JobOf, QUEUE_NAMES } from './jobs.js'
+import { Producer } from './producer.js'
+
+const WAIT_MS = 15_000
+
+let servers: ServerSet
+let redis: Redis
+const closers: (() => Promise<unknown>)[] = []
+before(async () => {
+  servers = await ServerSet.start({ services: ['redis'] })
+  redis = new Redis(servers.redisUrl)
+  redis.on('error', () => {})
+})
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+  await redis.flushall()
+})
+after(async () => {
+  redis.disconnect()
+  await servers.close()
+})
+
+const settings = (prefix = '{test}') => ({ redisUrl: servers.redisUrl, prefix })
+
+async function producer(prefix?: string): Promise<Producer> {
+  const opened = await Producer.open(settings(prefix))
+  closers.push(() => opened.close())
+  return opened
+}
+
+const idle: Handlers = {
+  copy: () => Promise.resolve(),
+  drain: () => Promise.resolve(),
+  control: () => Promise.resolve(),
+}
+
+/** Serves the queues that have a handler. */
+function consumer(handlers: Partial<Handlers>, concurrency = 1, problems: string[] = []): Consumer {
+  const made = new Consumer({
+    settings: settings(),
+    handlers: { ...idle, ...handlers },
+    concurrency: new Map(QUEUE_NAMES.filter((name) => name in handlers).map((name) => [name, concurrency])),
+    onProblem: (queue, error) => problems.push(`${queue}: ${error instanceof Error ? error.message : String(error)}`),
+  })
+  closers.push(() => made.close(1_000))
+  return made
+}
+
+const chunk = (number: number): JobOf<'copy'> => ({ kind: 'copy-chunk', table: 't', chunk: number })
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+test('the same work is queued once, comes again after it was done or has failed for good, and prefixes never meet', async () => {
+  const [one, other] = [await producer(), await producer('{other}')]
+  const [first] = await one.add('copy', [chunk(1)])
+  assert.deepEqual(await one.add('copy', [chunk(1)]), [first])
+  assert.equal(await one.waiting('copy'), 1)
+  assert.equal(await other.waiting('copy'), 0)
+  const done: number[] = []
+  const problems: string[] = []
+  const copy = (job: JobOf<'copy'>): Promise<void> => {
+    if (job.kind === 'copy-chunk') done.push(job.chunk)
+    return Promise.resolve()
+  }
+  consumer({ copy }, 1, problems)
+  await eventually('the chunk is copied', () => done.length === 1, WAIT_MS)
+  await eventually(
+    'it can be asked for again',
+    async () => (await one.add('copy', [chunk(1)])) && done.length >= 2,
+    WAIT_MS,
+  )
+  // A payload that fits no schema fails for good at once, and does not stand in the way of the next job.
+  await redis.flushall()
+  await one.add('copy', [{ kind: 'copy-chunk', table: '', chunk: 9 }])
+  await eventually('it is refused', () => problems.includes('copy: not a job of the queue copy'), WAIT_MS)
+  await one.add('copy', [chunk(10)])
+  await eventually('the next one is done', () => done.includes(10), WAIT_MS)
+})
+
+test('one drain at a time, and one that is asked for while it runs comes after it', async () => {
+  const jobs = await producer()
+  let [running, most, runs] = [0, 0, 0]
+  let release = (): void => {}
+  const drain = async (): Promise<void> => {
+    runs++
+    most = Math.max(most, ++running)
+    await new Promise<void>((resolve) => (release = resolve))
+    running--
+  }
+  consumer({ drain }, 4)
+  await jobs.add('drain', [{ kind: 'drain' }])
+  await eventually('it runs', () => runs === 1, WAIT_MS)
+  for (let add = 0; add < 20; add++) await jobs.add('drain', [{ kind: 'drain' }])
+  release()
+  await eventually('the one asked for meanwhile runs', () => runs === 2, WAIT_MS)
+  release()
+  await eventually('nothing runs', () => running === 0, WAIT_MS)
+  assert.equal(most, 1)
+})
+
+test('work that fails is tried again later, and Redis keeps no word of what a driver said', async () => {
+  const jobs = await producer()
+  const problems: string[] = []
+  let tries = 0
+  const control = (): Promise<void> => {
+    if (++tries < 3) throw new TypeError('duplicate key value (42, secret)')
+    return Promise.resolve()
+  }
+  consumer({ control }, 1, problems)
+  const [id] = await jobs.add('control', [{ kind: 'maintain' }])
+  await eventually('the third try succeeds', () => tries === 3, WAIT_MS)
+  assert.deepEqual(problems, Array(2).fill('control: duplicate key value (42, secret)'))
+  const kept = await eventually(
+    'it is finished',
+    async () => {
+      const job = await redis.hgetall(`{test}:control:${id}`)
+      return job['finishedOn'] !== undefined && job
+    },
+    WAIT_MS,
+  )
+  assert.doesNotMatch(JSON.stringify(kept), /secret/)
+})
+
+test('a lock that is lost cancels the work, emptied queues take new jobs, and workers are counted', async () => {
+  const jobs = await producer()
+  assert.deepEqual((await jobs.health()).workers, { copy: 0, drain: 0, control: 0 })
+  let cancelled = 0
+  let started = 0
+  const drain = async (_: JobOf<'drain'>, work: Work): Promise<void> => {
+    started++
+    await aborted(work.signal)
+    cancelled++
+  }
+  consumer({ drain })
+  await eventually('the workers are known', async () => (await jobs.health()).workers.drain === 1, WAIT_MS)
+  await jobs.add('drain', [{ kind: 'drain' }])
+  await eventually('it runs', () => started === 1, WAIT_MS)
+  await redis.flushall()
+  await eventually('it is cancelled', () => cancelled === 1, WAIT_MS)
+  await jobs.add('drain', [{ kind: 'drain' }])
+  await eventually('the next one runs', () => started === 2, WAIT_MS)
+})
+
+test('closing lets work reach a safe point, also while Redis is away, and cancels it at the deadline', async () => {
+  const jobs = await producer()
+  const seen: string[] = []
+  const willing = consumer({
+    control: async (_, work) => {
+      seen.push('control')
+      await aborted(work.yielding)
+      seen.push('yields')
+    },
+  })
+  await jobs.add('control', [{ kind: 'maintain' }])
+  await eventually('it runs', () => seen.includes('control'), WAIT_MS)
+  assert.equal(await willing.close(10_000), true)
+  assert.deepEqual(seen, ['control', 'yields'])
+
+  const away = consumer({ control: (_, work) => aborted(work.yielding) })
+  const stubborn = consumer({
+    copy: async (_, work) => {
+      seen.push('copy')
+      await aborted(work.signal)
+      seen.push('cancelled')
+    },
+  })
+  await jobs.add('copy', [chunk(1)])
+  await eventually('the chunk runs', () => seen.includes('copy'), WAIT_MS)
+  assert.equal(await stubborn.close(200), false)
+  assert.equal(seen.at(-1), 'cancelled')
+  await servers.kill('redis')
+  const started = performance.now()
+  await assert.rejects(jobs.add('copy', [chunk(2)]), { name: 'SyncError', code: 'lost-connection' })
+  await assert.rejects(checkRedis(servers.redisUrl), { name: 'SyncError', code: 'cannot-connect' })
+  await away.close(5_000)
+  assert.ok(performance.now() - started < 10_000, 'closing waited for Redis')
+  await servers.start('redis')
+})
+
+test('ten thousand chunks leave a bounded trace in Redis', async () => {
+  const jobs = await producer()
+  let done = 0
+  const copy = (): Promise<void> => {
+    done++
+    return Promise.resolve()
+  }
+  consumer({ copy }, 20)
+  const used = async (): Promise<number> => Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1])
+  const sizes: number[] = []
+  for (let wave = 0; wave < 10; wave++) {
+    await jobs.add(
+      'copy',
+      Array.from({ length: 1_000 }, (_, at) => chunk(wave * 1_000 + at + 1)),
+    )
+    await eventually('the wave is done', () => done === (wave + 1) * 1_000, WAIT_MS)
+    sizes.push(await used())
+  }
+  const [first = 0, last = 0] = [sizes[0], sizes.at(-1)]
+  process.stderr.write(`Redis after 1,000 chunks ${first} bytes, after 10,000 ${last} bytes\n`)
+  assert.ok(last - first < 2 << 20, `grew by ${last - first} bytes`)
+  assert.ok((await redis.zcard('{test}:copy:completed')) <= 1_200)
+})

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { eventually } from '@mylab-sync/testkit'
+
+const BIN = fileURLToPath(new URL('../../../apps/cli/bin/mylab-sync.js', import.meta.url))
+const RUN_MS = 60_000
+
+export interface Finished {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** The product's processes, as a user starts them: only these variables, no file of the working directory. */
+export class Cli {
+  readonly #env: Readonly<Record<string, string>>
+  readonly #processes = new Set<CliProcess>()
+
+  constructor(env: Readonly<Record<string, string>>) {
+    this.#env = env
+  }
+
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
+    const child = spawn(process.execPath, [BIN, ...args], {
+      cwd: tmpdir(),
+      env: { PATH: process.env['PATH'], ...this.#env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const started = new CliProcess(child)
+    this.#processes.add(started)
+    return started
+  }
+
+  async run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> {
+    return this.start(args, env).finished(RUN_MS)
+  }
+
+  /** Kills what still runs. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#processes].map((started) => started.kill()))
+    this.#processes.clear()
+  }
+}
+
+export class CliProcess {
+  readonly #child: ChildProcess
+  readonly #closed: Promise<unknown>
+  #out = ''
+  #err = ''
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    this.#closed = once(child, 'close')
+    child.stdout?.on('data', (data: Buffer) => (this.#out += data.toString()))
+    child.stderr?.on('data', (data: Buffer) => (this.#err += data.toString()))
+  }
+
+  /** What it has said so far on stderr. */
+  get said(): string {
+    return this.#err
+  }
+
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  /** Its end within the time, or an Error with what it has said. */
+  async finished(deadlineMs: number): Promise<Finished> {
+    await eventually(`the process ends; it said ${this.#err}`, () => this.ended, deadlineMs)
+    await this.#closed
+    return { code: this.#child.exitCode, out: this.#out, err: this.#err }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  async kill(): Promise<void> {
+    if (!this.ended) this.#child.kill('SIGKILL')
+    await this.#closed
+  }
+}
