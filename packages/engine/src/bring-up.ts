@@ -10,6 +10,8 @@ import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 
 const PAUSE_MS = 200
+/** Another worker plans a chunk: one look-up at the source. */
+const BUSY_MS = 20
 /** Definitions that change again and again while their tables are copied: the next call goes on. */
 const MOST_ROUNDS = 20
 const MOST_FAILURES = 18
@@ -123,6 +125,10 @@ async function copyUntilDone(
       const rows = (copied.get(chunk.table) ?? 0) + chunk.rows
       copied.set(chunk.table, rows)
       progress({ kind: 'copy', table: chunk.table, rows, estimated: model.mapping(chunk.table).source.estimatedRows })
-    } else if (!(await planChunk(context, model, tables))) return
+      continue
+    }
+    const planned = await planChunk(context, model, tables)
+    if (planned === 'done') return
+    if (planned === 'busy') await pause(BUSY_MS, signal)
   }
 }

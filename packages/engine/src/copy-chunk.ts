@@ -22,10 +22,14 @@ const LEAST_CHUNK_ROWS = 200
 const MOST_SUSPENSIONS = 50
 
 /**
- * Plans the next chunk of one of these tables: the key so many rows after the last bound. Returns false when all are
- * planned. Ranges follow the source's own order and cover everything from the first key to the last.
+ * Plans the next chunk of one of these tables: the key so many rows after the last bound. `busy`: another
+ * process plans the rest at this moment. Ranges follow the source's own order and cover everything from the first key to the last.
  */
-export async function planChunk(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
+export async function planChunk(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+): Promise<'planned' | 'done' | 'busy'> {
   const target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined
   try {
@@ -49,10 +53,9 @@ export async function planChunk(context: EngineContext, model: Model, tables: re
       })
       await target.commit()
       await reach(context, 'chunk:planned')
-      return true
+      return 'planned'
     }
-    // a table that another worker plans at this moment is not ours to wait for
-    return unplanned.length > 0
+    return unplanned.length > 0 ? 'busy' : 'done'
   } finally {
     await target.rollback()
     snapshot?.release()

@@ -136,7 +136,7 @@ async function askForCopy(
     if (typeof prepared === 'string') listed.push({ table, problem: prepared })
     else starts.push(prepared)
   }
-  return [...moving, ...(await startCopy(context, model, starts))]
+  return [...moving, ...(await startCopy(context, model, starts, 'ask-for-copy'))]
 }
 
 /** How the copy of a table begins, or why the table cannot be filled; nothing is changed then. */

@@ -76,7 +76,7 @@ export class JobHandlers {
       if (!model.tables.has(table)) return
       const open = await readTarget(this.#context, (target) => target.openChunks(table))
       for (let count = open; count < chunks && !signal.aborted && !yielding.aborted; count++)
-        if (!(await planChunk(this.#context, model, [table]))) return
+        if ((await planChunk(this.#context, model, [table])) !== 'planned') return
     })
   }
 

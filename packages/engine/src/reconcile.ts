@@ -62,7 +62,7 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
     else if (problem !== suspect.problem) await note(context, suspect.table, problem)
   }
   await reach(context, 'reconcile:adapted')
-  const begun = await startCopy(context, model, starts)
+  const begun = await startCopy(context, model, starts, 'reconcile')
   await reach(context, 'reconcile:asked')
   return begun
 }

@@ -12,16 +12,22 @@ export interface CopyStart {
 
 /**
  * The step to `copying` takes the drain lock: every change is then either in a chunk's snapshot or parked. What was
- * kept of an earlier copy is forgotten with it.
+ * kept of an earlier copy is forgotten with it. A table whose state does not allow `event` is left out: another process
+ * may have begun its copy meanwhile.
  */
-export async function startCopy(context: EngineContext, model: Model, starts: readonly CopyStart[]): Promise<string[]> {
+export async function startCopy(
+  context: EngineContext,
+  model: Model,
+  starts: readonly CopyStart[],
+  event: 'ask-for-copy' | 'reconcile',
+): Promise<string[]> {
   if (starts.length === 0) return []
   const target = await context.target.beginDrainWaiting(DRAIN_WAIT_MS)
   try {
     const states = await target.progress()
     const begun: string[] = []
     for (const { table, inPlace } of starts) {
-      const state: TableState | undefined = transition(states.get(table)?.state ?? 'discovered', 'ask-for-copy')
+      const state: TableState | undefined = transition(states.get(table)?.state ?? 'discovered', event)
       if (state === undefined) continue
       await target.forgetCopy(table)
       const { estimatedRows } = model.mapping(table).source
