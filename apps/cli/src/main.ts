@@ -3,8 +3,10 @@ import { hideBin } from 'yargs/helpers'
 import { runDashboardCommand } from './commands/dashboard.js'
 import { runCleanup } from './commands/cleanup.js'
 import { runDatabase } from './commands/database.js'
+import { runDoctor } from './commands/doctor.js'
 import { runInitial } from './commands/initial.js'
 import { runMigrate } from './commands/migrate.js'
+import { runPlan } from './commands/plan.js'
 import { runSetupTriggers } from './commands/setup-triggers.js'
 import { runRetryFailed, runShowErrors } from './commands/show-errors.js'
 import { runStatus } from './commands/status.js'
@@ -48,6 +50,23 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
         .option('target', flag('the target only'))
         .option('status', flag('show what is there; change nothing')),
     (a) => runMigrate({ ...a, config: a.config }),
+  )
+  .command(
+    names('doctor'),
+    'look for what stands in the way, with the remedy of each finding; change nothing',
+    (y) => y,
+    (a) => runDoctor({ ...a, config: a.config }),
+  )
+  .command(
+    names('plan'),
+    'what would be created, and what cannot be carried; change nothing',
+    (y) =>
+      y.option('table', TABLE).option('sql', {
+        type: 'string',
+        choices: ['', 'source', 'target'],
+        describe: 'the statements: one script for psql with the source’s as comments, or one side’s alone',
+      }),
+    (a) => runPlan({ ...a, config: a.config, tables: a.table, sql: a.sql }),
   )
   .command(
     names('setup-triggers'),

@@ -1,6 +1,6 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
-import { SyncError } from '@mylab-sync/core'
-import type { EngineContext } from '@mylab-sync/engine'
+import { type Source, SyncError, type Target } from '@mylab-sync/core'
+import type { EngineContext, EngineOptions } from '@mylab-sync/engine'
 import { beat, listenForShutdown } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
@@ -76,24 +76,30 @@ function startBeat(path: string | undefined): () => void {
   }
 }
 
+export function openSource({ source, auditTable, instance }: ResolvedConfig): Promise<Source> {
+  const { socket, ...address } = source
+  return createSource({ ...address, ...(socket === null ? {} : { socket }), auditTable, instance })
+}
+
+export function openTarget({ target, instance }: ResolvedConfig): Promise<Target> {
+  return createTarget({ ...target, instance })
+}
+
+export function engineOptions(config: ResolvedConfig, batchRows: number | null = null): EngineOptions {
+  const mapping = { names: config.names, types: config.types, columns: config.columns }
+  return { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 }
+}
+
 /** Opens both sides; the caller closes them together. */
 export async function openContext(
   config: ResolvedConfig,
   batchRows: number | null = null,
 ): Promise<{ context: EngineContext; close: () => Promise<void> }> {
-  const { socket, ...address } = config.source
-  const source = await createSource({
-    ...address,
-    ...(socket === null ? {} : { socket }),
-    auditTable: config.auditTable,
-    instance: config.instance,
-  })
+  const source = await openSource(config)
   try {
-    const target = await createTarget({ ...config.target, instance: config.instance })
-    const mapping = { names: config.names, types: config.types, columns: config.columns }
-    const options = { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 }
+    const target = await openTarget(config)
     return {
-      context: { source, target, options },
+      context: { source, target, options: engineOptions(config, batchRows) },
       close: async () => {
         await target.close().finally(() => source.close())
       },

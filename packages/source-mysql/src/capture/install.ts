@@ -10,6 +10,8 @@ import { createTrigger, type TriggerText, triggersOf } from './trigger-text.js'
 export const TRIGGER_SQL_MODE = 'STRICT_ALL_TABLES'
 /** CREATE TRIGGER waits behind open transactions and every statement on the table waits behind it: short waits, many tries. */
 export const DDL_SESSION = `SET SESSION sql_mode = '${TRIGGER_SQL_MODE}', lock_wait_timeout = 2`
+/** For those who install by hand; the character set is frozen in a trigger as well. */
+export const INSTALL_SESSION: readonly string[] = ['SET NAMES utf8mb4 COLLATE utf8mb4_general_ci', DDL_SESSION]
 const TRIES = 30
 const PAUSE_MS = 200
 /**
