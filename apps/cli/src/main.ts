@@ -64,7 +64,7 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
       y.option('table', TABLE).option('sql', {
         type: 'string',
         choices: ['', 'source', 'target'],
-        describe: 'the statements: one script for psql with the source’s as comments, or one side’s alone',
+        describe: "the statements: one script for psql with the source's as comments, or one side's alone",
       }),
     (a) => runPlan({ ...a, config: a.config, tables: a.table, sql: a.sql }),
   )

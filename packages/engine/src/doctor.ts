@@ -1,5 +1,4 @@
-import { type Finding, isCarried, type Source, SyncError, type Target } from '@mylab-sync/core'
-import { quotePg } from '@mylab-sync/mapping'
+import { type Finding, type Source, SyncError, type Target } from '@mylab-sync/core'
 import type { EngineOptions } from './context.js'
 import { type Model, wholeModel } from './model.js'
 
@@ -32,7 +31,7 @@ export async function doctor(patient: Patient): Promise<Diagnosis> {
     findings.push(...(await looked(() => sourceFindings(source, model), 'source')))
   }
   if (target instanceof SyncError) findings.push(asFinding(target, 'target'))
-  else findings.push(...(await looked(() => targetFindings(target, model), 'target')))
+  else findings.push(...(await looked(() => target.preflight([...(model?.tables.values() ?? [])]), 'target')))
   findings.push(...(await clocks(patient)))
   if (patient.redis) findings.push(...(await looked(patient.redis, 'redis')))
   return diagnosis(findings)
@@ -100,53 +99,6 @@ function parents(model: Model): Finding[] {
       remedy: 'nothing has to be done; adding it to tables.include would carry it too',
     },
   ]
-}
-
-async function targetFindings(target: Target, model: Model | null): Promise<Finding[]> {
-  const tables = model === null ? [] : [...model.tables.values()]
-  const found = await target.preflight(tables)
-  // A name that is no table's cannot be looked into.
-  if (model === null || found.some((finding) => finding.code === 'target-name-taken')) return found
-  return [...found, ...(await standing(target, model))]
-}
-
-/** Tables that stand in the target already and are not ours: what `initial` would stop at. */
-async function standing(target: Target, model: Model): Promise<Finding[]> {
-  const carried = await carriedNow(target)
-  const found: Finding[] = []
-  for (const [name, mapping] of model.tables) {
-    if (carried.has(name) || !(await target.tableExists(mapping))) continue
-    const differences = await target.differences(mapping)
-    const table = quotePg(mapping.name)
-    if (differences.length > 0)
-      found.push({
-        code: 'target-table-differs',
-        severity: 'error',
-        side: 'target',
-        cause: `table ${mapping.name} stands already and cannot hold the source's rows: ${differences.join('; ')}`,
-        remedy: `ALTER TABLE ${table} RENAME TO ${quotePg(`${mapping.name}_old`)}; then mylab-sync initial --create-tables makes it anew (mylab-sync plan --sql shows it)`,
-      })
-    else if (await target.hasRows(mapping))
-      found.push({
-        code: 'target-table-not-empty',
-        severity: 'warning',
-        side: 'target',
-        cause: `table ${mapping.name} holds rows already: they are compared, and the copy stops at rows that the source lacks${model.isWhole(name) ? ' (here at any, since it has no key to compare by)' : ''}`,
-        remedy: `TRUNCATE ${table}; or, if the source is to win: mylab-sync initial --table ${mapping.source.name} --take-over`,
-      })
-  }
-  return found
-}
-
-async function carriedNow(target: Target): Promise<ReadonlySet<string>> {
-  if (!(await target.migrated())) return new Set()
-  const transaction = await target.begin()
-  try {
-    const progress = await transaction.progress()
-    return new Set([...progress.values()].filter(({ state }) => isCarried(state)).map(({ table }) => table))
-  } finally {
-    await transaction.rollback()
-  }
 }
 
 /** Lags are told by the source's clock against this host's. */

@@ -67,7 +67,7 @@ export const triggerCreators: Check = (facts) => {
       'error',
       'source-trigger-creators',
       `the server writes a binary log, and without SUPER or log_bin_trust_function_creators=1 ${facts.account} may create no trigger (error 1419)`,
-      'SET GLOBAL log_bin_trust_function_creators = 1; and the same setting in the server’s configuration file, for the next start',
+      "SET GLOBAL log_bin_trust_function_creators = 1; and the same setting in the server's configuration file, for the next start",
     ),
   ]
 }

@@ -1,8 +1,9 @@
 import type { Finding, TableMapping } from '@mylab-sync/core'
 import type { Database } from '../connection/database.js'
 import { type Check, readFacts } from './check.js'
-import { schemaRights, standingTables, temporaryTables } from './rights.js'
+import { schemaRights, temporaryTables } from './rights.js'
 import { connections, encoding, pooler, readOnly, version } from './server.js'
+import { standingTables } from './tables.js'
 
 /** In the order in which they are worth mending. */
 const CHECKS: readonly Check[] = [
