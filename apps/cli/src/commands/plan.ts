@@ -51,11 +51,15 @@ function show(planned: Omit<Plan, 'sql'>): void {
   )
 }
 
+function counted(n: number, word: string): string {
+  return `${n} ${word}${n === 1 ? '' : 's'}`
+}
+
 function sentence({ tables, refused }: Omit<Plan, 'sql'>): string {
   const whole = tables.filter(({ carried }) => carried === 'recopied').length
   const parts = [
-    `${tables.length - whole} tables live`,
-    ...(whole === 0 ? [] : [`${whole} copied again as a whole when they change`]),
+    `${counted(tables.length - whole, 'table')} live`,
+    ...(whole === 0 ? [] : [`${whole} copied again as a whole on change`]),
     ...(refused.length === 0 ? [] : [`${new Set(refused.map(({ table }) => table)).size} cannot be carried`]),
   ]
   return `${parts.join(', ')}; nothing has been changed.`
@@ -63,7 +67,7 @@ function sentence({ tables, refused }: Omit<Plan, 'sql'>): string {
 
 function showTable(table: PlannedTable): void {
   const name = table.targetName === table.table ? table.table : `${table.table} -> ${table.targetName}`
-  const how = table.why === null ? 'live' : `copied again as a whole when it changes, since ${table.why}`
+  const how = table.why === null ? 'live' : `copied again as a whole on change, since ${table.why}`
   print(`\n${name}: ${how}; ~${table.estimatedRows} rows`)
   showColumns(table)
   for (const key of table.foreignKeys) {
