@@ -4,6 +4,7 @@ import { runDashboardCommand } from './commands/dashboard.js'
 import { runCleanup } from './commands/cleanup.js'
 import { runDatabase } from './commands/database.js'
 import { runDoctor } from './commands/doctor.js'
+import { runInit } from './commands/init.js'
 import { runInitial } from './commands/initial.js'
 import { runMigrate } from './commands/migrate.js'
 import { runPlan } from './commands/plan.js'
@@ -50,6 +51,21 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
         .option('target', flag('the target only'))
         .option('status', flag('show what is there; change nothing')),
     (a) => runMigrate({ ...a, config: a.config }),
+  )
+  .command(
+    names('init'),
+    'write a commented configuration file, after asking or from URLs, and test the connections',
+    (y) =>
+      y
+        .option('source-url', { type: 'string', describe: 'mysql://user:password@host:port/database' })
+        .option('target-url', { type: 'string', describe: 'postgres://user:password@host:port/database?schema=public' })
+        .option('redis-url', { type: 'string', describe: 'redis://:password@host:port (only for several hosts)' })
+        .option('output', {
+          type: 'string',
+          default: 'mylab-sync.yaml',
+          describe: 'the file; never written over without --yes',
+        }),
+    (a) => runInit(a),
   )
   .command(
     names('doctor'),

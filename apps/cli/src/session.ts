@@ -47,16 +47,23 @@ export async function withConfig(
   options: CommonOptions,
   work: (settings: Omit<Session, 'context'>) => Promise<number>,
 ): Promise<void> {
-  const shutdown = listenForShutdown()
-  let endBeat = (): void => {}
-  try {
-    endBeat = startBeat(process.env['SYNC_HEARTBEAT_FILE'])
+  await untilStopped((signal) => {
     const config = loadConfig({
       env: process.env,
       directory: process.cwd(),
       ...(options.config === undefined ? {} : { file: options.config }),
     })
-    const code = await work({ config, signal: shutdown.signal })
+    return work({ config, signal })
+  })
+}
+
+/** Runs one command, whatever it works with, and tells its end: the exit code that `work` gives, or what went wrong. */
+export async function untilStopped(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
+  const shutdown = listenForShutdown()
+  let endBeat = (): void => {}
+  try {
+    endBeat = startBeat(process.env['SYNC_HEARTBEAT_FILE'])
+    const code = await work(shutdown.signal)
     process.exitCode = shutdown.code() ?? code
   } catch (error) {
     process.exitCode = shutdown.code() ?? exitCodeOf(error)
@@ -76,12 +83,16 @@ function startBeat(path: string | undefined): () => void {
   }
 }
 
-export function openSource({ source, auditTable, instance }: ResolvedConfig): Promise<Source> {
+export function openSource({
+  source,
+  auditTable,
+  instance,
+}: Pick<ResolvedConfig, 'source' | 'auditTable' | 'instance'>): Promise<Source> {
   const { socket, ...address } = source
   return createSource({ ...address, ...(socket === null ? {} : { socket }), auditTable, instance })
 }
 
-export function openTarget({ target, instance }: ResolvedConfig): Promise<Target> {
+export function openTarget({ target, instance }: Pick<ResolvedConfig, 'target' | 'instance'>): Promise<Target> {
   return createTarget({ ...target, instance })
 }
 
@@ -111,7 +122,7 @@ export async function openContext(
 }
 
 /** One line of what and where, one of what to do. Errors of drivers quote row data, so theirs are never printed. */
-function explain(error: unknown): void {
+export function explain(error: unknown): void {
   if (error instanceof SyncError) {
     tell(`mylab-sync: ${error.message}`)
     if (error.remedy !== null) tell(`  try: ${error.remedy}`)
