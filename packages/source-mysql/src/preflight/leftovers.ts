@@ -1,6 +1,7 @@
 import { SyncError } from '@mylab-sync/core'
 import { TRIGGER_SQL_MODE } from '../capture/install.js'
 import { isOurTrigger } from '../capture/trigger-text.js'
+import { errorNumber } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { MARKER } from '../ddl/own-tables.js'
 import { INSTANCE_TABLE } from '../settings.js'
@@ -146,12 +147,16 @@ export function sizeFinding(table: string, bytes: number, rows: number): ReturnT
   ]
 }
 
+/** MySQL 8 says so for XA RECOVER without XA_RECOVER_ADMIN. */
+const XA_NOT_ALLOWED = 1401
+
 /** null where the account may not ask. */
 async function orRefused(rows: Promise<TextRow[]>): Promise<TextRow[] | null> {
   try {
     return await rows
   } catch (error) {
     if (error instanceof SyncError && error.code === 'missing-right') return null
+    if (errorNumber(error) === XA_NOT_ALLOWED) return null
     throw error
   }
 }

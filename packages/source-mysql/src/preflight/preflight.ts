@@ -1,7 +1,7 @@
-import type { Finding, TableMapping } from '@mylab-sync/core'
+import { type Finding, SyncError, type TableMapping } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
-import { type Check, readFacts } from './check.js'
+import { type Check, finding, readFacts } from './check.js'
 import { definers, foreignLog, logSize, preparedTransactions, triggerModes } from './leftovers.js'
 import { process, rights, triggerCreators } from './rights.js'
 import { engines, keys } from './tables.js'
@@ -36,7 +36,22 @@ export async function preflight(
 ): Promise<Finding[]> {
   const facts = await readFacts(session, settings, tables)
   const found: Finding[] = []
-  for (const check of CHECKS) found.push(...(await check(facts, session)))
+  for (const check of CHECKS) {
+    try {
+      found.push(...(await check(facts, session)))
+    } catch (error) {
+      // What one check could not look at must not hide what the others saw.
+      if (!(error instanceof SyncError) || session.broken) throw error
+      found.push(
+        finding(
+          'warning',
+          'source-unseen',
+          `not everything could be looked at: ${error.message.replace('source: ', '')}`,
+          error.remedy ?? `look with another account than ${facts.account}`,
+        ),
+      )
+    }
+  }
   return found
 }
 

@@ -1,6 +1,6 @@
-import type { Finding, TableMapping } from '@mylab-sync/core'
+import { type Finding, SyncError, type TableMapping } from '@mylab-sync/core'
 import type { Database } from '../connection/database.js'
-import { type Check, readFacts } from './check.js'
+import { type Check, finding, readFacts } from './check.js'
 import { schemaRights, temporaryTables } from './rights.js'
 import { connections, encoding, pooler, readOnly, version } from './server.js'
 import { standingTables } from './tables.js'
@@ -20,7 +20,22 @@ const CHECKS: readonly Check[] = [
 export async function preflight(database: Database, tables: readonly TableMapping[]): Promise<Finding[]> {
   const subject = { database, facts: await readFacts(database), tables }
   const found: Finding[] = []
-  for (const check of CHECKS) found.push(...(await check(subject)))
+  for (const check of CHECKS) {
+    try {
+      found.push(...(await check(subject)))
+    } catch (error) {
+      // What one check could not look at must not hide what the others saw.
+      if (!(error instanceof SyncError) || error.code === 'lost-connection') throw error
+      found.push(
+        finding(
+          'warning',
+          'target-unseen',
+          `not everything could be looked at: ${error.message.replace('target: ', '')}`,
+          error.remedy ?? `look with another account than ${subject.facts.account}`,
+        ),
+      )
+    }
+  }
   return found
 }
 
