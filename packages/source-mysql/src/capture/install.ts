@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SyncError, type TriggerTarget } from '@mylab-sync/core'
 import type { Server } from '../catalog/catalog.js'
+import { errorNumber } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -149,11 +150,23 @@ export async function patiently(session: Session, statement: string, table: stri
   }
 }
 
-/** False where the server always waits (MySQL: 1 s at least), or the table was in use the whole time. */
-async function withoutWait(session: Session, statement: string): Promise<boolean> {
-  await session.run('SET SESSION lock_wait_timeout = 0')
+/** In strict mode a server says so where it always waits (MySQL: 1 s at least); else it takes the least that it can. */
+const WRONG_VALUE = 1231
+
+async function mayNotWait(session: Session): Promise<boolean> {
+  try {
+    await session.run('SET SESSION lock_wait_timeout = 0')
+  } catch (error) {
+    if (errorNumber(error) === WRONG_VALUE) return false
+    throw error
+  }
   const [shortest] = await session.rows('SELECT @@SESSION.lock_wait_timeout')
-  const until = shortest?.[0] === '0' ? performance.now() + WITHOUT_WAIT_MS : 0
+  return shortest?.[0] === '0'
+}
+
+/** False where the server always waits, or the table was in use the whole time. */
+async function withoutWait(session: Session, statement: string): Promise<boolean> {
+  const until = (await mayNotWait(session)) ? performance.now() + WITHOUT_WAIT_MS : 0
   try {
     while (performance.now() < until) {
       try {
