@@ -130,6 +130,14 @@ const SET_UPS: readonly SetUp[] = [
   },
   { name: 'wrong-password', target: 'CREATE VIEW v AS SELECT 1', env: { DB_PASSWORD: 'wrong' }, code: 4 },
   { name: 'no-tables', env: {}, code: 5 },
+  {
+    name: 'newer-state-and-no-redis',
+    source: GOOD_TABLE,
+    target:
+      'CREATE SCHEMA mylab_sync; CREATE TABLE mylab_sync.sync_schema_version (version integer); INSERT INTO mylab_sync.sync_schema_version VALUES (9999)',
+    env: { REDIS_URL: 'redis://127.0.0.1:1' },
+    code: 4,
+  },
 ]
 
 let servers: ServerSet

@@ -31,7 +31,7 @@ export async function doctor(patient: Patient): Promise<Diagnosis> {
     findings.push(...(await looked(() => sourceFindings(source, model), 'source')))
   }
   if (target instanceof SyncError) findings.push(asFinding(target, 'target'))
-  else findings.push(...(await looked(() => target.preflight([...(model?.tables.values() ?? [])]), 'target')))
+  else findings.push(...(await looked(() => targetFindings(target, model), 'target')))
   findings.push(...(await clocks(patient)))
   if (patient.redis) findings.push(...(await looked(patient.redis, 'redis')))
   return diagnosis(findings)
@@ -99,6 +99,14 @@ function parents(model: Model): Finding[] {
       remedy: 'nothing has to be done; adding it to tables.include would carry it too',
     },
   ]
+}
+
+async function targetFindings(target: Target, model: Model | null): Promise<Finding[]> {
+  const found = await target.preflight([...(model?.tables.values() ?? [])])
+  if (found.some(({ severity }) => severity === 'error')) return found
+  // Throws where the state is a newer program's.
+  await orFinding(target.migrated(), 'target', found)
+  return found
 }
 
 /** Lags are told by the source's clock against this host's. */

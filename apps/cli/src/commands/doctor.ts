@@ -2,6 +2,7 @@ import type { ResolvedConfig } from '@mylab-sync/config'
 import { type Finding, SyncError } from '@mylab-sync/core'
 import { type Diagnosis, doctor } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
+import { reachRedis } from '../redis-place.js'
 import { type CommonOptions, engineOptions, openSource, openTarget, withConfig } from '../session.js'
 
 const CANNOT_CONNECT = 4
@@ -22,11 +23,18 @@ async function diagnose(config: ResolvedConfig): Promise<Diagnosis> {
   const source = await orItsError(openSource(config))
   const target = await orItsError(openTarget(config))
   try {
-    return await doctor({ source, target, options: engineOptions(config) })
+    const { redisUrl } = config
+    const redis = redisUrl === null ? {} : { redis: () => redisFindings(redisUrl) }
+    return await doctor({ source, target, options: engineOptions(config), ...redis })
   } finally {
     if (!(target instanceof SyncError)) await target.close()
     if (!(source instanceof SyncError)) await source.close()
   }
+}
+
+async function redisFindings(url: string): Promise<Finding[]> {
+  await reachRedis(url)
+  return []
 }
 
 async function orItsError<T>(opening: Promise<T>): Promise<T | SyncError> {

@@ -9,10 +9,10 @@ import {
 } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { print, printJson, tell } from '../output.js'
 import { Prompt } from '../prompt.js'
+import { reachRedis } from '../redis-place.js'
 import { explain, openSource, openTarget, untilStopped } from '../session.js'
 
 export interface InitOptions {
@@ -90,35 +90,8 @@ async function testTarget(target: Answers['target']): Promise<void> {
   tell(`target: PostgreSQL, database ${target.database}, schema ${target.schema}`)
 }
 
-const CONNECT_MS = 5_000
-
-/** That somebody listens there; whether it is a Redis that will do is doctor's question. */
 async function testRedis(url: string | null): Promise<void> {
-  if (url === null) return
-  const { hostname, port } = new URL(url)
-  const place = `${hostname}:${port === '' ? 6379 : port}`
-  await new Promise<void>((done, fail) => {
-    const socket = connect({
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port: Number(port === '' ? 6379 : port),
-      timeout: CONNECT_MS,
-    })
-    const refused = (cause?: unknown): void => {
-      socket.destroy()
-      fail(
-        new SyncError('cannot-connect', `Redis ${place}: cannot connect`, {
-          remedy: 'check the address, and that the server runs',
-          cause,
-        }),
-      )
-    }
-    socket.once('error', refused).once('timeout', refused)
-    socket.once('connect', () => {
-      socket.destroy()
-      done()
-    })
-  })
-  tell(`Redis: answers at ${place}`)
+  if (url !== null) tell(`Redis: answers at ${await reachRedis(url)}`)
 }
 
 /** Asks for what no URL says, and again until each side answers. */
