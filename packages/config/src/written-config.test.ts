@@ -37,6 +37,25 @@ test('what is written loads again as what was answered, and holds no password', 
   for (const secret of ['s3cret', 'pa', 'r3dis']) assert.doesNotMatch(yaml, new RegExp(`\\b${secret}\\b`), secret)
 })
 
+test('what the file shows in comments loads when the comment signs go', () => {
+  const answers = suggestedAnswers(
+    { env: {}, directory: '/nowhere' },
+    { source: 'mysql://a@h/d', target: 'postgres://b@h/d' },
+  )
+  const shown = writtenConfig(answers).yaml.replace(/^( *)# (?= *(?!the password)[\w()]+( \w+)?:)/gm, '$1')
+  assert.match(shown, /^ {6}is_active: boolean$/m)
+  const directory = mkdtempSync(join(tmpdir(), 'mylab-config-'))
+  try {
+    writeFileSync(join(directory, 'mylab-sync.yaml'), shown)
+    const config = loadConfig({ env: {}, directory })
+    assert.deepEqual(config.columns, { patients: { is_active: 'boolean' } })
+    assert.deepEqual(config.types['datetime'], { 'zero-date': 'null' })
+    assert.equal(config.redisUrl, 'redis://127.0.0.1:6379')
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
 test('addresses of Redis that host and port cannot say are kept whole, with a password out of the file', () => {
   const addresses = { source: 'mysql://a@h/d', target: 'postgresql://b@h/d' }
   assert.equal(loadedAgain(addresses).config.redisUrl, null)

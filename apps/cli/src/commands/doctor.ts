@@ -2,7 +2,7 @@ import type { ResolvedConfig } from '@mylab-sync/config'
 import { type Finding, SyncError } from '@mylab-sync/core'
 import { type Diagnosis, doctor } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
-import { reachRedis } from '../redis-place.js'
+import { reachRedis } from '../reach-redis.js'
 import { type CommonOptions, engineOptions, openSource, openTarget, withConfig } from '../session.js'
 
 const CANNOT_CONNECT = 4

@@ -12,7 +12,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { print, printJson, tell } from '../output.js'
 import { Prompt } from '../prompt.js'
-import { reachRedis } from '../redis-place.js'
+import { reachRedis } from '../reach-redis.js'
 import { explain, openSource, openTarget, untilStopped } from '../session.js'
 
 export interface InitOptions {

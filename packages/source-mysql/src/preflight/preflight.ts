@@ -3,7 +3,7 @@ import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import { type Check, finding, readFacts } from './check.js'
 import { definers, foreignLog, logSize, preparedTransactions, triggerModes } from './leftovers.js'
-import { process, rights, triggerCreators } from './rights.js'
+import { processRight, rights, triggerCreators } from './rights.js'
 import { engines, keys } from './tables.js'
 import { binlogFormat, charsets, foreignKeyMode, packet, readOnly, sqlMode, tableNames, version } from './server.js'
 
@@ -12,7 +12,7 @@ const CHECKS: readonly Check[] = [
   version,
   readOnly,
   rights,
-  process,
+  processRight,
   triggerCreators,
   binlogFormat,
   charsets,

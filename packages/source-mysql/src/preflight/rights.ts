@@ -45,7 +45,7 @@ export const rights: Check = (facts) => {
   })
 }
 
-export const process: Check = (facts) =>
+export const processRight: Check = (facts) =>
   facts.grants.global('PROCESS')
     ? []
     : [
