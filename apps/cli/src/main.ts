@@ -3,9 +3,12 @@ import { hideBin } from 'yargs/helpers'
 import { runDashboardCommand } from './commands/dashboard.js'
 import { runCleanup } from './commands/cleanup.js'
 import { runDatabase } from './commands/database.js'
+import { runDoctor } from './commands/doctor.js'
 import { ENQUEUED, runEnqueue } from './commands/enqueue.js'
+import { runInit } from './commands/init.js'
 import { runInitial } from './commands/initial.js'
 import { runMigrate } from './commands/migrate.js'
+import { runPlan } from './commands/plan.js'
 import { runSchedulerCommand } from './commands/scheduler.js'
 import { runSetupTriggers } from './commands/setup-triggers.js'
 import { runRetryFailed, runShowErrors } from './commands/show-errors.js'
@@ -56,6 +59,38 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
         .option('target', flag('the target only'))
         .option('status', flag('show what is there; change nothing')),
     (a) => runMigrate({ ...a, config: a.config }),
+  )
+  .command(
+    names('init'),
+    'write a commented configuration file, after asking or from URLs, and test the connections',
+    (y) =>
+      y
+        .option('source-url', { type: 'string', describe: 'mysql://user:password@host:port/database' })
+        .option('target-url', { type: 'string', describe: 'postgres://user:password@host:port/database?schema=public' })
+        .option('redis-url', { type: 'string', describe: 'redis://:password@host:port (only for several hosts)' })
+        .option('output', {
+          type: 'string',
+          default: 'mylab-sync.yaml',
+          describe: 'the file; never written over without --yes',
+        }),
+    (a) => runInit(a),
+  )
+  .command(
+    names('doctor'),
+    'look for what stands in the way, with the remedy of each finding; change nothing',
+    (y) => y,
+    (a) => runDoctor({ ...a, config: a.config }),
+  )
+  .command(
+    names('plan'),
+    'what would be created, and what cannot be carried; change nothing',
+    (y) =>
+      y.option('table', TABLE).option('sql', {
+        type: 'string',
+        choices: ['', 'source', 'target'],
+        describe: "the statements: one script for psql with the source's as comments, or one side's alone",
+      }),
+    (a) => runPlan({ ...a, config: a.config, tables: a.table, sql: a.sql }),
   )
   .command(
     names('setup-triggers'),

@@ -1,6 +1,6 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
-import { SyncError } from '@mylab-sync/core'
-import type { EngineContext } from '@mylab-sync/engine'
+import { type Source, SyncError, type Target } from '@mylab-sync/core'
+import type { EngineContext, EngineOptions } from '@mylab-sync/engine'
 import { beat, listenForShutdown } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
@@ -52,16 +52,23 @@ export async function withConfig(
   options: CommonOptions,
   work: (settings: Omit<Session, 'context'>) => Promise<number>,
 ): Promise<void> {
-  const shutdown = listenForShutdown()
-  let endBeat = (): void => {}
-  try {
-    endBeat = startBeat(process.env['SYNC_HEARTBEAT_FILE'])
+  await untilStopped((signal) => {
     const config = loadConfig({
       env: process.env,
       directory: process.cwd(),
       ...(options.config === undefined ? {} : { file: options.config }),
     })
-    const code = await work({ config, signal: shutdown.signal })
+    return work({ config, signal })
+  })
+}
+
+/** Runs one command, whatever it works with, and tells its end: the exit code that `work` gives, or what went wrong. */
+export async function untilStopped(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
+  const shutdown = listenForShutdown()
+  let endBeat = (): void => {}
+  try {
+    endBeat = startBeat(process.env['SYNC_HEARTBEAT_FILE'])
+    const code = await work(shutdown.signal)
     process.exitCode = shutdown.code() ?? code
   } catch (error) {
     process.exitCode = shutdown.code() ?? exitCodeOf(error)
@@ -81,24 +88,34 @@ function startBeat(path: string | undefined): () => void {
   }
 }
 
+export function openSource({
+  source,
+  auditTable,
+  instance,
+}: Pick<ResolvedConfig, 'source' | 'auditTable' | 'instance'>): Promise<Source> {
+  const { socket, ...address } = source
+  return createSource({ ...address, ...(socket === null ? {} : { socket }), auditTable, instance })
+}
+
+export function openTarget({ target, instance }: Pick<ResolvedConfig, 'target' | 'instance'>): Promise<Target> {
+  return createTarget({ ...target, instance })
+}
+
+export function engineOptions(config: ResolvedConfig, batchRows: number | null = null): EngineOptions {
+  const mapping = { names: config.names, types: config.types, columns: config.columns }
+  return { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 }
+}
+
 /** Opens both sides; the caller closes them together. */
 export async function openContext(
   config: ResolvedConfig,
   batchRows: number | null = null,
 ): Promise<{ context: EngineContext; close: () => Promise<void> }> {
-  const { socket, ...address } = config.source
-  const source = await createSource({
-    ...address,
-    ...(socket === null ? {} : { socket }),
-    auditTable: config.auditTable,
-    instance: config.instance,
-  })
+  const source = await openSource(config)
   try {
-    const target = await createTarget({ ...config.target, instance: config.instance })
-    const mapping = { names: config.names, types: config.types, columns: config.columns }
-    const options = { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 }
+    const target = await openTarget(config)
     return {
-      context: { source, target, options },
+      context: { source, target, options: engineOptions(config, batchRows) },
       close: async () => {
         await target.close().finally(() => source.close())
       },
@@ -110,7 +127,7 @@ export async function openContext(
 }
 
 /** One line of what and where, one of what to do. Errors of drivers quote row data, so theirs are never printed. */
-function explain(error: unknown): void {
+export function explain(error: unknown): void {
   if (error instanceof SyncError) {
     tell(`mylab-sync: ${error.message}`)
     if (error.remedy !== null) tell(`  try: ${error.remedy}`)

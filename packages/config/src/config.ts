@@ -118,12 +118,19 @@ export interface ConfigInput {
 
 /** Flag > environment > `.env` > file > default. Throws SyncError configuration with one line per fault. */
 export function loadConfig(input: ConfigInput): ResolvedConfig {
-  const dotEnv = join(input.directory, '.env')
-  const env: Record<string, string | undefined> = {
-    ...(existsSync(dotEnv) ? parseDotEnv(readFileSync(dotEnv, 'utf8')) : {}),
-    ...defined(input.env),
-  }
+  const env = givenVariables(input)
   return resolve(readFile(input, env), withSecretFiles(env))
+}
+
+/** The environment over what `.env` says. */
+function givenVariables(input: ConfigInput): Record<string, string | undefined> {
+  const dotEnv = join(input.directory, '.env')
+  return { ...(existsSync(dotEnv) ? parseDotEnv(readFileSync(dotEnv, 'utf8')) : {}), ...defined(input.env) }
+}
+
+/** As loadConfig sees them, secrets read from their files. */
+export function environmentOf(input: ConfigInput): Env {
+  return withSecretFiles(givenVariables(input))
 }
 
 function defined(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
@@ -163,7 +170,7 @@ function withSecretFiles(env: Record<string, string | undefined>): Record<string
   return values
 }
 
-function fault(text: string): SyncError {
+export function fault(text: string): SyncError {
   return new SyncError('configuration', text)
 }
 
@@ -195,10 +202,13 @@ interface Address {
   readonly database?: string
 }
 
-function addressOf(url: string | undefined, name: string, schemes: readonly string[]): Address {
+export const SOURCE_SCHEMES = ['mysql:', 'mariadb:'] as const
+export const TARGET_SCHEMES = ['postgres:', 'postgresql:'] as const
+
+export function addressOf(url: string | undefined, name: string, schemes: readonly string[]): Address {
   if (url === undefined) return {}
   if (!URL.canParse(url) || !schemes.includes(new URL(url).protocol))
-    throw fault(`environment: ${name}: not a URL that begins with ${schemes.map((s) => `${s}//`).join(' or ')}`)
+    throw fault(`${name}: not a URL that begins with ${schemes.map((s) => `${s}//`).join(' or ')}`)
   const { hostname, port: number, username, password, pathname } = new URL(url)
   return {
     host: hostname,
@@ -216,7 +226,7 @@ function portOf(value: string | number | undefined, name: string, fallback: numb
   return parsed.data
 }
 
-type Env = Readonly<Record<string, string | undefined>>
+export type Env = Readonly<Record<string, string | undefined>>
 
 /** The first value that is given at all. */
 function first<T>(...values: readonly (T | undefined)[]): T | undefined {
@@ -288,8 +298,8 @@ function derivedPrefix(source: ResolvedConfig['source'], target: ResolvedConfig[
   return `{mylab-sync-${instance}-${digest}}`
 }
 
-function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['source'] {
-  const url = addressOf(env['SYNC_SOURCE_URL'] ?? file.url, 'SYNC_SOURCE_URL', ['mysql:', 'mariadb:'])
+export function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['source'] {
+  const url = addressOf(env['SYNC_SOURCE_URL'] ?? file.url, 'environment: SYNC_SOURCE_URL', SOURCE_SCHEMES)
   return {
     host: first(env['DB_HOST'], url.host, file.host) ?? '127.0.0.1',
     port: portOf(first<string | number>(env['DB_PORT'], url.port, file.port), 'DB_PORT', 3306),
@@ -309,8 +319,8 @@ function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard']
   }
 }
 
-function targetOf(file: NonNullable<File['target']>, env: Env): ResolvedConfig['target'] {
-  const url = addressOf(env['SYNC_TARGET_URL'] ?? file.url, 'SYNC_TARGET_URL', ['postgres:', 'postgresql:'])
+export function targetOf(file: NonNullable<File['target']>, env: Env): ResolvedConfig['target'] {
+  const url = addressOf(env['SYNC_TARGET_URL'] ?? file.url, 'environment: SYNC_TARGET_URL', TARGET_SCHEMES)
   return {
     host: first(env['PGSQL_HOST'], url.host, file.host) ?? '127.0.0.1',
     port: portOf(first<string | number>(env['PGSQL_PORT'], url.port, file.port), 'PGSQL_PORT', 5432),
@@ -350,7 +360,7 @@ function booleanOf(value: string | undefined, name: string): boolean | undefined
   throw fault(`environment: ${name}: found ${value}, expected true or false`)
 }
 
-function redisAddress(file: File, env: Record<string, string | undefined>): string | null {
+export function redisAddress(file: File, env: Record<string, string | undefined>): string | null {
   const url = env['REDIS_URL'] ?? file.redis?.url
   if (url) return url
   const host = env['REDIS_HOST'] ?? file.redis?.host

@@ -30,6 +30,7 @@ export type {
   TableObjects,
   TokenRule,
 } from './model/mapping.js'
+export type { Finding, Severity } from './model/finding.js'
 export {
   isCarried,
   isOpen,
@@ -66,6 +67,7 @@ export type {
   SanitisedCount,
   TableProgress,
   Target,
+  TargetDefinition,
   TargetRow,
   TargetTransaction,
   UpsertOutcome,

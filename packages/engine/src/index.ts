@@ -14,6 +14,7 @@ export {
 } from './context.js'
 export { type CopiedChunk, copyChunk, planChunk } from './copy-chunk.js'
 export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, runDaemon } from './daemon.js'
+export { type Diagnosis, doctor, type Patient } from './doctor.js'
 export { drain } from './drain.js'
 export type { DrainReport, DrainRequest } from './running-drain.js'
 export { askForCopies, initial, type InitialReport, type InitialRequest } from './initial.js'
@@ -31,6 +32,7 @@ export {
   type RetryReport,
   type ShownError,
 } from './show-errors.js'
+export { type Plan, plan, type PlannedTable } from './plan.js'
 export { pauseTables, resumeTables, resyncTables } from './table-control.js'
 export { checkPending, status, type StatusReport, type TableStatus } from './status.js'
 export { type DueWork, tick, type TickLimits } from './tick.js'

@@ -32,7 +32,7 @@ export class Model {
   readonly #wanted: ReadonlySet<string>
   readonly #definitions = new Map<string, string>()
 
-  constructor(read: SourceDefinitions, context: EngineContext, carried: ReadonlySet<string> | null) {
+  constructor(read: SourceDefinitions, context: Pick<EngineContext, 'options'>, carried: ReadonlySet<string> | null) {
     const { catalog, generations } = read
     this.catalog = catalog
     this.#generations = generations
@@ -65,6 +65,11 @@ export class Model {
     const mapping = this.tables.get(table)
     if (!mapping) throw new Error(`table ${table} is not mapped`)
     return mapping
+  }
+
+  /** Parents of tables of the model that get triggers and no table in the target. */
+  get captureOnly(): readonly string[] {
+    return [...this.#captureOnly.keys()]
   }
 
   isCaptureOnly(table: string): boolean {
@@ -181,9 +186,14 @@ export class Model {
   }
 }
 
-async function readDefinitions(context: EngineContext): Promise<SourceDefinitions> {
+async function readDefinitions(context: Pick<EngineContext, 'source'>): Promise<SourceDefinitions> {
   const generations = await context.source.generations()
   return { generations, catalog: await context.source.catalog() }
+}
+
+/** The model of all selected tables; the target is not asked. */
+export async function wholeModel(context: Pick<EngineContext, 'source' | 'options'>): Promise<Model> {
+  return new Model(await readDefinitions(context), context, null)
 }
 
 /** The model of the tables that the target carries. */
@@ -194,8 +204,8 @@ export async function loadModel(context: EngineContext): Promise<Model> {
 
 /** As loadModel, with the tables that are about to be carried; empty patterns: all. */
 export async function modelWith(context: EngineContext, patterns: readonly string[]): Promise<Model> {
+  if (patterns.length === 0) return wholeModel(context)
   const definitions = await readDefinitions(context)
-  if (patterns.length === 0) return new Model(definitions, context, null)
   const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
   const carried = (await context.target.migrated()) ? await carriedTables(context) : []
   return new Model(definitions, context, new Set([...carried, ...named]))

@@ -1,12 +1,22 @@
-import type { PendingSummary, PollResult, Source, SourceCatalog, SourceSnapshot, TriggerTarget } from '@mylab-sync/core'
-import { DDL_SESSION, installTriggers, missingTriggers, patiently } from './capture/install.js'
+import type {
+  Finding,
+  PendingSummary,
+  PollResult,
+  Source,
+  SourceCatalog,
+  SourceSnapshot,
+  TableMapping,
+  TriggerTarget,
+} from '@mylab-sync/core'
+import { DDL_SESSION, INSTALL_SESSION, installTriggers, missingTriggers, patiently } from './capture/install.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
 import { readCatalog, readServer, type Server } from './catalog/catalog.js'
 import { SessionPool } from './connection/pool.js'
 import { contentSign } from './content-sign.js'
-import { isMigrated, migrate } from './ddl/own-tables.js'
+import { isMigrated, migrate, ownTables } from './ddl/own-tables.js'
 import { uninstallStatements } from './ddl/uninstall.js'
 import { pending, poll } from './pending.js'
+import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { purge, type PurgeRequest } from './purge.js'
 import type { SourceSettings } from './settings.js'
 import { readGenerations } from './snapshot/generations.js'
@@ -65,6 +75,18 @@ class MysqlSource implements Source {
     return targets.flatMap((target) =>
       triggersOf(target, this.#settings).map((trigger) => createTrigger(trigger, trigger.name, replace)),
     )
+  }
+
+  installStatements(targets: readonly TriggerTarget[]): string[] {
+    return [...INSTALL_SESSION, ...ownTables(this.#settings), ...this.triggerStatements(targets)]
+  }
+
+  async preflight(tables: readonly TableMapping[]): Promise<Finding[]> {
+    return await this.#pool.with((session) => preflight(session, this.#settings, tables))
+  }
+
+  async clockAheadMs(): Promise<number> {
+    return await this.#pool.with(clockAheadMs)
   }
 
   async missingTriggers(targets: readonly TriggerTarget[]): Promise<string[]> {

@@ -3,8 +3,10 @@ import { Transaction } from './apply/transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
 import { Constraints } from './ddl/constraints.js'
 import { adaptTable, createTable, differences, hasRows, tableExists } from './ddl/tables.js'
+import { definitionStatements } from './ddl/statements.js'
 import { mapped } from './errors.js'
 import * as sql from './sql.js'
+import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { migrate, migrated } from './state/migrate.js'
 
 /** Connects, and fails at once with SyncError cannot-connect where it cannot. */
@@ -43,6 +45,9 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       database.transaction(async (session) => {
         for (const statement of statements) await session.raw(statement)
       }),
+    statements: (definitions) => definitionStatements(settings.schema, definitions),
+    preflight: (tables) => preflight(database, tables),
+    clockAheadMs: () => clockAheadMs(database),
     close: () => database.close(),
   }
 }

@@ -1,3 +1,4 @@
+import type { Finding } from '../model/finding.js'
 import type { Edge, KeyMapping, TableMapping } from '../model/mapping.js'
 import type { SourceCatalog } from '../model/source-table.js'
 
@@ -106,6 +107,12 @@ export interface Source {
   ): Promise<number>
   /** CREATE statements, for --dry-run. */
   triggerStatements(targets: readonly TriggerTarget[]): string[]
+  /** All that an installation would run, in order: session settings, our tables, triggers. */
+  installStatements(targets: readonly TriggerTarget[]): string[]
+  /** What of the server, its settings and our rights stands in the way of carrying these tables. Changes nothing. */
+  preflight(tables: readonly TableMapping[]): Promise<Finding[]>
+  /** How far the server's clock is ahead of this host's. */
+  clockAheadMs(): Promise<number>
   /** Tables among these whose triggers are not what they must be. */
   missingTriggers(targets: readonly TriggerTarget[]): Promise<string[]>
   /** Anything unsynced? One index look-up, no snapshot. */

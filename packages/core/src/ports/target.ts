@@ -1,3 +1,4 @@
+import type { Finding } from '../model/finding.js'
 import type { Edge, IndexPlan, SanitisingRule, TableMapping, TableObjects } from '../model/mapping.js'
 import type { TableState } from '../model/life-cycle.js'
 import type { RowKey, KeyRange } from './source.js'
@@ -209,6 +210,15 @@ export interface KeyPage {
   readonly next: readonly string[] | null
 }
 
+/** A table and all that goes with it once it is open. */
+export interface TargetDefinition {
+  readonly table: TableMapping
+  readonly objects: TableObjects
+  /** Source columns of its foreign keys, those to parents that are not carried included. */
+  readonly foreignKeyColumns: readonly (readonly string[])[]
+  readonly foreignKeys: readonly { readonly edge: Edge; readonly parent: Pick<TargetDefinition, 'table' | 'objects'> }[]
+}
+
 export interface Target {
   migrate(): Promise<void>
   migrated(): Promise<boolean>
@@ -250,5 +260,11 @@ export interface Target {
   /** What takes our state off the target. */
   uninstallStatements(): string[]
   run(statements: readonly string[]): Promise<void>
+  /** The statements that make these tables in an empty schema: what a first copy would build, tables first, foreign keys last. */
+  statements(definitions: readonly TargetDefinition[]): string[]
+  /** What of the server, its settings and our rights stands in the way of carrying these tables. Changes nothing. */
+  preflight(tables: readonly TableMapping[]): Promise<Finding[]>
+  /** How far the server's clock is ahead of this host's. */
+  clockAheadMs(): Promise<number>
   close(): Promise<void>
 }

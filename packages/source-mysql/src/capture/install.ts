@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SyncError, type TriggerTarget } from '@mylab-sync/core'
 import type { Server } from '../catalog/catalog.js'
+import { errorNumber } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -10,6 +11,8 @@ import { createTrigger, type TriggerText, triggersOf } from './trigger-text.js'
 export const TRIGGER_SQL_MODE = 'STRICT_ALL_TABLES'
 /** CREATE TRIGGER waits behind open transactions and every statement on the table waits behind it: short waits, many tries. */
 export const DDL_SESSION = `SET SESSION sql_mode = '${TRIGGER_SQL_MODE}', lock_wait_timeout = 2`
+/** For those who install by hand; the character set is frozen in a trigger as well. */
+export const INSTALL_SESSION: readonly string[] = ['SET NAMES utf8mb4 COLLATE utf8mb4_general_ci', DDL_SESSION]
 const TRIES = 30
 const PAUSE_MS = 200
 /**
@@ -147,11 +150,23 @@ export async function patiently(session: Session, statement: string, table: stri
   }
 }
 
-/** False where the server always waits (MySQL: 1 s at least), or the table was in use the whole time. */
-async function withoutWait(session: Session, statement: string): Promise<boolean> {
-  await session.run('SET SESSION lock_wait_timeout = 0')
+/** In strict mode a server says so where it always waits (MySQL: 1 s at least); else it takes the least that it can. */
+const WRONG_VALUE = 1231
+
+async function mayNotWait(session: Session): Promise<boolean> {
+  try {
+    await session.run('SET SESSION lock_wait_timeout = 0')
+  } catch (error) {
+    if (errorNumber(error) === WRONG_VALUE) return false
+    throw error
+  }
   const [shortest] = await session.rows('SELECT @@SESSION.lock_wait_timeout')
-  const until = shortest?.[0] === '0' ? performance.now() + WITHOUT_WAIT_MS : 0
+  return shortest?.[0] === '0'
+}
+
+/** False where the server always waits, or the table was in use the whole time. */
+async function withoutWait(session: Session, statement: string): Promise<boolean> {
+  const until = (await mayNotWait(session)) ? performance.now() + WITHOUT_WAIT_MS : 0
   try {
     while (performance.now() < until) {
       try {

@@ -60,9 +60,16 @@ function refuseForeign(found: ReadonlyMap<string, Presence>): void {
 /** Creates what is missing and refuses what is not ours. May be run again at any time. */
 export async function migrate(session: Session, settings: SourceSettings): Promise<void> {
   refuseForeign(await presence(session, settings))
-  await session.run(createAuditTable(settings.auditTable))
-  await session.run(CREATE_INSTANCE_TABLE)
-  await session.run(`INSERT IGNORE INTO ${sql.name(INSTANCE_TABLE)} (owner) VALUES (${sql.text(settings.instance)})`)
+  for (const statement of ownTables(settings)) await session.run(statement)
+}
+
+/** Our tables and this installation's row. */
+export function ownTables(settings: SourceSettings): string[] {
+  return [
+    createAuditTable(settings.auditTable),
+    CREATE_INSTANCE_TABLE,
+    `INSERT IGNORE INTO ${sql.name(INSTANCE_TABLE)} (owner) VALUES (${sql.text(settings.instance)})`,
+  ]
 }
 
 export async function isMigrated(session: Session, settings: SourceSettings): Promise<boolean> {

@@ -11,6 +11,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Database, Row, Session } from '../connection/database.js'
 import { mapped, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
+import { addForeignKey, addKey, addUnique, createIndex, foreignKeyIndex, targetColumns } from './statements.js'
 
 const LOCK = ["SET LOCAL lock_timeout = '2s'"]
 const LOCK_TRIES = 10
@@ -33,10 +34,7 @@ export class Constraints {
 
   /** The key's index, and one on every given column set; where they stand already, nothing. */
   async buildKeyIndexes(table: TableMapping, foreignKeys: readonly (readonly string[])[]): Promise<void> {
-    const names = (columns: readonly string[]): string[] =>
-      columns.map(
-        (source) => table.columns.find((c) => c.source.name.toLowerCase() === source.toLowerCase())?.name ?? source,
-      )
+    const { schema } = this.#database.settings
     const key = table.key?.columns.map(({ column }) => column.name)
     await this.#short(async (session) => {
       const present = await indexedColumns(session, this.#table(table))
@@ -44,18 +42,12 @@ export class Constraints {
         // A table of the user's may have a primary key of its own.
         const kind =
           table.source.primaryKey === null || present.some((index) => index.primary) ? 'UNIQUE' : 'PRIMARY KEY'
-        const name = sql.shortName(`${table.name}_pkey`)
-        await session.build(
-          `ALTER TABLE ${this.#table(table)} ADD CONSTRAINT ${sql.name(name)} ${kind} (${key.map(sql.name).join(', ')})`,
-        )
+        await session.build(addKey(schema, table, kind))
         present.push({ unique: true, primary: kind === 'PRIMARY KEY', columns: key })
       }
-      for (const columns of foreignKeys.map(names)) {
+      for (const columns of foreignKeys.map((sources) => targetColumns(table, sources))) {
         if (present.some((index) => same(index.columns.slice(0, columns.length), columns))) continue
-        const name = sql.shortName(`${table.name}_${columns.join('_')}_fk_idx`)
-        await session.build(
-          `CREATE INDEX IF NOT EXISTS ${sql.name(name)} ON ${this.#table(table)} (${columns.map(sql.name).join(', ')})`,
-        )
+        await session.build(foreignKeyIndex(schema, table, columns))
         present.push({ unique: false, primary: false, columns })
       }
     })
@@ -97,17 +89,10 @@ export class Constraints {
       await this.#database.outside(async (session) => {
         if (found === 'invalid')
           await session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`)
-        if (found !== 'index')
-          await session.build(
-            `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX CONCURRENTLY ${name} ON ${target} (${index.parts.join(', ')})`,
-          )
+        if (found !== 'index') await session.build(createIndex(target, index, 'CONCURRENTLY '))
       })
       if (index.deferrable) {
-        await this.#short((session) =>
-          session.raw(
-            `ALTER TABLE ${target} ADD CONSTRAINT ${name} UNIQUE USING INDEX ${name} DEFERRABLE INITIALLY DEFERRED`,
-          ),
-        )
+        await this.#short((session) => session.raw(addUnique(target, index)))
       }
       return null
     } catch (error) {
@@ -140,15 +125,9 @@ export class Constraints {
     // Re-created while misspelt children exist, it would roll back every drain that brings another one.
     if (orphans > 0 && edge.text && held === 'absent')
       return this.#record({ ...at, state: 'suspended', detail: `${orphans} rows reference no parent byte for byte` })
-    const columns = (keys: readonly { column: { name: string } }[]): string =>
-      keys.map(({ column }) => sql.name(column.name)).join(', ')
     if (held === 'absent') {
-      await this.#short((session) =>
-        session.raw(
-          `ALTER TABLE ${this.#table(child)} ADD CONSTRAINT ${sql.name(edge.name)} FOREIGN KEY (${columns(edge.childKey.columns)}) REFERENCES ${this.#table(parent)} (${columns(edge.parentKey.columns)})
-           ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY DEFERRED NOT VALID`,
-        ),
-      )
+      const { schema } = this.#database.settings
+      await this.#short((session) => session.raw(`${addForeignKey(schema, edge, { child, parent })} NOT VALID`))
     }
     if (orphans > 0) return this.#record({ ...at, state: 'not-valid', detail: `${orphans} rows reference no parent` })
     return this.#validate(child, edge, at)

@@ -1,0 +1,64 @@
+import type { ResolvedConfig } from '@mylab-sync/config'
+import { type Finding, SyncError } from '@mylab-sync/core'
+import { type Diagnosis, doctor } from '@mylab-sync/engine'
+import { print, printJson } from '../output.js'
+import { reachRedis } from '../reach-redis.js'
+import { type CommonOptions, engineOptions, openSource, openTarget, withConfig } from '../session.js'
+
+const CANNOT_CONNECT = 4
+const PROBLEMS = 5
+
+export async function runDoctor(options: CommonOptions): Promise<void> {
+  await withConfig(options, async ({ config }) => {
+    const diagnosis = await diagnose(config)
+    if (options.json) printJson({ ...diagnosis })
+    else show(diagnosis)
+    if (diagnosis.findings.some(({ code }) => code === 'cannot-connect')) return CANNOT_CONNECT
+    return diagnosis.ready ? 0 : PROBLEMS
+  })
+}
+
+/** A side that cannot be reached is a finding; the other is looked at all the same. */
+async function diagnose(config: ResolvedConfig): Promise<Diagnosis> {
+  const source = await orItsError(openSource(config))
+  const target = await orItsError(openTarget(config))
+  try {
+    const { redisUrl } = config
+    const redis = redisUrl === null ? {} : { redis: () => redisFindings(redisUrl) }
+    return await doctor({ source, target, options: engineOptions(config), ...redis })
+  } finally {
+    if (!(target instanceof SyncError)) await target.close()
+    if (!(source instanceof SyncError)) await source.close()
+  }
+}
+
+async function redisFindings(url: string): Promise<Finding[]> {
+  await reachRedis(url)
+  return []
+}
+
+async function orItsError<T>(opening: Promise<T>): Promise<T | SyncError> {
+  try {
+    return await opening
+  } catch (error) {
+    if (error instanceof SyncError) return error
+    throw error
+  }
+}
+
+const TITLES: Readonly<Record<Finding['severity'], string>> = {
+  error: 'Errors: nothing is copied right before they are mended',
+  warning: 'Warnings: it works, with the loss that is named',
+  note: 'Notes',
+}
+
+function show({ sentence, findings }: Diagnosis): void {
+  print(sentence)
+  let severity: Finding['severity'] | null = null
+  for (const finding of findings) {
+    if (finding.severity !== severity) print(`\n${TITLES[finding.severity]}`)
+    severity = finding.severity
+    print(`  ${finding.side}: ${finding.cause}`)
+    print(`    remedy: ${finding.remedy}`)
+  }
+}

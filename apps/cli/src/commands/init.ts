@@ -1,0 +1,214 @@
+import {
+  addVariables,
+  type Answers,
+  loadConfig,
+  type ServerUrls,
+  suggestedAnswers,
+  type WrittenConfig,
+  writtenConfig,
+} from '@mylab-sync/config'
+import { SyncError } from '@mylab-sync/core'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { print, printJson, tell } from '../output.js'
+import { Prompt } from '../prompt.js'
+import { reachRedis } from '../reach-redis.js'
+import { explain, openSource, openTarget, untilStopped } from '../session.js'
+
+export interface InitOptions {
+  readonly sourceUrl?: string | undefined
+  readonly targetUrl?: string | undefined
+  readonly redisUrl?: string | undefined
+  readonly output: string
+  readonly json: boolean
+  readonly yes: boolean
+}
+
+const FAILURE = 1
+
+/** Nothing is written before both servers have answered. */
+export async function runInit(options: InitOptions): Promise<void> {
+  await untilStopped(async (signal) => {
+    if (existsSync(options.output) && !options.yes) {
+      tell(`mylab-sync: ${options.output} exists and is left as it is`)
+      tell('  try: mylab-sync init --yes to write over it, or --output for another name')
+      return FAILURE
+    }
+    const urls = urlsOf(options)
+    const suggested = suggestedAnswers({ env: process.env, directory: process.cwd() }, urls)
+    const asks = process.stdin.isTTY && process.stderr.isTTY
+    const answers = asks ? await asked(suggested, urls, signal) : await tested(complete(suggested))
+    report(options, writtenConfig(answers), answers)
+    return 0
+  })
+}
+
+function urlsOf({ sourceUrl, targetUrl, redisUrl }: InitOptions): ServerUrls {
+  return {
+    ...(sourceUrl === undefined ? {} : { source: sourceUrl }),
+    ...(targetUrl === undefined ? {} : { target: targetUrl }),
+    ...(redisUrl === undefined ? {} : { redis: redisUrl }),
+  }
+}
+
+/** Without a terminal nobody can be asked. */
+function complete(answers: Answers): Answers {
+  const lacking = [
+    ...(answers.source.database === '' ? ['--source-url mysql://user:password@host/database'] : []),
+    ...(answers.target.database === '' ? ['--target-url postgres://user:password@host/database'] : []),
+  ]
+  if (lacking.length === 0) return answers
+  throw new SyncError('usage', 'init has no terminal to ask on, and is not told where the servers are', {
+    remedy: `mylab-sync init ${lacking.join(' ')}`,
+  })
+}
+
+async function tested(answers: Answers): Promise<Answers> {
+  await testSource(answers.source)
+  await testTarget(answers.target)
+  await testRedis(answers.redisUrl)
+  return answers
+}
+
+const NAMES = { auditTable: 'sync_audit_log', instance: 'default' }
+
+async function testSource(source: Answers['source']): Promise<void> {
+  const opened = await openSource({ source, ...NAMES })
+  try {
+    const { vendor, version, tables } = await opened.catalog()
+    tell(
+      `source: ${vendor === 'mariadb' ? 'MariaDB' : 'MySQL'} ${version}, ${tables.length} tables in ${source.database}`,
+    )
+  } finally {
+    await opened.close()
+  }
+}
+
+async function testTarget(target: Answers['target']): Promise<void> {
+  const opened = await openTarget({ target, ...NAMES })
+  await opened.close()
+  tell(`target: PostgreSQL, database ${target.database}, schema ${target.schema}`)
+}
+
+async function testRedis(url: string | null): Promise<void> {
+  if (url !== null) tell(`Redis: answers at ${await reachRedis(url)}`)
+}
+
+/** Asks for what no URL says, and again until each side answers. */
+async function asked(suggested: Answers, urls: ServerUrls, signal: AbortSignal): Promise<Answers> {
+  const prompt = new Prompt(signal)
+  try {
+    const source = await untilGood(urls.source !== undefined, suggested.source, {
+      ask: async (known) => ({ ...known, ...(await askAddress(prompt, 'MySQL or MariaDB', known)) }),
+      test: testSource,
+    })
+    const target = await untilGood(urls.target !== undefined, suggested.target, {
+      ask: async (known) => ({
+        ...known,
+        ...(await askAddress(prompt, 'PostgreSQL', known)),
+        schema: await prompt.ask('PostgreSQL schema', known.schema),
+      }),
+      test: testTarget,
+    })
+    const redisUrl = await untilGood(urls.redis !== undefined, suggested.redisUrl, {
+      ask: async (known) => {
+        const url = await prompt.ask('Redis URL (none: one process does everything)', known ?? 'none')
+        return url === 'none' ? null : suggestedAnswers({ env: {}, directory: process.cwd() }, { redis: url }).redisUrl
+      },
+      test: testRedis,
+    })
+    return { source, target, redisUrl }
+  } finally {
+    prompt.close()
+  }
+}
+
+interface Asking<T> {
+  ask(known: T): Promise<T>
+  test(answer: T): Promise<void>
+}
+
+/** What a URL says is taken as it is the first time. */
+async function untilGood<T>(given: boolean, suggested: T, { ask, test }: Asking<T>): Promise<T> {
+  let answer = suggested
+  for (let isGiven = given; ; isGiven = false) {
+    try {
+      if (!isGiven) answer = await ask(answer)
+      await test(answer)
+      return answer
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error
+      explain(error)
+    }
+  }
+}
+
+interface Address {
+  readonly host: string
+  readonly port: number
+  readonly database: string
+  readonly user: string
+  readonly password: string
+}
+
+async function askAddress(prompt: Prompt, server: string, known: Address): Promise<Address> {
+  const host = await prompt.ask(`${server} host`, known.host)
+  const port = Number(await prompt.ask(`${server} port`, String(known.port)))
+  const database = await prompt.ask(`${server} database`, known.database)
+  const user = await prompt.ask(`${server} user`, known.user)
+  const password = await prompt.askSecret(`${server} password of ${user}`, known.password)
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new SyncError('usage', `${server} port: found ${port}, expected 1 to 65535`)
+  if (database === '') throw new SyncError('usage', `${server} database: none is named`)
+  return { host, port, database, user, password }
+}
+
+/** Writes both files and says what to type next, and what of the environment will count before the new file. */
+function report(options: InitOptions, { yaml, secrets }: WrittenConfig, answers: Answers): void {
+  writeFileSync(options.output, yaml, { flag: options.yes ? 'w' : 'wx' })
+  const envFile = join(process.cwd(), '.env')
+  const before = existsSync(envFile) ? readFileSync(envFile, 'utf8') : ''
+  const added = addVariables(before, unknownTo(process.env, secrets), { replace: options.yes })
+  if (added.text !== before) writeFileSync(envFile, added.text, { mode: 0o600 })
+  const isDefault = resolve(options.output) === join(process.cwd(), 'mylab-sync.yaml')
+  const next = isDefault ? 'mylab-sync doctor' : `mylab-sync doctor --config ${options.output}`
+  const stronger = strongerValues(options.output, answers)
+  if (options.json) {
+    printJson({ file: options.output, env: { added: added.added, kept: added.kept }, stronger, next })
+    return
+  }
+  print(`Wrote ${options.output}${added.added.length === 0 ? '' : `, and ${added.added.join(' and ')} into .env`}.`)
+  for (const name of added.kept) tell(`.env holds another ${name} already; it was left (--yes writes over it)`)
+  for (const name of added.impossible)
+    tell(`${name} holds what a line of .env cannot: set it in the environment, or as ${name}_FILE`)
+  if (added.added.length > 0 && isShared()) tell('.env holds passwords now: add it to .gitignore')
+  for (const key of stronger)
+    tell(`${key}: the environment or .env says something else, which counts before ${options.output}`)
+  print(`Next: ${next}`)
+}
+
+/** What the environment gives already does not belong into a file. */
+function unknownTo(env: NodeJS.ProcessEnv, secrets: WrittenConfig['secrets']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(secrets).filter(([name, value]) => env[name] !== value && env[`${name}_FILE`] === undefined),
+  )
+}
+
+/** Keys for which something else than the written file decides. */
+function strongerValues(file: string, answers: Answers): string[] {
+  const config = loadConfig({ env: process.env, directory: process.cwd(), file })
+  const sides = ['source', 'target'] as const
+  const differing = sides.flatMap((side) => {
+    const loaded: Readonly<Record<string, unknown>> = { ...config[side] }
+    return Object.entries(answers[side])
+      .filter(([key, value]) => loaded[key] !== value)
+      .map(([key]) => `${side}.${key}`)
+  })
+  return config.redisUrl === answers.redisUrl ? differing : [...differing, 'redis']
+}
+
+/** A folder under version control that does not leave `.env` out. */
+function isShared(): boolean {
+  if (!existsSync('.git')) return false
+  return !existsSync('.gitignore') || !/^\/?\.env\s*$/m.test(readFileSync('.gitignore', 'utf8'))
+}

@@ -1,0 +1,46 @@
+import { createInterface, type Interface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+
+/** Questions on a terminal, written to stderr: stdout is data. */
+export class Prompt {
+  readonly #lines: Interface
+  readonly #signal: AbortSignal
+  #silent = false
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+    const output = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        if (!this.#silent) process.stderr.write(chunk)
+        done()
+      },
+    })
+    this.#lines = createInterface({ input: process.stdin, output, terminal: true })
+    // The terminal's Ctrl-C comes as a key here, not as a signal.
+    this.#lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  }
+
+  /** An empty answer is the suggestion. */
+  async ask(question: string, suggestion: string): Promise<string> {
+    const shown = suggestion === '' ? question : `${question} [${suggestion}]`
+    const answer = (await this.#lines.question(`${shown}: `, { signal: this.#signal })).trim()
+    return answer === '' ? suggestion : answer
+  }
+
+  /** What is typed is not shown; an empty answer is the suggestion, which is not shown either. */
+  async askSecret(question: string, suggestion: string): Promise<string> {
+    process.stderr.write(`${question}${suggestion === '' ? '' : ' [as known]'}: `)
+    this.#silent = true
+    try {
+      const answer = await this.#lines.question('', { signal: this.#signal })
+      return answer === '' ? suggestion : answer
+    } finally {
+      this.#silent = false
+      process.stderr.write('\n')
+    }
+  }
+
+  close(): void {
+    this.#lines.close()
+  }
+}

@@ -1,0 +1,87 @@
+import { stringify } from 'yaml'
+import type { Answers } from './answers.js'
+
+/** A configuration file that loadConfig reads, and the secrets that do not belong into it, by variable. */
+export interface WrittenConfig {
+  readonly yaml: string
+  readonly secrets: Readonly<Record<string, string>>
+}
+
+/** Passwords stay out of the file: people share it, and put it under version control. */
+export function writtenConfig({ source, target, redisUrl }: Answers): WrittenConfig {
+  const redis = redisPart(redisUrl)
+  const yaml = `# MyLab Database Sync, written by mylab-sync init.
+# What is given in several places counts in this order: command line, environment, .env in the working directory, this file.
+# A key that is not known is an error that names it. Passwords are not kept here, but in the environment or in .env.
+
+# MySQL or MariaDB
+source:
+  host: ${scalar(source.host)}
+  port: ${source.port}
+${source.socket === null ? '  # socket: /run/mysqld/mysqld.sock   # instead of host and port' : `  socket: ${scalar(source.socket)}`}
+  database: ${scalar(source.database)}
+  username: ${scalar(source.user)}
+  # the password: DB_PASSWORD, or DB_PASSWORD_FILE with the path of a file that holds it
+
+# PostgreSQL
+target:
+  host: ${scalar(target.host)}
+  port: ${target.port}
+  database: ${scalar(target.database)}
+  username: ${scalar(target.user)}
+  # the password: PGSQL_PASSWORD, or PGSQL_PASSWORD_FILE
+  schema: ${scalar(target.schema)}
+  sslmode: ${target.ssl ? 'require' : 'disable'}   # disable or require
+${target.stateSchema === 'mylab_sync' ? '  # stateSchema: mylab_sync   # where the progress of the copy is kept' : `  stateSchema: ${scalar(target.stateSchema)}`}
+
+# Redis is needed for workers and schedulers on several hosts only; without it one process does everything.
+${redis.yaml}
+
+# Which tables; * and ? are wildcards. mylab-sync plan shows what is chosen.
+tables:
+  include: ['*']
+  exclude: [migrations, jobs, failed_jobs, password_resets]
+  # patients:
+  #   columns:
+  #     is_active: boolean
+
+# Other types than the default for all columns of a type, and what becomes of values that do not fit:
+# types:
+#   tinyint(1): boolean
+#   bigint unsigned: bigint
+#   datetime: { zero-date: 'null' }
+
+# names: keep   # or lower: all names of the target in lower case
+# intervalSeconds: 5   # the longest pause between two drains
+# instance: default   # another name for a second installation between the same databases
+# auditTable: sync_audit_log
+`
+  const secrets = {
+    ...(source.password === '' ? {} : { DB_PASSWORD: source.password }),
+    ...(target.password === '' ? {} : { PGSQL_PASSWORD: target.password }),
+    ...redis.secrets,
+  }
+  return { yaml, secrets }
+}
+
+function redisPart(url: string | null): WrittenConfig {
+  if (url === null)
+    return {
+      yaml: '# redis:\n#   host: 127.0.0.1\n#   port: 6379\n#   # the password: REDIS_PASSWORD, or REDIS_PASSWORD_FILE',
+      secrets: {},
+    }
+  const { protocol, hostname, port, username, password, pathname, search } = new URL(url)
+  const plain = protocol === 'redis:' && username === '' && pathname.length <= 1 && search === ''
+  if (plain)
+    return {
+      yaml: `redis:\n  host: ${scalar(hostname)}\n  port: ${port === '' ? 6379 : port}\n  # the password: REDIS_PASSWORD, or REDIS_PASSWORD_FILE`,
+      secrets: password === '' ? {} : { REDIS_PASSWORD: decodeURIComponent(password) },
+    }
+  if (password === '') return { yaml: `redis:\n  url: ${scalar(url)}`, secrets: {} }
+  return { yaml: '# redis: the address holds a password, so it is REDIS_URL', secrets: { REDIS_URL: url } }
+}
+
+/** A string as YAML takes it on one line, quoted where it would mean something else. */
+function scalar(text: string): string {
+  return stringify(text, { lineWidth: 0, blockQuote: false }).trimEnd()
+}

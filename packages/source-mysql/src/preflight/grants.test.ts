@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Grants } from './grants.js'
+
+const on = (lines: readonly string[], right: string, table: string | null = null, database = 'my_app'): boolean =>
+  new Grants(lines, database).on(right, table)
+
+test('rights on everything, on a database by pattern and on a table are told apart', () => {
+  assert.ok(on(['GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION'], 'TRIGGER'))
+  assert.ok(on(['GRANT SELECT, TRIGGER ON `my\\_app`.* TO `u`@`%`'], 'TRIGGER'))
+  assert.ok(!on(['GRANT SELECT, TRIGGER ON `my\\_app`.* TO `u`@`%`'], 'TRIGGER', null, 'my-app'))
+  assert.ok(on(['GRANT SELECT, TRIGGER ON `my%`.* TO `u`@`%`'], 'TRIGGER'))
+  assert.ok(on(["GRANT TRIGGER ON `my_app`.`o``d` TO 'u'@'%'"], 'TRIGGER', 'o`d'))
+  assert.ok(!on(["GRANT TRIGGER ON `my_app`.`o` TO 'u'@'%'"], 'TRIGGER'))
+  assert.ok(!on(['GRANT USAGE ON *.* TO `u`@`%`', 'GRANT `role`@`%` TO `u`@`%`'], 'SELECT'))
+})
+
+test('a right on single columns is none on the table', () => {
+  const lines = ['GRANT SELECT (`id`, `a,b`), INSERT, UPDATE (`x`) ON `my_app`.`t` TO `u`@`%`']
+  assert.ok(!on(lines, 'SELECT', 't'))
+  assert.ok(!on(lines, 'UPDATE', 't'))
+  assert.ok(on(lines, 'INSERT', 't'))
+})
+
+test('a partial revoke takes a right on all databases away from this one', () => {
+  const lines = ['GRANT SELECT, PROCESS ON *.* TO `u`@`%`', 'REVOKE SELECT ON `my_app`.* FROM `u`@`%`']
+  assert.ok(!on(lines, 'SELECT'))
+  assert.ok(new Grants(lines, 'my_app').global('PROCESS'))
+})

@@ -1,0 +1,162 @@
+import { SyncError } from '@mylab-sync/core'
+import { TRIGGER_SQL_MODE } from '../capture/install.js'
+import { isOurTrigger } from '../capture/trigger-text.js'
+import { errorNumber } from '../connection/errors.js'
+import type { Session, TextRow } from '../connection/session.js'
+import { MARKER } from '../ddl/own-tables.js'
+import { INSTANCE_TABLE } from '../settings.js'
+import * as sql from '../sql.js'
+import { type Check, finding, isAtLeast, quotedAccount, someOf } from './check.js'
+import { size } from './server.js'
+
+/** Prepared XA transactions hold changes that no trigger saw; MySQL 8 waits for them where the others go on. */
+export const preparedTransactions: Check = async (facts, session) => {
+  const waits = facts.server.vendor === 'mysql' && isAtLeast(facts.server, [8, 0, 0])
+  const rows = await orRefused(session.rows('XA RECOVER'))
+  if (rows === null || rows.length === 0) return []
+  return [
+    finding(
+      waits ? 'warning' : 'error',
+      'source-xa-prepared',
+      `${rows.length === 1 ? 'a prepared XA transaction is' : `${rows.length} prepared XA transactions are`} neither committed nor rolled back: ` +
+        (waits
+          ? 'triggers cannot be created on its tables until then'
+          : 'its changes could be committed later, seen by no trigger'),
+      rows.map((row) => `XA ROLLBACK ${xid(row)};`).join(' ') + ' (or XA COMMIT, as its owner decides)',
+    ),
+  ]
+}
+
+/** format, lengths of the two parts, and both parts as one text. */
+function xid([format, globalLength, , data]: TextRow): string {
+  const bytes = Buffer.from(data ?? '', 'utf8')
+  const part = (piece: Buffer): string =>
+    /^[\x20-\x7e]*$/.test(piece.toString('latin1')) ? sql.text(piece.toString()) : `X'${piece.toString('hex')}'`
+  const global = Number(globalLength ?? 0)
+  return `${part(bytes.subarray(0, global))}, ${part(bytes.subarray(global))}, ${format}`
+}
+
+interface FoundTrigger {
+  readonly name: string
+  readonly table: string
+  readonly definer: string
+  readonly sqlMode: string
+  readonly body: string
+}
+
+async function triggers(session: Session, database: string): Promise<FoundTrigger[]> {
+  const rows = await session.rows(
+    `SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, DEFINER, SQL_MODE, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)} ORDER BY TRIGGER_NAME`,
+  )
+  return rows.map(([name, table, definer, sqlMode, body]) => ({
+    name: name ?? '',
+    table: table ?? '',
+    definer: definer ?? '',
+    sqlMode: sqlMode ?? '',
+    body: body ?? '',
+  }))
+}
+
+/** A table of our name that is not ours, and the triggers that write to it: the older PHP package's. */
+export const foreignLog: Check = async ({ settings }, session) => {
+  const names = [settings.auditTable, INSTANCE_TABLE]
+  const rows = await session.rows(`SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME IN (${names.map(sql.text).join(', ')})`)
+  const foreign = rows.filter(([, comment]) => !(comment ?? '').startsWith(MARKER)).map(([name]) => name ?? '')
+  const found = await triggers(session, settings.database)
+  return foreign.map((table) => {
+    const writers = found.filter((trigger) => !isOurTrigger(trigger.name) && trigger.body.includes(table))
+    const drops = writers.map((trigger) => `DROP TRIGGER ${sql.name(trigger.name)};`)
+    // Triggers first: without their table they would fail every write of the application.
+    const rename = `RENAME TABLE ${sql.name(table)} TO ${sql.name(`${table}_old`)};`
+    return finding(
+      'error',
+      'source-foreign-log',
+      `a table ${table} that this program did not create stands in the place of its own` +
+        (writers.length === 0
+          ? ''
+          : `, and ${writers.length} triggers write to it (the older PHP package's, on ${someOf([...new Set(writers.map((t) => t.table))])})`),
+      [...drops, rename].join(' '),
+    )
+  })
+}
+
+/** Our triggers run with the rights of who created them: without that account every write of the application fails (1449). */
+export const definers: Check = async (facts, session) => {
+  const ours = (await triggers(session, facts.settings.database)).filter((trigger) => isOurTrigger(trigger.name))
+  const others = new Set(
+    ours.map((trigger) => trigger.definer).filter((definer) => quotedAccount(definer) !== facts.account),
+  )
+  if (others.size === 0) return []
+  const accounts = await orRefused(session.rows("SELECT CONCAT(User, '@', Host) FROM mysql.user"))
+  const known = accounts === null ? null : new Set(accounts.map(([account]) => account))
+  return [...others].flatMap((definer) => {
+    if (known?.has(definer)) return []
+    const tables = someOf([...new Set(ours.filter((t) => t.definer === definer).map((t) => t.table))])
+    return known === null
+      ? finding(
+          'warning',
+          'source-trigger-definer',
+          `the triggers of ${tables} belong to ${quotedAccount(definer)}, not to ${facts.account}; if that account goes, every write to these tables fails (error 1449)`,
+          'mylab-sync setup-triggers --drop',
+        )
+      : finding(
+          'error',
+          'source-trigger-definer',
+          `the triggers of ${tables} belong to ${quotedAccount(definer)}, an account that does not exist: every write to these tables fails (error 1449)`,
+          'mylab-sync setup-triggers --drop',
+        )
+  })
+}
+
+/** A trigger keeps the sql_mode it was created under; a lax one would cut keys. */
+export const triggerModes: Check = async ({ settings }, session) => {
+  const lax = (await triggers(session, settings.database)).filter(
+    (trigger) => isOurTrigger(trigger.name) && trigger.sqlMode !== TRIGGER_SQL_MODE,
+  )
+  if (lax.length === 0) return []
+  return [
+    finding(
+      'error',
+      'source-trigger-mode',
+      `triggers of ${someOf([...new Set(lax.map((trigger) => trigger.table))])} were created under another sql_mode than ${TRIGGER_SQL_MODE}, so they could write a key that is cut`,
+      'mylab-sync setup-triggers --drop',
+    ),
+  ]
+}
+
+const LARGE_LOG = 256 * 2 ** 20
+const HUGE_LOG = 4 * 2 ** 30
+
+export const logSize: Check = async ({ settings }, session) => {
+  const [row] =
+    await session.rows(`SELECT DATA_LENGTH + INDEX_LENGTH + DATA_FREE, TABLE_ROWS FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME = ${sql.text(settings.auditTable)} AND TABLE_COMMENT LIKE ${sql.text(`${MARKER}%`)}`)
+  return sizeFinding(settings.auditTable, Number(row?.[0] ?? 0), Number(row?.[1] ?? 0))
+}
+
+export function sizeFinding(table: string, bytes: number, rows: number): ReturnType<typeof finding>[] {
+  if (bytes < LARGE_LOG) return []
+  return [
+    finding(
+      bytes < HUGE_LOG ? 'note' : 'warning',
+      'source-log-size',
+      `the change log ${table} takes ${size(bytes)} of the source's disk (~${rows} entries)`,
+      'mylab-sync cleanup --days 7, from cron or by the scheduler; what is still unsynced goes with mylab-sync database',
+    ),
+  ]
+}
+
+/** MySQL 8 says so for XA RECOVER without XA_RECOVER_ADMIN. */
+const XA_NOT_ALLOWED = 1401
+
+/** null where the account may not ask. */
+async function orRefused(rows: Promise<TextRow[]>): Promise<TextRow[] | null> {
+  try {
+    return await rows
+  } catch (error) {
+    if (error instanceof SyncError && error.code === 'missing-right') return null
+    if (errorNumber(error) === XA_NOT_ALLOWED) return null
+    throw error
+  }
+}

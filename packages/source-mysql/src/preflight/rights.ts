@@ -1,0 +1,73 @@
+import { INSTANCE_TABLE } from '../settings.js'
+import * as sql from '../sql.js'
+import { type Check, type Facts, finding, isOn, someOf } from './check.js'
+
+type Right = 'SELECT' | 'TRIGGER' | 'INSERT' | 'UPDATE' | 'DELETE' | 'CREATE'
+
+const WHY: Readonly<Record<Right, string>> = {
+  SELECT: 'rows cannot be read',
+  TRIGGER: 'changes cannot be captured, and triggers that exist fail every write of the application',
+  INSERT: 'triggers cannot write the change log, and fail every write of the application',
+  UPDATE: 'changes that were carried cannot be marked',
+  DELETE: 'the change log cannot be cleaned up',
+  CREATE: 'the change log cannot be created',
+}
+
+/** What each right is needed on: the tables to be carried, or our own two. */
+function needed(facts: Facts): readonly (readonly [right: Right, tables: readonly string[]])[] {
+  const carried = facts.tables.map((table) => table.name)
+  const own = [facts.settings.auditTable, INSTANCE_TABLE]
+  return [
+    ['SELECT', [...carried, ...own]],
+    ['TRIGGER', carried],
+    ['INSERT', own],
+    ['UPDATE', own],
+    ['DELETE', own],
+    ['CREATE', own],
+  ]
+}
+
+export const rights: Check = (facts) => {
+  const database = sql.name(facts.settings.database)
+  return needed(facts).flatMap(([right, tables]) => {
+    if (facts.grants.on(right, null)) return []
+    const lacking = tables.filter((table) => !facts.grants.on(right, table))
+    if (lacking.length === 0 && tables.length > 0) return []
+    const where = lacking.length === tables.length ? `database ${facts.settings.database}` : someOf(lacking)
+    return [
+      finding(
+        'error',
+        'source-right-missing',
+        `${facts.account} lacks ${right} on ${where}: ${WHY[right]}`,
+        `GRANT ${right} ON ${database}.* TO ${facts.account};`,
+      ),
+    ]
+  })
+}
+
+export const processRight: Check = (facts) =>
+  facts.grants.global('PROCESS')
+    ? []
+    : [
+        finding(
+          'warning',
+          'source-process-missing',
+          `${facts.account} lacks PROCESS, so the storage numbers of tables are hidden: TRUNCATE, partition operations and rebuilt tables ` +
+            'go unnoticed until a comparison finds the rows, instead of within seconds, and foreign keys are read more slowly',
+          `GRANT PROCESS ON *.* TO ${facts.account};`,
+        ),
+      ]
+
+/** With a binary log, a server lets only trusted accounts create triggers (error 1419). */
+export const triggerCreators: Check = (facts) => {
+  if (!isOn(facts, 'log_bin') || isOn(facts, 'log_bin_trust_function_creators') || facts.grants.global('SUPER'))
+    return []
+  return [
+    finding(
+      'error',
+      'source-trigger-creators',
+      `the server writes a binary log, and without SUPER or log_bin_trust_function_creators=1 ${facts.account} may create no trigger (error 1419)`,
+      "SET GLOBAL log_bin_trust_function_creators = 1; and the same setting in the server's configuration file, for the next start",
+    ),
+  ]
+}

@@ -1,0 +1,178 @@
+import type { SourceTable } from '@mylab-sync/core'
+import { type Check, finding, isAtLeast, isOn, someOf } from './check.js'
+
+const MEBIBYTE = 2 ** 20
+/** Keys of one look-up, each of its bytes in two hexadecimal digits. */
+const KEYS_IN_A_LIST = 1_000
+
+export const version: Check = ({ server }) => {
+  const oldest = server.vendor === 'mariadb' ? ([10, 2, 3] as const) : ([5, 7, 2] as const)
+  if (isAtLeast(server, oldest)) return []
+  const name = server.vendor === 'mariadb' ? 'MariaDB' : 'MySQL'
+  return [
+    finding(
+      'error',
+      'source-version',
+      `${name} ${server.version} is not supported: it allows one trigger an event and table, which the application's own would take`,
+      'upgrade the source to MySQL 5.7 or MariaDB 10.2.3, or later',
+    ),
+  ]
+}
+
+export const readOnly: Check = (facts) => {
+  const setting = ['innodb_read_only', 'super_read_only', 'read_only'].find((name) => isOn(facts, name))
+  if (setting === undefined) return []
+  return [
+    finding(
+      'error',
+      'source-read-only',
+      `the source is read-only (${setting}); on a replica, row-based replication fires no triggers, so no change would be captured`,
+      `connect to the server that the application writes to; if this is it: SET GLOBAL ${setting} = OFF;`,
+    ),
+  ]
+}
+
+export const binlogFormat: Check = (facts) => {
+  if (!isOn(facts, 'log_bin') || facts.variables.get('binlog_format')?.toUpperCase() !== 'STATEMENT') return []
+  return [
+    finding(
+      'error',
+      'source-binlog-format',
+      'binlog_format is STATEMENT: carried changes cannot be marked under READ COMMITTED (error 1665), and every write of the application would warn 1592',
+      "SET GLOBAL binlog_format = 'MIXED'; and the same setting in the server's configuration file; sessions that are open keep the old one",
+    ),
+  ]
+}
+
+/** From 9.6 on MySQL carries foreign key actions out itself, with faults that no trigger sees. */
+export const foreignKeyMode: Check = (facts) => {
+  const { server, tables, variables } = facts
+  const mode = variables.get('innodb_native_foreign_keys')
+  if (
+    server.vendor !== 'mysql' ||
+    !isAtLeast(server, [9, 6, 0]) ||
+    mode === undefined ||
+    isOn(facts, 'innodb_native_foreign_keys')
+  )
+    return []
+  const children = tables.filter((table) =>
+    table.foreignKeys.some((key) => [key.onDelete, key.onUpdate].some((a) => a === 'CASCADE' || a.startsWith('SET'))),
+  )
+  if (children.length === 0) return []
+  return [
+    finding(
+      'warning',
+      'source-foreign-key-mode',
+      `MySQL ${server.version} runs foreign key actions in its default mode, in which UPDATE IGNORE and REPLACE on parents of ${someOf(children.map((t) => t.name))} can change child rows unseen or leave orphans`,
+      'set innodb_native_foreign_keys=ON in the [mysqld] section of the configuration file and restart the server',
+    ),
+  ]
+}
+
+/**
+ * Our own statements must fit; what is read need not: rows of 5 MB and 40 MB came whole from servers with 1 MiB
+ * (measured on MariaDB 10.11 and MySQL 9.7).
+ */
+export const packet: Check = ({ variables, tables }) => {
+  const most = Number(variables.get('max_allowed_packet') ?? Number.POSITIVE_INFINITY)
+  const large = tables.filter((table) => KEYS_IN_A_LIST * keyBytes(table) > most).map((table) => table.name)
+  if (large.length === 0) return []
+  const enough = Math.ceil(Math.max(...tables.map((table) => KEYS_IN_A_LIST * keyBytes(table))) / MEBIBYTE) + 1
+  return [
+    finding(
+      'warning',
+      'source-max-allowed-packet',
+      `max_allowed_packet is ${size(most)}: a look-up of ${KEYS_IN_A_LIST} of the longest keys of ${someOf(large)} would not fit a statement`,
+      `SET GLOBAL max_allowed_packet = ${enough * MEBIBYTE}; and the same setting in the server's configuration file`,
+    ),
+  ]
+}
+
+/** The most that one key takes in a statement's text. */
+function keyBytes(table: SourceTable): number {
+  return (table.primaryKey ?? []).reduce((sum, name) => {
+    const column = table.columns.find((candidate) => candidate.name === name)
+    const bytes = (column?.length ?? 20) * (column?.charset ? 4 : 1)
+    return sum + Math.min(bytes, 3_072) * 2 + 8
+  }, 4)
+}
+
+export function size(bytes: number): string {
+  if (bytes >= 1024 * MEBIBYTE) return `${(bytes / 1024 / MEBIBYTE).toFixed(1)} GiB`
+  return bytes >= MEBIBYTE ? `${Math.round(bytes / MEBIBYTE)} MiB` : `${Math.round(bytes / 1024)} KiB`
+}
+
+export const tableNames: Check = ({ variables, tables }) => {
+  const mode = variables.get('lower_case_table_names')
+  if (mode === '2')
+    return [
+      finding(
+        'warning',
+        'source-table-name-case',
+        'lower_case_table_names is 2: names are kept as written and compared in lower case, which this product was not tried with',
+        'use a source on a file system that tells upper from lower case, with lower_case_table_names=0',
+      ),
+    ]
+  if (mode !== '1' || tables.length === 0) return []
+  return [
+    finding(
+      'note',
+      'source-table-name-case',
+      'lower_case_table_names is 1: the source keeps all table names in lower case, and so will the target',
+      'write the patterns of tables.include and tables.exclude in lower case',
+    ),
+  ]
+}
+
+/** Without strictness the application's writes may leave values that PostgreSQL does not know. */
+export const sqlMode: Check = ({ variables }) => {
+  const mode = variables.get('sql_mode') ?? ''
+  if (/STRICT_(ALL|TRANS)_TABLES/.test(mode) && /NO_ZERO_DATE/.test(mode) && /NO_ZERO_IN_DATE/.test(mode)) return []
+  return [
+    finding(
+      'note',
+      'source-sql-mode',
+      'the sql_mode of new sessions lets in zero or partial dates or values that were cut to fit; what PostgreSQL cannot hold of them is altered and counted in mylab_sync.sync_sanitised',
+      'mylab-sync plan shows the rule of each column; the value rules of the configuration change it',
+    ),
+  ]
+}
+
+/** Bytes of these pass through the server's conversion to UTF-8, which replaces in silence what it does not know. */
+const LOSSY = /^(cp1251|ucs2|utf16|utf16le|utf32|sjis|cp932|ujis|eucjpms|euckr|big5|gbk|gb2312)$/
+
+export const charsets: Check = async ({ tables, settings }, session) => {
+  const [row] = await session.rows('SELECT @@character_set_client, @@character_set_results, @@character_set_database')
+  const [client, results, database = ''] = row ?? []
+  if (client !== 'utf8mb4' || results !== 'utf8mb4')
+    return [
+      finding(
+        'error',
+        'source-connection-charset',
+        `the connection speaks ${client} and ${results} where utf8mb4 was asked for: text would be altered on its way`,
+        'remove skip-character-set-client-handshake and init_connect settings that change the character set',
+      ),
+    ]
+  const lossy = tables.filter((table) => table.columns.some((column) => LOSSY.test(column.charset ?? '')))
+  const found =
+    lossy.length === 0
+      ? []
+      : [
+          finding(
+            'note',
+            'source-column-charset',
+            `columns of ${someOf(lossy.map((table) => table.name))} have character sets in which the server replaces broken characters by ? in silence`,
+            `look at one: SELECT HEX(column_name), column_name FROM ${settings.database}.${lossy[0]?.name ?? ''} WHERE column_name LIKE '%?%' LIMIT 10;`,
+          ),
+        ]
+  if (database === null || database.startsWith('utf8')) return found
+  return [
+    ...found,
+    finding(
+      'note',
+      'source-database-charset',
+      `the database's default character set is ${database}; its text arrives as UTF-8. If the application wrote UTF-8 bytes through a ${database} connection, the text is wrong in the source already`,
+      `look at a table that makes you doubt: SELECT HEX(column_name), column_name FROM table_name LIMIT 10; (é is E9 in latin1, C3A9 if UTF-8 was written through it)`,
+    ),
+  ]
+}

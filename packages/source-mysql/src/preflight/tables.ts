@@ -1,0 +1,47 @@
+import * as sql from '../sql.js'
+import { type Check, finding, someOf } from './check.js'
+
+/** As many statements as a reader takes in. */
+const MOST_STATEMENTS = 5
+
+/** Triggers on such tables could lose entries, or fail the application's statement under GTID (error 1785), so they get none. */
+export const engines: Check = ({ tables }) => {
+  const other = tables.filter((table) => table.engine.toLowerCase() !== 'innodb')
+  if (other.length === 0) return []
+  const names = other.map((table) => `${table.name} (${table.engine})`)
+  return [
+    finding(
+      'warning',
+      'source-engine',
+      `${someOf(names, 20)}: not InnoDB, so without triggers; copied again as a whole when the content has changed, and not of one moment with the other tables`,
+      statements(other.map(({ name }) => `ALTER TABLE ${sql.name(name)} ENGINE = InnoDB;`)),
+    ),
+  ]
+}
+
+/** Without a key no row can be addressed. */
+export const keys: Check = ({ mappings }) => {
+  const keyless = mappings.filter(({ key }) => key === null).map(({ source }) => source)
+  if (keyless.length === 0) return []
+  return [
+    finding(
+      'warning',
+      'source-keyless-table',
+      `${someOf(
+        keyless.map((table) => table.name),
+        20,
+      )}: no primary key and no UNIQUE index of NOT NULL columns, so every change has the whole table read and compared again`,
+      statements(
+        keyless.map(
+          ({ name }) =>
+            `ALTER TABLE ${sql.name(name)} ADD COLUMN sync_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY;`,
+        ),
+      ) + ' (or a primary key of its own columns)',
+    ),
+  ]
+}
+
+function statements(all: readonly string[]): string {
+  const rest = all.length - MOST_STATEMENTS
+  return all.slice(0, MOST_STATEMENTS).join(' ') + (rest > 0 ? ` and so on for ${rest} more` : '')
+}

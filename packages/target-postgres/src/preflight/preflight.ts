@@ -1,0 +1,59 @@
+import { type Finding, SyncError, type TableMapping } from '@mylab-sync/core'
+import type { Database } from '../connection/database.js'
+import { type Check, finding, readFacts } from './check.js'
+import { schemaRights, temporaryTables } from './rights.js'
+import { connections, encoding, pooler, readOnly, version } from './server.js'
+import { standingTables } from './tables.js'
+
+/** In the order in which they are worth mending. */
+const CHECKS: readonly Check[] = [
+  version,
+  encoding,
+  readOnly,
+  schemaRights,
+  temporaryTables,
+  standingTables,
+  connections,
+  pooler,
+]
+
+export async function preflight(database: Database, tables: readonly TableMapping[]): Promise<Finding[]> {
+  const subject = { database, facts: await readFacts(database), tables }
+  const found: Finding[] = []
+  for (const check of CHECKS) {
+    try {
+      found.push(...(await check(subject)))
+    } catch (error) {
+      // What one check could not look at must not hide what the others saw.
+      if (!(error instanceof SyncError) || error.code === 'lost-connection') throw error
+      found.push(
+        finding(
+          'warning',
+          'target-unseen',
+          `not everything could be looked at: ${error.message.replace('target: ', '')}`,
+          error.remedy ?? `look with another account than ${subject.facts.account}`,
+        ),
+      )
+    }
+  }
+  return found
+}
+
+const CLOCK_LOOKS = 3
+
+/** The look with the shortest way there and back is the truest. */
+export async function clockAheadMs(database: Database): Promise<number> {
+  return database.outside(async (session) => {
+    let best = { took: Number.POSITIVE_INFINITY, ahead: 0 }
+    for (let look = 0; look < CLOCK_LOOKS; look++) {
+      const sent = Date.now()
+      const [row] = await session.rows<{ now: number }>(
+        'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
+      )
+      const received = Date.now()
+      const ahead = (row?.now ?? 0) - (sent + received) / 2
+      if (received - sent < best.took) best = { took: received - sent, ahead }
+    }
+    return best.ahead
+  })
+}

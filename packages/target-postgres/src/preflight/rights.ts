@@ -1,0 +1,64 @@
+import type { Row } from '../connection/database.js'
+import * as sql from '../sql.js'
+import { type Check, finding, type Subject } from './check.js'
+
+interface SchemaRights extends Row {
+  readonly name: string
+  readonly usable: boolean
+  readonly creatable: boolean
+}
+
+async function schemas({ database }: Subject): Promise<Map<string, SchemaRights>> {
+  const { schema, stateSchema } = database.settings
+  return database.transaction(async (session) => {
+    const rows = await session.rows<SchemaRights>(
+      `SELECT nspname::text AS name, has_schema_privilege(oid, 'USAGE') AS usable, has_schema_privilege(oid, 'CREATE') AS creatable
+       FROM pg_namespace WHERE nspname = ANY($1)`,
+      [[schema, stateSchema]],
+    )
+    return new Map(rows.map((row) => [row.name, row]))
+  })
+}
+
+/** A schema that is missing needs the right to make it; one that is there, the right to make tables in it. */
+export const schemaRights: Check = async (subject) => {
+  const { facts, database } = subject
+  const account = sql.name(facts.account)
+  const present = await schemas(subject)
+  const wanted = [...new Set([database.settings.schema, database.settings.stateSchema])]
+  const missing = wanted.filter((name) => !present.has(name))
+  const closed = wanted.filter((name) => {
+    const rights = present.get(name)
+    return rights !== undefined && !(rights.usable && rights.creatable)
+  })
+  const found = closed.map((name) =>
+    finding(
+      'error',
+      'target-right-missing',
+      `${account} may not create tables in schema ${name}`,
+      `GRANT USAGE, CREATE ON SCHEMA ${sql.name(name)} TO ${account};`,
+    ),
+  )
+  if (missing.length === 0 || facts.create_schema) return found
+  return [
+    ...found,
+    finding(
+      'error',
+      'target-right-missing',
+      `${account} may not create the schema ${missing.join(' and ')} in database ${facts.database}`,
+      `GRANT CREATE ON DATABASE ${sql.name(facts.database)} TO ${account};`,
+    ),
+  ]
+}
+
+export const temporaryTables: Check = ({ facts }) =>
+  facts.temporary
+    ? []
+    : [
+        finding(
+          'error',
+          'target-right-missing',
+          `${sql.name(facts.account)} may not create temporary tables in database ${facts.database}, through which larger drains write`,
+          `GRANT TEMPORARY ON DATABASE ${sql.name(facts.database)} TO ${sql.name(facts.account)};`,
+        ),
+      ]

@@ -1,0 +1,89 @@
+import * as sql from '../sql.js'
+import { type Check, finding } from './check.js'
+
+const OLDEST = 110_000
+/** Workers, a drain and the looks of `status` at once. */
+const CONNECTIONS = 12
+
+export const version: Check = ({ facts }) =>
+  facts.version >= OLDEST
+    ? []
+    : [
+        finding(
+          'error',
+          'target-version',
+          `PostgreSQL ${facts.version_text} is not supported`,
+          'upgrade the target to PostgreSQL 11 or later',
+        ),
+      ]
+
+export const encoding: Check = ({ facts }) =>
+  facts.encoding === 'UTF8'
+    ? []
+    : [
+        finding(
+          'error',
+          'target-encoding',
+          `database ${facts.database} has the encoding ${facts.encoding}, which cannot hold all text of the source`,
+          `CREATE DATABASE ${sql.name(`${facts.database}_utf8`)} ENCODING 'UTF8' TEMPLATE template0; and name that one as the target`,
+        ),
+      ]
+
+export const readOnly: Check = ({ facts }) => {
+  if (facts.recovery)
+    return [
+      finding(
+        'error',
+        'target-read-only',
+        'the target is a standby in recovery: nothing can be written',
+        'connect to its primary (on the server itself: SELECT pg_promote();)',
+      ),
+    ]
+  if (!facts.read_only) return []
+  return [
+    finding(
+      'error',
+      'target-read-only',
+      `transactions of ${facts.account} in database ${facts.database} are read-only (default_transaction_read_only)`,
+      `ALTER ROLE ${sql.name(facts.account)} IN DATABASE ${sql.name(facts.database)} SET default_transaction_read_only = off;`,
+    ),
+  ]
+}
+
+export const connections: Check = ({ facts }) => {
+  const left = facts.max_connections - facts.connections
+  if (left >= CONNECTIONS) return []
+  return [
+    finding(
+      'warning',
+      'target-connections',
+      `only ${left} of ${facts.max_connections} connections are free, and one process of this product may hold ${CONNECTIONS}`,
+      `ALTER SYSTEM SET max_connections = ${facts.max_connections + 100}; and restart the server`,
+    ),
+  ]
+}
+
+/** Two sessions of ours, both open, that are answered by one process of the server: something between hands it round. */
+export const pooler: Check = async ({ database }) => {
+  const process = 'SELECT pg_backend_pid()::text AS pid'
+  const pids = await database.outside(async (first) => {
+    const [one] = await first.rows<{ pid: string }>(process)
+    return database.outside(async (second) => {
+      const [other] = await second.rows<{ pid: string }>(process)
+      return [one?.pid, other?.pid] as const
+    })
+  })
+  return poolerFinding(pids[0] === pids[1])
+}
+
+export function poolerFinding(shared: boolean): ReturnType<typeof finding>[] {
+  if (!shared) return []
+  return [
+    finding(
+      'note',
+      'target-pooler',
+      'a pooler in transaction mode (PgBouncer) stands before the target: it works, but a pool smaller than the processes makes drains wait for copies',
+      `give this database ${CONNECTIONS} server connections a process (pool_size), or connect to the server directly`,
+    ),
+  ]
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { plan } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { connect } from '../support/connect.js'
+import { assertGolden } from '../support/golden.js'
+import { copyAll, type Installation, installation } from '../support/installation.js'
+import { cli, type Outcome } from '../support/run.js'
+
+/** One of each: what is carried, what is altered, what is left behind. */
+const SCHEMA = `
+  CREATE TABLE ward (id SMALLINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40) NOT NULL COMMENT 'as on the door; it''s short',
+    code CHAR(4) NOT NULL, UNIQUE (code), UNIQUE KEY by_name (name)) ENGINE=InnoDB COMMENT='wards';
+  CREATE TABLE patient (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, ward SMALLINT UNSIGNED, ward_code CHAR(4), born DATE NOT NULL, seen DATETIME(3) NULL,
+    state ENUM('in','out') NOT NULL DEFAULT 'in', marks SET('a','b'), notes JSON, photo MEDIUMBLOB, paid DECIMAL(8,2) NOT NULL DEFAULT 0, story TEXT,
+    changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, CHECK (paid >= 0), CHECK (CRC32(story) > 7),
+    KEY (born DESC), KEY head (story(20)), FULLTEXT (story), CONSTRAINT in_ward FOREIGN KEY (ward) REFERENCES ward (id) ON DELETE SET NULL,
+    CONSTRAINT by_code FOREIGN KEY (ward_code) REFERENCES ward (code)) ENGINE=InnoDB;
+  CREATE TABLE \`select\` (a INT, b VARCHAR(10) CHARACTER SET latin1, \`quo"te\` INT, PRIMARY KEY (a, b)) ENGINE=InnoDB;
+  CREATE TABLE log_line (at DATETIME, patient BIGINT UNSIGNED, line LONGTEXT, FOREIGN KEY (patient) REFERENCES patient (id)) ENGINE=InnoDB;
+  CREATE TABLE stock (id INT PRIMARY KEY) ENGINE=MyISAM;
+  CREATE TABLE room (id INT PRIMARY KEY) ENGINE=InnoDB;
+  CREATE TABLE bed (id INT PRIMARY KEY, room INT, CONSTRAINT in_room FOREIGN KEY (room) REFERENCES room (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE stay (id INT PRIMARY KEY, bed INT, CONSTRAINT in_bed FOREIGN KEY (bed) REFERENCES bed (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  CREATE VIEW at_home AS SELECT id FROM patient WHERE state = 'out';
+  CREATE TRIGGER own BEFORE INSERT ON stock FOR EACH ROW SET @own = 1`
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+function run(name: string, args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  const address = servers.environment({ source: name, target: name, redis: false })
+  return cli(['plan', ...args], { ...address, SYNC_USE_QUEUE: 'false', ...env })
+}
+
+/** Names of all that either side holds. */
+async function held({ app, rows }: Installation): Promise<unknown> {
+  const [tables] = await app.query(
+    'SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1',
+  )
+  const [triggers] = await app.query(
+    'SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() ORDER BY 1',
+  )
+  const target = await rows(
+    "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_|information_schema' ORDER BY 1, 2",
+  )
+  return { tables, triggers, target }
+}
+
+test('plan says what becomes of each table, before anything of ours exists, and changes nothing', async () => {
+  const at = await installation(servers, 'plan_text')
+  try {
+    await at.app.query(SCHEMA)
+    const before = await held(at)
+    const exclude = { SYNC_TABLES_EXCLUDE: 'bed' }
+    const all = await run('plan_text', [], exclude)
+    assert.equal(all.err, '')
+    assertGolden('plan/whole', `exit ${all.code}\n${all.out}`)
+    const one = await run('plan_text', ['--table', 'be?'])
+    assertGolden('plan/one-table', `exit ${one.code}\n${one.out}`)
+    const json = JSON.parse((await run('plan_text', ['--json', '--sql', '--table', 'stock'])).out)
+    assert.equal(json.version, 1)
+    assert.deepEqual(
+      json.tables.map((t: { table: string; carried: string }) => [t.table, t.carried]),
+      [['stock', 'recopied']],
+    )
+    assert.deepEqual(json.sql.target, [
+      'CREATE TABLE "public"."stock" ("id" integer NOT NULL)',
+      'ALTER TABLE "public"."stock" ADD CONSTRAINT "stock_pkey" PRIMARY KEY ("id")',
+    ])
+    assert.deepEqual(await held(at), before)
+  } finally {
+    await at.close()
+  }
+})
+
+const COLUMNS = `SELECT c.relname, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, pg_get_expr(d.adbin, d.adrelid), o.collname,
+    col_description(c.oid, a.attnum), obj_description(c.oid)
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+  LEFT JOIN pg_collation o ON o.oid = a.attcollation WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY 1, 3`
+const CONSTRAINTS = `SELECT conrelid::regclass::text, conname, contype, condeferrable, condeferred, convalidated, pg_get_constraintdef(oid)
+  FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2`
+const INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
+
+test('the printed script, run on an empty database, makes what a first copy makes', async () => {
+  const at = await installation(servers, 'plan_sql')
+  const fresh = await installation(servers, 'plan_fresh')
+  try {
+    await at.app.query(SCHEMA)
+    const { code, out } = await run('plan_sql', ['--sql'])
+    assert.equal(code, 0)
+    await fresh.reader.query(out)
+    await copyAll(at.context)
+    for (const query of [COLUMNS, CONSTRAINTS, INDEXES]) {
+      const made = await fresh.rows(query)
+      assert.ok(made.length > 8)
+      assert.deepEqual(made, await at.rows(query))
+    }
+    const target = await run('plan_sql', ['--sql=target'])
+    assert.ok(out.startsWith(target.out) && !target.out.includes('TRIGGER'))
+  } finally {
+    await at.close()
+    await fresh.close()
+  }
+})
+
+test('the statements for the source, run by hand, are what an installation looks for', async () => {
+  const at = await installation(servers, 'plan_hand')
+  try {
+    await at.app.query(SCHEMA)
+    const { sql } = await plan(at.context, [])
+    for (const statement of sql.source) await at.app.query(statement)
+    const { source, target } = await connect(servers, 'plan_hand')
+    try {
+      assert.ok(await source.migrated())
+      const before = await held(at)
+      await target.migrate()
+      await copyAll(at.context)
+      const names = ({ triggers, tables }: { triggers?: unknown; tables?: unknown }): unknown => ({ triggers, tables })
+      assert.deepEqual(names((await held(at)) as object), names(before as object))
+    } finally {
+      await source.close()
+      await target.close()
+    }
+    const script = (await run('plan_hand', ['--sql=source'])).out
+    assert.match(script, /^DELIMITER ;;\nSET NAMES utf8mb4/)
+    assert.match(script, /END IF;;\nDELIMITER ;\n$/)
+  } finally {
+    await at.close()
+  }
+})
