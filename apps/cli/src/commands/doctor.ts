@@ -1,8 +1,8 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
 import { type Finding, SyncError } from '@mylab-sync/core'
 import { type Diagnosis, doctor } from '@mylab-sync/engine'
+import { checkRedis } from '@mylab-sync/queue'
 import { print, printJson } from '../output.js'
-import { reachRedis } from '../reach-redis.js'
 import { type CommonOptions, engineOptions, openSource, openTarget, withConfig } from '../session.js'
 
 const CANNOT_CONNECT = 4
@@ -33,8 +33,14 @@ async function diagnose(config: ResolvedConfig): Promise<Diagnosis> {
 }
 
 async function redisFindings(url: string): Promise<Finding[]> {
-  await reachRedis(url)
-  return []
+  const warnings = await checkRedis(url)
+  return warnings.map((cause) => ({
+    code: 'redis-eviction',
+    severity: 'warning',
+    side: 'redis',
+    cause,
+    remedy: 'CONFIG SET maxmemory-policy noeviction',
+  }))
 }
 
 async function orItsError<T>(opening: Promise<T>): Promise<T | SyncError> {

@@ -12,7 +12,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { print, printJson, tell } from '../output.js'
 import { Prompt } from '../prompt.js'
-import { reachRedis } from '../reach-redis.js'
+import { checkRedis } from '@mylab-sync/queue'
 import { explain, openSource, openTarget, untilStopped } from '../session.js'
 
 export interface InitOptions {
@@ -91,7 +91,9 @@ async function testTarget(target: Answers['target']): Promise<void> {
 }
 
 async function testRedis(url: string | null): Promise<void> {
-  if (url !== null) tell(`Redis: answers at ${await reachRedis(url)}`)
+  if (url === null) return
+  for (const warning of await checkRedis(url)) tell(`Redis: ${warning}`)
+  tell('Redis: answers')
 }
 
 /** Asks for what no URL says, and again until each side answers. */
