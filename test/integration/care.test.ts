@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, drainAll, loadModel, pauseTables, resumeTables, resyncTables, status } from '@mylab-sync/engine'
+import {
+  drain,
+  drainAll,
+  initial,
+  loadModel,
+  pauseTables,
+  resumeTables,
+  resyncTables,
+  status,
+} from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
 import { textRows } from '../support/content.js'
@@ -63,6 +72,22 @@ test('a paused table stands still with what its rows act on, the rest goes on, a
     assert.deepEqual(await states(at), { c: 'live', other: 'live', p: 'live' })
     await assertEqual(at)
   })
+})
+
+test('a first call that dies while triggers are made is one to resume', async () => {
+  const at = await installation(servers, 'care_resume')
+  try {
+    await at.app.query(FAMILY)
+    const request = { tables: [], createTables: true, triggers: true, force: false, takeOver: false }
+    const dies = (): void => {
+      throw new Error('the process dies here')
+    }
+    await assert.rejects(initial(at.context, { ...request, resume: false }, dies, ENDLESS.signal), /dies here/)
+    await initial(at.context, { ...request, resume: true }, () => {}, ENDLESS.signal)
+    await assertEqual(at)
+  } finally {
+    await at.close()
+  }
 })
 
 test('resync puts right what somebody wrote into the target, rows of its own included', async () => {

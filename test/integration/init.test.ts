@@ -86,7 +86,7 @@ test('init writes nothing where it is told too little, or where a server does no
         [...known, '--source-url', url('mysql', { ...source, password: 'x' })].slice(2),
       ],
       [4, /target .*: cannot connect/, [...known.slice(0, 2), '--target-url', url('postgres', { ...target, port: 1 })]],
-      [4, /Redis 127.0.0.1:1: cannot connect/, [...known, '--redis-url', 'redis://127.0.0.1:1']],
+      [4, /no connection to Redis at 127.0.0.1:1/, [...known, '--redis-url', 'redis://127.0.0.1:1']],
     ]
     for (const [code, message, args] of refused) {
       const outcome = await init(...args)

@@ -95,6 +95,7 @@ async function prepare(
   if (!(await context.target.migrated()) || !(await context.source.migrated())) await migrate(context)
   const model = await modelWith(context, request.tables)
   const selected = model.select(request.tables)
+  if (!request.resume) await noteAsked(context, selected)
   const targets = request.triggers ? model.triggerTargets(new Set(selected)) : []
   if (request.triggers) await install(context, { targets, recreate: false }, progress)
   await register(
@@ -104,6 +105,19 @@ async function prepare(
   )
   const listed = model.refused.map(({ table, reason }) => ({ table, problem: reason }))
   return { model, selected, listed: listed.filter(({ table }) => matchesAny(table, request.tables)) }
+}
+
+/** Written before anything else, so that a call which dies while triggers are made is one to resume. */
+async function noteAsked(context: EngineContext, tables: readonly string[]): Promise<void> {
+  const target = await context.target.begin()
+  try {
+    const states = await target.progress()
+    for (const table of tables)
+      if (!isOpen(states.get(table)?.state ?? 'discovered')) await target.setProgress(table, { asked: true })
+    await target.commit()
+  } finally {
+    await target.rollback()
+  }
 }
 
 function matchesAny(table: string, patterns: readonly string[]): boolean {
@@ -120,11 +134,11 @@ async function askForCopy(
   const states = await readTarget(context, (target) => target.progress())
   const stateOf = (table: string): TableState => states.get(table)?.state ?? 'discovered'
   const moving = selected.filter((table) => ['copying', 'catching-up', 'suspect'].includes(stateOf(table)))
-  if (request.resume) return moving
   const asked: string[] = []
   for (const table of selected) {
     const state = stateOf(table)
     if (moving.includes(table) || (isOpen(state) && !request.force)) continue
+    if (request.resume && !states.get(table)?.asked) continue
     if (transition(state, 'ask-for-copy') === undefined) listed.push({ table, problem: `is ${state}` })
     else asked.push(table)
   }

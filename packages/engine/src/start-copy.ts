@@ -33,6 +33,7 @@ export async function startCopy(
       const { estimatedRows } = model.mapping(table).source
       await target.setProgress(table, {
         state,
+        asked: false,
         inPlace,
         planned: false,
         planBound: null,

@@ -19,4 +19,5 @@ CREATE TABLE sync_parked_parent (
   PRIMARY KEY (child_table, edge, tokens)
 );
 -- Chunks of such a table are merged into rows that are there already.
-ALTER TABLE sync_progress ADD COLUMN in_place boolean NOT NULL DEFAULT false, ADD COLUMN content_sign text;
+ALTER TABLE sync_progress ADD COLUMN in_place boolean NOT NULL DEFAULT false, ADD COLUMN content_sign text,
+  ADD COLUMN asked boolean NOT NULL DEFAULT false;

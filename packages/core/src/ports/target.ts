@@ -78,6 +78,8 @@ export interface TableProgress {
   readonly generation: string | null
   /** Of a table without triggers: moves with its content. */
   readonly contentSign: string | null
+  /** Somebody has asked for a copy that has not begun. */
+  readonly asked: boolean
   /** Rows may be there already: chunks are merged into them, and what the source lacks is looked for at the end. */
   readonly inPlace: boolean
   /** Upper bound of the last planned chunk; `planned` says that no chunk is left to plan. */

@@ -12,6 +12,7 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   estimatedRows: 'estimated_rows',
   generation: 'generation',
   contentSign: 'content_sign',
+  asked: 'asked',
   inPlace: 'in_place',
   planBound: 'plan_bound',
   planned: 'planned',
@@ -22,8 +23,8 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
 /** Reads and writes of the state tables inside one transaction. */
 export class State extends QuarantineState {
   async progress(): Promise<Map<string, TableProgress>> {
-    const rows = await this.stateRows<Record<string, string | null> & { planned: boolean; in_place: boolean }>(
-      'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, in_place, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
+    const rows = await this.stateRows<Record<string, string | null> & { planned: boolean; asked: boolean; in_place: boolean }>(
+      'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
     )
     return new Map(
       rows.map((row) => [
@@ -36,6 +37,7 @@ export class State extends QuarantineState {
           estimatedRows: Number(row['estimated_rows']),
           generation: row['generation'] ?? null,
           contentSign: row['content_sign'] ?? null,
+          asked: row.asked,
           inPlace: row.in_place,
           planBound: row['plan_bound'] ?? null,
           planned: row.planned,
