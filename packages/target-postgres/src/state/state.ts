@@ -23,7 +23,9 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
 /** Reads and writes of the state tables inside one transaction. */
 export class State extends QuarantineState {
   async progress(): Promise<Map<string, TableProgress>> {
-    const rows = await this.stateRows<Record<string, string | null> & { planned: boolean; asked: boolean; in_place: boolean }>(
+    const rows = await this.stateRows<
+      Record<string, string | null> & { planned: boolean; asked: boolean; in_place: boolean }
+    >(
       'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
     )
     return new Map(
