@@ -1,4 +1,5 @@
-import { isCarried, isOpen, SyncError, type TableState, transition } from '@mylab-sync/core'
+import { isOpen, SyncError, type TableState } from '@mylab-sync/core'
+import { askForCopy, type InitialRequest, type Listed } from './ask-for-copy.js'
 import { bringUp, type Running } from './bring-up.js'
 import { type EngineContext, type Progress, reach } from './context.js'
 import { drain } from './drain.js'
@@ -7,22 +8,7 @@ import { maintain } from './maintain.js'
 import { loadModel, matches, type Model, modelWith } from './model.js'
 import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
-import { type CopyStart, startCopy } from './start-copy.js'
-import { countSurplus } from './surplus.js'
 import { verifyCounts } from './verify-counts.js'
-
-export interface InitialRequest {
-  /** Name patterns; empty: all. */
-  readonly tables: readonly string[]
-  readonly createTables: boolean
-  /** Starts no new table: only an unfinished copy goes on. */
-  readonly resume: boolean
-  readonly triggers: boolean
-  /** Copies again what is live. */
-  readonly force: boolean
-  /** Rows of an existing target table that the source lacks may go. */
-  readonly takeOver: boolean
-}
 
 export interface InitialReport {
   readonly tables: readonly {
@@ -81,11 +67,6 @@ export async function askForCopies(
   return { copying: await askForCopy(context, model, { selected, request, listed }), listed }
 }
 
-interface Listed {
-  readonly table: string
-  readonly problem: string
-}
-
 /** Installs capture for the selected tables; what cannot be carried is listed. */
 async function prepare(
   context: EngineContext,
@@ -122,77 +103,6 @@ async function noteAsked(context: EngineContext, tables: readonly string[]): Pro
 
 function matchesAny(table: string, patterns: readonly string[]): boolean {
   return patterns.length === 0 || matches(table, patterns)
-}
-
-/** Returns the tables that are being copied now, from an earlier call too; adds to `listed` those that cannot be. */
-async function askForCopy(
-  context: EngineContext,
-  model: Model,
-  of: { readonly selected: readonly string[]; readonly request: InitialRequest; readonly listed: Listed[] },
-): Promise<string[]> {
-  const { selected, request, listed } = of
-  const states = await readTarget(context, (target) => target.progress())
-  const stateOf = (table: string): TableState => states.get(table)?.state ?? 'discovered'
-  const moving = selected.filter((table) => ['copying', 'catching-up', 'suspect'].includes(stateOf(table)))
-  const asked: string[] = []
-  for (const table of selected) {
-    const state = stateOf(table)
-    if (moving.includes(table) || (isOpen(state) && !request.force)) continue
-    if (request.resume && !states.get(table)?.asked) continue
-    if (transition(state, 'ask-for-copy') === undefined) listed.push({ table, problem: `is ${state}` })
-    else asked.push(table)
-  }
-  const starts: CopyStart[] = []
-  // Rows that foreign key actions reach are read again with those that act on them.
-  for (const table of model.withDescendants(asked)) {
-    if (!asked.includes(table) && !isOpen(stateOf(table))) continue
-    const prepared = await prepareTable(context, model, table, { ...request, isOurs: isCarried(stateOf(table)) })
-    if (typeof prepared === 'string') listed.push({ table, problem: prepared })
-    else starts.push(prepared)
-  }
-  return [...moving, ...(await startCopy(context, model, starts, 'ask-for-copy'))]
-}
-
-/** How the copy of a table begins, or why the table cannot be filled; nothing is changed then. */
-async function prepareTable(
-  context: EngineContext,
-  model: Model,
-  table: string,
-  request: { readonly createTables: boolean; readonly takeOver: boolean; readonly isOurs: boolean },
-): Promise<CopyStart | string> {
-  const { target } = context
-  const mapping = model.mapping(table)
-  const objects = model.objects(table)
-  if (!(await target.tableExists(mapping))) {
-    if (!request.createTables) {
-      throw new SyncError('target-table-missing', `table ${mapping.name} is missing in the target`, {
-        remedy: 'mylab-sync initial --create-tables',
-      })
-    }
-    await target.createTable(mapping, objects)
-    return { table, inPlace: false }
-  }
-  if (request.isOurs) {
-    const left = await target.adaptTable(mapping, objects)
-    if (left.length > 0) return `waits for: ${left.join('; ')}`
-  }
-  const differences = await target.differences(mapping)
-  if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
-  if (!(await target.hasRows(mapping))) return { table, inPlace: false }
-  if (!request.isOurs && !request.takeOver) {
-    const obstacle = await strangersIn(context, model, table)
-    if (obstacle !== null) return obstacle
-  }
-  await target.loosenTable(mapping, objects, model.edgesAt(table))
-  return { table, inPlace: true }
-}
-
-/** Rows of a table that we did not fill go only where the user has said so. */
-async function strangersIn(context: EngineContext, model: Model, table: string): Promise<string | null> {
-  const remedy = 'empty it, or let them go with --take-over'
-  if (model.isWhole(table)) return `the target's table holds rows already, and has no key to compare them by; ${remedy}`
-  const surplus = await countSurplus(context, model, table)
-  return surplus === 0 ? null : `the target's table holds ${surplus} rows that the source lacks; ${remedy}`
 }
 
 /** Keeps the source's log small while chunks run; what another drainer does meanwhile is as good. */

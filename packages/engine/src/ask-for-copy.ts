@@ -1,0 +1,102 @@
+import { isCarried, isOpen, SyncError, type TableProgress, transition } from '@mylab-sync/core'
+import type { EngineContext } from './context.js'
+import type { Model } from './model.js'
+import { readTarget } from './read-target.js'
+import { type CopyStart, startCopy } from './start-copy.js'
+import { countSurplus } from './surplus.js'
+
+export interface InitialRequest {
+  /** Name patterns; empty: all. */
+  readonly tables: readonly string[]
+  readonly createTables: boolean
+  /** Starts no new table: only an unfinished copy goes on. */
+  readonly resume: boolean
+  readonly triggers: boolean
+  /** Copies again what is live. */
+  readonly force: boolean
+  /** Rows of an existing target table that the source lacks may go. */
+  readonly takeOver: boolean
+}
+
+export interface Listed {
+  readonly table: string
+  readonly problem: string
+}
+
+const MOVING: ReadonlySet<string> = new Set(['copying', 'catching-up', 'suspect'])
+
+/** Returns the tables that are being copied now, from an earlier call too; adds to `listed` those that cannot be. */
+export async function askForCopy(
+  context: EngineContext,
+  model: Model,
+  of: { readonly selected: readonly string[]; readonly request: InitialRequest; readonly listed: Listed[] },
+): Promise<string[]> {
+  const { selected, request, listed } = of
+  const states = await readTarget(context, (target) => target.progress())
+  const moving = selected.filter((table) => MOVING.has(states.get(table)?.state ?? ''))
+  const wanted = selected.filter((table) => !moving.includes(table) && isWanted(states.get(table), request))
+  const asked = new Set(wanted.filter((table) => mayBegin(states.get(table))))
+  for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${states.get(table)?.state}` })
+  const starts: CopyStart[] = []
+  // Rows that foreign key actions reach are read again with those that act on them.
+  for (const table of model.withDescendants(asked)) {
+    const progress = states.get(table)
+    if (!asked.has(table) && !(progress && isOpen(progress.state))) continue
+    const isOurs = progress !== undefined && isCarried(progress.state)
+    const prepared = await prepareTable(context, model, table, { ...request, isOurs })
+    if (typeof prepared === 'string') listed.push({ table, problem: prepared })
+    else starts.push(prepared)
+  }
+  return [...moving, ...(await startCopy(context, model, starts, 'ask-for-copy'))]
+}
+
+function isWanted(progress: TableProgress | undefined, request: InitialRequest): boolean {
+  if (progress && isOpen(progress.state) && !request.force) return false
+  return !request.resume || progress?.asked === true
+}
+
+function mayBegin(progress: TableProgress | undefined): boolean {
+  return transition(progress?.state ?? 'discovered', 'ask-for-copy') !== undefined
+}
+
+/** How the copy of a table begins, or why the table cannot be filled; nothing is changed then. */
+async function prepareTable(
+  context: EngineContext,
+  model: Model,
+  table: string,
+  request: { readonly createTables: boolean; readonly takeOver: boolean; readonly isOurs: boolean },
+): Promise<CopyStart | string> {
+  const { target } = context
+  const mapping = model.mapping(table)
+  const objects = model.objects(table)
+  if (!(await target.tableExists(mapping))) {
+    if (!request.createTables) {
+      throw new SyncError('target-table-missing', `table ${mapping.name} is missing in the target`, {
+        remedy: 'mylab-sync initial --create-tables',
+      })
+    }
+    await target.createTable(mapping, objects)
+    return { table, inPlace: false }
+  }
+  if (request.isOurs) {
+    const left = await target.adaptTable(mapping, objects)
+    if (left.length > 0) return `waits for: ${left.join('; ')}`
+  }
+  const differences = await target.differences(mapping)
+  if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
+  if (!(await target.hasRows(mapping))) return { table, inPlace: false }
+  if (!request.isOurs && !request.takeOver) {
+    const obstacle = await strangersIn(context, model, table)
+    if (obstacle !== null) return obstacle
+  }
+  await target.loosenTable(mapping, objects, model.edgesAt(table))
+  return { table, inPlace: true }
+}
+
+/** Rows of a table that we did not fill go only where the user has said so. */
+async function strangersIn(context: EngineContext, model: Model, table: string): Promise<string | null> {
+  const remedy = 'empty it, or let them go with --take-over'
+  if (model.isWhole(table)) return `the target's table holds rows already, and has no key to compare them by; ${remedy}`
+  const surplus = await countSurplus(context, model, table)
+  return surplus === 0 ? null : `the target's table holds ${surplus} rows that the source lacks; ${remedy}`
+}
