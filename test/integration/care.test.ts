@@ -90,6 +90,21 @@ test('a first call that dies while triggers are made is one to resume', async ()
   }
 })
 
+test('a call to resume is the first one where nothing was ever begun', async () => {
+  const at = await installation(servers, 'care_first')
+  try {
+    await at.app.query(FAMILY)
+    const request = { tables: [], createTables: true, triggers: true, force: false, takeOver: false, resume: true }
+    await initial(at.context, request, () => {}, ENDLESS.signal)
+    await assertEqual(at)
+    await at.app.query('CREATE TABLE later (id INT PRIMARY KEY) ENGINE=InnoDB')
+    const { tables } = await initial(at.context, request, () => {}, ENDLESS.signal)
+    assert.equal(tables.find((table) => table.table === 'later')?.state, 'capturing')
+  } finally {
+    await at.close()
+  }
+})
+
 test('resync puts right what somebody wrote into the target, rows of its own included', async () => {
   await copied('care_resync', async (at) => {
     await at.reader.query('DELETE FROM other; INSERT INTO other VALUES (5, 5), (6, 6)')

@@ -9,7 +9,7 @@ export interface InitialRequest {
   /** Name patterns; empty: all. */
   readonly tables: readonly string[]
   readonly createTables: boolean
-  /** Starts no new table: only an unfinished copy goes on. */
+  /** Starts no new table: only an unfinished copy goes on, or the first one if its call died before anything. */
   readonly resume: boolean
   readonly triggers: boolean
   /** Copies again what is live. */
@@ -34,7 +34,11 @@ export async function askForCopy(
   const { selected, request, listed } = of
   const states = await readTarget(context, (target) => target.progress())
   const moving = selected.filter((table) => MOVING.has(states.get(table)?.state ?? ''))
-  const wanted = selected.filter((table) => !moving.includes(table) && isWanted(states.get(table), request))
+  // Where nothing was ever begun, a call to resume it is the first one that got so far.
+  const resume = request.resume && [...states.values()].some((p) => p.asked || isCarried(p.state))
+  const wanted = selected.filter(
+    (table) => !moving.includes(table) && isWanted(states.get(table), { ...request, resume }),
+  )
   const asked = new Set(wanted.filter((table) => mayBegin(states.get(table))))
   for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${states.get(table)?.state}` })
   const starts: CopyStart[] = []

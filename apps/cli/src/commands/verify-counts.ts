@@ -1,4 +1,4 @@
-import { verifyCounts } from '@mylab-sync/engine'
+import { type CountsReport, verifyCounts } from '@mylab-sync/engine'
 import { print, printJson, printTable } from '../output.js'
 import { type CommonOptions, withSession } from '../session.js'
 
@@ -7,7 +7,7 @@ export async function runVerifyCounts(options: CommonOptions & { tables: string[
     const report = await verifyCounts(context, options.tables)
     if (options.json) printJson({ ...report })
     else {
-      print(report.equal ? 'Both sides hold the same number of rows in every table.' : 'Row counts differ.')
+      print(sentence(report))
       printTable(
         ['table', 'source', 'target', ''],
         report.tables.map((t) => [t.table, t.source, t.target, t.equal ? '' : 'DIFFERENT']),
@@ -15,4 +15,9 @@ export async function runVerifyCounts(options: CommonOptions & { tables: string[
     }
     return report.equal ? 0 : 5
   })
+}
+
+function sentence({ equal, tables }: CountsReport): string {
+  if (tables.length === 0) return 'No table is live yet: there is nothing to count.'
+  return equal ? 'Both sides hold the same number of rows in every table.' : 'Row counts differ.'
 }
