@@ -9,6 +9,7 @@ import { loadModel, matches, type Model, modelWith } from './model.js'
 import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
 import { verifyCounts } from './verify-counts.js'
+import { writeTarget } from './write-target.js'
 
 export interface InitialReport {
   readonly tables: readonly {
@@ -90,15 +91,11 @@ async function prepare(
 
 /** Written before anything else, so that a call which dies while triggers are made is one to resume. */
 async function noteAsked(context: EngineContext, tables: readonly string[]): Promise<void> {
-  const target = await context.target.begin()
-  try {
+  await writeTarget(context, async (target) => {
     const states = await target.progress()
     for (const table of tables)
       if (!isOpen(states.get(table)?.state ?? 'discovered')) await target.setProgress(table, { asked: true })
-    await target.commit()
-  } finally {
-    await target.rollback()
-  }
+  })
 }
 
 function matchesAny(table: string, patterns: readonly string[]): boolean {

@@ -1,6 +1,7 @@
 import { type Refusal, SyncError, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
 import type { EngineContext, Progress } from './context.js'
 import { type Model, modelWith } from './model.js'
+import { writeTarget } from './write-target.js'
 
 /** Creates or upgrades what is ours on both sides; safe to run again. */
 export async function migrate(context: EngineContext): Promise<void> {
@@ -63,8 +64,7 @@ export async function install(
 
 /** A row of progress for every known table; captured ones step to `capturing`, refused ones say why. */
 export async function register(context: EngineContext, model: Model, captured: readonly string[]): Promise<void> {
-  const target = await context.target.begin()
-  try {
+  await writeTarget(context, async (target) => {
     const known = await target.progress()
     const stateOf = (table: string): TableState => known.get(table)?.state ?? 'discovered'
     for (const [name, mapping] of model.tables) {
@@ -76,10 +76,7 @@ export async function register(context: EngineContext, model: Model, captured: r
     for (const refusal of model.refused)
       if (transition(stateOf(refusal.table), 'refuse'))
         await target.setProgress(refusal.table, { state: 'refused', problem: sentence(refusal) })
-    await target.commit()
-  } finally {
-    await target.rollback()
-  }
+  })
 }
 
 function sentence({ column, reason, remedy }: Refusal): string {

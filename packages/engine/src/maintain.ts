@@ -4,6 +4,7 @@ import { exclusively } from './exclusive.js'
 import { isTransactional, type Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { checkTriggers } from './reconcile.js'
+import { writeTarget } from './write-target.js'
 
 /**
  * Control work: triggers that are gone, what changed in tables that have none, and constraints that may hold again.
@@ -25,8 +26,7 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
     .filter((mapping) => !isTransactional(mapping.source))
     .map((mapping) => mapping.source.name)
   if (names.length === 0) return
-  const target = await context.target.begin()
-  try {
+  await writeTarget(context, async (target) => {
     const progress = await target.progress()
     for (const table of names) {
       const known = progress.get(table)
@@ -36,10 +36,7 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
       await target.setProgress(table, { contentSign: sign })
       await target.park([{ table, key: '', drain: 0, start: false }])
     }
-    await target.commit()
-  } finally {
-    await target.rollback()
-  }
+  })
 }
 
 /** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. The target records what cannot be built. */

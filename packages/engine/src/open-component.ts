@@ -19,6 +19,7 @@ import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
 import { SanitisedTally } from './rows.js'
 import { settle } from './settle.js'
+import { writeTarget } from './write-target.js'
 
 const CATCH_UPS_BEFORE_GROWTH = 8
 const MOST_CATCH_UPS = 20
@@ -113,8 +114,7 @@ async function lockClosed(target: TargetTransaction, tables: readonly string[]):
  * been deleted after the row's chunk was read and before the parent's, which leaves no entry that leads to it.
  */
 async function scanOrphans(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
-  const target = await context.target.begin()
-  try {
+  return writeTarget(context, async (target) => {
     if (!(await lockClosed(target, tables))) return false
     const inside = model.edges.filter((edge) => edge.action && !edge.captureOnlyParent && tables.includes(edge.child))
     for (const edge of rulesOf(context).orphanScan ? inside : []) {
@@ -124,11 +124,8 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
       if (parked.length > 0) await target.park(parked)
     }
     for (const table of tables) await target.setProgress(table, { state: 'catching-up' })
-    await target.commit()
     return true
-  } finally {
-    await target.rollback()
-  }
+  })
 }
 
 async function isBehind(context: EngineContext, tables: readonly string[], limits: WorkLimits): Promise<boolean> {

@@ -4,8 +4,7 @@ import { install } from './install.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { type CopyStart, startCopy } from './start-copy.js'
-
-const DRAIN_WAIT_MS = 60_000
+import { betweenDrains, writeTarget } from './write-target.js'
 
 /** Sets aside these tables and all that foreign key actions on them reach: their history has a hole. */
 export async function setAside(
@@ -14,9 +13,7 @@ export async function setAside(
   tables: Iterable<string>,
   problem: string,
 ): Promise<string[]> {
-  const target = await context.target.beginDrainWaiting(DRAIN_WAIT_MS)
-  try {
-    const states = await target.progress()
+  return betweenDrains(context, async (target, states) => {
     const aside: string[] = []
     for (const table of model.withDescendants(tables)) {
       const state = transition(states.get(table)?.state ?? 'discovered', 'mismatch')
@@ -24,11 +21,8 @@ export async function setAside(
       await target.setProgress(table, { state, problem })
       aside.push(table)
     }
-    await target.commit()
     return aside
-  } finally {
-    await target.rollback()
-  }
+  })
 }
 
 /** Finds tables whose triggers are gone or not what they must be, and sets them aside with their descendants. */
@@ -59,7 +53,8 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
       ? await adapt(context, model, suspect.table)
       : await exclude(context, model, suspect)
     if (problem === null) starts.push({ table: suspect.table, inPlace: true })
-    else if (problem !== suspect.problem) await note(context, suspect.table, problem)
+    else if (problem !== suspect.problem)
+      await writeTarget(context, (target) => target.setProgress(suspect.table, { problem }))
   }
   await reach(context, 'reconcile:adapted')
   const begun = await startCopy(context, model, starts, 'reconcile')
@@ -84,22 +79,7 @@ async function adapt(context: EngineContext, model: Model, table: string): Promi
 async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<string> {
   const refusal = model.refusal(suspect.table)
   if (!refusal) return suspect.problem ?? 'it is not selected any more'
-  const target = await context.target.begin()
-  try {
-    await target.setProgress(suspect.table, { state: transition('suspect', 'refuse') ?? 'refused' })
-    await target.commit()
-  } finally {
-    await target.rollback()
-  }
+  const state = transition('suspect', 'refuse') ?? 'refused'
+  await writeTarget(context, (target) => target.setProgress(suspect.table, { state }))
   return `${refusal.reason}; ${refusal.remedy}`
-}
-
-async function note(context: EngineContext, table: string, problem: string): Promise<void> {
-  const target = await context.target.begin()
-  try {
-    await target.setProgress(table, { problem })
-    await target.commit()
-  } finally {
-    await target.rollback()
-  }
 }

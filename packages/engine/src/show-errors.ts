@@ -5,6 +5,7 @@ import { drain } from './drain.js'
 import { loadModel, type Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { resyncTables } from './table-control.js'
+import { writeTarget } from './write-target.js'
 
 export interface ErrorsRequest {
   /** Name patterns; empty: all. */
@@ -67,14 +68,7 @@ export async function retryErrors(
 export async function retryFailed(context: EngineContext, patterns: readonly string[]): Promise<RetryReport> {
   const model = await loadModel(context)
   const tables = model.select(patterns)
-  const target = await context.target.begin()
-  let tried: number
-  try {
-    tried = await target.retryQuarantined(tables)
-    await target.commit()
-  } finally {
-    await target.rollback()
-  }
+  const tried = await writeTarget(context, (target) => target.retryQuarantined(tables))
   await drain(context, model, { waitMs: DRAIN_WAIT_MS })
   const counts = await readTarget(context, (reader) => reader.countQuarantined())
   const left = tables.reduce((sum, table) => sum + (counts.get(table) ?? 0), 0)

@@ -1,8 +1,7 @@
 import { type TableState, transition } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
-
-const DRAIN_WAIT_MS = 60_000
+import { betweenDrains } from './write-target.js'
 
 export interface CopyStart {
   readonly table: string
@@ -22,9 +21,7 @@ export async function startCopy(
   event: 'ask-for-copy' | 'reconcile',
 ): Promise<string[]> {
   if (starts.length === 0) return []
-  const target = await context.target.beginDrainWaiting(DRAIN_WAIT_MS)
-  try {
-    const states = await target.progress()
+  return betweenDrains(context, async (target, states) => {
     const begun: string[] = []
     for (const { table, inPlace } of starts) {
       const state: TableState | undefined = transition(states.get(table)?.state ?? 'discovered', event)
@@ -45,9 +42,6 @@ export async function startCopy(
       })
       begun.push(table)
     }
-    await target.commit()
     return begun
-  } finally {
-    await target.rollback()
-  }
+  })
 }

@@ -2,6 +2,7 @@ import type { ParkedKey, RowKey, SourceSnapshot } from '@mylab-sync/core'
 import { KEYS_A_LIST } from './closure.js'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
+import { writeTarget } from './write-target.js'
 
 /** A snapshot is left for a newer one after so many pages, so that the source may purge what it keeps for it. */
 const PAGES_A_SNAPSHOT = 50
@@ -22,16 +23,13 @@ async function findSurplus(
     let after: readonly string[] | null = null
     for (let page = 1; page === 1 || after !== null; page++) {
       if (page % PAGES_A_SNAPSHOT === 0) await snapshot.refresh()
-      const target = await context.target.begin()
-      try {
-        const { keys, next } = await target.keysAfter(mapping, after, KEYS_A_LIST)
+      const from: readonly string[] | null = after
+      after = await writeTarget(context, async (target) => {
+        const { keys, next } = await target.keysAfter(mapping, from, KEYS_A_LIST)
         const surplus = await absent(snapshot, model, table, keys)
         if (surplus.length > 0) await found(surplus, (parked) => target.park(parked))
-        await target.commit()
-        after = next
-      } finally {
-        await target.rollback()
-      }
+        return next
+      })
     }
   } finally {
     snapshot.release()

@@ -1,10 +1,9 @@
 import { type TableEvent, transition } from '@mylab-sync/core'
 import { bringUp } from './bring-up.js'
 import type { EngineContext, Progress } from './context.js'
-import { loadModel, type Model } from './model.js'
+import { loadModel } from './model.js'
 import { setAside } from './reconcile.js'
-
-const DRAIN_WAIT_MS = 60_000
+import { betweenDrains } from './write-target.js'
 
 /**
  * Stops these tables, and those that foreign key actions on them reach: their keys are parked until `resumeTables`.
@@ -12,7 +11,7 @@ const DRAIN_WAIT_MS = 60_000
  */
 export async function pauseTables(context: EngineContext, patterns: readonly string[]): Promise<string[]> {
   const model = await loadModel(context)
-  return step(context, model, model.withDescendants(model.select(patterns)), 'pause')
+  return step(context, model.withDescendants(model.select(patterns)), 'pause')
 }
 
 /** Takes paused tables up again, and returns when they are open. */
@@ -22,7 +21,7 @@ export async function resumeTables(
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<string[]> {
   const model = await loadModel(context)
-  const resumed = await step(context, model, model.withDescendants(model.select(patterns)), 'resume')
+  const resumed = await step(context, model.withDescendants(model.select(patterns)), 'resume')
   await bringUp({ context, progress, signal }, (table) => resumed.includes(table.table))
   return resumed
 }
@@ -39,15 +38,8 @@ export async function resyncTables(
   return tables
 }
 
-async function step(
-  context: EngineContext,
-  model: Model,
-  tables: Iterable<string>,
-  event: TableEvent,
-): Promise<string[]> {
-  const target = await context.target.beginDrainWaiting(DRAIN_WAIT_MS)
-  try {
-    const states = await target.progress()
+async function step(context: EngineContext, tables: Iterable<string>, event: TableEvent): Promise<string[]> {
+  return betweenDrains(context, async (target, states) => {
     const stepped: string[] = []
     for (const table of tables) {
       const before = states.get(table)?.state ?? 'discovered'
@@ -56,9 +48,6 @@ async function step(
       await target.setProgress(table, { state })
       stepped.push(table)
     }
-    await target.commit()
     return stepped
-  } finally {
-    await target.rollback()
-  }
+  })
 }
