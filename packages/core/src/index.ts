@@ -32,6 +32,7 @@ export type {
 } from './model/mapping.js'
 export type { Finding, Severity } from './model/finding.js'
 export {
+  isBeingOpened,
   isCarried,
   isOpen,
   parksKeys,

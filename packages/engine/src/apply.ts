@@ -105,7 +105,7 @@ async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<r
   const name = table.source.name
   const tally = new SanitisedTally()
   const { rows, refused } = convertRows(table, raw, tally)
-  const uniques = slice.model.objects(name).indexes.filter((index) => index.unique && !index.deferrable)
+  const uniques = slice.model.immediateUniques(name)
   for (;;) {
     const result = await slice.target.upsertRows(table, rows, uniques)
     if (result.kind === 'done') {

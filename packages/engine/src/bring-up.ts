@@ -1,4 +1,4 @@
-import type { TableProgress } from '@mylab-sync/core'
+import { isBeingOpened, type TableProgress } from '@mylab-sync/core'
 import { Backoff, mayPass } from './backoff.js'
 import type { EngineContext, Progress } from './context.js'
 import { copyChunk, planChunk } from './copy-chunk.js'
@@ -56,11 +56,11 @@ async function bringUpOnce(
   copied: Map<string, number>,
 ): Promise<Outcome> {
   const { context, progress } = running
-  await reconcile(context, await loadModel(context), progress)
   const model = await loadModel(context)
+  await reconcile(context, model, progress)
   const states = await readTarget(context, (target) => target.progress())
   const tables = [...states.values()]
-    .filter((p) => (p.state === 'copying' || p.state === 'catching-up') && wanted(p) && model.tables.has(p.table))
+    .filter((p) => isBeingOpened(p.state) && wanted(p) && model.tables.has(p.table))
     .map((p) => p.table)
   return tables.length === 0 ? { opened: 0, again: false } : copyAndOpen(running, model, { tables, copied })
 }
@@ -93,8 +93,7 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
   const ends = await Promise.allSettled(workers)
   for (const end of ends) if (end.status === 'rejected') throw end.reason
   const outcome: Outcome = { opened: 0, again: false }
-  for (const component of model.components(tables)) {
-    const waiting = component.filter((table) => tables.includes(table))
+  for (const waiting of model.components(tables)) {
     let opening = await openComponent(context, model, waiting)
     while (opening === 'waiting' && !signal.aborted) {
       await pause(PAUSE_MS, signal)

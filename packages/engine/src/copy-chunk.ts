@@ -1,8 +1,8 @@
 import {
   BatchRefused,
   type Chunk,
-  ConstraintViolated,
   type QuarantinedRow,
+  type RawRow,
   type RefusedRow,
   type SourceSnapshot,
   SyncError,
@@ -13,12 +13,13 @@ import {
 import { type EngineContext, reach } from './context.js'
 import type { Model } from './model.js'
 import { quarantinedRows } from './quarantine.js'
-import { convertRows, SanitisedTally } from './rows.js'
+import { type ConvertedRows, convertRows, SanitisedTally } from './rows.js'
+import { suspending } from './suspending.js'
 
 const CHUNK_BYTES = 12 << 20
 const MOST_CHUNK_ROWS = 100_000
 const LEAST_CHUNK_ROWS = 200
-/** Suspended one at a time; more in a row than a table has is a defect. */
+/** More than a table has. */
 const MOST_SUSPENSIONS = 50
 
 /**
@@ -84,15 +85,7 @@ export async function copyChunk(
   tables: readonly string[],
   only?: number,
 ): Promise<CopiedChunk | null> {
-  for (let redo = 0; ; redo++) {
-    try {
-      return await copyOnce(context, model, { tables, only })
-    } catch (error) {
-      // the truth breaks a CHECK: no row is refused for one
-      if (!(error instanceof ConstraintViolated) || redo >= MOST_SUSPENSIONS) throw error
-      await context.target.suspend(error)
-    }
-  }
+  return suspending(context, MOST_SUSPENSIONS, () => copyOnce(context, model, { tables, only }))
 }
 
 async function copyOnce(
@@ -106,8 +99,7 @@ async function copyOnce(
     if (!chunk) return null
     await reach(context, 'chunk:taken')
     await context.hooks?.beforeChunk?.(chunk.table)
-    const generation = (await target.progress()).get(chunk.table)?.generation ?? null
-    const copied = await writeChunk({ context, model, target, generation }, chunk)
+    const copied = await writeChunk({ context, model, target }, chunk)
     await reach(context, 'chunk:written')
     await target.chunkDone(chunk, copied.rows, copied.refused.length)
     if (copied.refused.length > 0) await target.quarantine(chunk.table, copied.refused, 0)
@@ -125,7 +117,6 @@ interface Writing {
   readonly context: EngineContext
   readonly model: Model
   readonly target: TargetTransaction
-  readonly generation: string | null
 }
 
 interface Copying extends Writing {
@@ -159,43 +150,72 @@ async function inSnapshot(
 ): Promise<Copied> {
   const snapshot = await writing.context.source.openSnapshot()
   try {
-    await checkGeneration({ model: writing.model, snapshot }, chunk.table, writing.generation)
+    await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
     return await work({ ...writing, snapshot })
   } finally {
     snapshot.release()
   }
 }
 
-async function stream({ context, model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
+interface ReadBatch extends ConvertedRows {
+  readonly raw: readonly RawRow[]
+}
+
+/** The chunk's rows as the source hands them out and as the target takes them, batch by batch, until somebody else has the work. */
+async function* batches(
+  { context, model, snapshot }: Copying,
+  chunk: Chunk,
+  tally: SanitisedTally,
+): AsyncGenerator<ReadBatch, void, void> {
   const mapping = model.mapping(chunk.table)
+  for await (const raw of snapshot.readRange(mapping, chunk)) {
+    context.signal?.throwIfAborted()
+    await reach(context, 'chunk:read')
+    await context.hooks?.afterChunkRead?.(chunk.table)
+    yield { raw, ...convertRows(mapping, raw, tally) }
+  }
+}
+
+async function stream(copying: Copying, chunk: Chunk): Promise<Copied> {
   const tally = new SanitisedTally()
   const refused: QuarantinedRow[] = []
-  async function* converted(): AsyncIterable<readonly TargetRow[]> {
-    for await (const raw of snapshot.readRange(mapping, chunk)) {
-      context.signal?.throwIfAborted()
-      await reach(context, 'chunk:read')
-      await context.hooks?.afterChunkRead?.(chunk.table)
-      const batch = convertRows(mapping, raw, tally)
-      refused.push(...quarantinedRows({ model, table: chunk.table, operation: 'INSERT' }, batch.refused, raw))
+  async function* rowsOnly(): AsyncIterable<readonly TargetRow[]> {
+    for await (const batch of batches(copying, chunk, tally)) {
+      refused.push(...toQuarantine(copying, chunk, batch.refused, batch.raw))
       if (batch.rows.length > 0) yield batch.rows
     }
   }
-  const rows = await target.copyRows(mapping, converted())
+  const rows = await copying.target.copyRows(copying.model.mapping(chunk.table), rowsOnly())
   return { rows, refused, tally }
 }
 
+function toQuarantine(
+  { model }: Copying,
+  { table }: Chunk,
+  refused: readonly RefusedRow[],
+  raw: readonly RawRow[],
+): QuarantinedRow[] {
+  return quarantinedRows({ model, table, operation: 'INSERT' }, refused, raw)
+}
+
 /** All but the poison rows arrive. */
-async function rowByRow({ model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
-  const mapping = model.mapping(chunk.table)
+function rowByRow(copying: Copying, chunk: Chunk): Promise<Copied> {
+  const mapping = copying.model.mapping(chunk.table)
+  return batchByBatch(copying, chunk, (rows) => copying.target.insertRows(mapping, rows))
+}
+
+async function batchByBatch(
+  copying: Copying,
+  chunk: Chunk,
+  write: (rows: readonly TargetRow[]) => Promise<readonly RefusedRow[]>,
+): Promise<Copied> {
   const tally = new SanitisedTally()
   const refused: QuarantinedRow[] = []
   let rows = 0
-  for await (const raw of snapshot.readRange(mapping, chunk)) {
-    const batch = convertRows(mapping, raw, tally)
-    const rejected = batch.rows.length > 0 ? await target.insertRows(mapping, batch.rows) : []
+  for await (const batch of batches(copying, chunk, tally)) {
+    const rejected = batch.rows.length > 0 ? await write(batch.rows) : []
     rows += batch.rows.length - rejected.length
-    const bad = [...batch.refused, ...rejected]
-    refused.push(...quarantinedRows({ model, table: chunk.table, operation: 'INSERT' }, bad, raw))
+    refused.push(...toQuarantine(copying, chunk, [...batch.refused, ...rejected], batch.raw))
   }
   return { rows, refused, tally }
 }
@@ -215,25 +235,27 @@ async function checkGeneration(
 }
 
 /** Into a table whose rows may be there already; what of them the source lacks is looked for when the table opens. */
-async function merge({ context, model, target, snapshot }: Copying, chunk: Chunk): Promise<Copied> {
+function merge(copying: Copying, chunk: Chunk): Promise<Copied> {
+  const { model, target } = copying
   const mapping = model.mapping(chunk.table)
+  if (mapping.key === null) return mergeWhole(copying, chunk)
+  return batchByBatch(copying, chunk, (rows) => mergeRows(model, target, mapping, rows))
+}
+
+async function mergeWhole(copying: Copying, chunk: Chunk): Promise<Copied> {
   const tally = new SanitisedTally()
   const refused: QuarantinedRow[] = []
-  const at = { model, table: chunk.table, operation: 'INSERT' } as const
   let rows = 0
-  async function* converted(): AsyncIterable<readonly TargetRow[]> {
-    for await (const raw of snapshot.readRange(mapping, chunk)) {
-      context.signal?.throwIfAborted()
-      const batch = convertRows(mapping, raw, tally)
-      refused.push(...quarantinedRows(at, batch.refused, raw))
+  async function* rowsOnly(): AsyncIterable<readonly TargetRow[]> {
+    for await (const batch of batches(copying, chunk, tally)) {
+      refused.push(...toQuarantine(copying, chunk, batch.refused, batch.raw))
       rows += batch.rows.length
-      if (mapping.key === null) yield batch.rows
-      else refused.push(...quarantinedRows(at, await mergeRows(model, target, mapping, batch.rows), raw))
+      yield batch.rows
     }
   }
-  if (mapping.key === null) refused.push(...quarantinedRows(at, await target.replaceTable(mapping, converted()), []))
-  else for await (const _ of converted());
-  return { rows: rows - refused.length, refused, tally }
+  const rejected = await copying.target.replaceTable(copying.model.mapping(chunk.table), rowsOnly())
+  refused.push(...toQuarantine(copying, chunk, rejected, []))
+  return { rows: rows - rejected.length, refused, tally }
 }
 
 /** A row that holds a wanted UNIQUE value is stale, or dirty and parked: either way it is read again. */
@@ -243,7 +265,7 @@ async function mergeRows(
   mapping: TableMapping,
   rows: readonly TargetRow[],
 ): Promise<readonly RefusedRow[]> {
-  const uniques = model.objects(mapping.source.name).indexes.filter((index) => index.unique && !index.deferrable)
+  const uniques = model.immediateUniques(mapping.source.name)
   for (;;) {
     const outcome = await target.upsertRows(mapping, rows, uniques)
     if (outcome.kind === 'done') return outcome.refused

@@ -1,4 +1,4 @@
-import { isOpen } from '@mylab-sync/core'
+import { isBeingOpened, isOpen } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import { copyChunk, planChunk } from './copy-chunk.js'
 import { drain } from './drain.js'
@@ -9,7 +9,6 @@ import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 import { retryFailed } from './show-errors.js'
-import { componentsAmong } from './tick.js'
 
 /** How long a model is believed: a column that is added is seen after this by all that work. */
 const MODEL_MS = 10_000
@@ -91,9 +90,9 @@ export class JobHandlers {
   openComponent(table: string): Promise<void> {
     return this.#withModel(async (model) => {
       const progress = await readTarget(this.#context, (target) => target.progress())
-      const copied = [...progress.values()].filter((p) => p.state === 'copying' || p.state === 'catching-up')
+      const copied = [...progress.values()].filter((p) => isBeingOpened(p.state))
       const names = copied.map((p) => p.table).filter((name) => model.tables.has(name))
-      const component = componentsAmong(model, names).find((tables) => tables.includes(table))
+      const component = model.components(names).find((tables) => tables.includes(table))
       if (!component) return
       const opening = await openComponent(this.#context, model, component)
       if (opening === 'opened') await maintain(this.#context, model)

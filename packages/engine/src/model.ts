@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
   type Edge,
+  type IndexPlan,
   isCarried,
   type Refusal,
   type SourceCatalog,
@@ -157,6 +158,17 @@ export class Model {
   actionParents(table: string): string[] {
     const edges = this.edges.filter((e) => e.action && e.child === table && e.parent !== table && !e.captureOnlyParent)
     return edges.map((edge) => edge.parent)
+  }
+
+  /** A parent whose rows act on one of these tables is neither among them nor open: they have to wait for it. */
+  isBlocked(tables: readonly string[], isOpen: (table: string) => boolean): boolean {
+    const parents = tables.flatMap((table) => this.actionParents(table))
+    return parents.some((parent) => !tables.includes(parent) && !isOpen(parent))
+  }
+
+  /** UNIQUEs of a table that cannot wait for the end of a transaction. */
+  immediateUniques(table: string): IndexPlan[] {
+    return this.objects(table).indexes.filter((index) => index.unique && !index.deferrable)
   }
 
   /** Foreign keys that leave or enter a table. */

@@ -1,5 +1,5 @@
 import {
-  ConstraintViolated,
+  isBeingOpened,
   isOpen,
   type ParkedKey,
   parksKeys,
@@ -17,13 +17,14 @@ import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
 import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
+import { suspending } from './suspending.js'
 import { SanitisedTally } from './rows.js'
 import { settle } from './settle.js'
 import { writeTarget } from './write-target.js'
 
 const CATCH_UPS_BEFORE_GROWTH = 8
 const MOST_CATCH_UPS = 20
-/** Suspended one at a time; more in a row than a component has is a defect. */
+/** More than a component has. */
 const MOST_SUSPENSIONS = 200
 /** A drain that runs when a component opens is waited for. */
 const DRAIN_WAIT_MS = 120_000
@@ -60,7 +61,7 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   // Slices must end however fast drains park: each after the first ones takes more, and the last takes what is left.
   for (let slice = 0; slice < MOST_CATCH_UPS && (await isBehind(context, tables, limits)); slice++) {
     const keys = limits.catchUpKeys * 2 ** Math.max(0, slice - CATCH_UPS_BEFORE_GROWTH)
-    if (!(await catchUpSuspending(context, model, tables, keys))) return 'waiting'
+    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, tables, keys)))) return 'waiting'
   }
   const uncaptured = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
   const opening = new Map(
@@ -89,12 +90,10 @@ async function readyToOpen(
     if (tables.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
     for (const table of tables) {
       const own = progress.get(table)
-      if (own?.state !== 'copying' && own?.state !== 'catching-up') return 'blocked'
+      if (!own || !isBeingOpened(own.state)) return 'blocked'
       if (own.state === 'copying' && (!own.planned || (await target.openChunks(table)) > 0)) return 'waiting'
-      const isClosed = (parent: string): boolean =>
-        !tables.includes(parent) && !isOpen(progress.get(parent)?.state ?? 'discovered')
-      if (model.actionParents(table).some(isClosed)) return 'blocked'
     }
+    if (model.isBlocked(tables, (table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'blocked'
     return tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
   })
 }
@@ -106,7 +105,7 @@ async function readyToOpen(
 async function lockClosed(target: TargetTransaction, tables: readonly string[]): Promise<boolean> {
   if (!(await target.lockProgress(tables))) return false
   const progress = await target.progress()
-  return tables.every((table) => ['copying', 'catching-up'].includes(progress.get(table)?.state ?? ''))
+  return tables.every((table) => isBeingOpened(progress.get(table)?.state ?? 'discovered'))
 }
 
 /**
@@ -130,23 +129,6 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
 
 async function isBehind(context: EngineContext, tables: readonly string[], limits: WorkLimits): Promise<boolean> {
   return (await readTarget(context, (target) => target.countParked(tables))) > limits.lastSliceKeys
-}
-
-/** No row is refused for a constraint that the truth breaks. */
-async function catchUpSuspending(
-  context: EngineContext,
-  model: Model,
-  tables: readonly string[],
-  keys: number,
-): Promise<boolean> {
-  for (let redo = 0; ; redo++) {
-    try {
-      return await catchUp(context, model, tables, keys)
-    } catch (error) {
-      if (!(error instanceof ConstraintViolated) || redo >= MOST_SUSPENSIONS) throw error
-      await context.target.suspend(error)
-    }
-  }
 }
 
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */

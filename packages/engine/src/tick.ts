@@ -1,4 +1,4 @@
-import { isOpen, type TableProgress } from '@mylab-sync/core'
+import { isBeingOpened, isOpen, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
 
@@ -36,7 +36,7 @@ export async function tick(
   if (!target) return false
   try {
     const progress = [...(await target.progress()).values()]
-    const copied = progress.filter((p) => p.state === 'copying' || p.state === 'catching-up').sort(bySize)
+    const copied = progress.filter((p) => isBeingOpened(p.state)).sort(bySize)
     const aside = progress.filter((p) => p.state === 'suspect').map((p) => p.table)
     if (copied.length === 0) {
       await put({ plan: [], chunks: [], open: [], aside })
@@ -46,9 +46,10 @@ export async function tick(
     const tables = copied.filter((p) => known.tables.has(p.table))
     const names = tables.map((p) => p.table)
     const open = await target.openChunkNumbers(names, limits.chunksPerTable)
-    const isBlocked = closedParents(known, progress)
+    const live = new Set(progress.filter((p) => isOpen(p.state)).map((p) => p.table))
     const due = dueCopy(known, tables, open, limits)
-    await put({ ...due, open: due.open.filter((component) => !isBlocked(component)), aside })
+    const ready = due.open.filter((component) => !known.isBlocked(component, (table) => live.has(table)))
+    await put({ ...due, open: ready, aside })
     return true
   } finally {
     await target.rollback()
@@ -76,21 +77,8 @@ function dueCopy(
   return {
     plan: plan.map((p) => p.table),
     chunks: chunks.slice(0, limits.chunks),
-    open: componentsAmong(
-      model,
-      tables.map((p) => p.table),
-    ).filter((component) => component.every((table) => done.has(table))),
+    open: model
+      .components(tables.map((p) => p.table))
+      .filter((component) => component.every((table) => done.has(table))),
   }
-}
-
-/** A component whose parents' rows act on it while they are closed has to wait for them. */
-function closedParents(model: Model, progress: readonly TableProgress[]): (component: readonly string[]) => boolean {
-  const open = new Set(progress.filter((p) => isOpen(p.state)).map((p) => p.table))
-  return (component) =>
-    component.some((table) => model.actionParents(table).some((p) => !component.includes(p) && !open.has(p)))
-}
-
-/** The action components of these tables, without tables that are not among them. */
-export function componentsAmong(model: Model, tables: readonly string[]): string[][] {
-  return model.components(tables).map((component) => component.filter((table) => tables.includes(table)))
 }

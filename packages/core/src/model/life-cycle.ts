@@ -83,12 +83,17 @@ export function transition(state: TableState, event: TableEvent): TableState | u
  * is read again as a whole: its next copy begins after everything that is forgotten.
  */
 export function parksKeys(state: TableState): boolean {
-  return state === 'copying' || state === 'catching-up' || state === 'paused'
+  return isBeingOpened(state) || state === 'paused'
 }
 
 /** The target holds, or is about to hold, rows of such a table; others count as not selected. */
 export function isCarried(state: TableState): boolean {
   return state !== 'discovered' && state !== 'capturing' && state !== 'refused' && state !== 'gone'
+}
+
+/** On its way to be opened: its chunks are copied, or its parked keys caught up. */
+export function isBeingOpened(state: TableState): boolean {
+  return state === 'copying' || state === 'catching-up'
 }
 
 /** Drains write such a table. */

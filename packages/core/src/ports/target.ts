@@ -93,6 +93,8 @@ export interface Chunk extends KeyRange {
   readonly table: string
   readonly number: number
   readonly inPlace: boolean
+  /** The table's, as its chunks were planned; null: not read yet. */
+  readonly generation: string | null
 }
 
 export interface ParkedKey {
@@ -127,7 +129,7 @@ export interface TargetTransaction {
   /** Row locks of these tables' progress rows, held to the end; false when another holds one. */
   lockProgress(tables: readonly string[]): Promise<boolean>
   /** Appends a chunk, open, after those of the table. */
-  addChunk(chunk: Omit<Chunk, 'number' | 'inPlace'>): Promise<void>
+  addChunk(chunk: KeyRange & { readonly table: string }): Promise<void>
   /** Takes one open chunk, `only` this number if it is given, by its row lock (FOR UPDATE SKIP LOCKED), or null. */
   takeChunk(tables: readonly string[], only?: number): Promise<Chunk | null>
   chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void>

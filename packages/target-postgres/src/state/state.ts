@@ -1,4 +1,4 @@
-import type { Chunk, ParkedKey, RowKey, SanitisedCount, TableProgress, TableState } from '@mylab-sync/core'
+import type { Chunk, KeyRange, ParkedKey, RowKey, SanitisedCount, TableProgress, TableState } from '@mylab-sync/core'
 import { QuarantineState } from './quarantine.js'
 import { ROWS_A_STATEMENT } from './statements.js'
 
@@ -72,7 +72,7 @@ export class State extends QuarantineState {
     return rows.length === new Set(tables).size
   }
 
-  async addChunk({ table, lower, upper }: Omit<Chunk, 'number' | 'inPlace'>): Promise<void> {
+  async addChunk({ table, lower, upper }: KeyRange & { readonly table: string }): Promise<void> {
     await this.stateRows(
       'INSERT INTO sync_chunk (table_name, chunk_no, lower_key, upper_key) SELECT $1, coalesce(max(chunk_no), 0) + 1, $2, $3 FROM sync_chunk WHERE table_name = $1',
       [table, lower, upper],
@@ -86,15 +86,16 @@ export class State extends QuarantineState {
       lower_key: string | null
       upper_key: string | null
       in_place: boolean
+      generation: string | null
     }>(
-      `SELECT c.table_name, c.chunk_no, c.lower_key, c.upper_key, p.in_place FROM sync_chunk c JOIN sync_progress p USING (table_name)
+      `SELECT c.table_name, c.chunk_no, c.lower_key, c.upper_key, p.in_place, p.generation FROM sync_chunk c JOIN sync_progress p USING (table_name)
        WHERE c.state = 'open' AND p.state = 'copying' AND c.table_name = ANY($1) AND ($2::int IS NULL OR c.chunk_no = $2) ORDER BY c.chunk_no, c.table_name LIMIT 1 FOR UPDATE OF c SKIP LOCKED`,
       [tables, only ?? null],
     )
     const [row] = rows
     if (!row) return null
     const { table_name: table, chunk_no: number, lower_key: lower, upper_key: upper, in_place: inPlace } = row
-    return { table, number, lower, upper, inPlace }
+    return { table, number, lower, upper, inPlace, generation: row.generation }
   }
 
   async chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void> {
