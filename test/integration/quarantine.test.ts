@@ -60,6 +60,22 @@ test('children follow the values of a quarantined parent, which is never in the 
   )
 })
 
+test('a referenced value that cannot be carried blocks its row alone', async () => {
+  await installed(
+    'q_value',
+    `CREATE TABLE p (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     CREATE TABLE c (id INT PRIMARY KEY, code VARCHAR(20), FOREIGN KEY (code) REFERENCES p (code) ON UPDATE CASCADE) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     INSERT INTO p VALUES (1, 'a'), (2, 'b'); INSERT INTO c VALUES (1, 'a'), (2, 'b')`,
+    async (at) => {
+      await at.app.query("UPDATE p SET code = 'a\\0' WHERE id = 1; UPDATE p SET code = 'bb' WHERE id = 2")
+      await settle(at)
+      assert.deepEqual(await at.rows('SELECT code FROM c WHERE id = 2'), [['bb']])
+      const errors = await listErrors(at.context, { tables: [], limit: 10, history: false })
+      assert.deepEqual(errors.map(({ table, key }) => `${table} ${key.join()}`).sort(), ['c 1', 'p 1'])
+    },
+  )
+})
+
 test('an unchanged quarantined row is not tried in every drain, but it is when somebody asks', async () => {
   await installed(
     'q_digest',

@@ -3,6 +3,7 @@ import type { ProtocolRules } from './context.js'
 import { type DirtyKeys, slices } from './dirty-keys.js'
 import type { Model } from './model.js'
 import type { Quarantine } from './quarantine.js'
+import { tokensOfValues } from './references.js'
 
 export const KEYS_A_LIST = 1000
 
@@ -125,13 +126,8 @@ async function referencedTokens(
     columns.map(({ column }) => column.source.name),
   )
   for (const row of now) {
-    const texts = row.values.map((value, at) => {
-      const convert = columns[at]?.column.convert
-      const converted = value === null || !convert ? value : convert(value, () => {})
-      return converted === null ? null : converted.toString('utf8')
-    })
-    if (texts.every((text) => text !== null))
-      tokens.push(columns.map((column, at) => column.fromTarget(texts[at] ?? '')))
+    const referenced = tokensOfValues(of.edge, (_, at) => row.values[at] ?? null)
+    if (referenced) tokens.push(referenced)
   }
   return tokens
 }
@@ -141,7 +137,10 @@ export async function addParked(slice: Slice, parked: readonly ParkedParent[]): 
   const byEdge = new Map<Edge, (readonly string[])[]>()
   for (const { child, edge: name, tokens } of parked) {
     const edge = slice.model.edge(child, name)
-    if (edge) byEdge.set(edge, [...(byEdge.get(edge) ?? []), tokens])
+    if (!edge) continue
+    const parents = byEdge.get(edge)
+    if (parents) parents.push(tokens)
+    else byEdge.set(edge, [tokens])
   }
   for (const [edge, parents] of byEdge) {
     for (const list of slices(parents, KEYS_A_LIST)) await addChildren(slice, edge, list)

@@ -7,9 +7,9 @@ import {
   type ReferencedValues,
   type RefusedRow,
   type RowKey,
-  ValueRefused,
 } from '@mylab-sync/core'
 import type { Model } from './model.js'
+import { tokensOfValues } from './references.js'
 
 /** Quarantined keys as they stood when a slice began. */
 export class Quarantine {
@@ -68,36 +68,11 @@ function referencesOf(model: Model, table: string, row: RawRow): ReferencedValue
   const references: ReferencedValues[] = []
   for (const edge of model.actionEdgesFrom(table)) {
     if (edge.byKey) continue
-    const tokens = referencedTokens(model, edge, row)
+    const { columns } = model.mapping(edge.parent)
+    const tokens = tokensOfValues(edge, (name) => row.values[columns.findIndex((c) => c.source.name === name)] ?? null)
     if (tokens) references.push({ child: edge.child, edge: edge.name, tokens })
   }
   return references
-}
-
-/** Null where a referenced column is NULL or cannot be carried: no child in the target holds such a value. */
-function referencedTokens(model: Model, edge: Edge, row: RawRow): string[] | null {
-  const { columns } = model.mapping(edge.parent)
-  const tokens: string[] = []
-  for (const column of edge.parentKey.columns) {
-    const at = columns.findIndex((mapped) => mapped.source.name === column.column.source.name)
-    const text = textOf(column.column.convert, row.values[at] ?? null)
-    if (text === null) return null
-    tokens.push(column.fromTarget(text))
-  }
-  return tokens
-}
-
-function textOf(
-  convert: Edge['parentKey']['columns'][number]['column']['convert'],
-  value: Buffer | null,
-): string | null {
-  try {
-    const converted = value === null || convert === null ? value : convert(value, () => {})
-    return converted?.toString('utf8') ?? null
-  } catch (error) {
-    if (error instanceof ValueRefused) return null
-    throw error
-  }
 }
 
 function digestOf({ values }: RawRow): string {
