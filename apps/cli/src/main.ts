@@ -1,3 +1,4 @@
+import { KEPT_DAYS } from '@mylab-sync/engine'
 import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { runDashboardCommand } from './commands/dashboard.js'
@@ -223,7 +224,7 @@ const parser = commonOptions(yargs(hideBin(process.argv)))
     'remove old entries of the change log that are synced',
     (y) =>
       y
-        .option('days', { type: 'number', default: 7, describe: 'older than so many days' })
+        .option('days', { type: 'number', default: KEPT_DAYS, describe: 'older than so many days' })
         .option('dry-run', flag('count; change nothing')),
     (a) => runCleanup({ ...a, config: a.config }),
   )

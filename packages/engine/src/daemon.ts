@@ -1,14 +1,15 @@
-import { isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
+import type { SyncError, TableProgress } from '@mylab-sync/core'
 import { Backoff, mayPass } from './backoff.js'
 import { bringUp } from './bring-up.js'
+import { cleanUp } from './clean-up.js'
 import type { EngineContext } from './context.js'
 import { drain } from './drain.js'
 import { requireMigrated } from './install.js'
 import { maintain } from './maintain.js'
 import { loadModel, type Model } from './model.js'
 import { pause } from './pause.js'
-import { readTarget } from './read-target.js'
 import type { DrainReport } from './running-drain.js'
+import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
 
 export interface DrainedReport {
   readonly drains: number
@@ -67,13 +68,8 @@ export interface DaemonOptions {
   readonly onProblem?: (error: SyncError) => void
 }
 
-/** Pause between two looks at the source while nothing is pending: one index look-up of 0.15 ms each. */
-const POLL_MS = 100
 const MAINTAIN_MS = 10_000
 const PURGE_MS = 3_600_000
-const PURGE_DAYS = 7
-/** Without changes too: `consistent_as_of` moves, and definitions that have changed are noticed. */
-const IDLE_DRAIN_MS = 3_000
 
 /** Drains until the signal; what a retry may cure (a server away, a lock) is retried with growing pauses and told. */
 export async function runDaemon(context: EngineContext, options: DaemonOptions, signal: AbortSignal): Promise<void> {
@@ -98,9 +94,11 @@ class Daemon {
   readonly #options: DaemonOptions
   #model: Model | undefined
   #maintained = 0
-  #drained = 0
   #purged = performance.now()
   #healing: Promise<void> | undefined
+  /** What no retry cures; it ends the daemon at the next round. */
+  #failure: unknown
+  readonly #tail: SourceTail
   #iteration = 0
   #reported = performance.now()
   #sum = { drains: 0, processed: 0, failed: 0 }
@@ -109,38 +107,37 @@ class Daemon {
   constructor(context: EngineContext, options: DaemonOptions) {
     this.#context = context
     this.#options = options
+    this.#tail = new SourceTail(context, 0)
   }
 
   async round(signal: AbortSignal): Promise<void> {
-    const context = this.#context
-    const model = (this.#model ??= await loadModel(context))
-    const started = performance.now()
-    const isDue = started - this.#drained > IDLE_DRAIN_MS
-    const { pending, lastDrain } = await context.source.poll()
-    if (pending || isDue || (await this.#owes(lastDrain))) {
-      const report = await drain(context, model).catch((error: unknown) => {
+    if (this.#failure !== undefined) throw this.#failure
+    const { pending, report, ms } = await this.#tail
+      .look(async () => (this.#model ??= await loadModel(this.#context)))
+      .catch((error: unknown) => {
         this.#model = undefined
         throw error
       })
-      add(this.#sum, report)
-      if (report.kind === 'done') {
-        this.#model = report.model
-        if (report.setAside.length > 0) this.#heal(signal)
-      }
-      this.#drained = performance.now()
-      this.#drainMs += this.#drained - started
-    }
+    if (report) this.#note(report, ms, signal)
     if (performance.now() - this.#maintained > MAINTAIN_MS) {
-      await maintain(context, this.#model ?? model)
+      await maintain(this.#context, (this.#model ??= await loadModel(this.#context)))
       this.#maintained = performance.now()
       this.#heal(signal)
     }
     if (performance.now() - this.#purged > PURGE_MS) {
       this.#purged = performance.now()
-      await context.source.purge({ olderThanDays: PURGE_DAYS, dryRun: false, signal })
+      await cleanUp(this.#context, signal)
     }
     if (performance.now() - this.#reported > this.#options.intervalMs) await this.flush()
-    await pause(pending ? POLL_MS / 10 : POLL_MS, signal)
+    await pause(pending ? BUSY_POLL_MS : POLL_MS, signal)
+  }
+
+  #note(report: DrainReport, ms: number, signal: AbortSignal): void {
+    add(this.#sum, report)
+    this.#drainMs += ms
+    if (report.kind === 'busy') return
+    this.#model = report.model
+    if (report.setAside.length > 0) this.#heal(signal)
   }
 
   /** Beside the drains, one at a time; what fails is told and tried again with the next control work. */
@@ -151,29 +148,18 @@ class Daemon {
         if (opened) this.#maintained = 0
       })
       .catch((error: unknown) => {
-        if (!mayPass(error)) throw error
-        this.#options.onProblem?.(error)
+        if (mayPass(error)) this.#options.onProblem?.(error)
+        else this.#failure = error
       })
       .finally(() => {
         this.#healing = undefined
       })
-    // what it throws is thrown by `end`
-    this.#healing.catch(() => {})
   }
 
   async end(): Promise<void> {
     await this.#healing
+    if (this.#failure !== undefined) throw this.#failure
     await this.flush()
-  }
-
-  /** Something besides entries asks for a drain: the two sides' numbers differ, or a table without triggers has moved. */
-  async #owes(sourceDrain: number): Promise<boolean> {
-    return readTarget(this.#context, async (target) => {
-      const last = await target.lastDrain()
-      if (last.number !== sourceDrain) return true
-      const open = [...(await target.progress()).values()].filter((p) => isOpen(p.state))
-      return (await target.countParked(open.map((p) => p.table))) > 0
-    })
   }
 
   async flush(): Promise<void> {

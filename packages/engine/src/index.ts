@@ -24,6 +24,7 @@ export { type DrainSlice, JobHandlers, type JobSignals } from './job-handlers.js
 export { maintain } from './maintain.js'
 export { loadModel, Model } from './model.js'
 export { openComponent } from './open-component.js'
+export { KEPT_DAYS } from './clean-up.js'
 export { pause } from './pause.js'
 export {
   type ErrorsRequest,

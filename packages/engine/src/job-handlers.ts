@@ -1,7 +1,7 @@
-import { isBeingOpened, isOpen } from '@mylab-sync/core'
+import { isBeingOpened } from '@mylab-sync/core'
+import { cleanUp } from './clean-up.js'
 import type { EngineContext } from './context.js'
 import { copyChunk, planChunk } from './copy-chunk.js'
-import { drain } from './drain.js'
 import { maintain } from './maintain.js'
 import { loadModel, type Model } from './model.js'
 import { openComponent } from './open-component.js'
@@ -9,17 +9,10 @@ import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 import { retryFailed } from './show-errors.js'
+import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
 
 /** How long a model is believed: a column that is added is seen after this by all that work. */
 const MODEL_MS = 10_000
-/** Pause between two looks at the source while nothing is pending: one index look-up of 0.15 ms each. */
-const POLL_MS = 100
-const BUSY_POLL_MS = 10
-/** How long synced entries of the change log stay. */
-const KEPT_DAYS = 7
-/** Without changes too: `consistent_as_of` moves, and definitions that have changed are noticed. */
-const IDLE_DRAIN_MS = 3_000
-
 export interface JobSignals {
   /** Somebody else has the work by now: roll back and leave. */
   readonly signal: AbortSignal
@@ -41,10 +34,11 @@ export interface DrainSlice extends JobSignals {
 export class JobHandlers {
   readonly #context: EngineContext
   #model: { readonly value: Promise<Model>; readonly at: number } | undefined
-  #drained = Number.NEGATIVE_INFINITY
+  readonly #tail: SourceTail
 
   constructor(context: EngineContext) {
     this.#context = context
+    this.#tail = new SourceTail(context, Number.NEGATIVE_INFINITY)
   }
 
   /** The source's definitions, read again after ten seconds or a failure. */
@@ -59,10 +53,14 @@ export class JobHandlers {
     return this.#model.value
   }
 
+  #withModel<T>(work: (model: Model) => Promise<T>): Promise<T> {
+    return this.#forgettingModel(async () => work(await this.model()))
+  }
+
   /** Work that fails may have failed for a definition that has moved. */
-  async #withModel<T>(work: (model: Model) => Promise<T>): Promise<T> {
+  async #forgettingModel<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await work(await this.model())
+      return await work()
     } catch (error) {
       this.#model = undefined
       throw error
@@ -109,8 +107,7 @@ export class JobHandlers {
 
   /** Removes old entries of the change log, in small transactions. */
   async cleanUp({ signal, yielding }: JobSignals): Promise<void> {
-    const until = AbortSignal.any([signal, yielding])
-    await this.#context.source.purge({ olderThanDays: KEPT_DAYS, dryRun: false, signal: until })
+    await cleanUp(this.#context, AbortSignal.any([signal, yielding]))
   }
 
   async retry(table: string): Promise<void> {
@@ -130,24 +127,10 @@ export class JobHandlers {
 
   /** True when something was pending and is drained. */
   async #drainOnce({ onDrained }: DrainSlice): Promise<boolean> {
-    const started = performance.now()
-    const isDue = started - this.#drained > IDLE_DRAIN_MS
-    const { pending, lastDrain } = await this.#context.source.poll()
-    if (!pending && !isDue && !(await this.#owes(lastDrain))) return false
-    const report = await this.#withModel((model) => drain(this.#context, model))
-    this.#drained = performance.now()
-    if (report.kind === 'busy') return false
-    this.#model = { value: Promise.resolve(report.model), at: this.#drained }
-    onDrained({ entries: report.entries, failed: report.failed, ms: this.#drained - started })
+    const { pending, report, ms } = await this.#forgettingModel(() => this.#tail.look(() => this.model()))
+    if (report?.kind !== 'done') return false
+    this.#model = { value: Promise.resolve(report.model), at: performance.now() }
+    onDrained({ entries: report.entries, failed: report.failed, ms })
     return pending
-  }
-
-  /** Something besides entries asks for a drain: the two sides' numbers differ, or an open table has parked keys. */
-  async #owes(sourceDrain: number): Promise<boolean> {
-    return readTarget(this.#context, async (target) => {
-      if ((await target.lastDrain()).number !== sourceDrain) return true
-      const open = [...(await target.progress()).values()].filter((p) => isOpen(p.state))
-      return (await target.countParked(open.map((p) => p.table))) > 0
-    })
   }
 }
