@@ -33,6 +33,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     const app = await servers.sourceAdmin(name)
     try {
       const mine = 'SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()'
+      // one that has ended by itself meanwhile is as good as killed
       for (const [id] of await textRows(app, mine)) await app.query(`KILL ${id}`).catch(() => {})
     } finally {
       app.destroy()
@@ -127,6 +128,7 @@ export async function runChaos(
     at.app.destroy()
     await at.source.close()
     await at.target.close()
+    // its server was killed under it, on purpose
     await at.reader.end().catch(() => {})
   }
   return verdict

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drainAll, retryFailed, status } from '@mylab-sync/engine'
+import { retryFailed, status } from '@mylab-sync/engine'
 import { random, type Random, ServerSet } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
-import { copyAll, type Installation, installation } from '../support/installation.js'
+import { copyAll, type Installation, installation, settle } from '../support/installation.js'
 
 const SEED = Number(process.env['POISON_SEED'] ?? Math.floor(Math.random() * 1_000_000))
 /** JSON of the source that PostgreSQL's numeric cannot hold. */
@@ -28,8 +28,6 @@ before(async () => {
   servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
 })
 after(() => servers.close())
-
-const settle = (at: Installation): Promise<unknown> => drainAll(at.context, new AbortController().signal)
 
 function statement(r: Random): string {
   const id = r.int(1, ROWS)

@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import {
-  drain,
-  drainAll,
-  initial,
-  loadModel,
-  pauseTables,
-  resumeTables,
-  resyncTables,
-  status,
-} from '@mylab-sync/engine'
+import { initial, pauseTables, resumeTables, resyncTables } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
-import { textRows } from '../support/content.js'
-import { copyAll, type Installation, installation } from '../support/installation.js'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+} from '../support/installation.js'
 
 const FAMILY = `
   CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
@@ -40,22 +38,10 @@ async function copied(name: string, use: (at: Installation) => Promise<void>): P
   }
 }
 
-const settle = (at: Installation): Promise<unknown> => drainAll(at.context, ENDLESS.signal)
 const cli = async (name: string, ...args: string[]): Promise<string> => {
   const result = await run(servers, name, args)
   assert.equal(result.code, 0, result.stderr)
   return result.stdout
-}
-
-async function assertEqual(at: Installation): Promise<void> {
-  for (const table of TABLES) {
-    const query = `SELECT * FROM ${table} ORDER BY 1`
-    assert.deepEqual(await at.rows(query), await textRows(at.app, query), table)
-  }
-}
-
-async function states(at: Installation): Promise<Record<string, string>> {
-  return Object.fromEntries((await status(at.context)).tables.map((table) => [table.table, table.state]))
 }
 
 test('a paused table stands still with what its rows act on, the rest goes on, and all of it comes when it is resumed', async () => {
@@ -70,7 +56,7 @@ test('a paused table stands still with what its rows act on, the rest goes on, a
     assert.deepEqual(await at.rows('SELECT v FROM other'), [['8']])
     await resumeTables(at.context, [], ENDLESS)
     assert.deepEqual(await states(at), { c: 'live', other: 'live', p: 'live' })
-    await assertEqual(at)
+    await assertEqual(at, TABLES)
   })
 })
 
@@ -84,7 +70,7 @@ test('a first call that dies while triggers are made is one to resume', async ()
     }
     await assert.rejects(initial(at.context, { ...request, resume: false }, dies, ENDLESS.signal), /dies here/)
     await initial(at.context, { ...request, resume: true }, () => {}, ENDLESS.signal)
-    await assertEqual(at)
+    await assertEqual(at, TABLES)
   } finally {
     await at.close()
   }
@@ -96,7 +82,7 @@ test('a call to resume is the first one where nothing was ever begun', async () 
     await at.app.query(FAMILY)
     const request = { tables: [], createTables: true, triggers: true, force: false, takeOver: false, resume: true }
     await initial(at.context, request, () => {}, ENDLESS.signal)
-    await assertEqual(at)
+    await assertEqual(at, TABLES)
     await at.app.query('CREATE TABLE later (id INT PRIMARY KEY) ENGINE=InnoDB')
     const { tables } = await initial(at.context, request, () => {}, ENDLESS.signal)
     assert.equal(tables.find((table) => table.table === 'later')?.state, 'capturing')
@@ -109,7 +95,7 @@ test('resync puts right what somebody wrote into the target, rows of its own inc
   await copied('care_resync', async (at) => {
     await at.reader.query('DELETE FROM other; INSERT INTO other VALUES (5, 5), (6, 6)')
     assert.deepEqual(await resyncTables(at.context, ['other'], ENDLESS), ['other'])
-    await assertEqual(at)
+    await assertEqual(at, TABLES)
   })
 })
 
@@ -131,11 +117,11 @@ test('cleanup removes only what is synced and old, and a target from before it i
     await at.reader.query(
       'UPDATE p SET v = 1 WHERE id = 1; UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)',
     )
-    const report = await drain(at.context, await loadModel(at.context))
+    const report = await drainNow(at)
     assert.equal(report.kind === 'done' && report.setAside.length, 3)
     await settle(at)
     assert.deepEqual(await states(at), { c: 'live', other: 'live', p: 'live' })
-    await assertEqual(at)
+    await assertEqual(at, TABLES)
   })
 })
 
@@ -153,6 +139,6 @@ test('uninstall leaves no trigger, no table and no state, and says what it would
     assert.deepEqual(await at.rows('SELECT count(*) FROM p'), [['3']])
     // and back again: the rows that are there are taken over, what has gone meanwhile goes
     await cli('care_uninstall', 'initial', '--take-over')
-    await assertEqual(at)
+    await assertEqual(at, TABLES)
   })
 })

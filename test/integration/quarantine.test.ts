@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { drain, drainAll, listErrors, loadModel, retryErrors, retryFailed } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
-import { copyAll, type Installation, installation } from '../support/installation.js'
+import { copyAll, type Installation, installation, settle } from '../support/installation.js'
 
 /** JSON of the source that PostgreSQL's numeric cannot hold. */
 const POISON = '{"a":1e200000}'
@@ -24,7 +24,6 @@ async function installed(name: string, schema: string, use: (at: Installation) =
   }
 }
 
-const settle = (at: Installation): Promise<unknown> => drainAll(at.context, new AbortController().signal)
 const held = 'SELECT row_key, retry_count, error_message IS NOT NULL AS told FROM sync_audit_log WHERE synced = 0'
 
 test('children follow the values of a quarantined parent, which is never in the target as it is', async () => {

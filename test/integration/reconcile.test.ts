@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, drainAll, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
+import { type EngineHooks, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
-import { textRows } from '../support/content.js'
-import { copyAll, type Installation, installation } from '../support/installation.js'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+} from '../support/installation.js'
 
 const FAMILY = `
   CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
@@ -29,21 +36,6 @@ async function withFamily(
     await use(at)
   } finally {
     await at.close()
-  }
-}
-
-const settle = (at: Installation): Promise<unknown> => drainAll(at.context, new AbortController().signal)
-const drainNow = async (at: Installation): Promise<unknown> => drain(at.context, await loadModel(at.context))
-
-async function states(at: Installation): Promise<Record<string, string>> {
-  return Object.fromEntries((await status(at.context)).tables.map((table) => [table.table, table.state]))
-}
-
-/** Every row of these tables, on both sides. */
-async function assertEqual(at: Installation, tables: readonly string[]): Promise<void> {
-  for (const table of tables) {
-    const query = `SELECT * FROM ${table} ORDER BY 1, 2`
-    assert.deepEqual(await at.rows(query), await textRows(at.app, query), table)
   }
 }
 

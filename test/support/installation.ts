@@ -1,5 +1,15 @@
+import assert from 'node:assert/strict'
 import type { Source, Target } from '@mylab-sync/core'
-import { type EngineContext, type EngineHooks, initial } from '@mylab-sync/engine'
+import {
+  drain,
+  drainAll,
+  type DrainReport,
+  type EngineContext,
+  type EngineHooks,
+  initial,
+  loadModel,
+  status,
+} from '@mylab-sync/engine'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import type { ServerSet } from '@mylab-sync/testkit'
 import { connect } from './connect.js'
@@ -61,4 +71,25 @@ export async function installation(
 export async function copyAll(context: EngineContext, tables: readonly string[] = []): Promise<void> {
   const request = { tables, createTables: true, resume: false, triggers: true, force: false, takeOver: false }
   await initial(context, request, () => {}, new AbortController().signal)
+}
+
+/** Everything pending, control work, and what it made pending. */
+export function settle({ context }: Installation): Promise<unknown> {
+  return drainAll(context, new AbortController().signal)
+}
+
+export async function drainNow({ context }: Installation): Promise<DrainReport> {
+  return drain(context, await loadModel(context))
+}
+
+export async function states({ context }: Installation): Promise<Record<string, string>> {
+  return Object.fromEntries((await status(context)).tables.map((table) => [table.table, table.state]))
+}
+
+/** Every row of these tables, on both sides. */
+export async function assertEqual(at: Installation, tables: readonly string[]): Promise<void> {
+  for (const table of tables) {
+    const query = `SELECT * FROM ${table} ORDER BY 1, 2`
+    assert.deepEqual(await at.rows(query), await textRows(at.app, query), table)
+  }
 }

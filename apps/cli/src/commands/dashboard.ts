@@ -30,6 +30,7 @@ export async function serve(
   const options = dashboardOptions(config, at)
   if (!config.useQueue) return runDashboard(options, signal)
   const producer = Producer.unopened(queueSettings(config))
+  // null is told on the page: Redis does not answer
   const health = async (): Promise<readonly string[]> => healthProblems(await producer.health().catch(() => null))
   try {
     const queues = { queues: producer.queues, health, queueCounts: () => producer.counts() }
