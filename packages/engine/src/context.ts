@@ -98,7 +98,7 @@ export interface WorkLimits {
 const DEFAULT_LIMITS: WorkLimits = {
   lastSliceKeys: 5_000,
   catchUpKeys: 20_000,
-  sliceEntries: 20_000,
+  sliceEntries: 12_000,
   snapshotMs: 60_000,
   quarantinedRows: 1_000,
 }
