@@ -56,10 +56,10 @@ export class HeldEntries {
     return [...this.#tables.values()].flatMap((keys) => [...keys.values()])
   }
 
-  marks(ids: readonly number[]): Marks {
+  marks(ids: Iterable<number>): Marks {
     const held = new Map(this.all().map(({ entry, message }) => [entry, message]))
     return {
-      ids: held.size === 0 ? ids : ids.filter((id) => !held.has(id)),
+      ids: without(ids, held),
       held: [...held].map(([id, message]) => ({ id, message })),
       released: [...this.#released].filter((id) => !held.has(id)),
     }
@@ -72,4 +72,8 @@ function at<V>(tables: Map<string, Map<RowKey, V>>, table: string): Map<RowKey, 
   const fresh = new Map<RowKey, V>()
   tables.set(table, fresh)
   return fresh
+}
+
+function* without(ids: Iterable<number>, held: ReadonlyMap<number, string>): Iterable<number> {
+  for (const id of ids) if (!held.has(id)) yield id
 }

@@ -1,25 +1,25 @@
-import {
-  type ParkedKey,
-  type SourceSnapshot,
-  type TableProgress,
-  type TargetTransaction,
-  transition,
-} from '@mylab-sync/core'
+import { type SourceSnapshot, type TableProgress, type TargetTransaction, transition } from '@mylab-sync/core'
 import type { Misfit } from './set-aside.js'
 
-/** What the source has lost, or the target: keys to read again, or a reason to read everything again (DESIGN 3.6). */
+export interface Hole {
+  /** Drains after this number have lost their marks: their keys are read again. */
+  readonly lostAfter: number | null
+  /** A reason to read everything again. */
+  readonly problem: string | null
+}
+
+/** What the source has lost, or the target (DESIGN 3.6). */
 export async function holeOf(
   { target, snapshot }: { readonly target: TargetTransaction; readonly snapshot: SourceSnapshot },
   last: { readonly number: number; readonly identity: string | null },
-): Promise<{ readonly keys: readonly ParkedKey[]; readonly problem: string | null }> {
+): Promise<Hole> {
   if (last.identity !== null && last.identity !== snapshot.identity)
-    return { keys: [], problem: 'another server answers as the source' }
+    return { lostAfter: null, problem: 'another server answers as the source' }
   if (snapshot.purgedDrain > last.number)
-    return { keys: [], problem: 'the target went back further than the change log reaches' }
-  if (snapshot.lastDrain >= last.number) return { keys: [], problem: null }
-  const kept = await target.drainKeysAfter(snapshot.lastDrain)
-  if (kept.complete) return { keys: kept.keys, problem: null }
-  return { keys: [], problem: 'the source went back further than the keys of past drains are kept' }
+    return { lostAfter: null, problem: 'the target went back further than the change log reaches' }
+  if (snapshot.lastDrain >= last.number) return { lostAfter: null, problem: null }
+  if (await target.keepsDrainsAfter(snapshot.lastDrain)) return { lostAfter: snapshot.lastDrain, problem: null }
+  return { lostAfter: null, problem: 'the source went back further than the keys of past drains are kept' }
 }
 
 export function everything(states: ReadonlyMap<string, TableProgress>, problem: string): Misfit[] {

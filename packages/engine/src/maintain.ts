@@ -4,7 +4,7 @@ import { exclusively } from './exclusive.js'
 import { isTransactional, type Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { checkTriggers } from './reconcile.js'
-import { writeTarget } from './write-target.js'
+import { betweenDrains } from './write-target.js'
 
 /**
  * Control work: triggers that are gone, what changed in tables that have none, and constraints that may hold again.
@@ -26,14 +26,20 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
     .filter((mapping) => !isTransactional(mapping.source))
     .map((mapping) => mapping.source.name)
   if (names.length === 0) return
-  await writeTarget(context, async (target) => {
-    const progress = await target.progress()
-    for (const table of names) {
-      const known = progress.get(table)
-      if (known?.state !== 'recopied') continue
-      const sign = await context.source.contentSign(table)
-      if (sign === known.contentSign) continue
-      await target.setProgress(table, { contentSign: sign })
+  const progress = await readTarget(context, (target) => target.progress())
+  const moved = new Map<string, string>()
+  for (const table of names) {
+    const known = progress.get(table)
+    if (known?.state !== 'recopied') continue
+    const sign = await context.source.contentSign(table)
+    if (sign !== known.contentSign) moved.set(table, sign)
+  }
+  if (moved.size === 0) return
+  // A running drain could take the parked key and read the table in the snapshot from before the change.
+  await betweenDrains(context, async (target, states) => {
+    for (const [table, contentSign] of moved) {
+      if (states.get(table)?.state !== 'recopied') continue
+      await target.setProgress(table, { contentSign })
       await target.park([{ table, key: '', drain: 0, start: false }])
     }
   })

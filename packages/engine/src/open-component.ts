@@ -9,7 +9,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, ParkedParents, type Slice } from './closure.js'
-import { type EngineContext, limitsOf, reach, rulesOf, type WorkLimits } from './context.js'
+import { type EngineContext, limitsOf, reach, rulesOf } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import { exclusively } from './exclusive.js'
@@ -22,8 +22,6 @@ import { SanitisedTally } from './rows.js'
 import { settle } from './settle.js'
 import { writeTarget } from './write-target.js'
 
-const CATCH_UPS_BEFORE_GROWTH = 8
-const MOST_CATCH_UPS = 20
 /** More than a component has. */
 const MOST_SUSPENSIONS = 200
 /** A drain that runs when a component opens is waited for. */
@@ -58,10 +56,13 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   await reach(context, 'opening:surplus')
   if (!(await scanOrphans(context, model, tables))) return 'waiting'
   await reach(context, 'opening:scanned')
-  // Slices must end however fast drains park: each after the first ones takes more, and the last takes what is left.
-  for (let slice = 0; slice < MOST_CATCH_UPS && (await isBehind(context, tables, limits)); slice++) {
-    const keys = limits.catchUpKeys * 2 ** Math.max(0, slice - CATCH_UPS_BEFORE_GROWTH)
-    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, tables, keys)))) return 'waiting'
+  // Slices end however fast drains park: at the first that is not ahead of them, the last drain takes what is left.
+  for (let behind = await countBehind(context, tables), before = Infinity; behind > limits.lastSliceKeys; ) {
+    if (behind >= before) break
+    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, tables, limits.catchUpKeys))))
+      return 'waiting'
+    before = behind
+    behind = await countBehind(context, tables)
   }
   const uncaptured = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
   const opening = new Map(
@@ -127,8 +128,8 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
   })
 }
 
-async function isBehind(context: EngineContext, tables: readonly string[], limits: WorkLimits): Promise<boolean> {
-  return (await readTarget(context, (target) => target.countParked(tables))) > limits.lastSliceKeys
+async function countBehind(context: EngineContext, tables: readonly string[]): Promise<number> {
+  return readTarget(context, (target) => target.countParked(tables))
 }
 
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */

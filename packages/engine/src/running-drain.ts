@@ -1,4 +1,5 @@
 import {
+  batchesOf,
   type ChangeEntry,
   ConstraintViolated,
   isCarried,
@@ -16,6 +17,7 @@ import { applySlice } from './apply.js'
 import { addClosure, addParked, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, limitsOf, type ProtocolRules, reach } from './context.js'
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
+import { EntryIds } from './entry-ids.js'
 import { HeldEntries } from './held-entries.js'
 import { everything, holeOf } from './hole.js'
 import type { Model } from './model.js'
@@ -62,6 +64,13 @@ export class ModelStale extends SyncError {
 /** The target is older than the source's marks; they are taken back and the drain begins again. */
 export class WentBack extends Error {}
 
+/** The work of one slice: all that it holds in memory at once. */
+interface Load {
+  /** Of tables that are open or open now, and of drains whose marks the source has lost. */
+  readonly parked: readonly ParkedKey[]
+  readonly entries: readonly ChangeEntry[]
+}
+
 interface DrainParts {
   readonly context: EngineContext
   readonly model: Model
@@ -75,33 +84,32 @@ interface DrainParts {
 export class RunningDrain {
   readonly #parts: DrainParts
   readonly #number: number
-  readonly #unconfirmed: readonly ParkedKey[]
   readonly #open: ReadonlySet<string>
   readonly #waiting: ReadonlySet<string>
   readonly #opening: ReadonlyMap<string, TableState>
   readonly #setAside: readonly Misfit[]
-  readonly #ids: number[] = []
+  readonly #ids = new EntryIds()
   readonly #held = new HeldEntries()
   #highest = 0
   #failed = 0
   #slices = 0
   #snapshots = 1
   #since = performance.now()
+  /** Parked keys of open tables may be left. */
+  #kept = true
   /** Ids that the last snapshot shows and that are still to be read; the last slices are of them. */
-  #late: number[] | null = null
+  #late: Iterator<number[], void> | null = null
 
   private constructor(
     parts: DrainParts,
     at: {
       number: number
-      unconfirmed: readonly ParkedKey[]
       states: ReadonlyMap<string, TableProgress>
       setAside: readonly Misfit[]
     },
   ) {
     this.#parts = parts
     this.#number = at.number
-    this.#unconfirmed = at.unconfirmed
     this.#setAside = at.setAside
     const opening = parts.request.opening ?? new Map<string, TableState>()
     // A component opens as a whole or not at all.
@@ -129,15 +137,19 @@ export class RunningDrain {
     const hole = await holeOf(parts, last)
     const setAside = hole.problem === null ? misfits(parts.model, states, now) : everything(states, hole.problem)
     for (const misfit of setAside) states.set(misfit.table, await set(target, states, misfit))
+    if (hole.lostAfter !== null) {
+      const parking = [...states.values()].filter((p) => isOpen(p.state) || parksKeys(p.state)).map((p) => p.table)
+      await target.parkDrainKeysAfter(hole.lostAfter, parking)
+    }
     const number = Math.max(last.number, snapshot.lastDrain) + 1
-    return new RunningDrain(parts, { number, unconfirmed: hole.keys, states, setAside })
+    return new RunningDrain(parts, { number, states, setAside })
   }
 
   async run(): Promise<DrainReport> {
     const { context, request, snapshot, target, rules } = this.#parts
     await reach(context, 'drain:begun')
-    for (let entries = await this.#next(); entries; entries = await this.#next()) {
-      await this.#slice(entries)
+    for (let load = await this.#next(); load; load = await this.#next()) {
+      await this.#slice(load)
       this.#slices++
     }
     await reach(context, 'drain:applied')
@@ -157,7 +169,7 @@ export class RunningDrain {
     return {
       kind: 'done',
       drain: this.#number,
-      entries: this.#ids.length,
+      entries: this.#ids.size,
       failed: this.#failed,
       slices: this.#slices,
       setAside: this.#setAside,
@@ -210,34 +222,48 @@ export class RunningDrain {
     }
   }
 
-  /** The entries of the next slice, perhaps of a later snapshot; null when nothing that the last snapshot shows is left. */
-  async #next(): Promise<ChangeEntry[] | null> {
-    const { context, snapshot } = this.#parts
+  /** What the next slice is made of, perhaps of a later snapshot; null when nothing that the last snapshot shows is left. */
+  async #next(): Promise<Load | null> {
+    const { context, snapshot, target } = this.#parts
     const { sliceEntries, snapshotMs } = limitsOf(context)
-    if (this.#late) {
-      const ids = this.#late.splice(0, sliceEntries)
-      return ids.length === 0 ? null : await snapshot.entriesById(ids)
-    }
     // The bound grows, so that a drain ends however fast the source is written: within one snapshot nothing is added.
     const boundMs = snapshotMs * 2 ** Math.floor(this.#snapshots / SNAPSHOTS_BEFORE_GROWTH)
-    if (this.#slices > 0 && performance.now() - this.#since >= boundMs) {
+    if (this.#slices > 0 && !this.#late && performance.now() - this.#since >= boundMs) {
       await snapshot.refresh()
       this.#snapshots++
       this.#since = performance.now()
       await context.hooks?.beforeSlice?.(this.#slices)
     }
+    const parked = this.#kept ? await target.parked([...this.#open], sliceEntries) : []
+    this.#kept = parked.length === sliceEntries
+    if (this.#kept) return { parked, entries: [] }
+    const entries = await this.#nextEntries()
+    return entries || parked.length > 0 ? { parked, entries: entries ?? [] } : null
+  }
+
+  async #nextEntries(): Promise<ChangeEntry[] | null> {
+    const { context, snapshot } = this.#parts
+    const { sliceEntries } = limitsOf(context)
+    if (this.#late) {
+      const { value: ids } = this.#late.next()
+      return ids ? await snapshot.entriesById(ids) : null
+    }
     const entries = await snapshot.entriesAfter(this.#highest, sliceEntries)
-    if (entries.length < sliceEntries) this.#late = this.#snapshots === 1 ? [] : await this.#lateIds()
+    if (entries.length < sliceEntries) {
+      const late = this.#snapshots === 1 ? [] : await this.#lateIds()
+      this.#late = batchesOf(late, sliceEntries)
+    }
     return entries
   }
 
-  async #slice(entries: readonly ChangeEntry[]): Promise<void> {
+  async #slice({ parked, entries }: Load): Promise<void> {
     const { model, snapshot, target, rules } = this.#parts
     const dirty = new DirtyKeys()
     await this.#sort(entries, dirty)
     const quarantine = new Quarantine((await target.quarantined()).filter((key) => this.#open.has(key.table)))
     for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
-    if (this.#slices === 0) await this.#addKept(dirty)
+    for (const { table, key, start } of parked) dirty.add(table, key, start)
+    if (parked.length > 0) await target.unpark(parked)
     const slice: Slice = {
       model,
       snapshot,
@@ -262,21 +288,22 @@ export class RunningDrain {
       this.#number,
       [...dirty.keys()].filter((key) => this.#open.has(key.table)),
     )
-    for (const entry of entries) {
-      this.#ids.push(entry.id)
-      if (entry.id > this.#highest) this.#highest = entry.id
+    for (const { id } of entries) {
+      this.#ids.add(id)
+      if (id > this.#highest) this.#highest = id
     }
   }
 
   /** Ids lower than those read already, which committed since: ids commit out of order. */
-  async #lateIds(): Promise<number[]> {
-    const late: number[] = []
-    let at = 0
+  async #lateIds(): Promise<EntryIds> {
+    const late = new EntryIds()
     // both ascend: what was read so far came in the order of ids
+    const read = this.#ids[Symbol.iterator]()
+    let next = read.next()
     for await (const batch of this.#parts.snapshot.pendingIdsUpTo(this.#highest)) {
       for (const id of batch) {
-        while (at < this.#ids.length && (this.#ids[at] ?? 0) < id) at++
-        if (this.#ids[at] !== id) late.push(id)
+        while (!next.done && next.value < id) next = read.next()
+        if (next.done || next.value !== id) late.add(id)
       }
     }
     return late
@@ -307,15 +334,6 @@ export class RunningDrain {
     if (opening.length === 0) return
     await addParked(slice, await target.parkedParents(opening))
     await target.unparkParents(opening)
-  }
-
-  /** Parked keys of tables that are open or open now, and keys of drains whose marks the source has lost. */
-  async #addKept(dirty: DirtyKeys): Promise<void> {
-    const { target } = this.#parts
-    for (const { table, key, start } of this.#unconfirmed) if (this.#open.has(table)) dirty.add(table, key, start)
-    const parked = await target.parked([...this.#open], Number.MAX_SAFE_INTEGER)
-    for (const { table, key, start } of parked) dirty.add(table, key, start)
-    if (parked.length > 0) await target.unpark(parked)
   }
 }
 

@@ -330,13 +330,14 @@ test('the keys of the last drains are kept, and a gap is told', async () => {
       )
       await transaction.recordDrain({ number, consistentAsOf: '2026-01-02T03:04:05.123456Z', identity: 'one' })
     })
-  const complete = (drain: number): Promise<boolean> =>
-    within(async (transaction) => (await transaction.drainKeysAfter(drain)).complete)
+  const complete = (drain: number): Promise<boolean> => within((transaction) => transaction.keepsDrainsAfter(drain))
   await record(1, 2)
   await record(2, 1)
   await within(async (transaction) => {
     assert.equal((await transaction.lastDrain()).consistentAsOf, '2026-01-02T03:04:05.123456Z')
-    const { keys } = await transaction.drainKeysAfter(0)
+    await transaction.parkDrainKeysAfter(0, ['t'])
+    const keys = await transaction.parked(['t'], 10)
+    await transaction.unpark(keys)
     assert.deepEqual(keys.map(({ key, drain, start }) => `${key} ${drain} ${start}`).sort(), ['0 2 true', '1 1 false'])
   })
   assert.equal(await complete(0), true)

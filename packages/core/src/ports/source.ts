@@ -80,7 +80,8 @@ export interface SourceSnapshot {
 }
 
 export interface Marks {
-  readonly ids: readonly number[]
+  /** Walked once. */
+  readonly ids: Iterable<number>
   readonly held: readonly { readonly id: number; readonly message: string }[]
   readonly released: readonly number[]
 }

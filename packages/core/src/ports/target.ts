@@ -181,7 +181,10 @@ export interface TargetTransaction {
     drain: number,
     keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[],
   ): Promise<void>
-  drainKeysAfter(drain: number): Promise<{ readonly complete: boolean; readonly keys: readonly ParkedKey[] }>
+  /** The keys of all drains after this one are still kept. */
+  keepsDrainsAfter(drain: number): Promise<boolean>
+  /** The keys of these tables that drains after this one have carried are parked again. */
+  parkDrainKeysAfter(drain: number, tables: readonly string[]): Promise<void>
 
   // data
   /** Streams rows with COPY into a table that nobody else writes. A refused row raises the batch's error inside a savepoint, which is rolled back. */

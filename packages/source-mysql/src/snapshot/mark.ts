@@ -1,4 +1,4 @@
-import { type Marks, SyncError } from '@mylab-sync/core'
+import { batchesOf, type Marks, SyncError } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -44,20 +44,23 @@ export async function markIds(
   { ids, held, released }: Marks,
   drain: number,
 ): Promise<void> {
-  for (let start = 0; start === 0 || start < ids.length; start += BATCH) {
-    const batch = ids.slice(start, start + BATCH)
-    await inTransaction(session, async () => {
-      if (batch.length > 0) await session.run(markEntries(settings.auditTable, drain, among(batch)))
-      if (start > 0) return
-      await recordDrain(session, settings, drain)
-      await hold(session, settings, held, drain)
-      // Only what was held once: after a failover the id may belong to a new entry.
-      for (let at = 0; at < released.length; at += BATCH) {
-        const condition = `${among(released.slice(at, at + BATCH))} AND retry_count >= ${HELD_RETRIES}`
-        await session.run(markEntries(settings.auditTable, drain, condition))
-      }
-    })
-  }
+  const batches = batchesOf(ids, BATCH)
+  const first = batches.next().value ?? []
+  await inTransaction(session, async () => {
+    await markBatch(session, settings, first, drain)
+    await recordDrain(session, settings, drain)
+    await hold(session, settings, held, drain)
+    // Only what was held once: after a failover the id may belong to a new entry.
+    for (const batch of batchesOf(released, BATCH)) {
+      const condition = `${among(batch)} AND retry_count >= ${HELD_RETRIES}`
+      await session.run(markEntries(settings.auditTable, drain, condition))
+    }
+  })
+  for (const batch of batches) await inTransaction(session, () => markBatch(session, settings, batch, drain))
+}
+
+async function markBatch(session: Session, settings: SourceSettings, ids: readonly number[], drain: number) {
+  if (ids.length > 0) await session.run(markEntries(settings.auditTable, drain, among(ids)))
 }
 
 function among(ids: readonly number[]): string {

@@ -205,7 +205,7 @@ export class State extends QuarantineState {
     for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
       const part = keys.slice(at, at + ROWS_A_STATEMENT)
       await this.stateRows(
-        'INSERT INTO sync_drain_key (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s) ON CONFLICT DO NOTHING',
+        'INSERT INTO sync_drain_key AS d (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s) ON CONFLICT (drain_no, table_name, row_key) DO UPDATE SET is_start = TRUE WHERE NOT d.is_start AND EXCLUDED.is_start',
         [drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start)],
       )
     }
@@ -215,20 +215,17 @@ export class State extends QuarantineState {
     )
   }
 
-  async drainKeysAfter(drain: number): Promise<{ complete: boolean; keys: ParkedKey[] }> {
+  async keepsDrainsAfter(drain: number): Promise<boolean> {
     const [row] = await this.stateRows<{ keys_from: number }>('SELECT keys_from::float8 AS keys_from FROM sync_drain')
-    const rows = await this.stateRows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean }>(
-      'SELECT table_name, row_key, max(drain_no)::float8 AS drain_no, bool_or(is_start) AS is_start FROM sync_drain_key WHERE drain_no > $1 GROUP BY 1, 2',
-      [drain],
+    return row !== undefined && drain + 1 >= row.keys_from
+  }
+
+  async parkDrainKeysAfter(drain: number, tables: readonly string[]): Promise<void> {
+    await this.stateRows(
+      `INSERT INTO sync_parked AS p (table_name, row_key, drain_no, reason, is_start)
+       SELECT table_name, row_key, max(drain_no), 'closed', bool_or(is_start) FROM sync_drain_key WHERE drain_no > $1 AND table_name = ANY($2) GROUP BY 1, 2
+       ON CONFLICT (table_name, row_key, drain_no, reason) DO UPDATE SET is_start = p.is_start OR EXCLUDED.is_start`,
+      [drain, tables],
     )
-    const keys = rows.map(
-      (row): ParkedKey => ({
-        table: row.table_name,
-        key: row.row_key,
-        drain: row.drain_no,
-        start: row.is_start,
-      }),
-    )
-    return { complete: row !== undefined && drain + 1 >= row.keys_from, keys }
   }
 }

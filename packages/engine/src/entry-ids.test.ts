@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { EntryIds } from './entry-ids.js'
+
+function kept(ids: readonly number[]): { size: number; ids: number[] } {
+  const all = new EntryIds()
+  for (const id of ids) all.add(id)
+  return { size: all.size, ids: [...all] }
+}
+
+test('ids come back exactly: runs, strides, gaps and late ones', () => {
+  const cases = [
+    [],
+    [7],
+    [1, 2, 3, 4],
+    [1, 2, 3, 5, 6, 9],
+    [3, 6, 9, 12, 13, 16],
+    [1, 3, 4, 5, 9, 10, 100, 99, 98, 2],
+    [5, 5],
+  ]
+  for (const ids of cases) assert.deepEqual(kept(ids), { size: ids.length, ids })
+})
+
+test('two million ids of neighbouring entries take no memory to speak of', () => {
+  const before = process.memoryUsage().heapUsed
+  const all = new EntryIds()
+  for (let id = 1; id <= 4_000_000; id += 2) all.add(id)
+  assert.equal(all.size, 2_000_000)
+  assert.ok(process.memoryUsage().heapUsed - before < 4e6)
+})
