@@ -93,7 +93,7 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
   const ends = await Promise.allSettled(workers)
   for (const end of ends) if (end.status === 'rejected') throw end.reason
   const outcome: Outcome = { opened: 0, again: false }
-  for (const waiting of model.components(tables)) {
+  for (const waiting of model.openingGroups(model.components(tables))) {
     let opening = await openComponent(context, model, waiting)
     while (opening === 'waiting' && !signal.aborted) {
       await pause(PAUSE_MS, signal)

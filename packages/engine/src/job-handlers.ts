@@ -10,6 +10,7 @@ import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 import { retryFailed } from './show-errors.js'
 import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
+import { copiedGroups } from './tick.js'
 
 /** How long a model is believed: a column that is added is seen after this by all that work. */
 const MODEL_MS = 10_000
@@ -84,15 +85,19 @@ export class JobHandlers {
     })
   }
 
-  /** Opens the component of this table if all its chunks are done, and builds what may stand then. */
+  /** Opens what this table opens with if all chunks are done, and builds what may stand then. */
   openComponent(table: string): Promise<void> {
     return this.#withModel(async (model) => {
-      const progress = await readTarget(this.#context, (target) => target.progress())
-      const copied = [...progress.values()].filter((p) => isBeingOpened(p.state))
-      const names = copied.map((p) => p.table).filter((name) => model.tables.has(name))
-      const component = model.components(names).find((tables) => tables.includes(table))
-      if (!component) return
-      const opening = await openComponent(this.#context, model, component)
+      const groups = await readTarget(this.#context, async (target) => {
+        const progress = [...(await target.progress()).values()]
+        const copied = progress.filter((p) => isBeingOpened(p.state) && model.tables.has(p.table))
+        const names = copied.map((p) => p.table)
+        const open = await target.openChunkNumbers(names, 1)
+        return copiedGroups(model, copied, new Set(open.map((chunk) => chunk.table)))
+      })
+      const group = groups.find((tables) => tables.includes(table))
+      if (!group) return
+      const opening = await openComponent(this.#context, model, group)
       if (opening === 'opened') await maintain(this.#context, model)
     })
   }

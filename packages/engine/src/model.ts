@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  batchesOf,
   type Edge,
   type IndexPlan,
   isCarried,
@@ -13,6 +14,8 @@ import {
 import { actionComponents, edges as edgesOf, mapTables, tableObjects, targetName } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 import { readTarget } from './read-target.js'
+
+const TABLES_A_GROUP = 100
 
 /** Storage identities and foreign keys are read before the catalog, so that a change between the two is seen as one. */
 export interface SourceDefinitions {
@@ -190,6 +193,18 @@ export class Model {
       tables,
       this.edges.filter((edge) => !edge.captureOnlyParent),
     )
+  }
+
+  /** No foreign key action leads to it from another table, so nothing has to be open before it. */
+  isLone(table: string): boolean {
+    return this.actionParents(table).length === 0
+  }
+
+  /** What opens with one drain: a component, or components of one table each, which a schema may have thousands of. */
+  openingGroups(components: readonly (readonly string[])[]): (readonly string[])[] {
+    const isAlone = ([table = '', ...others]: readonly string[]): boolean => others.length === 0 && this.isLone(table)
+    const alone = components.filter(isAlone).flat()
+    return [...batchesOf(alone, TABLES_A_GROUP), ...components.filter((component) => !isAlone(component))]
   }
 
   select(patterns: readonly string[]): string[] {

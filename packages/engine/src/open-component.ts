@@ -34,12 +34,14 @@ const DRAIN_WAIT_MS = 120_000
 export type Opening = 'opened' | 'waiting' | 'blocked' | 'set-aside'
 
 /**
- * Opens an action component whose chunks are all done (DESIGN 3.3): key and foreign key indexes, surplus and orphan
- * scans, catch-up, and an ordinary drain that takes its parked keys along.
+ * Opens an action component whose chunks are all done (DESIGN 3.3), or several of one table each: key and foreign key
+ * indexes, surplus and orphan scans, catch-up, and an ordinary drain that takes its parked keys along.
  */
 export async function openComponent(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
-  const [first] = [...tables].sort()
-  return (await exclusively(context, `open ${first}`, () => openAlone(context, model, tables))) ?? 'waiting'
+  const [first = ''] = [...tables].sort()
+  // Groups of lone tables may overlap.
+  const name = model.isLone(first) ? 'open lone tables' : `open ${first}`
+  return (await exclusively(context, name, () => openAlone(context, model, tables))) ?? 'waiting'
 }
 
 async function openAlone(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {

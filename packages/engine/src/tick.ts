@@ -72,13 +72,21 @@ function dueCopy(
   const plan = tables.filter(
     (p) => p.state === 'copying' && !p.planned && (count.get(p.table) ?? 0) <= limits.chunksPerTable / 2,
   )
-  const isDone = (p: TableProgress): boolean => p.state === 'catching-up' || (p.planned && !count.has(p.table))
-  const done = new Set(tables.filter(isDone).map((p) => p.table))
   return {
     plan: plan.map((p) => p.table),
     chunks: chunks.slice(0, limits.chunks),
-    open: model
-      .components(tables.map((p) => p.table))
-      .filter((component) => component.every((table) => done.has(table))),
+    open: copiedGroups(model, tables, count),
   }
+}
+
+/** Of these tables, which are being opened, what opens together and has no chunk left to plan or to copy. */
+export function copiedGroups(
+  model: Model,
+  tables: readonly TableProgress[],
+  chunks: { has(table: string): boolean },
+): (readonly string[])[] {
+  const isDone = (p: TableProgress): boolean => p.state === 'catching-up' || (p.planned && !chunks.has(p.table))
+  const done = new Set(tables.filter(isDone).map((p) => p.table))
+  const components = model.components(tables.map((p) => p.table))
+  return model.openingGroups(components.filter((component) => component.every((table) => done.has(table))))
 }
