@@ -25,13 +25,13 @@ export interface Listed {
 
 const MOVING: ReadonlySet<string> = new Set(['copying', 'catching-up', 'suspect'])
 
-/** Returns the tables that are being copied now, from an earlier call too; adds to `listed` those that cannot be. */
+/** Returns the tables that are being copied now, from an earlier call too, and lists those that cannot be. */
 export async function askForCopy(
   context: EngineContext,
   model: Model,
-  of: { readonly selected: readonly string[]; readonly request: InitialRequest; readonly listed: Listed[] },
-): Promise<string[]> {
-  const { selected, request, listed } = of
+  { selected, request }: { readonly selected: readonly string[]; readonly request: InitialRequest },
+): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
+  const listed: Listed[] = []
   const states = await readTarget(context, (target) => target.progress())
   const moving = selected.filter((table) => MOVING.has(states.get(table)?.state ?? ''))
   // Where nothing was ever begun, a call to resume it is the first one that got so far.
@@ -51,7 +51,7 @@ export async function askForCopy(
     if (typeof prepared === 'string') listed.push({ table, problem: prepared })
     else starts.push(prepared)
   }
-  return [...moving, ...(await startCopy(context, model, starts, 'ask-for-copy'))]
+  return { copying: [...moving, ...(await startCopy(context, model, starts, 'ask-for-copy'))], listed }
 }
 
 function isWanted(progress: TableProgress | undefined, request: InitialRequest): boolean {

@@ -34,29 +34,23 @@ export async function planChunk(
   const target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined
   try {
-    const unplanned = [...(await target.progress()).values()].filter(
-      (p) => tables.includes(p.table) && p.state === 'copying' && !p.planned,
-    )
-    for (const { table } of unplanned) {
-      if (!(await target.lockProgress([table]))) continue
-      const progress = (await target.progress()).get(table)
-      if (!progress || progress.planned) continue
-      const mapping = model.mapping(table)
-      snapshot = await context.source.openSnapshot()
-      await checkGeneration({ model, snapshot }, table, progress.generation)
-      const rows = chunkRows(context, mapping.source)
-      const upper = mapping.key === null ? null : await snapshot.keyAfter(mapping, progress.planBound, rows)
-      await target.addChunk({ table, lower: progress.planBound, upper })
-      await target.setProgress(table, {
-        planBound: upper,
-        planned: upper === null,
-        generation: model.generation(table),
-      })
-      await target.commit()
-      await reach(context, 'chunk:planned')
-      return 'planned'
-    }
-    return unplanned.length > 0 ? 'busy' : 'done'
+    const unplanned = await target.takeUnplanned(tables)
+    if (unplanned === 'busy' || unplanned === 'done') return unplanned
+    const { table, planBound, generation } = unplanned
+    const mapping = model.mapping(table)
+    snapshot = await context.source.openSnapshot()
+    await checkGeneration({ model, snapshot }, table, generation)
+    const rows = chunkRows(context, mapping.source)
+    const upper = mapping.key === null ? null : await snapshot.keyAfter(mapping, planBound, rows)
+    await target.addChunk({ table, lower: planBound, upper })
+    await target.setProgress(table, {
+      planBound: upper,
+      planned: upper === null,
+      generation: model.generation(table),
+    })
+    await target.commit()
+    await reach(context, 'chunk:planned')
+    return 'planned'
   } finally {
     await target.rollback()
     snapshot?.release()
@@ -226,7 +220,7 @@ async function checkGeneration(
   table: string,
   planned: string | null,
 ): Promise<void> {
-  const now = (await snapshot.generations()).get(table)
+  const now = await snapshot.generation(table)
   if (model.isOf(table, now) && (planned === null || planned === model.generation(table))) return
   throw new SyncError(
     'generation-changed',

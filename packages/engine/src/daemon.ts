@@ -73,11 +73,13 @@ const PURGE_MS = 3_600_000
 
 /** Drains until the signal; what a retry may cure (a server away, a lock) is retried with growing pauses and told. */
 export async function runDaemon(context: EngineContext, options: DaemonOptions, signal: AbortSignal): Promise<void> {
-  await requireMigrated(context)
   const daemon = new Daemon(context, options)
   const backoff = new Backoff()
+  let isChecked = false
   while (!signal.aborted) {
     try {
+      if (!isChecked) await requireMigrated(context)
+      isChecked = true
       await daemon.round(signal)
       backoff.reset()
     } catch (error) {

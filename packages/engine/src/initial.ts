@@ -1,5 +1,6 @@
 import { isOpen, SyncError, type TableState } from '@mylab-sync/core'
 import { askForCopy, type InitialRequest, type Listed } from './ask-for-copy.js'
+import { patiently } from './backoff.js'
 import { bringUp, type Running } from './bring-up.js'
 import { type EngineContext, type Progress, reach } from './context.js'
 import { drain } from './drain.js'
@@ -38,24 +39,26 @@ export async function initial(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<InitialReport> {
-  const { model, selected, listed } = await prepare(context, request, progress)
+  const running = { context, progress, signal }
+  const { model, selected, listed } = await patiently(running, () => prepare(context, request, progress))
   await reach(context, 'install:registered')
-  const copying = new Set(await askForCopy(context, model, { selected, request, listed }))
+  const asked = await patiently(running, () => askForCopy(context, model, { selected, request }))
+  const copying = new Set(asked.copying)
   await reach(context, 'copy:asked')
   const ended = new AbortController()
-  const beside = drainBeside({ context, progress, signal }, ended.signal)
+  const beside = drainBeside(running, ended.signal)
   try {
-    await bringUp({ context, progress, signal }, (table) => copying.has(table.table) || table.inPlace)
+    await bringUp(running, (table) => copying.has(table.table) || table.inPlace)
   } finally {
     ended.abort()
     await beside
   }
   signal.throwIfAborted()
-  while (!(await maintain(context, await loadModel(context)))) {
+  while (!(await patiently(running, async () => maintain(context, await loadModel(context))))) {
     await pause(PAUSE_MS, signal)
     signal.throwIfAborted()
   }
-  return report(context, selected, listed)
+  return patiently(running, () => report(context, selected, [...listed, ...asked.listed]))
 }
 
 /** Installs and asks for the copies, which workers then do. Returns what is being copied and what cannot be. */
@@ -65,7 +68,8 @@ export async function askForCopies(
   progress: Progress,
 ): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
   const { model, selected, listed } = await prepare(context, request, progress)
-  return { copying: await askForCopy(context, model, { selected, request, listed }), listed }
+  const asked = await askForCopy(context, model, { selected, request })
+  return { copying: asked.copying, listed: [...listed, ...asked.listed] }
 }
 
 /** Installs capture for the selected tables; what cannot be carried is listed. */

@@ -38,6 +38,8 @@ export async function status(context: EngineContext): Promise<StatusReport> {
     const progress = await target.progress()
     const last = await target.lastDrain()
     const quarantined = await target.countQuarantined()
+    const parked = await target.parkedCounts()
+    const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
     const tables: TableStatus[] = []
     for (const known of progress.values()) {
       tables.push({
@@ -45,8 +47,8 @@ export async function status(context: EngineContext): Promise<StatusReport> {
         state: known.state,
         rows: known.estimatedRows,
         rowsCopied: known.rowsCopied,
-        pending: pending.tables.find((table) => table.table === known.table)?.pending ?? 0,
-        parked: await target.countParked([known.table]),
+        pending: waiting.get(known.table) ?? 0,
+        parked: parked.get(known.table) ?? 0,
         quarantined: quarantined.get(known.table) ?? 0,
         verifiedAt: known.verifiedAt,
         problem: known.problem,

@@ -170,6 +170,26 @@ test('a generation moves with TRUNCATE and stays without', async () => {
   await app.query('DROP TABLE emptied')
 })
 
+test('the generation of one table is that of all, whatever its name, engine, partitions or foreign keys', async () => {
+  const odd = ['g_1', 'gX1', 'g%', 'g#P#x', 'g@0020', 'g ö', 'g-1', 'g$', '日本']
+  const quoted = odd.map((name) => `\`${name}\``)
+  for (const name of quoted) await app.query(`CREATE TABLE ${name} (id INT NOT NULL PRIMARY KEY)`)
+  await app.query(`CREATE TABLE g_part (id INT NOT NULL PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 3`)
+  await app.query(`CREATE TABLE g_old (id INT NOT NULL PRIMARY KEY) ENGINE=MyISAM`)
+  await app.query(
+    'CREATE TABLE g_child (id INT NOT NULL PRIMARY KEY, a INT, b INT, FOREIGN KEY (a) REFERENCES `g_1` (id), FOREIGN KEY (b) REFERENCES `g ö` (id) ON DELETE CASCADE)',
+  )
+  await inSnapshot(source, async (snapshot) => {
+    const all = await snapshot.generations()
+    for (const table of [...odd, 'g_part', 'g_old', 'g_child', "ünï `q' x"]) {
+      assert.ok(all.has(table), table)
+      assert.equal(await snapshot.generation(table), all.get(table), table)
+    }
+    assert.equal(await snapshot.generation('g'), undefined)
+  })
+  await app.query(`DROP TABLE g_child, g_part, g_old, ${quoted.join(', ')}`)
+})
+
 test('marks are exact, raise the drain, and are taken back', async () => {
   const ids = await inSnapshot(source, async (snapshot) => {
     const [first, second] = await snapshot.entriesAfter(0, 2)

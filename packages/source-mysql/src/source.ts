@@ -46,7 +46,7 @@ class MysqlSource implements Source {
   }
 
   async generations(): Promise<ReadonlyMap<string, string>> {
-    return await this.#pool.with((session) => readGenerations(session, this.#server, this.#settings.database))
+    return await this.#pool.with((session) => readGenerations(session, this.#server, this.#settings.database, null))
   }
 
   async migrate(): Promise<void> {

@@ -49,6 +49,8 @@ export interface SourceSnapshot {
   readonly identity: string
   /** Table name -> identity of its storage and of the foreign keys that leave it, as of now. */
   generations(): Promise<ReadonlyMap<string, string>>
+  /** The same of one table; undefined: it is gone. */
+  generation(table: string): Promise<string | undefined>
   /** Unsynced entries (retry_count = 0) with a greater id, in the order of ids, at most `limit`. */
   entriesAfter(id: number, limit: number): Promise<ChangeEntry[]>
   /** Ids of unsynced entries up to and including `id`, ascending, in batches: finds those that committed late. */

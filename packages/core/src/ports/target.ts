@@ -128,6 +128,8 @@ export interface TargetTransaction {
   setProgress(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void>
   /** Row locks of these tables' progress rows, held to the end; false when another holds one. */
   lockProgress(tables: readonly string[]): Promise<boolean>
+  /** The first of these tables that has chunks left to plan, its progress row locked; `busy`: others hold all such rows. */
+  takeUnplanned(tables: readonly string[]): Promise<TableProgress | 'busy' | 'done'>
   /** Appends a chunk, open, after those of the table. */
   addChunk(chunk: KeyRange & { readonly table: string }): Promise<void>
   /** Takes one open chunk, `only` this number if it is given, by its row lock (FOR UPDATE SKIP LOCKED), or null. */
@@ -145,6 +147,8 @@ export interface TargetTransaction {
   /** Parked (not quarantined) keys of these tables, at most `limit`. */
   parked(tables: readonly string[], limit: number): Promise<ParkedKey[]>
   countParked(tables: readonly string[]): Promise<number>
+  /** The same by table; a table without any is absent. */
+  parkedCounts(): Promise<ReadonlyMap<string, number>>
   /** Deletes exactly these rows (table, key, drain). */
   unpark(keys: readonly ParkedKey[]): Promise<void>
   /** Keeps these start keys for the day when their child table opens. */

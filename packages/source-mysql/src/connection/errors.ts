@@ -64,6 +64,7 @@ export function mapped(error: unknown, doing: string): SyncError {
     (typeof code === 'string' ? BY_CODE.get(code) : undefined)
   const label = typeof code === 'string' ? code : 'unknown error'
   const remedy = found === undefined ? undefined : REMEDIES[found]
-  const message = `source: ${doing}: ${label}${number === undefined ? '' : ` (${number})`}`
+  const what = found === 'lock-timeout' ? `a lock was not got in time, ${label}` : label
+  const message = `source: ${doing}: ${what}${number === undefined ? '' : ` (${number})`}`
   return new SyncError(found ?? 'internal', message, remedy === undefined ? { cause: error } : { cause: error, remedy })
 }

@@ -118,10 +118,17 @@ class Snapshot implements SourceSnapshot {
     return this.#opening.identity
   }
 
-  async generations(): Promise<ReadonlyMap<string, string>> {
-    return await this.#reader.alone(() =>
-      readGenerations(this.#session, this.#context.server, this.#context.settings.database),
-    )
+  generations(): Promise<ReadonlyMap<string, string>> {
+    return this.#generations(null)
+  }
+
+  async generation(table: string): Promise<string | undefined> {
+    return (await this.#generations(table)).get(table)
+  }
+
+  async #generations(only: string | null): Promise<ReadonlyMap<string, string>> {
+    const { server, settings } = this.#context
+    return await this.#reader.alone(() => readGenerations(this.#session, server, settings.database, only))
   }
 
   async entriesAfter(id: number, limit: number): Promise<ChangeEntry[]> {

@@ -20,34 +20,59 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   verifiedAt: 'verified_at',
 }
 
+const PROGRESS =
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, problem, verified_at::text'
+
+interface ProgressRow extends Record<string, unknown> {
+  readonly table_name: string
+  readonly state: TableState
+  readonly rows_synced: string
+  readonly rows_failed: string
+  readonly estimated_rows: string
+  readonly generation: string | null
+  readonly content_sign: string | null
+  readonly asked: boolean
+  readonly in_place: boolean
+  readonly plan_bound: string | null
+  readonly planned: boolean
+  readonly problem: string | null
+  readonly verified_at: string | null
+}
+
+function progressOf(row: ProgressRow): TableProgress {
+  return {
+    table: row.table_name,
+    state: row.state,
+    rowsCopied: Number(row.rows_synced),
+    rowsFailed: Number(row.rows_failed),
+    estimatedRows: Number(row.estimated_rows),
+    generation: row.generation,
+    contentSign: row.content_sign,
+    asked: row.asked,
+    inPlace: row.in_place,
+    planBound: row.plan_bound,
+    planned: row.planned,
+    problem: row.problem,
+    verifiedAt: row.verified_at,
+  }
+}
+
 /** Reads and writes of the state tables inside one transaction. */
 export class State extends QuarantineState {
   async progress(): Promise<Map<string, TableProgress>> {
-    const rows = await this.stateRows<
-      Record<string, string | null> & { planned: boolean; asked: boolean; in_place: boolean }
-    >(
-      'SELECT table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, problem, verified_at::text FROM sync_progress ORDER BY table_name',
+    const rows = await this.stateRows<ProgressRow>(`SELECT ${PROGRESS} FROM sync_progress ORDER BY table_name`)
+    return new Map(rows.map((row) => [row.table_name, progressOf(row)]))
+  }
+
+  async takeUnplanned(tables: readonly string[]): Promise<TableProgress | 'busy' | 'done'> {
+    const unplanned = "state = 'copying' AND NOT planned AND table_name = ANY($1)"
+    const [row] = await this.stateRows<ProgressRow>(
+      `SELECT ${PROGRESS} FROM sync_progress WHERE ${unplanned} ORDER BY table_name LIMIT 1 FOR UPDATE SKIP LOCKED`,
+      [tables],
     )
-    return new Map(
-      rows.map((row) => [
-        row['table_name'] ?? '',
-        {
-          table: row['table_name'] ?? '',
-          state: row['state'] as TableState,
-          rowsCopied: Number(row['rows_synced']),
-          rowsFailed: Number(row['rows_failed']),
-          estimatedRows: Number(row['estimated_rows']),
-          generation: row['generation'] ?? null,
-          contentSign: row['content_sign'] ?? null,
-          asked: row.asked,
-          inPlace: row.in_place,
-          planBound: row['plan_bound'] ?? null,
-          planned: row.planned,
-          problem: row['problem'] ?? null,
-          verifiedAt: row['verified_at'] ?? null,
-        },
-      ]),
-    )
+    if (row) return progressOf(row)
+    const held = await this.#count(`SELECT count(*)::int AS n FROM sync_progress WHERE ${unplanned}`, [tables])
+    return held > 0 ? 'busy' : 'done'
   }
 
   async setProgress(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void> {
@@ -159,6 +184,13 @@ export class State extends QuarantineState {
     return this.#count("SELECT count(*)::int AS n FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1)", [
       tables,
     ])
+  }
+
+  async parkedCounts(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.stateRows<{ table_name: string; n: number }>(
+      "SELECT table_name, count(*)::int AS n FROM sync_parked WHERE reason = 'closed' GROUP BY 1",
+    )
+    return new Map(rows.map((row) => [row.table_name, row.n]))
   }
 
   async unpark(keys: readonly ParkedKey[]): Promise<void> {
