@@ -80,9 +80,16 @@ export function arrayItems(text: string): string[] {
   )
 }
 
+const HEX_BYTES = 64 << 10
+
 /** Raw bytes as bytea. */
 export function byteaConvert(value: Buffer): Buffer {
-  return Buffer.from(`\\x${value.toString('hex')}`, 'latin1')
+  const text = Buffer.allocUnsafe(2 + 2 * value.length)
+  text.write('\\x', 'latin1')
+  // piece by piece: the digits of a large value as one string would double what it takes
+  for (let at = 0; at < value.length; at += HEX_BYTES)
+    text.write(value.toString('hex', at, Math.min(value.length, at + HEX_BYTES)), 2 + 2 * at, 'latin1')
+  return text
 }
 
 /** 16 raw bytes as a uuid. */

@@ -3,7 +3,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 import type { Session } from '../connection/database.js'
 import { RowsFailed } from '../errors.js'
 import * as sql from '../sql.js'
-import { copyLines } from './copy-text.js'
+import { copyPieces } from './copy-text.js'
 
 /** Each write is a message of its own; small ones cost more than they carry. */
 const COPY_BYTES = 64 << 10
@@ -23,7 +23,7 @@ export async function copyInto(
       const next = await iterator.next().catch((cause: unknown) => Promise.reject(new RowsFailed(cause)))
       if (next.done) break
       rows += next.value.length
-      await writer.add(copyLines(next.value))
+      for (const piece of copyPieces(next.value, COPY_BYTES)) await writer.add(piece)
     }
     await writer.finish()
     return rows

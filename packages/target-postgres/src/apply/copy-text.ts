@@ -28,15 +28,32 @@ export function escapeValue(value: Buffer): Buffer {
   return out.subarray(0, length)
 }
 
-export function copyLines(rows: readonly TargetRow[]): Buffer {
-  const parts: Buffer[] = []
+/** COPY's lines of these rows in pieces of about `size` bytes: a value of any size is escaped window by window. */
+export function* copyPieces(rows: readonly TargetRow[], size: number): Generator<Buffer, void, void> {
+  let parts: Buffer[] = []
+  let bytes = 0
+  for (const part of linesOf(rows, size)) {
+    parts.push(part)
+    bytes += part.length
+    if (bytes < size) continue
+    yield Buffer.concat(parts)
+    parts = []
+    bytes = 0
+  }
+  if (bytes > 0) yield Buffer.concat(parts)
+}
+
+function* linesOf(rows: readonly TargetRow[], window: number): Generator<Buffer, void, void> {
   for (const { values } of rows) {
     for (let at = 0; at < values.length; at++) {
-      if (at > 0) parts.push(TAB)
-      const value = values[at] ?? null
-      parts.push(value === null ? NULL : escapeValue(value))
+      if (at > 0) yield TAB
+      yield* valueOf(values[at] ?? null, window)
     }
-    parts.push(LINE)
+    yield LINE
   }
-  return Buffer.concat(parts)
+}
+
+function* valueOf(value: Buffer | null, window: number): Generator<Buffer, void, void> {
+  if (value === null) yield NULL
+  else for (let at = 0; at < value.length; at += window) yield escapeValue(value.subarray(at, at + window))
 }

@@ -23,7 +23,7 @@ import { bytesOf, columnArrays, insertSelect, keyArrays, keyOfTexts, upsertTail 
 /** Fewer rows go as arrays in one statement; more through a temporary table. */
 const UNNEST_ROWS = 500
 /** Larger batches go as bytes: one string holds 512 MB at most, and costs several times its size. */
-const UNNEST_BYTES = 4 << 20
+const UNNEST_BYTES = 512 << 10
 
 type Written = { readonly refused: readonly RefusedRow[] } | { readonly violated: string }
 
