@@ -23,7 +23,14 @@ const { host, port, user, password } = servers.source
 const app = await mysql.createConnection({ host, port, user, password, database: name })
 const context: EngineContext = {
   ...sides,
-  options: { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: 7, copyConcurrency: 2 },
+  options: {
+    include: ['*'],
+    exclude: [],
+    mapping: defaultMappingOptions,
+    batchRows: 7,
+    copyConcurrency: 2,
+    memoryMb: 256,
+  },
   limits: { lastSliceKeys: 5, catchUpKeys: 20, sliceEntries: 60, snapshotMs: 0 },
   hooks: { at: async (point) => dieAt(point) },
 }

@@ -20,7 +20,14 @@ test('poison rows of a first copy are quarantined one by one, a broken CHECK is 
   const admin = await servers.sourceAdmin(NAME)
   const reader = await servers.targetAdmin(NAME)
   const sides = await connect(servers, NAME)
-  const options = { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: null, copyConcurrency: 2 }
+  const options = {
+    include: ['*'],
+    exclude: [],
+    mapping: defaultMappingOptions,
+    batchRows: null,
+    copyConcurrency: 2,
+    memoryMb: 256,
+  }
   const context: EngineContext = { ...sides, options }
   try {
     await admin.query(`CREATE TABLE a (id INT PRIMARY KEY, j JSON, t VARCHAR(300), n INT, CONSTRAINT pos CHECK (n > 0)) ENGINE=InnoDB;

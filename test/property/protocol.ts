@@ -69,7 +69,14 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
         ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
         ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 0 } : {}),
       },
-      options: { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: 7, copyConcurrency: 2 },
+      options: {
+        include: ['*'],
+        exclude: [],
+        mapping: defaultMappingOptions,
+        batchRows: 7,
+        copyConcurrency: 2,
+        memoryMb: 256,
+      },
     }
     await migrate(context)
     const writers = new Writers(connections, experiment.seed, 3)

@@ -5,7 +5,14 @@ import type { ServerSet } from '@mylab-sync/testkit'
 import { connect } from './connect.js'
 
 export async function contextOf(servers: ServerSet, name: string): Promise<EngineContext> {
-  const options = { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: null, copyConcurrency: 2 }
+  const options = {
+    include: ['*'],
+    exclude: [],
+    mapping: defaultMappingOptions,
+    batchRows: null,
+    copyConcurrency: 2,
+    memoryMb: 256,
+  }
   return { ...(await connect(servers, name)), options }
 }
 

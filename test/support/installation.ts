@@ -55,6 +55,7 @@ export async function installation(
         mapping: defaultMappingOptions,
         batchRows: settings.batchRows ?? null,
         copyConcurrency: 2,
+        memoryMb: 256,
       },
     },
     rows: (query) => textRows(reader, query),

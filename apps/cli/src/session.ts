@@ -18,6 +18,9 @@ export interface Session {
   readonly signal: AbortSignal
 }
 
+/** Below it chunks are copied one at a time. */
+const TWO_COPIES_MB = 192
+
 const EXIT_OF: Readonly<Partial<Record<string, number>>> = { usage: 2, configuration: 3, 'cannot-connect': 4 }
 
 export function exitCodeOf(error: unknown): number {
@@ -103,7 +106,15 @@ export function openTarget({ target, instance }: Pick<ResolvedConfig, 'target' |
 
 export function engineOptions(config: ResolvedConfig, batchRows: number | null = null): EngineOptions {
   const mapping = { names: config.names, types: config.types, columns: config.columns }
-  return { include: config.include, exclude: config.exclude, mapping, batchRows, copyConcurrency: 2 }
+  const { include, exclude, memoryLimitMb: memoryMb } = config
+  return { include, exclude, mapping, batchRows, copyConcurrency: memoryMb < TWO_COPIES_MB ? 1 : 2, memoryMb }
+}
+
+/** How much this process took at most, against what it may. */
+export function tellMemory({ memoryLimitMb }: ResolvedConfig): void {
+  const mb = Math.round(process.resourceUsage().maxRSS / 1024)
+  const verdict = mb > memoryLimitMb ? 'above the limit of' : 'of'
+  tell(`Memory: at most ${mb} MB ${verdict} ${memoryLimitMb} MB (SYNC_MEMORY_LIMIT).`)
 }
 
 /** Opens both sides; the caller closes them together. */

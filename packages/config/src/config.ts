@@ -6,6 +6,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const port = z.coerce.number().int().min(1).max(65_535)
+/** An idle process takes about 110 MB. */
+const LEAST_MEMORY_MB = 128
+const memoryLimitMb = z.coerce.number().int().min(LEAST_MEMORY_MB)
 const patterns = z.array(z.string().min(1))
 const columnOption = z.union([
   z.string(),
@@ -44,10 +47,7 @@ const FILE = z.strictObject({
   redis: z.strictObject({ url: z.string(), host: z.string(), port, password: z.string() }).partial().optional(),
   batchSize: z.coerce.number().int().min(1).optional(),
   intervalSeconds: z.coerce.number().positive().optional(),
-  performance: z
-    .strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb: z.coerce.number().int().min(64) })
-    .partial()
-    .optional(),
+  performance: z.strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb }).partial().optional(),
   instance: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,32}$/)
@@ -102,6 +102,8 @@ export interface ResolvedConfig {
   readonly instance: string
   readonly auditTable: string
   readonly intervalMs: number
+  /** Of one process, resident, in MiB. */
+  readonly memoryLimitMb: number
   readonly include: readonly string[]
   readonly exclude: readonly string[]
   readonly names: 'keep' | 'lower'
@@ -247,6 +249,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
     queuePrefix: givenPrefix ?? derivedPrefix(source, target, instance),
     dashboard: dashboardOf(file, env),
     intervalMs,
+    memoryLimitMb: memoryOf(file, env),
     ...tablesOf(file, env),
     instance,
     auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
@@ -271,6 +274,14 @@ function intervalOf(file: File, env: Env): number {
   const seconds = Number(env['SYNC_INTERVAL'] ?? file.intervalSeconds ?? 5)
   if (!(seconds > 0)) throw fault('environment: SYNC_INTERVAL: not a number of seconds above 0')
   return seconds * 1000
+}
+
+function memoryOf(file: File, env: Env): number {
+  const given = env['SYNC_MEMORY_LIMIT']
+  if (given === undefined || given === '') return file.performance?.memoryLimitMb ?? 256
+  const parsed = memoryLimitMb.safeParse(given)
+  if (parsed.success) return parsed.data
+  throw fault(`environment: SYNC_MEMORY_LIMIT: found ${given}, expected MB, ${LEAST_MEMORY_MB} or more`)
 }
 
 function prefixOf(value: string | undefined): string | undefined {

@@ -9,6 +9,8 @@ export interface EngineOptions {
   /** Most rows in a chunk; null: by bytes alone. */
   readonly batchRows: number | null
   readonly copyConcurrency: number
+  /** What the process may take, in MiB: how much is held at once follows from it. */
+  readonly memoryMb: number
 }
 
 /**
@@ -95,6 +97,7 @@ export interface WorkLimits {
   readonly quarantinedRows: number
 }
 
+/** Limits for 256 MB, of which an idle process takes less than half. */
 const DEFAULT_LIMITS: WorkLimits = {
   lastSliceKeys: 5_000,
   catchUpKeys: 20_000,
@@ -127,8 +130,20 @@ export async function reach({ hooks }: EngineContext, point: CrashPoint): Promis
   await hooks?.at?.(point)
 }
 
-export function limitsOf(context: EngineContext): WorkLimits {
-  return { ...DEFAULT_LIMITS, ...context.limits }
+const DEFAULT_MB = 256
+const IDLE_MB = 120
+
+export function limitsOf({ options, limits }: EngineContext): WorkLimits {
+  const factor = Math.max(0.1, (options.memoryMb - IDLE_MB) / (DEFAULT_MB - IDLE_MB))
+  const scaled = (keys: number): number => Math.round(keys * factor)
+  const { lastSliceKeys, catchUpKeys, sliceEntries, ...others } = DEFAULT_LIMITS
+  return {
+    lastSliceKeys: scaled(lastSliceKeys),
+    catchUpKeys: scaled(catchUpKeys),
+    sliceEntries: scaled(sliceEntries),
+    ...others,
+    ...limits,
+  }
 }
 
 export function rulesOf(context: EngineContext): ProtocolRules {

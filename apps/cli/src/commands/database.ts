@@ -1,12 +1,13 @@
 import { checkPending, drainAll, type IntervalLine, runDaemon } from '@mylab-sync/engine'
 import { clock, print, printJson, tell } from '../output.js'
-import { type CommonOptions, type Session, withSession } from '../session.js'
+import { type CommonOptions, type Session, tellMemory, withSession } from '../session.js'
 
 export async function runDatabase(options: CommonOptions & { daemon: boolean; checkPending: boolean }): Promise<void> {
   await withSession(options, async (session) => {
     if (options.checkPending) return showPending(session, options.json)
     if (options.daemon) return follow(session, options)
     const report = await drainAll(session.context, session.signal)
+    if (!options.quiet) tellMemory(session.config)
     if (options.json) printJson({ ...report })
     else
       print(
@@ -26,7 +27,7 @@ export async function runDatabase(options: CommonOptions & { daemon: boolean; ch
 /** Drains in this process until the signal. */
 export async function follow(
   { context, config, signal }: Session,
-  options: { readonly json: boolean },
+  options: { readonly json: boolean; readonly quiet: boolean },
 ): Promise<number> {
   await runDaemon(
     context,
@@ -37,6 +38,7 @@ export async function follow(
     },
     signal,
   )
+  if (!options.quiet) tellMemory(config)
   return 0
 }
 

@@ -3,7 +3,7 @@ import { askForCopies, type EngineContext, initial, type Progress, retryErrors }
 import { print, printJson } from '../output.js'
 import { showProgress } from '../progress.js'
 import { healthProblems, queueHealth, queueSettings } from '../queue.js'
-import { type CommonOptions, type Session, withSession } from '../session.js'
+import { type CommonOptions, type Session, tellMemory, withSession } from '../session.js'
 import { showStatus } from './status.js'
 
 export interface InitialOptions extends CommonOptions {
@@ -34,6 +34,7 @@ export async function runInitial(options: InitialOptions): Promise<void> {
       for (const { table, problem } of report.constraints) print(`${table}: ${problem}`)
       print(whoDrains(config))
     }
+    if (!options.quiet) tellMemory(config)
     return report.listed.length + report.constraints.length === 0 ? 0 : 5
   })
 }
