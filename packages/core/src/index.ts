@@ -2,6 +2,7 @@
  * The vocabulary and the pure rules: table model, mappings, life cycle, ports, errors.
  * No input or output, no dependency; everything else may import it.
  */
+export { counted } from './counted.js'
 export {
   isActionEdge,
   type ColumnDefault,
