@@ -62,6 +62,15 @@ export class CliProcess {
     return this.#err
   }
 
+  get printed(): string {
+    return this.#out
+  }
+
+  /** As the next program of a pipe that ends. */
+  stopReading(): void {
+    this.#child.stdout?.destroy()
+  }
+
   get ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }

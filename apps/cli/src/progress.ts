@@ -1,3 +1,4 @@
+import { counted } from '@mylab-sync/core'
 import type { Progress } from '@mylab-sync/engine'
 import { MultiBar, type SingleBar } from 'cli-progress'
 import { tell } from './output.js'
@@ -27,7 +28,7 @@ function lines(): ShownProgress {
     const now = performance.now()
     if (now - (last.get(event.table) ?? 0) < LINE_MS) return undefined
     last.set(event.table, now)
-    return tell(`${event.table}: ${event.rows} rows of ~${event.estimated}`)
+    return tell(`${event.table}: ${counted(event.rows, 'row')} of ~${event.estimated}`)
   }
   return { on, stop: () => {} }
 }

@@ -1,15 +1,16 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
 import { type Source, SyncError, type Target } from '@mylab-sync/core'
-import type { EngineContext, EngineOptions } from '@mylab-sync/engine'
+import { type EngineContext, type EngineOptions, requireMigrated, requireTables } from '@mylab-sync/engine'
 import { beat, listenForShutdown } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
 import { tell } from './output.js'
 
 export interface CommonOptions {
-  readonly config: string | undefined
+  readonly config?: string | undefined
   readonly json: boolean
   readonly quiet: boolean
+  readonly verbose: boolean
 }
 
 export interface Session {
@@ -47,6 +48,18 @@ export async function withSession(
     } finally {
       await close()
     }
+  })
+}
+
+/** As withSession where both sides have to be set up; the tables that `options` names are some that are known. */
+export async function withInstallation(
+  options: Parameters<typeof withSession>[0] & { readonly tables?: readonly string[] },
+  work: (session: Session) => Promise<number>,
+): Promise<void> {
+  await withSession(options, async (session) => {
+    await requireMigrated(session.context)
+    await requireTables(session.context, options.tables ?? [], 'installation')
+    return work(session)
   })
 }
 

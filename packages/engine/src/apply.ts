@@ -1,4 +1,12 @@
-import type { QuarantinedRow, RawRow, RefusedRow, RowKey, TableMapping, TargetRow } from '@mylab-sync/core'
+import {
+  counted,
+  type QuarantinedRow,
+  type RawRow,
+  type RefusedRow,
+  type RowKey,
+  type TableMapping,
+  type TargetRow,
+} from '@mylab-sync/core'
 import { addClosure, KEYS_A_LIST, learnPresence, type Slice } from './closure.js'
 import { slices } from './dirty-keys.js'
 import { quarantinedRows } from './quarantine.js'
@@ -50,7 +58,7 @@ async function replaceWhole({ slice, tally, outcome }: Applying, table: string):
       {
         key: '',
         code: first.code,
-        message: `${refused.length} rows of a table without a key: ${first.message}`.slice(0, 1000),
+        message: `${counted(refused.length, 'row')} of a table without a key: ${first.message}`.slice(0, 1000),
         operation: 'UPDATE',
         digest: '',
         references: [],

@@ -1,4 +1,4 @@
-import { isCarried, isOpen, SyncError, type TableProgress, transition } from '@mylab-sync/core'
+import { counted, isCarried, isOpen, SyncError, type TableProgress, transition } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
@@ -102,5 +102,5 @@ async function strangersIn(context: EngineContext, model: Model, table: string):
   const remedy = 'empty it, or let them go with --take-over'
   if (model.isWhole(table)) return `the target's table holds rows already, and has no key to compare them by; ${remedy}`
   const surplus = await countSurplus(context, model, table)
-  return surplus === 0 ? null : `the target's table holds ${surplus} rows that the source lacks; ${remedy}`
+  return surplus === 0 ? null : `the target's table holds ${counted(surplus, 'row')} that the source lacks; ${remedy}`
 }

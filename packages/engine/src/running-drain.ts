@@ -2,6 +2,7 @@ import {
   batchesOf,
   type ChangeEntry,
   ConstraintViolated,
+  counted,
   isCarried,
   isOpen,
   type ParkedKey,
@@ -185,7 +186,7 @@ export class RunningDrain {
     const most = limitsOf(context).quarantinedRows
     for (const [table, rows] of await target.countQuarantined()) {
       if (rows <= most || !this.#open.has(table)) continue
-      const problem = `${rows} rows were refused (mylab-sync show-errors --table ${table}); once their cause is mended: mylab-sync initial --retry-errors`
+      const problem = `${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} refused (mylab-sync show-errors --table ${table}); once their cause is mended: mylab-sync initial --retry-errors`
       await target.setProgress(table, { state: 'broken', problem })
     }
   }

@@ -1,4 +1,4 @@
-import { isOpen, type TableState } from '@mylab-sync/core'
+import { counted, isBeingOpened, isOpen, type TableState } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import { readTarget } from './read-target.js'
 
@@ -81,16 +81,32 @@ function sentence(
   totals: { pending: number; failed: number },
   asOf: string | null,
 ): string {
-  const open = tables.filter((table) => isOpen(table.state))
-  const others = tables.length - open.length
-  if (open.length === 0) return 'No table is live yet: run mylab-sync initial --create-tables.'
-  const exact = `${open.length} of ${tables.length} tables equal the source as of ${asOf ?? 'an unknown time'}`
+  const open = tables.filter((table) => isOpen(table.state)).length
   const rest = [
-    others > 0 ? `${others} are not live` : '',
-    totals.pending > 0 ? `${totals.pending} changes wait` : '',
-    totals.failed > 0 ? `${totals.failed} rows are quarantined: mylab-sync show-errors` : '',
+    ...whyNotOpen(tables),
+    ...(totals.pending > 0 ? [totals.pending === 1 ? '1 change waits' : `${totals.pending} changes wait`] : []),
+    ...(totals.failed > 0
+      ? [`${counted(totals.failed, 'row')} ${totals.failed === 1 ? 'is' : 'are'} quarantined: mylab-sync show-errors`]
+      : []),
   ]
-  return `${[exact, ...rest.filter((part) => part !== '')].join('; ')}.`
+  if (open === 0) return `${['No table is live', ...rest].join('; ')}.`
+  const equal = `${open} of ${counted(tables.length, 'table')} ${open === 1 ? 'equals' : 'equal'} the source as of`
+  return `${[`${equal} ${asOf ?? 'an unknown time'}`, ...rest].join('; ')}.`
+}
+
+/** Tables that are not open, by what to do about them. */
+function whyNotOpen(tables: readonly TableStatus[]): string[] {
+  const closed = tables.filter(({ state }) => !isOpen(state))
+  const paused = closed.filter(({ state }) => state === 'paused').length
+  const moving = closed.filter(({ state }) => isBeingOpened(state) || state === 'suspect').length
+  const others = closed.length - paused - moving
+  const are = (n: number): string => `${n} ${n === 1 ? 'is' : 'are'}`
+  return [
+    ...(paused > 0 ? [`${are(paused)} paused: mylab-sync resume`] : []),
+    ...(moving > 0 ? [`${are(moving)} being copied`] : []),
+    ...(others > 0 ? [`${are(others)} not live`] : []),
+    ...(tables.length === others ? ['mylab-sync initial --create-tables begins'] : []),
+  ]
 }
 
 export async function checkPending(context: EngineContext): Promise<{

@@ -14,7 +14,7 @@ import { readCatalog, readServer, type Server } from './catalog/catalog.js'
 import { SessionPool } from './connection/pool.js'
 import { contentSign } from './content-sign.js'
 import { isMigrated, migrate, ownTables } from './ddl/own-tables.js'
-import { uninstallStatements } from './ddl/uninstall.js'
+import { mayUninstall, uninstallStatements } from './ddl/uninstall.js'
 import { pending, poll } from './pending.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { purge, type PurgeRequest } from './purge.js'
@@ -119,6 +119,10 @@ class MysqlSource implements Source {
 
   async uninstallStatements(): Promise<string[]> {
     return await this.#pool.with((session) => uninstallStatements(session, this.#settings))
+  }
+
+  async mayUninstall(): Promise<void> {
+    await this.#pool.with((session) => mayUninstall(session, this.#settings))
   }
 
   async run(statements: readonly string[]): Promise<void> {

@@ -41,6 +41,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     suspend: (violated) => constraints.suspend(violated),
     constraints: () => constraints.constraints(),
     uninstallStatements: () => [`DROP SCHEMA IF EXISTS ${sql.name(settings.stateSchema)} CASCADE`],
+    mayUninstall: () => mayUninstall(database),
     run: (statements) =>
       database.transaction(async (session) => {
         for (const statement of statements) await session.raw(statement)
@@ -50,6 +51,25 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     clockAheadMs: () => clockAheadMs(database),
     close: () => database.close(),
   }
+}
+
+async function mayUninstall(database: Database): Promise<void> {
+  const { stateSchema, user } = database.settings
+  const { rows } = await database.transaction((session) =>
+    session.raw<{ owner: string }>(
+      "SELECT pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = $1 AND NOT pg_has_role(nspowner, 'USAGE')",
+      [stateSchema],
+    ),
+  )
+  const [foreign] = rows
+  if (!foreign) return
+  throw new SyncError(
+    'missing-right',
+    `target: schema ${stateSchema} belongs to ${foreign.owner}; nothing was removed`,
+    {
+      remedy: `as ${foreign.owner}: ALTER SCHEMA ${sql.name(stateSchema)} OWNER TO ${sql.name(user)};`,
+    },
+  )
 }
 
 /** A transaction that `start` has begun; a session that could not begin one is given back, rolled back. */

@@ -1,9 +1,9 @@
-import { SyncError } from '@mylab-sync/core'
+import { counted, SyncError } from '@mylab-sync/core'
 import { print, printJson } from '../output.js'
-import { type CommonOptions, withSession } from '../session.js'
+import { type CommonOptions, withInstallation } from '../session.js'
 
 export async function runCleanup(options: CommonOptions & { days: number; dryRun: boolean }): Promise<void> {
-  await withSession(options, async ({ context, signal }) => {
+  await withInstallation(options, async ({ context, signal }) => {
     if (!Number.isInteger(options.days) || options.days < 0)
       throw new SyncError('usage', `--days: ${options.days} is no number of days`, {
         remedy: 'a whole number from 0 on',
@@ -12,7 +12,7 @@ export async function runCleanup(options: CommonOptions & { days: number; dryRun
     if (options.json) printJson({ removed, dryRun: options.dryRun })
     else
       print(
-        `${removed} entries older than ${options.days} days ${options.dryRun ? 'would be removed' : 'removed'} from the change log.`,
+        `${counted(removed, 'entry', 'entries')} older than ${counted(options.days, 'day')} ${options.dryRun ? 'would be removed' : 'removed'} from the change log.`,
       )
     return 0
   })

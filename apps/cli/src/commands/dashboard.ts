@@ -6,6 +6,7 @@ import { Producer } from '@mylab-sync/queue'
 import { tell } from '../output.js'
 import { healthProblems, queueSettings } from '../queue.js'
 import { type CommonOptions, openContext, withConfig } from '../session.js'
+import { retried } from './show-errors.js'
 
 const HIGHEST_PORT = 65_535
 
@@ -60,8 +61,7 @@ function dashboardOptions(
 }
 
 async function retry(context: EngineContext, table: string): Promise<string> {
-  const { tried, recovered, left } = await retryFailed(context, [table])
-  return `${tried} rows tried again: ${recovered} applied, ${left} still quarantined`
+  return retried(await retryFailed(context, [table]))
 }
 
 function titleOf({ source, target }: ResolvedConfig): string {

@@ -1,15 +1,26 @@
-import { checkPending, drainAll, type IntervalLine, runDaemon } from '@mylab-sync/engine'
-import { clock, print, printJson, tell } from '../output.js'
-import { type CommonOptions, type Session, tellMemory, withSession } from '../session.js'
+import { counted } from '@mylab-sync/core'
+import { checkPending, drainAll, type IntervalLine, matches, runDaemon, status } from '@mylab-sync/engine'
+import { clock, print, printJson, printTable, tell } from '../output.js'
+import { type CommonOptions, type Session, tellMemory, withInstallation } from '../session.js'
+import { UsageFault } from '../definition.js'
 
-export async function runDatabase(options: CommonOptions & { daemon: boolean; checkPending: boolean }): Promise<void> {
-  await withSession(options, async (session) => {
-    if (options.checkPending) return showPending(session, options.json)
+interface DatabaseOptions extends CommonOptions {
+  readonly daemon: boolean
+  readonly once: boolean
+  readonly checkPending: boolean
+  readonly tables: readonly string[]
+}
+
+export async function runDatabase(options: DatabaseOptions): Promise<void> {
+  if (options.daemon && options.once) throw new UsageFault('--daemon and --once: found both, expected one of them')
+  await withInstallation(options, async (session) => {
+    if (options.checkPending) return showPending(session, options)
     if (options.daemon) return follow(session, options)
     const report = await drainAll(session.context, session.signal)
     if (!options.quiet) tellMemory(session.config)
-    if (options.json) printJson({ ...report })
-    else
+    const tables = options.tables.length === 0 ? [] : await statesOf(session, options.tables)
+    if (options.json) printJson({ ...report, ...(tables.length === 0 ? {} : { tables }) })
+    else {
       print(
         line({
           iteration: 1,
@@ -20,6 +31,12 @@ export async function runDatabase(options: CommonOptions & { daemon: boolean; ch
           ms: report.ms,
         }),
       )
+      if (tables.length > 0)
+        printTable(
+          ['table', 'state', 'pending', 'quarantined'],
+          tables.map((t) => [t.table, t.state, t.pending, t.quarantined]),
+        )
+    }
     return 0
   })
 }
@@ -47,12 +64,27 @@ export function line({ iteration, processed, success, failed, pending, ms }: Int
   return `${clock()} Iteration: ${iteration} | Processed: ${processed} | Success: ${success} | Failed: ${failed} | Pending: ${pending} | Time: ${ms.toFixed(2)}ms`
 }
 
-async function showPending({ context }: Session, json: boolean): Promise<number> {
-  const { pending, failed, oldestMs, tables } = await checkPending(context)
-  if (json) printJson({ pending, failed, oldestMs, tables })
-  else
+async function statesOf({ context }: Session, patterns: readonly string[]) {
+  const { tables } = await status(context)
+  return tables
+    .filter(({ table }) => matches(table, patterns))
+    .map(({ table, state, pending, quarantined }) => ({ table, state, pending, quarantined }))
+}
+
+async function showPending({ context }: Session, shown: Pick<DatabaseOptions, 'json' | 'tables'>): Promise<number> {
+  const all = await checkPending(context)
+  const { pending, failed, oldestMs } = all
+  const tables = all.tables.filter(({ table }) => shown.tables.length === 0 || matches(table, shown.tables))
+  if (shown.json) printJson({ pending, failed, oldestMs, tables })
+  else {
     print(
-      `${pending} changes pending, ${failed} rows quarantined${oldestMs === null ? '' : `, the oldest change is ${Math.round(oldestMs)} ms old`}`,
+      `${counted(pending, 'change')} pending, ${counted(failed, 'row')} quarantined${oldestMs === null ? '' : `, the oldest change is ${Math.round(oldestMs)} ms old`}`,
     )
+    if (shown.tables.length > 0)
+      printTable(
+        ['table', 'pending'],
+        tables.map((each) => [each.table, each.pending]),
+      )
+  }
   return 0
 }

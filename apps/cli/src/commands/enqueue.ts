@@ -2,7 +2,7 @@ import { loadModel, status } from '@mylab-sync/engine'
 import { Producer } from '@mylab-sync/queue'
 import { print, printJson } from '../output.js'
 import { queueSettings, requireRedis } from '../queue.js'
-import { type CommonOptions, type Session, withSession } from '../session.js'
+import { type CommonOptions, type Session, withInstallation } from '../session.js'
 
 export const ENQUEUED = ['copy', 'drain', 'cleanup', 'retry'] as const
 
@@ -16,7 +16,7 @@ const NOTHING: Readonly<Record<(typeof ENQUEUED)[number], string>> = {
 export async function runEnqueue(
   options: CommonOptions & { readonly what: (typeof ENQUEUED)[number]; readonly tables: readonly string[] },
 ): Promise<void> {
-  await withSession({ ...options, check: requireRedis }, async (session) => {
+  await withInstallation({ ...options, check: requireRedis }, async (session) => {
     const producer = await Producer.open(queueSettings(session.config))
     try {
       const ids = await put(session, producer, options)

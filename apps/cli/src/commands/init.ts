@@ -7,7 +7,7 @@ import {
   type WrittenConfig,
   writtenConfig,
 } from '@mylab-sync/config'
-import { SyncError } from '@mylab-sync/core'
+import { counted, SyncError } from '@mylab-sync/core'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { print, printJson, tell } from '../output.js'
@@ -77,7 +77,7 @@ async function testSource(source: Answers['source']): Promise<void> {
   try {
     const { vendor, version, tables } = await opened.catalog()
     tell(
-      `source: ${vendor === 'mariadb' ? 'MariaDB' : 'MySQL'} ${version}, ${tables.length} tables in ${source.database}`,
+      `source: ${vendor === 'mariadb' ? 'MariaDB' : 'MySQL'} ${version}, ${counted(tables.length, 'table')} in ${source.database}`,
     )
   } finally {
     await opened.close()

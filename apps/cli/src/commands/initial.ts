@@ -1,9 +1,19 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
-import { askForCopies, type EngineContext, initial, type Progress, retryErrors } from '@mylab-sync/engine'
+import { counted, SyncError } from '@mylab-sync/core'
+import {
+  askForCopies,
+  type EngineContext,
+  initial,
+  type Progress,
+  requireMigrated,
+  requireTables,
+  retryErrors,
+} from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
 import { showProgress } from '../progress.js'
 import { healthProblems, queueHealth, queueSettings } from '../queue.js'
 import { type CommonOptions, type Session, tellMemory, withSession } from '../session.js'
+import { retried } from './show-errors.js'
 import { showStatus } from './status.js'
 
 export interface InitialOptions extends CommonOptions {
@@ -21,6 +31,9 @@ export interface InitialOptions extends CommonOptions {
 
 export async function runInitial(options: InitialOptions): Promise<void> {
   await withSession({ ...options, check: checkDetach(options.detach) }, async ({ context, config, signal }) => {
+    if (options.showProgress) await requireMigrated(context)
+    await requireTables(context, options.tables, options.showProgress ? 'installation' : 'source')
+    checkBatch(options.batch)
     if (options.showProgress)
       return showStatus(context, config, { json: options.json, problems: false, tables: options.tables })
     if (options.retryErrors) return retry({ context, signal }, options)
@@ -50,9 +63,14 @@ async function retry(
   if (options.json) printJson({ ...report })
   else {
     for (const table of report.mended) print(`${table}: copied again`)
-    print(`${report.tried} rows tried again: ${report.recovered} applied, ${report.left} still quarantined.`)
+    print(`${retried(report)}.`)
   }
   return report.left === 0 ? 0 : 5
+}
+
+function checkBatch(rows: number | undefined): void {
+  if (rows !== undefined && !(Number.isInteger(rows) && rows > 0))
+    throw new SyncError('usage', `--batch: found ${rows}, expected a whole number above 0`)
 }
 
 /** Nobody but workers could do what `--detach` leaves. */
@@ -82,7 +100,7 @@ async function detach(
   if (options.json) printJson({ copying, listed, workers, problems })
   else {
     print(
-      `${copying.length} tables are copied by ${workers} ${workers === 1 ? 'worker' : 'workers'}: mylab-sync status`,
+      `${counted(copying.length, 'table')} ${copying.length === 1 ? 'is' : 'are'} copied by ${counted(workers, 'worker')}: mylab-sync status`,
     )
     for (const { table, problem } of listed) print(`${table}: not live: ${problem}`)
     for (const problem of problems) print(`problem: ${problem}`)

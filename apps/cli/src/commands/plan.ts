@@ -1,4 +1,5 @@
-import { type Plan, plan, type PlannedTable } from '@mylab-sync/engine'
+import { counted } from '@mylab-sync/core'
+import { type Plan, plan, type PlannedTable, requireTables } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
 import { type CommonOptions, withSession } from '../session.js'
 
@@ -10,6 +11,7 @@ export interface PlanOptions extends CommonOptions {
 
 export async function runPlan(options: PlanOptions): Promise<void> {
   await withSession(options, async ({ context }) => {
+    await requireTables(context, options.tables, 'source')
     const { sql, ...rest } = await plan(context, options.tables)
     if (options.json) printJson({ ...rest, ...(options.sql === undefined ? {} : { sql }) })
     else if (options.sql === undefined) show(rest)
@@ -47,12 +49,8 @@ function show(planned: Omit<Plan, 'sql'>): void {
   if (planned.leftOut.length > 0) print(`Left out by tables.include and tables.exclude: ${planned.leftOut.join(', ')}`)
   const { views, routines, events, triggers } = planned.notCarried
   print(
-    `Never carried: ${views} views, ${routines} routines, ${events} events, ${triggers} triggers of the application`,
+    `Never carried: ${counted(views, 'view')}, ${counted(routines, 'routine')}, ${counted(events, 'event')}, ${counted(triggers, 'trigger')} of the application`,
   )
-}
-
-function counted(n: number, word: string): string {
-  return `${n} ${word}${n === 1 ? '' : 's'}`
 }
 
 function sentence({ tables, refused }: Omit<Plan, 'sql'>): string {
@@ -68,7 +66,7 @@ function sentence({ tables, refused }: Omit<Plan, 'sql'>): string {
 function showTable(table: PlannedTable): void {
   const name = table.targetName === table.table ? table.table : `${table.table} -> ${table.targetName}`
   const how = table.why === null ? 'live' : `copied again as a whole on change, since ${table.why}`
-  print(`\n${name}: ${how}; ~${table.estimatedRows} rows`)
+  print(`\n${name}: ${how}; ~${counted(table.estimatedRows, 'row')}`)
   showColumns(table)
   for (const key of table.foreignKeys) {
     const actions = `on delete ${key.onDelete.toLowerCase()}, on update ${key.onUpdate.toLowerCase()}, at the source`

@@ -1,4 +1,5 @@
-import { setupTriggers } from '@mylab-sync/engine'
+import { counted } from '@mylab-sync/core'
+import { requireTables, setupTriggers } from '@mylab-sync/engine'
 import { print, printJson, tell } from '../output.js'
 import { showProgress } from '../progress.js'
 import { type CommonOptions, withSession } from '../session.js'
@@ -7,6 +8,7 @@ export async function runSetupTriggers(
   options: CommonOptions & { tables: string[]; drop: boolean; dryRun: boolean },
 ): Promise<void> {
   await withSession(options, async ({ context }) => {
+    await requireTables(context, options.tables, 'source')
     const progress = showProgress(options.quiet || options.dryRun)
     const report = await setupTriggers(
       context,
@@ -16,7 +18,7 @@ export async function runSetupTriggers(
     for (const refusal of report.refused) tell(`${refusal.table}: not captured: ${refusal.reason}`)
     if (options.json) printJson({ ...report })
     else if (options.dryRun) for (const statement of report.statements) print(`${statement};`)
-    else print(`Total triggers created: ${report.triggers} (${report.tables} tables x 3 operations)`)
+    else print(`Total triggers created: ${report.triggers} (${counted(report.tables, 'table')} x 3 operations)`)
     return 0
   })
 }

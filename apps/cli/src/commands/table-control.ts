@@ -1,7 +1,7 @@
 import { type EngineContext, pauseTables, resumeTables, resyncTables } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
 import { showProgress } from '../progress.js'
-import { type CommonOptions, withSession } from '../session.js'
+import { type CommonOptions, withInstallation } from '../session.js'
 
 export interface TableControlOptions extends CommonOptions {
   readonly tables: string[]
@@ -14,7 +14,7 @@ type Work = (
 ) => Promise<string[]>
 
 async function control(options: TableControlOptions, done: string, work: Work): Promise<void> {
-  await withSession(options, async ({ context, signal }) => {
+  await withInstallation(options, async ({ context, signal }) => {
     const progress = showProgress(options.quiet)
     const tables = await work(context, options.tables, { progress: progress.on, signal }).finally(() => progress.stop())
     if (options.json) printJson({ tables })

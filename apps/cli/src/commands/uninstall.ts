@@ -1,5 +1,6 @@
-import { SyncError } from '@mylab-sync/core'
-import { print, printJson } from '../output.js'
+import { counted, SyncError } from '@mylab-sync/core'
+import type { EngineContext } from '@mylab-sync/engine'
+import { print, printJson, tell } from '../output.js'
 import { type CommonOptions, withSession } from '../session.js'
 
 export interface UninstallOptions extends CommonOptions {
@@ -8,31 +9,54 @@ export interface UninstallOptions extends CommonOptions {
   readonly yes: boolean
 }
 
+interface Statements {
+  readonly source: readonly string[]
+  readonly target: readonly string[]
+}
+
 /** Removes what is ours on both sides, triggers first; the copied tables stay. */
 export async function runUninstall(options: UninstallOptions): Promise<void> {
   await withSession(options, async ({ context }) => {
-    const source = await context.source.uninstallStatements()
-    const target = options.keepTargetState ? [] : context.target.uninstallStatements()
+    const statements = await statementsOf(context, options.keepTargetState)
     if (options.sql) {
-      print('-- source')
-      for (const statement of source) print(`${statement};`)
-      print('-- target')
-      for (const statement of target) print(`${statement};`)
+      show(statements, print)
       return 0
     }
+    const { source, target } = statements
+    const objects = `${counted(source.length, 'object')} of the source, ${target.length} of the target`
     if (!options.yes)
-      throw new SyncError(
-        'usage',
-        `this drops ${source.length} objects of the source and ${target.length} of the target`,
-        {
-          remedy: 'mylab-sync uninstall --yes, or mylab-sync uninstall --sql to see the statements',
-        },
-      )
-    await context.source.run(source)
-    await context.target.run(target)
+      throw new SyncError('usage', `this drops ${objects}`, {
+        remedy: 'mylab-sync uninstall --yes, or mylab-sync uninstall --sql to see the statements',
+      })
+    await context.source.mayUninstall()
+    if (!options.keepTargetState) await context.target.mayUninstall()
+    await remove(context, statements, options.keepTargetState)
     if (options.json) printJson({ source: source.length, target: target.length })
-    else
-      print(`Removed: ${source.length} objects of the source, ${target.length} of the target. The copied tables stay.`)
+    else print(`Removed: ${objects}. The copied tables stay.`)
     return 0
   })
+}
+
+async function statementsOf({ source, target }: EngineContext, keepTargetState: boolean): Promise<Statements> {
+  return { source: await source.uninstallStatements(), target: keepTargetState ? [] : target.uninstallStatements() }
+}
+
+/** What fails on the way is told with the statements that are left. */
+async function remove(context: EngineContext, { source, target }: Statements, keepTargetState: boolean): Promise<void> {
+  try {
+    await context.source.run(source)
+    await context.target.run(target)
+  } catch (error) {
+    const left = await statementsOf(context, keepTargetState).catch(() => ({ source, target }))
+    tell('mylab-sync: stopped on the way; what is left to run, here or by mylab-sync uninstall --yes again:')
+    show(left, tell)
+    throw error
+  }
+}
+
+function show({ source, target }: Statements, say: (line: string) => void): void {
+  say('-- source')
+  for (const statement of source) say(`${statement};`)
+  say('-- target')
+  for (const statement of target) say(`${statement};`)
 }

@@ -1,9 +1,9 @@
 import { type CountsReport, verifyCounts } from '@mylab-sync/engine'
 import { print, printJson, printTable } from '../output.js'
-import { type CommonOptions, withSession } from '../session.js'
+import { type CommonOptions, withInstallation } from '../session.js'
 
 export async function runVerifyCounts(options: CommonOptions & { tables: string[] }): Promise<void> {
-  await withSession(options, async ({ context }) => {
+  await withInstallation(options, async ({ context }) => {
     const report = await verifyCounts(context, options.tables)
     if (options.json) printJson({ ...report })
     else {

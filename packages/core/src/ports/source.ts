@@ -134,6 +134,8 @@ export interface Source {
   }): Promise<number>
   /** What takes our triggers, and our tables if no other installation uses them, off the source. */
   uninstallStatements(): Promise<string[]>
+  /** Throws SyncError missing-right, naming the right, where the account may not run the uninstallStatements. */
+  mayUninstall(): Promise<void>
   /** Runs definitions one by one; each waits at most 2 s at a time for its lock. */
   run(statements: readonly string[]): Promise<void>
   close(): Promise<void>

@@ -270,6 +270,8 @@ export interface Target {
   constraints(): Promise<ConstraintState[]>
   /** What takes our state off the target. */
   uninstallStatements(): string[]
+  /** Throws SyncError missing-right where the role may not run them. */
+  mayUninstall(): Promise<void>
   run(statements: readonly string[]): Promise<void>
   /** The statements that make these tables in an empty schema: what a first copy would build, tables first, foreign keys last. */
   statements(definitions: readonly TargetDefinition[]): string[]

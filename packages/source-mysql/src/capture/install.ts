@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SyncError, type TriggerTarget } from '@mylab-sync/core'
+import { counted, SyncError, type TriggerTarget } from '@mylab-sync/core'
 import type { Server } from '../catalog/catalog.js'
 import { errorNumber } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
@@ -199,7 +199,7 @@ async function refusePrepared(installer: Installer): Promise<void> {
     if (rows.length === 0) return
     throw new SyncError(
       'xa-prepared',
-      `source: ${rows.length} prepared XA transactions may hold changes that no trigger saw`,
+      `source: ${counted(rows.length, 'prepared XA transaction')} may hold changes that no trigger saw`,
       {
         remedy: 'commit or roll back what XA RECOVER lists, then install again',
       },

@@ -1,5 +1,7 @@
+import { SyncError } from '@mylab-sync/core'
 import { isOurTrigger, isTriggerOf } from '../capture/trigger-text.js'
 import type { Session } from '../connection/session.js'
+import { readFacts } from '../preflight/check.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
@@ -21,10 +23,28 @@ export async function uninstallStatements(session: Session, settings: SourceSett
   return [...statements, `DELETE FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`]
 }
 
+/** Triggers need TRIGGER, which capture needs too; the right to drop tables is one that nothing else needs. */
+export async function mayUninstall(session: Session, settings: SourceSettings): Promise<void> {
+  const dropped = (await uninstallStatements(session, settings)).some((statement) => statement.startsWith('DROP TABLE'))
+  if (!dropped) return
+  const { grants, account } = await readFacts(session, settings, [])
+  const lacking = (await ourTables(session, settings)).filter((table) => !grants.on('DROP', table))
+  if (lacking.length === 0) return
+  throw new SyncError(
+    'missing-right',
+    `source: ${account} lacks DROP on ${lacking.join(' and ')}; nothing was removed`,
+    {
+      remedy: lacking
+        .map((table) => `GRANT DROP ON ${sql.name(settings.database)}.${sql.name(table)} TO ${account};`)
+        .join(' '),
+    },
+  )
+}
+
 async function ourTables(session: Session, settings: SourceSettings): Promise<string[]> {
   const wanted = [settings.auditTable, INSTANCE_TABLE]
   const rows = await session.rows(
-    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME IN (${wanted.map(sql.text).join(', ')})`,
+    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME IN (${wanted.map(sql.text).join(', ')}) ORDER BY 1`,
   )
   return rows.map(([name]) => name ?? '')
 }

@@ -1,4 +1,4 @@
-import { SyncError } from '@mylab-sync/core'
+import { counted, SyncError } from '@mylab-sync/core'
 import { TRIGGER_SQL_MODE } from '../capture/install.js'
 import { isOurTrigger } from '../capture/trigger-text.js'
 import { errorNumber } from '../connection/errors.js'
@@ -75,7 +75,7 @@ export const foreignLog: Check = async ({ settings }, session) => {
       `a table ${table} that this program did not create stands in the place of its own` +
         (writers.length === 0
           ? ''
-          : `, and ${writers.length} triggers write to it (the older PHP package's, on ${someOf([...new Set(writers.map((t) => t.table))])})`),
+          : `, and ${counted(writers.length, 'trigger')} ${writers.length === 1 ? 'writes' : 'write'} to it (the older PHP package's, on ${someOf([...new Set(writers.map((t) => t.table))])})`),
       [...drops, rename].join(' '),
     )
   })

@@ -1,6 +1,7 @@
 import {
   type ConstraintState,
   ConstraintViolated,
+  counted,
   type Edge,
   type IndexPlan,
   SyncError,
@@ -124,12 +125,17 @@ export class Constraints {
     const orphans = await this.#orphans(child, parent, edge)
     // Re-created while misspelt children exist, it would roll back every drain that brings another one.
     if (orphans > 0 && edge.text && held === 'absent')
-      return this.#record({ ...at, state: 'suspended', detail: `${orphans} rows reference no parent byte for byte` })
+      return this.#record({
+        ...at,
+        state: 'suspended',
+        detail: `${counted(orphans, 'row')} without a parent that is equal byte for byte`,
+      })
     if (held === 'absent') {
       const { schema } = this.#database.settings
       await this.#short((session) => session.raw(`${addForeignKey(schema, edge, { child, parent })} NOT VALID`))
     }
-    if (orphans > 0) return this.#record({ ...at, state: 'not-valid', detail: `${orphans} rows reference no parent` })
+    if (orphans > 0)
+      return this.#record({ ...at, state: 'not-valid', detail: `${counted(orphans, 'row')} without a parent` })
     return this.#validate(child, edge, at)
   }
 
@@ -144,7 +150,7 @@ export class Constraints {
       )
     } catch (error) {
       if (!(error instanceof ConstraintViolated)) throw error
-      return this.#record({ ...at, state: 'not-valid', detail: 'rows reference no parent' })
+      return this.#record({ ...at, state: 'not-valid', detail: 'rows without a parent' })
     }
     await this.#forget(child.name, edge.name)
     return { ...at, state: 'validated', detail: null }

@@ -1,0 +1,275 @@
+import { KEPT_DAYS } from '@mylab-sync/engine'
+import { runCleanup } from './commands/cleanup.js'
+import { runDashboardCommand } from './commands/dashboard.js'
+import { runDatabase } from './commands/database.js'
+import { runDoctor } from './commands/doctor.js'
+import { ENQUEUED, runEnqueue } from './commands/enqueue.js'
+import { runInit } from './commands/init.js'
+import { runInitial } from './commands/initial.js'
+import { runMigrate } from './commands/migrate.js'
+import { runPlan } from './commands/plan.js'
+import { runSchedulerCommand } from './commands/scheduler.js'
+import { runSetupTriggers } from './commands/setup-triggers.js'
+import { runRetryFailed, runShowErrors } from './commands/show-errors.js'
+import { runStart } from './commands/start.js'
+import { runStatus } from './commands/status.js'
+import { runPause, runResume, runResync } from './commands/table-control.js'
+import { runUninstall } from './commands/uninstall.js'
+import { runVerifyCounts } from './commands/verify-counts.js'
+import { runWorkerCommand } from './commands/worker.js'
+import { type Command, command, flag, number, words } from './definition.js'
+
+const TABLE = {
+  type: 'string',
+  array: true,
+  requiresArg: true,
+  default: [] as string[],
+  describe: 'only these tables; * and ? are wildcards',
+} as const
+const WORKER = {
+  queues: { ...words('the queues to serve'), default: 'copy,drain,control' },
+  concurrency: { ...number('chunks copied at once'), default: 2 },
+} as const
+
+/** All commands, in the order of their use. */
+export const COMMANDS: readonly Command[] = [
+  command({
+    name: 'init',
+    describe: 'write a commented configuration file, after asking or from URLs, and test the connections',
+    options: {
+      'source-url': words('mysql://user:password@host:port/database'),
+      'target-url': words('postgres://user:password@host:port/database?schema=public'),
+      'redis-url': words('redis://:password@host:port (only for several hosts)'),
+      output: { ...words('the file; never written over without --yes'), default: 'mylab-sync.yaml' },
+    },
+    examples: [
+      ['init', 'ask for everything'],
+      [
+        'init --source-url mysql://sync:secret@db1/clinic --target-url postgres://sync:secret@db2/clinic',
+        'ask nothing',
+      ],
+    ],
+    run: runInit,
+  }),
+  command({
+    name: 'doctor',
+    describe: 'look for what stands in the way, with the remedy of each finding; change nothing',
+    options: {},
+    examples: [['doctor', 'look at both servers, the tables, the clocks and Redis']],
+    run: runDoctor,
+  }),
+  command({
+    name: 'plan',
+    describe: 'what would be created, and what cannot be carried; change nothing',
+    options: {
+      table: TABLE,
+      sql: {
+        type: 'string',
+        choices: ['', 'source', 'target'],
+        describe: "the statements: one script for psql with the source's as comments, or one side's alone",
+      },
+    },
+    examples: [
+      ['plan --table patients', 'one table, column by column'],
+      ['plan --sql=target', "the target's statements alone"],
+    ],
+    run: (a) => runPlan({ ...a, tables: a.table, sql: a.sql }),
+  }),
+  command({
+    name: 'migrate',
+    describe: 'create or upgrade the change log and the state tables',
+    options: {
+      source: flag('the source only'),
+      target: flag('the target only'),
+      status: flag('show what is there; change nothing'),
+    },
+    examples: [
+      ['migrate', 'both sides; may be run again'],
+      ['migrate --status', 'what is set up'],
+    ],
+    run: runMigrate,
+  }),
+  command({
+    name: 'setup-triggers',
+    describe: 'make the triggers of all selected tables what they must be',
+    options: {
+      table: TABLE,
+      drop: flag('create again, without a gap'),
+      'dry-run': flag('print the statements; change nothing'),
+    },
+    examples: [
+      ['setup-triggers', 'three triggers a table; those that are right are left'],
+      ['setup-triggers --dry-run', 'the statements'],
+    ],
+    run: (a) => runSetupTriggers({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'initial',
+    describe: 'copy the tables for the first time and open them for live changes',
+    options: {
+      table: TABLE,
+      'create-tables': flag('create tables that the target lacks'),
+      batch: number('most rows in a chunk'),
+      resume: flag('go on with an unfinished copy; start no new table'),
+      'show-progress': flag('only show how far it is'),
+      triggers: { type: 'boolean', default: true, describe: 'install triggers first (--no-triggers: do not)' },
+      force: flag('copy again what is live'),
+      'retry-errors': flag('only try quarantined rows and broken tables again'),
+      'take-over': flag('rows of an existing target table that the source lacks may go'),
+      detach: flag('only install and ask for the copy; workers do it'),
+    },
+    examples: [
+      ['initial --create-tables', 'set up what is missing, and copy everything that is selected'],
+      ["initial --create-tables --table 'lab_*' --table patients", 'some tables'],
+      ['initial --resume', 'go on after an interruption'],
+    ],
+    run: ({ batch, ...a }) => runInitial({ ...a, tables: a.table, ...(batch === undefined ? {} : { batch }) }),
+  }),
+  command({
+    name: 'database',
+    describe: 'bring pending changes to the target',
+    options: {
+      daemon: flag('go on until told to stop'),
+      once: flag('everything pending now (the default)'),
+      'check-pending': flag('count; change nothing'),
+      table: { ...TABLE, describe: 'report these tables too; all are drained, since consistency is per database' },
+    },
+    examples: [
+      ['database --daemon', 'follow the changes until Ctrl-C'],
+      ['database --once', 'everything pending now, for cron'],
+    ],
+    run: (a) => runDatabase({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'start',
+    describe: 'everything in one process: scheduler and worker, or without Redis the direct runner',
+    options: {
+      ...WORKER,
+      dashboard: { type: 'boolean', default: true, describe: 'with the dashboard (--no-dashboard: without)' },
+    },
+    examples: [['start', 'follow the changes and serve the dashboard']],
+    run: runStart,
+  }),
+  command({
+    name: 'worker',
+    describe: 'serve the queues',
+    options: WORKER,
+    examples: [
+      ['worker', 'all queues'],
+      ['worker --queues copy --concurrency 4', 'copies alone, four chunks at once'],
+    ],
+    run: runWorkerCommand,
+  }),
+  command({
+    name: 'scheduler',
+    describe: 'name the work that is due',
+    options: {},
+    examples: [['scheduler', 'one is enough, more do no harm']],
+    run: runSchedulerCommand,
+  }),
+  command({
+    name: 'enqueue',
+    describe: 'put a job into Redis and print its id',
+    options: { what: { choices: ENQUEUED, demandOption: true, describe: 'the work' }, table: TABLE },
+    positionals: ['what'],
+    examples: [
+      ['enqueue drain', 'drain now'],
+      ['enqueue retry --table patients', 'try the quarantined rows of a table again'],
+    ],
+    run: (a) => runEnqueue({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'status',
+    describe: 'where every table stands',
+    options: { table: TABLE, problems: flag('only what is wrong'), watch: flag('again and again, until Ctrl-C') },
+    examples: [
+      ['status', 'one sentence first: right or not, as of when'],
+      ['status --problems', 'exit 5 if anything is wrong'],
+      ['status --watch', 'refreshed in place'],
+    ],
+    run: (a) => runStatus({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'verify-counts',
+    describe: 'exact row counts of both sides at one moment',
+    options: { table: TABLE },
+    examples: [['verify-counts', 'exit 5 if any table differs']],
+    run: (a) => runVerifyCounts({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'show-errors',
+    describe: 'rows that could not be applied, newest first',
+    options: {
+      table: TABLE,
+      limit: { ...number('most lines'), default: 50 },
+      all: flag('what is no longer quarantined too'),
+      'show-values': flag("the rows' values as the source holds them now (they may be confidential)"),
+    },
+    examples: [
+      ['show-errors', 'what is quarantined now'],
+      ['show-errors --table patients --show-values', 'with the values of the rows'],
+    ],
+    run: (a) => runShowErrors({ ...a, tables: a.table, history: a.all }),
+  }),
+  command({
+    name: 'retry-failed',
+    describe: 'try quarantined rows again',
+    options: { table: TABLE },
+    examples: [['retry-failed --table patients', 'after their cause has been mended']],
+    run: (a) => runRetryFailed({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'dashboard',
+    describe: 'a page of all tables, metrics and probes',
+    options: {
+      port: number('port to listen on (default 9090)'),
+      host: { ...words('address to listen on; any but loopback needs SYNC_DASHBOARD_PASSWORD'), default: '127.0.0.1' },
+    },
+    examples: [['dashboard', 'http://127.0.0.1:9090']],
+    run: (a) => runDashboardCommand({ ...a, port: a.port }),
+  }),
+  command({
+    name: 'pause',
+    describe: 'stop tables; their changes are kept until they are resumed',
+    options: { table: TABLE },
+    examples: [['pause --table visits', 'with the tables that foreign key actions on it reach']],
+    run: (a) => runPause({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'resume',
+    describe: 'go on with paused tables',
+    options: { table: TABLE },
+    examples: [['resume', 'all that are paused']],
+    run: (a) => runResume({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'resync',
+    describe: 'copy tables again in place, while they are read',
+    options: { table: TABLE },
+    examples: [['resync --table visits', 'after somebody wrote into the target']],
+    run: (a) => runResync({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'cleanup',
+    describe: 'remove old entries of the change log that are synced',
+    options: {
+      days: { ...number('older than so many days'), default: KEPT_DAYS },
+      'dry-run': flag('count; change nothing'),
+    },
+    examples: [['cleanup --days 14', 'keep two weeks']],
+    run: runCleanup,
+  }),
+  command({
+    name: 'uninstall',
+    describe: 'remove triggers and our own tables from both sides; the copied tables stay',
+    options: {
+      'keep-target-state': flag('leave the state tables in the target'),
+      sql: flag('print the statements; change nothing'),
+    },
+    examples: [
+      ['uninstall --sql', 'what would be run'],
+      ['uninstall --yes', 'remove it'],
+    ],
+    run: runUninstall,
+  }),
+]

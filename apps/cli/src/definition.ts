@@ -1,0 +1,71 @@
+import type { ArgumentsCamelCase, Argv, InferredOptionTypes, Options } from 'yargs'
+
+/** A command line that cannot be meant: nothing has been done. */
+export class UsageFault extends Error {
+  override readonly name = 'UsageFault'
+}
+
+export const flag = (describe: string) => ({ type: 'boolean', default: false, describe }) as const
+export const words = (describe: string) => ({ type: 'string', requiresArg: true, describe }) as const
+export const number = (describe: string) => ({ type: 'number', requiresArg: true, describe }) as const
+
+/** Options that every command takes. */
+export const COMMON = {
+  config: words('configuration file (default: mylab-sync.yaml, if there is one)'),
+  json: flag('one JSON object on stdout'),
+  quiet: flag('no progress'),
+  verbose: { alias: 'v', ...flag('say on stderr what is connected to, and log more') },
+  yes: flag('answer questions with yes'),
+  color: { type: 'boolean', default: true, describe: 'colours on a terminal (--no-color: none)' },
+} as const satisfies OptionSet
+
+export type OptionSet = Readonly<Record<string, Options>>
+type Arguments<O extends OptionSet> = ArgumentsCamelCase<InferredOptionTypes<typeof COMMON & O>>
+
+interface Declared<O extends OptionSet> {
+  readonly name: string
+  readonly describe: string
+  readonly options: O
+  /** Words without dashes, in order. */
+  readonly positionals?: readonly (keyof O & string)[]
+  /** What to type, and what it does. */
+  readonly examples: readonly (readonly [string, string])[]
+  readonly run: (args: Arguments<O>) => Promise<void>
+}
+
+/** A command as help, documentation and parser see it. */
+export interface Command extends Omit<Declared<OptionSet>, 'run'> {
+  readonly positionals: readonly string[]
+  attach(parser: Argv): Argv
+}
+
+export function command<const O extends OptionSet>({ run, positionals = [], ...declared }: Declared<O>): Command {
+  const { name, describe, options, examples } = declared
+  const tail = positionals.map((each) => ` <${each}>`).join('')
+  return {
+    ...declared,
+    positionals,
+    attach: (parser) =>
+      parser.command(
+        `${name}${tail}`,
+        describe,
+        (y) => {
+          for (const each of positionals) y.positional(each, { ...options[each], alias: undefined } as never)
+          const dashed = Object.entries(options).filter(([each]) => !positionals.includes(each))
+          y.options(Object.fromEntries(dashed)).check((given) => checkValues(given, { ...COMMON, ...options }))
+          for (const [line, does] of examples) y.example(`$0 ${line}`, does)
+        },
+        (given) => run(given as unknown as Arguments<O>),
+      ),
+  }
+}
+
+/** What yargs would pass on as it is: no number, an option given twice. */
+function checkValues(given: Readonly<Record<string, unknown>>, options: OptionSet): true {
+  for (const [name, { type, array }] of Object.entries(options)) {
+    const value = given[name]
+    if (Array.isArray(value) && array !== true) throw new UsageFault(`--${name}: given twice, expected once`)
+    if (type === 'number' && Number.isNaN(value)) throw new UsageFault(`--${name}: not a number`)
+  }
+  return true
+}

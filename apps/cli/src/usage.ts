@@ -1,0 +1,82 @@
+import { type Command, COMMON, UsageFault } from './definition.js'
+import { tell } from './output.js'
+
+type Commands = readonly Command[]
+
+function commandOf(words: readonly string[], commands: Commands): Command | undefined {
+  return commands.find(({ name }) => words.includes(name))
+}
+
+/** `--flag=maybe` would count as not given. */
+export function checkFlags(words: readonly string[], commands: Commands): void {
+  const options = { ...COMMON, ...commandOf(words, commands)?.options }
+  for (const [name, { type }] of Object.entries(options)) {
+    const value = words.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3)
+    if (type === 'boolean' && value !== undefined && value !== 'true' && value !== 'false')
+      throw new UsageFault(`--${name}: found ${value}, expected no value`)
+  }
+}
+
+/** One line of what and where, one of what to type instead. */
+export function explainUsage(words: readonly string[], commands: Commands, message: string): void {
+  const command = commandOf(words, commands)
+  if (command) {
+    tell(`mylab-sync: ${command.name}: ${explanation(words, command, message)}`)
+    tell(`  try: mylab-sync ${command.name} --help`)
+    return
+  }
+  const named = words.find((word) => !word.startsWith('-'))
+  const names = commands.map(({ name }) => name)
+  const near = named === undefined ? null : nearest(named.replace(/^sync:/, ''), names)
+  const what = named === undefined ? 'no command is named' : `no command ${named}`
+  tell(`mylab-sync: ${what}${near === null ? '' : `; did you mean ${near}?`}`)
+  tell(`  try: mylab-sync ${near === null ? '--help' : `${near} --help`}`)
+}
+
+function explanation(words: readonly string[], command: Command, message: string): string {
+  const { options, positionals } = command
+  const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(message) ?? []
+  if (unknown !== undefined) return unknownWord(words, command, unknown)
+  const [, bare] = /^Not enough arguments following: (\S+)/.exec(message) ?? []
+  if (bare !== undefined) return `--${bare}: expected a value`
+  const [, name = '', given] = /Argument: (\S+), Given: "(.*?)", Choices:/.exec(message) ?? []
+  const choices = options[name]?.choices?.filter((choice) => choice !== '').join(', ')
+  if (given !== undefined)
+    return `${positionals.includes(name) ? name : `--${name}`}: found ${given}, expected ${choices}`
+  if (message.startsWith('Not enough non-option arguments'))
+    return `nothing named, expected ${positionals.map((each) => options[each]?.choices?.join(', ') ?? each).join(' ')}`
+  return message
+}
+
+function unknownWord(words: readonly string[], { options }: Command, unknown: string): string {
+  if (!words.some((word) => word.startsWith('-') && word.includes(unknown))) return `no place for ${unknown}`
+  const near = nearest(unknown, [...Object.keys(COMMON), ...Object.keys(options)])
+  return `no option --${unknown}${near === null ? '' : `; did you mean --${near}?`}`
+}
+
+const MOST_EDITS = 3
+
+/** The candidate that is the fewest letters away, if it is near at all. */
+function nearest(word: string, candidates: readonly string[]): string | null {
+  let best: { readonly candidate: string; readonly edits: number } | null = null
+  for (const candidate of candidates) {
+    const edits = editsBetween(word, candidate)
+    if (edits <= Math.min(MOST_EDITS, candidate.length >> 1) && edits < (best?.edits ?? Infinity))
+      best = { candidate, edits }
+  }
+  return best?.candidate ?? null
+}
+
+/** Levenshtein's distance. */
+function editsBetween(a: string, b: string): number {
+  let above = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let row = 1; row <= a.length; row++) {
+    const line = [row]
+    for (let at = 1; at <= b.length; at++) {
+      const replaced = (above[at - 1] ?? 0) + (a[row - 1] === b[at - 1] ? 0 : 1)
+      line.push(Math.min(replaced, (above[at] ?? 0) + 1, (line[at - 1] ?? 0) + 1))
+    }
+    above = line
+  }
+  return above[b.length] ?? 0
+}

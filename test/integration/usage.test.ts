@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, test } from 'node:test'
+import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { Cli, type Finished } from '../support/processes.js'
+import { CLI, cli, ROOT } from '../support/run.js'
+
+const WAIT_MS = 20_000
+const SCHEMA = `
+  CREATE TABLE patients (id INT PRIMARY KEY, name VARCHAR(40)) ENGINE=InnoDB;
+  CREATE TABLE patient_notes (id INT PRIMARY KEY, note VARCHAR(40)) ENGINE=InnoDB;
+  CREATE TABLE visits (id INT PRIMARY KEY, j JSON) ENGINE=InnoDB;
+  INSERT INTO patients VALUES (1, 'a'); INSERT INTO patient_notes VALUES (1, 'n'), (2, 'n'); INSERT INTO visits VALUES (1, '{}')`
+
+type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+interface Place {
+  readonly app: Admin
+  readonly mylab: Cli
+  readonly env: Readonly<Record<string, string>>
+  run(...args: string[]): Promise<Finished>
+}
+
+/** Fresh databases with SCHEMA; `copied`: with a live installation. */
+async function at(name: string, state: 'bare' | 'copied', use: (place: Place) => Promise<void>): Promise<void> {
+  await servers.createDatabases({ source: name, target: name })
+  const app = await servers.sourceAdmin(name)
+  const env = servers.environment({ source: name, target: name, redis: false })
+  const mylab = new Cli(env)
+  try {
+    await app.query(SCHEMA)
+    const run = (...args: string[]): Promise<Finished> => mylab.run(args)
+    if (state === 'copied') {
+      const copied = await run('initial', '--create-tables')
+      assert.equal(copied.code, 0, copied.err)
+    }
+    await use({ app, mylab, env, run })
+  } finally {
+    await mylab.close()
+    await app.end()
+  }
+}
+
+const names = async (): Promise<string[]> =>
+  [...(await cli(['--help'])).out.matchAll(/^ {2}mylab-sync (\S+)/gm)].map(([, name = '']) => name)
+
+test('a command line that cannot be meant ends with 2 and one line, and nothing has been done', async () => {
+  await at('usage_typo', 'bare', async ({ app, run }) => {
+    const wrong: readonly (readonly [string, RegExp])[] = [
+      [
+        'migrate --sorce',
+        /^mylab-sync: migrate: no option --sorce; did you mean --source\?\n {2}try: mylab-sync migrate --help\n$/,
+      ],
+      ['migrat', /^mylab-sync: no command migrat; did you mean migrate\?\n {2}try: mylab-sync migrate --help\n$/],
+      ['sync:migrat', /did you mean migrate\?/],
+      ['migrate now', /^mylab-sync: migrate: no place for now\n/],
+      ['migrate --source=maybe', /^mylab-sync: migrate: --source: found maybe, expected no value\n/],
+      ['initial --create-tables --batch many', /^mylab-sync: initial: --batch: not a number\n/],
+      ['initial --create-tables --batch 0', /--batch: found 0, expected a whole number above 0\n/],
+      ['initial --create-tables --table', /^mylab-sync: initial: --table: expected a value\n/],
+      ['cleanup --days 1 --days 2', /^mylab-sync: cleanup: --days: given twice, expected once\n/],
+      ['database --daemon --once', /^mylab-sync: database: --daemon and --once: found both, expected one of them\n/],
+      ['enqueue everything', /^mylab-sync: enqueue: what: found everything, expected copy, drain/],
+      ['initial --create-tables --table patient', /--table: no table of the source database matches patient\n/],
+      ['setup-triggers --table pat?', /no table of the source database matches pat\?\n/],
+    ]
+    for (const [line, message] of wrong) {
+      const { code, out, err } = await run(...line.split(' '))
+      assert.deepEqual([code, out], [2, ''], `${line}: ${err}`)
+      assert.match(err, message, line)
+      assert.ok(err.split('\n').length <= 3, err)
+    }
+    const [tables] = await app.query('SHOW TABLES')
+    assert.equal((tables as unknown[]).length, 3)
+  })
+})
+
+test('without a word there is a short list of commands, and each of them has help with an example', async () => {
+  const bare = await cli([])
+  assert.deepEqual([bare.code, bare.out], [2, ''])
+  const known = await names()
+  assert.ok(known.length > 20)
+  for (const name of known) {
+    assert.match(bare.err, new RegExp(`^ {2}${name} `, 'm'))
+    const help = await cli([name, '--help'])
+    assert.equal(help.code, 0, name)
+    assert.match(help.out, new RegExp(`^mylab-sync ${name}[^]*Examples:\n {2}mylab-sync ${name}`), name)
+  }
+  const [old, now] = await Promise.all([cli(['sync:initial', '--help']), cli(['initial', '--help'])])
+  assert.equal(old.out, now.out)
+})
+
+test('a reader that has seen enough ends nothing with an error', async () => {
+  await at('usage_pipe', 'copied', async ({ env, mylab }) => {
+    const piped = spawn('sh', ['-c', `"${process.execPath}" "${CLI}" plan --sql; echo "code $?" >&2`], {
+      cwd: ROOT,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let err = ''
+    piped.stderr.on('data', (data: Buffer) => (err += data.toString()))
+    piped.stdout.destroy()
+    await once(piped, 'close')
+    assert.equal(err, 'code 0\n')
+    const watching = mylab.start(['status', '--watch'])
+    watching.stopReading()
+    assert.equal((await watching.finished(WAIT_MS)).code, 0)
+  })
+})
+
+test('what is not set up says so, before and after', async () => {
+  await at('usage_bare', 'bare', async ({ run }) => {
+    const asked = ['status', 'verify-counts', 'show-errors', 'database', 'pause', 'retry-failed', 'cleanup'] as const
+    for (const command of asked) {
+      const { code, err } = await run(command)
+      assert.deepEqual([code, err], [1, 'mylab-sync: the source is not set up\n  try: mylab-sync migrate\n'], command)
+    }
+    await run('migrate')
+    assert.match((await run('status')).out, /^No table is live; mylab-sync initial --create-tables begins\.\n/)
+    assert.equal((await run('uninstall', '--yes')).code, 0)
+    assert.match((await run('status')).err, /is not set up/)
+  })
+})
+
+test('tables are named by wildcards, and a name that matches nothing is told', async () => {
+  await at('usage_tables', 'copied', async ({ run }) => {
+    const status = JSON.parse((await run('status', '--json', '--table', 'patient*')).out) as {
+      tables: { table: string }[]
+    }
+    assert.deepEqual(status.tables.map(({ table }) => table).sort(), ['patient_notes', 'patients'])
+    assert.match((await run('verify-counts', '--table', 'visit?')).out, /\nvisits +1 +1\n$/)
+    assert.match(
+      (await run('database', '--once', '--table', 'visits')).out,
+      /Pending: 0 .*\ntable .*\nvisits +live +0 +0\n$/,
+    )
+    for (const command of ['status', 'verify-counts', 'show-errors', 'database', 'pause', 'resync', 'retry-failed']) {
+      const { code, out, err } = await run(command, '--table', 'visits', '--table', 'visist')
+      assert.deepEqual([code, out], [2, ''], command)
+      assert.match(
+        err,
+        /^mylab-sync: --table: no table of this installation matches visist\n {2}try: mylab-sync status/,
+      )
+    }
+  })
+})
+
+test('the first sentence names the next command, and counts one as one', async () => {
+  await at('usage_sentence', 'copied', async ({ app, run }) => {
+    assert.match((await run('status')).out, /^3 of 3 tables equal the source as of \S+\.\n/)
+    await app.query("INSERT INTO patients VALUES (2, 'b')")
+    assert.match((await run('database', '--check-pending')).out, /^1 change pending, 0 rows quarantined, the oldest/)
+    await run('pause', '--table', 'patients')
+    assert.match((await run('status')).out, /; 1 is paused: mylab-sync resume; 1 change waits\.\n/)
+    await run('pause')
+    assert.match((await run('status')).out, /^No table is live; 3 are paused: mylab-sync resume;/)
+    await run('resume')
+    assert.match((await run('status')).out, /^3 of 3 tables equal/)
+    assert.match((await run('cleanup', '--days', '1', '--dry-run')).out, /^0 entries older than 1 day would be removed/)
+  })
+})
+
+test('status is watched as one JSON line after the other, and a signal ends it cleanly', async () => {
+  await at('usage_watch', 'copied', async ({ app, mylab }) => {
+    const watching = mylab.start(['status', '--watch', '--json'])
+    await eventually('a first line', () => watching.printed.includes('\n'), WAIT_MS)
+    await app.query("INSERT INTO patients VALUES (2, 'b')")
+    await eventually('a later line knows of it', () => watching.printed.includes('"pending":1'), WAIT_MS)
+    watching.signal('SIGINT')
+    const { code, out, err } = await watching.finished(WAIT_MS)
+    assert.deepEqual([code, err], [130, ''])
+    for (const line of out.trimEnd().split('\n')) assert.equal((JSON.parse(line) as { version: number }).version, 1)
+  })
+})
+
+test('values of quarantined rows are shown when they are asked for, and only then', async () => {
+  await at('usage_values', 'copied', async ({ app, run }) => {
+    await app.query(`UPDATE visits SET j = '{"secret":1e200000}' WHERE id = 1`)
+    await run('database')
+    const plain = await run('show-errors')
+    assert.match(plain.out, /\nvisits +1 +UPDATE +1 +22003 /)
+    assert.doesNotMatch(plain.out, /secret/)
+    assert.match(
+      (await run('show-errors', '--show-values')).out,
+      /\nvisits 1\n {2}id: 1\n {2}j: \{\\"secret\\":1e200000\}\n$/,
+    )
+    const { errors } = JSON.parse((await run('show-errors', '--show-values', '--json')).out) as {
+      errors: { values: Record<string, string> }[]
+    }
+    assert.deepEqual(Object.keys(errors[0]?.values ?? {}), ['id', 'j'])
+  })
+})
+
+test('uninstall looks at its rights first, on both sides, and says what is left where it fails all the same', async () => {
+  await at('usage_rights', 'copied', async ({ app, mylab }) => {
+    const triggers = async (): Promise<number> => ((await app.query('SHOW TRIGGERS'))[0] as unknown[]).length
+    await app.query(`CREATE USER limited@'%' IDENTIFIED BY 'x';
+      GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, TRIGGER ON usage_rights.* TO limited@'%'`)
+    const limited = { DB_USERNAME: 'limited', DB_PASSWORD: 'x' }
+    const refused = await mylab.run(['uninstall', '--yes'], limited)
+    assert.equal(refused.code, 1)
+    assert.match(
+      refused.err,
+      /^mylab-sync: source: 'limited'@'%' lacks DROP on sync_audit_log and sync_instance; nothing was removed\n {2}try: GRANT DROP ON `usage_rights`.`sync_\w+` TO 'limited'@'%';/,
+    )
+    assert.equal(await triggers(), 9)
+
+    const reader = await servers.targetAdmin('usage_rights')
+    try {
+      await reader.query("CREATE ROLE limited LOGIN PASSWORD 'x'")
+      const role = { PGSQL_USERNAME: 'limited', PGSQL_PASSWORD: 'x' }
+      const owner = await mylab.run(['uninstall', '--yes'], role)
+      assert.equal(owner.code, 1)
+      assert.match(
+        owner.err,
+        /^mylab-sync: target: schema mylab_sync belongs to \S+; nothing was removed\n {2}try: as \S+: ALTER SCHEMA/,
+      )
+      assert.equal(await triggers(), 9)
+
+      // what no right tells beforehand
+      await app.query(`CREATE TABLE child (owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+        FOREIGN KEY (owner) REFERENCES sync_instance (owner)) ENGINE=InnoDB`)
+      const stopped = await mylab.run(['uninstall', '--yes'])
+      assert.equal(stopped.code, 1)
+      assert.match(
+        stopped.err,
+        /stopped on the way.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\n-- target\nDROP SCHEMA .*\nmylab-sync: source: /,
+      )
+      await app.query('DROP TABLE child')
+      assert.equal((await mylab.run(['uninstall', '--yes'])).code, 0)
+    } finally {
+      await reader.end()
+    }
+  })
+})
