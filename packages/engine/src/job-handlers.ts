@@ -1,4 +1,4 @@
-import { isBeingOpened } from '@mylab-sync/core'
+import { isBeingOpened, SyncError } from '@mylab-sync/core'
 import { cleanUp } from './clean-up.js'
 import type { EngineContext } from './context.js'
 import { copyChunk, planChunk } from './copy-chunk.js'
@@ -85,24 +85,38 @@ export class JobHandlers {
   }
 
   /** Opens the component of this table if all its chunks are done, and builds what may stand then. */
-  openComponent(table: string): Promise<void> {
-    return this.#withModel(async (model) => {
-      const progress = await readTarget(this.#context, (target) => target.progress())
-      const copied = [...progress.values()].filter((p) => isBeingOpened(p.state))
-      const names = copied.map((p) => p.table).filter((name) => model.tables.has(name))
-      const component = model.components(names).find((tables) => tables.includes(table))
-      if (!component) return
-      const opening = await openComponent(this.#context, model, component)
-      if (opening === 'opened') await maintain(this.#context, model)
-    })
+  openComponent(table: string, signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, (context) =>
+      this.#withModel(async (model) => {
+        const progress = await readTarget(context, (target) => target.progress())
+        const copied = [...progress.values()].filter((p) => isBeingOpened(p.state))
+        const names = copied.map((p) => p.table).filter((name) => model.tables.has(name))
+        const component = model.components(names).find((tables) => tables.includes(table))
+        if (!component) return
+        const opening = await openComponent(context, model, component)
+        if (opening === 'opened') await maintain(context, model)
+      }),
+    )
   }
 
   /** Control work: what nobody writes to the change log is noticed, and what was set aside is taken up again. */
-  maintain(): Promise<void> {
-    return this.#withModel(async (model) => {
-      await maintain(this.#context, model)
-      await reconcile(this.#context, await loadModel(this.#context), () => {})
-    })
+  maintain(signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, (context) =>
+      this.#withModel(async (model) => {
+        await maintain(context, model)
+        await reconcile(context, await loadModel(context), () => {})
+      }),
+    )
+  }
+
+  /** Work of many steps, left between two of them when either signal is given: the next tick names it again. */
+  async #leaving({ signal, yielding }: JobSignals, work: (context: EngineContext) => Promise<void>): Promise<void> {
+    const either = AbortSignal.any([signal, yielding])
+    try {
+      await work({ ...this.#context, signal: either })
+    } catch (error) {
+      if (!(error instanceof SyncError && error.code === 'stopped')) throw error
+    }
   }
 
   /** Removes old entries of the change log, in small transactions. */
@@ -110,8 +124,11 @@ export class JobHandlers {
     await cleanUp(this.#context, AbortSignal.any([signal, yielding]))
   }
 
-  async retry(table: string): Promise<void> {
-    await retryFailed(this.#context, [table])
+  /** Tries the quarantined keys of this table again. */
+  retry(table: string, signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, async (context) => {
+      await retryFailed(context, [table])
+    })
   }
 
   /** Drains until nothing is pending, then looks at the source ten times a second until the slice is over. */
@@ -126,8 +143,8 @@ export class JobHandlers {
   }
 
   /** True when something was pending and is drained. */
-  async #drainOnce({ onDrained }: DrainSlice): Promise<boolean> {
-    const { pending, report, ms } = await this.#forgettingModel(() => this.#tail.look(() => this.model()))
+  async #drainOnce({ onDrained, signal }: DrainSlice): Promise<boolean> {
+    const { pending, report, ms } = await this.#forgettingModel(() => this.#tail.look(() => this.model(), signal))
     if (report?.kind !== 'done') return false
     this.#model = { value: Promise.resolve(report.model), at: performance.now() }
     onDrained({ entries: report.entries, failed: report.failed, ms })

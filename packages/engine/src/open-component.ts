@@ -9,7 +9,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, ParkedParents, type Slice } from './closure.js'
-import { type EngineContext, limitsOf, reach, rulesOf, type WorkLimits } from './context.js'
+import { type EngineContext, goOn, limitsOf, reach, rulesOf, type WorkLimits } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import { exclusively } from './exclusive.js'
@@ -51,15 +51,18 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   for (const table of tables) {
     const foreignKeys = model.edges.filter((edge) => edge.child === table)
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
+    goOn(context)
     await context.target.buildKeyIndexes(model.mapping(table), columnSets)
   }
   await reach(context, 'opening:indexed')
   for (const table of merged) if (!model.isWhole(table)) await parkSurplus(context, model, table)
   await reach(context, 'opening:surplus')
+  goOn(context)
   if (!(await scanOrphans(context, model, tables))) return 'waiting'
   await reach(context, 'opening:scanned')
   // Slices must end however fast drains park: each after the first ones takes more, and the last takes what is left.
   for (let slice = 0; slice < MOST_CATCH_UPS && (await isBehind(context, tables, limits)); slice++) {
+    goOn(context)
     const keys = limits.catchUpKeys * 2 ** Math.max(0, slice - CATCH_UPS_BEFORE_GROWTH)
     if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, tables, keys)))) return 'waiting'
   }
@@ -70,6 +73,7 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
       uncaptured.has(table) ? 'copied' : stateWhenOpen(model, table),
     ]),
   )
+  goOn(context)
   const report = await drain(context, model, { opening, waitMs: DRAIN_WAIT_MS })
   if (report.kind === 'busy') return 'waiting'
   return report.opened ? 'opened' : 'set-aside'

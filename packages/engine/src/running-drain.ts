@@ -14,7 +14,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, addParked, ParkedParents, type Slice } from './closure.js'
-import { type EngineContext, limitsOf, type ProtocolRules, reach } from './context.js'
+import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from './context.js'
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 import { HeldEntries } from './held-entries.js'
 import { everything, holeOf } from './hole.js'
@@ -137,6 +137,7 @@ export class RunningDrain {
     const { context, request, snapshot, target, rules } = this.#parts
     await reach(context, 'drain:begun')
     for (let entries = await this.#next(); entries; entries = await this.#next()) {
+      goOn(context)
       await this.#slice(entries)
       this.#slices++
     }
