@@ -35,14 +35,19 @@ export class Fleet {
   }
 
   /** Fresh databases; the source holds so many rows in `a`, a third of that in `b`. */
-  static async open(servers: ServerSet, name: string, rows: number): Promise<Fleet> {
+  static async open(
+    servers: ServerSet,
+    name: string,
+    rows: number,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Fleet> {
     await servers.createDatabases({ source: name, target: name })
     const app = await servers.sourceAdmin(name)
     const reader = await servers.targetAdmin(name)
     await app.query(`${SCHEMA};
       INSERT INTO a SELECT seq, seq, CONCAT('${MARK} ', REPEAT('x', 80)) FROM seq_1_to_${rows};
       INSERT INTO b SELECT seq, seq, seq FROM seq_1_to_${Math.ceil(rows / 3)}; ANALYZE TABLE a, b`)
-    const cli = new Cli({ ...servers.environment({ source: name, target: name }), SYNC_INTERVAL: '1' })
+    const cli = new Cli({ ...servers.environment({ source: name, target: name }), SYNC_INTERVAL: '1', ...env })
     return new Fleet(servers, { app, reader, cli })
   }
 
