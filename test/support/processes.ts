@@ -16,14 +16,18 @@ export interface Finished {
 /** The product's processes, as a user starts them: only these variables, no file of the working directory. */
 export class Cli {
   readonly #env: Readonly<Record<string, string>>
+  readonly #prefix: readonly string[]
   readonly #processes = new Set<CliProcess>()
 
-  constructor(env: Readonly<Record<string, string>>) {
+  /** `prefix`: what runs a program elsewhere, in a network namespace. */
+  constructor(env: Readonly<Record<string, string>>, prefix: readonly string[] = []) {
     this.#env = env
+    this.#prefix = prefix
   }
 
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
-    const child = spawn(process.execPath, [BIN, ...args], {
+    const [program = '', ...rest] = [...this.#prefix, process.execPath, BIN, ...args]
+    const child = spawn(program, rest, {
       cwd: tmpdir(),
       env: { PATH: process.env['PATH'], ...this.#env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

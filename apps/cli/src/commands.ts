@@ -1,23 +1,5 @@
 import { KEPT_DAYS } from '@mylab-sync/engine'
-import { runCleanup } from './commands/cleanup.js'
-import { runDashboardCommand } from './commands/dashboard.js'
-import { runDatabase } from './commands/database.js'
-import { runDoctor } from './commands/doctor.js'
-import { ENQUEUED, runEnqueue } from './commands/enqueue.js'
-import { runInit } from './commands/init.js'
-import { runInitial } from './commands/initial.js'
-import { runMigrate } from './commands/migrate.js'
-import { runPlan } from './commands/plan.js'
-import { runSchedulerCommand } from './commands/scheduler.js'
-import { runSetupTriggers } from './commands/setup-triggers.js'
-import { runRetryFailed, runShowErrors } from './commands/show-errors.js'
-import { runStart } from './commands/start.js'
-import { runStatus } from './commands/status.js'
-import { runPause, runResume, runResync } from './commands/table-control.js'
-import { runUninstall } from './commands/uninstall.js'
-import { runVerifyCounts } from './commands/verify-counts.js'
-import { runWorkerCommand } from './commands/worker.js'
-import { type Command, command, flag, number, words } from './definition.js'
+import { type Command, command, ENQUEUED, flag, number, words } from './definition.js'
 
 const TABLE = {
   type: 'string',
@@ -31,7 +13,7 @@ const WORKER = {
   concurrency: { ...number('chunks copied at once'), default: 2 },
 } as const
 
-/** All commands, in the order of their use. */
+/** All commands, in the order of their use. Each is loaded when it runs: starting is quicker, and a process smaller. */
 export const COMMANDS: readonly Command[] = [
   command({
     name: 'init',
@@ -49,14 +31,14 @@ export const COMMANDS: readonly Command[] = [
         'ask nothing',
       ],
     ],
-    run: runInit,
+    run: async (a) => (await import('./commands/init.js')).runInit(a),
   }),
   command({
     name: 'doctor',
     describe: 'look for what stands in the way, with the remedy of each finding; change nothing',
     options: {},
     examples: [['doctor', 'look at both servers, the tables, the clocks and Redis']],
-    run: runDoctor,
+    run: async (a) => (await import('./commands/doctor.js')).runDoctor(a),
   }),
   command({
     name: 'plan',
@@ -73,7 +55,7 @@ export const COMMANDS: readonly Command[] = [
       ['plan --table patients', 'one table, column by column'],
       ['plan --sql=target', "the target's statements alone"],
     ],
-    run: (a) => runPlan({ ...a, tables: a.table, sql: a.sql }),
+    run: async (a) => (await import('./commands/plan.js')).runPlan({ ...a, tables: a.table, sql: a.sql }),
   }),
   command({
     name: 'migrate',
@@ -87,7 +69,7 @@ export const COMMANDS: readonly Command[] = [
       ['migrate', 'both sides; may be run again'],
       ['migrate --status', 'what is set up'],
     ],
-    run: runMigrate,
+    run: async (a) => (await import('./commands/migrate.js')).runMigrate(a),
   }),
   command({
     name: 'setup-triggers',
@@ -101,7 +83,7 @@ export const COMMANDS: readonly Command[] = [
       ['setup-triggers', 'three triggers a table; those that are right are left'],
       ['setup-triggers --dry-run', 'the statements'],
     ],
-    run: (a) => runSetupTriggers({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/setup-triggers.js')).runSetupTriggers({ ...a, tables: a.table }),
   }),
   command({
     name: 'initial',
@@ -123,7 +105,12 @@ export const COMMANDS: readonly Command[] = [
       ["initial --create-tables --table 'lab_*' --table patients", 'some tables'],
       ['initial --resume', 'go on after an interruption'],
     ],
-    run: ({ batch, ...a }) => runInitial({ ...a, tables: a.table, ...(batch === undefined ? {} : { batch }) }),
+    run: async ({ batch, ...a }) =>
+      (await import('./commands/initial.js')).runInitial({
+        ...a,
+        tables: a.table,
+        ...(batch === undefined ? {} : { batch }),
+      }),
   }),
   command({
     name: 'database',
@@ -138,7 +125,7 @@ export const COMMANDS: readonly Command[] = [
       ['database --daemon', 'follow the changes until Ctrl-C'],
       ['database --once', 'everything pending now, for cron'],
     ],
-    run: (a) => runDatabase({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/database.js')).runDatabase({ ...a, tables: a.table }),
   }),
   command({
     name: 'start',
@@ -148,7 +135,7 @@ export const COMMANDS: readonly Command[] = [
       dashboard: { type: 'boolean', default: true, describe: 'with the dashboard (--no-dashboard: without)' },
     },
     examples: [['start', 'follow the changes and serve the dashboard']],
-    run: runStart,
+    run: async (a) => (await import('./commands/start.js')).runStart(a),
   }),
   command({
     name: 'worker',
@@ -158,14 +145,14 @@ export const COMMANDS: readonly Command[] = [
       ['worker', 'all queues'],
       ['worker --queues copy --concurrency 4', 'copies alone, four chunks at once'],
     ],
-    run: runWorkerCommand,
+    run: async (a) => (await import('./commands/worker.js')).runWorkerCommand(a),
   }),
   command({
     name: 'scheduler',
     describe: 'name the work that is due',
     options: {},
     examples: [['scheduler', 'one is enough, more do no harm']],
-    run: runSchedulerCommand,
+    run: async (a) => (await import('./commands/scheduler.js')).runSchedulerCommand(a),
   }),
   command({
     name: 'enqueue',
@@ -176,7 +163,7 @@ export const COMMANDS: readonly Command[] = [
       ['enqueue drain', 'drain now'],
       ['enqueue retry --table patients', 'try the quarantined rows of a table again'],
     ],
-    run: (a) => runEnqueue({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/enqueue.js')).runEnqueue({ ...a, tables: a.table }),
   }),
   command({
     name: 'status',
@@ -187,14 +174,14 @@ export const COMMANDS: readonly Command[] = [
       ['status --problems', 'exit 5 if anything is wrong'],
       ['status --watch', 'refreshed in place'],
     ],
-    run: (a) => runStatus({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/status.js')).runStatus({ ...a, tables: a.table }),
   }),
   command({
     name: 'verify-counts',
     describe: 'exact row counts of both sides at one moment',
     options: { table: TABLE },
     examples: [['verify-counts', 'exit 5 if any table differs']],
-    run: (a) => runVerifyCounts({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/verify-counts.js')).runVerifyCounts({ ...a, tables: a.table }),
   }),
   command({
     name: 'show-errors',
@@ -209,14 +196,15 @@ export const COMMANDS: readonly Command[] = [
       ['show-errors', 'what is quarantined now'],
       ['show-errors --table patients --show-values', 'with the values of the rows'],
     ],
-    run: (a) => runShowErrors({ ...a, tables: a.table, history: a.all }),
+    run: async (a) =>
+      (await import('./commands/show-errors.js')).runShowErrors({ ...a, tables: a.table, history: a.all }),
   }),
   command({
     name: 'retry-failed',
     describe: 'try quarantined rows again',
     options: { table: TABLE },
     examples: [['retry-failed --table patients', 'after their cause has been mended']],
-    run: (a) => runRetryFailed({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/show-errors.js')).runRetryFailed({ ...a, tables: a.table }),
   }),
   command({
     name: 'dashboard',
@@ -226,28 +214,28 @@ export const COMMANDS: readonly Command[] = [
       host: { ...words('address to listen on; any but loopback needs SYNC_DASHBOARD_PASSWORD'), default: '127.0.0.1' },
     },
     examples: [['dashboard', 'http://127.0.0.1:9090']],
-    run: (a) => runDashboardCommand({ ...a, port: a.port }),
+    run: async (a) => (await import('./commands/dashboard.js')).runDashboardCommand({ ...a, port: a.port }),
   }),
   command({
     name: 'pause',
     describe: 'stop tables; their changes are kept until they are resumed',
     options: { table: TABLE },
     examples: [['pause --table visits', 'with the tables that foreign key actions on it reach']],
-    run: (a) => runPause({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/table-control.js')).runPause({ ...a, tables: a.table }),
   }),
   command({
     name: 'resume',
     describe: 'go on with paused tables',
     options: { table: TABLE },
     examples: [['resume', 'all that are paused']],
-    run: (a) => runResume({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/table-control.js')).runResume({ ...a, tables: a.table }),
   }),
   command({
     name: 'resync',
     describe: 'copy tables again in place, while they are read',
     options: { table: TABLE },
     examples: [['resync --table visits', 'after somebody wrote into the target']],
-    run: (a) => runResync({ ...a, tables: a.table }),
+    run: async (a) => (await import('./commands/table-control.js')).runResync({ ...a, tables: a.table }),
   }),
   command({
     name: 'cleanup',
@@ -257,7 +245,7 @@ export const COMMANDS: readonly Command[] = [
       'dry-run': flag('count; change nothing'),
     },
     examples: [['cleanup --days 14', 'keep two weeks']],
-    run: runCleanup,
+    run: async (a) => (await import('./commands/cleanup.js')).runCleanup(a),
   }),
   command({
     name: 'uninstall',
@@ -270,6 +258,6 @@ export const COMMANDS: readonly Command[] = [
       ['uninstall --sql', 'what would be run'],
       ['uninstall --yes', 'remove it'],
     ],
-    run: runUninstall,
+    run: async (a) => (await import('./commands/uninstall.js')).runUninstall(a),
   }),
 ]

@@ -9,6 +9,9 @@ export const flag = (describe: string) => ({ type: 'boolean', default: false, de
 export const words = (describe: string) => ({ type: 'string', requiresArg: true, describe }) as const
 export const number = (describe: string) => ({ type: 'number', requiresArg: true, describe }) as const
 
+/** What `enqueue` can put into Redis. */
+export const ENQUEUED = ['copy', 'drain', 'cleanup', 'retry'] as const
+
 /** Options that every command takes. */
 export const COMMON = {
   config: words('configuration file (default: mylab-sync.yaml, if there is one)'),

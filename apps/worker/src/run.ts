@@ -51,10 +51,10 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
         ? jobs.planTable(job.table, PLANNED_CHUNKS, work)
         : jobs.copyChunk(job.table, job.chunk, work),
     control: (job, work) => {
-      if (job.kind === 'maintain') return jobs.maintain()
+      if (job.kind === 'maintain') return jobs.maintain(work)
       if (job.kind === 'clean-up') return jobs.cleanUp(work)
-      if (job.kind === 'retry') return jobs.retry(job.table)
-      return jobs.openComponent(job.table)
+      if (job.kind === 'retry') return jobs.retry(job.table, work)
+      return jobs.openComponent(job.table, work)
     },
     drain: async (_job, work) => {
       // While Redis is away nobody else can take the work, so the slice goes on.

@@ -1,4 +1,11 @@
-import type { SourceSnapshot, Source, TableState, Target, TargetTransaction } from '@mylab-sync/core'
+import {
+  type SourceSnapshot,
+  type Source,
+  SyncError,
+  type TableState,
+  type Target,
+  type TargetTransaction,
+} from '@mylab-sync/core'
 import type { MappingOptions } from '@mylab-sync/mapping'
 
 export interface EngineOptions {
@@ -114,7 +121,7 @@ export interface EngineContext {
   /** Small in tests, so that catch-up and backlogs have something to do. */
   readonly limits?: Partial<WorkLimits>
   readonly hooks?: EngineHooks
-  /** Ends a running chunk at its next batch, with a rollback. */
+  /** Ends the work at its next safe place: a batch of a chunk, a slice of a drain, a step of an opening. What is not committed is rolled back. */
   readonly signal?: AbortSignal
 }
 
@@ -128,6 +135,11 @@ export type Progress = (
 
 export async function reach({ hooks }: EngineContext, point: CrashPoint): Promise<void> {
   await hooks?.at?.(point)
+}
+
+/** A safe place: throws SyncError stopped once the context's signal is given. */
+export function goOn({ signal }: EngineContext): void {
+  if (signal?.aborted) throw new SyncError('stopped', 'the work was told to stop')
 }
 
 const DEFAULT_MB = 256

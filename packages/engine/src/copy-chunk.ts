@@ -10,7 +10,7 @@ import {
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
-import { type EngineContext, reach } from './context.js'
+import { type EngineContext, goOn, reach } from './context.js'
 import type { Model } from './model.js'
 import { quarantinedRows } from './quarantine.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from './rows.js'
@@ -163,7 +163,7 @@ async function* batches(
 ): AsyncGenerator<ReadBatch, void, void> {
   const mapping = model.mapping(chunk.table)
   for await (const raw of snapshot.readRange(mapping, chunk)) {
-    context.signal?.throwIfAborted()
+    goOn(context)
     await reach(context, 'chunk:read')
     await context.hooks?.afterChunkRead?.(chunk.table)
     yield { raw, ...convertRows(mapping, raw, tally) }

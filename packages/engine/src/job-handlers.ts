@@ -1,4 +1,4 @@
-import { isBeingOpened } from '@mylab-sync/core'
+import { SyncError } from '@mylab-sync/core'
 import { cleanUp } from './clean-up.js'
 import type { EngineContext } from './context.js'
 import { copyChunk, planChunk } from './copy-chunk.js'
@@ -10,7 +10,7 @@ import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 import { retryFailed } from './show-errors.js'
 import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
-import { copiedGroups } from './tick.js'
+import { readyGroups } from './tick.js'
 
 /** How long a model is believed: a column that is added is seen after this by all that work. */
 const MODEL_MS = 10_000
@@ -86,28 +86,35 @@ export class JobHandlers {
   }
 
   /** Opens what this table opens with if all chunks are done, and builds what may stand then. */
-  openComponent(table: string): Promise<void> {
-    return this.#withModel(async (model) => {
-      const groups = await readTarget(this.#context, async (target) => {
-        const progress = [...(await target.progress()).values()]
-        const copied = progress.filter((p) => isBeingOpened(p.state) && model.tables.has(p.table))
-        const names = copied.map((p) => p.table)
-        const open = await target.openChunkNumbers(names, 1)
-        return copiedGroups(model, copied, new Set(open.map((chunk) => chunk.table)))
-      })
-      const group = groups.find((tables) => tables.includes(table))
-      if (!group) return
-      const opening = await openComponent(this.#context, model, group)
-      if (opening === 'opened') await maintain(this.#context, model)
-    })
+  openComponent(table: string, signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, (context) =>
+      this.#withModel(async (model) => {
+        const group = (await readyGroups(context, model)).find((tables) => tables.includes(table))
+        if (!group) return
+        const opening = await openComponent(context, model, group)
+        if (opening === 'opened') await maintain(context, model)
+      }),
+    )
   }
 
   /** Control work: what nobody writes to the change log is noticed, and what was set aside is taken up again. */
-  maintain(): Promise<void> {
-    return this.#withModel(async (model) => {
-      await maintain(this.#context, model)
-      await reconcile(this.#context, await loadModel(this.#context), () => {})
-    })
+  maintain(signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, (context) =>
+      this.#withModel(async (model) => {
+        await maintain(context, model)
+        await reconcile(context, await loadModel(context), () => {})
+      }),
+    )
+  }
+
+  /** Work of many steps, left between two of them when either signal is given: the next tick names it again. */
+  async #leaving({ signal, yielding }: JobSignals, work: (context: EngineContext) => Promise<void>): Promise<void> {
+    const either = AbortSignal.any([signal, yielding])
+    try {
+      await work({ ...this.#context, signal: either })
+    } catch (error) {
+      if (!(error instanceof SyncError && error.code === 'stopped')) throw error
+    }
   }
 
   /** Removes old entries of the change log, in small transactions. */
@@ -115,8 +122,11 @@ export class JobHandlers {
     await cleanUp(this.#context, AbortSignal.any([signal, yielding]))
   }
 
-  async retry(table: string): Promise<void> {
-    await retryFailed(this.#context, [table])
+  /** Tries the quarantined keys of this table again. */
+  retry(table: string, signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, async (context) => {
+      await retryFailed(context, [table])
+    })
   }
 
   /** Drains until nothing is pending, then looks at the source ten times a second until the slice is over. */
@@ -131,8 +141,8 @@ export class JobHandlers {
   }
 
   /** True when something was pending and is drained. */
-  async #drainOnce({ onDrained }: DrainSlice): Promise<boolean> {
-    const { pending, report, ms } = await this.#forgettingModel(() => this.#tail.look(() => this.model()))
+  async #drainOnce({ onDrained, signal }: DrainSlice): Promise<boolean> {
+    const { pending, report, ms } = await this.#forgettingModel(() => this.#tail.look(() => this.model(), signal))
     if (report?.kind !== 'done') return false
     this.#model = { value: Promise.resolve(report.model), at: performance.now() }
     onDrained({ entries: report.entries, failed: report.failed, ms })

@@ -1,5 +1,5 @@
 import { isOpen } from '@mylab-sync/core'
-import type { EngineContext } from './context.js'
+import { type EngineContext, goOn } from './context.js'
 import { exclusively } from './exclusive.js'
 import { isTransactional, type Model } from './model.js'
 import { readTarget } from './read-target.js'
@@ -13,6 +13,7 @@ import { betweenDrains } from './write-target.js'
 export async function maintain(context: EngineContext, model: Model): Promise<boolean> {
   const done = await exclusively(context, 'maintain', async () => {
     await checkTriggers(context, model)
+    goOn(context)
     await noticeUncaptured(context, model)
     await buildConstraints(context, model)
     return true
@@ -48,9 +49,13 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
 /** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. The target records what cannot be built. */
 async function buildConstraints(context: EngineContext, model: Model): Promise<void> {
   const open = await openTables(context, model)
-  for (const table of open) await context.target.buildIndexes(model.mapping(table), model.objects(table))
+  for (const table of open) {
+    goOn(context)
+    await context.target.buildIndexes(model.mapping(table), model.objects(table))
+  }
   for (const edge of model.edges) {
     if (edge.captureOnlyParent || !open.has(edge.child) || !open.has(edge.parent)) continue
+    goOn(context)
     await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
   }
 }

@@ -9,7 +9,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, ParkedParents, type Slice } from './closure.js'
-import { type EngineContext, limitsOf, reach, rulesOf } from './context.js'
+import { type EngineContext, goOn, limitsOf, reach, rulesOf } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import { exclusively } from './exclusive.js'
@@ -45,27 +45,21 @@ export async function openComponent(context: EngineContext, model: Model, tables
 }
 
 async function openAlone(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
-  const limits = limitsOf(context)
   const merged = await readyToOpen(context, model, tables)
   if (typeof merged === 'string') return merged
   for (const table of tables) {
     const foreignKeys = model.edges.filter((edge) => edge.child === table)
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
+    goOn(context)
     await context.target.buildKeyIndexes(model.mapping(table), columnSets)
   }
   await reach(context, 'opening:indexed')
   for (const table of merged) if (!model.isWhole(table)) await parkSurplus(context, model, table)
   await reach(context, 'opening:surplus')
+  goOn(context)
   if (!(await scanOrphans(context, model, tables))) return 'waiting'
   await reach(context, 'opening:scanned')
-  // Slices end however fast drains park: at the first that is not ahead of them, the last drain takes what is left.
-  for (let behind = await countBehind(context, tables), before = Infinity; behind > limits.lastSliceKeys; ) {
-    if (behind >= before) break
-    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, tables, limits.catchUpKeys))))
-      return 'waiting'
-    before = behind
-    behind = await countBehind(context, tables)
-  }
+  if (!(await catchUpAll(context, model, tables))) return 'waiting'
   const uncaptured = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
   const opening = new Map(
     tables.map((table): [string, TableState] => [
@@ -73,6 +67,7 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
       uncaptured.has(table) ? 'copied' : stateWhenOpen(model, table),
     ]),
   )
+  goOn(context)
   const report = await drain(context, model, { opening, waitMs: DRAIN_WAIT_MS })
   if (report.kind === 'busy') return 'waiting'
   return report.opened ? 'opened' : 'set-aside'
@@ -130,8 +125,20 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
   })
 }
 
-async function countBehind(context: EngineContext, tables: readonly string[]): Promise<number> {
-  return readTarget(context, (target) => target.countParked(tables))
+/**
+ * Slices end however fast drains park: at the first that gets no nearer, the opening drain takes what is left. False:
+ * somebody else is at these tables.
+ */
+async function catchUpAll(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
+  const { lastSliceKeys, catchUpKeys } = limitsOf(context)
+  const countBehind = (): Promise<number> => readTarget(context, (target) => target.countParked(tables))
+  let before = Number.POSITIVE_INFINITY
+  for (let behind = await countBehind(); behind > lastSliceKeys && behind < before; behind = await countBehind()) {
+    goOn(context)
+    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, tables, catchUpKeys)))) return false
+    before = behind
+  }
+  return true
 }
 
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */

@@ -1,5 +1,5 @@
 import { type TableProgress, transition } from '@mylab-sync/core'
-import { type EngineContext, type Progress, reach } from './context.js'
+import { type EngineContext, goOn, type Progress, reach } from './context.js'
 import { install } from './install.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
@@ -49,6 +49,7 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   await reach(context, 'reconcile:triggers')
   const starts: CopyStart[] = []
   for (const suspect of suspects) {
+    goOn(context)
     const problem = mapped.includes(suspect.table)
       ? await adapt(context, model, suspect.table)
       : await exclude(context, model, suspect)

@@ -16,7 +16,7 @@ import {
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
 import { addClosure, addParked, ParkedParents, type Slice } from './closure.js'
-import { type EngineContext, limitsOf, type ProtocolRules, reach } from './context.js'
+import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from './context.js'
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 import { EntryIds } from './entry-ids.js'
 import { HeldEntries } from './held-entries.js'
@@ -150,6 +150,7 @@ export class RunningDrain {
     const { context, request, snapshot, target, rules } = this.#parts
     await reach(context, 'drain:begun')
     for (let load = await this.#next(); load; load = await this.#next()) {
+      goOn(context)
       await this.#slice(load)
       this.#slices++
     }

@@ -31,12 +31,15 @@ export class SourceTail {
     this.#drained = drained
   }
 
-  /** Drains if entries are pending, if something else asks for it, or if it was long ago. */
-  async look(model: () => Promise<Model>): Promise<Look> {
+  /** Drains if entries are pending, if something else asks for it, or if it was long ago. The signal ends a drain at its next slice, undone. */
+  async look(model: () => Promise<Model>, signal?: AbortSignal): Promise<Look> {
     const started = performance.now()
     const isDue = started - this.#drained > IDLE_DRAIN_MS
     const { pending, lastDrain } = await this.#context.source.poll()
-    const report = pending || isDue || (await this.#owes(lastDrain)) ? await drain(this.#context, await model()) : null
+    const report =
+      pending || isDue || (await this.#owes(lastDrain))
+        ? await drain(signal ? { ...this.#context, signal } : this.#context, await model())
+        : null
     const ended = performance.now()
     if (report) this.#drained = ended
     return { pending, report, ms: ended - started }

@@ -1,6 +1,6 @@
 import type { ParkedKey, RowKey, SourceSnapshot } from '@mylab-sync/core'
 import { KEYS_A_LIST } from './closure.js'
-import type { EngineContext } from './context.js'
+import { type EngineContext, goOn } from './context.js'
 import type { Model } from './model.js'
 import { writeTarget } from './write-target.js'
 
@@ -22,6 +22,7 @@ async function findSurplus(
   try {
     let after: readonly string[] | null = null
     for (let page = 1; page === 1 || after !== null; page++) {
+      goOn(context)
       if (page % PAGES_A_SNAPSHOT === 0) await snapshot.refresh()
       const from: readonly string[] | null = after
       after = await writeTarget(context, async (target) => {

@@ -1,6 +1,7 @@
 import { isBeingOpened, isOpen, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
+import { readTarget } from './read-target.js'
 
 export interface TickLimits {
   /** Chunks planned ahead of the copy, per table. */
@@ -79,8 +80,22 @@ function dueCopy(
   }
 }
 
+/** What opens together and may open now, as the state tables say. */
+export function readyGroups(context: EngineContext, model: Model): Promise<(readonly string[])[]> {
+  return readTarget(context, async (target) => {
+    const copied = [...(await target.progress()).values()].filter(
+      (p) => isBeingOpened(p.state) && model.tables.has(p.table),
+    )
+    const open = await target.openChunkNumbers(
+      copied.map((p) => p.table),
+      1,
+    )
+    return copiedGroups(model, copied, new Set(open.map((chunk) => chunk.table)))
+  })
+}
+
 /** Of these tables, which are being opened, what opens together and has no chunk left to plan or to copy. */
-export function copiedGroups(
+function copiedGroups(
   model: Model,
   tables: readonly TableProgress[],
   chunks: { has(table: string): boolean },

@@ -13,7 +13,7 @@ import { migrate, migrated } from './state/migrate.js'
 export async function createTarget(settings: TargetSettings): Promise<Target> {
   const database = new Database(settings)
   try {
-    await database.transaction((session) => session.raw('SELECT 1'))
+    await database.open()
   } catch (error) {
     await database.close()
     throw error

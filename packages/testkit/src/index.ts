@@ -4,6 +4,8 @@
 export { CLINIC_STATEMENTS } from './datasets/clinic.js'
 export { eventually } from './eventually.js'
 export { freePort } from './free-port.js'
+export { NetworkNamespace } from './network/namespace.js'
+export { Proxy } from './network/proxy.js'
 export { random, type Random } from './random.js'
 export type { Backup, PrivateServer } from './servers/private-server.js'
 export { provideServers } from './servers/provide.js'

@@ -1,10 +1,9 @@
 import { loadModel, status } from '@mylab-sync/engine'
 import { Producer } from '@mylab-sync/queue'
+import type { ENQUEUED } from '../definition.js'
 import { print, printJson } from '../output.js'
 import { queueSettings, requireRedis } from '../queue.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
-
-export const ENQUEUED = ['copy', 'drain', 'cleanup', 'retry'] as const
 
 const NOTHING: Readonly<Record<(typeof ENQUEUED)[number], string>> = {
   copy: 'No copy is under way: mylab-sync initial --detach asks for one.',

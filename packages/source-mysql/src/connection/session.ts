@@ -1,5 +1,6 @@
-import { type Connection, createConnection } from 'mysql2'
+import { type Connection, type ConnectionOptions, createConnection } from 'mysql2'
 import { SyncError } from '@mylab-sync/core'
+import { watchSilence } from '@mylab-sync/runtime'
 import type { SourceSettings } from '../settings.js'
 import { errorNumber, mapped } from './errors.js'
 
@@ -14,6 +15,10 @@ const BATCH_BYTES = 1_000_000
 const WAITING_BATCHES = 2
 const NO_PROGRESS_MS = 120_000
 const CONNECT_MS = 10_000
+/** How long a server may take to answer a stranger before it is taken for gone. */
+const ANSWER_MS = 5_000
+/** With the ten probes a second apart that follow: an idle connection whose other end vanished ends after 15 s. */
+const KEEP_ALIVE_MS = 5_000
 const LEAVE_MS = 1_000
 
 const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', net_write_timeout = 600, wait_timeout = 900, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
@@ -35,11 +40,13 @@ interface Running {
  */
 export class Session {
   readonly #connection: Connection
+  readonly #answers: () => Promise<boolean>
   readonly #running = new Set<Running>()
   #broken = false
 
-  private constructor(connection: Connection) {
+  private constructor(connection: Connection, answers: () => Promise<boolean>) {
     this.#connection = connection
+    this.#answers = answers
     connection.on('error', (error: unknown) => {
       this.#break(error)
     })
@@ -49,18 +56,14 @@ export class Session {
   }
 
   static async open(settings: SourceSettings): Promise<Session> {
-    const place =
-      settings.socket === undefined ? { host: settings.host, port: settings.port } : { socketPath: settings.socket }
     const connection = createConnection({
-      ...place,
-      user: settings.user,
-      password: settings.password,
-      database: settings.database,
+      ...login(settings),
       charset: 'utf8mb4',
       connectTimeout: CONNECT_MS,
       enableKeepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
     })
-    const session = new Session(connection)
+    const session = new Session(connection, () => answers(settings))
     try {
       await new Promise<void>((resolve, reject) => {
         connection.connect((error) => (error === null ? resolve() : reject(error)))
@@ -188,24 +191,29 @@ export class Session {
 
   async #query(sql: string, onResult: (result: unknown) => void, waiting: () => boolean = () => false): Promise<void> {
     if (this.#broken) throw new SyncError('lost-connection', 'source: the connection was lost')
-    let progress = Date.now()
-    let timer: NodeJS.Timeout | undefined
+    let progress = performance.now()
+    let endWatch = (): void => undefined
     let entry: Running | undefined
     try {
       await new Promise<void>((resolve, reject) => {
         entry = { fail: reject }
         this.#running.add(entry)
-        timer = setInterval(() => {
-          if (waiting()) progress = Date.now()
-          if (Date.now() - progress < NO_PROGRESS_MS) return
-          reject(new SyncError('lost-connection', `source: no answer for ${NO_PROGRESS_MS / 1000} s`))
-          this.destroy()
-        }, 1000)
-        timer.unref()
+        endWatch = watchSilence({
+          silentMs: () => {
+            if (waiting()) progress = performance.now()
+            return performance.now() - progress
+          },
+          answers: this.#answers,
+          mostMs: NO_PROGRESS_MS,
+          lost: (silentMs) => {
+            reject(new SyncError('lost-connection', `source: no answer for ${Math.round(silentMs / 1000)} s`))
+            this.destroy()
+          },
+        })
         const command = this.#connection.query({ sql, rowsAsArray: true, typeCast: false })
         command.on('error', reject)
         command.on('result', (result: unknown) => {
-          progress = Date.now()
+          progress = performance.now()
           onResult(result)
         })
         command.on('end', () => {
@@ -215,10 +223,29 @@ export class Session {
     } catch (error) {
       throw mapped(error, 'statement failed')
     } finally {
-      clearInterval(timer)
+      endWatch()
       if (entry !== undefined) this.#running.delete(entry)
     }
   }
+}
+
+function login(settings: SourceSettings): ConnectionOptions {
+  const { host, port, socket, user, password, database } = settings
+  const place = socket === undefined ? { host, port } : { socketPath: socket }
+  return { ...place, user, password, database }
+}
+
+/** Whether the server says anything at all to a new connection, be it that it has too many of them. */
+function answers(settings: SourceSettings): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = createConnection({ ...login(settings), connectTimeout: ANSWER_MS })
+    connection.on('error', () => undefined)
+    connection.connect((error) => {
+      resolve(error === null || errorNumber(error) !== undefined)
+      if (error === null) connection.end(() => undefined)
+      else connection.destroy()
+    })
+  })
 }
 
 function isRow(result: unknown): result is RawValues {

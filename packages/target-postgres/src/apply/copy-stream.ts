@@ -39,10 +39,12 @@ class CopyWriter {
   readonly #stream: ReturnType<typeof copyFrom>
   readonly #failed: Promise<never>
   #failure: Error | null = null
+  readonly #session: Session
   #parts: Buffer[] = []
   #bytes = 0
 
   constructor(session: Session, statement: string) {
+    this.#session = session
     this.#stream = session.client.query(copyFrom(statement))
     this.#failed = new Promise<never>((_, reject) => {
       this.#stream.on('error', (error) => {
@@ -69,14 +71,22 @@ class CopyWriter {
     this.#parts = []
     this.#bytes = 0
     if (this.#stream.write(data)) return
-    await Promise.race([this.#failed, new Promise((resolve) => this.#stream.once('drain', resolve))])
+    await this.#await('drain')
   }
 
   async finish(): Promise<void> {
     await this.#flush()
-    const finished = new Promise<void>((resolve) => this.#stream.once('finish', () => resolve()))
+    const finished = this.#await('finish')
     this.#stream.end()
-    await Promise.race([this.#failed, finished])
+    await finished
+  }
+
+  /** An error of the stream, or of the connection under it, ends the waiting. */
+  async #await(event: 'drain' | 'finish'): Promise<void> {
+    const since = performance.now()
+    const end = this.#session.watch(() => performance.now() - since)
+    const come = new Promise<void>((resolve) => this.#stream.once(event, () => resolve()))
+    await Promise.race([this.#failed, come]).finally(end)
   }
 
   /** Sends CopyFail where COPY still runs; the connection stays in use. */

@@ -1,3 +1,5 @@
+import { SyncError } from '@mylab-sync/core'
+import { watchSilence } from '@mylab-sync/runtime'
 import pg from 'pg'
 import { connectError, mapped } from '../errors.js'
 
@@ -15,6 +17,10 @@ export interface TargetSettings {
 
 const MOST_CONNECTIONS = 12
 const CONNECT_MS = 10_000
+/** How long a server may take to answer a stranger before it is taken for gone. */
+const ANSWER_MS = 5_000
+/** With the ten probes a second apart that follow: an idle connection whose other end vanished ends after 15 s. */
+const KEEP_ALIVE_MS = 5_000
 const QUERY_MS = 600_000
 /** The longest that a timer takes: 24 days. */
 const BUILD_MS = 2 ** 31 - 1
@@ -31,25 +37,32 @@ const LOCAL_SETTINGS = [
   'SET LOCAL statement_timeout = 0',
   "SET LOCAL idle_in_transaction_session_timeout = '10min'",
   'SET LOCAL standard_conforming_strings = on',
-  // A host that vanished holds its locks until the server notices: 25 s instead of two hours.
-  'SET LOCAL tcp_keepalives_idle = 10',
-  'SET LOCAL tcp_keepalives_interval = 5',
+  // A host that vanished holds its locks until the server notices: 11 s instead of two hours.
+  'SET LOCAL tcp_keepalives_idle = 5',
+  'SET LOCAL tcp_keepalives_interval = 2',
   'SET LOCAL tcp_keepalives_count = 3',
 ].join('; ')
+/**
+ * The same for what keepalive does not reach: an answer that nobody acknowledges, and a statement at work for a process
+ * that is gone. Later versions and some systems know them only.
+ */
+const OPTIONAL_SETTINGS = ["SET LOCAL tcp_user_timeout = '11s'", "SET LOCAL client_connection_check_interval = '2s'"]
 
 export type Row = Record<string, unknown>
 
 /** One checked-out client; errors are mapped, and a client that failed is never used again. */
 export class Session {
   readonly client: pg.PoolClient
+  readonly #database: Database
   #broken = false
   #released = false
   readonly #onError = (): void => {
     this.#broken = true
   }
 
-  constructor(client: pg.PoolClient) {
+  constructor(client: pg.PoolClient, database: Database) {
     this.client = client
+    this.#database = database
     client.on('error', this.#onError)
   }
 
@@ -59,23 +72,41 @@ export class Session {
 
   /** As `rows`, with the driver's own error, for callers that look at its SQLSTATE. */
   async raw<T extends Row = Row>(sql: string, values: readonly unknown[] = []): Promise<pg.QueryResult<T>> {
-    try {
-      return values.length === 0 ? await this.client.query<T>(sql) : await this.client.query<T>(sql, [...values])
-    } catch (error) {
-      this.noteFailure(error)
-      throw error
-    }
+    return this.#watched(() =>
+      values.length === 0 ? this.client.query<T>(sql) : this.client.query<T>(sql, [...values]),
+    )
   }
 
   /** As `raw`, for what takes as long as a table is large. */
   async build<T extends Row = Row>(sql: string): Promise<pg.QueryResult<T>> {
     const query: pg.QueryConfig & { query_timeout: number } = { text: sql, query_timeout: BUILD_MS }
+    return this.#watched(() => this.client.query<T>(query))
+  }
+
+  async #watched<T>(query: () => Promise<T>): Promise<T> {
+    const since = performance.now()
+    const end = this.watch(() => performance.now() - since)
     try {
-      return await this.client.query<T>(query)
+      return await query()
     } catch (error) {
       this.noteFailure(error)
       throw error
+    } finally {
+      end()
     }
+  }
+
+  /** Ends the connection, and with it what waits for its answer, when the server is silent and answers nobody else either. */
+  watch(silentMs: () => number): () => void {
+    return watchSilence({
+      silentMs,
+      answers: () => this.#database.answers(),
+      mostMs: BUILD_MS,
+      lost: () => {
+        this.#broken = true
+        this.client.connection.stream.destroy()
+      },
+    })
   }
 
   /** Ends a transaction without its writes; a client that cannot even do that is not used again. */
@@ -94,7 +125,8 @@ export class Session {
   }
 
   async begin(extra: readonly string[] = []): Promise<void> {
-    await this.rows(['BEGIN ISOLATION LEVEL READ COMMITTED', LOCAL_SETTINGS, ...extra].join('; '))
+    const settings = [LOCAL_SETTINGS, ...this.#database.optionalSettings, ...extra]
+    await this.rows(['BEGIN ISOLATION LEVEL READ COMMITTED', ...settings].join('; '))
   }
 
   get broken(): boolean {
@@ -113,30 +145,53 @@ export class Session {
 export class Database {
   readonly settings: TargetSettings
   readonly #pool: pg.Pool
+  /** Those that this server knows. */
+  optionalSettings: readonly string[] = []
 
   constructor(settings: TargetSettings) {
     this.settings = settings
     this.#pool = new pg.Pool({
-      host: settings.host,
-      port: settings.port,
-      user: settings.user,
-      password: settings.password,
-      database: settings.database,
+      ...login(settings),
       max: MOST_CONNECTIONS,
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       connectionTimeoutMillis: CONNECT_MS,
       query_timeout: QUERY_MS,
-      application_name: 'mylab-sync',
-      ...(settings.ssl ? { ssl: { rejectUnauthorized: false } } : {}),
     })
     this.#pool.on('error', () => {})
   }
 
   async session(): Promise<Session> {
     try {
-      return new Session(await this.#pool.connect())
+      return new Session(await this.#pool.connect(), this)
     } catch (error) {
       throw connectError(error, `${this.settings.host}:${this.settings.port}/${this.settings.database}`)
+    }
+  }
+
+  /** Connects once, to tell a wrong address or password at the start, and finds out what this server knows. */
+  async open(): Promise<void> {
+    await this.transaction((session) => session.raw('SELECT 1'))
+    for (const setting of OPTIONAL_SETTINGS) {
+      const known = await this.transaction((session) => session.raw(setting)).then(
+        () => true,
+        (error: unknown) => (error instanceof SyncError && error.code === 'internal' ? false : Promise.reject(error)),
+      )
+      if (known) this.optionalSettings = [...this.optionalSettings, setting]
+    }
+  }
+
+  /** Whether the server says anything at all to a new connection, be it that it has too many of them. */
+  async answers(): Promise<boolean> {
+    const client = new pg.Client({ ...login(this.settings), connectionTimeoutMillis: ANSWER_MS })
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      return true
+    } catch (error) {
+      return error instanceof pg.DatabaseError
+    } finally {
+      client.end().catch(() => {})
     }
   }
 
@@ -169,4 +224,9 @@ export class Database {
   async close(): Promise<void> {
     await this.#pool.end()
   }
+}
+
+function login({ host, port, user, password, database, ssl }: TargetSettings): pg.ClientConfig {
+  const encrypted = ssl ? { ssl: { rejectUnauthorized: false } } : {}
+  return { host, port, user, password, database, application_name: 'mylab-sync', ...encrypted }
 }

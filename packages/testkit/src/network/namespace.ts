@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process'
+
+const NOBODY = '02:00:00:00:00:01'
+let made = 0
+
+/** One line between this host and a namespace: an address at each end, and its name at both. */
+interface Line {
+  readonly host: string
+  readonly inside: string
+  readonly outerDevice: string
+  readonly innerDevice: string
+}
+
+/**
+ * A host of its own, as far as the network goes, with one line a name to this one. A line that is cut drops every packet
+ * in both directions and tells nobody: no end, no reset, no unreachable. Needs root on Linux.
+ */
+export class NetworkNamespace {
+  readonly name: string
+  readonly #lines: ReadonlyMap<string, Line>
+
+  private constructor(name: string, lines: ReadonlyMap<string, Line>) {
+    this.name = name
+    this.#lines = lines
+  }
+
+  static get permitted(): boolean {
+    if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
+    try {
+      const probe = `ms${process.pid}p`
+      ip('netns', 'add', probe)
+      ip('netns', 'del', probe)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  static create(lines: readonly string[]): NetworkNamespace {
+    const id = `ms${process.pid.toString(36)}${made++}`
+    ip('netns', 'add', id)
+    const namespace = new NetworkNamespace(id, new Map(lines.map((line, at) => [line, newLine(id, at)])))
+    try {
+      for (const line of namespace.#lines.values()) connectLine(id, line)
+      return namespace
+    } catch (error) {
+      namespace.close()
+      throw error
+    }
+  }
+
+  /** This host's address, as those inside reach it over this line. */
+  addressOf(line: string): string {
+    return this.#line(line).host
+  }
+
+  /** What runs a program inside: put before its own command line. */
+  get prefix(): readonly string[] {
+    return ['ip', 'netns', 'exec', this.name]
+  }
+
+  cut(line: string): void {
+    const { host, inside, outerDevice, innerDevice } = this.#line(line)
+    ip('-n', this.name, 'neigh', 'replace', host, 'lladdr', NOBODY, 'dev', innerDevice, 'nud', 'permanent')
+    ip('neigh', 'replace', inside, 'lladdr', NOBODY, 'dev', outerDevice, 'nud', 'permanent')
+  }
+
+  mend(line: string): void {
+    const { host, inside, outerDevice, innerDevice } = this.#line(line)
+    ip('-n', this.name, 'neigh', 'del', host, 'dev', innerDevice)
+    ip('neigh', 'del', inside, 'dev', outerDevice)
+  }
+
+  /** What still runs inside keeps running, without a network. */
+  close(): void {
+    for (const { outerDevice } of this.#lines.values()) quietly('link', 'del', outerDevice)
+    quietly('netns', 'del', this.name)
+  }
+
+  #line(name: string): Line {
+    const line = this.#lines.get(name)
+    if (line) return line
+    throw new Error(`no line ${name} to the namespace ${this.name}`)
+  }
+}
+
+function newLine(id: string, at: number): Line {
+  // 198.18.0.0/15 is for tests of networks; a pair of addresses a line, by the process, so that sets may run side by side
+  const pair = ((process.pid % 4096) * 8 + at) * 4
+  const address = (offset: number): string => `198.18.${(pair >> 8) & 255}.${(pair & 255) + offset}`
+  return { host: address(1), inside: address(2), outerDevice: `${id}o${at}`, innerDevice: `${id}i${at}` }
+}
+
+function connectLine(id: string, { host, inside, outerDevice, innerDevice }: Line): void {
+  ip('link', 'add', outerDevice, 'type', 'veth', 'peer', 'name', innerDevice, 'netns', id)
+  ip('addr', 'add', `${host}/30`, 'dev', outerDevice)
+  ip('link', 'set', outerDevice, 'up')
+  ip('-n', id, 'addr', 'add', `${inside}/30`, 'dev', innerDevice)
+  ip('-n', id, 'link', 'set', innerDevice, 'up')
+}
+
+function ip(...args: readonly string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+function quietly(...args: readonly string[]): void {
+  try {
+    ip(...args)
+  } catch {
+    // it is gone already
+  }
+}
