@@ -2,7 +2,7 @@ import { counted, isCarried, isOpen, SyncError, type TableProgress, transition }
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
-import { type CopyStart, startCopy } from './start-copy.js'
+import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { countSurplus } from './surplus.js'
 
 export interface InitialRequest {
@@ -93,7 +93,7 @@ async function prepareTable(
     const obstacle = await strangersIn(context, model, table)
     if (obstacle !== null) return obstacle
   }
-  await target.loosenTable(mapping, objects, model.edgesAt(table))
+  await prepareMerge(context, model, table)
   return { table, inPlace: true }
 }
 

@@ -1,4 +1,10 @@
-import { type SourceSnapshot, type TableProgress, type TargetTransaction, transition } from '@mylab-sync/core'
+import {
+  isBeingOpened,
+  type SourceSnapshot,
+  type TableProgress,
+  type TargetTransaction,
+  transition,
+} from '@mylab-sync/core'
 import type { Misfit } from './set-aside.js'
 
 export interface Hole {
@@ -25,4 +31,11 @@ export async function holeOf(
 export function everything(states: ReadonlyMap<string, TableProgress>, problem: string): Misfit[] {
   const carried = [...states.values()].filter((p) => transition(p.state, 'mismatch') === 'suspect')
   return carried.map(({ table }) => ({ table, event: 'mismatch', problem }))
+}
+
+/** The source has lost changes that chunks may hold: no entry leads to their rows. */
+export function unfinished(states: ReadonlyMap<string, TableProgress>): Misfit[] {
+  const problem = 'the source went back in time while the table was copied'
+  const copied = [...states.values()].filter((p) => isBeingOpened(p.state))
+  return copied.map(({ table }) => ({ table, event: 'mismatch', problem }))
 }

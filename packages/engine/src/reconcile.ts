@@ -3,7 +3,7 @@ import { type EngineContext, goOn, type Progress, reach } from './context.js'
 import { install } from './install.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
-import { type CopyStart, startCopy } from './start-copy.js'
+import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { betweenDrains, writeTarget } from './write-target.js'
 
 /** Sets aside these tables and all that foreign key actions on them reach: their history has a hole. */
@@ -73,7 +73,7 @@ async function adapt(context: EngineContext, model: Model, table: string): Promi
   }
   const left = await context.target.adaptTable(mapping, objects)
   if (left.length > 0) return `waits for: ${left.join('; ')}`
-  await context.target.loosenTable(mapping, objects, model.edgesAt(table))
+  await prepareMerge(context, model, table)
   return null
 }
 

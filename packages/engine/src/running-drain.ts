@@ -20,7 +20,7 @@ import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from '.
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 import { EntryIds } from './entry-ids.js'
 import { HeldEntries } from './held-entries.js'
-import { everything, holeOf } from './hole.js'
+import { everything, holeOf, unfinished } from './hole.js'
 import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
@@ -136,7 +136,9 @@ export class RunningDrain {
     const now = await snapshot.generations()
     if (!parts.model.fits(now, carried)) throw new ModelStale()
     const hole = await holeOf(parts, last)
-    const setAside = hole.problem === null ? misfits(parts.model, states, now) : everything(states, hole.problem)
+    const lost = hole.lostAfter === null ? [] : unfinished(states)
+    const setAside =
+      hole.problem === null ? [...lost, ...misfits(parts.model, states, now)] : everything(states, hole.problem)
     for (const misfit of setAside) states.set(misfit.table, await set(target, states, misfit))
     if (hole.lostAfter !== null) {
       const parking = [...states.values()].filter((p) => isOpen(p.state) || parksKeys(p.state)).map((p) => p.table)

@@ -9,6 +9,14 @@ export interface CopyStart {
   readonly inPlace: boolean
 }
 
+/** Before a copy into rows that are there: their key is what rows are merged by, and no constraint of a half-way state stands in the way. */
+export async function prepareMerge({ target }: EngineContext, model: Model, table: string): Promise<void> {
+  const mapping = model.mapping(table)
+  // A first copy that was left before it opened has none yet.
+  await target.buildKeyIndexes(mapping, [])
+  await target.loosenTable(mapping, model.objects(table), model.edgesAt(table))
+}
+
 /**
  * The step to `copying` takes the drain lock: every change is then either in a chunk's snapshot or parked. What was
  * kept of an earlier copy is forgotten with it. A table whose state does not allow `event` is left out: another process
