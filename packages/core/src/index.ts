@@ -44,6 +44,7 @@ export {
 export { BatchRefused, ConstraintViolated, type ErrorCode, SyncError, ValueRefused } from './errors.js'
 export type {
   ChangeEntry,
+  DrainName,
   KeyRange,
   Marks,
   PendingSummary,

@@ -10,10 +10,10 @@ import type { Misfit } from './set-aside.js'
 /** What the source has lost, or the target: keys to read again, or a reason to read everything again (DESIGN 3.6). */
 export async function holeOf(
   { target, snapshot }: { readonly target: TargetTransaction; readonly snapshot: SourceSnapshot },
-  last: { readonly number: number; readonly identity: string | null },
+  last: { readonly number: number },
+  known: string | null,
 ): Promise<{ readonly keys: readonly ParkedKey[]; readonly problem: string | null }> {
-  if (last.identity !== null && last.identity !== snapshot.identity)
-    return { keys: [], problem: 'another server answers as the source' }
+  if (known !== null) return { keys: [], problem: known }
   if (snapshot.purgedDrain > last.number)
     return { keys: [], problem: 'the target went back further than the change log reaches' }
   if (snapshot.lastDrain >= last.number) return { keys: [], problem: null }
