@@ -156,3 +156,25 @@ for (const [name, first] of [
     )
   })
 }
+
+test('a definition that changes in the middle of a first copy starts that table over, and the call ends with all of it', async () => {
+  let chunks = 0
+  const beforeChunk = async (table: string): Promise<void> => {
+    if (table !== 'many' || ++chunks !== 3) return
+    const app = await servers.sourceAdmin('r_middle')
+    await app.query('ALTER TABLE many ADD COLUMN w INT NOT NULL DEFAULT 5; UPDATE many SET v = 1 WHERE id < 20')
+    await app.end()
+  }
+  const at = await installation(servers, 'r_middle', { hooks: { beforeChunk }, batchRows: 10 })
+  try {
+    await at.app.query(
+      `${FAMILY}; CREATE TABLE many (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO many SELECT seq, 0 FROM seq_1_to_60`,
+    )
+    await copyAll(at.context)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', many: 'live', other: 'live', p: 'live' })
+    await settle(at)
+    await assertEqual(at, ['p', 'c', 'g', 'other', 'many'])
+  } finally {
+    await at.close()
+  }
+})

@@ -1,20 +1,21 @@
 import type { Source, Target } from '@mylab-sync/core'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
-import type { ServerSet } from '@mylab-sync/testkit'
+import type { DatabaseNames, ServerSet } from '@mylab-sync/testkit'
 
-/** Both sides of an installation between two databases of one name; the caller closes them. */
+/** Both sides of an installation between two databases, of one name or of two; the caller closes them. */
 export async function connect(
   servers: Pick<ServerSet, 'source' | 'target'>,
-  name: string,
+  names: string | DatabaseNames,
 ): Promise<{ source: Source; target: Target }> {
+  const at = typeof names === 'string' ? { source: names, target: names } : names
   const { source: mine, target: theirs } = servers
   const source = await createSource({
     host: mine.host,
     port: mine.port,
     user: mine.user,
     password: mine.password,
-    database: name,
+    database: at.source,
     auditTable: 'sync_audit_log',
     instance: 'default',
   })
@@ -23,7 +24,7 @@ export async function connect(
     port: theirs.port,
     user: theirs.user,
     password: theirs.password,
-    database: name,
+    database: at.target,
     schema: 'public',
     stateSchema: 'mylab_sync',
     ssl: false,

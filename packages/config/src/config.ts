@@ -239,8 +239,8 @@ function resolve(file: File, env: Env): ResolvedConfig {
   const queue = queueOf(file, env)
   const intervalMs = intervalOf(file, env)
   const source = sourceOf(file.source ?? {}, env)
-  const target = targetOf(file.target ?? {}, env)
   const instance = env['SYNC_INSTANCE'] ?? file.instance ?? 'default'
+  const target = targetOf(file.target ?? {}, env, instance)
   const givenPrefix = prefixOf(first(env['SYNC_QUEUE_PREFIX'], file.performance?.queuePrefix))
   return {
     source,
@@ -252,7 +252,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
     memoryLimitMb: memoryOf(file, env),
     ...tablesOf(file, env),
     instance,
-    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
+    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? ownName('sync_audit_log', instance),
     names: file.names ?? 'keep',
     types: file.types ?? {},
   }
@@ -282,6 +282,11 @@ function memoryOf(file: File, env: Env): number {
   const parsed = memoryLimitMb.safeParse(given)
   if (parsed.success) return parsed.data
   throw fault(`environment: SYNC_MEMORY_LIMIT: found ${given}, expected MB, ${LEAST_MEMORY_MB} or more`)
+}
+
+/** Installations beside each other share no table of ours: each would mark or forget what the other has not read. */
+function ownName(name: string, instance: string): string {
+  return instance === 'default' ? name : `${name}_${instance}`
 }
 
 function prefixOf(value: string | undefined): string | undefined {
@@ -330,7 +335,7 @@ function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard']
   }
 }
 
-export function targetOf(file: NonNullable<File['target']>, env: Env): ResolvedConfig['target'] {
+export function targetOf(file: NonNullable<File['target']>, env: Env, instance = 'default'): ResolvedConfig['target'] {
   const url = addressOf(env['SYNC_TARGET_URL'] ?? file.url, 'environment: SYNC_TARGET_URL', TARGET_SCHEMES)
   return {
     host: first(env['PGSQL_HOST'], url.host, file.host) ?? '127.0.0.1',
@@ -338,17 +343,18 @@ export function targetOf(file: NonNullable<File['target']>, env: Env): ResolvedC
     user: first(env['PGSQL_USERNAME'], url.user, file.username) ?? 'postgres',
     password: first(env['PGSQL_PASSWORD'], url.password, file.password) ?? '',
     database: first(env['PGSQL_DATABASE'], url.database, file.database) ?? missing('PGSQL_DATABASE', 'target.database'),
-    ...targetNames(file, env),
+    ...targetNames(file, env, instance),
   }
 }
 
 function targetNames(
   file: NonNullable<File['target']>,
   env: Env,
+  instance: string,
 ): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'ssl'> {
   return {
     schema: first(env['PGSQL_SCHEMA'], file.schema) ?? 'public',
-    stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? 'mylab_sync',
+    stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ownName('mylab_sync', instance),
     ssl: sslOf(first(env['PGSQL_SSLMODE'], file.sslmode)),
   }
 }

@@ -46,6 +46,7 @@ export {
 export { BatchRefused, ConstraintViolated, type ErrorCode, SyncError, ValueRefused } from './errors.js'
 export type {
   ChangeEntry,
+  DrainName,
   KeyRange,
   Marks,
   PendingSummary,

@@ -100,6 +100,8 @@ export interface WorkLimits {
   readonly sliceEntries: number
   /** How long a drain's slices share a snapshot; a larger backlog takes several in one target transaction (DESIGN 3.4). */
   readonly snapshotMs: number
+  /** How long the other side is watched that is not as it was left; an installation at work drains every 3 s. */
+  readonly otherMs: number
   /** More quarantined rows than this break their table; the rest goes on. */
   readonly quarantinedRows: number
 }
@@ -110,6 +112,7 @@ const DEFAULT_LIMITS: WorkLimits = {
   catchUpKeys: 20_000,
   sliceEntries: 12_000,
   snapshotMs: 60_000,
+  otherMs: 10_000,
   quarantinedRows: 1_000,
 }
 

@@ -1,6 +1,7 @@
 import { ConstraintViolated, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
 import { type EngineContext, reach, rulesOf } from './context.js'
 import { loadModel, type Model } from './model.js'
+import { NotAsLeft, watchOthers } from './owner.js'
 import { type DrainReport, type DrainRequest, ModelStale, RunningDrain, WentBack } from './running-drain.js'
 
 /** Definitions that move between two looks, again and again, are for the caller's pause. */
@@ -16,11 +17,20 @@ const MOST_REDOS = 200
  */
 export async function drain(context: EngineContext, model: Model, request: DrainRequest = {}): Promise<DrainReport> {
   let current = model
+  let before: NotAsLeft['standing'] | undefined
   for (let redo = 0; ; redo++) {
     try {
-      return await drainOnce(context, current, request)
+      return await drainOnce(context, current, before ? { ...request, before } : request)
     } catch (error) {
-      if (error instanceof WentBack) continue
+      if (error instanceof WentBack) {
+        before = undefined
+        continue
+      }
+      if (error instanceof NotAsLeft) {
+        before = error.standing
+        await watchOthers(context)
+        continue
+      }
       if (error instanceof ModelStale && redo < MOST_RELOADS) {
         current = await loadModel(context)
         continue

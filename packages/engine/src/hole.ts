@@ -17,10 +17,10 @@ export interface Hole {
 /** What the source has lost, or the target (DESIGN 3.6). */
 export async function holeOf(
   { target, snapshot }: { readonly target: TargetTransaction; readonly snapshot: SourceSnapshot },
-  last: { readonly number: number; readonly identity: string | null },
+  last: { readonly number: number },
+  known: string | null,
 ): Promise<Hole> {
-  if (last.identity !== null && last.identity !== snapshot.identity)
-    return { lostAfter: null, problem: 'another server answers as the source' }
+  if (known !== null) return { lostAfter: null, problem: known }
   if (snapshot.purgedDrain > last.number)
     return { lostAfter: null, problem: 'the target went back further than the change log reaches' }
   if (snapshot.lastDrain >= last.number) return { lostAfter: null, problem: null }

@@ -7,6 +7,7 @@ import { drain } from './drain.js'
 import { install, migrate, register } from './install.js'
 import { maintain } from './maintain.js'
 import { loadModel, matches, type Model, modelWith } from './model.js'
+import { requireOwner } from './owner.js'
 import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
 import { verifyCounts } from './verify-counts.js'
@@ -79,6 +80,7 @@ async function prepare(
   progress: Progress,
 ): Promise<{ model: Model; selected: string[]; listed: Listed[] }> {
   if (!(await context.target.migrated()) || !(await context.source.migrated())) await migrate(context)
+  await requireOwner(context)
   const model = await modelWith(context, request.tables)
   const selected = model.select(request.tables)
   if (!request.resume) await noteAsked(context, selected)

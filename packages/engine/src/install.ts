@@ -1,6 +1,7 @@
 import { type Refusal, SyncError, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
 import type { EngineContext, Progress } from './context.js'
 import { type Model, modelWith } from './model.js'
+import { requireOwner } from './owner.js'
 import { writeTarget } from './write-target.js'
 
 /** Creates or upgrades what is ours on both sides; safe to run again. */
@@ -9,10 +10,10 @@ export async function migrate(context: EngineContext): Promise<void> {
   await context.source.migrate()
 }
 
-/** Throws SyncError not-migrated, naming the side. */
+/** Throws SyncError not-migrated, naming the side, and wrong-owner where a side is somebody else's. */
 export async function requireMigrated(context: EngineContext): Promise<void> {
   const [source, target] = [await context.source.migrated(), await context.target.migrated()]
-  if (source && target) return
+  if (source && target) return requireOwner(context)
   const side = source ? 'target' : 'source'
   throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
 }

@@ -14,6 +14,7 @@ import {
   type TargetTransaction,
   transition,
 } from '@mylab-sync/core'
+import { randomUUID } from 'node:crypto'
 import { applySlice } from './apply.js'
 import { addClosure, addParked, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from './context.js'
@@ -22,6 +23,7 @@ import { EntryIds } from './entry-ids.js'
 import { HeldEntries } from './held-entries.js'
 import { everything, holeOf, unfinished } from './hole.js'
 import type { Model } from './model.js'
+import { judgeOwner, type NotAsLeft } from './owner.js'
 import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
 import { type Misfit, misfits } from './set-aside.js'
@@ -51,6 +53,8 @@ export interface DrainRequest {
   /** Tables that this drain opens: their parked keys are part of it, and their new states are committed with it. */
   readonly opening?: ReadonlyMap<string, TableState>
   readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
+  /** Where both sides stood at an earlier look that left open whose they are. */
+  readonly before?: NotAsLeft['standing']
   /** Wait for a running drain instead of answering busy. */
   readonly waitMs?: number
 }
@@ -85,6 +89,7 @@ interface DrainParts {
 export class RunningDrain {
   readonly #parts: DrainParts
   readonly #number: number
+  readonly #token = randomUUID()
   readonly #open: ReadonlySet<string>
   readonly #waiting: ReadonlySet<string>
   readonly #opening: ReadonlyMap<string, TableState>
@@ -126,16 +131,17 @@ export class RunningDrain {
 
   static async begin(parts: DrainParts): Promise<RunningDrain> {
     const { target, snapshot, context } = parts
-    const last = await target.lastDrain()
-    if (snapshot.lastDrain > last.number) {
-      await context.source.unmarkAfter(last.number)
+    const last = await target.lastDrain(snapshot.lastDrain)
+    const owner = judgeOwner(snapshot, last, parts.request.before)
+    if (owner.takeBack) {
+      await context.source.takeBack(last, snapshot)
       throw new WentBack('the target is older than the marks of the source')
     }
     const states = await target.progress()
     const carried = [...states.values()].filter((p) => isCarried(p.state)).map((p) => p.table)
     const now = await snapshot.generations()
     if (!parts.model.fits(now, carried)) throw new ModelStale()
-    const hole = await holeOf(parts, last)
+    const hole = await holeOf(parts, last, owner.problem)
     const lost = hole.lostAfter === null ? [] : unfinished(states)
     const setAside =
       hole.problem === null ? [...lost, ...misfits(parts.model, states, now)] : everything(states, hole.problem)
@@ -162,7 +168,8 @@ export class RunningDrain {
     await target.holdEntries(this.#held.all())
     for (const [table, state] of this.#opening) await target.setProgress(table, { state, problem: null })
     await this.#breakTables()
-    await target.recordDrain({ number: this.#number, consistentAsOf: snapshot.takenAt, identity: snapshot.identity })
+    const { takenAt: consistentAsOf, identity } = snapshot
+    await target.recordDrain({ number: this.#number, token: this.#token, consistentAsOf, identity })
     await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
     await request.beforeCommit?.({ snapshot, target })
     await snapshot.end()
@@ -216,9 +223,9 @@ export class RunningDrain {
   async #mark(rules: ProtocolRules): Promise<boolean> {
     const { snapshot } = this.#parts
     try {
-      if (rules.markExactIds) await snapshot.mark(this.#held.marks(this.#ids), this.#number)
-      else await snapshot.markUpTo(this.#highest, this.#number)
-      return true
+      const drain = { number: this.#number, token: this.#token }
+      if (rules.markExactIds) return await snapshot.mark(this.#held.marks(this.#ids), drain)
+      return await snapshot.markUpTo(this.#highest, drain)
     } catch (error) {
       if (error instanceof SyncError && (error.code === 'lost-connection' || error.code === 'lock-timeout'))
         return false

@@ -194,16 +194,22 @@ test('marks are exact, raise the drain, and are taken back', async () => {
   const ids = await inSnapshot(source, async (snapshot) => {
     const [first, second] = await snapshot.entriesAfter(0, 2)
     assert.ok(first !== undefined && second !== undefined)
-    await snapshot.mark({ ids: [second.id], held: [], released: [] }, 3)
+    assert.equal(snapshot.token, null)
+    assert.equal(await snapshot.mark({ ids: [second.id], held: [], released: [] }, { number: 3, token: 'three' }), true)
+    // what another drain of the same look would mark is dropped
+    assert.equal(await snapshot.mark({ ids: [first.id], held: [], released: [] }, { number: 4, token: 'four' }), false)
     await snapshot.refresh()
-    assert.equal(snapshot.lastDrain, 3)
+    assert.deepEqual([snapshot.lastDrain, snapshot.token], [3, 'three'])
     const rest: number[] = []
     for await (const ids of snapshot.pendingIdsUpTo(second.id)) rest.push(...ids)
     return { first: first.id, rest }
   })
   assert.deepEqual(ids.rest, [ids.first])
-  await source.unmarkAfter(0)
-  assert.deepEqual(await source.poll(), { pending: true, lastDrain: 0 })
+  await source.takeBack({ number: 0, token: 'zero' }, { lastDrain: 3, token: 'other' })
+  assert.equal((await source.pending()).synced, 1)
+  await source.takeBack({ number: 0, token: 'zero' }, { lastDrain: 3, token: 'three' })
+  assert.equal((await source.pending()).synced, 0)
+  assert.deepEqual(await source.poll(), { pending: true, lastDrain: 3 })
 })
 
 test('a prepared XA transaction refuses the installation', async () => {

@@ -20,7 +20,7 @@ import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { purge, type PurgeRequest } from './purge.js'
 import type { SourceSettings } from './settings.js'
 import { readGenerations } from './snapshot/generations.js'
-import { unmarkAfter } from './snapshot/mark.js'
+import { takeBack } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
 
 /** Connects once, to tell a wrong address or password at the start. */
@@ -105,8 +105,8 @@ class MysqlSource implements Source {
     return await openSnapshot({ pool: this.#pool, settings: this.#settings, server: this.#server })
   }
 
-  async unmarkAfter(drain: number): Promise<void> {
-    await this.#pool.with((session) => unmarkAfter(session, this.#settings, drain))
+  async takeBack(...[to, seen]: Parameters<Source['takeBack']>): Promise<void> {
+    await this.#pool.with((session) => takeBack(session, this.#settings, to, seen))
   }
 
   async contentSign(table: string): Promise<string> {

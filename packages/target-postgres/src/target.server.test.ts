@@ -328,7 +328,12 @@ test('the keys of the last drains are kept, and a gap is told', async () => {
         number,
         Array.from({ length: keys }, (_, at) => ({ table: 't', key: String(at), start: at === 0 })),
       )
-      await transaction.recordDrain({ number, consistentAsOf: '2026-01-02T03:04:05.123456Z', identity: 'one' })
+      await transaction.recordDrain({
+        number,
+        token: `t${number}`,
+        consistentAsOf: '2026-01-02T03:04:05.123456Z',
+        identity: 'one',
+      })
     })
   const complete = (drain: number): Promise<boolean> => within((transaction) => transaction.keepsDrainsAfter(drain))
   await record(1, 2)
@@ -341,6 +346,9 @@ test('the keys of the last drains are kept, and a gap is told', async () => {
     assert.deepEqual(keys.map(({ key, drain, start }) => `${key} ${drain} ${start}`).sort(), ['0 2 true', '1 1 false'])
   })
   assert.equal(await complete(0), true)
+  const tokenAt = (drain: number): Promise<string | null> =>
+    within(async (transaction) => (await transaction.lastDrain(drain)).token)
+  assert.deepEqual([await tokenAt(1), await tokenAt(2), await tokenAt(9)], ['t1', 't2', 't2'])
   await record(201, 1)
   assert.deepEqual([await complete(0), await complete(1)], [false, true])
   await admin.query(

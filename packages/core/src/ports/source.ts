@@ -45,6 +45,8 @@ export interface SourceSnapshot {
   readonly takenAt: string
   readonly lastDrain: number
   readonly purgedDrain: number
+  /** What the drain left that marked last; null: none has since tokens are written. */
+  readonly token: string | null
   /** Changes when another server, or a server put back from a copy, answers. */
   readonly identity: string
   /** Table name -> identity of its storage and of the foreign keys that leave it, as of now. */
@@ -73,11 +75,12 @@ export interface SourceSnapshot {
   end(): Promise<void>
   /**
    * Marks exactly these entries with the drain's number, over the same connection (DESIGN 3.4 step 5). Held entries
-   * stay unsynced with their error; `released` ones, held by an earlier drain, are marked too.
+   * stay unsynced with their error; `released` ones, held by an earlier drain, are marked too. False: another drain has
+   * marked since this snapshot, and what is not marked yet stays pending.
    */
-  mark(marks: Marks, drain: number): Promise<void>
+  mark(marks: Marks, drain: DrainName): Promise<boolean>
   /** Test seam of the guarantee page: marks by `id <= max`, which loses entries that commit late. */
-  markUpTo(id: number, drain: number): Promise<void>
+  markUpTo(id: number, drain: DrainName): Promise<boolean>
   release(): void
 }
 
@@ -86,6 +89,12 @@ export interface Marks {
   readonly ids: Iterable<number>
   readonly held: readonly { readonly id: number; readonly message: string }[]
   readonly released: readonly number[]
+}
+
+/** Two targets that were one once may give a number twice, a token never. */
+export interface DrainName {
+  readonly number: number
+  readonly token: string
 }
 
 export interface PendingSummary {
@@ -122,8 +131,14 @@ export interface Source {
   poll(): Promise<PollResult>
   pending(): Promise<PendingSummary>
   openSnapshot(): Promise<SourceSnapshot>
-  /** The target went back: entries marked by a later drain are pending again. */
-  unmarkAfter(drain: number): Promise<void>
+  /**
+   * The target went back: entries marked by drains after `number` are pending again, and the token says for which target.
+   * Only while the last mark is still the one of `seen`.
+   */
+  takeBack(
+    to: { readonly number: number; readonly token: string | null },
+    seen: { readonly lastDrain: number; readonly token: string | null },
+  ): Promise<void>
   /** Non-transactional tables: a text that moves when the table's content may have changed. */
   contentSign(table: string): Promise<string>
   /** Removes entries marked longer ago, in small transactions, and remembers the highest drain among them. Returns their number. */

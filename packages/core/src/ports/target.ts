@@ -171,13 +171,16 @@ export interface TargetTransaction {
     readonly history: boolean
   }): Promise<RowError[]>
   addSanitised(counts: readonly SanitisedCount[]): Promise<void>
-  lastDrain(): Promise<{
+  /** `token`: that of the last drain up to `upTo`; null where it is not kept any more. */
+  lastDrain(upTo?: number): Promise<{
     readonly number: number
+    readonly token: string | null
     readonly consistentAsOf: string | null
     readonly identity: string | null
   }>
   recordDrain(drain: {
     readonly number: number
+    readonly token: string
     readonly consistentAsOf: string
     readonly identity: string
   }): Promise<void>

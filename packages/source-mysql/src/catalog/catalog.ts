@@ -9,7 +9,8 @@ import type {
 } from '@mylab-sync/core'
 import { isOurTrigger } from '../capture/trigger-text.js'
 import type { Session, TextRow } from '../connection/session.js'
-import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { MARKER } from '../ddl/own-tables.js'
+import type { SourceSettings } from '../settings.js'
 import { column, isPeriodColumn } from './columns.js'
 import { catalogQueries, checksQuery, FEATURES_QUERY, SERVER_QUERY } from './queries.js'
 
@@ -42,13 +43,12 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
   }
   const [counts] = await session.rows(queries.notCarried)
   const triggers = (await session.rows(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
-  const ours = new Set([settings.auditTable, INSTANCE_TABLE])
   return {
     vendor: server.vendor,
     version: server.version,
     database: settings.database,
     tables: tables
-      .filter(([name]) => !ours.has(name ?? ''))
+      .filter(([name, , , comment]) => name !== settings.auditTable && !(comment ?? '').startsWith(MARKER))
       .map((row) => table(row, parts, { ...server, database: settings.database })),
     notCarried: {
       views: Number(counts?.[0] ?? 0),

@@ -27,10 +27,15 @@ export function createAuditTable(auditTable: string): string {
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: change log, version 1`)}`
 }
 
+/** The token of the last mark, and which log is whose. */
+const LATER_COLUMNS = `token VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  log VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL`
+
 export const CREATE_INSTANCE_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(INSTANCE_TABLE)} (
   owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
   last_drain BIGINT UNSIGNED NOT NULL DEFAULT 0,
-  purged_drain BIGINT UNSIGNED NOT NULL DEFAULT 0
+  purged_drain BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  ${LATER_COLUMNS}
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: installations, version 1`)}`
 
 type Presence = 'none' | 'ours' | 'foreign'
@@ -59,23 +64,52 @@ function refuseForeign(found: ReadonlyMap<string, Presence>): void {
 
 /** Creates what is missing and refuses what is not ours. May be run again at any time. */
 export async function migrate(session: Session, settings: SourceSettings): Promise<void> {
-  refuseForeign(await presence(session, settings))
+  const found = await presence(session, settings)
+  refuseForeign(found)
+  if (found.get(INSTANCE_TABLE) === 'ours') {
+    if (!(await hasLaterColumns(session, settings)))
+      await session.run(`ALTER TABLE ${sql.name(INSTANCE_TABLE)} ADD COLUMN (${LATER_COLUMNS})`)
+    await refuseShared(session, settings)
+  }
   for (const statement of ownTables(settings)) await session.run(statement)
 }
 
 /** Our tables and this installation's row. */
 export function ownTables(settings: SourceSettings): string[] {
+  const row = `(owner, log) VALUES (${sql.text(settings.instance)}, ${sql.text(settings.auditTable)})`
   return [
     createAuditTable(settings.auditTable),
     CREATE_INSTANCE_TABLE,
-    `INSERT IGNORE INTO ${sql.name(INSTANCE_TABLE)} (owner) VALUES (${sql.text(settings.instance)})`,
+    `INSERT INTO ${sql.name(INSTANCE_TABLE)} ${row} ON DUPLICATE KEY UPDATE log = VALUES(log)`,
   ]
+}
+
+/** Of two installations that read one log, each would mark what the other has not read. */
+async function refuseShared(session: Session, settings: SourceSettings): Promise<void> {
+  const [other] = await session.rows(
+    `SELECT owner FROM ${sql.name(INSTANCE_TABLE)} WHERE log = ${sql.text(settings.auditTable)} AND owner <> ${sql.text(settings.instance)} LIMIT 1`,
+  )
+  if (other === undefined) return
+  throw new SyncError(
+    'foreign-audit-table',
+    `source: ${settings.auditTable} is the change log of the installation ${other[0] ?? ''}`,
+    { remedy: `set SYNC_AUDIT_TABLE to a name of its own for the installation ${settings.instance}` },
+  )
+}
+
+/** Tables that an older version made lack some. */
+export async function hasLaterColumns(session: Session, settings: SourceSettings): Promise<boolean> {
+  const rows =
+    await session.rows(`SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ${sql.text(settings.database)}
+    AND TABLE_NAME = ${sql.text(INSTANCE_TABLE)} AND COLUMN_NAME IN ('token', 'log')`)
+  return rows.length === 2
 }
 
 export async function isMigrated(session: Session, settings: SourceSettings): Promise<boolean> {
   const found = await presence(session, settings)
   refuseForeign(found)
-  if ([...found.values()].includes('none')) return false
+  if ([...found.values()].includes('none') || !(await hasLaterColumns(session, settings))) return false
+  await refuseShared(session, settings)
   const rows = await session.rows(
     `SELECT 1 FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
   )

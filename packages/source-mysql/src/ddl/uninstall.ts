@@ -2,12 +2,13 @@ import { SyncError } from '@mylab-sync/core'
 import { isOurTrigger, isTriggerOf } from '../capture/trigger-text.js'
 import type { Session } from '../connection/session.js'
 import { readFacts } from '../preflight/check.js'
+import { hasLaterColumns } from './own-tables.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
 /**
- * Triggers first, so that no write of the application meets a missing table. Where another installation uses the
- * tables of ours, only this one's triggers and row go.
+ * Triggers first, so that no write of the application meets a missing table. Beside other installations
+ * only this one's triggers, log and row go.
  */
 export async function uninstallStatements(session: Session, settings: SourceSettings): Promise<string[]> {
   const triggers = await session.rows(
@@ -17,8 +18,12 @@ export async function uninstallStatements(session: Session, settings: SourceSett
   const mine = names.filter((name) => isTriggerOf(name, settings.instance))
   const tables = await ourTables(session, settings)
   const statements = mine.map((name) => `DROP TRIGGER IF EXISTS ${sql.name(name)}`)
-  const shared = names.length > mine.length || (await otherOwners(session, settings, tables)) > 0
-  if (!shared) return [...statements, ...tables.map((table) => `DROP TABLE IF EXISTS ${sql.name(table)}`)]
+  const others = await otherLogs(session, settings, tables)
+  const drop = (table: string): string => `DROP TABLE IF EXISTS ${sql.name(table)}`
+  if (names.length === mine.length && others.length === 0) return [...statements, ...tables.map(drop)]
+  // An older version did not note whose a log is.
+  if (others.length > 0 && !others.some((log) => log === null || log === settings.auditTable))
+    statements.push(drop(settings.auditTable))
   if (!tables.includes(INSTANCE_TABLE)) return statements
   return [...statements, `DELETE FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`]
 }
@@ -49,10 +54,14 @@ async function ourTables(session: Session, settings: SourceSettings): Promise<st
   return rows.map(([name]) => name ?? '')
 }
 
-async function otherOwners(session: Session, settings: SourceSettings, tables: readonly string[]): Promise<number> {
-  if (!tables.includes(INSTANCE_TABLE)) return 0
-  const [row] = await session.rows(
-    `SELECT COUNT(*) FROM ${sql.name(INSTANCE_TABLE)} WHERE owner <> ${sql.text(settings.instance)}`,
-  )
-  return Number(row?.[0] ?? 0)
+/** The change logs of other installations; null: not noted. */
+async function otherLogs(
+  session: Session,
+  settings: SourceSettings,
+  tables: readonly string[],
+): Promise<(string | null)[]> {
+  if (!tables.includes(INSTANCE_TABLE)) return []
+  const others = `FROM ${sql.name(INSTANCE_TABLE)} WHERE owner <> ${sql.text(settings.instance)}`
+  const noted = await hasLaterColumns(session, settings)
+  return (await session.rows(`SELECT ${noted ? 'log' : 'NULL'} ${others}`)).map(([log]) => log ?? null)
 }

@@ -1,4 +1,4 @@
-import { batchesOf, type Marks, SyncError } from '@mylab-sync/core'
+import { batchesOf, type DrainName, type Marks } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -14,53 +14,74 @@ function markEntries(auditTable: string, drain: number, condition: string): stri
   return `UPDATE ${sql.name(auditTable)} FORCE INDEX (PRIMARY) SET synced = 1, drain_no = ${sql.integer(drain)}, synced_at = CURRENT_TIMESTAMP WHERE ${condition} AND synced = 0`
 }
 
-function moveDrain(settings: SourceSettings, drain: number): string {
-  return `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = GREATEST(last_drain, ${sql.integer(drain)}) WHERE owner = ${sql.text(settings.instance)}`
+/** What stands at the source when a drain begins. */
+export interface SeenMark {
+  readonly lastDrain: number
+  readonly token: string | null
 }
 
-async function inTransaction(session: Session, statements: () => Promise<void>): Promise<void> {
+/** Thrown inside a transaction that another drain's mark was in before. */
+class MarkedMeanwhile extends Error {}
+
+/** False: another drain has marked meanwhile, and nothing was done. */
+async function inTransaction(session: Session, statements: () => Promise<void>): Promise<boolean> {
   await session.run(READ_COMMITTED)
   await session.run('START TRANSACTION')
   try {
     await statements()
     await session.run('COMMIT')
+    return true
   } catch (error) {
     if (!session.broken) await session.run('ROLLBACK')
+    if (error instanceof MarkedMeanwhile) return false
     throw error
   }
 }
 
-async function recordDrain(session: Session, settings: SourceSettings, drain: number): Promise<void> {
-  if ((await session.run(moveDrain(settings, drain))) > 0) return
-  throw new SyncError('wrong-owner', `source: this server does not know the installation ${settings.instance}`, {
-    remedy: 'run migrate, and check that this is the server that was copied from',
-  })
+function standsAt(settings: SourceSettings, { lastDrain, token }: SeenMark): string {
+  const known = token === null ? 'IS NULL' : `= ${sql.text(token)}`
+  return `WHERE owner = ${sql.text(settings.instance)} AND last_drain = ${sql.integer(lastDrain)} AND token ${known}`
+}
+
+/** Rows that a condition meets are counted, those that it does not change too. */
+async function moveMark(session: Session, settings: SourceSettings, from: SeenMark, to: SeenMark): Promise<void> {
+  const token = to.token === null ? 'NULL' : sql.text(to.token)
+  const statement = `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${sql.integer(to.lastDrain)}, token = ${token} ${standsAt(settings, from)}`
+  if ((await session.run(statement)) === 0) throw new MarkedMeanwhile()
 }
 
 /** Marks exactly these entries; the first batch records the drain, even where there is nothing to mark. */
 export async function markIds(
-  session: Session,
-  settings: SourceSettings,
+  { session, settings, seen }: { session: Session; settings: SourceSettings; seen: SeenMark },
   { ids, held, released }: Marks,
-  drain: number,
-): Promise<void> {
+  drain: DrainName,
+): Promise<boolean> {
+  const ours = { lastDrain: drain.number, token: drain.token }
   const batches = batchesOf(ids, BATCH)
   const first = batches.next().value ?? []
-  await inTransaction(session, async () => {
+  const isFirst = await inTransaction(session, async () => {
     await markBatch(session, settings, first, drain)
-    await recordDrain(session, settings, drain)
-    await hold(session, settings, held, drain)
+    await moveMark(session, settings, seen, ours)
+    await hold(session, settings, held, drain.number)
     // Only what was held once: after a failover the id may belong to a new entry.
     for (const batch of batchesOf(released, BATCH)) {
       const condition = `${among(batch)} AND retry_count >= ${HELD_RETRIES}`
-      await session.run(markEntries(settings.auditTable, drain, condition))
+      await session.run(markEntries(settings.auditTable, drain.number, condition))
     }
   })
-  for (const batch of batches) await inTransaction(session, () => markBatch(session, settings, batch, drain))
+  if (!isFirst) return false
+  for (const batch of batches) {
+    const isOurs = await inTransaction(session, async () => {
+      await markBatch(session, settings, batch, drain)
+      await moveMark(session, settings, ours, ours)
+    })
+    if (!isOurs) return false
+  }
+  return true
 }
 
-async function markBatch(session: Session, settings: SourceSettings, ids: readonly number[], drain: number) {
-  if (ids.length > 0) await session.run(markEntries(settings.auditTable, drain, among(ids)))
+async function markBatch(session: Session, settings: SourceSettings, ids: readonly number[], drain: DrainName) {
+  if (ids.length > 0) await session.run(markEntries(settings.auditTable, drain.number, among(ids)))
 }
 
 function among(ids: readonly number[]): string {
@@ -84,22 +105,34 @@ async function hold(session: Session, settings: SourceSettings, held: Marks['hel
 }
 
 /** Wrong on purpose: marks entries that committed late, unread. */
-export async function markUpTo(session: Session, settings: SourceSettings, id: number, drain: number): Promise<void> {
-  await inTransaction(session, async () => {
-    await session.run(markEntries(settings.auditTable, drain, `id <= ${sql.integer(id)}`))
-    await recordDrain(session, settings, drain)
+export function markUpTo(
+  { session, settings, seen }: { session: Session; settings: SourceSettings; seen: SeenMark },
+  id: number,
+  drain: DrainName,
+): Promise<boolean> {
+  return inTransaction(session, async () => {
+    await session.run(markEntries(settings.auditTable, drain.number, `id <= ${sql.integer(id)}`))
+    await moveMark(session, settings, seen, { lastDrain: drain.number, token: drain.token })
   })
 }
 
-/** The target went back to `drain`: what later drains marked is pending again. */
-export async function unmarkAfter(session: Session, settings: SourceSettings, drain: number): Promise<void> {
-  const number = sql.integer(drain)
+/**
+ * The target went back to `to`: what later drains marked is pending again. The number stays, so that no later drain of
+ * this target gets a number under which another one has marked; the token says for whom it was taken back.
+ */
+export async function takeBack(
+  session: Session,
+  settings: SourceSettings,
+  to: { readonly number: number; readonly token: string | null },
+  seen: SeenMark,
+): Promise<void> {
   await inTransaction(session, async () => {
+    await moveMark(session, settings, seen, {
+      lastDrain: to.token === null ? to.number : seen.lastDrain,
+      token: to.token,
+    })
     await session.run(
-      `UPDATE ${sql.name(settings.auditTable)} SET synced = 0, retry_count = 0, drain_no = NULL, synced_at = NULL WHERE drain_no > ${number}`,
-    )
-    await session.run(
-      `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${number} WHERE owner = ${sql.text(settings.instance)} AND last_drain > ${number}`,
+      `UPDATE ${sql.name(settings.auditTable)} SET synced = 0, retry_count = 0, drain_no = NULL, synced_at = NULL WHERE drain_no > ${sql.integer(to.number)}`,
     )
   })
 }

@@ -1,5 +1,6 @@
 import {
   type ChangeEntry,
+  type DrainName,
   type Edge,
   type KeyRange,
   type Marks,
@@ -24,6 +25,7 @@ import { selectChildKeys, selectKeyAfter, selectKeys, selectRange } from './stat
 const CLOCK = `SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')`
 /** One-shot each time: a session left in READ COMMITTED makes WITH CONSISTENT SNAPSHOT none, and MariaDB says nothing. */
 const BEGIN = ['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION WITH CONSISTENT SNAPSHOT']
+/** A copy beside its original on one server is another source, so the database's name goes with these. */
 const IDENTITY = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_id', 'hostname', 'server_uuid', 'datadir')`
 const NO_SUCH_TABLE = 1146
 const UNSYNCED = 'synced = 0 AND retry_count = 0'
@@ -35,6 +37,7 @@ interface Opening {
   readonly takenAt: string
   readonly lastDrain: number
   readonly purgedDrain: number
+  readonly token: string | null
   readonly identity: string
 }
 
@@ -62,7 +65,7 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
   for (const statement of BEGIN) await session.run(statement)
   const drains = await session
     .rows(
-      `SELECT last_drain, purged_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
+      `SELECT last_drain, purged_drain, token FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
     )
     .catch((error: unknown) => {
       if (errorNumber(error) === NO_SUCH_TABLE) throw notMigrated()
@@ -75,7 +78,8 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
     takenAt: clock?.[0] ?? '',
     lastDrain: Number(drain[0]),
     purgedDrain: Number(drain[1]),
-    identity: identity.sort().join(';'),
+    token: drain[2] ?? null,
+    identity: [...identity.sort(), `database=${settings.database}`].join(';'),
   }
 }
 
@@ -112,6 +116,10 @@ class Snapshot implements SourceSnapshot {
 
   get purgedDrain(): number {
     return this.#opening.purgedDrain
+  }
+
+  get token(): string | null {
+    return this.#opening.token
   }
 
   get identity(): string {
@@ -204,14 +212,18 @@ class Snapshot implements SourceSnapshot {
     this.#open = false
   }
 
-  async mark(marks: Marks, drain: number): Promise<void> {
+  async mark(marks: Marks, drain: DrainName): Promise<boolean> {
     await this.end()
-    await markIds(this.#session, this.#context.settings, marks, drain)
+    return await markIds(this.#marking, marks, drain)
   }
 
-  async markUpTo(id: number, drain: number): Promise<void> {
+  async markUpTo(id: number, drain: DrainName): Promise<boolean> {
     await this.end()
-    await markUpTo(this.#session, this.#context.settings, id, drain)
+    return await markUpTo(this.#marking, id, drain)
+  }
+
+  get #marking(): Parameters<typeof markIds>[0] {
+    return { session: this.#session, settings: this.#context.settings, seen: this.#opening }
   }
 
   /** A connection whose transaction stands open is not worth a statement that may fail: it goes. */

@@ -1,4 +1,13 @@
-import type { Chunk, KeyRange, ParkedKey, RowKey, SanitisedCount, TableProgress, TableState } from '@mylab-sync/core'
+import type {
+  Chunk,
+  KeyRange,
+  ParkedKey,
+  RowKey,
+  SanitisedCount,
+  TableProgress,
+  TableState,
+  TargetTransaction,
+} from '@mylab-sync/core'
 import { QuarantineState } from './quarantine.js'
 import { ROWS_A_STATEMENT } from './statements.js'
 
@@ -213,23 +222,33 @@ export class State extends QuarantineState {
     }
   }
 
-  async lastDrain(): Promise<{ number: number; consistentAsOf: string | null; identity: string | null }> {
-    const [row] = await this.stateRows<{ number: number; as_of: string | null; source_identity: string | null }>(
-      `SELECT number::float8 AS number, to_char(consistent_as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS as_of, source_identity FROM sync_drain`,
+  async lastDrain(upTo = Number.MAX_SAFE_INTEGER): Promise<Awaited<ReturnType<TargetTransaction['lastDrain']>>> {
+    const [row] = await this.stateRows<
+      { number: number } & Record<'as_of' | 'source_identity' | 'token', string | null>
+    >(
+      `SELECT number::float8 AS number, to_char(consistent_as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS as_of, source_identity,
+       (SELECT token FROM sync_drain_token WHERE drain_no <= $1 ORDER BY drain_no DESC LIMIT 1) AS token FROM sync_drain`,
+      [upTo],
     )
-    return { number: row?.number ?? 0, consistentAsOf: row?.as_of ?? null, identity: row?.source_identity ?? null }
+    const { number = 0, as_of: consistentAsOf = null, source_identity: identity = null, token = null } = row ?? {}
+    return { number, consistentAsOf, identity, token }
   }
 
-  async recordDrain(drain: { number: number; consistentAsOf: string; identity: string }): Promise<void> {
+  async recordDrain(drain: Parameters<TargetTransaction['recordDrain']>[0]): Promise<void> {
     // The newest drain's keys are kept whatever their number: it is the one most likely to be asked for.
     await this.stateRows(
-      `WITH sized AS (SELECT drain_no, sum(keys) OVER (ORDER BY drain_no DESC) AS total FROM sync_drain_size)
+      `WITH sized AS (SELECT drain_no, sum(keys) OVER (ORDER BY drain_no DESC) AS total FROM sync_drain_size),
+       named AS (INSERT INTO sync_drain_token (drain_no, token) VALUES ($1, $4))
        UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now(),
        keys_from = greatest(keys_from, $1::bigint - ${KEPT_DRAINS - 1}, (SELECT max(drain_no) + 1 FROM sized WHERE total > ${KEPT_KEYS} AND drain_no < $1))`,
-      [drain.number, drain.consistentAsOf, drain.identity],
+      [drain.number, drain.consistentAsOf, drain.identity, drain.token],
     )
     for (const kept of ['sync_drain_key', 'sync_drain_size'])
       await this.stateRows(`DELETE FROM ${kept} WHERE drain_no < (SELECT keys_from FROM sync_drain)`)
+    // The last one before them too: a source may stand there, with nothing missing after it.
+    await this.stateRows(
+      'DELETE FROM sync_drain_token WHERE drain_no < (SELECT max(drain_no) FROM sync_drain_token WHERE drain_no < (SELECT keys_from FROM sync_drain))',
+    )
   }
 
   async recordDrainKeys(drain: number, keys: readonly { table: string; key: RowKey; start: boolean }[]): Promise<void> {
