@@ -110,6 +110,9 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
         rows: copied.get(table) ?? 0,
       })
   }
+  // A drain beside may have set aside what had chunks left to copy.
+  const states = await readTarget(context, (target) => target.progress())
+  outcome.again ||= tables.some((table) => states.get(table)?.state === 'suspect')
   return outcome
 }
 
