@@ -93,6 +93,12 @@ export interface WorkLimits {
   readonly snapshotMs: number
   /** More quarantined rows than this break their table; the rest goes on. */
   readonly quarantinedRows: number
+  /** Rows of one statement of a chunk whose COPY was refused. */
+  readonly statementRows: number
+  /** Tries of what ends by itself, where a retry may cure what went wrong. */
+  readonly attempts: number
+  /** The first pause between two tries; each further one is twice as long, up to 5 s. */
+  readonly retryDelayMs: number
 }
 
 const DEFAULT_LIMITS: WorkLimits = {
@@ -101,6 +107,9 @@ const DEFAULT_LIMITS: WorkLimits = {
   sliceEntries: 12_000,
   snapshotMs: 60_000,
   quarantinedRows: 1_000,
+  statementRows: 100,
+  attempts: 3,
+  retryDelayMs: 100,
 }
 
 export interface EngineContext {
