@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fault } from './fault.js'
+import { SECRETS } from './settings.js'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -43,15 +44,7 @@ function parseDotEnv(text: string): Record<string, string> {
 /** `NAME_FILE` stands for the content of a file. */
 function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
   const values = { ...env }
-  for (const name of [
-    'DB_PASSWORD',
-    'PGSQL_PASSWORD',
-    'REDIS_PASSWORD',
-    'REDIS_URL',
-    'SYNC_SOURCE_URL',
-    'SYNC_TARGET_URL',
-    'SYNC_DASHBOARD_PASSWORD',
-  ]) {
+  for (const name of SECRETS) {
     const path = env[`${name}_FILE`]
     if (path === undefined || values[name] !== undefined) continue
     if (!existsSync(path)) throw fault(`environment: ${name}_FILE: no such file, expected a readable file`)
