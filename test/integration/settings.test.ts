@@ -115,3 +115,28 @@ test('the talk of a daemon follows SYNC_LOG_LEVEL and SYNC_LOG_FORMAT, and its l
     assert.equal(silent.said, '')
   })
 })
+
+test('SYNC_INSTANCE is a second installation beside the first: neither takes what the other has to carry', async () => {
+  await at('settings_instance', async ({ app, reader, mylab }) => {
+    await app.query(
+      'CREATE TABLE a (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB',
+    )
+    const first = { SYNC_TABLES_INCLUDE: 'a' }
+    const second = { SYNC_TABLES_INCLUDE: 'b', SYNC_INSTANCE: 'second' }
+    for (const installation of [first, second])
+      assert.equal((await mylab.run(['initial', '--create-tables'], installation)).code, 0)
+    await app.query('INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)')
+    for (const installation of [first, second])
+      assert.match((await mylab.run(['database'], installation)).out, / Processed: 1 \| Success: 1 /)
+    const { rows } = await reader.query('SELECT (SELECT count(*) FROM a)::int AS a, (SELECT count(*) FROM b)::int AS b')
+    assert.deepEqual(rows, [{ a: 1, b: 1 }])
+    assert.equal((await mylab.run(['uninstall', '--yes'], first)).code, 0)
+    await app.query('INSERT INTO b VALUES (2)')
+    assert.match((await mylab.run(['verify-counts'], second)).out, /\nb +2 +2\n$/)
+    const planned = JSON.parse((await mylab.run(['plan', '--json'])).out) as {
+      tables: { table: string }[]
+      olderPackage: string[]
+    }
+    assert.deepEqual([planned.tables.map(({ table }) => table), planned.olderPackage], [['a', 'b'], []])
+  })
+})

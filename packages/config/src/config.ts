@@ -82,8 +82,8 @@ function resolve(file: File, env: Env): ResolvedConfig {
   const queue = queueOf(file, env)
   const intervalMs = intervalOf(file, env)
   const source = sourceOf(file.source ?? {}, env)
-  const target = targetOf(file.target ?? {}, env)
   const instance = env['SYNC_INSTANCE'] ?? file.instance ?? 'default'
+  const target = targetOf(file.target ?? {}, env, instance)
   const givenPrefix = prefixOf(first(env['SYNC_QUEUE_PREFIX'], file.performance?.queuePrefix))
   return {
     source,
@@ -97,7 +97,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
     log: logOf(file, env),
     ...tablesOf(file, env),
     instance,
-    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? 'sync_audit_log',
+    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? ofInstance('sync_audit_log', instance),
     names: file.names ?? 'keep',
     types: file.types ?? {},
   }
@@ -205,7 +205,7 @@ function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard']
   }
 }
 
-export function targetOf(file: NonNullable<File['target']>, env: Env): ResolvedConfig['target'] {
+export function targetOf(file: NonNullable<File['target']>, env: Env, instance = 'default'): ResolvedConfig['target'] {
   const given = env['SYNC_TARGET_URL'] ?? file.url
   const url = addressOf(given, 'environment: SYNC_TARGET_URL', TARGET_SCHEMES)
   return {
@@ -215,17 +215,22 @@ export function targetOf(file: NonNullable<File['target']>, env: Env): ResolvedC
     password: first(env['PGSQL_PASSWORD'], url.password, file.password) ?? '',
     database: first(env['PGSQL_DATABASE'], url.database, file.database) ?? missing('PGSQL_DATABASE', 'target.database'),
     ...targetNames(file, env, targetParameters(given, 'environment: SYNC_TARGET_URL')),
+    stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ofInstance('mylab_sync', instance),
   }
+}
+
+/** Two installations never share a log or a state: each would mark the other's changes as carried. */
+function ofInstance(name: string, instance: string): string {
+  return instance === 'default' ? name : `${name}_${instance}`
 }
 
 function targetNames(
   file: NonNullable<File['target']>,
   env: Env,
   url: ReturnType<typeof targetParameters>,
-): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'ssl'> {
+): Pick<ResolvedConfig['target'], 'schema' | 'ssl'> {
   return {
     schema: first(env['PGSQL_SCHEMA'], url.schema, file.schema) ?? 'public',
-    stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? 'mylab_sync',
     ssl: sslOf(first(env['PGSQL_SSLMODE'], url.sslmode, file.sslmode)),
   }
 }

@@ -52,7 +52,12 @@ export const SETTINGS: readonly Setting[] = [
     'disable',
     '`disable` or `require`; what falls back to plaintext by itself (`prefer`) is refused',
   ),
-  setting('target.stateSchema', ['SYNC_STATE_SCHEMA'], 'mylab_sync', 'where the state is kept'),
+  setting(
+    'target.stateSchema',
+    ['SYNC_STATE_SCHEMA'],
+    'mylab_sync',
+    'where the state is kept; by default the instance is appended where one is named',
+  ),
   setting(
     'target.url',
     ['SYNC_TARGET_URL'],
@@ -114,9 +119,14 @@ export const SETTINGS: readonly Setting[] = [
     'instance',
     ['SYNC_INSTANCE'],
     'default',
-    'another name for a second installation on the same source; part of trigger and lock names',
+    'another name for a second installation with tables of its own; part of the names of triggers, log, state and queue',
   ),
-  setting('auditTable', ['SYNC_AUDIT_TABLE'], 'sync_audit_log', 'the change log on the source'),
+  setting(
+    'auditTable',
+    ['SYNC_AUDIT_TABLE'],
+    'sync_audit_log',
+    'the change log on the source; by default the instance is appended where one is named',
+  ),
   setting(
     'monitoring.log.level',
     ['SYNC_LOG_LEVEL'],
