@@ -97,7 +97,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
     log: logOf(file, env),
     ...tablesOf(file, env),
     instance,
-    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? ofInstance('sync_audit_log', instance),
+    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? ownName('sync_audit_log', instance),
     names: file.names ?? 'keep',
     types: file.types ?? {},
   }
@@ -119,6 +119,11 @@ function intervalOf(file: File, env: Env): number {
   const seconds = Number(env['SYNC_INTERVAL'] ?? file.intervalSeconds ?? 5)
   if (!(seconds > 0)) throw fault('environment: SYNC_INTERVAL: not a number of seconds above 0')
   return seconds * 1000
+}
+
+/** Installations beside each other share no table of ours: each would mark or forget what the other has not read. */
+function ownName(name: string, instance: string): string {
+  return instance === 'default' ? name : `${name}_${instance}`
 }
 
 function batchOf({ batchSize }: File, env: Env): number {
@@ -214,23 +219,18 @@ export function targetOf(file: NonNullable<File['target']>, env: Env, instance =
     user: first(env['PGSQL_USERNAME'], url.user, file.username) ?? 'postgres',
     password: first(env['PGSQL_PASSWORD'], url.password, file.password) ?? '',
     database: first(env['PGSQL_DATABASE'], url.database, file.database) ?? missing('PGSQL_DATABASE', 'target.database'),
-    ...targetNames(file, env, targetParameters(given, 'environment: SYNC_TARGET_URL')),
-    stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ofInstance('mylab_sync', instance),
+    ...targetNames(file, env, { instance, url: targetParameters(given, 'environment: SYNC_TARGET_URL') }),
   }
-}
-
-/** Two installations never share a log or a state: each would mark the other's changes as carried. */
-function ofInstance(name: string, instance: string): string {
-  return instance === 'default' ? name : `${name}_${instance}`
 }
 
 function targetNames(
   file: NonNullable<File['target']>,
   env: Env,
-  url: ReturnType<typeof targetParameters>,
-): Pick<ResolvedConfig['target'], 'schema' | 'ssl'> {
+  { instance, url }: { readonly instance: string; readonly url: ReturnType<typeof targetParameters> },
+): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'ssl'> {
   return {
     schema: first(env['PGSQL_SCHEMA'], url.schema, file.schema) ?? 'public',
+    stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ownName('mylab_sync', instance),
     ssl: sslOf(first(env['PGSQL_SSLMODE'], url.sslmode, file.sslmode)),
   }
 }

@@ -10,8 +10,8 @@ import type {
 import { isOurTrigger } from '../capture/trigger-text.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { isOlderPackages } from './older-package.js'
-import { isOwnTable } from '../ddl/own-tables.js'
-import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { MARKER } from '../ddl/own-tables.js'
+import type { SourceSettings } from '../settings.js'
 import { column, isPeriodColumn } from './columns.js'
 import { catalogQueries, checksQuery, FEATURES_QUERY, SERVER_QUERY } from './queries.js'
 
@@ -44,9 +44,8 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
   }
   const [counts] = await session.rows(queries.notCarried)
   const triggers = (await session.rows(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
-  const ours = new Set([settings.auditTable, INSTANCE_TABLE])
   const others = tables
-    .filter(([name, , , comment]) => !ours.has(name ?? '') && !isOwnTable(comment ?? ''))
+    .filter(([name, , , comment]) => name !== settings.auditTable && !(comment ?? '').startsWith(MARKER))
     .map((row) => table(row, parts, { ...server, database: settings.database }))
   const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
   return {

@@ -1,5 +1,7 @@
-import { MARKER } from '../ddl/own-tables.js'
 import type { SourceSettings } from '../settings.js'
+
+/** The comment that its log gets when it is taken over. */
+export const KEPT = 'log of the older package, kept by MyLab Database Sync'
 
 /** What only its tables have: the change log, and the progress and error log of its first copy. */
 const SHAPES: readonly (readonly string[])[] = [
@@ -13,7 +15,7 @@ export function isOlderPackages(
   table: { readonly name: string; readonly comment: string; readonly columns: readonly { readonly name: string }[] },
   { auditTable }: Pick<SourceSettings, 'auditTable'>,
 ): boolean {
-  if (table.comment.startsWith(MARKER) || table.name === `${auditTable}_old`) return true
+  if (table.comment === KEPT || table.name === `${auditTable}_old`) return true
   const names = new Set(table.columns.map(({ name }) => name.toLowerCase()))
   return SHAPES.some((shape) => shape.every((name) => names.has(name)))
 }

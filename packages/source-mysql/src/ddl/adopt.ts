@@ -1,13 +1,11 @@
 import { SyncError } from '@mylab-sync/core'
 import { DDL_SESSION, patiently } from '../capture/install.js'
 import { isOurTrigger } from '../capture/trigger-text.js'
-import { isOlderPackages } from '../catalog/older-package.js'
+import { isOlderPackages, KEPT } from '../catalog/older-package.js'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { MARKER } from './own-tables.js'
-
-const KEPT_COMMENT = `${MARKER}: log of the older package, kept`
 
 export interface Adopted {
   readonly triggers: number
@@ -38,7 +36,7 @@ export async function adopt(session: Session, settings: SourceSettings): Promise
   const [counts] = await session.rows(`SELECT COUNT(*) FROM ${sql.name(auditTable)} WHERE synced = 0`)
   const log = await freeName(session, settings)
   await patiently(session, `RENAME TABLE ${sql.name(auditTable)} TO ${sql.name(log)}`, auditTable)
-  await patiently(session, `ALTER TABLE ${sql.name(log)} COMMENT = ${sql.text(KEPT_COMMENT)}`, log)
+  await patiently(session, `ALTER TABLE ${sql.name(log)} COMMENT = ${sql.text(KEPT)}`, log)
   return { triggers: writers.length, log, pending: Number(counts?.[0] ?? 0) }
 }
 

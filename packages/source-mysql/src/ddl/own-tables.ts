@@ -33,11 +33,6 @@ export const CREATE_INSTANCE_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(INST
   purged_drain BIGINT UNSIGNED NOT NULL DEFAULT 0
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: installations, version 1`)}`
 
-/** By a table's comment: a log or the list of installations, also where another installation's log has another name. */
-export function isOwnTable(comment: string): boolean {
-  return comment.startsWith(`${MARKER}: change log`) || comment.startsWith(`${MARKER}: installations`)
-}
-
 type Presence = 'none' | 'ours' | 'foreign'
 
 async function presence(session: Session, settings: SourceSettings): Promise<Map<string, Presence>> {
