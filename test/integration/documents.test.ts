@@ -138,6 +138,21 @@ test('every message that the troubleshooting page quotes is one that the program
   assert.deepEqual(unknown, [])
 })
 
+test('and every message of a decision is one that the page quotes, but for faults of ours', () => {
+  const page = readText('docs/troubleshooting.md')
+  const thrown = programText().matchAll(
+    /(?:new SyncError\(\s*'(?!internal')[\w-]+',\s*|\bfault\(\s*|new UsageFault\(\s*)(?:'([^'\n]+)'|`((?:[^`$]|\$\{[^`]*?\})+)`)/g,
+  )
+  const messages = [...thrown].map(([, plain, template]) => plain ?? template ?? '')
+  assert.ok(messages.length > 40, `${messages.length} messages`)
+  const missing = messages.filter((message) => {
+    const parts = message.split(/\$\{.*?\}/).map((part) => part.replace(/^[\s:;]+|[\s:;(]+$/g, ''))
+    const longest = parts.reduce((a, b) => (b.length > a.length ? b : a), '')
+    return longest.length > 2 && !page.includes(longest)
+  })
+  assert.deepEqual(missing, [])
+})
+
 test('guarantees name tests that are there, each test file stands under what it checks, and each rule is listed', () => {
   const page = readText('docs/guarantees.md')
   const named = [...page.matchAll(/^- `((?:test|packages)\/\S+\.test\.ts)`: (.+)$/gm)]
@@ -153,7 +168,7 @@ test('guarantees name tests that are there, each test file stands under what it 
     files.filter((file) => !listed.has(file)),
     [],
   )
-  const switches = [...page.matchAll(/^\| [^|]+ \| `(\w+)` \|/gm)].map(([, rule]) => rule)
+  const switches = [...page.matchAll(/^\| [^|]+ \| `(\w+)` \|/gm)].map(([, rule = '']) => rule)
   assert.deepEqual(switches.sort(), Object.keys(ALL_RULES).sort())
 })
 

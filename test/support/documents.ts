@@ -17,14 +17,14 @@ export function shellLines(file: string): string[] {
     .filter((line) => line !== '')
 }
 
-/** Every source file of the program in one text. */
+/** Every source file of the program, but for the page's own scripts, in one text. */
 export function programText(): string {
   const folders = ['apps', 'packages'].flatMap((kind) =>
     readdirSync(join(ROOT, kind)).map((name) => join(kind, name, 'src')),
   )
   return folders
     .flatMap((folder) => filesBelow(folder, '.ts'))
-    .filter((file) => !file.endsWith('.test.ts'))
+    .filter((file) => !file.endsWith('.test.ts') && !file.includes('/page/'))
     .map((file) => readFileSync(join(ROOT, file), 'utf8'))
     .join('\n')
 }
