@@ -110,7 +110,7 @@ test('a poison row of a table without a key keeps its table from nothing else, a
       assert.deepEqual(await at.rows('SELECT n FROM nk ORDER BY n'), [['1'], ['1'], ['3']])
       const [error] = await listErrors(at.context, { tables: [], limit: 10, history: false })
       assert.equal(error?.table, 'nk')
-      assert.match(error?.message ?? '', /^1 rows of a table without a key: /)
+      assert.match(error?.message ?? '', /^1 row of a table without a key: /)
       await at.app.query('DELETE FROM nk WHERE n = 2')
       await settle(at)
       assert.deepEqual(await listErrors(at.context, { tables: [], limit: 10, history: false }), [])

@@ -64,10 +64,12 @@ export const COMMANDS: readonly Command[] = [
       source: flag('the source only'),
       target: flag('the target only'),
       status: flag('show what is there; change nothing'),
+      adopt: flag('take over from the older PHP package: drop its triggers, keep its log under another name'),
     },
     examples: [
       ['migrate', 'both sides; may be run again'],
       ['migrate --status', 'what is set up'],
+      ['migrate --adopt', 'instead of the older PHP package'],
     ],
     run: async (a) => (await import('./commands/migrate.js')).runMigrate(a),
   }),

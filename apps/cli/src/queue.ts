@@ -1,7 +1,8 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
 import type { QueueHealth, QueueSettings } from '@mylab-sync/queue'
-import { clock, print, printJson, tell } from './output.js'
+import type { Log } from '@mylab-sync/runtime'
+import { print, printJson, tell } from './output.js'
 import { line } from './commands/database.js'
 import { describe, tellWhole } from './session.js'
 
@@ -53,14 +54,14 @@ export function healthProblems(health: QueueHealth | null): string[] {
 const SAME_PROBLEM_MS = 10_000
 
 /** Tells a problem that will be tried again, and the same one at most every ten seconds. */
-export function problemTeller(): (where: string, error: unknown) => void {
+export function problemTeller(log: Log): (where: string, error: unknown) => void {
   const told = new Map<string, number>()
   return (where, error) => {
     const text = `${where}: ${describe(error)}`
     const now = performance.now()
     if (now - (told.get(text) ?? Number.NEGATIVE_INFINITY) < SAME_PROBLEM_MS) return
     told.set(text, now)
-    tell(`${clock()} will be tried again: ${text}`)
+    log.warn({ where }, `will be tried again: ${describe(error)}`)
     if (!(error instanceof SyncError)) tellWhole(error)
   }
 }

@@ -1,7 +1,7 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
 import { type Source, SyncError, type Target } from '@mylab-sync/core'
 import { type EngineContext, type EngineOptions, requireMigrated, requireTables } from '@mylab-sync/engine'
-import { beat, listenForShutdown } from '@mylab-sync/runtime'
+import { beat, createLog, listenForShutdown, type Log } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
 import { tell } from './output.js'
@@ -11,12 +11,15 @@ export interface CommonOptions {
   readonly json: boolean
   readonly quiet: boolean
   readonly verbose: boolean
+  readonly color: boolean
 }
 
 export interface Session {
   readonly context: EngineContext
   readonly config: ResolvedConfig
   readonly signal: AbortSignal
+  /** For work that goes on until it is told to stop. */
+  readonly log: Log
 }
 
 /** Below it chunks are copied one at a time. */
@@ -40,11 +43,11 @@ export async function withSession(
   },
   work: (session: Session) => Promise<number>,
 ): Promise<void> {
-  await withConfig(options, async ({ config, signal }) => {
+  await withConfig(options, async ({ config, signal, log }) => {
     await options.check?.(config)
     const { context, close } = await openContext(config, options.batch ?? null)
     try {
-      return await work({ context, config, signal })
+      return await work({ context, config, signal, log })
     } finally {
       await close()
     }
@@ -74,8 +77,21 @@ export async function withConfig(
       directory: process.cwd(),
       ...(options.config === undefined ? {} : { file: options.config }),
     })
-    return work({ config, signal })
+    if (options.verbose) tellConnections(config)
+    const { level, format } = config.log
+    const log = createLog({ level: options.verbose ? 'debug' : level, format, color: options.color })
+    return work({ config, signal, log })
   })
+}
+
+/** No secret among it. */
+function tellConnections({ source, target, useQueue, queuePrefix, include, exclude, instance }: ResolvedConfig): void {
+  tell(`source: ${source.database} at ${source.socket ?? `${source.host}:${source.port}`} as ${source.user}`)
+  tell(
+    `target: ${target.database} at ${target.host}:${target.port} as ${target.user}, schema ${target.schema}, state in ${target.stateSchema}`,
+  )
+  tell(`queue: ${useQueue ? `Redis, keys ${queuePrefix}` : 'none, one process does everything'}; instance: ${instance}`)
+  tell(`tables: ${include.join(', ')}${exclude.length === 0 ? '' : ` without ${exclude.join(', ')}`}`)
 }
 
 /** Runs one command, whatever it works with, and tells its end: the exit code that `work` gives, or what went wrong. */
@@ -130,6 +146,10 @@ export function tellMemory({ memoryLimitMb }: ResolvedConfig): void {
   tell(`Memory: at most ${mb} MB ${verdict} ${memoryLimitMb} MB (SYNC_MEMORY_LIMIT).`)
 }
 
+function limitsFrom({ batchRows, retry }: ResolvedConfig): NonNullable<EngineContext['limits']> {
+  return { statementRows: batchRows, attempts: retry.maxAttempts, retryDelayMs: retry.delayMs }
+}
+
 /** Opens both sides; the caller closes them together. */
 export async function openContext(
   config: ResolvedConfig,
@@ -139,7 +159,7 @@ export async function openContext(
   try {
     const target = await openTarget(config)
     return {
-      context: { source, target, options: engineOptions(config, batchRows) },
+      context: { source, target, options: engineOptions(config, batchRows), limits: limitsFrom(config) },
       close: async () => {
         await target.close().finally(() => source.close())
       },

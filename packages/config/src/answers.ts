@@ -1,15 +1,7 @@
-import {
-  addressOf,
-  type ConfigInput,
-  environmentOf,
-  fault,
-  redisAddress,
-  type ResolvedConfig,
-  SOURCE_SCHEMES,
-  sourceOf,
-  TARGET_SCHEMES,
-  targetOf,
-} from './config.js'
+import { addressOf, SOURCE_SCHEMES, TARGET_SCHEMES, targetParameters } from './address.js'
+import { redisAddress, type ResolvedConfig, sourceOf, targetOf } from './config.js'
+import { type ConfigInput, environmentOf } from './environment.js'
+import { fault } from './fault.js'
 
 /** Where both servers and Redis are: what a new configuration has to know. An empty database name: not known yet. */
 export interface Answers {
@@ -36,7 +28,13 @@ export function suggestedAnswers(input: ConfigInput, urls: ServerUrls): Answers 
     target:
       urls.target === undefined
         ? targetOf({ database: '' }, env)
-        : targetOf({ ...fileShape(urls.target, '--target-url', TARGET_SCHEMES), ...targetParameters(urls.target) }, {}),
+        : targetOf(
+            {
+              ...fileShape(urls.target, '--target-url', TARGET_SCHEMES),
+              ...targetParameters(urls.target, '--target-url'),
+            },
+            {},
+          ),
     redisUrl: urls.redis === undefined ? redisAddress({}, env) : redisUrl(urls.redis),
   }
 }
@@ -45,17 +43,6 @@ function fileShape(url: string, option: string, schemes: readonly string[]) {
   const { user, ...address } = addressOf(url, option, schemes)
   if (address.database === undefined) throw fault(`${option}: names no database after the host, expected one`)
   return user === undefined ? address : { ...address, username: user }
-}
-
-/** `sslmode` and `schema` after the question mark; another parameter would be lost without a word. */
-function targetParameters(url: string): { sslmode?: 'disable' | 'require'; schema?: string } {
-  const found: { sslmode?: 'disable' | 'require'; schema?: string } = {}
-  for (const [name, value] of new URL(url).searchParams) {
-    if (name === 'schema') found.schema = value
-    else if (name === 'sslmode' && (value === 'disable' || value === 'require')) found.sslmode = value
-    else throw fault(`--target-url: found ${name}=${value}, expected schema=NAME, sslmode=disable or sslmode=require`)
-  }
-  return found
 }
 
 function redisUrl(url: string): string {

@@ -1,73 +1,11 @@
-import { SyncError } from '@mylab-sync/core'
-import { parse as parseYaml } from 'yaml'
-import { z } from 'zod'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { addressOf, refuseParameters, SOURCE_SCHEMES, TARGET_SCHEMES, targetParameters } from './address.js'
+import { type ConfigInput, type Env, environmentOf } from './environment.js'
+import { fault } from './fault.js'
+import { type ColumnOption, type File, LEAST_MEMORY_MB, memoryLimitMb, port, readFile } from './file.js'
 
-const port = z.coerce.number().int().min(1).max(65_535)
-/** An idle process takes about 110 MB. */
-const LEAST_MEMORY_MB = 128
-const memoryLimitMb = z.coerce.number().int().min(LEAST_MEMORY_MB)
-const patterns = z.array(z.string().min(1))
-const columnOption = z.union([
-  z.string(),
-  z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
-])
-const tableOptions = z.strictObject({ columns: z.record(z.string(), columnOption).optional() })
-
-/** The file's shape; every key of it can be given, none must. */
-const FILE = z.strictObject({
-  source: z
-    .strictObject({
-      url: z.string(),
-      host: z.string(),
-      port,
-      database: z.string(),
-      username: z.string(),
-      password: z.string(),
-      socket: z.string(),
-    })
-    .partial()
-    .optional(),
-  target: z
-    .strictObject({
-      url: z.string(),
-      host: z.string(),
-      port,
-      database: z.string(),
-      username: z.string(),
-      password: z.string(),
-      schema: z.string(),
-      sslmode: z.enum(['disable', 'require']),
-      stateSchema: z.string(),
-    })
-    .partial()
-    .optional(),
-  redis: z.strictObject({ url: z.string(), host: z.string(), port, password: z.string() }).partial().optional(),
-  batchSize: z.coerce.number().int().min(1).optional(),
-  intervalSeconds: z.coerce.number().positive().optional(),
-  performance: z.strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb }).partial().optional(),
-  instance: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,32}$/)
-    .optional(),
-  auditTable: z.string().min(1).max(64).optional(),
-  retry: z
-    .strictObject({ maxAttempts: z.coerce.number().int().min(1), delayMs: z.coerce.number().int().min(1) })
-    .partial()
-    .optional(),
-  names: z.enum(['keep', 'lower']).optional(),
-  types: z.record(z.string(), columnOption).optional(),
-  tables: z.record(z.string(), z.union([patterns, tableOptions])).optional(),
-  monitoring: z
-    .strictObject({ log: z.strictObject({ level: z.string(), format: z.enum(['pretty', 'json']) }).partial() })
-    .partial()
-    .optional(),
-  dashboard: z.strictObject({ user: z.string(), password: z.string(), port }).partial().optional(),
-})
-type File = z.infer<typeof FILE>
-type ColumnOption = z.infer<typeof columnOption>
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** Configuration as the program uses it: compiled once, nothing optional. */
 export interface ResolvedConfig {
@@ -104,6 +42,19 @@ export interface ResolvedConfig {
   readonly intervalMs: number
   /** Of one process, resident, in MiB. */
   readonly memoryLimitMb: number
+  /** Rows of one statement where a COPY was refused. */
+  readonly batchRows: number
+  readonly retry: {
+    /** Tries of a command that ends by itself. */
+    readonly maxAttempts: number
+    /** The first pause; each further one is twice as long. */
+    readonly delayMs: number
+  }
+  readonly log: {
+    readonly level: LogLevel
+    /** Null: pretty on a terminal, JSON elsewhere. */
+    readonly format: 'pretty' | 'json' | null
+  }
   readonly include: readonly string[]
   readonly exclude: readonly string[]
   readonly names: 'keep' | 'lower'
@@ -111,124 +62,18 @@ export interface ResolvedConfig {
   readonly columns: Readonly<Record<string, Readonly<Record<string, ColumnOption>>>>
 }
 
-export interface ConfigInput {
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly directory: string
-  /** From --config. */
-  readonly file?: string
-}
-
 /** Flag > environment > `.env` > file > default. Throws SyncError configuration with one line per fault. */
 export function loadConfig(input: ConfigInput): ResolvedConfig {
-  const env = givenVariables(input)
-  return resolve(readFile(input, env), withSecretFiles(env))
-}
-
-/** The environment over what `.env` says. */
-function givenVariables(input: ConfigInput): Record<string, string | undefined> {
-  const dotEnv = join(input.directory, '.env')
-  return { ...(existsSync(dotEnv) ? parseDotEnv(readFileSync(dotEnv, 'utf8')) : {}), ...defined(input.env) }
-}
-
-/** As loadConfig sees them, secrets read from their files. */
-export function environmentOf(input: ConfigInput): Env {
-  return withSecretFiles(givenVariables(input))
-}
-
-function defined(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  )
-}
-
-function parseDotEnv(text: string): Record<string, string> {
-  const values: Record<string, string> = {}
-  for (const line of text.split('\n')) {
-    const [, name, raw = ''] = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line) ?? []
-    if (name === undefined) continue
-    const [, quoted] = /^(?:"([^"]*)"|'([^']*)')$/.exec(raw) ?? []
-    values[name] = quoted ?? raw.replace(/^'(.*)'$/, '$1').replace(/\s+#.*$/, '')
-  }
-  return values
-}
-
-/** `NAME_FILE` stands for the content of a file. */
-function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
-  const values = { ...env }
-  for (const name of [
-    'DB_PASSWORD',
-    'PGSQL_PASSWORD',
-    'REDIS_PASSWORD',
-    'REDIS_URL',
-    'SYNC_SOURCE_URL',
-    'SYNC_TARGET_URL',
-    'SYNC_DASHBOARD_PASSWORD',
-  ]) {
-    const path = env[`${name}_FILE`]
-    if (path === undefined || values[name] !== undefined) continue
-    if (!existsSync(path)) throw fault(`environment: ${name}_FILE: no such file, expected a readable file`)
-    values[name] = readFileSync(path, 'utf8').trimEnd()
-  }
-  return values
-}
-
-export function fault(text: string): SyncError {
-  return new SyncError('configuration', text)
-}
-
-function readFile(input: ConfigInput, env: Record<string, string | undefined>): File {
-  const named = input.file ?? env['SYNC_CONFIG']
-  const path = named ?? join(input.directory, 'mylab-sync.yaml')
-  if (!existsSync(path)) {
-    if (named === undefined) return {}
-    throw fault(`${path}: no such file`)
-  }
-  let content: unknown
-  try {
-    content = parseYaml(readFileSync(path, 'utf8')) ?? {}
-  } catch {
-    throw fault(`${path}: not YAML or JSON`)
-  }
-  const parsed = FILE.safeParse(content)
-  if (parsed.success) return parsed.data
-  throw fault(
-    parsed.error.issues.map((issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${issue.message}`).join('\n'),
-  )
-}
-
-interface Address {
-  readonly host?: string
-  readonly port?: number
-  readonly user?: string
-  readonly password?: string
-  readonly database?: string
-}
-
-export const SOURCE_SCHEMES = ['mysql:', 'mariadb:'] as const
-export const TARGET_SCHEMES = ['postgres:', 'postgresql:'] as const
-
-export function addressOf(url: string | undefined, name: string, schemes: readonly string[]): Address {
-  if (url === undefined) return {}
-  if (!URL.canParse(url) || !schemes.includes(new URL(url).protocol))
-    throw fault(`${name}: not a URL that begins with ${schemes.map((s) => `${s}//`).join(' or ')}`)
-  const { hostname, port: number, username, password, pathname } = new URL(url)
-  return {
-    host: hostname,
-    ...(number === '' ? {} : { port: Number(number) }),
-    ...(username === '' ? {} : { user: decodeURIComponent(username) }),
-    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 ? { database: decodeURIComponent(pathname.slice(1)) } : {}),
-  }
+  const env = environmentOf(input)
+  return resolve(readFile(input, env), env)
 }
 
 function portOf(value: string | number | undefined, name: string, fallback: number): number {
-  if (value === undefined || value === '') return fallback
+  if (value === undefined) return fallback
   const parsed = port.safeParse(value)
   if (!parsed.success) throw fault(`environment: ${name}: not a port, expected 1 to 65535`)
   return parsed.data
 }
-
-export type Env = Readonly<Record<string, string | undefined>>
 
 /** The first value that is given at all. */
 function first<T>(...values: readonly (T | undefined)[]): T | undefined {
@@ -250,6 +95,9 @@ function resolve(file: File, env: Env): ResolvedConfig {
     dashboard: dashboardOf(file, env),
     intervalMs,
     memoryLimitMb: memoryOf(file, env),
+    batchRows: batchOf(file, env),
+    retry: retryOf(file, env),
+    log: logOf(file, env),
     ...tablesOf(file, env),
     instance,
     auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? ownName('sync_audit_log', instance),
@@ -278,7 +126,7 @@ function intervalOf(file: File, env: Env): number {
 
 function memoryOf(file: File, env: Env): number {
   const given = env['SYNC_MEMORY_LIMIT']
-  if (given === undefined || given === '') return file.performance?.memoryLimitMb ?? 256
+  if (given === undefined) return file.performance?.memoryLimitMb ?? 256
   const parsed = memoryLimitMb.safeParse(given)
   if (parsed.success) return parsed.data
   throw fault(`environment: SYNC_MEMORY_LIMIT: found ${given}, expected MB, ${LEAST_MEMORY_MB} or more`)
@@ -289,8 +137,44 @@ function ownName(name: string, instance: string): string {
   return instance === 'default' ? name : `${name}_${instance}`
 }
 
+function batchOf({ batchSize }: File, env: Env): number {
+  return wholeOf(env['SYNC_BATCH_SIZE'], 'SYNC_BATCH_SIZE') ?? batchSize ?? 100
+}
+
+/** SYNC_RETRY_MAX: its name in the older package. */
+function retryOf({ retry }: File, env: Env): ResolvedConfig['retry'] {
+  const attempts = first(
+    wholeOf(env['SYNC_RETRY_MAX_ATTEMPTS'], 'SYNC_RETRY_MAX_ATTEMPTS'),
+    wholeOf(env['SYNC_RETRY_MAX'], 'SYNC_RETRY_MAX'),
+  )
+  const delayMs = wholeOf(env['SYNC_RETRY_DELAY'], 'SYNC_RETRY_DELAY')
+  return { maxAttempts: attempts ?? retry?.maxAttempts ?? 3, delayMs: delayMs ?? retry?.delayMs ?? 100 }
+}
+
+function wholeOf(value: string | undefined, name: string): number | undefined {
+  if (value === undefined) return undefined
+  const number = Number(value)
+  if (Number.isSafeInteger(number) && number >= 1) return number
+  throw fault(`environment: ${name}: found ${value}, expected a whole number above 0`)
+}
+
+function logOf({ monitoring }: File, env: Env): ResolvedConfig['log'] {
+  return {
+    level: oneOf(env['SYNC_LOG_LEVEL'], 'SYNC_LOG_LEVEL', LOG_LEVELS) ?? monitoring?.log?.level ?? 'info',
+    format:
+      oneOf(env['SYNC_LOG_FORMAT'], 'SYNC_LOG_FORMAT', ['pretty', 'json'] as const) ?? monitoring?.log?.format ?? null,
+  }
+}
+
+function oneOf<T extends string>(value: string | undefined, name: string, allowed: readonly T[]): T | undefined {
+  if (value === undefined) return undefined
+  const found = allowed.find((each) => each === value.toLowerCase())
+  if (found) return found
+  throw fault(`environment: ${name}: found ${value}, expected ${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`)
+}
+
 function prefixOf(value: string | undefined): string | undefined {
-  if (value === undefined || value === '') return undefined
+  if (value === undefined) return undefined
   if (/^[A-Za-z0-9_.:{}-]{1,64}$/.test(value)) return value
   throw fault('environment: SYNC_QUEUE_PREFIX: found other characters than letters, digits and _ . : { } -')
 }
@@ -315,7 +199,9 @@ function derivedPrefix(source: ResolvedConfig['source'], target: ResolvedConfig[
 }
 
 export function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['source'] {
-  const url = addressOf(env['SYNC_SOURCE_URL'] ?? file.url, 'environment: SYNC_SOURCE_URL', SOURCE_SCHEMES)
+  const given = env['SYNC_SOURCE_URL'] ?? file.url
+  const url = addressOf(given, 'environment: SYNC_SOURCE_URL', SOURCE_SCHEMES)
+  refuseParameters(given, 'environment: SYNC_SOURCE_URL')
   return {
     host: first(env['DB_HOST'], url.host, file.host) ?? '127.0.0.1',
     port: portOf(first<string | number>(env['DB_PORT'], url.port, file.port), 'DB_PORT', 3306),
@@ -336,32 +222,33 @@ function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard']
 }
 
 export function targetOf(file: NonNullable<File['target']>, env: Env, instance = 'default'): ResolvedConfig['target'] {
-  const url = addressOf(env['SYNC_TARGET_URL'] ?? file.url, 'environment: SYNC_TARGET_URL', TARGET_SCHEMES)
+  const given = env['SYNC_TARGET_URL'] ?? file.url
+  const url = addressOf(given, 'environment: SYNC_TARGET_URL', TARGET_SCHEMES)
   return {
     host: first(env['PGSQL_HOST'], url.host, file.host) ?? '127.0.0.1',
     port: portOf(first<string | number>(env['PGSQL_PORT'], url.port, file.port), 'PGSQL_PORT', 5432),
     user: first(env['PGSQL_USERNAME'], url.user, file.username) ?? 'postgres',
     password: first(env['PGSQL_PASSWORD'], url.password, file.password) ?? '',
     database: first(env['PGSQL_DATABASE'], url.database, file.database) ?? missing('PGSQL_DATABASE', 'target.database'),
-    ...targetNames(file, env, instance),
+    ...targetNames(file, env, { instance, url: targetParameters(given, 'environment: SYNC_TARGET_URL') }),
   }
 }
 
 function targetNames(
   file: NonNullable<File['target']>,
   env: Env,
-  instance: string,
+  { instance, url }: { readonly instance: string; readonly url: ReturnType<typeof targetParameters> },
 ): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'ssl'> {
   return {
-    schema: first(env['PGSQL_SCHEMA'], file.schema) ?? 'public',
+    schema: first(env['PGSQL_SCHEMA'], url.schema, file.schema) ?? 'public',
     stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ownName('mylab_sync', instance),
-    ssl: sslOf(first(env['PGSQL_SSLMODE'], file.sslmode)),
+    ssl: sslOf(first(env['PGSQL_SSLMODE'], url.sslmode, file.sslmode)),
   }
 }
 
 /** An unknown mode must not end in a plaintext connection. */
 function sslOf(mode: string | undefined): boolean {
-  if (mode === undefined || mode === '' || mode === 'disable') return false
+  if (mode === undefined || mode === 'disable') return false
   if (mode === 'require') return true
   throw fault(`environment: PGSQL_SSLMODE: found ${mode}, expected disable or require`)
 }
@@ -371,7 +258,7 @@ function missing(variable: string, key: string): never {
 }
 
 function booleanOf(value: string | undefined, name: string): boolean | undefined {
-  if (value === undefined || value === '') return undefined
+  if (value === undefined) return undefined
   if (['true', '1', 'yes', 'on'].includes(value.toLowerCase())) return true
   if (['false', '0', 'no', 'off'].includes(value.toLowerCase())) return false
   throw fault(`environment: ${name}: found ${value}, expected true or false`)
@@ -382,10 +269,16 @@ export function redisAddress(file: File, env: Record<string, string | undefined>
   if (url) return url
   const host = env['REDIS_HOST'] ?? file.redis?.host
   if (!host) return null
-  const password = env['REDIS_PASSWORD'] ?? file.redis?.password
-  return `redis://${password ? `:${encodeURIComponent(password)}@` : ''}${host}:${portOf(env['REDIS_PORT'] ?? file.redis?.port, 'REDIS_PORT', 6379)}`
+  const password = redisPassword(env['REDIS_PASSWORD'] ?? file.redis?.password)
+  return `redis://${password}${host}:${portOf(env['REDIS_PORT'] ?? file.redis?.port, 'REDIS_PORT', 6379)}`
 }
 
+/** `null` is how Laravel's .env says that there is none. */
+function redisPassword(given: string | undefined): string {
+  return given === undefined || given === '' || given === 'null' ? '' : `:${encodeURIComponent(given)}@`
+}
+
+/** SYNC_INCLUDE_TABLES and SYNC_EXCLUDE_TABLES: their names in the older package. */
 function tablesOf(
   file: File,
   env: Record<string, string | undefined>,
@@ -403,8 +296,8 @@ function tablesOf(
   for (const [table, options] of Object.entries(file.tables ?? {}))
     if (!Array.isArray(options) && options.columns) columns[table] = options.columns
   return {
-    include: split(env['SYNC_TABLES_INCLUDE']) ?? listed('include') ?? ['*'],
-    exclude: split(env['SYNC_TABLES_EXCLUDE']) ?? listed('exclude') ?? [],
+    include: split(env['SYNC_TABLES_INCLUDE'] ?? env['SYNC_INCLUDE_TABLES']) ?? listed('include') ?? ['*'],
+    exclude: split(env['SYNC_TABLES_EXCLUDE'] ?? env['SYNC_EXCLUDE_TABLES']) ?? listed('exclude') ?? [],
     columns,
   }
 }

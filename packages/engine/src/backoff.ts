@@ -1,8 +1,7 @@
 import { type ErrorCode, SyncError } from '@mylab-sync/core'
-import type { Progress } from './context.js'
+import { type EngineContext, limitsOf, type Progress } from './context.js'
 import { pause } from './pause.js'
 
-const FIRST_MS = 100
 const LONGEST_MS = 5_000
 
 /** What only a human can cure; everything else of ours may pass by itself: a server away, a lock, a definition in motion. */
@@ -28,10 +27,10 @@ const MOST_TRIES = 12
 
 /** Does `work`, which may run again, until it gets through what passes by itself; each failure is told. */
 export async function patiently<T>(
-  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+  { context, progress, signal }: { context: EngineContext; progress: Progress; signal: AbortSignal },
   work: () => Promise<T>,
 ): Promise<T> {
-  for (const backoff = new Backoff(); ; ) {
+  for (const backoff = new Backoff(limitsOf(context).retryDelayMs); ; ) {
     try {
       return await work()
     } catch (error) {
@@ -43,9 +42,14 @@ export async function patiently<T>(
   }
 }
 
-/** Pauses of 0.1, 0.2, 0.4 s and so on up to 5 s between tries that fail one after the other. */
+/** Pauses that double, up to 5 s, between tries that fail one after the other. */
 export class Backoff {
+  readonly #firstMs: number
   #failures = 0
+
+  constructor(firstMs: number) {
+    this.#firstMs = firstMs
+  }
 
   get failures(): number {
     return this.#failures
@@ -56,6 +60,20 @@ export class Backoff {
   }
 
   async wait(signal: AbortSignal): Promise<void> {
-    await pause(Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#failures++), signal)
+    await pause(Math.min(LONGEST_MS, this.#firstMs * 2 ** this.#failures++), signal)
+  }
+}
+
+/** Does `work` again where a retry may cure what went wrong, as often as the limits say, or until the signal. */
+export async function retrying<T>(context: EngineContext, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const { attempts, retryDelayMs } = limitsOf(context)
+  const backoff = new Backoff(retryDelayMs)
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!mayPass(error) || backoff.failures + 1 >= attempts || signal.aborted) throw error
+      await backoff.wait(signal)
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { isBeingOpened, type TableProgress } from '@mylab-sync/core'
 import { Backoff, mayPass } from './backoff.js'
-import type { EngineContext, Progress } from './context.js'
+import { type EngineContext, limitsOf, type Progress } from './context.js'
 import { copyChunk, planChunk } from './copy-chunk.js'
 import { drain } from './drain.js'
 import { loadModel, type Model } from './model.js'
@@ -29,7 +29,7 @@ export interface Running {
  */
 export async function bringUp(running: Running, wanted: (table: TableProgress) => boolean): Promise<boolean> {
   const { context, progress, signal } = running
-  const backoff = new Backoff()
+  const backoff = new Backoff(limitsOf(context).retryDelayMs)
   let opened = false
   for (let round = 0; round < MOST_ROUNDS && !signal.aborted; round++) {
     const copied = new Map<string, number>()

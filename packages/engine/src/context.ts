@@ -104,6 +104,12 @@ export interface WorkLimits {
   readonly otherMs: number
   /** More quarantined rows than this break their table; the rest goes on. */
   readonly quarantinedRows: number
+  /** Rows of one statement of a chunk whose COPY was refused. */
+  readonly statementRows: number
+  /** Tries of what ends by itself, where a retry may cure what went wrong. */
+  readonly attempts: number
+  /** The first pause between two tries; each further one is twice as long, up to 5 s. */
+  readonly retryDelayMs: number
 }
 
 /** Limits for 256 MB, of which an idle process takes less than half. */
@@ -114,6 +120,9 @@ const DEFAULT_LIMITS: WorkLimits = {
   snapshotMs: 60_000,
   otherMs: 10_000,
   quarantinedRows: 1_000,
+  statementRows: 100,
+  attempts: 3,
+  retryDelayMs: 100,
 }
 
 export interface EngineContext {

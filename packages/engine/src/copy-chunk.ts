@@ -10,7 +10,7 @@ import {
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
-import { type EngineContext, goOn, reach } from './context.js'
+import { type EngineContext, goOn, limitsOf, reach } from './context.js'
 import type { Model } from './model.js'
 import { quarantinedRows } from './quarantine.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from './rows.js'
@@ -192,10 +192,16 @@ function toQuarantine(
   return quarantinedRows({ model, table, operation: 'INSERT' }, refused, raw)
 }
 
-/** All but the poison rows arrive. */
+/** All but the poison rows arrive. Small statements find them sooner: one that fails is halved until they stand alone. */
 function rowByRow(copying: Copying, chunk: Chunk): Promise<Copied> {
   const mapping = copying.model.mapping(chunk.table)
-  return batchByBatch(copying, chunk, (rows) => copying.target.insertRows(mapping, rows))
+  const { statementRows } = limitsOf(copying.context)
+  return batchByBatch(copying, chunk, async (rows) => {
+    const refused: RefusedRow[] = []
+    for (let at = 0; at < rows.length; at += statementRows)
+      refused.push(...(await copying.target.insertRows(mapping, rows.slice(at, at + statementRows))))
+    return refused
+  })
 }
 
 async function batchByBatch(

@@ -1,8 +1,8 @@
 import type { SyncError, TableProgress } from '@mylab-sync/core'
-import { Backoff, mayPass } from './backoff.js'
+import { Backoff, mayPass, retrying } from './backoff.js'
 import { bringUp } from './bring-up.js'
 import { cleanUp } from './clean-up.js'
-import type { EngineContext } from './context.js'
+import { type EngineContext, limitsOf } from './context.js'
 import { drain } from './drain.js'
 import { requireMigrated } from './install.js'
 import { maintain } from './maintain.js'
@@ -27,7 +27,7 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   await requireMigrated(context)
   const started = performance.now()
   const sum = { drains: 0, processed: 0, failed: 0 }
-  const first = await drain(context, await loadModel(context))
+  const first = await retrying(context, signal, async () => drain(context, await loadModel(context)))
   add(sum, first)
   if (!signal.aborted) {
     await maintain(context, first.kind === 'done' ? first.model : await loadModel(context))
@@ -35,7 +35,7 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
     await bringUp({ context, progress: () => {}, signal: until }, isHealing)
     const model = await loadModel(context)
     if (!signal.aborted) await maintain(context, model)
-    add(sum, await drain(context, model))
+    add(sum, await retrying(context, signal, () => drain(context, model)))
   }
   const { pending } = await context.source.pending()
   return { ...sum, pending, ms: performance.now() - started }
@@ -74,7 +74,7 @@ const PURGE_MS = 3_600_000
 /** Drains until the signal; what a retry may cure (a server away, a lock) is retried with growing pauses and told. */
 export async function runDaemon(context: EngineContext, options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const daemon = new Daemon(context, options)
-  const backoff = new Backoff()
+  const backoff = new Backoff(limitsOf(context).retryDelayMs)
   let isChecked = false
   while (!signal.aborted) {
     try {

@@ -48,6 +48,8 @@ export interface Plan {
   readonly captureOnly: readonly string[]
   /** Tables of the database that include and exclude leave out. */
   readonly leftOut: readonly string[]
+  /** The older package's own tables. */
+  readonly olderPackage: readonly string[]
   readonly notCarried: SourceCatalog['notCarried']
   readonly sql: {
     /** For the target, in order; what a first copy builds. */
@@ -68,6 +70,7 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
     refused: model.refused.filter(({ table }) => wanted(table)),
     captureOnly: model.captureOnly,
     leftOut: patterns.length > 0 ? [] : model.catalog.tables.map(({ name }) => name).filter((name) => !known.has(name)),
+    olderPackage: model.catalog.olderPackage,
     notCarried: model.catalog.notCarried,
     sql: {
       target: context.target.statements(selected.map((table) => definition(model, table))),

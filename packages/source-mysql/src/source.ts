@@ -13,6 +13,7 @@ import { createTrigger, triggersOf } from './capture/trigger-text.js'
 import { readCatalog, readServer, type Server } from './catalog/catalog.js'
 import { SessionPool } from './connection/pool.js'
 import { contentSign } from './content-sign.js'
+import { adopt, type Adopted } from './ddl/adopt.js'
 import { isMigrated, migrate, ownTables } from './ddl/own-tables.js'
 import { mayUninstall, uninstallStatements } from './ddl/uninstall.js'
 import { pending, poll } from './pending.js'
@@ -51,6 +52,16 @@ class MysqlSource implements Source {
 
   async migrate(): Promise<void> {
     await this.#pool.with((session) => migrate(session, this.#settings))
+  }
+
+  async adopt(): Promise<Adopted> {
+    const session = await this.#pool.acquire()
+    try {
+      return await adopt(session, this.#settings)
+    } finally {
+      // Its sql_mode and lock_wait_timeout are those of an installation.
+      session.destroy()
+    }
   }
 
   async migrated(): Promise<boolean> {

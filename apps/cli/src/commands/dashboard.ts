@@ -3,9 +3,9 @@ import { SyncError } from '@mylab-sync/core'
 import { type DashboardOptions, runDashboard } from '@mylab-sync/dashboard'
 import { type EngineContext, retryFailed } from '@mylab-sync/engine'
 import { Producer } from '@mylab-sync/queue'
-import { tell } from '../output.js'
+import type { Log } from '@mylab-sync/runtime'
 import { healthProblems, queueSettings } from '../queue.js'
-import { type CommonOptions, openContext, withConfig } from '../session.js'
+import { type CommonOptions, openContext, type Session, withConfig } from '../session.js'
 import { retried } from './show-errors.js'
 
 const HIGHEST_PORT = 65_535
@@ -13,22 +13,21 @@ const HIGHEST_PORT = 65_535
 export async function runDashboardCommand(
   options: CommonOptions & { readonly port: number | undefined; readonly host: string },
 ): Promise<void> {
-  await withConfig(options, async ({ config, signal }) => {
+  await withConfig(options, async ({ config, signal, log }) => {
     const port = options.port ?? config.dashboard.port
     if (!Number.isInteger(port) || port < 0 || port > HIGHEST_PORT)
       throw new SyncError('usage', `--port: not a port, expected 0 to ${HIGHEST_PORT}`)
-    await serve(config, { host: options.host, port }, signal)
+    await serve({ config, signal, log }, { host: options.host, port })
     return 0
   })
 }
 
 /** Serves the page until the signal, with the queues where there are some. */
 export async function serve(
-  config: ResolvedConfig,
+  { config, signal, log }: Omit<Session, 'context'>,
   at: { readonly host: string; readonly port: number },
-  signal: AbortSignal,
 ): Promise<void> {
-  const options = dashboardOptions(config, at)
+  const options = dashboardOptions(config, at, log)
   if (!config.useQueue) return runDashboard(options, signal)
   const producer = Producer.unopened(queueSettings(config))
   // null is told on the page: Redis does not answer
@@ -45,6 +44,7 @@ export async function serve(
 function dashboardOptions(
   config: ResolvedConfig,
   { host, port }: { readonly host: string; readonly port: number },
+  log: Log,
 ): DashboardOptions {
   const { user, password } = config.dashboard
   return {
@@ -56,7 +56,7 @@ function dashboardOptions(
     title: titleOf(config),
     open: () => openContext(config),
     actions: { retry },
-    onListening: (url) => tell(`dashboard: ${url}${password === null ? '' : ` (user ${user})`}; Ctrl-C ends it`),
+    onListening: (url) => log.info(`dashboard: ${url}${password === null ? '' : ` (user ${user})`}; Ctrl-C ends it`),
   }
 }
 

@@ -1,6 +1,6 @@
 import { counted } from '@mylab-sync/core'
 import { checkPending, drainAll, type IntervalLine, matches, runDaemon, status } from '@mylab-sync/engine'
-import { clock, print, printJson, printTable, tell } from '../output.js'
+import { clock, print, printJson, printTable } from '../output.js'
 import { type CommonOptions, type Session, tellMemory, withInstallation } from '../session.js'
 import { UsageFault } from '../definition.js'
 
@@ -43,7 +43,7 @@ export async function runDatabase(options: DatabaseOptions): Promise<void> {
 
 /** Drains in this process until the signal. */
 export async function follow(
-  { context, config, signal }: Session,
+  { context, config, signal, log }: Session,
   options: { readonly json: boolean; readonly quiet: boolean },
 ): Promise<number> {
   await runDaemon(
@@ -51,7 +51,7 @@ export async function follow(
     {
       intervalMs: config.intervalMs,
       onInterval: (interval) => (options.json ? printJson({ ...interval }) : print(line(interval))),
-      onProblem: (error) => tell(`${clock()} will be tried again: ${error.message}`),
+      onProblem: (error) => log.warn({ code: error.code }, `will be tried again: ${error.message}`),
     },
     signal,
   )

@@ -1,18 +1,37 @@
+import { counted } from '@mylab-sync/core'
 import { migrate } from '@mylab-sync/engine'
+import { UsageFault } from '../definition.js'
 import { print, printJson } from '../output.js'
-import { type CommonOptions, withSession } from '../session.js'
+import { type CommonOptions, type Session, withSession } from '../session.js'
 
-export async function runMigrate(
-  options: CommonOptions & { source: boolean; target: boolean; status: boolean },
-): Promise<void> {
+interface MigrateOptions extends CommonOptions {
+  readonly source: boolean
+  readonly target: boolean
+  readonly status: boolean
+  readonly adopt: boolean
+}
+
+export async function runMigrate(options: MigrateOptions): Promise<void> {
+  if (options.adopt && options.status) throw new UsageFault('--adopt and --status: found both, expected one of them')
   await withSession(options, async ({ context }) => {
     if (options.status) return showStatus(options, await context.source.migrated(), await context.target.migrated())
+    const adopted = options.adopt ? await context.source.adopt() : null
     if (options.source === options.target) await migrate(context)
     else await (options.source ? context.source : context.target).migrate()
-    if (options.json) printJson({ migrated: true })
-    else print('The change log and the state tables are in place.')
+    if (options.json) printJson({ migrated: true, ...(adopted === null ? {} : { adopted }) })
+    else {
+      if (adopted !== null) showAdopted(adopted)
+      print('The change log and the state tables are in place.')
+    }
     return 0
   })
+}
+
+function showAdopted({ triggers, log, pending }: Awaited<ReturnType<Session['context']['source']['adopt']>>): void {
+  if (log === null) return print('There is no log of the older package to take over from.')
+  const waiting = pending === 0 ? '' : ` (${counted(pending, 'change')} in it had not been carried)`
+  print(`Taken over: ${counted(triggers, 'trigger')} dropped, the log is kept as ${log}${waiting}.`)
+  print('Next: mylab-sync initial --take-over, which compares every row with what the target holds.')
 }
 
 function showStatus(options: CommonOptions, source: boolean, target: boolean): number {

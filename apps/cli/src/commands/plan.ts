@@ -47,6 +47,7 @@ function show(planned: Omit<Plan, 'sql'>): void {
       `Triggers only, no table in the target: ${planned.captureOnly.join(', ')} (rows of carried tables follow their rows)`,
     )
   if (planned.leftOut.length > 0) print(`Left out by tables.include and tables.exclude: ${planned.leftOut.join(', ')}`)
+  if (planned.olderPackage.length > 0) print(`Left out as the older package's own: ${planned.olderPackage.join(', ')}`)
   const { views, routines, events, triggers } = planned.notCarried
   print(
     `Never carried: ${counted(views, 'view')}, ${counted(routines, 'routine')}, ${counted(events, 'event')}, ${counted(triggers, 'trigger')} of the application`,

@@ -10,6 +10,6 @@ export async function runSchedulerCommand(options: CommonOptions): Promise<void>
 }
 
 /** Names work until the session's signal. */
-export async function schedule({ context, config, signal }: Session): Promise<void> {
-  await runScheduler({ context, queue: queueSettings(config), onProblem: problemTeller() }, signal)
+export async function schedule({ context, config, signal, log }: Session): Promise<void> {
+  await runScheduler({ context, queue: queueSettings(config), onProblem: problemTeller(log) }, signal)
 }

@@ -26,7 +26,7 @@ export async function runStart(
       ? [schedule(together), work(together, { json: options.json, concurrency: concurrencyOf(options) })]
       : [follow(together, options)]
     const { port } = session.config.dashboard
-    if (options.dashboard) parts.push(serve(session.config, { host: LOOPBACK, port }, together.signal))
+    if (options.dashboard) parts.push(serve(together, { host: LOOPBACK, port }))
     const outcomes = await Promise.allSettled(parts.map((part) => part.catch(ended)))
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     return 0

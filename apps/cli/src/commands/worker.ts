@@ -1,7 +1,6 @@
 import { SyncError } from '@mylab-sync/core'
 import { QUEUE_NAMES, type QueueName } from '@mylab-sync/queue'
 import { runWorker } from '@mylab-sync/worker'
-import { tell } from '../output.js'
 import { DrainLines, problemTeller, queueSettings, requireRedis } from '../queue.js'
 import { type CommonOptions, type Session, withSession } from '../session.js'
 
@@ -20,16 +19,16 @@ export interface WorkOptions {
 }
 
 /** Serves the queues until the session's signal. */
-export async function work({ context, config, signal }: Session, options: WorkOptions): Promise<void> {
+export async function work({ context, config, signal, log }: Session, options: WorkOptions): Promise<void> {
   const lines = new DrainLines({ json: options.json, intervalMs: config.intervalMs })
-  tell(`Working on ${[...options.concurrency.keys()].join(', ')}.`)
+  log.info(`Working on ${[...options.concurrency.keys()].join(', ')}`)
   await runWorker(
     {
       context,
       queue: queueSettings(config),
       concurrency: options.concurrency,
       onDrained: (drained) => lines.add(drained),
-      onProblem: problemTeller(),
+      onProblem: problemTeller(log),
     },
     signal,
   )

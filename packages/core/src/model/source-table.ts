@@ -84,6 +84,8 @@ export interface SourceCatalog {
   readonly version: string
   readonly database: string
   readonly tables: readonly SourceTable[]
+  /** Tables of the older package, which are never carried. */
+  readonly olderPackage: readonly string[]
   /** Objects that are not carried, counted: views, routines, events, triggers of the user's. */
   readonly notCarried: Readonly<Record<'views' | 'routines' | 'events' | 'triggers', number>>
 }

@@ -112,6 +112,8 @@ export interface Source {
   /** Creates sync_audit_log and sync_instance, or checks them. Throws SyncError foreign-audit-table. */
   migrate(): Promise<void>
   migrated(): Promise<boolean>
+  /** Drops the triggers of the older package and keeps its log under another name; nothing where there is none. Throws foreign-audit-table. */
+  adopt(): Promise<{ readonly triggers: number; readonly log: string | null; readonly pending: number }>
   /** Makes each table's three triggers what they must be; `done` is called per trigger. Ends with an empty XA RECOVER, or throws xa-prepared. Returns the number of triggers created or found right. */
   installTriggers(
     targets: readonly TriggerTarget[],

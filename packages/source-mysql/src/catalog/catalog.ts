@@ -9,6 +9,7 @@ import type {
 } from '@mylab-sync/core'
 import { isOurTrigger } from '../capture/trigger-text.js'
 import type { Session, TextRow } from '../connection/session.js'
+import { isOlderPackages } from './older-package.js'
 import { MARKER } from '../ddl/own-tables.js'
 import type { SourceSettings } from '../settings.js'
 import { column, isPeriodColumn } from './columns.js'
@@ -43,13 +44,16 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
   }
   const [counts] = await session.rows(queries.notCarried)
   const triggers = (await session.rows(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
+  const others = tables
+    .filter(([name, , , comment]) => name !== settings.auditTable && !(comment ?? '').startsWith(MARKER))
+    .map((row) => table(row, parts, { ...server, database: settings.database }))
+  const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
   return {
     vendor: server.vendor,
     version: server.version,
     database: settings.database,
-    tables: tables
-      .filter(([name, , , comment]) => name !== settings.auditTable && !(comment ?? '').startsWith(MARKER))
-      .map((row) => table(row, parts, { ...server, database: settings.database })),
+    tables: others.filter((each) => !older.has(each)),
+    olderPackage: [...older].map(({ name }) => name),
     notCarried: {
       views: Number(counts?.[0] ?? 0),
       routines: Number(counts?.[1] ?? 0),

@@ -56,7 +56,7 @@ function refuseForeign(found: ReadonlyMap<string, Presence>): void {
       'foreign-audit-table',
       `source: a table ${name} that this program did not create stands in its place`,
       {
-        remedy: `rename or drop the table ${name} and its triggers, or configure another name for the change log`,
+        remedy: `mylab-sync migrate --adopt if it is the older PHP package's; else rename it, or set SYNC_AUDIT_TABLE`,
       },
     )
   }

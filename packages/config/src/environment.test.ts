@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig, type ResolvedConfig } from './config.js'
+
+const ENDS = { DB_DATABASE: 'shop', PGSQL_DATABASE: 'shop' }
+const load = (env: Readonly<Record<string, string>>): ResolvedConfig =>
+  loadConfig({ env: { ...ENDS, ...env }, directory: '/nonexistent' })
+const refused = (env: Readonly<Record<string, string>>, message: RegExp): void => {
+  assert.throws(() => load(env), { code: 'configuration', message })
+}
+
+test('an empty variable counts as not given, and a Redis password of null as none', () => {
+  assert.equal(load({ DB_SOCKET: '', DB_HOST: '' }).source.socket, null)
+  assert.equal(load({ DB_HOST: '' }).source.host, '127.0.0.1')
+  assert.equal(load({ REDIS_HOST: 'cache', REDIS_PASSWORD: 'null' }).redisUrl, 'redis://cache:6379')
+  assert.equal(load({ REDIS_HOST: 'cache', REDIS_PASSWORD: 'a/b' }).redisUrl, 'redis://:a%2Fb@cache:6379')
+})
+
+test('what the URL of the target says after the question mark counts, below its own variables', () => {
+  const url = 'postgres://u:p@pg/shop?sslmode=require&schema=mine'
+  assert.deepEqual(
+    [load({ SYNC_TARGET_URL: url }).target.ssl, load({ SYNC_TARGET_URL: url }).target.schema],
+    [true, 'mine'],
+  )
+  assert.equal(load({ SYNC_TARGET_URL: url, PGSQL_SSLMODE: 'disable' }).target.ssl, false)
+  refused({ SYNC_TARGET_URL: 'postgres://u@pg/shop?sslmode=prefer' }, /SYNC_TARGET_URL: found sslmode=prefer, expected/)
+  refused({ SYNC_SOURCE_URL: 'mysql://u@db/shop?ssl=1' }, /SYNC_SOURCE_URL: found ssl=1, expected nothing after/)
+})
+
+test('numbers and words are checked, and told with what is allowed', () => {
+  const { batchRows, retry, log } = load({
+    SYNC_BATCH_SIZE: '20',
+    SYNC_RETRY_MAX_ATTEMPTS: '7',
+    SYNC_RETRY_DELAY: '50',
+    SYNC_LOG_LEVEL: 'WARN',
+    SYNC_LOG_FORMAT: 'json',
+  })
+  assert.deepEqual({ batchRows, retry, log }, { batchRows: 20, retry: { maxAttempts: 7, delayMs: 50 }, log: { level: 'warn', format: 'json' } }) // biome-ignore format: one line
+  assert.deepEqual(load({}).retry, { maxAttempts: 3, delayMs: 100 })
+  refused({ SYNC_BATCH_SIZE: '0' }, /SYNC_BATCH_SIZE: found 0, expected a whole number above 0/)
+  refused({ SYNC_RETRY_DELAY: 'soon' }, /SYNC_RETRY_DELAY: found soon, expected/)
+  refused({ SYNC_LOG_LEVEL: 'loud' }, /SYNC_LOG_LEVEL: found loud, expected trace, debug, .* or silent/)
+  refused({ SYNC_LOG_FORMAT: 'xml' }, /SYNC_LOG_FORMAT: found xml, expected pretty or json/)
+})
+
+test('names of the older package still count, below the new ones', () => {
+  const old = { SYNC_INCLUDE_TABLES: 'a,b', SYNC_EXCLUDE_TABLES: 'b', SYNC_RETRY_MAX: '5' }
+  const { include, exclude, retry } = load(old)
+  assert.deepEqual([include, exclude, retry.maxAttempts], [['a', 'b'], ['b'], 5])
+  assert.deepEqual(load({ ...old, SYNC_TABLES_INCLUDE: '*', SYNC_TABLES_EXCLUDE: 'c' }).exclude, ['c'])
+})

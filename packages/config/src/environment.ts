@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fault } from './fault.js'
+import { SECRETS } from './settings.js'
+
+export type Env = Readonly<Record<string, string | undefined>>
+
+export interface ConfigInput {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly directory: string
+  /** From --config. */
+  readonly file?: string
+}
+
+/** The environment over what `.env` says. */
+function givenVariables(input: ConfigInput): Record<string, string> {
+  const dotEnv = join(input.directory, '.env')
+  return { ...(existsSync(dotEnv) ? parseDotEnv(readFileSync(dotEnv, 'utf8')) : {}), ...defined(input.env) }
+}
+
+/** The environment over what `.env` says, secrets read from their files. */
+export function environmentOf(input: ConfigInput): Env {
+  // An empty line of .env is how people leave a variable out.
+  return withSecretFiles(Object.fromEntries(Object.entries(givenVariables(input)).filter(([, value]) => value !== '')))
+}
+
+function defined(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
+}
+
+function parseDotEnv(text: string): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (const line of text.split('\n')) {
+    const [, name, raw = ''] = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line) ?? []
+    if (name === undefined) continue
+    const [, quoted] = /^(?:"([^"]*)"|'([^']*)')$/.exec(raw) ?? []
+    values[name] = quoted ?? raw.replace(/^'(.*)'$/, '$1').replace(/\s+#.*$/, '')
+  }
+  return values
+}
+
+/** `NAME_FILE` stands for the content of a file. */
+function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  const values = { ...env }
+  for (const name of SECRETS) {
+    const path = env[`${name}_FILE`]
+    if (path === undefined || values[name] !== undefined) continue
+    if (!existsSync(path)) throw fault(`environment: ${name}_FILE: no such file, expected a readable file`)
+    values[name] = readFileSync(path, 'utf8').trimEnd()
+  }
+  return values
+}

@@ -1,0 +1,98 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+import type { ConfigInput, Env } from './environment.js'
+import { fault } from './fault.js'
+
+export const port = z.coerce.number().int().min(1).max(65_535)
+/** An idle process takes about 80 MB. */
+export const LEAST_MEMORY_MB = 128
+export const memoryLimitMb = z.coerce.number().int().min(LEAST_MEMORY_MB)
+const patterns = z.array(z.string().min(1))
+const columnOption = z.union([
+  z.string(),
+  z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
+])
+const tableOptions = z.strictObject({ columns: z.record(z.string(), columnOption).optional() })
+
+/** The file's shape; every key of it can be given, none must. */
+export const FILE = z.strictObject({
+  source: z
+    .strictObject({
+      url: z.string(),
+      host: z.string(),
+      port,
+      database: z.string(),
+      username: z.string(),
+      password: z.string(),
+      socket: z.string(),
+    })
+    .partial()
+    .optional(),
+  target: z
+    .strictObject({
+      url: z.string(),
+      host: z.string(),
+      port,
+      database: z.string(),
+      username: z.string(),
+      password: z.string(),
+      schema: z.string(),
+      sslmode: z.enum(['disable', 'require']),
+      stateSchema: z.string(),
+    })
+    .partial()
+    .optional(),
+  redis: z.strictObject({ url: z.string(), host: z.string(), port, password: z.string() }).partial().optional(),
+  batchSize: z.coerce.number().int().min(1).optional(),
+  intervalSeconds: z.coerce.number().positive().optional(),
+  performance: z.strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb }).partial().optional(),
+  instance: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/)
+    .optional(),
+  auditTable: z.string().min(1).max(64).optional(),
+  retry: z
+    .strictObject({ maxAttempts: z.coerce.number().int().min(1), delayMs: z.coerce.number().int().min(1) })
+    .partial()
+    .optional(),
+  names: z.enum(['keep', 'lower']).optional(),
+  types: z.record(z.string(), columnOption).optional(),
+  tables: z.record(z.string(), z.union([patterns, tableOptions])).optional(),
+  monitoring: z
+    .strictObject({
+      log: z
+        .strictObject({
+          level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+          format: z.enum(['pretty', 'json']),
+        })
+        .partial(),
+    })
+    .partial()
+    .optional(),
+  dashboard: z.strictObject({ user: z.string(), password: z.string(), port }).partial().optional(),
+})
+export type File = z.infer<typeof FILE>
+export type ColumnOption = z.infer<typeof columnOption>
+
+/** The file named by --config or SYNC_CONFIG, or mylab-sync.yaml if it is there. */
+export function readFile(input: ConfigInput, env: Env): File {
+  const named = input.file ?? env['SYNC_CONFIG']
+  const path = named ?? join(input.directory, 'mylab-sync.yaml')
+  if (!existsSync(path)) {
+    if (named === undefined) return {}
+    throw fault(`${path}: no such file`)
+  }
+  let content: unknown
+  try {
+    content = parseYaml(readFileSync(path, 'utf8')) ?? {}
+  } catch {
+    throw fault(`${path}: not YAML or JSON`)
+  }
+  const parsed = FILE.safeParse(content)
+  if (parsed.success) return parsed.data
+  throw fault(
+    parsed.error.issues.map((issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${issue.message}`).join('\n'),
+  )
+}

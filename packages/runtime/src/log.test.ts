@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { Writable } from 'node:stream'
+import { test } from 'node:test'
+import { createLog } from './log.js'
+
+function lines(options: { level: string; format: 'pretty' | 'json' | null; isTTY?: boolean }): string {
+  let text = ''
+  const to = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      text += chunk.toString()
+      done()
+    },
+  })
+  const log = createLog({ ...options, color: true, to: Object.assign(to, { isTTY: options.isTTY ?? false }) })
+  log.info({ table: 'patients' }, 'a message')
+  log.warn({ password: 'secret', url: 'redis://:secret@host' }, 'another')
+  return text
+}
+
+test('lines are JSON away from a terminal, and hold no secret', () => {
+  const [first, second] = lines({ level: 'info', format: null }).trimEnd().split('\n')
+  const { time, ...rest } = JSON.parse(first ?? '') as Record<string, unknown>
+  assert.deepEqual(rest, { level: 'info', table: 'patients', msg: 'a message' })
+  assert.match(String(time), /^\d{4}-\d\d-\d\dT/)
+  assert.doesNotMatch(second ?? '', /secret/)
+})
+
+test('lines are for people on a terminal, or where they are asked for', () => {
+  assert.match(lines({ level: 'info', format: 'pretty' }), /^\[\d\d:\d\d:\d\d\] info: a message \(table: patients\)\n/)
+  assert.ok(lines({ level: 'info', format: null, isTTY: true }).includes('] \u001b[33mwarn\u001b[0m: another'))
+  assert.match(lines({ level: 'info', format: 'json', isTTY: true }), /^\{"level":"info"/)
+})
+
+test('what is below the level is not said', () => {
+  assert.doesNotMatch(lines({ level: 'warn', format: 'pretty' }), /a message/)
+  assert.equal(lines({ level: 'silent', format: 'pretty' }), '')
+})

@@ -1,0 +1,60 @@
+import { SyncError } from '@mylab-sync/core'
+import { DDL_SESSION, patiently } from '../capture/install.js'
+import { isOurTrigger } from '../capture/trigger-text.js'
+import { isOlderPackages, KEPT } from '../catalog/older-package.js'
+import type { Session } from '../connection/session.js'
+import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import * as sql from '../sql.js'
+import { MARKER } from './own-tables.js'
+
+export interface Adopted {
+  readonly triggers: number
+  /** The log's new name; null: there was nothing to take over. */
+  readonly log: string | null
+  /** Its entries that the older package had not carried. */
+  readonly pending: number
+}
+
+/**
+ * Takes over from the older package: drops the triggers that write to its log, then keeps the log under another name.
+ * Triggers first: without their table they would fail every write of the application. Refuses a table that is not its log.
+ */
+export async function adopt(session: Session, settings: SourceSettings): Promise<Adopted> {
+  const { auditTable, database } = settings
+  const [found] = await session.rows(`SELECT TABLE_COMMENT FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = ${sql.text(database)} AND TABLE_NAME = ${sql.text(auditTable)}`)
+  if (!found || (found[0] ?? '').startsWith(MARKER)) return { triggers: 0, log: null, pending: 0 }
+  const columns = await session.rows(`SELECT COLUMN_NAME FROM information_schema.COLUMNS
+    WHERE TABLE_SCHEMA = ${sql.text(database)} AND TABLE_NAME = ${sql.text(auditTable)}`)
+  if (!isOlderPackages({ name: '', comment: '', columns: columns.map(([name]) => ({ name: name ?? '' })) }, settings))
+    throw new SyncError('foreign-audit-table', `source: table ${auditTable} is not the older package's log`, {
+      remedy: `rename it, or set SYNC_AUDIT_TABLE to another name`,
+    })
+  const writers = await writersOf(session, settings)
+  await session.run(DDL_SESSION)
+  for (const trigger of writers) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(trigger)}`, auditTable)
+  const [counts] = await session.rows(`SELECT COUNT(*) FROM ${sql.name(auditTable)} WHERE synced = 0`)
+  const log = await freeName(session, settings)
+  await patiently(session, `RENAME TABLE ${sql.name(auditTable)} TO ${sql.name(log)}`, auditTable)
+  await patiently(session, `ALTER TABLE ${sql.name(log)} COMMENT = ${sql.text(KEPT)}`, log)
+  return { triggers: writers.length, log, pending: Number(counts?.[0] ?? 0) }
+}
+
+/** Triggers, not ours, that name the log. */
+async function writersOf(session: Session, { auditTable, database }: SourceSettings): Promise<string[]> {
+  const rows = await session.rows(`SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS
+    WHERE TRIGGER_SCHEMA = ${sql.text(database)} ORDER BY TRIGGER_NAME`)
+  const word = new RegExp(`(?<![\\w$])${auditTable.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w$])`, 'i')
+  return rows.flatMap(([name, body]) => (name && !isOurTrigger(name) && word.test(body ?? '') ? [name] : []))
+}
+
+async function freeName(session: Session, { auditTable, database }: SourceSettings): Promise<string> {
+  const rows = await session.rows(
+    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)}`,
+  )
+  const taken = new Set([...rows.map(([name]) => name ?? ''), INSTANCE_TABLE])
+  for (let n = 1; ; n++) {
+    const name = `${auditTable}_old${n === 1 ? '' : n}`
+    if (!taken.has(name)) return name
+  }
+}

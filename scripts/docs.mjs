@@ -1,0 +1,236 @@
+// npm run docs [-- --check]: writes the pages that are made from the code; with --check only says which are stale.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { COMMANDS } from '../apps/cli/dist/commands.js'
+import { COMMON } from '../apps/cli/dist/definition.js'
+import { SECRETS, SETTINGS } from '../packages/config/dist/index.js'
+import { defaultMappingOptions, mapTables, typeName, valueOutcomes } from '../packages/mapping/dist/index.js'
+
+const MADE = '<!-- Made from the code by `npm run docs`; change it there. -->\n\n'
+const code = (text) => (text === '' ? '' : `\`${text}\``)
+const cell = (text) => text.replaceAll('|', '\\|')
+const table = (head, rows) =>
+  [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |\n`).join('')
+
+function valueOf({ type, choices }) {
+  if (type === 'boolean') return ''
+  if (choices) return ` ${choices.filter((each) => each !== '').join('|')}`
+  return type === 'number' ? ' N' : ' TEXT'
+}
+
+function defaultOf({ type, default: given }) {
+  if (type === 'boolean') return given ? 'yes' : ''
+  return given === undefined || Array.isArray(given) ? '' : code(String(given))
+}
+
+function optionRow([name, option]) {
+  const { alias, array, describe = '' } = option
+  const names = `\`--${name}${valueOf(option)}\`${alias ? `, \`-${alias}\`` : ''}${array ? ' (repeatable)' : ''}`
+  return [names, describe, defaultOf(option)]
+}
+
+function commandPage() {
+  const common = table(['option', 'does', 'default'], Object.entries(COMMON).map(optionRow))
+  const parts = COMMANDS.map(({ name, describe, options, positionals, examples }) => {
+    const dashed = Object.entries(options).filter(([each]) => !positionals.includes(each))
+    const words = positionals.map((each) => `\`${each}\`: ${options[each].choices.join(', ')}\n\n`).join('')
+    const list = dashed.length === 0 ? '' : `${table(['option', 'does', 'default'], dashed.map(optionRow))}\n`
+    const lines = examples.map(([line, does]) => `mylab-sync ${line}   # ${does}\n`).join('')
+    return `## ${name}\n\n${describe[0].toUpperCase()}${describe.slice(1)}.\n\n${words}${list}\`\`\`sh\n${lines}\`\`\`\n`
+  })
+  return `# Commands\n\n${MADE}stdout is data, stderr is talk. Each command answers to \`sync:<command>\` too, its name in the older package.
+Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 cannot connect, 5 differences or problems found, 130 and 143 stopped by a signal.
+Where a table can be named, \`*\` and \`?\` are wildcards, and a name that matches nothing ends with 2.
+
+## Options of every command\n\n${common}\n${parts.join('\n')}`
+}
+
+function configPage() {
+  const rows = SETTINGS.map(({ key, variables, default: value, what }) => [
+    variables.map((each) => code(each)).join(', '),
+    code(key ?? ''),
+    ['', 'required'].includes(value) || value.includes(' ') ? value : code(value),
+    what,
+  ])
+  return `# Configuration\n\n${MADE}A flag wins over the environment, the environment over \`.env\` in the working directory, \`.env\` over the file, the file over the default.
+The file is \`mylab-sync.yaml\` in the working directory (or \`--config\`, \`SYNC_CONFIG\`), YAML or JSON; \`mylab-sync init\` writes a commented one.
+A key that is not known, a wrong type or an impossible combination ends with exit 3 and one line per fault. An empty variable counts as not given.
+
+${table(['variable', 'key of the file', 'default', 'what'], rows)}
+Where two variables stand together, the second is the older package's name.
+
+Each of ${SECRETS.map(code).join(', ')} can be given as \`NAME_FILE\` too: the path of a file that holds the value.
+
+\`\`\`yaml
+source: { host: db1, database: clinic, username: sync }
+target: { host: db2, database: clinic, username: sync, sslmode: require }
+tables:
+  include: ['*']
+  exclude: [migrations, jobs, 'tmp_*']
+  patients:
+    columns:
+      is_active: boolean
+types:
+  bigint unsigned: bigint
+\`\`\`
+`
+}
+
+const column = (dataType, more = {}) => ({
+  name: 'c',
+  dataType,
+  columnType: dataType,
+  unsigned: false,
+  zerofill: false,
+  nullable: true,
+  length: null,
+  precision: null,
+  scale: null,
+  fraction: 0,
+  charset: null,
+  collation: null,
+  members: null,
+  json: false,
+  generated: null,
+  invisible: false,
+  autoIncrement: false,
+  defaultValue: { kind: 'none' },
+  onUpdate: false,
+  comment: '',
+  ...more,
+})
+const text = { charset: 'utf8mb4', collation: 'utf8mb4_bin' }
+const unsigned = (type) => column(type, { unsigned: true, columnType: `${type} unsigned` })
+
+/** One column of every kind, as the source's catalog gives it, and the options that each knows besides the default. */
+const KINDS = [
+  column('tinyint'),
+  unsigned('tinyint'),
+  column('tinyint', { columnType: 'tinyint(1)' }),
+  column('smallint'),
+  unsigned('smallint'),
+  column('mediumint'),
+  unsigned('mediumint'),
+  column('int'),
+  unsigned('int'),
+  column('bigint'),
+  unsigned('bigint'),
+  column('decimal', { columnType: 'decimal(12,2)', precision: 12, scale: 2 }),
+  column('float'),
+  column('double'),
+  column('bit', { columnType: 'bit(1)', precision: 1 }),
+  column('bit', { columnType: 'bit(8)', precision: 8 }),
+  column('char', { ...text, columnType: 'char(10)', length: 10 }),
+  column('varchar', { ...text, columnType: 'varchar(255)', length: 255 }),
+  column('text', text),
+  column('longtext', text),
+  column('enum', { ...text, columnType: "enum('a','b')", members: ['a', 'b'] }),
+  column('set', { ...text, columnType: "set('a','b')", members: ['a', 'b'] }),
+  column('json', { json: true }),
+  column('longtext', { ...text, json: true, columnType: 'longtext with json_valid (MariaDB)' }),
+  column('binary', { columnType: 'binary(16)', length: 16 }),
+  column('varbinary', { columnType: 'varbinary(255)', length: 255 }),
+  column('blob'),
+  column('date'),
+  column('datetime'),
+  column('datetime', { columnType: 'datetime(6)', fraction: 6 }),
+  column('timestamp'),
+  column('date', { columnType: 'date NOT NULL', nullable: false }),
+  column('datetime', { columnType: 'datetime NOT NULL', nullable: false }),
+  column('timestamp', { columnType: 'timestamp NOT NULL', nullable: false }),
+  column('time'),
+  column('year'),
+  column('point'),
+  column('geometry'),
+  column('uuid'),
+  column('inet4'),
+  column('inet6'),
+  column('vector'),
+]
+const OPTIONS = ['boolean', 'bigint', 'json', 'text', 'uuid', 'time']
+
+/** What one column becomes; null: refused. */
+function mappedColumn(source, options) {
+  const key = column('int', { name: 'id', nullable: false })
+  const whole = {
+    name: 't',
+    engine: 'InnoDB',
+    systemVersioned: false,
+    columns: [key, source],
+    primaryKey: ['id'],
+    indexes: [],
+    foreignKeys: [],
+    checks: [],
+    comment: '',
+    estimatedRows: 0,
+    estimatedBytes: 0,
+  }
+  const { mapped } = mapTables([whole], options)
+  return mapped.get('t')?.columns[1] ?? null
+}
+
+function typePage() {
+  const rows = KINDS.map((source) => {
+    const name = typeName(source)
+    const becomes = mappedColumn(source, defaultMappingOptions)
+    if (becomes === null) throw new Error(`no rule for ${source.columnType}`)
+    const others = OPTIONS.flatMap((option) => {
+      const type = mappedColumn(source, { ...defaultMappingOptions, types: { [name]: option } })?.type
+      return type === undefined || type === becomes.type ? [] : [`\`${option}\`: ${type}`]
+    })
+    const rules = valueOutcomes(becomes).map(({ rule, outcome }) => `${rule}: ${outcome}`)
+    return [code(source.columnType), code(becomes.type), others.join('; '), rules.join('; ')]
+  })
+  return `# Types and values\n\n${MADE}What a column becomes in PostgreSQL. Options are given by type, or by column, where the narrower one wins: [config](config.md).
+A column of any other type refuses its table, with the reason in \`mylab-sync plan\`; the other tables go on. \`mylab-sync plan\` shows what each of your own columns becomes.
+
+${table(['source', 'target', 'options', 'values that do not fit become'], rows)}
+${VALUES}`
+}
+
+const VALUES = `## Values
+
+What is altered to fit is counted by table, column and rule, with sample keys, in \`mylab_sync.sync_sanitised\`. What no rule covers quarantines its row
+(\`mylab-sync show-errors\`), which blocks nothing but itself. Rules are options too: \`{ type: text, nul-byte: quarantine, zero-date: '1970-01-01' }\`.
+
+| rule | when | options |
+|---|---|---|
+| \`zero-date\` | \`0000-00-00\`, with or without a time | \`null\`, \`-infinity\`, a date, \`quarantine\` |
+| \`partial-date\` | month or day 0, not all three; follows \`zero-date\` | the same, and \`clamp\` |
+| \`nul-byte\` | U+0000 in text | \`remove\`, \`{ replace: '?' }\`, \`quarantine\` |
+| \`nul-escape\` | \`\\u0000\` in a JSON string: removed from it | type option \`json\` keeps it |
+| \`invalid-json\` | JSON of MariaDB that PostgreSQL refuses | \`string\`, \`null\`, \`quarantine\` |
+| \`not-boolean\` | a value of a boolean column other than 0 and 1 | \`true\`, \`quarantine\` |
+| \`enum-error\` | ENUM's index 0 | the empty text, \`null\` |
+
+In key columns, and in the columns of foreign keys that act on rows (CASCADE, SET NULL, SET DEFAULT), only the exact zero date is replaced; any other
+rule that would alter such a column quarantines the row, so that two keys never become one. A foreign key column follows the options of the
+column that it references. A year 0000 is kept, as \`0001 BC\`.
+
+## Objects
+
+| object | becomes |
+|---|---|
+| primary key | the same columns; text columns of it have \`COLLATE "C"\` |
+| UNIQUE | a deferrable constraint, but immediate where it is the key or a foreign key references it; over prefixes or long columns a unique index over an expression |
+| index | btree on the same columns; FULLTEXT and SPATIAL are listed as not carried |
+| foreign key | \`NO ACTION DEFERRABLE INITIALLY DEFERRED\`, validated once the rows hold; rows that break it suspend the constraint, never the rows |
+| AUTO_INCREMENT | an identity column; its sequence is not moved while changes follow ([limits](limits.md)) |
+| DEFAULT, CHECK | what can be said in PostgreSQL; the rest is listed by \`mylab-sync plan\` |
+| generated column | an ordinary column with its values |
+| views, routines, events, triggers | not carried; \`mylab-sync plan\` counts them |
+
+Names are kept, case and all. Over 63 bytes they are cut to 55 and 8 hex digits of their SHA-256 follow. \`names: lower\` folds them all.
+`
+
+const pages = { 'docs/cli.md': commandPage(), 'docs/config.md': configPage(), 'docs/types.md': typePage() }
+const stale = Object.entries(pages).filter(([file, page]) => {
+  try {
+    return readFileSync(new URL(`../${file}`, import.meta.url), 'utf8') !== page
+  } catch {
+    return true
+  }
+})
+if (process.argv.includes('--check')) {
+  for (const [file] of stale) process.stderr.write(`${file} is stale: npm run docs\n`)
+  process.exitCode = stale.length === 0 ? 0 : 1
+} else for (const [file, page] of stale) writeFileSync(new URL(`../${file}`, import.meta.url), page)

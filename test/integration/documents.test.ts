@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, before, test } from 'node:test'
+import { SETTINGS } from '@mylab-sync/config'
+import { ALL_RULES } from '@mylab-sync/engine'
+import { eventually, freePort, ServerSet } from '@mylab-sync/testkit'
+import { filesBelow, readText } from '../support/deployment.js'
+import { DOCUMENTS, programText, quoted, shellLines } from '../support/documents.js'
+import { CLI, ROOT, run } from '../support/run.js'
+
+const WAIT_MS = 60_000
+const SAMPLE = `
+  CREATE TABLE patients (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(40) NOT NULL, born DATE NOT NULL) ENGINE=InnoDB;
+  CREATE TABLE visits (id INT AUTO_INCREMENT PRIMARY KEY, patient_id INT NOT NULL,
+    FOREIGN KEY (patient_id) REFERENCES patients (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE lab_results (id INT AUTO_INCREMENT PRIMARY KEY, visit_id INT NOT NULL, value DECIMAL(8,3),
+    FOREIGN KEY (visit_id) REFERENCES visits (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  INSERT INTO patients SELECT seq, CONCAT('p', seq), '1970-01-01' FROM seq_1_to_50;
+  INSERT INTO visits SELECT seq, 1 + seq % 50 FROM seq_1_to_200; INSERT INTO lab_results SELECT seq, 1 + seq % 200, seq FROM seq_1_to_500`
+
+/** What only another machine can run; each is a program, checked elsewhere by its files (deployment.test.ts). */
+const ELSEWHERE: ReadonlySet<string> = new Set(['docker', 'kubectl', 'systemctl', 'ssh'])
+
+let servers: ServerSet
+let folder: string
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
+  folder = mkdtempSync(join(tmpdir(), 'mylab-sync-documents-'))
+  shim('mylab-sync', `exec "${process.execPath}" "${CLI}" "$@"`)
+  shim('npx', 'exec "$@"')
+})
+after(async () => {
+  await servers.close()
+  rmSync(folder, { recursive: true })
+})
+
+function shim(name: string, body: string): void {
+  const file = join(folder, 'bin', name)
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, `#!/bin/sh\n${body}\n`)
+  chmodSync(file, 0o755)
+}
+
+interface Place {
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** One line as a shell runs it; what goes on until it is told to stop is told so once it is at work. */
+async function runLine(line: string, { cwd, env }: Place): Promise<{ code: number | null; said: string }> {
+  const alive = join(cwd, 'alive')
+  rmSync(alive, { force: true })
+  const child = spawn('sh', ['-c', `exec ${line}`], {
+    cwd,
+    env: { ...env, PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, SYNC_HEARTBEAT_FILE: alive },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = once(child, 'exit')
+  const said = Promise.all([text(child.stdout), text(child.stderr)])
+  if (isLasting(line)) {
+    await eventually(`${line} is at work`, () => existsSync(alive) || child.exitCode !== null, WAIT_MS)
+    child.kill('SIGTERM')
+  }
+  const [code] = (await ended) as [number | null]
+  return { code, said: (await said).join('') }
+}
+
+function isLasting(line: string): boolean {
+  return /--daemon|--watch|mylab-sync (start|worker|scheduler|dashboard)\b/.test(line)
+}
+
+/** 5 is an answer of what looks for problems; the example's hosts do not answer. */
+function allowedCodes(line: string): readonly number[] {
+  if (isLasting(line)) return [143]
+  if (/mylab-sync init /.test(line)) return [4]
+  return /mylab-sync (doctor|status --problems)/.test(line) ? [0, 5] : [0]
+}
+
+function checkOther(line: string, where: string): void {
+  const { scripts } = JSON.parse(readText('package.json')) as { scripts: Record<string, string> }
+  for (const part of line.split(' && ')) {
+    const [program = '', word = '', name = ''] = part.split(' ')
+    if (program === 'export')
+      for (const [, variable = ''] of part.matchAll(/ (\w+)=/g)) assert.ok(KNOWN.has(variable), `${where}: ${variable}`)
+    else if (program === 'npm')
+      assert.ok(word === 'ci' || (word === 'run' ? name : word) in scripts, `${where}: ${part}`)
+    else assert.ok(ELSEWHERE.has(program), `${where}: ${part}`)
+  }
+}
+
+const KNOWN: ReadonlySet<string> = new Set(SETTINGS.flatMap(({ variables }) => [...variables]))
+
+for (const [number, file] of DOCUMENTS.entries()) {
+  const lines = shellLines(file)
+  if (lines.length === 0) continue
+  test(`each command of ${file} runs as it stands`, async () => {
+    const name = `doc_${number}`
+    await servers.createDatabases({ source: name, target: name })
+    const app = await servers.sourceAdmin(name)
+    await app.query(SAMPLE).finally(() => app.end())
+    const redis = lines.some((line) => /mylab-sync (worker|scheduler|enqueue)/.test(line))
+    const env = {
+      ...servers.environment({ source: name, target: name, redis }),
+      SYNC_DASHBOARD_PORT: String(await freePort()),
+    }
+    for (const line of lines) {
+      if (!/^(npx )?mylab-sync /.test(line)) {
+        checkOther(line, file)
+        continue
+      }
+      const { code, said } = await runLine(line, { cwd: mkdtempSync(join(folder, 'at-')), env })
+      assert.ok(allowedCodes(line).includes(code ?? -1), `${file}: ${line}: exit ${code}: ${said}`)
+    }
+  })
+}
+
+test('pages that are made from the code are not stale', async () => {
+  const { code, err } = await run(process.execPath, [join(ROOT, 'scripts/docs.mjs'), '--check'])
+  assert.equal(code, 0, err)
+})
+
+test('every message that the troubleshooting page quotes is one that the program has', () => {
+  const program = programText()
+  const messages = quoted('docs/troubleshooting.md', 'message')
+  assert.ok(messages.length > 40, `${messages.length} messages`)
+  const unknown = messages.flatMap((message) =>
+    message
+      .split('...')
+      .map((part) => part.trim())
+      .filter((part) => part !== '' && !program.includes(part))
+      .map((part) => `${message}: ${part}`),
+  )
+  assert.deepEqual(unknown, [])
+})
+
+test('and every message of a decision is one that the page quotes, but for faults of ours', () => {
+  const page = readText('docs/troubleshooting.md')
+  const thrown = programText().matchAll(
+    /(?:new SyncError\(\s*'(?!internal')[\w-]+',\s*|\bfault\(\s*|new UsageFault\(\s*)(?:'([^'\n]+)'|`((?:[^`$]|\$\{[^`]*?\})+)`)/g,
+  )
+  const messages = [...thrown].map(([, plain, template]) => plain ?? template ?? '')
+  assert.ok(messages.length > 40, `${messages.length} messages`)
+  const missing = messages.filter((message) => {
+    const parts = message.split(/\$\{.*?\}/).map((part) => part.replace(/^[\s:;]+|[\s:;(]+$/g, ''))
+    const longest = parts.reduce((a, b) => (b.length > a.length ? b : a), '')
+    return longest.length > 2 && !page.includes(longest)
+  })
+  assert.deepEqual(missing, [])
+})
+
+test('guarantees name tests that are there, each test file stands under what it checks, and each rule is listed', () => {
+  const page = readText('docs/guarantees.md')
+  const named = [...page.matchAll(/^- `((?:test|packages)\/\S+\.test\.ts)`: (.+)$/gm)]
+  assert.ok(named.length > 30)
+  for (const [, file = '', title = ''] of named) {
+    assert.ok(existsSync(join(ROOT, file)), file)
+    const source = readFileSync(join(ROOT, file), 'utf8')
+    assert.ok(source.includes(title.replace(/ \([^)]*\)$/, '')), `${file}: ${title}`)
+  }
+  const files = ['test/property', 'test/fault', 'test/integration'].flatMap((below) => filesBelow(below, '.test.ts'))
+  const listed = new Set(named.map(([, file]) => file))
+  assert.deepEqual(
+    files.filter((file) => !listed.has(file)),
+    [],
+  )
+  const switches = [...page.matchAll(/^\| [^|]+ \| `(\w+)` \|/gm)].map(([, rule = '']) => rule)
+  assert.deepEqual(switches.sort(), Object.keys(ALL_RULES).sort())
+})
+
+test('links lead somewhere, and every variable of a page is one that is read', () => {
+  for (const file of DOCUMENTS) {
+    const page = readText(file)
+    for (const [, link = ''] of page.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g))
+      assert.ok(existsSync(join(ROOT, dirname(file), link)), `${file}: ${link}`)
+    // the page for users of the older package names what has no meaning any more
+    if (file.includes('laravel')) continue
+    for (const [, variable = ''] of page.matchAll(/\b((?:SYNC|PGSQL|REDIS|DB)_[A-Z_]*[A-Z])\b/g))
+      assert.ok(KNOWN.has(variable.replace(/_FILE$/, '')) || KNOWN.has(variable), `${file}: ${variable}`)
+  }
+})
