@@ -139,11 +139,19 @@ export function engineOptions(config: ResolvedConfig, batchRows: number | null =
   return { include, exclude, mapping, batchRows, copyConcurrency: memoryMb < TWO_COPIES_MB ? 1 : 2, memoryMb }
 }
 
+const peakMb = (): number => Math.round(process.resourceUsage().maxRSS / 1024)
+
 /** How much this process took at most, against what it may. */
 export function tellMemory({ memoryLimitMb }: ResolvedConfig): void {
-  const mb = Math.round(process.resourceUsage().maxRSS / 1024)
-  const verdict = mb > memoryLimitMb ? 'above the limit of' : 'of'
-  tell(`Memory: at most ${mb} MB ${verdict} ${memoryLimitMb} MB (SYNC_MEMORY_LIMIT).`)
+  const verdict = peakMb() > memoryLimitMb ? 'above the limit of' : 'of'
+  tell(`Memory: at most ${peakMb()} MB ${verdict} ${memoryLimitMb} MB (SYNC_MEMORY_LIMIT).`)
+}
+
+/** As tellMemory, for what runs long. */
+export function logMemory({ config: { memoryLimitMb: limitMb }, log }: Pick<Session, 'config' | 'log'>): void {
+  const residentMb = peakMb()
+  if (residentMb > limitMb) log.warn({ residentMb, limitMb }, 'Memory above SYNC_MEMORY_LIMIT')
+  else log.info({ residentMb, limitMb }, 'Memory at most')
 }
 
 function limitsFrom({ batchRows, retry }: ResolvedConfig): NonNullable<EngineContext['limits']> {

@@ -1,7 +1,7 @@
 import { counted } from '@mylab-sync/core'
 import { checkPending, drainAll, type IntervalLine, matches, runDaemon, status } from '@mylab-sync/engine'
 import { clock, print, printJson, printTable } from '../output.js'
-import { type CommonOptions, type Session, tellMemory, withInstallation } from '../session.js'
+import { type CommonOptions, logMemory, type Session, tellMemory, withInstallation } from '../session.js'
 import { UsageFault } from '../definition.js'
 
 interface DatabaseOptions extends CommonOptions {
@@ -44,7 +44,7 @@ export async function runDatabase(options: DatabaseOptions): Promise<void> {
 /** Drains in this process until the signal. */
 export async function follow(
   { context, config, signal, log }: Session,
-  options: { readonly json: boolean; readonly quiet: boolean },
+  options: { readonly json: boolean },
 ): Promise<number> {
   await runDaemon(
     context,
@@ -55,7 +55,7 @@ export async function follow(
     },
     signal,
   )
-  if (!options.quiet) tellMemory(config)
+  logMemory({ config, log })
   return 0
 }
 

@@ -2,7 +2,7 @@ import { SyncError } from '@mylab-sync/core'
 import { QUEUE_NAMES, type QueueName } from '@mylab-sync/queue'
 import { runWorker } from '@mylab-sync/worker'
 import { DrainLines, problemTeller, queueSettings, requireRedis } from '../queue.js'
-import { type CommonOptions, type Session, withSession } from '../session.js'
+import { type CommonOptions, logMemory, type Session, withSession } from '../session.js'
 
 export async function runWorkerCommand(
   options: CommonOptions & { readonly queues: string; readonly concurrency: number },
@@ -33,6 +33,7 @@ export async function work({ context, config, signal, log }: Session, options: W
     signal,
   )
   lines.flush()
+  logMemory({ config, log })
 }
 
 /** Chunks at once as asked for; one drain, since a second could only wait; one opening beside other control work. */
