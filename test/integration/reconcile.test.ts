@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type EngineHooks, status } from '@mylab-sync/engine'
+import { drain, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
+import { connect } from '../support/connect.js'
 import {
   assertEqual,
   copyAll,
@@ -175,6 +176,39 @@ test('a definition that changes in the middle of a first copy starts that table 
     await settle(at)
     await assertEqual(at, ['p', 'c', 'g', 'other', 'many'])
   } finally {
+    await at.close()
+  }
+})
+
+test('without PROCESS too: rows that went without an entry are missed within a turn, and the table is healed', async () => {
+  const at = await installation(servers, 'r_blind')
+  const account = { user: 'blind', password: 'x' }
+  await at.app.query(`CREATE USER blind@'%' IDENTIFIED BY 'x';
+    GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, TRIGGER ON r_blind.* TO blind@'%'; ${FAMILY};
+    CREATE TABLE parts (id INT PRIMARY KEY, v INT) ENGINE=InnoDB PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (50), PARTITION b VALUES LESS THAN (100), PARTITION c VALUES LESS THAN MAXVALUE);
+    INSERT INTO parts SELECT seq, seq FROM seq_1_to_150`)
+  const { source, target } = await connect(servers, 'r_blind', account)
+  const blind = { ...at, context: { ...at.context, source, target } }
+  try {
+    assert.equal(await source.seesStorage(), false)
+    await copyAll(blind.context)
+    await settle(blind)
+    await at.app.query('TRUNCATE other; INSERT INTO other VALUES (7, 7); ALTER TABLE parts TRUNCATE PARTITION c')
+    const probe = ['other', 'parts', 'p', 'c']
+    const report = await drain(blind.context, await loadModel(blind.context), { probe })
+    assert.deepEqual(report.kind === 'done' && report.setAside.map(({ table }) => table), ['other', 'parts'])
+    await settle(blind)
+    const live = { c: 'live', g: 'live', other: 'live', p: 'live', parts: 'live' }
+    assert.deepEqual(await states(at), live)
+    await assertEqual(at, ['p', 'c', 'g', 'other', 'parts'])
+    // a single pass looks at all of them by itself, and a table that acts on others takes them along
+    await at.app.query('ALTER TABLE parts TRUNCATE PARTITION a; SET FOREIGN_KEY_CHECKS = 0; TRUNCATE p')
+    await settle(blind)
+    await assertEqual(at, ['p', 'parts', 'other'])
+  } finally {
+    await source.close()
+    await target.close()
+    await at.app.query("DROP USER blind@'%'")
     await at.close()
   }
 })

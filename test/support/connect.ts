@@ -7,14 +7,16 @@ import type { DatabaseNames, ServerSet } from '@mylab-sync/testkit'
 export async function connect(
   servers: Pick<ServerSet, 'source' | 'target'>,
   names: string | DatabaseNames,
+  /** The source's account; the one of everything else unless it is given. */
+  account: { readonly user: string; readonly password: string } = servers.source,
 ): Promise<{ source: Source; target: Target }> {
   const at = typeof names === 'string' ? { source: names, target: names } : names
   const { source: mine, target: theirs } = servers
   const source = await createSource({
     host: mine.host,
     port: mine.port,
-    user: mine.user,
-    password: mine.password,
+    user: account.user,
+    password: account.password,
     database: at.source,
     auditTable: 'sync_audit_log',
     instance: 'default',

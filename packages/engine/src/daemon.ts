@@ -27,7 +27,7 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   await requireMigrated(context)
   const started = performance.now()
   const sum = { drains: 0, processed: 0, failed: 0 }
-  const first = await retrying(context, signal, async () => drain(context, await loadModel(context)))
+  const first = await retrying(context, signal, async () => drainAndProbe(context))
   add(sum, first)
   if (!signal.aborted) {
     await maintain(context, first.kind === 'done' ? first.model : await loadModel(context))
@@ -39,6 +39,11 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   }
   const { pending } = await context.source.pending()
   return { ...sum, pending, ms: performance.now() - started }
+}
+
+async function drainAndProbe(context: EngineContext): Promise<DrainReport> {
+  const model = await loadModel(context)
+  return drain(context, model, (await context.source.seesStorage()) ? {} : { probe: [...model.tables.keys()] })
 }
 
 /** What a daemon takes up by itself: never a first copy, which somebody has to ask for and stays with. */

@@ -27,6 +27,7 @@ import { judgeOwner, type NotAsLeft } from './owner.js'
 import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
 import { type Misfit, misfits } from './set-aside.js'
+import { findUnseen } from './unseen.js'
 import { settle } from './settle.js'
 
 const SNAPSHOTS_BEFORE_GROWTH = 8
@@ -52,6 +53,8 @@ export type DrainReport =
 export interface DrainRequest {
   /** Tables that this drain opens: their parked keys are part of it, and their new states are committed with it. */
   readonly opening?: ReadonlyMap<string, TableState>
+  /** Open tables that are looked at for rows which went without an entry. */
+  readonly probe?: readonly string[]
   readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
   /** Where both sides stood at an earlier look that left open whose they are. */
   readonly before?: NotAsLeft['standing']
@@ -93,7 +96,8 @@ export class RunningDrain {
   readonly #open: ReadonlySet<string>
   readonly #waiting: ReadonlySet<string>
   readonly #opening: ReadonlyMap<string, TableState>
-  readonly #setAside: readonly Misfit[]
+  readonly #states: Map<string, TableProgress>
+  readonly #setAside: Misfit[]
   readonly #ids = new EntryIds()
   readonly #held = new HeldEntries()
   #highest = 0
@@ -110,12 +114,13 @@ export class RunningDrain {
     parts: DrainParts,
     at: {
       number: number
-      states: ReadonlyMap<string, TableProgress>
-      setAside: readonly Misfit[]
+      states: Map<string, TableProgress>
+      setAside: Misfit[]
     },
   ) {
     this.#parts = parts
     this.#number = at.number
+    this.#states = at.states
     this.#setAside = at.setAside
     const opening = parts.request.opening ?? new Map<string, TableState>()
     // A component opens as a whole or not at all.
@@ -168,6 +173,7 @@ export class RunningDrain {
     await target.holdEntries(this.#held.all())
     for (const [table, state] of this.#opening) await target.setProgress(table, { state, problem: null })
     await this.#breakTables()
+    await this.#probe()
     const { takenAt: consistentAsOf, identity } = snapshot
     await target.recordDrain({ number: this.#number, token: this.#token, consistentAsOf, identity })
     await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
@@ -187,6 +193,16 @@ export class RunningDrain {
       opened: [...(request.opening?.keys() ?? [])].every((table) => this.#open.has(table)),
       model: this.#parts.model,
       marked,
+    }
+  }
+
+  async #probe(): Promise<void> {
+    const { request, target } = this.#parts
+    const probed = (request.probe ?? []).filter((table) => this.#open.has(table) && !this.#opening.has(table))
+    if (probed.length === 0) return
+    for (const misfit of await findUnseen(this.#parts, probed, this.#states)) {
+      await set(target, this.#states, misfit)
+      this.#setAside.push(misfit)
     }
   }
 

@@ -11,6 +11,10 @@ export const BUSY_POLL_MS = 10
 /** Without changes too: `consistent_as_of` moves, and definitions that have changed are noticed. */
 const IDLE_DRAIN_MS = 3_000
 
+const LEAST_PROBES = 20
+/** Of three seconds each. */
+const TURNS = 18
+
 export interface Look {
   /** Entries were pending when the source was looked at. */
   readonly pending: boolean
@@ -24,6 +28,9 @@ export interface Look {
 export class SourceTail {
   readonly #context: EngineContext
   #drained: number
+  #probed = Number.NEGATIVE_INFINITY
+  /** The open table that is probed next. */
+  #turn = 0
 
   /** `drained`: when the last drain of this process was, on the clock of `performance.now()`. */
   constructor(context: EngineContext, drained: number) {
@@ -36,10 +43,9 @@ export class SourceTail {
     const started = performance.now()
     const isDue = started - this.#drained > IDLE_DRAIN_MS
     const { pending, lastDrain } = await this.#context.source.poll()
-    const report =
-      pending || isDue || (await this.#owes(lastDrain))
-        ? await drain(signal ? { ...this.#context, signal } : this.#context, await model())
-        : null
+    const context = signal ? { ...this.#context, signal } : this.#context
+    const isAsked = pending || isDue || (await this.#owes(lastDrain))
+    const report = isAsked ? await drain(context, await model(), { probe: await this.#toProbe() }) : null
     const ended = performance.now()
     if (report) this.#drained = ended
     return { pending, report, ms: ended - started }
@@ -52,5 +58,18 @@ export class SourceTail {
       const open = [...(await target.progress()).values()].filter((p) => isOpen(p.state))
       return (await target.countParked(open.map((p) => p.table))) > 0
     })
+  }
+
+  /** Tables whose storage cannot be watched, by turns: all of them within a minute. */
+  async #toProbe(): Promise<readonly string[]> {
+    if (performance.now() - this.#probed < IDLE_DRAIN_MS || (await this.#context.source.seesStorage())) return []
+    this.#probed = performance.now()
+    const open = await readTarget(this.#context, async (target) =>
+      [...(await target.progress()).values()].filter((p) => isOpen(p.state)).map((p) => p.table),
+    )
+    const count = Math.max(LEAST_PROBES, Math.ceil(open.length / TURNS))
+    const from = this.#turn >= open.length ? 0 : this.#turn
+    this.#turn = from + count
+    return open.slice(from, from + count)
   }
 }

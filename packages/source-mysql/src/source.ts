@@ -20,7 +20,7 @@ import { pending, poll } from './pending.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { purge, type PurgeRequest } from './purge.js'
 import type { SourceSettings } from './settings.js'
-import { readGenerations } from './snapshot/generations.js'
+import { readGenerations, seesStorage } from './snapshot/generations.js'
 import { takeBack } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
 
@@ -35,6 +35,7 @@ class MysqlSource implements Source {
   readonly #pool: SessionPool
   readonly #settings: SourceSettings
   readonly #server: Server
+  #seesStorage: Promise<boolean> | undefined
 
   constructor(pool: SessionPool, settings: SourceSettings, server: Server) {
     this.#pool = pool
@@ -102,6 +103,17 @@ class MysqlSource implements Source {
 
   async missingTriggers(targets: readonly TriggerTarget[]): Promise<string[]> {
     return await this.#pool.with((session) => missingTriggers(session, this.#settings, targets))
+  }
+
+  /** Asked once: a right that is given later shows at the next start. */
+  seesStorage(): Promise<boolean> {
+    this.#seesStorage ??= this.#pool
+      .with((session) => seesStorage(session, this.#server))
+      .catch((error: unknown) => {
+        this.#seesStorage = undefined
+        throw error
+      })
+    return this.#seesStorage
   }
 
   async poll(): Promise<PollResult> {

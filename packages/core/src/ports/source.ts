@@ -109,6 +109,8 @@ export interface Source {
   catalog(): Promise<SourceCatalog>
   /** As the snapshot's, outside of one. */
   generations(): Promise<ReadonlyMap<string, string>>
+  /** Whether generations hold the storage's own number; without PROCESS they do not, and TRUNCATE moves none of them. */
+  seesStorage(): Promise<boolean>
   /** Creates sync_audit_log and sync_instance, or checks them. Throws SyncError foreign-audit-table. */
   migrate(): Promise<void>
   migrated(): Promise<boolean>

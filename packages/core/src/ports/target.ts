@@ -208,6 +208,8 @@ export interface TargetTransaction {
   /** Keys of the children that reference one of these value lists (texts of `edge.parentKey`) in the target. */
   childKeys(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): Promise<RowKey[]>
   /** Keys of the children, without NULL in the edge's columns, that match no parent byte for byte. */
+  /** The first and the last key of a table in the target's order, and a few from anywhere. */
+  sampleKeys(table: TableMapping): Promise<RowKey[]>
   orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): Promise<RowKey[]>
   /** Names of the foreign keys of ours that are validated now. */
   validatedForeignKeys(): Promise<ReadonlySet<string>>

@@ -73,12 +73,27 @@ export async function readGenerations(
       ...(await session.rows(foreignQuery(view, database, only))),
     ])
   } catch (error) {
-    const number = errorNumber(error) ?? 0
-    const missing = error instanceof SyncError && error.code === 'missing-right'
-    if (!missing && number !== UNKNOWN_CHARSET && number !== UNKNOWN_TABLE) throw error
+    if (!isHidden(error)) throw error
     const [storage, foreign] = plainQueries(database, only)
     return digested([...(await session.rows(storage)), ...(await session.rows(foreign))])
   }
+}
+
+/** Whether the storage's own numbers can be read: with PROCESS, and where the server has them. */
+export async function seesStorage(session: Session, server: Server): Promise<boolean> {
+  try {
+    await session.rows(`SELECT TABLE_ID FROM ${views(server).tables} LIMIT 1`)
+    return true
+  } catch (error) {
+    if (isHidden(error)) return false
+    throw error
+  }
+}
+
+function isHidden(error: unknown): boolean {
+  const number = errorNumber(error) ?? 0
+  if (number === UNKNOWN_CHARSET || number === UNKNOWN_TABLE) return true
+  return error instanceof SyncError && error.code === 'missing-right'
 }
 
 /** Tables of other engines have no id: that they are there is all we know; reading only names opens no table. */

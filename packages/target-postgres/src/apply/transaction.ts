@@ -25,6 +25,9 @@ const UNNEST_ROWS = 500
 /** Larger batches go as bytes: one string holds 512 MB at most, and costs several times its size. */
 const UNNEST_BYTES = 512 << 10
 
+/** Looked at beside the first and the last. */
+const SAMPLED_ROWS = 6
+
 type Written = { readonly refused: readonly RefusedRow[] } | { readonly violated: string }
 
 /** One target transaction: state and data of a chunk, a catch-up slice or a drain. Owns its session until it ends. */
@@ -268,6 +271,19 @@ export class Transaction extends State {
   async orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): Promise<RowKey[]> {
     const orphans = sql.orphans(this.#settings.schema, edge, { child, parent })
     return this.#keysOf(child, (keys) => `SELECT ${keys} ${orphans}`, [])
+  }
+
+  async sampleKeys(table: TableMapping): Promise<RowKey[]> {
+    const names = sql.keyColumns(table.key?.columns ?? []).map((column) => `t.${sql.name(column.name)}`)
+    const edge = (way: string): string => names.map((name) => `${name} ${way}`).join(', ')
+    const from = this.#table(table)
+    const anywhere = `tablesample system (least(100, 100.0 * ${SAMPLED_ROWS} / greatest(1, pg_relation_size('${from.replaceAll("'", "''")}') / 8192)))`
+    return this.#keysOf(
+      table,
+      (keys) =>
+        `SELECT DISTINCT * FROM ((SELECT ${keys} FROM ${from} t ORDER BY ${edge('ASC')} LIMIT 1) UNION ALL (SELECT ${keys} FROM ${from} t ORDER BY ${edge('DESC')} LIMIT 1) UNION ALL (SELECT ${keys} FROM ${from} t ${anywhere} LIMIT ${SAMPLED_ROWS})) k`,
+      [],
+    )
   }
 
   async #keysOf(table: TableMapping, select: (keys: string) => string, values: readonly unknown[]): Promise<RowKey[]> {
