@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test, type TestContext } from 'node:test'
+import type { SyncError } from '@mylab-sync/core'
 import { drain, loadModel, runDaemon } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { sortedRows, textRows } from '../support/content.js'
@@ -110,6 +111,52 @@ for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
       const app = await servers.sourceAdmin(name)
       await app.query('UPDATE a SET v = v + 1 WHERE id < 100')
       await app.end()
+      await eventually('the change is there', () => hasArrived(name, '1'), 30_000)
+      tell(t, since)
+      stop.abort()
+      await daemon
+      await assertEqual(name)
+    } finally {
+      stop.abort()
+      await ended(at)
+    }
+  })
+}
+
+const NAMED_MS = 30_000
+
+for (const service of ['mariadb', 'postgres'] as const) {
+  test(`${service} stands still and answers nobody: live sync says so by name, and goes on when it answers again`, async (t) => {
+    const name = `taken_still_${service}`
+    const at = await installation(servers, name)
+    deaf(at)
+    const stop = new AbortController()
+    const problems: SyncError[] = []
+    const told = (error: SyncError): number => problems.push(error)
+    try {
+      await at.app.query(SCHEMA)
+      await copyAll(at.context)
+      const daemon = runDaemon(at.context, { intervalMs: 1000, onInterval: () => {}, onProblem: told }, stop.signal)
+      daemon.catch(() => {})
+      await at.app.query('UPDATE a SET v = 0 WHERE id = 1')
+      await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
+      if (service === 'postgres') await at.app.query('UPDATE a SET v = 1 WHERE id = 1')
+      const still = performance.now()
+      servers.freeze(service)
+      try {
+        await eventually('it is told by name', () => problems.length > 0, NAMED_MS)
+      } finally {
+        servers.thaw(service)
+      }
+      const code = problems[0]?.code ?? ''
+      assert.match(code, /^(lost-connection|cannot-connect)$/)
+      t.diagnostic(`named ${code} after ${((performance.now() - still) / 1000).toFixed(1)} s`)
+      const since = performance.now()
+      if (service === 'mariadb') {
+        const app = await servers.sourceAdmin(name)
+        await app.query('UPDATE a SET v = 1 WHERE id = 1')
+        await app.end()
+      }
       await eventually('the change is there', () => hasArrived(name, '1'), 30_000)
       tell(t, since)
       stop.abort()
