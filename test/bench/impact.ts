@@ -1,5 +1,7 @@
-import { ServerSet } from '@mylab-sync/testkit'
-import { start, measured } from '../support/cli.js'
+import assert from 'node:assert/strict'
+import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { measured, start } from '../support/cli.js'
+import { textRows } from '../support/content.js'
 
 const NAME = 'impact'
 const ROWS = 300_000
@@ -44,15 +46,43 @@ export async function impact(): Promise<readonly object[]> {
       try {
         await phase('live', () => wait(PHASE_MS))
         await phase('resync', () => measured(servers, NAME, ['resync', '--table', 'entry']))
+        // an ALTER under load may roll back statements of the application by itself
+        await phase(ALTER, () => alter(servers))
+        await phase('reconcile', () => reconciled(servers))
       } finally {
         await daemon.stop()
       }
+      assert.deepEqual(
+        [...phases].filter(([, { failures }]) => failures.size > 0),
+        [],
+        'statements of the application failed',
+      )
       return figures(phases)
     } finally {
       await load.end()
     }
   } finally {
     await servers.close()
+  }
+}
+
+const ALTER = 'ALTER TABLE by somebody else'
+
+async function alter(servers: ServerSet): Promise<void> {
+  const app = await servers.sourceAdmin(NAME)
+  await app.query('ALTER TABLE account ADD COLUMN added INT NULL').finally(() => app.end())
+}
+
+/** Both tables are set aside and copied again in place, since one of them has changed. */
+async function reconciled(servers: ServerSet): Promise<void> {
+  const reader = await servers.targetAdmin(NAME)
+  try {
+    const columns = `SELECT count(*) FROM information_schema.columns WHERE table_name = 'account' AND column_name = 'added'`
+    const states = 'SELECT DISTINCT state FROM mylab_sync.sync_progress'
+    await eventually('it is noticed', async () => (await textRows(reader, columns))[0]?.[0] === '1', 30_000)
+    await eventually('both are live again', async () => (await textRows(reader, states)).join() === 'live', 300_000)
+  } finally {
+    await reader.end()
   }
 }
 

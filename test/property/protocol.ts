@@ -27,6 +27,8 @@ export interface Experiment {
   readonly catchUpKeys?: number
   /** Backlogs: no drain for so long at a time, and small slices. */
   readonly backlogMs?: number
+  /** Of each slice, of one snapshot; few of them make the closure park what it finds for a later one. */
+  readonly sliceEntries?: number
   /** Foreign keys over text are validated, broken by misspelt children, suspended, and built again. */
   readonly foreignKeysComeAndGo?: boolean
 }
@@ -68,6 +70,7 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
       limits: {
         ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
         ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 0 } : {}),
+        ...(experiment.sliceEntries ? { sliceEntries: experiment.sliceEntries } : {}),
       },
       options: {
         include: ['*'],

@@ -20,8 +20,40 @@ export interface Slice {
   readonly parents: ParkedParents
   readonly dirty: DirtyKeys
   readonly quarantine: Quarantine
+  readonly overflow: Overflow
   /** Text edges whose misspelt children were looked for already: once a slice, before its writes. */
   readonly searched: Set<Edge>
+}
+
+/**
+ * A row may have millions of children. Beyond what a slice may hold, those that the closure finds are parked under the
+ * drain's number, and later slices of the same drain take them, as they take entries: in any order, and before its commit.
+ */
+export class Overflow {
+  readonly #drain: number
+  readonly #mostKeys: number
+  #isUsed = false
+
+  constructor(drain: number, mostKeys: number) {
+    this.#drain = drain
+    this.#mostKeys = mostKeys
+  }
+
+  get isUsed(): boolean {
+    return this.#isUsed
+  }
+
+  async add({ dirty, target }: Slice, table: string, keys: readonly RowKey[], start: boolean): Promise<void> {
+    const isFull = dirty.size >= this.#mostKeys
+    const fresh = isFull ? keys.filter((key) => !dirty.has(table, key)) : []
+    // A key that this drain has read already stays in memory, so that rows which act on each other in a circle come to an end.
+    const seen = fresh.length > 0 ? await target.recordedKeys(this.#drain, table, fresh) : new Set<RowKey>()
+    const later = new Set(fresh.filter((key) => !seen.has(key)))
+    for (const key of keys) if (!later.has(key)) dirty.add(table, key, start)
+    if (later.size === 0) return
+    this.#isUsed = true
+    await target.park([...later].map((key) => ({ table, key, drain: this.#drain, start })))
+  }
 }
 
 /** References to rows of parents whose children's tables are not open. */
@@ -157,9 +189,10 @@ async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly
     return
   }
   const values = parents.map((tokens) => edge.parentKey.columns.map((column, at) => column.toTarget(tokens[at] ?? '')))
-  const found = await slice.target.childKeys(child, edge, values)
-  if (edge.overlapping) found.push(...(await slice.snapshot.childKeys(child, edge, parents)))
-  for (const key of found) slice.dirty.add(edge.child, key, edge.overlapping)
+  const add = (keys: readonly RowKey[]): Promise<void> => slice.overflow.add(slice, edge.child, keys, edge.overlapping)
+  for await (const keys of slice.target.childKeys(child, edge, values)) await add(keys)
+  if (!edge.overlapping) return
+  for await (const keys of slice.snapshot.childKeys(child, edge, parents)) await add(keys)
 }
 
 /**
@@ -170,7 +203,7 @@ async function addMisspelt(slice: Slice, edge: Edge): Promise<void> {
   if (!edge.text || edge.captureOnlyParent || slice.searched.has(edge) || slice.model.isWhole(edge.child)) return
   slice.searched.add(edge)
   if ((await slice.target.validatedForeignKeys()).has(edge.name)) return
-  const { model, target, dirty } = slice
-  const orphans = await target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge)
-  for (const key of orphans) dirty.add(edge.child, key, edge.overlapping)
+  const { model, target } = slice
+  for await (const keys of target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge))
+    await slice.overflow.add(slice, edge.child, keys, edge.overlapping)
 }

@@ -8,7 +8,7 @@ import {
   type TargetTransaction,
 } from '@mylab-sync/core'
 import { applySlice } from './apply.js'
-import { addClosure, ParkedParents, type Slice } from './closure.js'
+import { addClosure, Overflow, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, goOn, limitsOf, reach, rulesOf } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
@@ -116,9 +116,8 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
     const inside = model.edges.filter((edge) => edge.action && !edge.captureOnlyParent && tables.includes(edge.child))
     for (const edge of rulesOf(context).orphanScan ? inside : []) {
       if (model.isWhole(edge.child)) continue
-      const keys = await target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge)
-      const parked = keys.map((key): ParkedKey => ({ table: edge.child, key, drain: 0, start: true }))
-      if (parked.length > 0) await target.park(parked)
+      for await (const keys of target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge))
+        await target.park(keys.map((key): ParkedKey => ({ table: edge.child, key, drain: 0, start: true })))
     }
     for (const table of tables) await target.setProgress(table, { state: 'catching-up' })
     return true
@@ -200,6 +199,7 @@ async function applyParked(
     parents,
     dirty,
     quarantine,
+    overflow: new Overflow(0, 2 * limitsOf(context).catchUpKeys),
     searched: new Set(),
   }
   await addClosure(slice)

@@ -16,7 +16,7 @@ import {
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import { applySlice } from './apply.js'
-import { addClosure, addParked, ParkedParents, type Slice } from './closure.js'
+import { addClosure, addParked, Overflow, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from './context.js'
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 import { EntryIds } from './entry-ids.js'
@@ -301,6 +301,7 @@ export class RunningDrain {
       parents: new ParkedParents(),
       dirty,
       quarantine,
+      overflow: new Overflow(this.#number, 2 * limitsOf(this.#parts.context).sliceEntries),
       searched: new Set(),
     }
     if (this.#slices === 0) await this.#addParents(slice)
@@ -311,6 +312,7 @@ export class RunningDrain {
     const outcome = await applySlice(slice, tally)
     this.#failed += await settle(target, outcome, { drain: this.#number, tally })
     this.#held.add(entries, quarantine, outcome)
+    if (slice.overflow.isUsed) this.#kept = true
     await target.recordDrainKeys(
       this.#number,
       [...dirty.keys()].filter((key) => this.#open.has(key.table)),

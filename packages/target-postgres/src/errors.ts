@@ -16,6 +16,8 @@ const LOST = new Set([
 ])
 const UNREACHABLE = new Set([
   'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
   'ENOTFOUND',
   'EAI_AGAIN',
   'ETIMEDOUT',

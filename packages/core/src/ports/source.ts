@@ -64,8 +64,8 @@ export interface SourceSnapshot {
   readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncIterable<RawRow[]>
   /** As readKeys, but only the row key and the given columns. */
   readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]>
-  /** Row keys of the children whose foreign key columns equal one of these token lists (tokens of `edge.parentKey`). */
-  childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): Promise<RowKey[]>
+  /** Row keys of the children whose foreign key columns equal one of these token lists (tokens of `edge.parentKey`), in batches. */
+  childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): AsyncIterable<RowKey[]>
   /** The key `rows` rows after `after`, null when fewer are left. */
   keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null>
   countRows(table: string): Promise<number>

@@ -188,6 +188,8 @@ export interface TargetTransaction {
     drain: number,
     keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[],
   ): Promise<void>
+  /** Those of these keys that this drain has recorded. */
+  recordedKeys(drain: number, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
   /** The keys of all drains after this one are still kept. */
   keepsDrainsAfter(drain: number): Promise<boolean>
   /** The keys of these tables that drains after this one have carried are parked again. */
@@ -205,12 +207,12 @@ export interface TargetTransaction {
   replaceTable(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<readonly RefusedRow[]>
   /** Texts of the referenced columns of the parent's rows that the target holds now. */
   referencedValues(parent: TableMapping, edge: Edge, keys: readonly RowKey[]): Promise<(readonly string[])[]>
-  /** Keys of the children that reference one of these value lists (texts of `edge.parentKey`) in the target. */
-  childKeys(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): Promise<RowKey[]>
-  /** Keys of the children, without NULL in the edge's columns, that match no parent byte for byte. */
+  /** Keys of the children that reference one of these value lists (texts of `edge.parentKey`) in the target, page by page. */
+  childKeys(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): AsyncIterable<RowKey[]>
   /** The first and the last key of a table in the target's order, and a few from anywhere. */
   sampleKeys(table: TableMapping): Promise<RowKey[]>
-  orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): Promise<RowKey[]>
+  /** Keys of the children, without NULL in the edge's columns, that match no parent byte for byte. */
+  orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): AsyncIterable<RowKey[]>
   /** Names of the foreign keys of ours that are validated now. */
   validatedForeignKeys(): Promise<ReadonlySet<string>>
   /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated. */

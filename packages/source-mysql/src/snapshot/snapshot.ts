@@ -184,9 +184,14 @@ class Snapshot implements SourceSnapshot {
     return await this.#reader.all(selectKeys(table, keys, mapped))
   }
 
-  async childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): Promise<RowKey[]> {
-    if (parents.length === 0) return []
-    return (await this.#reader.all(selectChildKeys(child, edge, parents))).map((row) => row.key)
+  async *childKeys(
+    child: TableMapping,
+    edge: Edge,
+    parents: readonly (readonly string[])[],
+  ): AsyncGenerator<RowKey[], void, void> {
+    if (parents.length === 0) return
+    for await (const rows of this.#reader.batches(selectChildKeys(child, edge, parents)))
+      yield rows.map((row) => row.key)
   }
 
   async keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null> {

@@ -25,6 +25,7 @@ const UNNEST_ROWS = 500
 /** Larger batches go as bytes: one string holds 512 MB at most, and costs several times its size. */
 const UNNEST_BYTES = 512 << 10
 
+const KEYS_A_PAGE = 5_000
 /** Looked at beside the first and the last. */
 const SAMPLED_ROWS = 6
 
@@ -36,6 +37,7 @@ export class Transaction extends State {
   readonly #settings: TargetSettings
   readonly #staged = new Set<string>()
   #ended = false
+  #cursors = 0
 
   constructor(session: Session, settings: TargetSettings) {
     super(session, settings.stateSchema)
@@ -256,7 +258,7 @@ export class Transaction extends State {
     return rows.map((row) => wanted.map((_, at) => String(row[`v${at}`])))
   }
 
-  async childKeys(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): Promise<RowKey[]> {
+  childKeys(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): AsyncIterable<RowKey[]> {
     const columns = sql.keyColumns(edge.childKey.columns)
     const match = columns.map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
     const arrays = columns.map((_, at) => values.map((row) => row[at] ?? null))
@@ -268,7 +270,7 @@ export class Transaction extends State {
     )
   }
 
-  async orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): Promise<RowKey[]> {
+  orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): AsyncIterable<RowKey[]> {
     const orphans = sql.orphans(this.#settings.schema, edge, { child, parent })
     return this.#keysOf(child, (keys) => `SELECT ${keys} ${orphans}`, [])
   }
@@ -278,24 +280,34 @@ export class Transaction extends State {
     const edge = (way: string): string => names.map((name) => `${name} ${way}`).join(', ')
     const from = this.#table(table)
     const anywhere = `tablesample system (least(100, 100.0 * ${SAMPLED_ROWS} / greatest(1, pg_relation_size('${from.replaceAll("'", "''")}') / 8192)))`
-    return this.#keysOf(
-      table,
-      (keys) =>
-        `SELECT DISTINCT * FROM ((SELECT ${keys} FROM ${from} t ORDER BY ${edge('ASC')} LIMIT 1) UNION ALL (SELECT ${keys} FROM ${from} t ORDER BY ${edge('DESC')} LIMIT 1) UNION ALL (SELECT ${keys} FROM ${from} t ${anywhere} LIMIT ${SAMPLED_ROWS})) k`,
-      [],
+    const { keys, toKey } = keyTexts(table)
+    const rows = await this.#run(
+      `SELECT DISTINCT * FROM ((SELECT ${keys} FROM ${from} t ORDER BY ${edge('ASC')} LIMIT 1) UNION ALL (SELECT ${keys} FROM ${from} t ORDER BY ${edge('DESC')} LIMIT 1) UNION ALL (SELECT ${keys} FROM ${from} t ${anywhere} LIMIT ${SAMPLED_ROWS})) k`,
     )
+    return rows.map(toKey)
   }
 
-  async #keysOf(table: TableMapping, select: (keys: string) => string, values: readonly unknown[]): Promise<RowKey[]> {
-    const columns = table.key?.columns ?? []
-    const keys = sql.keyColumns(columns).map((column, at) => `t.${sql.name(column.name)}::text AS k${at}`)
-    const rows = await this.#run(select(keys.join(', ')), values)
-    return rows.map((row) =>
-      keyOfTexts(
-        columns,
-        columns.map((_, at) => String(row[`k${at}`])),
-      ),
-    )
+  /** A short answer takes one round trip; a long one comes page by page, while other statements run between the pages. */
+  async *#keysOf(
+    table: TableMapping,
+    select: (keys: string) => string,
+    values: readonly unknown[],
+  ): AsyncGenerator<RowKey[], void, void> {
+    const { keys, toKey } = keyTexts(table)
+    const query = select(keys)
+    const few = await this.#run(`${query} LIMIT ${KEYS_A_PAGE + 1}`, values)
+    if (few.length <= KEYS_A_PAGE) {
+      if (few.length > 0) yield few.map(toKey)
+      return
+    }
+    const cursor = `keys_${++this.#cursors}`
+    await this.#run(`DECLARE ${cursor} NO SCROLL CURSOR FOR ${query}`, values)
+    for (;;) {
+      const page = await this.#run(`FETCH ${KEYS_A_PAGE} FROM ${cursor}`)
+      if (page.length === 0) break
+      yield page.map(toKey)
+    }
+    await this.#run(`CLOSE ${cursor}`)
   }
 
   async validatedForeignKeys(): Promise<ReadonlySet<string>> {
@@ -348,4 +360,16 @@ export class Transaction extends State {
 
 export function isTransaction(transaction: TargetTransaction): transaction is Transaction {
   return transaction instanceof Transaction
+}
+
+/** How a table's keys are asked for as text, and made of a row of the answer. */
+function keyTexts(table: TableMapping): { readonly keys: string; toKey(row: Record<string, unknown>): RowKey } {
+  const columns = table.key?.columns ?? []
+  const keys = sql.keyColumns(columns).map((column, at) => `t.${sql.name(column.name)}::text AS k${at}`)
+  const toKey = (row: Record<string, unknown>): RowKey =>
+    keyOfTexts(
+      columns,
+      columns.map((_, at) => String(row[`k${at}`])),
+    )
+  return { keys: keys.join(', '), toKey }
 }

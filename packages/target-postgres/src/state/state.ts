@@ -183,7 +183,7 @@ export class State extends QuarantineState {
 
   async parked(tables: readonly string[], limit: number): Promise<ParkedKey[]> {
     const rows = await this.stateRows<{ table_name: string; row_key: string; drain_no: number; is_start: boolean }>(
-      "SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1) ORDER BY drain_no, table_name, row_key LIMIT $2",
+      "SELECT table_name, row_key, drain_no::float8 AS drain_no, is_start FROM sync_parked WHERE reason = 'closed' AND table_name = ANY($1) LIMIT $2",
       [tables, limit],
     )
     return rows.map((row) => ({ table: row.table_name, key: row.row_key, drain: row.drain_no, start: row.is_start }))
@@ -264,6 +264,14 @@ export class State extends QuarantineState {
       'INSERT INTO sync_drain_size AS s (drain_no, keys) VALUES ($1, $2) ON CONFLICT (drain_no) DO UPDATE SET keys = s.keys + EXCLUDED.keys',
       [drain, keys.length],
     )
+  }
+
+  async recordedKeys(drain: number, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>> {
+    const rows = await this.stateRows<{ row_key: string }>(
+      'SELECT row_key FROM sync_drain_key WHERE drain_no = $1 AND table_name = $2 AND row_key = ANY($3)',
+      [drain, table, keys],
+    )
+    return new Set(rows.map((row) => row.row_key))
   }
 
   async keepsDrainsAfter(drain: number): Promise<boolean> {
