@@ -48,6 +48,11 @@ const names = async (app: Admin, query: string): Promise<string[]> =>
 test('the older package is taken over: its triggers go, its log stays under another name, none of its tables is copied', async () => {
   await at('adopt_older', async (app, mylab) => {
     await app.query(OLDER)
+    await app.query(`CREATE USER limited@'%' IDENTIFIED BY 'x';
+      GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, TRIGGER ON adopt_older.* TO limited@'%'`)
+    const limited = await mylab.run(['migrate', '--adopt'], { DB_USERNAME: 'limited', DB_PASSWORD: 'x' })
+    assert.match(limited.err, /lacks DROP on sync_audit_log; nothing was removed\n {2}try: GRANT DROP/)
+    assert.equal((await names(app, 'SHOW TRIGGERS')).length, 3)
     const reader = await servers.targetAdmin('adopt_older')
     try {
       // what the older package had carried, and a row that was deleted without its knowledge

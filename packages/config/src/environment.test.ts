@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig, type ResolvedConfig } from './config.js'
 
@@ -48,4 +51,42 @@ test('names of the older package still count, below the new ones', () => {
   const { include, exclude, retry } = load(old)
   assert.deepEqual([include, exclude, retry.maxAttempts], [['a', 'b'], ['b'], 5])
   assert.deepEqual(load({ ...old, SYNC_TABLES_INCLUDE: '*', SYNC_TABLES_EXCLUDE: 'c' }).exclude, ['c'])
+})
+
+test('each fault of the file is a line of its own: place, found, allowed, and never a secret', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'mylab-config-'))
+  const file = join(directory, 'mylab-sync.yaml')
+  writeFileSync(
+    file,
+    `source: { prot: 3306, password: 12 }
+target: { sslmode: prefer, port: 99999 }
+batchSize: many
+instance: a b
+tables: { include: x, patients: { colums: {} } }
+retry: 3
+top: 1`,
+  )
+  try {
+    assert.throws(
+      () => loadConfig({ env: ENDS, directory }),
+      ({ message }: Error) => {
+        const lines = message.replaceAll(`${file}: `, '').split('\n').sort()
+        assert.deepEqual(lines, [
+          '(top): found top, expected source, target, redis, batchSize, intervalSeconds, performance, instance, auditTable, retry, names, types, tables, monitoring, dashboard',
+          'batchSize: found many, expected a number',
+          'instance: found a b, expected letters, digits, _ and -, at most 32',
+          'retry: found 3, expected a map',
+          'source.password: found [secret], expected a string',
+          'source: found prot, expected url, host, port, database, username, password, socket',
+          'tables.include: found x, expected a list of patterns, or a map with columns',
+          'tables.patients: found colums, expected columns',
+          'target.port: found 99999, expected at most 65535',
+          'target.sslmode: found prefer, expected disable or require',
+        ])
+        return true
+      },
+    )
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 })

@@ -4,6 +4,7 @@ import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import type { ConfigInput, Env } from './environment.js'
 import { fault } from './fault.js'
+import { fileFaults } from './file-faults.js'
 
 export const port = z.coerce.number().int().min(1).max(65_535)
 /** An idle process takes about 80 MB. */
@@ -92,7 +93,18 @@ export function readFile(input: ConfigInput, env: Env): File {
   }
   const parsed = FILE.safeParse(content)
   if (parsed.success) return parsed.data
-  throw fault(
-    parsed.error.issues.map((issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${issue.message}`).join('\n'),
-  )
+  const faults = fileFaults(parsed.error.issues, content, keysAt)
+  throw fault(faults.map((line) => `${path}: ${line}`).join('\n'))
+}
+
+interface Shape {
+  readonly properties?: Readonly<Record<string, Shape>>
+}
+
+/** The keys that a map of the file may have; a table's own are the same for each. */
+function keysAt(path: readonly string[]): string[] {
+  if (path[0] === 'tables') return Object.keys(tableOptions.shape)
+  let shape = z.toJSONSchema(FILE, { io: 'input', unrepresentable: 'any' }) as Shape | undefined
+  for (const key of path) shape = shape?.properties?.[key]
+  return Object.keys(shape?.properties ?? {})
 }

@@ -6,6 +6,7 @@ import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { MARKER } from './own-tables.js'
+import { requireDrop } from './require-drop.js'
 
 export interface Adopted {
   readonly triggers: number
@@ -30,6 +31,8 @@ export async function adopt(session: Session, settings: SourceSettings): Promise
     throw new SyncError('foreign-audit-table', `source: table ${auditTable} is not the older package's log`, {
       remedy: `rename it, or set SYNC_AUDIT_TABLE to another name`,
     })
+  // what renames a table may drop it
+  await requireDrop(session, settings, [auditTable])
   const writers = await writersOf(session, settings)
   await session.run(DDL_SESSION)
   for (const trigger of writers) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(trigger)}`, auditTable)

@@ -1,10 +1,9 @@
-import { SyncError } from '@mylab-sync/core'
 import { isOurTrigger, isTriggerOf } from '../capture/trigger-text.js'
 import type { Session } from '../connection/session.js'
-import { readFacts } from '../preflight/check.js'
 import { hasLaterColumns } from './own-tables.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
+import { requireDrop } from './require-drop.js'
 
 /**
  * Triggers first, so that no write of the application meets a missing table. Beside other installations
@@ -31,19 +30,7 @@ export async function uninstallStatements(session: Session, settings: SourceSett
 /** Triggers need TRIGGER, which capture needs too; the right to drop tables is one that nothing else needs. */
 export async function mayUninstall(session: Session, settings: SourceSettings): Promise<void> {
   const dropped = (await uninstallStatements(session, settings)).some((statement) => statement.startsWith('DROP TABLE'))
-  if (!dropped) return
-  const { grants, account } = await readFacts(session, settings, [])
-  const lacking = (await ourTables(session, settings)).filter((table) => !grants.on('DROP', table))
-  if (lacking.length === 0) return
-  throw new SyncError(
-    'missing-right',
-    `source: ${account} lacks DROP on ${lacking.join(' and ')}; nothing was removed`,
-    {
-      remedy: lacking
-        .map((table) => `GRANT DROP ON ${sql.name(settings.database)}.${sql.name(table)} TO ${account};`)
-        .join(' '),
-    },
-  )
+  if (dropped) await requireDrop(session, settings, await ourTables(session, settings))
 }
 
 async function ourTables(session: Session, settings: SourceSettings): Promise<string[]> {

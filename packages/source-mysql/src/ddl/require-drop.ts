@@ -1,0 +1,26 @@
+import { SyncError } from '@mylab-sync/core'
+import type { Session } from '../connection/session.js'
+import { readFacts } from '../preflight/check.js'
+import type { SourceSettings } from '../settings.js'
+import * as sql from '../sql.js'
+
+/** Throws SyncError missing-right, with the statement that helps, where the account may not drop or rename one of these tables. */
+export async function requireDrop(
+  session: Session,
+  settings: SourceSettings,
+  tables: readonly string[],
+): Promise<void> {
+  if (tables.length === 0) return
+  const { grants, account } = await readFacts(session, settings, [])
+  const lacking = tables.filter((table) => !grants.on('DROP', table))
+  if (lacking.length === 0) return
+  throw new SyncError(
+    'missing-right',
+    `source: ${account} lacks DROP on ${lacking.join(' and ')}; nothing was removed`,
+    {
+      remedy: lacking
+        .map((table) => `GRANT DROP ON ${sql.name(settings.database)}.${sql.name(table)} TO ${account};`)
+        .join(' '),
+    },
+  )
+}
