@@ -23,6 +23,20 @@ test('a queue takes its own jobs only, and only what names work', () => {
   assert.equal(parseJob('drain', chunk), null)
 })
 
+test('no payload has room for a row: a kind, a table’s name and the number of a chunk are all that any may hold', () => {
+  const fields = new Set<string>()
+  for (const schema of Object.values(PAYLOADS)) {
+    const { anyOf = [schema] } = z.toJSONSchema(schema) as { anyOf?: unknown[] }
+    const { oneOf = anyOf } = z.toJSONSchema(schema) as { oneOf?: unknown[] }
+    for (const one of oneOf.map((each) => each as { properties?: object; additionalProperties?: boolean })) {
+      const { properties = {}, additionalProperties } = one.properties ? one : z.toJSONSchema(schema)
+      assert.equal(additionalProperties, false)
+      for (const field of Object.keys(properties)) fields.add(field)
+    }
+  }
+  assert.deepEqual([...fields].sort(), ['chunk', 'kind', 'table'])
+})
+
 test('jobs are told apart by what they name, have no id of their own, and are kept for a bounded time', () => {
   const jobs: AnyJob[] = [
     { kind: 'plan-table', table: 't' },

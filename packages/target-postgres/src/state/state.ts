@@ -81,10 +81,12 @@ export class State extends QuarantineState {
     return rows.length === new Set(tables).size
   }
 
-  async addChunk({ table, lower, upper }: KeyRange & { readonly table: string }): Promise<void> {
+  async addChunks(table: string, lower: RowKey | null, bounds: readonly (RowKey | null)[]): Promise<void> {
     await this.stateRows(
-      'INSERT INTO sync_chunk (table_name, chunk_no, lower_key, upper_key) SELECT $1, coalesce(max(chunk_no), 0) + 1, $2, $3 FROM sync_chunk WHERE table_name = $1',
-      [table, lower, upper],
+      `INSERT INTO sync_chunk (table_name, chunk_no, lower_key, upper_key)
+       SELECT $1, (SELECT coalesce(max(chunk_no), 0) FROM sync_chunk WHERE table_name = $1) + place, lower, upper
+       FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u(lower, upper, place)`,
+      [table, [lower, ...bounds.slice(0, -1)], bounds],
     )
   }
 
