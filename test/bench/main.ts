@@ -5,8 +5,15 @@
 import { backlog } from './backlog.js'
 import { impact } from './impact.js'
 import { manyTables, wide } from './large.js'
+import { workers } from './workers.js'
 
-const BENCHES: Readonly<Record<string, () => Promise<readonly object[]>>> = { backlog, impact, wide, manyTables }
+const BENCHES: Readonly<Record<string, () => Promise<readonly object[]>>> = {
+  backlog,
+  impact,
+  wide,
+  manyTables,
+  workers,
+}
 
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !(name in BENCHES))

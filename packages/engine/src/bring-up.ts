@@ -1,11 +1,12 @@
 import { isBeingOpened, type TableProgress } from '@mylab-sync/core'
 import { Backoff, mayPass } from './backoff.js'
 import { type EngineContext, limitsOf, type Progress } from './context.js'
-import { copyChunk, planChunk } from './copy-chunk.js'
+import { copyChunk } from './copy-chunk.js'
 import { drain } from './drain.js'
 import { loadModel, type Model } from './model.js'
 import { openComponent } from './open-component.js'
 import { pause } from './pause.js'
+import { planChunks } from './plan-chunks.js'
 import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 
@@ -129,7 +130,7 @@ async function copyUntilDone(
       progress({ kind: 'copy', table: chunk.table, rows, estimated: model.mapping(chunk.table).source.estimatedRows })
       continue
     }
-    const planned = await planChunk(context, model, tables)
+    const planned = await planChunks(context, model, tables)
     if (planned === 'done') return
     if (planned === 'busy') await pause(BUSY_MS, signal)
   }

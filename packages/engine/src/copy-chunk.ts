@@ -16,52 +16,8 @@ import { quarantinedRows } from './quarantine.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from './rows.js'
 import { suspending } from './suspending.js'
 
-const CHUNK_BYTES = 12 << 20
-const MOST_CHUNK_ROWS = 100_000
-const LEAST_CHUNK_ROWS = 200
 /** More than a table has. */
 const MOST_SUSPENSIONS = 50
-
-/**
- * Plans the next chunk of one of these tables: the key so many rows after the last bound. `busy`: another
- * process plans the rest at this moment. Ranges follow the source's own order and cover everything from the first key to the last.
- */
-export async function planChunk(
-  context: EngineContext,
-  model: Model,
-  tables: readonly string[],
-): Promise<'planned' | 'done' | 'busy'> {
-  const target = await context.target.begin()
-  let snapshot: SourceSnapshot | undefined
-  try {
-    const unplanned = await target.takeUnplanned(tables)
-    if (unplanned === 'busy' || unplanned === 'done') return unplanned
-    const { table, planBound, generation } = unplanned
-    const mapping = model.mapping(table)
-    snapshot = await context.source.openSnapshot()
-    await checkGeneration({ model, snapshot }, table, generation)
-    const rows = chunkRows(context, mapping.source)
-    const upper = mapping.key === null ? null : await snapshot.keyAfter(mapping, planBound, rows)
-    await target.addChunk({ table, lower: planBound, upper })
-    await target.setProgress(table, {
-      planBound: upper,
-      planned: upper === null,
-      generation: model.generation(table),
-    })
-    await target.commit()
-    await reach(context, 'chunk:planned')
-    return 'planned'
-  } finally {
-    await target.rollback()
-    snapshot?.release()
-  }
-}
-
-function chunkRows(context: EngineContext, table: { estimatedRows: number; estimatedBytes: number }): number {
-  const width = Math.max(40, table.estimatedBytes / Math.max(1, table.estimatedRows))
-  const byBytes = Math.max(LEAST_CHUNK_ROWS, Math.floor(CHUNK_BYTES / width))
-  return Math.min(byBytes, MOST_CHUNK_ROWS, context.options.batchRows ?? MOST_CHUNK_ROWS)
-}
 
 export interface CopiedChunk {
   readonly table: string
@@ -145,7 +101,10 @@ async function inSnapshot(
   const snapshot = await writing.context.source.openSnapshot()
   try {
     await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
-    return await work({ ...writing, snapshot })
+    const copied = await work({ ...writing, snapshot })
+    // so that the connection is used again: a new one costs as many round trips as a chunk
+    await snapshot.end()
+    return copied
   } finally {
     snapshot.release()
   }
@@ -221,7 +180,7 @@ async function batchByBatch(
 }
 
 /** The table is still the one whose chunks were planned; the next drain sets it aside if it is not. */
-async function checkGeneration(
+export async function checkGeneration(
   { model, snapshot }: { readonly model: Model; readonly snapshot: SourceSnapshot },
   table: string,
   planned: string | null,

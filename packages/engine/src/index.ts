@@ -12,7 +12,7 @@ export {
   type Progress,
   type ProtocolRules,
 } from './context.js'
-export { type CopiedChunk, copyChunk, planChunk } from './copy-chunk.js'
+export { type CopiedChunk, copyChunk } from './copy-chunk.js'
 export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, runDaemon } from './daemon.js'
 export { type Diagnosis, doctor, type Patient } from './doctor.js'
 export { drain } from './drain.js'
@@ -35,6 +35,7 @@ export {
   type RetryReport,
   type ShownError,
 } from './show-errors.js'
+export { planChunks } from './plan-chunks.js'
 export { type Plan, plan, type PlannedTable } from './plan.js'
 export { pauseTables, resumeTables, resyncTables } from './table-control.js'
 export { checkPending, status, type StatusReport, type TableStatus } from './status.js'

@@ -1,11 +1,12 @@
 import { SyncError } from '@mylab-sync/core'
 import { cleanUp } from './clean-up.js'
-import type { EngineContext } from './context.js'
-import { copyChunk, planChunk } from './copy-chunk.js'
+import { type EngineContext, goOn } from './context.js'
+import { copyChunk } from './copy-chunk.js'
 import { maintain } from './maintain.js'
 import { loadModel, type Model } from './model.js'
 import { openComponent } from './open-component.js'
 import { pause } from './pause.js'
+import { planChunks } from './plan-chunks.js'
 import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 import { retryFailed } from './show-errors.js'
@@ -69,13 +70,16 @@ export class JobHandlers {
   }
 
   /** Plans chunks of this table until so many are open. */
-  planTable(table: string, chunks: number, { signal, yielding }: JobSignals): Promise<void> {
-    return this.#withModel(async (model) => {
-      if (!model.tables.has(table)) return
-      const open = await readTarget(this.#context, (target) => target.openChunks(table))
-      for (let count = open; count < chunks && !signal.aborted && !yielding.aborted; count++)
-        if ((await planChunk(this.#context, model, [table])) !== 'planned') return
-    })
+  planTable(table: string, chunks: number, signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, (context) =>
+      this.#withModel(async (model) => {
+        if (!model.tables.has(table)) return
+        while ((await readTarget(context, (target) => target.openChunks(table))) < chunks) {
+          goOn(context)
+          if ((await planChunks(context, model, [table])) !== 'planned') return
+        }
+      }),
+    )
   }
 
   /** Copies this chunk, unless it is done or at work. */

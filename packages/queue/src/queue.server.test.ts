@@ -186,6 +186,16 @@ test('closing lets work reach a safe point, also while Redis is away, and cancel
   await servers.start('redis')
 })
 
+test('a Redis that may throw jobs away is told', async () => {
+  assert.deepEqual(await checkRedis(servers.redisUrl), [])
+  await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
+  try {
+    assert.match((await checkRedis(servers.redisUrl)).join(), /noeviction \(found allkeys-lru\)/)
+  } finally {
+    await redis.config('SET', 'maxmemory-policy', 'noeviction')
+  }
+})
+
 test('ten thousand chunks leave a bounded trace in Redis', async () => {
   const jobs = await producer()
   let done = 0

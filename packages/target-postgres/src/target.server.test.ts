@@ -287,8 +287,7 @@ test('a key parked twice by one drain stays a start key', async () => {
 test('chunks are taken once, and a quarantined key counts its attempts', async () => {
   await within(async (transaction) => {
     await transaction.setProgress('t', { state: 'copying' })
-    await transaction.addChunk({ table: 't', lower: null, upper: 'a' })
-    await transaction.addChunk({ table: 't', lower: 'a', upper: null })
+    await transaction.addChunks('t', null, ['a', null])
   })
   await within(async (one) => {
     assert.equal((await one.takeChunk(['t']))?.number, 1)

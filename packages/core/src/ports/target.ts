@@ -128,10 +128,10 @@ export interface TargetTransaction {
   setProgress(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void>
   /** Row locks of these tables' progress rows, held to the end; false when another holds one. */
   lockProgress(tables: readonly string[]): Promise<boolean>
-  /** The first of these tables that has chunks left to plan, its progress row locked; `busy`: others hold all such rows. */
-  takeUnplanned(tables: readonly string[]): Promise<TableProgress | 'busy' | 'done'>
-  /** Appends a chunk, open, after those of the table. */
-  addChunk(chunk: KeyRange & { readonly table: string }): Promise<void>
+  /** Of these tables, at most so many that have chunks left to plan. */
+  unplanned(tables: readonly string[], limit: number): Promise<TableProgress[]>
+  /** Appends open chunks after those of the table: the first from `lower` on, each up to its bound, null being the end. */
+  addChunks(table: string, lower: RowKey | null, bounds: readonly (RowKey | null)[]): Promise<void>
   /** Takes one open chunk, `only` this number if it is given, by its row lock (FOR UPDATE SKIP LOCKED), or null. */
   takeChunk(tables: readonly string[], only?: number): Promise<Chunk | null>
   chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void>

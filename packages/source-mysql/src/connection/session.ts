@@ -22,11 +22,12 @@ const KEEP_ALIVE_MS = 5_000
 const LEAVE_MS = 1_000
 
 const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', net_write_timeout = 600, wait_timeout = 900, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
-/** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges. */
+/** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges, no row locks for a host that is gone. */
 const OPTIONAL_SETUP = [
   'SET SESSION show_gipk_in_create_table_and_information_schema = ON',
   'SET SESSION information_schema_stats_expiry = 0',
   'SET SESSION in_predicate_conversion_threshold = 0',
+  'SET SESSION idle_write_transaction_timeout = 20',
 ]
 const UNKNOWN_VARIABLE = 1193
 

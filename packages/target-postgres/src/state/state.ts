@@ -73,15 +73,12 @@ export class State extends QuarantineState {
     return new Map(rows.map((row) => [row.table_name, progressOf(row)]))
   }
 
-  async takeUnplanned(tables: readonly string[]): Promise<TableProgress | 'busy' | 'done'> {
-    const unplanned = "state = 'copying' AND NOT planned AND table_name = ANY($1)"
-    const [row] = await this.stateRows<ProgressRow>(
-      `SELECT ${PROGRESS} FROM sync_progress WHERE ${unplanned} ORDER BY table_name LIMIT 1 FOR UPDATE SKIP LOCKED`,
-      [tables],
+  async unplanned(tables: readonly string[], limit: number): Promise<TableProgress[]> {
+    const rows = await this.stateRows<ProgressRow>(
+      `SELECT ${PROGRESS} FROM sync_progress WHERE state = 'copying' AND NOT planned AND table_name = ANY($1) ORDER BY table_name LIMIT $2`,
+      [tables, limit],
     )
-    if (row) return progressOf(row)
-    const held = await this.#count(`SELECT count(*)::int AS n FROM sync_progress WHERE ${unplanned}`, [tables])
-    return held > 0 ? 'busy' : 'done'
+    return rows.map(progressOf)
   }
 
   async setProgress(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void> {
@@ -106,10 +103,12 @@ export class State extends QuarantineState {
     return rows.length === new Set(tables).size
   }
 
-  async addChunk({ table, lower, upper }: KeyRange & { readonly table: string }): Promise<void> {
+  async addChunks(table: string, lower: RowKey | null, bounds: readonly (RowKey | null)[]): Promise<void> {
     await this.stateRows(
-      'INSERT INTO sync_chunk (table_name, chunk_no, lower_key, upper_key) SELECT $1, coalesce(max(chunk_no), 0) + 1, $2, $3 FROM sync_chunk WHERE table_name = $1',
-      [table, lower, upper],
+      `INSERT INTO sync_chunk (table_name, chunk_no, lower_key, upper_key)
+       SELECT $1, (SELECT coalesce(max(chunk_no), 0) FROM sync_chunk WHERE table_name = $1) + place, lower, upper
+       FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u(lower, upper, place)`,
+      [table, [lower, ...bounds.slice(0, -1)], bounds],
     )
   }
 
