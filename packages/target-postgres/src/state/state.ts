@@ -1,6 +1,5 @@
 import type {
   Chunk,
-  KeyRange,
   ParkedKey,
   RowKey,
   SanitisedCount,
