@@ -340,7 +340,7 @@ test('the keys of the last drains are kept, and a gap is told', async () => {
   await within(async (transaction) => {
     assert.equal((await transaction.lastDrain()).consistentAsOf, '2026-01-02T03:04:05.123456Z')
     await transaction.parkDrainKeysAfter(0, ['t'])
-    const keys = await transaction.parked(['t'], 10)
+    const keys = (await transaction.parked(['t'], 10)).filter(({ drain }) => drain <= 2)
     await transaction.unpark(keys)
     assert.deepEqual(keys.map(({ key, drain, start }) => `${key} ${drain} ${start}`).sort(), ['0 2 true', '1 1 false'])
   })
