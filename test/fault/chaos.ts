@@ -62,6 +62,11 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     await nap(r.int(500, 2500))
     servers.thaw('postgres')
   },
+  'source goes back': async (servers, _, r) => {
+    const backup = await servers.backup('mariadb')
+    await nap(r.int(500, 3000))
+    await servers.restore(backup)
+  },
   'target goes back': async (servers, _, r) => {
     const backup = await servers.backup('postgres')
     await nap(r.int(500, 3000))
