@@ -137,17 +137,19 @@ for (const service of ['mariadb', 'postgres'] as const) {
       await at.app.query(SCHEMA)
       await copyAll(at.context)
       const daemon = runDaemon(at.context, { intervalMs: 1000, onInterval: () => {}, onProblem: told }, stop.signal)
-      daemon.catch(() => {})
+      let failure: unknown
+      daemon.catch((error: unknown) => (failure = error))
       await at.app.query('UPDATE a SET v = 0 WHERE id = 1')
       await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
       if (service === 'postgres') await at.app.query('UPDATE a SET v = 1 WHERE id = 1')
       const still = performance.now()
       servers.freeze(service)
       try {
-        await eventually('it is told by name', () => problems.length > 0, NAMED_MS)
+        await eventually('it is told by name', () => problems.length > 0 || failure !== undefined, NAMED_MS)
       } finally {
         servers.thaw(service)
       }
+      assert.equal(failure, undefined)
       const code = problems[0]?.code ?? ''
       assert.match(code, /^(lost-connection|cannot-connect)$/)
       t.diagnostic(`named ${code} after ${((performance.now() - still) / 1000).toFixed(1)} s`)

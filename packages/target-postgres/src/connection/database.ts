@@ -113,7 +113,7 @@ export class Session {
   async rollback(): Promise<void> {
     if (this.#broken) return
     try {
-      await this.client.query('ROLLBACK')
+      await this.#watched(() => this.client.query('ROLLBACK'))
     } catch {
       this.#broken = true
     }

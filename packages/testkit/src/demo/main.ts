@@ -1,43 +1,30 @@
-import { spawn } from 'node:child_process'
 import { CLINIC_STATEMENTS } from '../datasets/clinic.js'
 import { eventually } from '../eventually.js'
+import { freePort } from '../free-port.js'
 import { ServerSet } from '../servers/server-set.js'
 import { type Comparison, compareEverything } from './compare.js'
+import { DATABASE, guide } from './guide.js'
+import { Product, say } from './product.js'
 import { WriteLoad } from './write-load.js'
 
-const CLI = new URL('../../../../apps/cli/bin/mylab-sync.js', import.meta.url).pathname
 const LIVE_MS = 10_000
 const DRAIN_MS = 120_000
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
+const READY_MS = 60_000
+/** Between two statements of a writer: enough to be seen, little beside what somebody tries. */
+const STAYING_PAUSE_MS = 400
+const EXIT_OF: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 }
 
 interface Running {
-  readonly environment: Record<string, string>
   readonly servers: ServerSet
-}
-
-/** Runs one command of the product as a user would, showing what it says. Throws where its exit code is not among `ok`. */
-function product(at: Running, args: readonly string[], ok: readonly number[] = [0]): Promise<string> {
-  say(`\n$ mylab-sync ${args.join(' ')}`)
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, ...args], {
-      env: { ...process.env, ...at.environment, SYNC_USE_QUEUE: 'false' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    let out = ''
-    child.stdout.on('data', (data: Buffer) => {
-      out += data.toString()
-      if (!args.includes('--json')) process.stdout.write(data)
-    })
-    child.once('error', reject)
-    child.once('exit', (code) =>
-      ok.includes(code ?? -1) ? resolve(out) : reject(new Error(`mylab-sync ${args.join(' ')}: exit ${code}`)),
-    )
-  })
+  readonly product: Product
+  readonly environment: Record<string, string>
+  readonly dashboard: string
+  readonly signal: AbortSignal
 }
 
 async function loadClinic(servers: ServerSet): Promise<void> {
-  await servers.createDatabases({ source: 'clinic', target: 'clinic' })
-  const admin = await servers.sourceAdmin('clinic')
+  await servers.createDatabases({ source: DATABASE, target: DATABASE })
+  const admin = await servers.sourceAdmin(DATABASE)
   try {
     for (const statement of CLINIC_STATEMENTS) await admin.query(statement)
   } finally {
@@ -45,50 +32,73 @@ async function loadClinic(servers: ServerSet): Promise<void> {
   }
 }
 
-async function copyAndFollow(at: Running, live: () => Promise<void>): Promise<Comparison[]> {
-  await product(at, ['migrate'])
-  await product(at, ['setup-triggers'])
-  const writers = await Promise.all([1, 2, 3].map(() => at.servers.sourceAdmin('clinic')))
-  const load = new WriteLoad(writers, 1)
-  const daemon = { child: undefined as ReturnType<typeof spawn> | undefined }
+/** Sets up, copies under a write load and follows with a scheduler, two workers and the dashboard, while `live` lasts. */
+async function copyAndFollow(
+  at: Running,
+  load: { readonly writers: number; readonly pauseMs: number },
+  live: (workers: ReturnType<Product['stay']>[]) => Promise<void>,
+): Promise<number> {
+  const { servers, product } = at
+  await product.run(['migrate'])
+  await product.run(['setup-triggers'])
+  const writers = await Promise.all(Array.from({ length: load.writers }, () => servers.sourceAdmin(DATABASE)))
+  const writing = new WriteLoad(writers, 1, load.pauseMs)
   try {
-    await product(at, ['initial', '--create-tables'], [0, 5])
-    say('\n$ mylab-sync database --daemon')
-    daemon.child = spawn(process.execPath, [CLI, 'database', '--daemon'], {
-      env: { ...process.env, ...at.environment, SYNC_USE_QUEUE: 'false' },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    })
-    await live()
-    await load.stop()
-    say(`\n${load.statements} statements written meanwhile; waiting until all of them have arrived`)
-    await eventually(
-      'nothing is pending',
-      async () =>
-        (JSON.parse(await product(at, ['database', '--check-pending', '--json'])) as { pending: number }).pending === 0,
-      DRAIN_MS,
-    )
+    await product.run(['initial', '--create-tables'], [0, 5])
+    say('')
+    product.stay('scheduler', ['scheduler'])
+    const workers = [1, 2].map((number) => product.stay(`worker-${number}`, ['worker']))
+    product.stay('dashboard', ['dashboard'])
+    await eventually('the dashboard answers', () => answers(`${at.dashboard}/healthz`), READY_MS)
+    await live(workers)
+    await writing.stop()
+    return writing.statements
   } finally {
     // on the way out after another error; the good way has awaited it above
-    await load.stop().catch(() => {})
+    await writing.stop().catch(() => {})
     await Promise.all(writers.map((writer) => writer.end()))
-    await stopDaemon(daemon.child)
   }
+}
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(url).then(
+    ({ ok }) => ok,
+    () => false,
+  )
+}
+
+/** To the end: everything that was written has arrived, and every row is compared. */
+async function once(at: Running): Promise<number> {
+  const { product } = at
+  const statements = await copyAndFollow(
+    at,
+    { writers: 3, pauseMs: 5 },
+    () => new Promise((resolve) => setTimeout(resolve, LIVE_MS)),
+  )
+  say(`\n${statements} statements written meanwhile; waiting until all of them have arrived`)
+  const pending = async (): Promise<number> =>
+    (JSON.parse(await product.run(['database', '--check-pending', '--json'])) as { pending: number }).pending
+  await eventually('nothing is pending', async () => (await pending()) === 0, DRAIN_MS)
+  await product.run(['status'], [0, 5])
+  await product.stop()
   // tables without triggers are carried again by the control work of a single pass
-  await product(at, ['database', '--once'])
-  await product(at, ['status'], [0, 5])
-  return compare(at)
+  await product.run(['database', '--once'])
+  return summary(await compare(at)) ? 0 : 1
 }
 
-async function stopDaemon(child: ReturnType<typeof spawn> | undefined): Promise<void> {
-  if (!child || child.exitCode !== null) return
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGTERM')
-  await ended
+/** Until a signal. */
+async function stay(at: Running): Promise<number> {
+  const { servers, environment, dashboard, signal } = at
+  await copyAndFollow(at, { writers: 1, pauseMs: STAYING_PAUSE_MS }, async (workers) => {
+    await guide({ servers, environment, dashboard, workers })
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  })
+  return 0
 }
 
-async function compare(at: Running): Promise<Comparison[]> {
-  const source = await at.servers.sourceAdmin('clinic')
-  const target = await at.servers.targetAdmin('clinic')
+async function compare({ servers }: Running): Promise<Comparison[]> {
+  const source = await servers.sourceAdmin(DATABASE)
+  const target = await servers.targetAdmin(DATABASE)
   try {
     return await compareEverything(source, target)
   } finally {
@@ -109,36 +119,40 @@ function summary(tables: readonly Comparison[]): boolean {
   return equal
 }
 
-async function main(once: boolean): Promise<number> {
+async function main(work: (at: Running) => Promise<number>, signal: AbortSignal): Promise<number> {
   const started = performance.now()
-  const servers = await ServerSet.start({ services: ['mariadb', 'postgres'], log: say })
-  const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve)
-  })
+  const servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'], log: say })
+  const port = await freePort()
+  const environment = {
+    ...servers.environment({ source: DATABASE, target: DATABASE }),
+    SYNC_USE_QUEUE: 'true',
+    SYNC_DASHBOARD_PORT: String(port),
+  }
+  const product = new Product({ environment, directory: servers.directory, signal })
   try {
-    const at: Running = { servers, environment: servers.environment({ source: 'clinic', target: 'clinic' }) }
-    delete at.environment['REDIS_URL']
+    signal.throwIfAborted()
     say('loading the sample clinic database')
     await loadClinic(servers)
-    const tables = await copyAndFollow(at, async () => {
-      if (once) return new Promise((resolve) => setTimeout(resolve, LIVE_MS))
-      say(
-        `\nLive. Try it: the source is ${servers.server('mariadb').socket} (root, database clinic), the target port ${servers.server('postgres').port} (user mylab).`,
-      )
-      say('Change a row in MariaDB and look for it in PostgreSQL. Ctrl-C compares everything and stops.')
-      await stopped
-    })
-    const equal = summary(tables)
-    say(`${Math.round((performance.now() - started) / 1000)} s in all`)
-    return equal ? 0 : 1
+    return await work({ servers, product, environment, dashboard: `http://127.0.0.1:${port}`, signal })
   } finally {
+    if (signal.aborted) say('\nstopping')
+    await product.stop()
     await servers.close()
+    say(`${Math.round((performance.now() - started) / 1000)} s in all`)
   }
 }
 
+const stopped = new AbortController()
+let code = 0
+for (const signal of Object.keys(EXIT_OF) as NodeJS.Signals[])
+  process.on(signal, () => {
+    code ||= EXIT_OF[signal] ?? 1
+    stopped.abort()
+  })
 try {
-  process.exitCode = await main(process.argv.includes('--once'))
+  const outcome = await main(process.argv.includes('--once') ? once : stay, stopped.signal)
+  process.exitCode = code || outcome
 } catch (error) {
-  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 1
+  if (code === 0) process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = code || 1
 }

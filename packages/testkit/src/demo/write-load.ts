@@ -26,9 +26,12 @@ const PROVOKED = new Set([1062, 1205, 1213, 1451, 1452, 1761])
 export class WriteLoad {
   statements = 0
   #stopping = false
+  readonly #pauseMs: number
   readonly #running: Promise<unknown>
 
-  constructor(connections: readonly mysql.Connection[], seed: number) {
+  /** `pauseMs`: between two statements of a connection. */
+  constructor(connections: readonly mysql.Connection[], seed: number, pauseMs: number) {
+    this.#pauseMs = pauseMs
     this.#running = Promise.all(connections.map((connection, index) => this.#write(connection, random(seed + index))))
     // `stop` tells it
     this.#running.catch(() => {})
@@ -42,7 +45,7 @@ export class WriteLoad {
         if (!PROVOKED.has(error.errno ?? 0)) throw error
       })
       this.statements++
-      await new Promise((resolve) => setTimeout(resolve, 5))
+      await new Promise((resolve) => setTimeout(resolve, this.#pauseMs))
     }
   }
 

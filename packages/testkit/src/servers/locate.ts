@@ -27,6 +27,22 @@ export async function locate(kind: ServiceKind): Promise<Installation | undefine
   return undefined
 }
 
+/** The first of these client programs that is there, beside the servers' places, and what it needs to run. */
+export async function locateProgram(
+  files: readonly string[],
+): Promise<{ readonly program: string; readonly libraryPath?: string } | undefined> {
+  for (const { folder, libraryPath } of places()) {
+    for (const file of files) {
+      const program = join(folder, file)
+      if (!executable(program)) continue
+      const environment = libraryPath ? { LD_LIBRARY_PATH: libraryPath } : {}
+      const { output } = await runCommand(program, ['--version'], { environment })
+      if (/\d+\.\d+/.test(output)) return { program, ...(libraryPath ? { libraryPath } : {}) }
+    }
+  }
+  return undefined
+}
+
 interface SearchedPlace {
   readonly folder: string
   readonly libraryPath?: string

@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync, closeSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const CLI = new URL('../../../../apps/cli/bin/mylab-sync.js', import.meta.url).pathname
+export const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const AGAIN_MS = 1_000
+
+/** The product as a user runs it: commands that end, and processes that stay and are started again when they die. */
+export class Product {
+  readonly #environment: NodeJS.ProcessEnv
+  readonly #directory: string
+  readonly #signal: AbortSignal
+  readonly #staying: Staying[] = []
+
+  /** Logs go below `directory`; the signal ends a running command. */
+  constructor(at: { environment: Record<string, string>; directory: string; signal: AbortSignal }) {
+    this.#environment = { ...process.env, ...at.environment }
+    this.#directory = at.directory
+    this.#signal = at.signal
+  }
+
+  /** Runs one command, showing what it says. Throws where its exit code is not among `ok`. */
+  async run(args: readonly string[], ok: readonly number[] = [0]): Promise<string> {
+    const asked = `mylab-sync ${args.join(' ')}`
+    this.#signal.throwIfAborted()
+    say(`\n$ ${asked}`)
+    const child = spawn(process.execPath, [CLI, ...args], {
+      env: this.#environment,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const end = (): void => void child.kill('SIGTERM')
+    this.#signal.addEventListener('abort', end, { once: true })
+    let out = ''
+    child.stdout.on('data', (data: Buffer) => {
+      out += data.toString()
+      if (!args.includes('--json')) process.stdout.write(data)
+    })
+    try {
+      const [code] = (await once(child, 'close')) as [number | null]
+      this.#signal.throwIfAborted()
+      if (!ok.includes(code ?? -1)) throw new Error(`${asked}: exit ${code}`)
+      return out
+    } finally {
+      this.#signal.removeEventListener('abort', end)
+    }
+  }
+
+  /** A process that stays until `stop`. */
+  stay(name: string, args: readonly string[]): Staying {
+    say(`$ mylab-sync ${args.join(' ')} &`)
+    const staying = new Staying(name, args, {
+      environment: this.#environment,
+      log: join(this.#directory, `${name}.log`),
+    })
+    this.#staying.push(staying)
+    return staying
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#staying.map((staying) => staying.stop()))
+  }
+}
+
+/** As a supervisor keeps it: what ends by itself or is killed is started again, and said so. */
+class Staying {
+  readonly name: string
+  readonly #args: readonly string[]
+  readonly #at: { readonly environment: NodeJS.ProcessEnv; readonly log: string }
+  #child: ChildProcess
+  #stopping = false
+  #again: NodeJS.Timeout | undefined
+
+  constructor(name: string, args: readonly string[], at: { environment: NodeJS.ProcessEnv; log: string }) {
+    this.name = name
+    this.#args = args
+    this.#at = at
+    this.#child = this.#start()
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  get log(): string {
+    return this.#at.log
+  }
+
+  #start(): ChildProcess {
+    const log = openSync(this.#at.log, 'a')
+    try {
+      const child = spawn(process.execPath, [CLI, ...this.#args], {
+        env: this.#at.environment,
+        stdio: ['ignore', 'inherit', log],
+      })
+      child.once('exit', (code, signal) => this.#ended(signal ?? `exit ${code}`))
+      return child
+    } finally {
+      closeSync(log)
+    }
+  }
+
+  #ended(how: string): void {
+    if (this.#stopping) return
+    this.#again = setTimeout(() => {
+      this.#child = this.#start()
+      say(`\n${this.name} ended (${how}) and was started again: pid ${this.pid}`)
+    }, AGAIN_MS)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    clearTimeout(this.#again)
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGTERM')
+    await ended
+  }
+}

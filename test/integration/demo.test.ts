@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { eventually } from '@mylab-sync/testkit'
+
+const ROOT = new URL('../../../', import.meta.url).pathname
+const READY_MS = 120_000
+const SEEN_MS = 60_000
+const STOP_MS = 60_000
+
+/** A command as the demo prints it, pasted into a shell. */
+async function paste(command: string): Promise<string> {
+  return (await promisify(execFile)('/bin/sh', ['-c', command])).stdout
+}
+
+test('the demo stays up, does what it says can be tried, and Ctrl-C leaves nothing behind', async () => {
+  const demo = spawn(process.execPath, ['scripts/demo.mjs'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(demo, 'exit')
+  let out = ''
+  demo.stdout.on('data', (data: Buffer) => (out += data.toString()))
+  try {
+    await eventually('it is live', () => demo.exitCode !== null || /kill -9 \d+\n/.test(out), READY_MS)
+    const commands = out.split('\n').filter((line) => line.startsWith('  /') || line.startsWith('  kill'))
+    const [status = '', counts = '', change = '', look = '', empty = '', suspect = '', count = '', kill = ''] = commands
+    const page = /dashboard +(http:\S+)/.exec(out)?.[1] ?? ''
+    for (const path of ['/', '/queues', '/metrics', '/healthz']) assert.equal((await fetch(page + path)).status, 200)
+    assert.match(await paste(status), /^15 of 15 tables equal the source as of /)
+    assert.match(await paste(counts), /bayar/)
+
+    await paste(change)
+    await eventually('the change is there', async () => (await paste(look)).includes('dr. Baru'), SEEN_MS)
+
+    const before = (await paste(count)).replaceAll(/\D/g, '')
+    await paste(empty)
+    const isEmptied = async (): Promise<boolean> => (await paste(count)).replaceAll(/\D/g, '').length < before.length
+    await eventually('the table was copied again', isEmptied, SEEN_MS)
+    await eventually('it is live again', async () => / live /.test(await paste(suspect)), SEEN_MS)
+
+    await paste(kill)
+    await eventually('the worker was started again', () => /worker-1 ended \(SIGKILL\)/.test(out), SEEN_MS)
+  } finally {
+    demo.kill('SIGINT')
+    const late = setTimeout(() => demo.kill('SIGKILL'), STOP_MS)
+    const [code] = (await ended) as [number | null]
+    clearTimeout(late)
+    assert.equal(code, 130, out.slice(-2000))
+  }
+  const folder = /passwords +in (\/\S+)\/bin\/mylab-sync/.exec(out)?.[1] ?? ''
+  assert.ok(folder.length > 5, out)
+  const left = await paste(`ps -eo pid,args | grep -F ${folder} | grep -v grep || true`)
+  assert.equal(left, '')
+})
