@@ -120,6 +120,8 @@ export async function runChaos(
       daemon = follow(at.context, verdict, ended.signal)
       daemon.catch(() => ended.abort())
       await doFaults(servers, name, { seed, liveMs, only, verdict, signal: ended.signal })
+      // what no retry cures has ended it, and is what there is to tell
+      if (ended.signal.aborted) await daemon
     } finally {
       await writers.stop()
     }

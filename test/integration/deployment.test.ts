@@ -150,7 +150,9 @@ test('every command line of these files and of the documents is one that the pro
   const helps = new Map<string, string>()
   const unknown = new Set<string>()
   for (const { file, args } of lines) {
-    const [name = '', ...rest] = args
+    const [given = '', ...rest] = args
+    // each command answers to its name in the older package too
+    const name = given.replace(/^sync:/, '')
     if (!new RegExp(`mylab-sync ${name}\\s`).test(all)) {
       unknown.add(name)
       continue
