@@ -17,7 +17,7 @@ const MOST_REDOS = 200
  */
 export async function drain(context: EngineContext, model: Model, request: DrainRequest = {}): Promise<DrainReport> {
   let current = model
-  let before: NotAsLeft['standing'] | undefined
+  let before: NotAsLeft['watched'] | undefined
   for (let redo = 0; ; redo++) {
     try {
       return await drainOnce(context, current, before ? { ...request, before } : request)
@@ -27,7 +27,7 @@ export async function drain(context: EngineContext, model: Model, request: Drain
         continue
       }
       if (error instanceof NotAsLeft) {
-        before = error.standing
+        before = error.watched
         await watchOthers(context)
         continue
       }

@@ -21,16 +21,30 @@ type Finding =
   | { readonly kind: 'target-behind' }
   /** It was put in the other's place, or both are at work. */
   | { readonly kind: 'other-source' }
+  /** Of the same number, and yet of another history: another target is at work, or both sides were put back, each to its own moment. */
   | { readonly kind: 'other-target' }
 
-/** Something is not as this installation left it; only a second look, a while later, tells a restored side from a second one at work. */
-export class NotAsLeft extends Error {
+/** What earlier looks have seen, one after the other. */
+interface Watched {
   readonly standing: Standing
-  constructor(standing: Standing) {
+  /** Looks that found it moved since the one before. */
+  readonly moves: number
+}
+
+/** Something is not as this installation left it; only later looks tell a restored side from a second one at work. */
+export class NotAsLeft extends Error {
+  readonly watched: Watched
+  constructor(watched: Watched) {
     super('one side is not as it was left')
-    this.standing = standing
+    this.watched = watched
   }
 }
+
+/**
+ * Who is at work moves both sides at every look. One move or two may be another process of this installation that has
+ * found the same a moment ago, and a side that was put back once more since.
+ */
+const MOVES_AT_WORK = 3
 
 function findingOf(snapshot: SourceSnapshot, last: LastDrain): Finding {
   if (last.identity !== null && last.identity !== snapshot.identity) return { kind: 'other-source' }
@@ -50,26 +64,37 @@ function findingOf(snapshot: SourceSnapshot, last: LastDrain): Finding {
  * Whose the change log and the target are. A second target or a second source, made by copying one of the two, would
  * hide changes from the other; a side that was put back from a backup or replaced after a failover looks alike, and is
  * legal. They are told apart by time: who drains moves both sides every few seconds, what was put back stands still.
- * Throws NotAsLeft where a second look is needed, SyncError wrong-owner where somebody else is at work.
+ * Throws NotAsLeft where another look is needed, SyncError wrong-owner where somebody else is at work.
  * Returns why everything has to be read again, or null; `takeBack`: the source's later marks have to be taken back.
  */
 export function judgeOwner(
   snapshot: SourceSnapshot,
   last: LastDrain,
-  before: Standing | undefined,
+  before: Watched | undefined,
 ): { readonly problem: string | null; readonly takeBack: boolean } {
   const finding = findingOf(snapshot, last)
   if (finding.kind === 'own') return { problem: null, takeBack: false }
   if (finding.kind === 'unknown') return { problem: finding.problem, takeBack: false }
-  if (finding.kind === 'other-target') throw otherTarget()
   const standing = standingOf(snapshot, last)
-  if (!before) throw new NotAsLeft(standing)
-  if (finding.kind === 'target-behind') {
-    if (before.sourceDrain !== standing.sourceDrain || before.token !== standing.token) throw otherTarget()
-    return { problem: null, takeBack: true }
+  if (!before) throw new NotAsLeft({ standing, moves: 0 })
+  if (hasMoved(finding.kind, before.standing, standing)) {
+    const moves = before.moves + 1
+    if (moves < MOVES_AT_WORK) throw new NotAsLeft({ standing, moves })
+    throw finding.kind === 'other-source' ? otherSource() : otherTarget()
   }
-  if (before.targetDrain !== standing.targetDrain || before.identity !== standing.identity) throw otherSource()
-  return { problem: 'another server answers as the source', takeBack: false }
+  if (finding.kind === 'target-behind') return { problem: null, takeBack: true }
+  const problem =
+    finding.kind === 'other-source'
+      ? 'another server answers as the source'
+      : 'the source was put back to before this target was'
+  return { problem, takeBack: false }
+}
+
+/** The side that somebody else would move. */
+function hasMoved(kind: Finding['kind'], before: Standing, now: Standing): boolean {
+  return kind === 'other-source'
+    ? before.targetDrain !== now.targetDrain || before.identity !== now.identity
+    : before.sourceDrain !== now.sourceDrain || before.token !== now.token
 }
 
 function standingOf(snapshot: SourceSnapshot, last: LastDrain): Standing {
@@ -102,20 +127,20 @@ export function watchOthers(context: EngineContext): Promise<void> {
 
 /** As every drain does, without one: before anything is written. Throws SyncError wrong-owner. */
 export async function requireOwner(context: EngineContext): Promise<void> {
-  let before: Standing | undefined
+  let before: Watched | undefined
   for (;;) {
     try {
       await look(context, before)
       return
     } catch (error) {
       if (!(error instanceof NotAsLeft)) throw error
-      before = error.standing
+      before = error.watched
       await watchOthers(context)
     }
   }
 }
 
-async function look(context: EngineContext, before: Standing | undefined): Promise<void> {
+async function look(context: EngineContext, before: Watched | undefined): Promise<void> {
   const snapshot = await context.source.openSnapshot()
   try {
     // After the snapshot: a drain that ends between the two is one that the target knows.

@@ -57,7 +57,7 @@ export interface DrainRequest {
   readonly probe?: readonly string[]
   readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
   /** Where both sides stood at an earlier look that left open whose they are. */
-  readonly before?: NotAsLeft['standing']
+  readonly before?: NotAsLeft['watched']
   /** Wait for a running drain instead of answering busy. */
   readonly waitMs?: number
 }
