@@ -22,24 +22,7 @@ test('the demo stays up, does what it says can be tried, and Ctrl-C leaves nothi
   demo.stdout.on('data', (data: Buffer) => (out += data.toString()))
   try {
     await eventually('it is live', () => demo.exitCode !== null || /kill -9 \d+\n/.test(out), READY_MS)
-    const commands = out.split('\n').filter((line) => line.startsWith('  /') || line.startsWith('  kill'))
-    const [status = '', counts = '', change = '', look = '', empty = '', suspect = '', count = '', kill = ''] = commands
-    const page = /dashboard +(http:\S+)/.exec(out)?.[1] ?? ''
-    for (const path of ['/', '/queues', '/metrics', '/healthz']) assert.equal((await fetch(page + path)).status, 200)
-    assert.match(await paste(status), /^15 of 15 tables equal the source as of /)
-    assert.match(await paste(counts), /bayar/)
-
-    await paste(change)
-    await eventually('the change is there', async () => (await paste(look)).includes('dr. Baru'), SEEN_MS)
-
-    const before = (await paste(count)).replaceAll(/\D/g, '')
-    await paste(empty)
-    const isEmptied = async (): Promise<boolean> => (await paste(count)).replaceAll(/\D/g, '').length < before.length
-    await eventually('the table was copied again', isEmptied, SEEN_MS)
-    await eventually('it is live again', async () => / live /.test(await paste(suspect)), SEEN_MS)
-
-    await paste(kill)
-    await eventually('the worker was started again', () => /worker-1 ended \(SIGKILL\)/.test(out), SEEN_MS)
+    await tryAll(out, (what) => out.includes(what))
   } finally {
     demo.kill('SIGINT')
     const late = setTimeout(() => demo.kill('SIGKILL'), STOP_MS)
@@ -47,8 +30,32 @@ test('the demo stays up, does what it says can be tried, and Ctrl-C leaves nothi
     clearTimeout(late)
     assert.equal(code, 130, out.slice(-2000))
   }
-  const folder = /passwords +in (\/\S+)\/bin\/mylab-sync/.exec(out)?.[1] ?? ''
+  const [, folder = ''] = /passwords +in (\/\S+)\/bin\/mylab-sync/.exec(out) ?? []
   assert.ok(folder.length > 5, out)
-  const left = await paste(`ps -eo pid,args | grep -F ${folder} | grep -v grep || true`)
-  assert.equal(left, '')
+  assert.equal(await paste(`ps -eo pid,args | grep -F ${folder} | grep -v grep || true`), '')
 })
+
+type Commands = [string, string, string, string, string, string, string, string]
+
+/** Every command and page that the demo prints. */
+async function tryAll(out: string, hasSaid: (what: string) => boolean): Promise<void> {
+  const commands = out.split('\n').filter((line) => /^ {2}(\/|kill)/.test(line))
+  assert.equal(commands.length, 8, out)
+  const [status, counts, change, look, empty, suspect, count, kill] = commands as Commands
+  const [, page = ''] = /dashboard +(http:\S+)/.exec(out) ?? []
+  for (const path of ['/', '/queues', '/metrics', '/healthz']) assert.equal((await fetch(page + path)).status, 200)
+  assert.match(await paste(status), /^15 of 15 tables equal the source as of /)
+  assert.match(await paste(counts), /bayar/)
+
+  await paste(change)
+  await eventually('the change is there', async () => (await paste(look)).includes('dr. Baru'), SEEN_MS)
+
+  const rows = async (): Promise<number> => Number(/^ +(\d+)$/m.exec(await paste(count))?.[1])
+  const before = await rows()
+  await paste(empty)
+  await eventually('the table was copied again', async () => (await rows()) < before / 2, SEEN_MS)
+  await eventually('it is live again', async () => / live /.test(await paste(suspect)), SEEN_MS)
+
+  await paste(kill)
+  await eventually('the worker was started again', () => hasSaid('worker-1 ended (SIGKILL)'), SEEN_MS)
+}

@@ -84,7 +84,7 @@ export const SETTINGS: readonly Setting[] = [
     'performance.memoryLimitMb',
     ['SYNC_MEMORY_LIMIT'],
     '256',
-    'MB that one process may take, 128 or more; how many keys are held at once follows from it; a row of N MB takes 5 times N besides',
+    'MB that one process may take, 128 or more; how many keys are held at once follows from it; a row of N MB takes 3 times N besides',
   ),
   setting(
     'batchSize',

@@ -3,6 +3,7 @@
  * No input or output, no dependency; everything else may import it.
  */
 export { batchesOf } from './batches.js'
+export { HexDigits } from './hex-digits.js'
 export { counted } from './counted.js'
 export {
   isActionEdge,

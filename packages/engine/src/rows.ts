@@ -58,7 +58,7 @@ export function convertRows(table: TableMapping, raw: readonly RawRow[], tally: 
 }
 
 function convertRow(table: TableMapping, row: RawRow, tally: SanitisedTally): TargetRow | RefusedRow {
-  const values: (Buffer | null)[] = []
+  const values: TargetRow['values'][number][] = []
   const altered: { column: string; rule: SanitisingRule }[] = []
   try {
     for (let index = 0; index < row.values.length; index++) {

@@ -193,7 +193,7 @@ function dateCodec(column: ColumnMapping): Codec {
   const zero = zeroToken(column.source)
   let sentinel: string | null = null
   try {
-    sentinel = column.convert?.(Buffer.from(zero), ignore)?.toString('latin1') ?? null
+    sentinel = column.convert?.(Buffer.from(zero), ignore)?.toString('utf8') ?? null
   } catch (error) {
     if (!(error instanceof ValueRefused)) throw error
   }

@@ -40,7 +40,7 @@ export function valueOutcomes(column: ColumnMapping): ValueOutcome[] {
     const noted: SanitisingRule[] = []
     try {
       const converted = convert(Buffer.from(value(source)), (note) => noted.push(note))
-      return noted.includes(rule) ? [{ rule, outcome: outcomeText(rule, converted) }] : []
+      return noted.includes(rule) ? [{ rule, outcome: outcomeText(rule, converted?.toString('utf8') ?? null) }] : []
     } catch (error) {
       if (error instanceof ValueRefused) return [{ rule, outcome: 'the row is quarantined' }]
       throw error
@@ -54,9 +54,9 @@ const IN_WORDS: Readonly<Partial<Record<SanitisingRule, string>>> = {
   'enum-error': "''",
 }
 
-function outcomeText(rule: SanitisingRule, converted: Buffer | null): string {
+function outcomeText(rule: SanitisingRule, converted: string | null): string {
   if (converted === null) return 'NULL'
   if (rule === 'nul-byte')
-    return converted.length === 2 ? 'U+0000 is removed' : `U+0000 becomes ${converted.subarray(1, -1).toString()}`
+    return converted.length === 2 ? 'U+0000 is removed' : `U+0000 becomes ${converted.slice(1, -1)}`
   return IN_WORDS[rule] ?? converted.toString()
 }

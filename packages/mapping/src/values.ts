@@ -1,4 +1,4 @@
-import { type Convert, type Note, ValueRefused } from '@mylab-sync/core'
+import { type Convert, HexDigits, type Note, ValueRefused } from '@mylab-sync/core'
 import type { ValueContext } from './value-rules.js'
 
 const TRUE = Buffer.from('true')
@@ -80,16 +80,13 @@ export function arrayItems(text: string): string[] {
   )
 }
 
-const HEX_BYTES = 64 << 10
+/** Larger values are encoded while they are written. */
+const LARGE_BYTES = 64 << 10
 
 /** Raw bytes as bytea. */
-export function byteaConvert(value: Buffer): Buffer {
-  const text = Buffer.allocUnsafe(2 + 2 * value.length)
-  text.write('\\x', 'latin1')
-  // piece by piece: the digits of a large value as one string would double what it takes
-  for (let at = 0; at < value.length; at += HEX_BYTES)
-    text.write(value.toString('hex', at, Math.min(value.length, at + HEX_BYTES)), 2 + 2 * at, 'latin1')
-  return text
+export function byteaConvert(value: Buffer): Buffer | HexDigits {
+  if (value.length > LARGE_BYTES) return new HexDigits(value)
+  return Buffer.from(`\\x${value.toString('hex')}`, 'latin1')
 }
 
 /** 16 raw bytes as a uuid. */

@@ -1,3 +1,4 @@
+import type { HexDigits } from '../hex-digits.js'
 import type { SourceColumn, SourceTable } from './source-table.js'
 
 /** The rules of TYPES section 2 that alter a value and are counted. */
@@ -31,7 +32,7 @@ export type TokenRule = 'integer' | 'decimal' | 'double' | 'temporal' | 'timesta
 export type Note = (rule: SanitisingRule) => void
 
 /** Bytes as the source hands them out -> bytes of PostgreSQL's text input. Throws ValueRefused; null where NULL replaces the value. */
-export type Convert = (value: Buffer, note: Note) => Buffer | null
+export type Convert = (value: Buffer, note: Note) => Buffer | HexDigits | null
 
 export interface ColumnMapping {
   readonly source: SourceColumn

@@ -1,3 +1,4 @@
+import type { HexDigits } from '../hex-digits.js'
 import type { Finding } from '../model/finding.js'
 import type { Edge, IndexPlan, SanitisingRule, TableMapping, TableObjects } from '../model/mapping.js'
 import type { TableState } from '../model/life-cycle.js'
@@ -6,7 +7,7 @@ import type { RowKey, KeyRange } from './source.js'
 /** One converted row: PostgreSQL text input per mapped column. */
 export interface TargetRow {
   readonly key: RowKey
-  readonly values: readonly (Buffer | null)[]
+  readonly values: readonly (Buffer | HexDigits | null)[]
 }
 
 export interface RefusedRow {

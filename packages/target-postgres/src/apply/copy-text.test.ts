@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TargetRow } from '@mylab-sync/core'
+import { HexDigits, type TargetRow } from '@mylab-sync/core'
 import { testRow } from '../test-support.js'
 import { copyPieces, escapeValue } from './copy-text.js'
 
@@ -27,6 +27,14 @@ test('pieces of any size hold the same text, whatever they cut', () => {
   for (let size = 1; size < 60; size++) assert.equal(text(rows, size), whole, `size ${size}`)
   const [longest = 0] = [...copyPieces(rows, 16)].map((piece) => piece.length).sort((a, b) => b - a)
   assert.ok(longest <= 48, `${longest} bytes`)
+})
+
+test('bytes become digits while they are written, the same in pieces of any size', () => {
+  const bytes = Buffer.from([0, 1, 0x5c, 0x0a, 0xff, 0x7f, 9])
+  const rows = [{ key: '1', values: [new HexDigits(bytes), Buffer.from('x')] }]
+  assert.equal(new HexDigits(bytes).toString(), '\\x00015c0aff7f09')
+  assert.equal(new HexDigits(bytes).length, new HexDigits(bytes).toString().length)
+  for (let size = 1; size < 20; size++) assert.equal(text(rows, size), '\\\\x00015c0aff7f09\tx\n', `size ${size}`)
 })
 
 function text(rows: readonly TargetRow[], size: number): string {

@@ -1,6 +1,8 @@
-import type { TargetRow } from '@mylab-sync/core'
+import { HexDigits, type TargetRow } from '@mylab-sync/core'
 
 const NULL = Buffer.from('\\N')
+/** Its backslash escaped. */
+const HEX = Buffer.from('\\\\x')
 const TAB = Buffer.from('\t')
 const LINE = Buffer.from('\n')
 const ESCAPES: Readonly<Record<number, string>> = { 0x5c: '\\\\', 0x0a: '\\n', 0x0d: '\\r', 0x09: '\\t' }
@@ -53,7 +55,10 @@ function* linesOf(rows: readonly TargetRow[], window: number): Generator<Buffer,
   }
 }
 
-function* valueOf(value: Buffer | null, window: number): Generator<Buffer, void, void> {
+function* valueOf(value: Buffer | HexDigits | null, window: number): Generator<Buffer, void, void> {
   if (value === null) yield NULL
-  else for (let at = 0; at < value.length; at += window) yield escapeValue(value.subarray(at, at + window))
+  else if (value instanceof HexDigits) {
+    yield HEX
+    yield* value.pieces(window)
+  } else for (let at = 0; at < value.length; at += window) yield escapeValue(value.subarray(at, at + window))
 }
