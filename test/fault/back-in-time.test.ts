@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, loadModel } from '@mylab-sync/engine'
+import { drain, initial, loadModel } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import { sortedRows } from '../support/content.js'
@@ -154,5 +154,39 @@ test('a mark that got half way is finished by the next drain', async () => {
     const [rows] = await at.app.query('SELECT COUNT(*) AS n FROM sync_audit_log WHERE synced = 0')
     assert.deepEqual(rows, [{ n: 0 }])
     await assertWhole('back_half', at)
+  })
+})
+
+test('mariadb goes back to before a table was copied again: what only its chunks and its catch-up have seen is gone', async () => {
+  let again = false
+  const beforeChunk = async (): Promise<void> => {
+    if (!again) return
+    again = false
+    await source('back_again', 'UPDATE other SET v = 7')
+    // parks the keys, which catch-up then takes without leaving them under a drain's number
+    await drain(beside.context, await loadModel(beside.context))
+  }
+  let beside: Installation
+  await within('back_again', { hooks: { beforeChunk } }, async (at) => {
+    beside = { ...at, context: { ...at.context, hooks: {} } }
+    await copyAll(at.context)
+    await settle(at)
+    const backup = await servers.backup('mariadb')
+    await settled(at)
+    again = true
+    const context = { ...at.context, limits: { lastSliceKeys: 0, catchUpKeys: 10 } }
+    const request = {
+      tables: ['other'],
+      createTables: true,
+      resume: false,
+      triggers: true,
+      force: true,
+      takeOver: false,
+    }
+    await initial(context, request, () => {}, new AbortController().signal)
+    assert.equal(again, false)
+    await servers.restore(backup)
+    await settled(at)
+    await assertWhole('back_again', at)
   })
 })

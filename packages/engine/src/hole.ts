@@ -33,9 +33,14 @@ export function everything(states: ReadonlyMap<string, TableProgress>, problem: 
   return carried.map(({ table }) => ({ table, event: 'mismatch', problem }))
 }
 
-/** The source has lost changes that chunks may hold: no entry leads to their rows. */
-export function unfinished(states: ReadonlyMap<string, TableProgress>): Misfit[] {
-  const problem = 'the source went back in time while the table was copied'
-  const copied = [...states.values()].filter((p) => isBeingOpened(p.state))
+/**
+ * The source has lost changes since this drain, and chunks that were copied since may hold them: no entry, and no key of a
+ * drain, leads to their rows. A table that was opened before then has lost only what drains have carried.
+ */
+export function copiedSince(states: ReadonlyMap<string, TableProgress>, drain: number): Misfit[] {
+  const problem = 'the source went back to before the table was copied'
+  const copied = [...states.values()].filter(
+    (p) => transition(p.state, 'mismatch') === 'suspect' && (isBeingOpened(p.state) || p.openedDrain > drain),
+  )
   return copied.map(({ table }) => ({ table, event: 'mismatch', problem }))
 }

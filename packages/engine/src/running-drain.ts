@@ -21,7 +21,7 @@ import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from '.
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 import { EntryIds } from './entry-ids.js'
 import { HeldEntries } from './held-entries.js'
-import { everything, holeOf, unfinished } from './hole.js'
+import { copiedSince, everything, holeOf } from './hole.js'
 import type { Model } from './model.js'
 import { judgeOwner, type NotAsLeft } from './owner.js'
 import { Quarantine } from './quarantine.js'
@@ -147,7 +147,7 @@ export class RunningDrain {
     const now = await snapshot.generations()
     if (!parts.model.fits(now, carried)) throw new ModelStale()
     const hole = await holeOf(parts, last, owner.problem)
-    const lost = hole.lostAfter === null ? [] : unfinished(states)
+    const lost = hole.lostAfter === null ? [] : copiedSince(states, hole.lostAfter)
     const setAside =
       hole.problem === null ? [...lost, ...misfits(parts.model, states, now)] : everything(states, hole.problem)
     for (const misfit of setAside) states.set(misfit.table, await set(target, states, misfit))
@@ -171,7 +171,8 @@ export class RunningDrain {
     await this.#checkConstraints()
     await reach(context, 'drain:checked')
     await target.holdEntries(this.#held.all())
-    for (const [table, state] of this.#opening) await target.setProgress(table, { state, problem: null })
+    for (const [table, state] of this.#opening)
+      await target.setProgress(table, { state, problem: null, openedDrain: this.#number })
     await this.#breakTables()
     await this.#probe()
     const { takenAt: consistentAsOf, identity } = snapshot

@@ -87,6 +87,8 @@ export interface TableProgress {
   readonly planBound: RowKey | null
   readonly planned: boolean
   readonly problem: string | null
+  /** Number of the drain that opened it last; 0: none has. */
+  readonly openedDrain: number
   readonly verifiedAt: string | null
 }
 

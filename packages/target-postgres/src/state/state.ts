@@ -25,11 +25,12 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   planBound: 'plan_bound',
   planned: 'planned',
   problem: 'problem',
+  openedDrain: 'opened_drain',
   verifiedAt: 'verified_at',
 }
 
 const PROGRESS =
-  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, problem, verified_at::text'
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, problem, opened_drain::text, verified_at::text'
 
 interface ProgressRow extends Record<string, unknown> {
   readonly table_name: string
@@ -44,6 +45,7 @@ interface ProgressRow extends Record<string, unknown> {
   readonly plan_bound: string | null
   readonly planned: boolean
   readonly problem: string | null
+  readonly opened_drain: string
   readonly verified_at: string | null
 }
 
@@ -61,6 +63,7 @@ function progressOf(row: ProgressRow): TableProgress {
     planBound: row.plan_bound,
     planned: row.planned,
     problem: row.problem,
+    openedDrain: Number(row.opened_drain),
     verifiedAt: row.verified_at,
   }
 }
