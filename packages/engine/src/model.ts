@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import {
   batchesOf,
   type Edge,
@@ -7,6 +8,7 @@ import {
   type Refusal,
   type SourceCatalog,
   type SourceTable,
+  SyncError,
   type TableMapping,
   type TableObjects,
   type TriggerTarget,
@@ -218,15 +220,32 @@ async function readDefinitions(context: Pick<EngineContext, 'source'>): Promise<
   return { generations, catalog: await context.source.catalog() }
 }
 
+/** No snapshot covers definitions: one that changes between two queries shows its columns in one and its keys in another. */
+async function modelOf(
+  context: Pick<EngineContext, 'source' | 'options'>,
+  read: SourceDefinitions,
+  carried: ReadonlySet<string> | null,
+): Promise<Model> {
+  try {
+    return new Model(read, context, carried)
+  } catch (error) {
+    if (error instanceof SyncError || isDeepStrictEqual(await context.source.generations(), read.generations))
+      throw error
+    throw new SyncError('generation-changed', 'definitions of the source changed while they were read', {
+      cause: error,
+    })
+  }
+}
+
 /** The model of all selected tables; the target is not asked. */
 export async function wholeModel(context: Pick<EngineContext, 'source' | 'options'>): Promise<Model> {
-  return new Model(await readDefinitions(context), context, null)
+  return modelOf(context, await readDefinitions(context), null)
 }
 
 /** The model of the tables that the target carries. */
 export async function loadModel(context: EngineContext): Promise<Model> {
   const carried = await carriedTables(context)
-  return new Model(await readDefinitions(context), context, new Set(carried))
+  return modelOf(context, await readDefinitions(context), new Set(carried))
 }
 
 /** As loadModel, with the tables that are about to be carried; empty patterns: all. */
@@ -235,7 +254,7 @@ export async function modelWith(context: EngineContext, patterns: readonly strin
   const definitions = await readDefinitions(context)
   const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
   const carried = (await context.target.migrated()) ? await carriedTables(context) : []
-  return new Model(definitions, context, new Set([...carried, ...named]))
+  return modelOf(context, definitions, new Set([...carried, ...named]))
 }
 
 async function carriedTables(context: EngineContext): Promise<string[]> {
