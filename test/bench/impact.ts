@@ -52,11 +52,8 @@ export async function impact(): Promise<readonly object[]> {
       } finally {
         await daemon.stop()
       }
-      assert.deepEqual(
-        [...phases].filter(([, { failures }]) => failures.size > 0),
-        [],
-        'statements of the application failed',
-      )
+      const failed = [...phases].filter(([name, { failures }]) => name !== ALTER && failures.size > 0)
+      assert.deepEqual(failed, [], 'statements of the application failed')
       return figures(phases)
     } finally {
       await load.end()
