@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { drain, initial, loadModel } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
-import { sortedRows } from '../support/content.js'
+import { sortedRows, textRows } from '../support/content.js'
 import { copyAll, type Installation, installation, settle, states } from '../support/installation.js'
 
 /** A server is put back to an earlier moment, as a failover to a lagging replica or a restore does, and what it knew since is gone. */
@@ -50,15 +50,16 @@ async function source(name: string, statements: string): Promise<void> {
   await app.end()
 }
 
-async function assertWhole(name: string, at: Installation): Promise<void> {
+async function assertWhole(name: string, at: Installation, tables: readonly string[] = TABLES): Promise<void> {
   const app = await servers.sourceAdmin(name)
   const reader = await servers.targetAdmin(name)
   try {
-    for (const table of TABLES) {
+    for (const table of tables) {
       const query = `SELECT * FROM ${table}`
       assert.deepEqual(await sortedRows(reader, query), await sortedRows(app, query), table)
     }
-    assert.deepEqual(await states(at), { p: 'live', c: 'live', other: 'live' })
+    const state = await states(at)
+    for (const table of tables) assert.equal(state[table], 'live', table)
   } finally {
     await app.end()
     await reader.end()
@@ -188,5 +189,143 @@ test('mariadb goes back to before a table was copied again: what only its chunks
     await servers.restore(backup)
     await settled(at)
     await assertWhole('back_again', at)
+  })
+})
+
+test('mariadb goes back in the middle of a first copy, and no drain has seen what it lost', async () => {
+  const name = 'back_unseen'
+  let chunks = 0
+  let backup: Backup | undefined
+  let mayDrain = Promise.resolve()
+  let release = (): void => {}
+  const beforeChunk = async (): Promise<void> => {
+    chunks++
+    if (chunks === 2) {
+      mayDrain = new Promise((resolve) => (release = resolve))
+      backup = await servers.backup('mariadb')
+      await source(name, 'UPDATE other SET v = 7')
+    }
+    if (chunks !== 4) return
+    assert.ok(backup)
+    await servers.restore(backup)
+    release()
+  }
+  await within(name, { hooks: { beforeChunk, betweenLockAndSnapshot: () => mayDrain }, batchRows: 10 }, async (at) => {
+    await copyAll({ ...at.context, options: { ...at.context.options, copyConcurrency: 1 } }, ['other'])
+    assert.ok(chunks > 10, `${chunks} chunks: it was not copied again`)
+    await settled(at)
+    await assertWhole(name, at, ['other'])
+  })
+})
+
+test('a drain that begins before the mark of the last one is in sets nothing aside', async () => {
+  const name = 'back_unmarked'
+  await within(name, { batchRows: 20 }, async (at) => {
+    let chunks = 0
+    const beforeChunk = async (): Promise<void> => {
+      if (++chunks !== 3) return
+      await source(name, 'UPDATE other SET v = 7')
+      const dies = new Error('dies before its mark')
+      const hooks = { at: (point: string) => (point === 'drain:committed' ? Promise.reject(dies) : Promise.resolve()) }
+      await assert.rejects(drain({ ...at.context, hooks }, await loadModel(at.context)), dies)
+      await drain(at.context, await loadModel(at.context))
+    }
+    await copyAll({ ...at.context, hooks: { beforeChunk } })
+    assert.deepEqual(await at.rows('SELECT count(*) FROM mylab_sync.sync_chunk'), [[String(chunks)]], 'none twice')
+    await settled(at)
+    await assertWhole(name, at)
+  })
+})
+
+type Backup = Awaited<ReturnType<ServerSet['backup']>>
+
+/** Each step is drained, or goes back to what an earlier one has saved; all is right after each. */
+async function history(
+  name: string,
+  steps: (at: {
+    change(statements: string): Promise<void>
+    save(service: 'mariadb' | 'postgres'): Promise<Backup>
+    back(...to: readonly Backup[]): Promise<void>
+    copies(): Promise<(string | null)[][]>
+  }) => Promise<void>,
+): Promise<void> {
+  await within(name, {}, async (at) => {
+    const context = { ...at.context, limits: { otherMs: 50 } }
+    const right = async (): Promise<void> => {
+      await settled({ ...at, context })
+      await assertWhole(name, at)
+    }
+    await copyAll(context)
+    await right()
+    await steps({
+      async change(statements) {
+        await source(name, statements)
+        await right()
+      },
+      async save(service) {
+        const backup = await servers.backup(service)
+        await right()
+        return backup
+      },
+      async back(...to) {
+        for (const backup of to) await servers.restore(backup)
+        await right()
+      },
+      async copies() {
+        const reader = await servers.targetAdmin(name)
+        try {
+          return await textRows(reader, 'SELECT table_name, opened_drain FROM mylab_sync.sync_progress ORDER BY 1')
+        } finally {
+          await reader.end()
+        }
+      },
+    })
+  })
+}
+
+/** Nothing but its own entry leads to each of these rows. */
+const insert = (id: number): string => `INSERT INTO other VALUES (${id}, ${id})`
+
+test('a target is put back into a history that the source has lost', async () => {
+  await history('back_both', async ({ change, save, back, copies }) => {
+    const opened = await copies()
+    const early = await save('mariadb')
+    await change(`${insert(2001)}; ${CHANGES}`)
+    const late = await save('postgres')
+    await change(insert(2002))
+    await back(early)
+    await change(insert(2003))
+    await back(late)
+    await change(insert(2004))
+    assert.deepEqual(await copies(), opened, 'the keys of the lost drains are enough')
+  })
+})
+
+test('both sides are put back to one moment, and the target then to the numbers of before', async () => {
+  await history('back_numbers', async ({ change, save, back }) => {
+    const source = await save('mariadb')
+    const target = await save('postgres')
+    for (let id = 3001; id < 3006; id++) await change(insert(id))
+    const lost = await save('postgres')
+    await change(insert(3006))
+    await back(source, target)
+    // its drains take the numbers that the lost ones had
+    for (let id = 4001; id < 4012; id++) await change(insert(id))
+    await back(lost)
+    await change(insert(4012))
+  })
+})
+
+test('the source is put back to before its marks were taken back', async () => {
+  await history('back_taken', async ({ change, save, back, copies }) => {
+    const opened = await copies()
+    const target = await save('postgres')
+    await change(insert(5001))
+    const source = await save('mariadb')
+    await back(target)
+    await change(`DELETE FROM other WHERE id = 5001; ${insert(5002)}`)
+    await back(source)
+    await change(insert(5003))
+    assert.deepEqual(await copies(), opened, 'the keys of the lost drains are enough')
   })
 })

@@ -74,9 +74,6 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
 }
 
-/** Not exact yet where both sides are put back again and again within seconds: docs/limits.md. */
-const ASKED_FOR: ReadonlySet<string> = new Set(['source goes back'])
-
 const nap = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Tables without the right to wait: a fault is not worth a deadlock with the writers. */
@@ -157,7 +154,7 @@ async function doFaults(
   of: { seed: number; liveMs: number; only: readonly string[]; verdict: ChaosVerdict; signal: AbortSignal },
 ): Promise<void> {
   const r = random(of.seed * 7919)
-  const names = of.only.length > 0 ? of.only : Object.keys(FAULTS).filter((name) => !ASKED_FOR.has(name))
+  const names = of.only.length > 0 ? of.only : Object.keys(FAULTS)
   const end = performance.now() + of.liveMs
   while (performance.now() < end && !of.signal.aborted) {
     await nap(r.int(600, 2500))

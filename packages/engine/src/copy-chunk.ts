@@ -51,6 +51,7 @@ async function copyOnce(
     await context.hooks?.beforeChunk?.(chunk.table)
     const copied = await writeChunk({ context, model, target }, chunk)
     await reach(context, 'chunk:written')
+    await target.noteCopyMark([chunk.table], copied.mark)
     await target.chunkDone(chunk, copied.rows, copied.refused.length)
     if (copied.refused.length > 0) await target.quarantine(chunk.table, copied.refused, 0)
     const counts = copied.tally.counts()
@@ -83,7 +84,7 @@ interface Copied {
  * COPY, or row by row where a row is refused. The second reading has a snapshot of its own: the COPY was left in the
  * middle of the first one's read, and nothing that it wrote is kept.
  */
-async function writeChunk(writing: Writing, chunk: Chunk): Promise<Copied> {
+async function writeChunk(writing: Writing, chunk: Chunk): Promise<Copied & { readonly mark: string }> {
   if (chunk.inPlace) return await inSnapshot(writing, chunk, (copying) => merge(copying, chunk))
   try {
     return await inSnapshot(writing, chunk, (copying) => stream(copying, chunk))
@@ -97,14 +98,12 @@ async function inSnapshot(
   writing: Writing,
   chunk: Chunk,
   work: (copying: Copying) => Promise<Copied>,
-): Promise<Copied> {
+): Promise<Copied & { readonly mark: string }> {
   const snapshot = await writing.context.source.openSnapshot()
   try {
     await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
     const copied = await work({ ...writing, snapshot })
-    // so that the connection is used again: a new one costs as many round trips as a chunk
-    await snapshot.end()
-    return copied
+    return { ...copied, mark: await snapshot.leaveMark() }
   } finally {
     snapshot.release()
   }

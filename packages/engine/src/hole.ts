@@ -1,10 +1,5 @@
-import {
-  isBeingOpened,
-  type SourceSnapshot,
-  type TableProgress,
-  type TargetTransaction,
-  transition,
-} from '@mylab-sync/core'
+import { isBeingOpened, type TableProgress, transition } from '@mylab-sync/core'
+import type { Judgement, Sides } from './owner.js'
 import type { Misfit } from './set-aside.js'
 
 export interface Hole {
@@ -14,33 +9,41 @@ export interface Hole {
   readonly problem: string | null
 }
 
-/** What the source has lost, or the target (DESIGN 3.6). */
+/** What of the target's drains the source's history does not hold (DESIGN 3.6). */
 export async function holeOf(
-  { target, snapshot }: { readonly target: TargetTransaction; readonly snapshot: SourceSnapshot },
-  last: { readonly number: number },
-  known: string | null,
+  { target, snapshot }: Sides,
+  judgement: Exclude<Judgement, { kind: 'take-back' }>,
 ): Promise<Hole> {
-  if (known !== null) return { lostAfter: null, problem: known }
-  if (snapshot.purgedDrain > last.number)
+  if (judgement.kind === 'read-everything') return { lostAfter: null, problem: judgement.problem }
+  const { last, common } = judgement
+  if (snapshot.purgedDrain > common)
     return { lostAfter: null, problem: 'the target went back further than the change log reaches' }
-  if (snapshot.lastDrain >= last.number) return { lostAfter: null, problem: null }
-  if (await target.keepsDrainsAfter(snapshot.lastDrain)) return { lostAfter: snapshot.lastDrain, problem: null }
+  if (common === last.number) return { lostAfter: null, problem: null }
+  if (await target.keepsDrainsAfter(common)) return { lostAfter: common, problem: null }
   return { lostAfter: null, problem: 'the source went back further than the keys of past drains are kept' }
 }
 
-export function everything(states: ReadonlyMap<string, TableProgress>, problem: string): Misfit[] {
-  const carried = [...states.values()].filter((p) => transition(p.state, 'mismatch') === 'suspect')
-  return carried.map(({ table }) => ({ table, event: 'mismatch', problem }))
-}
-
 /**
- * The source has lost changes since this drain, and chunks that were copied since may hold them: no entry, and no key of a
- * drain, leads to their rows. A table that was opened before then has lost only what drains have carried.
+ * Tables that no keys of drains can heal. No entry and no key of a drain leads to what their chunks and catch-up have
+ * copied of changes that the source has lost since; only the marks tell that those have left there.
  */
-export function copiedSince(states: ReadonlyMap<string, TableProgress>, drain: number): Misfit[] {
-  const problem = 'the source went back to before the table was copied'
-  const copied = [...states.values()].filter(
-    (p) => transition(p.state, 'mismatch') === 'suspect' && (isBeingOpened(p.state) || p.openedDrain > drain),
-  )
-  return copied.map(({ table }) => ({ table, event: 'mismatch', problem }))
+export async function lostTables(
+  { target, snapshot }: Sides,
+  states: ReadonlyMap<string, TableProgress>,
+  { hole: { lostAfter, problem }, opening }: { readonly hole: Hole; readonly opening: ReadonlySet<string> },
+): Promise<Misfit[]> {
+  const setAside = (tables: readonly string[], why: string): Misfit[] =>
+    tables.map((table) => ({ table, event: 'mismatch', problem: why }))
+  const carried = [...states.values()].filter((p) => transition(p.state, 'mismatch') === 'suspect')
+  if (problem !== null)
+    return setAside(
+      carried.map((p) => p.table),
+      problem,
+    )
+  const isInDoubt = (p: TableProgress): boolean =>
+    opening.has(p.table) || (lostAfter !== null && (isBeingOpened(p.state) || p.openedDrain > lostAfter))
+  const marks = await target.copyMarks(carried.filter(isInDoubt).map((p) => p.table))
+  const lost: string[] = []
+  for (const [table, tokens] of marks) if (!(await snapshot.hasMarks(tokens))) lost.push(table)
+  return setAside(lost, 'the source went back to before the table was copied')
 }

@@ -159,6 +159,7 @@ async function catchUp(
     await applyParked({ context, model, target, snapshot }, tables, parked)
     await reach(context, 'catch-up:applied')
     await target.unpark(parked)
+    await target.noteCopyMark(tables, await snapshot.leaveMark())
     await target.commit()
     await reach(context, 'catch-up:committed')
     return true

@@ -1,8 +1,13 @@
-import { type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
+import { type DrainName, type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
 import { type EngineContext, limitsOf } from './context.js'
 import { pause } from './pause.js'
 
-export type LastDrain = Awaited<ReturnType<TargetTransaction['lastDrain']>>
+type LastDrain = Awaited<ReturnType<TargetTransaction['lastDrain']>>
+
+export interface Sides {
+  readonly snapshot: SourceSnapshot
+  readonly target: TargetTransaction
+}
 
 /** Where both sides stand: what moves when anybody drains. */
 interface Standing {
@@ -12,17 +17,21 @@ interface Standing {
   readonly identity: string | null
 }
 
-/** What can be told of one look at both sides. */
+/**
+ * What can be told of one look at both sides. `common` is the latest drain that both know: up to it the target holds
+ * what the source's own history says; null where the names of that drain are no longer kept.
+ */
 type Finding =
-  | { readonly kind: 'own' }
-  /** Everything has to be read again, for this reason. */
-  | { readonly kind: 'unknown'; readonly problem: string }
-  /** The source has marks of drains that this target does not know: it was put back, or another target is at work. */
-  | { readonly kind: 'target-behind' }
+  /** The source's last mark is the target's. */
+  | { readonly kind: 'own'; readonly common: number }
+  /** Everything has to be read again, because somebody has asked for it. */
+  | { readonly kind: 'asked' }
+  /** The source has later marks than the target's last one: the target was put back, or another target is at work. */
+  | { readonly kind: 'target-behind'; readonly common: DrainName }
   /** It was put in the other's place, or both are at work. */
   | { readonly kind: 'other-source' }
-  /** Of the same number, and yet of another history: another target is at work, or both sides were put back, each to its own moment. */
-  | { readonly kind: 'other-target' }
+  /** Each has drains that the other does not know: another target is at work, or both sides were put back, each to its own moment. */
+  | { readonly kind: 'parted'; readonly common: DrainName | null }
 
 /** What earlier looks have seen, one after the other. */
 interface Watched {
@@ -46,35 +55,41 @@ export class NotAsLeft extends Error {
  */
 const MOVES_AT_WORK = 3
 
-function findingOf(snapshot: SourceSnapshot, last: LastDrain): Finding {
+async function findingOf({ snapshot, target }: Sides, last: LastDrain): Promise<Finding> {
   if (last.identity !== null && last.identity !== snapshot.identity) return { kind: 'other-source' }
-  if (snapshot.token === '') return { kind: 'unknown', problem: 'all tables were asked to be read again' }
-  const isAhead = snapshot.lastDrain > last.number
-  // Never marked since tokens are written.
-  if (snapshot.token === null) return isAhead ? { kind: 'target-behind' } : { kind: 'own' }
-  // Also where the source is ahead: its later marks have been taken back for this very target.
-  if (snapshot.token === last.token) return { kind: 'own' }
-  if (isAhead) return { kind: 'target-behind' }
-  return last.token === null
-    ? { kind: 'unknown', problem: 'the source went back further than the tokens of past drains are kept' }
-    : { kind: 'other-target' }
+  const { token } = snapshot
+  if (token === '') return { kind: 'asked' }
+  if (token === null) return { kind: 'own', common: 0 }
+  if (token === last.token) return { kind: 'own', common: last.number }
+  const kept = await target.keptDrains()
+  // Not by its number: the source's stays when marks are taken back.
+  const own = kept.find((drain) => drain.token === token)
+  if (own) return { kind: 'own', common: own.number }
+  const common = await snapshot.latestMark(kept)
+  return common?.number === last.number ? { kind: 'target-behind', common } : { kind: 'parted', common }
 }
+
+/** What a drain has to do before anything else. */
+export type Judgement =
+  /** All that the target's drains after `common` have carried is read again. */
+  | { readonly kind: 'go-on'; readonly last: LastDrain; readonly common: number }
+  | { readonly kind: 'read-everything'; readonly last: LastDrain; readonly problem: string }
+  /** What the source's drains after this one have marked is pending again. */
+  | { readonly kind: 'take-back'; readonly to: DrainName }
 
 /**
  * Whose the change log and the target are. A second target or a second source, made by copying one of the two, would
  * hide changes from the other; a side that was put back from a backup or replaced after a failover looks alike, and is
  * legal. They are told apart by time: who drains moves both sides every few seconds, what was put back stands still.
  * Throws NotAsLeft where another look is needed, SyncError wrong-owner where somebody else is at work.
- * Returns why everything has to be read again, or null; `takeBack`: the source's later marks have to be taken back.
  */
-export function judgeOwner(
-  snapshot: SourceSnapshot,
-  last: LastDrain,
-  before: Watched | undefined,
-): { readonly problem: string | null; readonly takeBack: boolean } {
-  const finding = findingOf(snapshot, last)
-  if (finding.kind === 'own') return { problem: null, takeBack: false }
-  if (finding.kind === 'unknown') return { problem: finding.problem, takeBack: false }
+export async function judgeOwner(sides: Sides, before: Watched | undefined): Promise<Judgement> {
+  const { snapshot } = sides
+  const last = await sides.target.lastDrain()
+  const finding = await findingOf(sides, last)
+  if (finding.kind === 'own') return { kind: 'go-on', last, common: finding.common }
+  if (finding.kind === 'asked')
+    return { kind: 'read-everything', last, problem: 'all tables were asked to be read again' }
   const standing = standingOf(snapshot, last)
   if (!before) throw new NotAsLeft({ standing, moves: 0 })
   if (hasMoved(finding.kind, before.standing, standing)) {
@@ -82,12 +97,10 @@ export function judgeOwner(
     if (moves < MOVES_AT_WORK) throw new NotAsLeft({ standing, moves })
     throw finding.kind === 'other-source' ? otherSource() : otherTarget()
   }
-  if (finding.kind === 'target-behind') return { problem: null, takeBack: true }
-  const problem =
-    finding.kind === 'other-source'
-      ? 'another server answers as the source'
-      : 'the source was put back to before this target was'
-  return { problem, takeBack: false }
+  if (finding.kind === 'other-source')
+    return { kind: 'read-everything', last, problem: 'another server answers as the source' }
+  if (finding.common !== null) return { kind: 'take-back', to: finding.common }
+  return { kind: 'read-everything', last, problem: 'source and target have no drain in common that is still kept' }
 }
 
 /** The side that somebody else would move. */
@@ -146,7 +159,7 @@ async function look(context: EngineContext, before: Watched | undefined): Promis
     // After the snapshot: a drain that ends between the two is one that the target knows.
     const target = await context.target.begin()
     try {
-      judgeOwner(snapshot, await target.lastDrain(snapshot.lastDrain), before)
+      await judgeOwner({ snapshot, target }, before)
     } finally {
       await target.rollback()
     }

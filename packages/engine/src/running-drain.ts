@@ -21,7 +21,7 @@ import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from '.
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 import { EntryIds } from './entry-ids.js'
 import { HeldEntries } from './held-entries.js'
-import { copiedSince, everything, holeOf } from './hole.js'
+import { holeOf, lostTables } from './hole.js'
 import type { Model } from './model.js'
 import { judgeOwner, type NotAsLeft } from './owner.js'
 import { Quarantine } from './quarantine.js'
@@ -69,7 +69,7 @@ export class ModelStale extends SyncError {
   }
 }
 
-/** The target is older than the source's marks; they are taken back and the drain begins again. */
+/** The source had marks that the target does not know; they are taken back and the drain begins again. */
 export class WentBack extends Error {}
 
 /** The work of one slice: all that it holds in memory at once. */
@@ -136,26 +136,30 @@ export class RunningDrain {
 
   static async begin(parts: DrainParts): Promise<RunningDrain> {
     const { target, snapshot, context } = parts
-    const last = await target.lastDrain(snapshot.lastDrain)
-    const owner = judgeOwner(snapshot, last, parts.request.before)
-    if (owner.takeBack) {
-      await context.source.takeBack(last, snapshot)
-      throw new WentBack('the target is older than the marks of the source')
+    const judgement = await judgeOwner(parts, parts.request.before)
+    if (judgement.kind === 'take-back') {
+      await context.source.takeBack(judgement.to, snapshot)
+      throw new WentBack('the source has marks that the target does not know')
     }
     const states = await target.progress()
     const carried = [...states.values()].filter((p) => isCarried(p.state)).map((p) => p.table)
     const now = await snapshot.generations()
     if (!parts.model.fits(now, carried)) throw new ModelStale()
-    const hole = await holeOf(parts, last, owner.problem)
-    const lost = hole.lostAfter === null ? [] : copiedSince(states, hole.lostAfter)
-    const setAside =
-      hole.problem === null ? [...lost, ...misfits(parts.model, states, now)] : everything(states, hole.problem)
-    for (const misfit of setAside) states.set(misfit.table, await set(target, states, misfit))
+    const hole = await holeOf(parts, judgement)
+    const setAside: Misfit[] = []
+    const put = async (found: readonly Misfit[]): Promise<void> => {
+      for (const misfit of found) states.set(misfit.table, await set(target, states, misfit))
+      setAside.push(...found)
+    }
+    const opening = new Set(parts.request.opening?.keys())
+    await put(await lostTables(parts, states, { hole, opening }))
+    // After those: what foreign key actions of a table that is set aside reach goes with it.
+    await put(misfits(parts.model, states, now))
     if (hole.lostAfter !== null) {
       const parking = [...states.values()].filter((p) => isOpen(p.state) || parksKeys(p.state)).map((p) => p.table)
       await target.parkDrainKeysAfter(hole.lostAfter, parking)
     }
-    const number = Math.max(last.number, snapshot.lastDrain) + 1
+    const number = Math.max(judgement.last.number, snapshot.lastDrain) + 1
     return new RunningDrain(parts, { number, states, setAside })
   }
 

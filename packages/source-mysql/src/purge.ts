@@ -1,9 +1,11 @@
 import type { Session } from './connection/session.js'
-import { INSTANCE_TABLE, type SourceSettings } from './settings.js'
+import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from './settings.js'
 import * as sql from './sql.js'
 
 /** Entries of one transaction: small, so that the application's inserts never wait for a purge. */
 const BATCH = 2_000
+/** No first copy takes longer. */
+const COPY_MARK_DAYS = 90
 
 export interface PurgeRequest {
   readonly olderThanDays: number
@@ -33,7 +35,31 @@ export async function purge(session: Session, settings: SourceSettings, request:
     removed += ids.length
     after = ids.at(-1) ?? after
   }
+  await purgeMarks(session, settings, request)
   return removed
+}
+
+/** Marks of drains as old, those without entries too, and those that a target can no longer be brought forward from. */
+async function purgeMarks(
+  session: Session,
+  settings: SourceSettings,
+  { olderThanDays, signal }: PurgeRequest,
+): Promise<void> {
+  const marks = `FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(settings.instance)}`
+  const [old] = await session.rows(
+    `SELECT COALESCE(MAX(drain_no), 0) ${marks} AND marked_at < NOW() - INTERVAL ${sql.integer(olderThanDays)} DAY`,
+  )
+  await session.run(notePurged(settings, Number(old?.[0] ?? 0)))
+  const [purged] = await session.rows(
+    `SELECT purged_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
+  )
+  const useless = `${marks} AND (drain_no < ${sql.integer(Number(purged?.[0] ?? 0))} OR drain_no IS NULL AND marked_at < NOW() - INTERVAL ${COPY_MARK_DAYS} DAY)`
+  for (let removed = BATCH; removed === BATCH && !signal.aborted; )
+    removed = await session.run(`DELETE ${useless} LIMIT ${BATCH}`)
+}
+
+function notePurged(settings: SourceSettings, drain: number): string {
+  return `UPDATE ${sql.name(INSTANCE_TABLE)} SET purged_drain = GREATEST(purged_drain, ${sql.integer(drain)}) WHERE owner = ${sql.text(settings.instance)}`
 }
 
 async function removeBatch(
@@ -44,9 +70,7 @@ async function removeBatch(
   await session.run('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await session.run('START TRANSACTION')
   try {
-    await session.run(
-      `UPDATE ${sql.name(INSTANCE_TABLE)} SET purged_drain = GREATEST(purged_drain, ${sql.integer(drain)}) WHERE owner = ${sql.text(settings.instance)}`,
-    )
+    await session.run(notePurged(settings, drain))
     await session.run(
       `DELETE FROM ${sql.name(settings.auditTable)} WHERE id IN (${ids.map(sql.integer).join(', ')}) AND synced = 1`,
     )

@@ -11,5 +11,11 @@ export interface SourceSettings {
   readonly instance: string
 }
 
-/** The second table of ours on the source. */
+/** Our tables on the source beside the change log; all installations on it share them. */
 export const INSTANCE_TABLE = 'sync_instance'
+export const MARK_TABLE = 'sync_mark'
+
+/** All that an installation keeps on its source. */
+export function ownTableNames(settings: Pick<SourceSettings, 'auditTable'>): string[] {
+  return [settings.auditTable, INSTANCE_TABLE, MARK_TABLE]
+}

@@ -200,6 +200,13 @@ test('marks are exact, raise the drain, and are taken back', async () => {
     assert.equal(await snapshot.mark({ ids: [first.id], held: [], released: [] }, { number: 4, token: 'four' }), false)
     await snapshot.refresh()
     assert.deepEqual([snapshot.lastDrain, snapshot.token], [3, 'three'])
+    const [two, three, other] = [
+      { number: 2, token: 'two' },
+      { number: 3, token: 'three' },
+      { number: 3, token: 'another history’s' },
+    ]
+    assert.deepEqual(await snapshot.latestMark([two, three]), three)
+    assert.equal(await snapshot.latestMark([two, other]), null)
     const rest: number[] = []
     for await (const ids of snapshot.pendingIdsUpTo(second.id)) rest.push(...ids)
     return { first: first.id, rest }
@@ -210,6 +217,7 @@ test('marks are exact, raise the drain, and are taken back', async () => {
   await source.takeBack({ number: 0, token: 'zero' }, { lastDrain: 3, token: 'three' })
   assert.equal((await source.pending()).synced, 0)
   assert.deepEqual(await source.poll(), { pending: true, lastDrain: 3 })
+  assert.equal(await inSnapshot(source, (snapshot) => snapshot.latestMark([{ number: 3, token: 'three' }])), null)
 })
 
 test('a prepared XA transaction refuses the installation', async () => {

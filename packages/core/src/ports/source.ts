@@ -47,6 +47,15 @@ export interface SourceSnapshot {
   readonly purgedDrain: number
   /** What the drain left that marked last; null: none has since tokens are written. */
   readonly token: string | null
+  /** Of these drains of the target the latest that has marked here, under this very token; null: none is known. */
+  latestMark(drains: readonly DrainName[]): Promise<DrainName | null>
+  /**
+   * Ends the view as `end` does and leaves a mark over the same connection: a source that has the mark, which this
+   * returns, has everything that the view has shown, for what goes back loses its latest commits.
+   */
+  leaveMark(): Promise<string>
+  /** Whether the source has all of these. */
+  hasMarks(tokens: readonly string[]): Promise<boolean>
   /** Changes when another server, or a server put back from a copy, answers. */
   readonly identity: string
   /** Table name -> identity of its storage and of the foreign keys that leave it, as of now. */
@@ -111,7 +120,7 @@ export interface Source {
   generations(): Promise<ReadonlyMap<string, string>>
   /** Whether generations hold the storage's own number; without PROCESS they do not, and TRUNCATE moves none of them. */
   seesStorage(): Promise<boolean>
-  /** Creates sync_audit_log and sync_instance, or checks them. Throws SyncError foreign-audit-table. */
+  /** Creates sync_audit_log, sync_instance and sync_mark, or checks them. Throws SyncError foreign-audit-table. */
   migrate(): Promise<void>
   migrated(): Promise<boolean>
   /** Drops the triggers of the older package and keeps its log under another name; nothing where there is none. Throws foreign-audit-table. */
@@ -135,14 +144,8 @@ export interface Source {
   poll(): Promise<PollResult>
   pending(): Promise<PendingSummary>
   openSnapshot(): Promise<SourceSnapshot>
-  /**
-   * The target went back: entries marked by drains after `number` are pending again, and the token says for which target.
-   * Only while the last mark is still the one of `seen`.
-   */
-  takeBack(
-    to: { readonly number: number; readonly token: string | null },
-    seen: { readonly lastDrain: number; readonly token: string | null },
-  ): Promise<void>
+  /** What drains after `to` have marked is pending again. Only while the last mark is still the one of `seen`. */
+  takeBack(to: DrainName, seen: { readonly lastDrain: number; readonly token: string | null }): Promise<void>
   /** Non-transactional tables: a text that moves when the table's content may have changed. */
   contentSign(table: string): Promise<string>
   /** Removes entries marked longer ago, in small transactions, and remembers the highest drain among them. Returns their number. */

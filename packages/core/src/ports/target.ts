@@ -2,7 +2,7 @@ import type { HexDigits } from '../hex-digits.js'
 import type { Finding } from '../model/finding.js'
 import type { Edge, IndexPlan, SanitisingRule, TableMapping, TableObjects } from '../model/mapping.js'
 import type { TableState } from '../model/life-cycle.js'
-import type { RowKey, KeyRange } from './source.js'
+import type { DrainName, RowKey, KeyRange } from './source.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
 export interface TargetRow {
@@ -174,13 +174,18 @@ export interface TargetTransaction {
     readonly history: boolean
   }): Promise<RowError[]>
   addSanitised(counts: readonly SanitisedCount[]): Promise<void>
-  /** `token`: that of the last drain up to `upTo`; null where it is not kept any more. */
-  lastDrain(upTo?: number): Promise<{
+  lastDrain(): Promise<{
     readonly number: number
-    readonly token: string | null
+    readonly token: string
     readonly consistentAsOf: string | null
     readonly identity: string | null
   }>
+  /** Copies of these tables rest on what the source showed before this mark. */
+  noteCopyMark(tables: readonly string[], token: string): Promise<void>
+  /** Of these tables the marks that their copies rest on, by table; those of a copy that drains have long left behind are forgotten. A table without any is left out. */
+  copyMarks(tables: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>
+  /** The drains whose keys are kept, and the one before them; ascending. */
+  keptDrains(): Promise<DrainName[]>
   recordDrain(drain: {
     readonly number: number
     readonly token: string

@@ -3,7 +3,7 @@ import { DDL_SESSION, patiently } from '../capture/install.js'
 import { isOurTrigger } from '../capture/trigger-text.js'
 import { isOlderPackages, KEPT } from '../catalog/older-package.js'
 import type { Session } from '../connection/session.js'
-import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { MARKER } from './own-tables.js'
 import { requireDrop } from './require-drop.js'
@@ -51,11 +51,12 @@ async function writersOf(session: Session, { auditTable, database }: SourceSetti
   return rows.flatMap(([name, body]) => (name && !isOurTrigger(name) && word.test(body ?? '') ? [name] : []))
 }
 
-async function freeName(session: Session, { auditTable, database }: SourceSettings): Promise<string> {
+async function freeName(session: Session, settings: SourceSettings): Promise<string> {
+  const { auditTable, database } = settings
   const rows = await session.rows(
     `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)}`,
   )
-  const taken = new Set([...rows.map(([name]) => name ?? ''), INSTANCE_TABLE])
+  const taken = new Set([...rows.map(([name]) => name ?? ''), ...ownTableNames(settings)])
   for (let n = 1; ; n++) {
     const name = `${auditTable}_old${n === 1 ? '' : n}`
     if (!taken.has(name)) return name

@@ -1,6 +1,6 @@
 import { SyncError } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
-import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { INSTANCE_TABLE, MARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
 /** By its comment we know a table of ours; the older PHP package's has none. */
@@ -38,10 +38,23 @@ export const CREATE_INSTANCE_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(INST
   ${LATER_COLUMNS}
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: installations, version 1`)}`
 
+/**
+ * Who was here: drains that have marked, with their number, and copies. What the source loses when it goes back, it loses
+ * from its end, so a mark that is there vouches for everything that was read before it.
+ */
+const CREATE_MARK_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(MARK_TABLE)} (
+  owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  token VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  drain_no BIGINT UNSIGNED NULL,
+  marked_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  PRIMARY KEY (owner, token),
+  KEY drains (owner, drain_no)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: marks of drains and copies, version 1`)}`
+
 type Presence = 'none' | 'ours' | 'foreign'
 
 async function presence(session: Session, settings: SourceSettings): Promise<Map<string, Presence>> {
-  const names = [settings.auditTable, INSTANCE_TABLE]
+  const names = ownTableNames(settings)
   const rows = await session.rows(`SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME IN (${names.map(sql.text).join(', ')})`)
   const found = new Map<string, Presence>(names.map((name) => [name, 'none']))
@@ -80,7 +93,10 @@ export function ownTables(settings: SourceSettings): string[] {
   return [
     createAuditTable(settings.auditTable),
     CREATE_INSTANCE_TABLE,
+    CREATE_MARK_TABLE,
     `INSERT INTO ${sql.name(INSTANCE_TABLE)} ${row} ON DUPLICATE KEY UPDATE log = VALUES(log)`,
+    // An older version noted its last mark only.
+    `INSERT IGNORE INTO ${sql.name(MARK_TABLE)} (owner, drain_no, token) SELECT owner, last_drain, token FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND token <> ''`,
   ]
 }
 

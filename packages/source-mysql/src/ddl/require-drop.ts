@@ -14,13 +14,9 @@ export async function requireDrop(
   const { grants, account } = await readFacts(session, settings, [])
   const lacking = tables.filter((table) => !grants.on('DROP', table))
   if (lacking.length === 0) return
-  throw new SyncError(
-    'missing-right',
-    `source: ${account} lacks DROP on ${lacking.join(' and ')}; nothing was removed`,
-    {
-      remedy: lacking
-        .map((table) => `GRANT DROP ON ${sql.name(settings.database)}.${sql.name(table)} TO ${account};`)
-        .join(' '),
-    },
-  )
+  throw new SyncError('missing-right', `source: ${account} lacks DROP on ${lacking.join(', ')}; nothing was removed`, {
+    remedy: lacking
+      .map((table) => `GRANT DROP ON ${sql.name(settings.database)}.${sql.name(table)} TO ${account};`)
+      .join(' '),
+  })
 }

@@ -1,7 +1,7 @@
 import { isOurTrigger, isTriggerOf } from '../capture/trigger-text.js'
 import type { Session } from '../connection/session.js'
 import { hasLaterColumns } from './own-tables.js'
-import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { INSTANCE_TABLE, MARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { requireDrop } from './require-drop.js'
 
@@ -23,8 +23,10 @@ export async function uninstallStatements(session: Session, settings: SourceSett
   // An older version did not note whose a log is.
   if (others.length > 0 && !others.some((log) => log === null || log === settings.auditTable))
     statements.push(drop(settings.auditTable))
-  if (!tables.includes(INSTANCE_TABLE)) return statements
-  return [...statements, `DELETE FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`]
+  const shared = [INSTANCE_TABLE, MARK_TABLE].filter((table) => tables.includes(table))
+  const forget = (table: string): string =>
+    `DELETE FROM ${sql.name(table)} WHERE owner = ${sql.text(settings.instance)}`
+  return [...statements, ...shared.map(forget)]
 }
 
 /** Triggers need TRIGGER, which capture needs too; the right to drop tables is one that nothing else needs. */
@@ -34,7 +36,7 @@ export async function mayUninstall(session: Session, settings: SourceSettings): 
 }
 
 async function ourTables(session: Session, settings: SourceSettings): Promise<string[]> {
-  const wanted = [settings.auditTable, INSTANCE_TABLE]
+  const wanted = ownTableNames(settings)
   const rows = await session.rows(
     `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME IN (${wanted.map(sql.text).join(', ')}) ORDER BY 1`,
   )

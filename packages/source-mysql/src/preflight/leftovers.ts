@@ -4,7 +4,7 @@ import { isOurTrigger } from '../capture/trigger-text.js'
 import { errorNumber } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { MARKER } from '../ddl/own-tables.js'
-import { INSTANCE_TABLE } from '../settings.js'
+import { ownTableNames } from '../settings.js'
 import * as sql from '../sql.js'
 import { type Check, finding, isAtLeast, quotedAccount, someOf } from './check.js'
 import { size } from './server.js'
@@ -59,7 +59,7 @@ async function triggers(session: Session, database: string): Promise<FoundTrigge
 
 /** A table of our name that is not ours, and the triggers that write to it: the older PHP package's. */
 export const foreignLog: Check = async ({ settings }, session) => {
-  const names = [settings.auditTable, INSTANCE_TABLE]
+  const names = ownTableNames(settings)
   const rows = await session.rows(`SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME IN (${names.map(sql.text).join(', ')})`)
   const foreign = rows.filter(([, comment]) => !(comment ?? '').startsWith(MARKER)).map(([name]) => name ?? '')

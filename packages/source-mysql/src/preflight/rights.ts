@@ -1,4 +1,4 @@
-import { INSTANCE_TABLE } from '../settings.js'
+import { ownTableNames } from '../settings.js'
 import * as sql from '../sql.js'
 import { type Check, type Facts, finding, isOn, someOf } from './check.js'
 
@@ -13,10 +13,10 @@ const WHY: Readonly<Record<Right, string>> = {
   CREATE: 'the change log cannot be created',
 }
 
-/** What each right is needed on: the tables to be carried, or our own two. */
+/** What each right is needed on: the tables to be carried, or our own. */
 function needed(facts: Facts): readonly (readonly [right: Right, tables: readonly string[]])[] {
   const carried = facts.tables.map((table) => table.name)
-  const own = [facts.settings.auditTable, INSTANCE_TABLE]
+  const own = ownTableNames(facts.settings)
   return [
     ['SELECT', [...carried, ...own]],
     ['TRIGGER', carried],

@@ -1,6 +1,6 @@
 import { batchesOf, type DrainName, type Marks } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
-import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
 const BATCH = 4_000
@@ -50,6 +50,18 @@ async function moveMark(session: Session, settings: SourceSettings, from: SeenMa
   if ((await session.run(statement)) === 0) throw new MarkedMeanwhile()
 }
 
+/** A drain's in the transaction that moves the last mark: what the source loses of the one, it loses of the other. */
+export async function leaveMark(
+  session: Session,
+  settings: SourceSettings,
+  { token, number }: { readonly token: string; readonly number: number | null },
+): Promise<void> {
+  const drain = number === null ? 'NULL' : sql.integer(number)
+  await session.run(
+    `INSERT INTO ${sql.name(MARK_TABLE)} (owner, token, drain_no) VALUES (${sql.text(settings.instance)}, ${sql.text(token)}, ${drain})`,
+  )
+}
+
 /** Marks exactly these entries; the first batch records the drain, even where there is nothing to mark. */
 export async function markIds(
   { session, settings, seen }: { session: Session; settings: SourceSettings; seen: SeenMark },
@@ -62,6 +74,7 @@ export async function markIds(
   const isFirst = await inTransaction(session, async () => {
     await markBatch(session, settings, first, drain)
     await moveMark(session, settings, seen, ours)
+    await leaveMark(session, settings, drain)
     await hold(session, settings, held, drain.number)
     // Only what was held once: after a failover the id may belong to a new entry.
     for (const batch of batchesOf(released, BATCH)) {
@@ -113,26 +126,26 @@ export function markUpTo(
   return inTransaction(session, async () => {
     await session.run(markEntries(settings.auditTable, drain.number, `id <= ${sql.integer(id)}`))
     await moveMark(session, settings, seen, { lastDrain: drain.number, token: drain.token })
+    await leaveMark(session, settings, drain)
   })
 }
 
 /**
- * The target went back to `to`: what later drains marked is pending again. The number stays, so that no later drain of
- * this target gets a number under which another one has marked; the token says for whom it was taken back.
+ * What was marked since `to`, the latest drain that the target knows too, is pending again. The number stays, so that no
+ * later drain of this target gets a number under which another one has marked.
  */
 export async function takeBack(
   session: Session,
   settings: SourceSettings,
-  to: { readonly number: number; readonly token: string | null },
+  to: DrainName,
   seen: SeenMark,
 ): Promise<void> {
+  const since = `drain_no > ${sql.integer(to.number)}`
   await inTransaction(session, async () => {
-    await moveMark(session, settings, seen, {
-      lastDrain: to.token === null ? to.number : seen.lastDrain,
-      token: to.token,
-    })
+    await moveMark(session, settings, seen, { lastDrain: seen.lastDrain, token: to.token })
+    await session.run(`DELETE FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND ${since}`)
     await session.run(
-      `UPDATE ${sql.name(settings.auditTable)} SET synced = 0, retry_count = 0, drain_no = NULL, synced_at = NULL WHERE drain_no > ${sql.integer(to.number)}`,
+      `UPDATE ${sql.name(settings.auditTable)} SET synced = 0, retry_count = 0, drain_no = NULL, synced_at = NULL WHERE ${since}`,
     )
   })
 }

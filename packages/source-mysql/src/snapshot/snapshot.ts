@@ -1,4 +1,5 @@
 import {
+  batchesOf,
   type ChangeEntry,
   type DrainName,
   type Edge,
@@ -10,15 +11,16 @@ import {
   SyncError,
   type TableMapping,
 } from '@mylab-sync/core'
+import { randomUUID } from 'node:crypto'
 import type { Server } from '../catalog/catalog.js'
 import { PENDING_INDEX } from '../ddl/own-tables.js'
 import { errorNumber } from '../connection/errors.js'
 import type { SessionPool } from '../connection/pool.js'
 import type { Session, TextRow } from '../connection/session.js'
-import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { readGenerations } from './generations.js'
-import { markIds, markUpTo } from './mark.js'
+import { leaveMark, markIds, markUpTo } from './mark.js'
 import { Reader } from './reader.js'
 import { selectChildKeys, selectKeyAfter, selectKeys, selectRange } from './statements.js'
 
@@ -32,6 +34,7 @@ const UNSYNCED = 'synced = 0 AND retry_count = 0'
 const BY_PENDING = `FORCE INDEX (${sql.name(PENDING_INDEX)})`
 const ENTRY_BATCH = 4_000
 const ID_BATCH = 50_000
+const MARK_BATCH = 1_000
 
 interface Opening {
   readonly takenAt: string
@@ -124,6 +127,37 @@ class Snapshot implements SourceSnapshot {
 
   get identity(): string {
     return this.#opening.identity
+  }
+
+  async latestMark(drains: readonly DrainName[]): Promise<DrainName | null> {
+    if (drains.length === 0) return null
+    const numbers = drains.map((drain) => drain.number)
+    const marks = await this.#rows(
+      `SELECT drain_no, token FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(this.#context.settings.instance)} AND drain_no BETWEEN ${sql.integer(Math.min(...numbers))} AND ${sql.integer(Math.max(...numbers))}`,
+    )
+    const tokens = new Map(marks.map(([number, token]) => [Number(number), token]))
+    const known = drains.filter((drain) => tokens.get(drain.number) === drain.token)
+    return known.reduce<DrainName | null>(
+      (latest, drain) => (latest && latest.number > drain.number ? latest : drain),
+      null,
+    )
+  }
+
+  async leaveMark(): Promise<string> {
+    await this.end()
+    const token = randomUUID()
+    await this.#reader.alone(() => leaveMark(this.#session, this.#context.settings, { token, number: null }))
+    return token
+  }
+
+  async hasMarks(tokens: readonly string[]): Promise<boolean> {
+    for (const batch of batchesOf(tokens, MARK_BATCH)) {
+      const [row] = await this.#rows(
+        `SELECT COUNT(*) FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(this.#context.settings.instance)} AND token IN (${batch.map(sql.text).join(', ')})`,
+      )
+      if (Number(row?.[0]) < batch.length) return false
+    }
+    return true
   }
 
   generations(): Promise<ReadonlyMap<string, string>> {

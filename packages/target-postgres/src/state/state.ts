@@ -1,11 +1,13 @@
-import type {
-  Chunk,
-  ParkedKey,
-  RowKey,
-  SanitisedCount,
-  TableProgress,
-  TableState,
-  TargetTransaction,
+import {
+  type Chunk,
+  type DrainName,
+  type ParkedKey,
+  type RowKey,
+  type SanitisedCount,
+  SyncError,
+  type TableProgress,
+  type TableState,
+  type TargetTransaction,
 } from '@mylab-sync/core'
 import { QuarantineState } from './quarantine.js'
 import { ROWS_A_STATEMENT } from './statements.js'
@@ -159,6 +161,7 @@ export class State extends QuarantineState {
   }
 
   async forgetCopy(table: string): Promise<void> {
+    await this.stateRows('DELETE FROM sync_copy_mark WHERE table_name = $1', [table])
     await this.stateRows('DELETE FROM sync_chunk WHERE table_name = $1', [table])
     await this.stateRows('DELETE FROM sync_parked WHERE table_name = $1', [table])
     await this.stateRows('DELETE FROM sync_quarantined_reference WHERE table_name = $1', [table])
@@ -223,16 +226,37 @@ export class State extends QuarantineState {
     }
   }
 
-  async lastDrain(upTo = Number.MAX_SAFE_INTEGER): Promise<Awaited<ReturnType<TargetTransaction['lastDrain']>>> {
+  async lastDrain(): Promise<Awaited<ReturnType<TargetTransaction['lastDrain']>>> {
     const [row] = await this.stateRows<
-      { number: number } & Record<'as_of' | 'source_identity' | 'token', string | null>
+      { number: number; token: string } & Record<'as_of' | 'source_identity', string | null>
     >(
-      `SELECT number::float8 AS number, to_char(consistent_as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS as_of, source_identity,
-       (SELECT token FROM sync_drain_token WHERE drain_no <= $1 ORDER BY drain_no DESC LIMIT 1) AS token FROM sync_drain`,
-      [upTo],
+      `SELECT number::float8 AS number, token, to_char(consistent_as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS as_of, source_identity
+       FROM sync_drain JOIN sync_drain_token ON drain_no = number`,
     )
-    const { number = 0, as_of: consistentAsOf = null, source_identity: identity = null, token = null } = row ?? {}
-    return { number, consistentAsOf, identity, token }
+    if (!row) throw new SyncError('internal', 'target: sync_drain and sync_drain_token do not name the last drain')
+    const { number, token, as_of: consistentAsOf, source_identity: identity } = row
+    return { number, token, consistentAsOf, identity }
+  }
+
+  async noteCopyMark(tables: readonly string[], token: string): Promise<void> {
+    await this.stateRows(
+      'INSERT INTO sync_copy_mark (table_name, token) SELECT t, $2 FROM unnest($1::text[]) AS u(t)',
+      [tables, token],
+    )
+  }
+
+  async copyMarks(tables: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const rows = await this.stateRows<{ table_name: string; tokens: string[] }>(
+      'SELECT table_name, array_agg(token) AS tokens FROM sync_copy_mark WHERE table_name = ANY($1) GROUP BY table_name',
+      [tables],
+    )
+    return new Map(rows.map((row) => [row.table_name, row.tokens]))
+  }
+
+  async keptDrains(): Promise<DrainName[]> {
+    return await this.stateRows<{ number: number; token: string }>(
+      'SELECT drain_no::float8 AS number, token FROM sync_drain_token ORDER BY drain_no',
+    )
   }
 
   async recordDrain(drain: Parameters<TargetTransaction['recordDrain']>[0]): Promise<void> {
@@ -249,6 +273,10 @@ export class State extends QuarantineState {
     // The last one before them too: a source may stand there, with nothing missing after it.
     await this.stateRows(
       'DELETE FROM sync_drain_token WHERE drain_no < (SELECT max(drain_no) FROM sync_drain_token WHERE drain_no < (SELECT keys_from FROM sync_drain))',
+    )
+    await this.stateRows(
+      `DELETE FROM sync_copy_mark m USING sync_progress p
+       WHERE p.table_name = m.table_name AND p.state IN ('live', 'recopied') AND p.opened_drain < (SELECT keys_from FROM sync_drain)`,
     )
   }
 
