@@ -23,6 +23,8 @@ export interface ChaosVerdict {
 const LEAVES = ['g', 'n', 'kk', 'bc', 'mm', 'sc', 'sbc', 'pre', 'nk'] as const
 const WRITERS = 5
 const SETTLED_MS = 90_000
+/** In place of ten seconds: nobody else is at work, and sides that are put back again and again are watched again and again. */
+const OTHER_MS = 1_000
 
 type Fault = (servers: ServerSet, name: string, r: Random) => Promise<void>
 
@@ -106,7 +108,9 @@ export async function runChaos(
     problems: new Map(),
     statements: 0,
   }
-  const at = await installation(servers, name, { batchRows: 15, hooks: { beforeCommit: (of) => compare(verdict, of) } })
+  const hooks = { beforeCommit: (of: Comparison) => compare(verdict, of) }
+  const made = await installation(servers, name, { batchRows: 15, hooks })
+  const at = { ...made, context: { ...made.context, limits: { otherMs: OTHER_MS } } }
   at.app.on('error', () => {})
   at.reader.on('error', () => {})
   const ended = new AbortController()
@@ -168,10 +172,9 @@ function count(counts: Map<string, number>, what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1)
 }
 
-async function compare(
-  verdict: ChaosVerdict,
-  { snapshot, target, live }: Parameters<NonNullable<NonNullable<EngineContext['hooks']>['beforeCommit']>>[0],
-): Promise<void> {
+type Comparison = Parameters<NonNullable<NonNullable<EngineContext['hooks']>['beforeCommit']>>[0]
+
+async function compare(verdict: ChaosVerdict, { snapshot, target, live }: Comparison): Promise<void> {
   let difference: string | null
   try {
     difference = await firstDifference(snapshot, target, live)

@@ -58,7 +58,13 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
     },
     drain: async (_job, work) => {
       // While Redis is away nobody else can take the work, so the slice goes on.
-      await jobs.drainSlice({ ...work, sliceMs: DRAIN_SLICE_MS, mayEnd: askAgain, onDrained })
+      await jobs.drainSlice({
+        ...work,
+        sliceMs: DRAIN_SLICE_MS,
+        mayEnd: askAgain,
+        onDrained,
+        onProblem: (error) => onProblem('drain', error),
+      })
       // Left early: somebody else may begin at once instead of at the next tick.
       if (work.signal.aborted || work.yielding.aborted) await askAgain()
     },

@@ -81,16 +81,19 @@ interface Copied {
 }
 
 /**
- * COPY, or row by row where a row is refused. The second reading has a snapshot of its own: the COPY was left in the
- * middle of the first one's read, and nothing that it wrote is kept.
+ * One stream, or row by row where a row is refused. The second reading has a snapshot of its own: the stream was left in
+ * the middle of the first one's read, and nothing that it wrote is kept.
  */
 async function writeChunk(writing: Writing, chunk: Chunk): Promise<Copied & { readonly mark: string }> {
-  if (chunk.inPlace) return await inSnapshot(writing, chunk, (copying) => merge(copying, chunk))
+  if (chunk.inPlace && writing.model.mapping(chunk.table).key === null)
+    return await inSnapshot(writing, chunk, (copying) => mergeWhole(copying, chunk))
   try {
     return await inSnapshot(writing, chunk, (copying) => stream(copying, chunk))
   } catch (error) {
     if (!(error instanceof BatchRefused)) throw error
-    return await inSnapshot(writing, chunk, (copying) => rowByRow(copying, chunk))
+    return await inSnapshot(writing, chunk, (copying) =>
+      chunk.inPlace ? merge(copying, chunk) : rowByRow(copying, chunk),
+    )
   }
 }
 
@@ -137,7 +140,9 @@ async function stream(copying: Copying, chunk: Chunk): Promise<Copied> {
       if (batch.rows.length > 0) yield batch.rows
     }
   }
-  const rows = await copying.target.copyRows(copying.model.mapping(chunk.table), rowsOnly())
+  const { model, target } = copying
+  const mapping = model.mapping(chunk.table)
+  const rows = await (chunk.inPlace ? target.mergeRows(mapping, rowsOnly()) : target.copyRows(mapping, rowsOnly()))
   return { rows, refused, tally }
 }
 
@@ -196,7 +201,6 @@ export async function checkGeneration(
 function merge(copying: Copying, chunk: Chunk): Promise<Copied> {
   const { model, target } = copying
   const mapping = model.mapping(chunk.table)
-  if (mapping.key === null) return mergeWhole(copying, chunk)
   return batchByBatch(copying, chunk, (rows) => mergeRows(model, target, mapping, rows))
 }
 

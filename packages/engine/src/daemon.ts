@@ -8,7 +8,7 @@ import { requireMigrated } from './install.js'
 import { maintain } from './maintain.js'
 import { loadModel, type Model } from './model.js'
 import { pause } from './pause.js'
-import type { DrainReport } from './running-drain.js'
+import { type DrainReport, problemsOf } from './running-drain.js'
 import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
 
 export interface DrainedReport {
@@ -143,6 +143,7 @@ class Daemon {
     add(this.#sum, report)
     this.#drainMs += ms
     if (report.kind === 'busy') return
+    for (const problem of problemsOf(report)) this.#options.onProblem?.(problem)
     this.#model = report.model
     if (report.setAside.length > 0) this.#heal(signal)
   }

@@ -10,6 +10,7 @@ import { planChunks } from './plan-chunks.js'
 import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 import { retryFailed } from './show-errors.js'
+import { problemsOf } from './running-drain.js'
 import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
 import { readyGroups } from './tick.js'
 
@@ -27,6 +28,8 @@ export interface DrainSlice extends JobSignals {
   /** Called when the slice is over, and again and again while it says no. */
   readonly mayEnd: () => Promise<boolean>
   readonly onDrained: (drained: { readonly entries: number; readonly failed: number; readonly ms: number }) => void
+  /** Told beside a drain that is done. */
+  readonly onProblem: (error: SyncError) => void
 }
 
 /**
@@ -145,11 +148,12 @@ export class JobHandlers {
   }
 
   /** True when something was pending and is drained. */
-  async #drainOnce({ onDrained, signal }: DrainSlice): Promise<boolean> {
+  async #drainOnce({ onDrained, onProblem, signal }: DrainSlice): Promise<boolean> {
     const { pending, report, ms } = await this.#forgettingModel(() => this.#tail.look(() => this.model(), signal))
     if (report?.kind !== 'done') return false
     this.#model = { value: Promise.resolve(report.model), at: performance.now() }
     onDrained({ entries: report.entries, failed: report.failed, ms })
+    problemsOf(report).forEach(onProblem)
     return pending
   }
 }

@@ -46,9 +46,18 @@ export type DrainReport =
       readonly opened: boolean
       /** The model that the drain was done with: newer than the caller's where definitions have moved. */
       readonly model: Model
-      /** False: the entries stay pending and are read again, with what this drain wrote. */
-      readonly marked: boolean
+      /** Why the entries stay pending, to be read again with what this drain wrote. */
+      readonly unmarked: SyncError | null
     }
+
+/** What a drain that is done has to tell all the same. */
+export function problemsOf(report: DrainReport): SyncError[] {
+  if (report.kind === 'busy') return []
+  const setAside = report.setAside.map(
+    ({ table, problem }) => new SyncError('generation-changed', `table ${table} is set aside: ${problem}`),
+  )
+  return report.unmarked ? [...setAside, report.unmarked] : setAside
+}
 
 export interface DrainRequest {
   /** Tables that this drain opens: their parked keys are part of it, and their new states are committed with it. */
@@ -186,7 +195,7 @@ export class RunningDrain {
     await snapshot.end()
     await target.commit()
     await reach(context, 'drain:committed')
-    const marked = await this.#mark(rules)
+    const unmarked = await this.#mark(rules)
     await reach(context, 'drain:marked')
     return {
       kind: 'done',
@@ -197,7 +206,7 @@ export class RunningDrain {
       setAside: this.#setAside,
       opened: [...(request.opening?.keys() ?? [])].every((table) => this.#open.has(table)),
       model: this.#parts.model,
-      marked,
+      unmarked,
     }
   }
 
@@ -241,15 +250,16 @@ export class RunningDrain {
   }
 
   /** A mark that fails is dropped: over another connection it could hit ids that a failover has used again. The next drain redoes the work. */
-  async #mark(rules: ProtocolRules): Promise<boolean> {
+  async #mark(rules: ProtocolRules): Promise<SyncError | null> {
     const { snapshot } = this.#parts
     try {
       const drain = { number: this.#number, token: this.#token }
-      if (rules.markExactIds) return await snapshot.mark(this.#held.marks(this.#ids), drain)
-      return await snapshot.markUpTo(this.#highest, drain)
+      if (rules.markExactIds) await snapshot.mark(this.#held.marks(this.#ids), drain)
+      else await snapshot.markUpTo(this.#highest, drain)
+      return null
     } catch (error) {
       if (error instanceof SyncError && (error.code === 'lost-connection' || error.code === 'lock-timeout'))
-        return false
+        return error
       throw error
     }
   }

@@ -206,6 +206,8 @@ export interface TargetTransaction {
   // data
   /** Streams rows with COPY into a table that nobody else writes. A refused row raises the batch's error inside a savepoint, which is rolled back. */
   copyRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number>
+  /** As copyRows, into rows that are there: a row of the same key is overwritten. Raised too where a UNIQUE is violated. */
+  mergeRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number>
   /** As copyRows, row by row where needed: what is refused alone is returned, the rest is in. */
   insertRows(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]>
   deleteKeys(table: TableMapping, keys: readonly RowKey[]): Promise<void>

@@ -77,15 +77,30 @@ export class Transaction extends State {
     return sql.tableName(this.#settings.schema, table)
   }
 
-  async copyRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
+  copyRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
+    return this.#allOrRefused(() => copyInto(this.#session, this.#table(table), table.columns, batches))
+  }
+
+  mergeRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
+    return this.#allOrRefused(async () => {
+      const stage = await this.#stage(table)
+      const rows = await copyInto(this.#session, stage, table.columns, batches)
+      await this.#session.raw(insertStaged(this.#table(table), table, stage, upsertTail(table)))
+      return rows
+    })
+  }
+
+  /** Throws BatchRefused, with nothing written, for what a smaller part of the rows may be free of. */
+  async #allOrRefused(write: () => Promise<number>): Promise<number> {
     await this.#run('SAVEPOINT copy')
     try {
-      const rows = await copyInto(this.#session, this.#table(table), table.columns, batches)
+      const rows = await write()
       await this.#run('RELEASE SAVEPOINT copy')
       return rows
     } catch (error) {
-      if (!this.#session.broken) await this.#run('ROLLBACK TO SAVEPOINT copy; RELEASE SAVEPOINT copy')
-      throw isRowRefusal(error) ? new BatchRefused(sqlState(error)) : mapped(error)
+      if (!this.#session.broken) await this.#backTo('copy')
+      const isRefused = isRowRefusal(error) || violatedUnique(error) !== null
+      throw isRefused ? new BatchRefused(sqlState(error)) : mapped(error)
     }
   }
 
@@ -181,8 +196,7 @@ export class Transaction extends State {
       yield rows
     }
     await copyInto(this.#session, stage, table.columns, one())
-    const columns = sql.columnList(table.columns)
-    await this.#session.raw(`INSERT INTO ${into} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`)
+    await this.#session.raw(insertStaged(into, table, stage, tail))
   }
 
   /** An empty temporary table with the target's types, dropped at the end of the transaction. */
@@ -360,6 +374,11 @@ export class Transaction extends State {
 
 export function isTransaction(transaction: TargetTransaction): transaction is Transaction {
   return transaction instanceof Transaction
+}
+
+function insertStaged(into: string, table: TableMapping, stage: string, tail: string): string {
+  const columns = sql.columnList(table.columns)
+  return `INSERT INTO ${into} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`
 }
 
 /** How a table's keys are asked for as text, and made of a row of the answer. */
