@@ -130,6 +130,28 @@ test('work that fails is tried again later, and Redis keeps no word of what a dr
   assert.doesNotMatch(JSON.stringify(kept), /secret/)
 })
 
+test('what a host with its clock ahead has put off is tried again by the clock of the others', async (t) => {
+  const jobs = await producer()
+  let tries = 0
+  const control = (): Promise<void> => {
+    if (++tries < 2) throw new Error('fails once')
+    return Promise.resolve()
+  }
+  const now = Date.now
+  t.mock.method(Date, 'now', () => now() + 3_600_000)
+  const ahead = consumer({ control })
+  await jobs.add('control', [{ kind: 'maintain' }])
+  const delayed = async (): Promise<number> =>
+    (await jobs.counts()).reduce((sum, { state, jobs }) => sum + (state === 'delayed' ? jobs : 0), 0)
+  await eventually('it is put off', async () => (await delayed()) === 1, WAIT_MS)
+  await ahead.close(1_000)
+  t.mock.restoreAll()
+  consumer({ control })
+  assert.equal(await jobs.hasten(), 1)
+  await eventually('it is tried again', () => tries === 2, WAIT_MS)
+  assert.equal(await jobs.hasten(), 0)
+})
+
 test('a lock that is lost cancels the work, emptied queues take new jobs, and workers are counted', async () => {
   const jobs = await producer()
   assert.deepEqual((await jobs.health()).workers, { copy: 0, drain: 0, control: 0 })
