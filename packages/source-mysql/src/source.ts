@@ -21,7 +21,7 @@ import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { purge, type PurgeRequest } from './purge.js'
 import type { SourceSettings } from './settings.js'
 import { readGenerations, seesStorage } from './snapshot/generations.js'
-import { takeBack } from './snapshot/mark.js'
+import { hasMarks, takeBack } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
 
 /** Connects once, to tell a wrong address or password at the start. */
@@ -130,6 +130,10 @@ class MysqlSource implements Source {
 
   async takeBack(...[to, seen]: Parameters<Source['takeBack']>): Promise<void> {
     await this.#pool.with((session) => takeBack(session, this.#settings, to, seen))
+  }
+
+  async hasMarks(tokens: readonly string[]): Promise<boolean> {
+    return await this.#pool.with((session) => hasMarks(session, this.#settings, tokens))
   }
 
   async contentSign(table: string): Promise<string> {

@@ -54,8 +54,6 @@ export interface SourceSnapshot {
    * returns, has everything that the view has shown, for what goes back loses its latest commits.
    */
   leaveMark(): Promise<string>
-  /** Whether the source has all of these. */
-  hasMarks(tokens: readonly string[]): Promise<boolean>
   /** Changes when another server, or a server put back from a copy, answers. */
   readonly identity: string
   /** Table name -> identity of its storage and of the foreign keys that leave it, as of now. */
@@ -144,6 +142,8 @@ export interface Source {
   poll(): Promise<PollResult>
   pending(): Promise<PendingSummary>
   openSnapshot(): Promise<SourceSnapshot>
+  /** Whether the source has all of these as of now, outside of any snapshot: a mark may be younger than one that is open. */
+  hasMarks(tokens: readonly string[]): Promise<boolean>
   /** What drains after `to` have marked is pending again. Only while the last mark is still the one of `seen`. */
   takeBack(to: DrainName, seen: { readonly lastDrain: number; readonly token: string | null }): Promise<void>
   /** Non-transactional tables: a text that moves when the table's content may have changed. */
