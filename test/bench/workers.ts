@@ -33,7 +33,7 @@ export async function workers(): Promise<readonly object[]> {
       const reader = await servers.targetAdmin(NAME)
       assert.deepEqual(await textRows(reader, SUMS), await textRows(app, SUMS))
       await reader.end()
-      await app.query('DROP TABLE sync_audit_log, sync_instance, sync_mark')
+      await app.query('DROP TABLE sync_audit_log, sync_instance, sync_instance_mark')
     }
     await app.end()
     const alone = figures[0]?.copySeconds ?? 0

@@ -118,7 +118,7 @@ export interface Source {
   generations(): Promise<ReadonlyMap<string, string>>
   /** Whether generations hold the storage's own number; without PROCESS they do not, and TRUNCATE moves none of them. */
   seesStorage(): Promise<boolean>
-  /** Creates sync_audit_log, sync_instance and sync_mark, or checks them. Throws SyncError foreign-audit-table. */
+  /** Creates sync_audit_log, sync_instance and sync_instance_mark, or checks them. Throws SyncError foreign-audit-table. */
   migrate(): Promise<void>
   migrated(): Promise<boolean>
   /** Drops the triggers of the older package and keeps its log under another name; nothing where there is none. Throws foreign-audit-table. */
