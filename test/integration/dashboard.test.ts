@@ -199,6 +199,14 @@ test('the metrics parse, with one series a state and five a table', async () => 
       assert.ok(body.includes(`# TYPE ${name} gauge\n`), `${file}: ${name}`)
 })
 
+test('figures go compressed to whoever takes them so, and are the same', async () => {
+  const metrics = await fetch(`${open.url}metrics`, { headers: { 'accept-encoding': 'gzip' } })
+  assert.equal(metrics.headers.get('content-encoding'), 'gzip')
+  assert.match(await metrics.text(), /^mylab_sync_up 1$/m)
+  const { headers } = await ask(`${open.url}metrics`)
+  assert.deepEqual([headers['content-encoding'], headers['vary']], [undefined, 'Accept-Encoding'])
+})
+
 test('a host beyond loopback without a password ends with exit 3 and one line, before anything is connected', async () => {
   for (const host of ['0.0.0.0', '::', '10.0.0.1', 'example.org']) {
     const environment = { ...servers.environment({ source: NAME, target: NAME }), DB_PORT: '1' }

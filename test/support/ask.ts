@@ -11,9 +11,9 @@ export interface Answer {
 /** By node's own client: fetch sets Host and Sec-Fetch-* as it likes. */
 export async function ask(
   url: string,
-  options: { method?: string; headers?: Record<string, string> } = {},
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
 ): Promise<Answer> {
-  const sent = request(url, options).end()
+  const sent = request(url, options).end(options.body)
   const [response] = await once(sent, 'response')
   return { status: response.statusCode, headers: response.headers, body: await text(response) }
 }

@@ -1,6 +1,7 @@
 import { SyncError } from '@mylab-sync/core'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import { fileURLToPath } from 'node:url'
+import { sendCompressed } from './compressed.js'
 import type { StatusFeed } from './feed.js'
 import { ActionToken, refuse, refuseCrossSite, requireLocalName, requirePassword, securityHeaders } from './guard.js'
 import { Metrics } from './metrics.js'
@@ -55,11 +56,14 @@ function pages(): RequestHandler {
 function status(options: DashboardOptions, feed: StatusFeed): RequestHandler {
   const router = express.Router()
   const metrics = new Metrics()
-  router.get('/api/status', async (_request, response) => void response.json(await feed.view()))
-  router.get('/metrics', async (_request, response) => {
+  router.get('/api/status', async (request, response) => {
+    await sendCompressed(request, response, 'application/json; charset=utf-8', JSON.stringify(await feed.view()))
+  })
+  router.get('/metrics', async (request, response) => {
     // Redis away must not hide the figures of the databases
     const counts = (await options.queueCounts?.().catch(() => [])) ?? []
-    response.set('Content-Type', metrics.contentType).send(await metrics.render(await feed.view(), counts))
+    const text = await metrics.render(await feed.view(), counts)
+    await sendCompressed(request, response, metrics.contentType, text)
   })
   return router
 }

@@ -4,6 +4,17 @@ import { ExpressAdapter } from '@bull-board/express'
 import type { RequestHandler } from 'express'
 import type { BoardQueue } from './options.js'
 
+const ICON = '/assets/icon.svg'
+const LOOKS = {
+  boardTitle: 'MyLab Sync',
+  boardLogo: { path: ICON, width: 24, height: 24 },
+  favIcon: { default: ICON, alternative: ICON },
+  /** The way back to our own page. */
+  miscLinks: [{ text: 'Status', url: '/' }],
+  hideDocsLink: true,
+  hideRedisDetails: true,
+} as const
+
 /** Bull Board, which refuses every change by itself (405), and says nothing about the Redis server. */
 export function queueBoard(queues: readonly BoardQueue[]): RequestHandler {
   const serverAdapter = new ExpressAdapter()
@@ -11,7 +22,7 @@ export function queueBoard(queues: readonly BoardQueue[]): RequestHandler {
   createBullBoard({
     queues: queues.map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
     serverAdapter,
-    options: { uiConfig: { boardTitle: 'MyLab Sync', hideRedisDetails: true } },
+    options: { uiConfig: { ...LOOKS, miscLinks: [...LOOKS.miscLinks] } },
   })
   return serverAdapter.getRouter() as RequestHandler
 }

@@ -53,9 +53,10 @@ const REMEDIES: Readonly<Partial<Record<TableStatus['state'], (table: string) =>
 }
 
 /** The engine writes `table: what is wrong`. */
-function ofConstraint(text: string): Problem {
+function ofConstraint(sentence: string): Problem {
+  const [, table = null, text = sentence] = /^([^:]+): (.*)$/s.exec(sentence) ?? []
   return {
-    table: null,
+    table,
     text,
     remedy:
       'Mend the rows of the source that break it, and the constraint is built again by itself. All rows are in the target.',

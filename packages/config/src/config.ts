@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto'
-import { addressOf, refuseParameters, SOURCE_SCHEMES, TARGET_SCHEMES, targetParameters } from './address.js'
+import {
+  addressOf,
+  checkUrl,
+  REDIS_SCHEMES,
+  refuseParameters,
+  SOURCE_SCHEMES,
+  TARGET_SCHEMES,
+  targetParameters,
+} from './address.js'
 import { type ConfigInput, type Env, environmentOf } from './environment.js'
 import { fault } from './fault.js'
 import { type ColumnOption, type File, LEAST_MEMORY_MB, memoryLimitMb, port, readFile } from './file.js'
@@ -266,7 +274,10 @@ function booleanOf(value: string | undefined, name: string): boolean | undefined
 
 export function redisAddress(file: File, env: Record<string, string | undefined>): string | null {
   const url = env['REDIS_URL'] ?? file.redis?.url
-  if (url) return url
+  if (url) {
+    checkUrl(url, 'environment: REDIS_URL', REDIS_SCHEMES)
+    return url
+  }
   const host = env['REDIS_HOST'] ?? file.redis?.host
   if (!host) return null
   const password = redisPassword(env['REDIS_PASSWORD'] ?? file.redis?.password)

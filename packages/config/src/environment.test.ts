@@ -27,7 +27,10 @@ test('what the URL of the target says after the question mark counts, below its 
   )
   assert.equal(load({ SYNC_TARGET_URL: url, PGSQL_SSLMODE: 'disable' }).target.ssl, false)
   refused({ SYNC_TARGET_URL: 'postgres://u@pg/shop?sslmode=prefer' }, /SYNC_TARGET_URL: found sslmode=prefer, expected/)
-  refused({ SYNC_SOURCE_URL: 'mysql://u@db/shop?ssl=1' }, /SYNC_SOURCE_URL: found ssl=1, expected nothing after/)
+  refused(
+    { SYNC_SOURCE_URL: 'mysql://u@db/shop?ssl=1' },
+    /SYNC_SOURCE_URL: found ssl=\[secret\], expected nothing after/,
+  )
 })
 
 test('numbers and words are checked, and told with what is allowed', () => {
@@ -53,6 +56,16 @@ test('names of the older package still count, below the new ones', () => {
   assert.deepEqual(load({ ...old, SYNC_TABLES_INCLUDE: '*', SYNC_TABLES_EXCLUDE: 'c' }).exclude, ['c'])
 })
 
+test('an address that cannot be meant is told without a word of it', () => {
+  const urls = {
+    SYNC_SOURCE_URL: ['mysql://u:Sesame%@db/shop', 'http://u:Sesame@db/shop', 'mysql://u@db/shop?password=Sesame'],
+    SYNC_TARGET_URL: ['postgres://u:Sesame%zz@pg/shop', ':Sesame@pg', 'postgres://u@pg/shop?password=Sesame'],
+    REDIS_URL: ['redis://:Sesame%@cache', 'http://:Sesame@cache', ':Sesame@cache'],
+  }
+  for (const [name, values] of Object.entries(urls))
+    for (const value of values) refused({ [name]: value }, new RegExp(`^environment: ${name}: (?!.*Sesame)`))
+})
+
 test('each fault of the file is a line of its own: place, found, allowed, and never a secret', () => {
   const directory = mkdtempSync(join(tmpdir(), 'mylab-config-'))
   const file = join(directory, 'mylab-sync.yaml')
@@ -64,6 +77,7 @@ batchSize: many
 instance: a b
 tables: { include: x, patients: { colums: {} } }
 retry: 3
+redis: redis://:sesame@cache
 top: 1`,
   )
   try {
@@ -75,6 +89,7 @@ top: 1`,
           '(top): found top, expected source, target, redis, batchSize, intervalSeconds, performance, instance, auditTable, retry, names, types, tables, monitoring, dashboard',
           'batchSize: found many, expected a number',
           'instance: found a b, expected letters, digits, _ and -, at most 32',
+          'redis: found a text, expected a map',
           'retry: found 3, expected a map',
           'source.password: found [secret], expected a string',
           'source: found prot, expected url, host, port, database, username, password, socket',

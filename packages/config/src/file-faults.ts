@@ -13,7 +13,7 @@ export function fileFaults(
     const place = path.join('.') || '(top)'
     if (issue.code === 'unrecognized_keys')
       return `${place}: found ${issue.keys.join(', ')}, expected ${knownKeys(path).join(', ')}`
-    return `${place}: found ${shown(path, content)}, expected ${allowed(issue)}`
+    return `${place}: found ${shown(path, content, isMap(issue))}, expected ${allowed(issue)}`
   })
 }
 
@@ -33,11 +33,16 @@ function allowed(issue: Issue): string {
 
 const SECRET = /^(password|url)$/
 
-/** A secret is never quoted, whatever is wrong with it. */
-function shown(path: readonly string[], content: unknown): string {
+function isMap(issue: Issue): boolean {
+  return issue.code === 'invalid_type' && issue.expected === 'object'
+}
+
+/** A secret is never quoted, whatever is wrong with it; nor is a text in the place of a map that may hold one. */
+function shown(path: readonly string[], content: unknown, mapWanted: boolean): string {
   if (SECRET.test(path.at(-1) ?? '')) return '[secret]'
   let value = content
   for (const key of path) value = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined
   if (Array.isArray(value)) return 'a list'
+  if (mapWanted && typeof value === 'string') return 'a text'
   return typeof value === 'object' && value !== null ? 'a map' : String(value)
 }

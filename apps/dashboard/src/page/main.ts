@@ -137,8 +137,14 @@ function showProblems(problems: readonly Problem[]): void {
 }
 
 function problemItem({ table, text, remedy }: Problem): HTMLElement {
-  const what = make('p', {}, ...(table === null ? [] : [make('strong', {}, table), ': ']), text)
+  const what = make('p', {}, ...(table === null ? [] : [leadingTo(table), ': ']), text)
   return make('li', {}, what, ...(remedy === null ? [] : [make('p', { class: 'remedy' }, remedy)]))
+}
+
+function leadingTo(table: string): HTMLElement {
+  const button = make('button', { type: 'button', title: 'Show this table below' }, table)
+  button.addEventListener('click', () => tables.lead(table))
+  return button
 }
 
 find('#all-problems', HTMLElement).addEventListener('click', () => {

@@ -62,6 +62,15 @@ export class TableList {
     this.#show()
   }
 
+  /** Leads to one table, whatever was filtered before. */
+  lead(table: string): void {
+    this.#filter.value = table
+    this.#state.value = ''
+    this.#show()
+    this.#filter.scrollIntoView({ block: 'center' })
+    this.#filter.focus({ preventScroll: true })
+  }
+
   #head(column: Column): HTMLElement {
     const button = make('button', { type: 'button' }, column.title)
     button.addEventListener('click', () => {
@@ -125,6 +134,7 @@ function compare(a: number | string, b: number | string): number {
 class Row {
   readonly element = make('tr', { role: 'row' })
   readonly #cells: readonly HTMLElement[]
+  #said = ''
   readonly #buttons: readonly { action: string; button: HTMLButtonElement }[]
 
   constructor(table: string, actions: readonly string[], act: Act) {
@@ -137,11 +147,19 @@ class Row {
     this.element.append(...this.#cells)
     if (actions.length > 0)
       this.element.append(
-        make('td', { role: 'cell' }, make('div', { class: 'acts' }, ...this.#buttons.map((each) => each.button))),
+        make(
+          'td',
+          { role: 'cell', class: 'act' },
+          make('div', { class: 'acts' }, ...this.#buttons.map((each) => each.button)),
+        ),
       )
   }
 
+  /** Of hundreds of tables few change between two looks. */
   update(table: TableView): void {
+    const said = JSON.stringify(table)
+    if (said === this.#said) return
+    this.#said = said
     for (const [at, column] of COLUMNS.entries()) {
       const cell = this.#cells[at]
       if (cell) column.fill(cell, table)
