@@ -6,7 +6,7 @@ import { MARKER } from '../ddl/own-tables.js'
 import type { SourceSettings } from '../settings.js'
 import { column, isPeriodColumn } from './columns.js'
 import { foreignKeys, type Grouped, grouped, hiddenActions } from './foreign-keys.js'
-import { catalogQueries, checksQuery, FEATURES_QUERY, SERVER_QUERY } from './queries.js'
+import { catalogQueries, checksQuery, FEATURES_QUERY, SERVER_QUERY, tableNamesQuery } from './queries.js'
 
 /** Vendor and version of the server behind a connection. */
 export interface Server {
@@ -19,6 +19,20 @@ export async function readServer(session: Session): Promise<Server> {
   const version = row?.[0] ?? ''
   const vendor = /mariadb/i.test(`${version} ${row?.[1] ?? ''}`) ? 'mariadb' : 'mysql'
   return { vendor, version }
+}
+
+/** Of all base tables but our own; some may be the older package's. */
+export async function readTableNames(session: Session, settings: SourceSettings): Promise<string[]> {
+  const rows = await session.rows(tableNamesQuery(settings.database))
+  return rows.filter((row) => !isOwn(row[0], row[1], settings)).map(([name]) => name ?? '')
+}
+
+function isOwn(
+  name: string | null | undefined,
+  comment: string | null | undefined,
+  settings: Pick<SourceSettings, 'auditTable'>,
+): boolean {
+  return name === settings.auditTable || (comment ?? '').startsWith(MARKER)
 }
 
 /** Everything about the database's tables, our own left out. */
@@ -40,7 +54,7 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
   const [counts] = await session.rows(queries.notCarried)
   const triggers = (await session.rows(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
   const others = tables
-    .filter(([name, , , comment]) => name !== settings.auditTable && !(comment ?? '').startsWith(MARKER))
+    .filter(([name, , , comment]) => !isOwn(name, comment, settings))
     .map((row) => table(row, parts, { ...server, database: settings.database }))
   const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
   return {
