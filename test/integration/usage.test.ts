@@ -123,7 +123,10 @@ test('what is not set up says so, before and after', async () => {
       assert.deepEqual([code, err], [1, 'mylab-sync: the source is not set up\n  try: mylab-sync migrate\n'], command)
     }
     await run('migrate')
-    assert.match((await run('status')).out, /^No table is live; mylab-sync initial --create-tables begins\.\n/)
+    assert.match(
+      (await run('status')).out,
+      /^No table is live; 3 are not carried yet: mylab-sync initial --create-tables\.\n/,
+    )
     assert.equal((await run('uninstall', '--yes')).code, 0)
     assert.match((await run('status')).err, /is not set up/)
   })

@@ -10,7 +10,7 @@ import type {
 } from '@mylab-sync/core'
 import { DDL_SESSION, INSTALL_SESSION, installTriggers, missingTriggers, patiently } from './capture/install.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
-import { readCatalog, readServer, type Server } from './catalog/catalog.js'
+import { readCatalog, readServer, readTableNames, type Server } from './catalog/catalog.js'
 import { SessionPool } from './connection/pool.js'
 import { contentSign } from './content-sign.js'
 import { adopt, type Adopted } from './ddl/adopt.js'
@@ -45,6 +45,15 @@ class MysqlSource implements Source {
 
   async catalog(): Promise<SourceCatalog> {
     return await this.#pool.with((session) => readCatalog(session, this.#settings))
+  }
+
+  async otherTables(isKnown: (table: string) => boolean): Promise<string[]> {
+    return await this.#pool.with(async (session) => {
+      const names = await readTableNames(session, this.#settings)
+      if (names.every(isKnown)) return []
+      const { tables } = await readCatalog(session, this.#settings)
+      return tables.map(({ name }) => name).filter((name) => !isKnown(name))
+    })
   }
 
   async generations(): Promise<ReadonlyMap<string, string>> {

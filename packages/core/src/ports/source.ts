@@ -114,6 +114,8 @@ export interface PendingSummary {
 export interface Source {
   /** Tables, columns, keys, foreign keys of the database in a handful of queries; our own tables are left out. */
   catalog(): Promise<SourceCatalog>
+  /** Names of tables that the catalog has and `isKnown` denies. The catalog itself is read only where there may be one. */
+  otherTables(isKnown: (table: string) => boolean): Promise<string[]>
   /** As the snapshot's, outside of one. */
   generations(): Promise<ReadonlyMap<string, string>>
   /** Whether generations hold the storage's own number; without PROCESS they do not, and TRUNCATE moves none of them. */

@@ -73,7 +73,7 @@ export class Session {
       for (const statement of OPTIONAL_SETUP) await session.#optional(statement)
     } catch (error) {
       session.destroy()
-      throw mapped(error, 'connecting')
+      throw mapped(error, `connecting to ${placeOf(settings)}`)
     }
     return session
   }
@@ -228,6 +228,10 @@ export class Session {
       if (entry !== undefined) this.#running.delete(entry)
     }
   }
+}
+
+function placeOf({ host, port, socket, database }: SourceSettings): string {
+  return `${socket ?? `${host}:${port}`}/${database}`
 }
 
 function login(settings: SourceSettings): ConnectionOptions {
