@@ -1,7 +1,8 @@
 import { SyncError } from '@mylab-sync/core'
-import { Queue } from 'bullmq'
+import type { Queue } from 'bullmq'
 import { producerConnection, type QueueSettings, redisPlace } from './connection.js'
 import { type AnyJob, type JobOf, jobOptions, QUEUE_NAMES, type QueueName } from './jobs.js'
+import { ReadableQueue } from './readable.js'
 
 const KEPT_EVENTS = 1_000
 const READY_MS = 5_000
@@ -29,7 +30,7 @@ export class Producer {
   private constructor(settings: QueueSettings) {
     this.#settings = settings
     const open = (name: QueueName): Queue<AnyJob> => {
-      const queue = new Queue<AnyJob>(name, {
+      const queue = new ReadableQueue<AnyJob>(name, {
         prefix: settings.prefix,
         connection: producerConnection(settings.redisUrl, () => this.#closing),
         streams: { events: { maxLen: KEPT_EVENTS } },
