@@ -165,7 +165,7 @@ async function everyStateTable(): Promise<void> {
         keys: true,
       },
     )
-  for (const name of ['sync_audit_log', 'sync_instance', 'sync_mark'])
+  for (const name of ['sync_audit_log', 'sync_instance', 'sync_instance_mark'])
     evidence.add(`source: ${name}`, JSON.stringify(await textRows(app, `SELECT * FROM ${name}`)), { keys: true })
 }
 
