@@ -37,7 +37,7 @@ const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
 ])
 
 const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
-  'cannot-connect': 'check host, port, user, password and database of the source',
+  'cannot-connect': 'check DB_HOST, DB_PORT, DB_DATABASE, DB_USERNAME and DB_PASSWORD, and that the server runs',
   'missing-right':
     'grant the source user SELECT, INSERT, UPDATE, DELETE, CREATE, TRIGGER on the database (and SUPER or log_bin_trust_function_creators=1 with a binary log)',
   'lock-timeout': 'a long transaction of another session holds a lock; try again',

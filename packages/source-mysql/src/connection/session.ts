@@ -73,7 +73,7 @@ export class Session {
       for (const statement of OPTIONAL_SETUP) await session.#optional(statement)
     } catch (error) {
       session.destroy()
-      throw mapped(error, 'connecting')
+      throw mapped(error, `connecting to ${placeOf(settings)}`)
     }
     return session
   }
@@ -251,4 +251,9 @@ function answers(settings: SourceSettings): Promise<boolean> {
 
 function isRow(result: unknown): result is RawValues {
   return Array.isArray(result)
+}
+
+/** Who is asked for what, without the password. */
+function placeOf({ socket, host, port, database, user }: SourceSettings): string {
+  return `${database} at ${socket ?? `${host}:${port}`} as ${user}`
 }
