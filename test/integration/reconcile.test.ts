@@ -71,6 +71,30 @@ test('what a table did to others while its trigger was gone is found in all that
   })
 })
 
+test('a trigger that goes while its table is copied: the table is copied again, with its triggers', async () => {
+  let chunks = 0
+  const beforeChunk = async (table: string): Promise<void> => {
+    if (table !== 'other' || ++chunks !== 1) return
+    const app = await servers.sourceAdmin('r_gone')
+    const [triggers] = await app.query(
+      "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'other' AND TRIGGER_SCHEMA = DATABASE()",
+    )
+    for (const { name } of triggers as { name: string }[]) await app.query(`DROP TRIGGER \`${name}\``)
+    await app.end()
+  }
+  await withFamily(
+    'r_gone',
+    async (at) => {
+      await copyAll(at.context)
+      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+      await at.app.query('INSERT INTO other VALUES (5, 5)')
+      await settle(at)
+      await assertEqual(at, ['p', 'c', 'g', 'other'])
+    },
+    { hooks: { beforeChunk } },
+  )
+})
+
 test('added columns, widened types, new and dropped foreign keys and a swap of two tables are followed', async () => {
   await withFamily('r_alter', async (at) => {
     await copyAll(at.context)

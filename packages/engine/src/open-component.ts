@@ -16,6 +16,7 @@ import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
 import { readTarget } from './read-target.js'
+import { setAside, TRIGGERS_GONE } from './reconcile.js'
 import { parkSurplus } from './surplus.js'
 import { suspending } from './suspending.js'
 import { SanitisedTally } from './rows.js'
@@ -61,6 +62,7 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   await reach(context, 'opening:scanned')
   if (!(await catchUpAll(context, model, tables))) return 'waiting'
   const uncaptured = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
+  if (uncaptured.size > 0 && (await setAsideLost(context, model, uncaptured))) return 'set-aside'
   const opening = new Map(
     tables.map((table): [string, TableState] => [
       table,
@@ -71,6 +73,15 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   const report = await drain(context, model, { opening, waitMs: DRAIN_WAIT_MS })
   if (report.kind === 'busy') return 'waiting'
   return report.opened ? 'opened' : 'set-aside'
+}
+
+/** Tables whose triggers were made and are gone are copied again; true when there are such. Others were copied without any, as asked. */
+async function setAsideLost(context: EngineContext, model: Model, uncaptured: ReadonlySet<string>): Promise<boolean> {
+  const progress = await readTarget(context, (target) => target.progress())
+  const lost = [...uncaptured].filter((table) => progress.get(table)?.captured)
+  if (lost.length === 0) return false
+  await setAside(context, model, lost, TRIGGERS_GONE)
+  return true
 }
 
 function stateWhenOpen(model: Model, table: string): TableState {

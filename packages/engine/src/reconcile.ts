@@ -6,6 +6,8 @@ import { readTarget } from './read-target.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { betweenDrains, writeTarget } from './write-target.js'
 
+export const TRIGGERS_GONE = 'its triggers were not what they must be'
+
 /** Sets aside these tables and all that foreign key actions on them reach: their history has a hole. */
 export async function setAside(
   context: EngineContext,
@@ -33,7 +35,7 @@ export async function checkTriggers(context: EngineContext, model: Model): Promi
   )
   const missing = await context.source.missingTriggers(model.triggerTargets(new Set(captured.map((p) => p.table))))
   if (missing.length === 0) return []
-  return setAside(context, model, missing, 'its triggers were not what they must be')
+  return setAside(context, model, missing, TRIGGERS_GONE)
 }
 
 /**

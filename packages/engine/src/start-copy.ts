@@ -38,6 +38,8 @@ export async function startCopy(
       const { estimatedRows } = model.mapping(table).source
       await target.setProgress(table, {
         state,
+        // what is reconciled gets its triggers first
+        ...(event === 'reconcile' ? { captured: true } : {}),
         asked: false,
         inPlace,
         planned: false,

@@ -79,6 +79,8 @@ export interface TableProgress {
   readonly generation: string | null
   /** Of a table without triggers: moves with its content. */
   readonly contentSign: string | null
+  /** Triggers were made for it: where they are missing, changes may have gone unnoticed. */
+  readonly captured: boolean
   /** Somebody has asked for a copy that has not begun. */
   readonly asked: boolean
   /** Rows may be there already: chunks are merged into them, and what the source lacks is looked for at the end. */

@@ -22,6 +22,7 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   estimatedRows: 'estimated_rows',
   generation: 'generation',
   contentSign: 'content_sign',
+  captured: 'captured',
   asked: 'asked',
   inPlace: 'in_place',
   planBound: 'plan_bound',
@@ -33,7 +34,7 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
 }
 
 const PROGRESS =
-  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, problem, opened_drain::text, verified_at::text'
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, captured, asked, in_place, plan_bound, planned, chunk_rows, problem, opened_drain::text, verified_at::text'
 
 interface ProgressRow extends Record<string, unknown> {
   readonly table_name: string
@@ -43,6 +44,7 @@ interface ProgressRow extends Record<string, unknown> {
   readonly estimated_rows: string
   readonly generation: string | null
   readonly content_sign: string | null
+  readonly captured: boolean
   readonly asked: boolean
   readonly in_place: boolean
   readonly plan_bound: string | null
@@ -62,6 +64,7 @@ function progressOf(row: ProgressRow): TableProgress {
     estimatedRows: Number(row.estimated_rows),
     generation: row.generation,
     contentSign: row.content_sign,
+    captured: row.captured,
     asked: row.asked,
     inPlace: row.in_place,
     planBound: row.plan_bound,
