@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { accessSync, constants, mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { eventually, Proxy, ServerSet } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import { Cli } from '../support/processes.js'
@@ -8,6 +9,13 @@ const ROWS = Number(process.env['BENCH_ROWS'] ?? 3_000_000)
 const ROUND_TRIP_MS = Number(process.env['BENCH_ROUND_TRIP'] ?? 20)
 const FLEETS = [1, 2, 4]
 const COPY_MS = 600_000
+/**
+ * Share of a core that each worker has, as a small host of its own would: on one machine of two cores, which the servers
+ * and the lines share, more workers would only show how soon the machine is full. 0: as much as it gets.
+ */
+const WORKER_CPU = Number(process.env['BENCH_WORKER_CPU'] ?? 0.15)
+const CPU_GROUPS = '/sys/fs/cgroup/cpu'
+const PERIOD_US = 100_000
 /** Of every column; millions of rows are too many to be compared here. */
 const SUMS = 'SELECT count(*), sum(id), sum(v), sum(ascii(t)), sum(char_length(t)), min(id), max(id) FROM a'
 
@@ -25,19 +33,21 @@ export async function workers(): Promise<readonly object[]> {
     for (const count of FLEETS) {
       await servers.createTargetDatabase(NAME)
       const cli = new Cli(env)
+      const hosts = Array.from({ length: count }, (_, at) => new Host(env, at))
       try {
-        figures.push({ workers: count, ...(await copy(servers, cli, count)) })
+        figures.push({ workers: count, ...(await copy(servers, cli, hosts)) })
       } finally {
         await cli.close()
+        for (const host of hosts) await host.close()
       }
       const reader = await servers.targetAdmin(NAME)
       assert.deepEqual(await textRows(reader, SUMS), await textRows(app, SUMS))
       await reader.end()
-      await app.query('DROP TABLE sync_audit_log, sync_instance, sync_mark')
+      await app.query('DROP TABLE sync_audit_log, sync_instance, sync_instance_mark')
     }
     await app.end()
     const alone = figures[0]?.copySeconds ?? 0
-    const about = { rows: ROWS, roundTripMs: ROUND_TRIP_MS }
+    const about = { rows: ROWS, roundTripMs: ROUND_TRIP_MS, workerCpu: Host.isLimited ? WORKER_CPU : null }
     return figures.map((figure) => ({ ...about, ...figure, ratio: Number((alone / figure.copySeconds).toFixed(2)) }))
   } finally {
     await Promise.all(lines.map((line) => line.close()))
@@ -60,13 +70,46 @@ async function farAway(servers: ServerSet, lines: Proxy[]): Promise<Record<strin
   }
 }
 
+/** Where one worker runs. */
+class Host {
+  readonly cli: Cli
+  readonly #group = `${CPU_GROUPS}/mylab-bench-${process.pid}-`
+
+  constructor(env: Readonly<Record<string, string>>, at: number) {
+    this.#group += at
+    if (!Host.isLimited) {
+      this.cli = new Cli(env)
+      return
+    }
+    mkdirSync(this.#group)
+    writeFileSync(`${this.#group}/cpu.cfs_period_us`, String(PERIOD_US))
+    writeFileSync(`${this.#group}/cpu.cfs_quota_us`, String(Math.round(PERIOD_US * WORKER_CPU)))
+    this.cli = new Cli(env, ['sh', '-c', `echo $$ > ${this.#group}/cgroup.procs && exec "$@"`, 'sh'])
+  }
+
+  /** Control groups of the first version, and the right to make some. */
+  static get isLimited(): boolean {
+    try {
+      accessSync(`${CPU_GROUPS}/cgroup.procs`, constants.W_OK)
+      return WORKER_CPU > 0
+    } catch {
+      return false
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.cli.close()
+    if (Host.isLimited) rmdirSync(this.#group)
+  }
+}
+
 interface Timed {
   /** Until the last chunk is done. */
   readonly copySeconds: number
   readonly liveSeconds: number
 }
 
-async function copy(servers: ServerSet, cli: Cli, count: number): Promise<Timed> {
+async function copy(servers: ServerSet, cli: Cli, hosts: readonly Host[]): Promise<Timed> {
   const run = async (...args: string[]): Promise<void> => {
     const { code, err } = await cli.run(args)
     assert.equal(code, 0, err)
@@ -74,7 +117,7 @@ async function copy(servers: ServerSet, cli: Cli, count: number): Promise<Timed>
   await run('migrate')
   await run('setup-triggers')
   cli.start(['scheduler'])
-  const started = Array.from({ length: count }, () => cli.start(['worker', '--concurrency', '1']))
+  const started = hosts.map((host) => host.cli.start(['worker', '--concurrency', '1']))
   await eventually('all are at work', () => started.every((worker) => worker.said.includes('Working on')), 60_000)
   await run('initial', '--create-tables', '--detach')
   const since = performance.now()

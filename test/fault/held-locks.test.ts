@@ -50,12 +50,12 @@ const LIVE: Readonly<Record<string, Hold>> = {
   'the target: a row of the table': onTarget('SELECT * FROM a WHERE id = 1 FOR UPDATE'),
   'the target: the whole table': onTarget('LOCK TABLE a IN ACCESS EXCLUSIVE MODE'),
   'the source: the table of the drain’s numbers': onSource('LOCK TABLES sync_instance WRITE', 'UNLOCK TABLES'),
-  'the source: the table of marks': onSource('LOCK TABLES sync_mark WRITE', 'UNLOCK TABLES'),
+  'the source: the table of marks': onSource('LOCK TABLES sync_instance_mark WRITE', 'UNLOCK TABLES'),
 }
 const COPY: Readonly<Record<string, Hold>> = {
   'the target: the whole table': onTarget('LOCK TABLE a IN ACCESS EXCLUSIVE MODE'),
   'the source: the whole table': onSource('LOCK TABLES a WRITE', 'UNLOCK TABLES'),
-  'the source: the table of marks': onSource('LOCK TABLES sync_mark WRITE', 'UNLOCK TABLES'),
+  'the source: the table of marks': onSource('LOCK TABLES sync_instance_mark WRITE', 'UNLOCK TABLES'),
 }
 
 function tell(t: TestContext, what: { named: number; code: string; takenUp: number }): void {

@@ -85,7 +85,7 @@ async function cloneTarget(from: string, to: string): Promise<void> {
 /** All tables and triggers, as a dump that is loaded beside its original. */
 async function cloneSource(from: string, to: string): Promise<void> {
   await servers.createSourceDatabase(to)
-  for (const table of ['a', 'sync_audit_log', 'sync_instance', 'sync_mark'])
+  for (const table of ['a', 'sync_audit_log', 'sync_instance', 'sync_instance_mark'])
     await onSource(
       to,
       `CREATE TABLE ${table} LIKE ${from}.${table}; INSERT INTO ${table} SELECT * FROM ${from}.${table}`,

@@ -21,7 +21,7 @@ const ASKED = process.env['PARTITIONS'] === 'all' ? KINDS : (['target'] as const
 const MOST_MS = 40_000
 const SETTLED_MS = 60_000
 
-const skip = NetworkNamespace.permitted ? false : 'network namespaces need root'
+const skip = NetworkNamespace.obstacle() ?? false
 
 let namespace: NetworkNamespace
 let servers: ServerSet

@@ -119,6 +119,35 @@ test('a table that is gone at the source stays in the target, and its row says s
     assert.equal((await states(at))['other'], 'gone')
     assert.deepEqual(await at.rows('SELECT id FROM other'), [['1']])
     await assertEqual(at, ['p', 'c', 'g'])
+    const named = async (exclude: string[]): Promise<string | undefined> => {
+      const { tables } = await status({ ...at.context, options: { ...at.context.options, exclude } })
+      return tables.find(({ table }) => table === 'other')?.problem ?? undefined
+    }
+    assert.match((await named([])) ?? '', /gone at the source.*tables\.exclude/)
+    assert.equal(await named(['other']), undefined)
+  })
+})
+
+test('a table that is new at the source is named with what carries it, until it is carried or excluded', async () => {
+  await withFamily('r_new', async (at) => {
+    await copyAll(at.context)
+    await at.app.query(
+      'CREATE TABLE later (id INT PRIMARY KEY); INSERT INTO later VALUES (1); CREATE VIEW seen AS SELECT 1',
+    )
+    await settle(at)
+    const said = async (exclude: string[] = []): Promise<[string | undefined, string]> => {
+      const { tables, sentence } = await status({ ...at.context, options: { ...at.context.options, exclude } })
+      return [tables.find(({ table }) => table === 'later')?.state, sentence]
+    }
+    const [state, sentence] = await said()
+    assert.equal(state, 'discovered')
+    assert.match(sentence, /^4 of 5 tables equal .*; 1 is not carried yet: mylab-sync initial --create-tables\.$/)
+    const [excluded, without] = await said(['later'])
+    assert.equal(excluded, undefined)
+    assert.match(without, /^4 of 4 tables equal [^;]*$/)
+    await copyAll(at.context)
+    assert.equal((await said())[0], 'live')
+    await assertEqual(at, ['later'])
   })
 })
 

@@ -123,7 +123,10 @@ test('what is not set up says so, before and after', async () => {
       assert.deepEqual([code, err], [1, 'mylab-sync: the source is not set up\n  try: mylab-sync migrate\n'], command)
     }
     await run('migrate')
-    assert.match((await run('status')).out, /^No table is live; mylab-sync initial --create-tables begins\.\n/)
+    assert.match(
+      (await run('status')).out,
+      /^No table is live; 3 are not carried yet: mylab-sync initial --create-tables\.\n/,
+    )
     assert.equal((await run('uninstall', '--yes')).code, 0)
     assert.match((await run('status')).err, /is not set up/)
   })
@@ -207,7 +210,7 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
     assert.equal(refused.code, 1)
     assert.match(
       refused.err,
-      /^mylab-sync: source: 'limited'@'%' lacks DROP on sync_audit_log, sync_instance, sync_mark; nothing was removed\n {2}try: GRANT DROP ON `usage_rights`.`sync_\w+` TO 'limited'@'%';/,
+      /^mylab-sync: source: 'limited'@'%' lacks DROP on sync_audit_log, sync_instance, sync_instance_mark; nothing was removed\n {2}try: GRANT DROP ON `usage_rights`.`sync_\w+` TO 'limited'@'%';/,
     )
     assert.equal(await triggers(), 9)
 
@@ -230,7 +233,7 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
       assert.equal(stopped.code, 1)
       assert.match(
         stopped.err,
-        /stopped on the way.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\nDROP TABLE IF EXISTS `sync_mark`;\n-- target\nDROP SCHEMA .*\nmylab-sync: source: /,
+        /stopped on the way.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\nDROP TABLE IF EXISTS `sync_instance_mark`;\n-- target\nDROP SCHEMA .*\nmylab-sync: source: /,
       )
       await app.query('DROP TABLE child')
       assert.equal((await mylab.run(['uninstall', '--yes'])).code, 0)

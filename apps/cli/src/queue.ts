@@ -53,7 +53,7 @@ export function healthProblems(health: QueueHealth | null): string[] {
 
 const SAME_PROBLEM_MS = 10_000
 
-/** Tells a problem that will be tried again, and the same one at most every ten seconds. */
+/** Tells a problem and whether it will be tried again, and the same one at most every ten seconds. */
 export function problemTeller(log: Log): (where: string, error: unknown) => void {
   const told = new Map<string, number>()
   return (where, error) => {
@@ -61,7 +61,8 @@ export function problemTeller(log: Log): (where: string, error: unknown) => void
     const now = performance.now()
     if (now - (told.get(text) ?? Number.NEGATIVE_INFINITY) < SAME_PROBLEM_MS) return
     told.set(text, now)
-    log.warn({ where }, `will be tried again: ${describe(error)}`)
+    const isFinal = error instanceof SyncError && error.code === 'job-refused'
+    log.warn({ where }, `${isFinal ? 'not tried again' : 'will be tried again'}: ${describe(error)}`)
     if (!(error instanceof SyncError)) tellWhole(error)
   }
 }

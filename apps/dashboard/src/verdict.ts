@@ -49,7 +49,8 @@ const REMEDIES: Readonly<Partial<Record<TableStatus['state'], (table: string) =>
   suspect: (table) =>
     `A running drain copies it again in place by itself; at once: mylab-sync initial --table ${table}`,
   refused: () => 'Change the table as it says, or leave it out: tables.exclude in mylab-sync.yaml.',
-  gone: () => 'The source has dropped it; the rows in the target stay until you remove them.',
+  gone: () =>
+    'The source has dropped it; the rows in the target stay until you remove them. Leave it out then: tables.exclude in mylab-sync.yaml.',
 }
 
 /** The engine writes `table: what is wrong`. */

@@ -43,6 +43,7 @@ class Scheduler {
   readonly #jobs: JobHandlers
   #cleaned = performance.now()
   #maintained = Number.NEGATIVE_INFINITY
+  #hastened = Number.NEGATIVE_INFINITY
   #busy = false
   #aside: readonly string[] = []
 
@@ -84,6 +85,10 @@ class Scheduler {
         work.chunks.map(({ table, chunk }) => ({ kind: 'copy-chunk', table, chunk })),
       )
     await this.#maintain(work)
+    if (performance.now() - this.#hastened > IDLE_MS) {
+      await producer.hasten()
+      this.#hastened = performance.now()
+    }
     if (performance.now() - this.#cleaned < CLEAN_UP_MS) return
     await producer.add('control', [{ kind: 'clean-up' }])
     this.#cleaned = performance.now()

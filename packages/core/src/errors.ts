@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'generation-changed'
   | 'constraint-violated'
   | 'truncated-read'
+  | 'job-refused'
   | 'xa-prepared'
   | 'stopped'
   | 'internal'

@@ -1,4 +1,5 @@
-import { isBeingOpened, type TableProgress, transition } from '@mylab-sync/core'
+import { isBeingOpened, type TableProgress, type TargetTransaction, transition } from '@mylab-sync/core'
+import type { EngineContext } from './context.js'
 import type { Judgement, Sides } from './owner.js'
 import type { Misfit } from './set-aside.js'
 
@@ -28,7 +29,7 @@ export async function holeOf(
  * copied of changes that the source has lost since; only the marks tell that those have left there.
  */
 export async function lostTables(
-  { target, snapshot }: Sides,
+  { context, target }: { readonly context: EngineContext; readonly target: TargetTransaction },
   states: ReadonlyMap<string, TableProgress>,
   { hole: { lostAfter, problem }, opening }: { readonly hole: Hole; readonly opening: ReadonlySet<string> },
 ): Promise<Misfit[]> {
@@ -44,6 +45,6 @@ export async function lostTables(
     opening.has(p.table) || (lostAfter !== null && (isBeingOpened(p.state) || p.openedDrain > lostAfter))
   const marks = await target.copyMarks(carried.filter(isInDoubt).map((p) => p.table))
   const lost: string[] = []
-  for (const [table, tokens] of marks) if (!(await snapshot.hasMarks(tokens))) lost.push(table)
+  for (const [table, tokens] of marks) if (!(await context.source.hasMarks(tokens))) lost.push(table)
   return setAside(lost, 'the source went back to before the table was copied')
 }

@@ -48,8 +48,12 @@ export async function initial(
   await reach(context, 'copy:asked')
   const ended = new AbortController()
   const beside = drainBeside(running, ended.signal)
+  // what no retry cures ends the copy after the chunks that run, and is thrown below
+  const failed = new AbortController()
+  beside.catch(() => failed.abort())
+  const until = AbortSignal.any([signal, failed.signal])
   try {
-    await bringUp(running, (table) => copying.has(table.table) || table.inPlace)
+    await bringUp({ ...running, signal: until }, (table) => copying.has(table.table) || table.inPlace)
   } finally {
     ended.abort()
     await beside

@@ -40,7 +40,10 @@ export function misfits(
 function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, string>): Misfit | null {
   const { table, state, generation } = progress
   if (!isCarried(state) || state === 'suspect' || state === 'broken' || state === 'copied') return null
-  if (!now.has(table)) return { table, event: 'vanish', problem: 'the table is gone at the source' }
+  if (!now.has(table)) {
+    const problem = 'the table is gone at the source; its rows stay in the target, and tables.exclude ends this message'
+    return { table, event: 'vanish', problem }
+  }
   const refusal = model.refusal(table)
   if (refusal) return { table, event: 'mismatch', problem: `${refusal.reason}; ${refusal.remedy}` }
   if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is not selected any more' }

@@ -1,5 +1,6 @@
-import { counted, isBeingOpened, isOpen, type TableState } from '@mylab-sync/core'
+import { counted, isBeingOpened, isOpen, type TableProgress, type TableState } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
+import { matches } from './model.js'
 import { readTarget } from './read-target.js'
 
 export interface StatusReport {
@@ -29,7 +30,10 @@ export interface TableStatus {
   readonly problem: string | null
 }
 
-/** Where every table stands, from the state tables and the change log alone. */
+/**
+ * Where every table stands, from the state tables and the change log. Tables of the source that are selected and that
+ * nobody has asked to carry, new ones among them, are `discovered`.
+ */
 export async function status(context: EngineContext): Promise<StatusReport> {
   const pending = await context.source.pending()
   const constraints = await context.target.constraints()
@@ -42,6 +46,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
     const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
     const tables: TableStatus[] = []
     for (const known of progress.values()) {
+      if (known.state === 'gone' && matches(known.table, context.options.exclude)) continue
       tables.push({
         table: known.table,
         state: known.state,
@@ -54,6 +59,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
         problem: known.problem,
       })
     }
+    tables.push(...(await untouched(context, progress)))
     const problems = constraints
       .filter((c) => c.state !== 'validated')
       .map((c) => `${c.table}: ${c.kind} ${c.name} is ${c.state}${c.detail ? `: ${c.detail}` : ''}`)
@@ -74,6 +80,16 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   } finally {
     await target.rollback()
   }
+}
+
+async function untouched(
+  { source, options }: EngineContext,
+  known: ReadonlyMap<string, TableProgress>,
+): Promise<TableStatus[]> {
+  const isLeft = (table: string): boolean =>
+    known.has(table) || !matches(table, options.include) || matches(table, options.exclude)
+  const none = { rows: 0, rowsCopied: 0, pending: 0, parked: 0, quarantined: 0, verifiedAt: null, problem: null }
+  return (await source.otherTables(isLeft)).map((table) => ({ table, state: 'discovered', ...none }))
 }
 
 function sentence(
@@ -99,12 +115,14 @@ function whyNotOpen(tables: readonly TableStatus[]): string[] {
   const closed = tables.filter(({ state }) => !isOpen(state))
   const paused = closed.filter(({ state }) => state === 'paused').length
   const moving = closed.filter(({ state }) => isBeingOpened(state) || state === 'suspect').length
-  const others = closed.length - paused - moving
+  const uncarried = closed.filter(({ state }) => state === 'discovered').length
+  const others = closed.length - paused - moving - uncarried
   const are = (n: number): string => `${n} ${n === 1 ? 'is' : 'are'}`
   return [
     ...(paused > 0 ? [`${are(paused)} paused: mylab-sync resume`] : []),
     ...(moving > 0 ? [`${are(moving)} being copied`] : []),
     ...(others > 0 ? [`${are(others)} not live`] : []),
+    ...(uncarried > 0 ? [`${are(uncarried)} not carried yet: mylab-sync initial --create-tables`] : []),
     ...(tables.length === others ? ['mylab-sync initial --create-tables begins'] : []),
   ]
 }

@@ -1,5 +1,5 @@
 import { SyncError } from '@mylab-sync/core'
-import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import { type Job, UnrecoverableError, WaitingError, type Worker } from 'bullmq'
 import { cappedBackoff } from './backoff.js'
 import { type QueueSettings, workerConnection } from './connection.js'
 import {
@@ -12,6 +12,7 @@ import {
   type QueueName,
   STALL_CHECK_MS,
 } from './jobs.js'
+import { ReadableWorker } from './readable.js'
 
 /** What a handler listens to. */
 export interface Work {
@@ -71,7 +72,7 @@ export class Consumer {
   #serve(name: QueueName, concurrency: number): Worker<AnyJob> {
     const { settings, onProblem } = this.#options
     const rules = QUEUE_RULES[name]
-    const worker = new Worker<AnyJob>(
+    const worker = new ReadableWorker<AnyJob>(
       name,
       // BullMQ gives a signal only to a function of exactly three declared parameters.
       (job: Job<AnyJob>, _token: string | undefined, signal: AbortSignal | undefined) => this.#track(name, job, signal),
@@ -116,7 +117,7 @@ export class Consumer {
       else await handlers.control(payload(name, job), work)
     } catch (error) {
       if (!signal.aborted) onProblem(name, error)
-      if (error instanceof UnrecoverableError) throw error
+      if (isFinal(error)) throw new UnrecoverableError(storable(error).message)
       if (!signal.aborted) throw storable(error)
     }
     // Somebody else holds the job or it is gone: to BullMQ this error means that there is nothing to finish.
@@ -138,8 +139,13 @@ async function answers(worker: Worker<AnyJob>): Promise<boolean> {
 
 function payload<N extends QueueName>(name: N, job: Job<AnyJob>): JobOf<N> {
   const data = parseJob(name, job.data)
-  if (data === null) throw new UnrecoverableError(`not a job of the queue ${name}`)
-  return data
+  if (data !== null) return data
+  throw new SyncError('job-refused', `Redis: job ${job.id} is not a job of the queue ${name}`)
+}
+
+/** Tried again, it would fail again. */
+function isFinal(error: unknown): boolean {
+  return error instanceof SyncError && error.code === 'job-refused'
 }
 
 /** A job's failure is kept in Redis. Our own messages name no value; drivers quote row data. */

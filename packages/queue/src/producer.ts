@@ -1,13 +1,17 @@
 import { SyncError } from '@mylab-sync/core'
-import { Queue } from 'bullmq'
+import type { Queue } from 'bullmq'
 import { producerConnection, type QueueSettings, redisPlace } from './connection.js'
 import { type AnyJob, type JobOf, jobOptions, QUEUE_NAMES, type QueueName } from './jobs.js'
+import { ReadableQueue } from './readable.js'
 
 const KEPT_EVENTS = 1_000
 const READY_MS = 5_000
 const COUNTED = ['waiting', 'active', 'delayed', 'failed', 'completed'] as const
 /** A scheduler that has not shown itself for so long is taken for dead. */
 const SCHEDULER_ALIVE_SECONDS = 20
+/** How far the clocks of two hosts may be apart. */
+const CLOCKS_APART_MS = 5_000
+const HASTENED = 100
 
 export interface QueueHealth {
   /** Workers connected, per queue. */
@@ -26,7 +30,7 @@ export class Producer {
   private constructor(settings: QueueSettings) {
     this.#settings = settings
     const open = (name: QueueName): Queue<AnyJob> => {
-      const queue = new Queue<AnyJob>(name, {
+      const queue = new ReadableQueue<AnyJob>(name, {
         prefix: settings.prefix,
         connection: producerConnection(settings.redisUrl, () => this.#closing),
         streams: { events: { maxLen: KEPT_EVENTS } },
@@ -67,6 +71,27 @@ export class Producer {
   async waiting(name: QueueName): Promise<number> {
     const counts = await this.#call(() => this.#queues[name].getJobCounts('wait', 'prioritized'))
     return Object.values(counts).reduce((sum, count) => sum + count, 0)
+  }
+
+  /**
+   * When a job is tried again is told by the clock of the host where it failed. One whose clock is an hour ahead would
+   * put it off by an hour: such a job is due at once. Returns their number.
+   */
+  async hasten(): Promise<number> {
+    const latest = await this.#call(() =>
+      Promise.all(this.#all().map((queue) => queue.getJobs(['delayed'], 0, HASTENED - 1, false))),
+    )
+    const ahead = latest.flat().filter((job) => (job.processedOn ?? job.timestamp) > Date.now() + CLOCKS_APART_MS)
+    for (const job of ahead)
+      await this.#call(async () => {
+        try {
+          await job.promote()
+        } catch (error) {
+          // another scheduler was faster
+          if (await job.isDelayed()) throw error
+        }
+      })
+    return ahead.length
   }
 
   /** For a board that shows them. */

@@ -13,7 +13,7 @@ export interface SourceSettings {
 
 /** Our tables on the source beside the change log; all installations on it share them. */
 export const INSTANCE_TABLE = 'sync_instance'
-export const MARK_TABLE = 'sync_mark'
+export const MARK_TABLE = 'sync_instance_mark'
 
 /** All that an installation keeps on its source. */
 export function ownTableNames(settings: Pick<SourceSettings, 'auditTable'>): string[] {

@@ -190,6 +190,30 @@ test('the generation of one table is that of all, whatever its name, engine, par
   await app.query(`DROP TABLE g_child, g_part, g_old, ${quoted.join(', ')}`)
 })
 
+test('foreign key actions are read by an account that may do nothing but SELECT', async () => {
+  const made = [
+    'CREATE TABLE fk_parent (id INT PRIMARY KEY, u INT UNIQUE)',
+    `CREATE TABLE \`fk child\` (id INT PRIMARY KEY, a INT, b INT,
+      CONSTRAINT \`a\`\`b\` FOREIGN KEY (a) REFERENCES fk_parent (id) ON DELETE SET NULL ON UPDATE CASCADE,
+      CONSTRAINT plain FOREIGN KEY (b) REFERENCES fk_parent (u))`,
+    "CREATE USER only_select@'%' IDENTIFIED BY 'only_select'",
+    `GRANT SELECT ON ${DATABASE}.* TO only_select@'%'`,
+  ]
+  for (const statement of made) await app.query(statement)
+  const reader = await createSource({ ...settings, user: 'only_select', password: 'only_select' })
+  try {
+    const keysOf = async (of: Source): Promise<unknown> =>
+      (await of.catalog()).tables.find(({ name }) => name === 'fk child')?.foreignKeys
+    assert.deepEqual(await keysOf(reader), await keysOf(source))
+    const [key] = (await keysOf(reader)) as { name: string; onDelete: string; onUpdate: string }[]
+    assert.deepEqual([key?.name, key?.onDelete, key?.onUpdate], ['a`b', 'SET NULL', 'CASCADE'])
+  } finally {
+    await reader.close()
+    await app.query("DROP USER only_select@'%'")
+    await app.query('DROP TABLE `fk child`, fk_parent')
+  }
+})
+
 test('marks are exact, raise the drain, and are taken back', async () => {
   const ids = await inSnapshot(source, async (snapshot) => {
     const [first, second] = await snapshot.entriesAfter(0, 2)

@@ -10,7 +10,7 @@ import type {
 } from '@mylab-sync/core'
 import { DDL_SESSION, INSTALL_SESSION, installTriggers, missingTriggers, patiently } from './capture/install.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
-import { readCatalog, readServer, type Server } from './catalog/catalog.js'
+import { readCatalog, readServer, readTableNames, type Server } from './catalog/catalog.js'
 import { SessionPool } from './connection/pool.js'
 import { contentSign } from './content-sign.js'
 import { adopt, type Adopted } from './ddl/adopt.js'
@@ -22,7 +22,7 @@ import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { purge, type PurgeRequest } from './purge.js'
 import type { SourceSettings } from './settings.js'
 import { readGenerations, seesStorage } from './snapshot/generations.js'
-import { takeBack } from './snapshot/mark.js'
+import { hasMarks, takeBack } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
 
 /** Connects once, to tell a wrong address or password at the start. */
@@ -46,6 +46,15 @@ class MysqlSource implements Source {
 
   async catalog(): Promise<SourceCatalog> {
     return await this.#pool.with((session) => readCatalog(session, this.#settings))
+  }
+
+  async otherTables(isKnown: (table: string) => boolean): Promise<string[]> {
+    return await this.#pool.with(async (session) => {
+      const names = await readTableNames(session, this.#settings)
+      if (names.every(isKnown)) return []
+      const { tables } = await readCatalog(session, this.#settings)
+      return tables.map(({ name }) => name).filter((name) => !isKnown(name))
+    })
   }
 
   async generations(): Promise<ReadonlyMap<string, string>> {
@@ -131,6 +140,10 @@ class MysqlSource implements Source {
 
   async takeBack(...[to, seen]: Parameters<Source['takeBack']>): Promise<void> {
     await this.#pool.with((session) => takeBack(session, this.#settings, to, seen))
+  }
+
+  async hasMarks(tokens: readonly string[]): Promise<boolean> {
+    return await this.#pool.with((session) => hasMarks(session, this.#settings, tokens))
   }
 
   async contentSign(table: string): Promise<string> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConstraintViolated, SyncError } from '@mylab-sync/core'
 import pg from 'pg'
-import { isRowRefusal, mapped, refusalMessage, RowsFailed } from './errors.js'
+import { connectError, isRowRefusal, mapped, refusalMessage, RowsFailed } from './errors.js'
 
 function databaseError(code: string, fields: Partial<pg.DatabaseError> = {}): pg.DatabaseError {
   return Object.assign(new pg.DatabaseError('Key (name)=(SECRET) and more', 1, 'error'), { code }, fields)
@@ -25,6 +25,14 @@ test('a driver error becomes one of ours by its SQLSTATE, without a word of its 
     assert.equal(error.code, expected, code)
     assert.ok(!error.message.includes('SECRET'))
   }
+})
+
+test('a refused right and a refused login are told in the words of the server', () => {
+  const denied = new pg.DatabaseError('permission denied for schema public', 1, 'error')
+  const right = mapped(Object.assign(denied, { code: '42501', routine: 'aclcheck_error' }))
+  assert.match(right.message, /\(42501\): permission denied for schema public$/)
+  const login = connectError(Object.assign(new pg.DatabaseError('no entry', 1, 'error'), { code: '28000' }), 'h:1/d')
+  assert.equal(login.message, 'target h:1/d: cannot connect (28000): no entry')
 })
 
 test('a violated constraint is named by table, name and kind', () => {

@@ -59,25 +59,17 @@ export class RowsFailed extends Error {
   }
 }
 
-const IN_WORDS: Readonly<Record<string, string>> = {
-  '28P01': 'wrong user or password, ',
-  '28000': 'pg_hba.conf lets nobody in like that, ',
-  '3D000': 'no such database, ',
-  '53300': 'too many connections, ',
-}
-
 export function connectError(error: unknown, place: string): SyncError {
   const code = sqlState(error)
   if (UNREACHABLE.has(code) || code === '') {
-    return new SyncError(
-      'cannot-connect',
-      `target ${place}: cannot connect${code === '' ? '' : ` (${IN_WORDS[code] ?? ''}${code})`}`,
-      {
-        remedy:
-          'check PGSQL_HOST, PGSQL_PORT, PGSQL_DATABASE, PGSQL_USERNAME and PGSQL_PASSWORD, and that the server runs',
-        cause: error,
-      },
-    )
+    // Before there is a session there is no row data to quote: which entry of pg_hba.conf is missing, say.
+    const said =
+      error instanceof pg.DatabaseError || (error instanceof Error && code === '') ? `: ${error.message}` : ''
+    return new SyncError('cannot-connect', `target ${place}: cannot connect${code === '' ? '' : ` (${code})`}${said}`, {
+      remedy:
+        'check PGSQL_HOST, PGSQL_PORT, PGSQL_DATABASE, PGSQL_USERNAME and PGSQL_PASSWORD, and that the server runs',
+      cause: error,
+    })
   }
   return new SyncError('internal', `target ${place}: ${code}`, { cause: error })
 }
@@ -117,16 +109,25 @@ function bySqlState(error: pg.DatabaseError): SyncError {
   if (LOCK_TIMEOUTS.has(code))
     return new SyncError('lock-timeout', `target: a lock was not got in time (${code})${where}`, { cause: error })
   if (NO_RIGHT.has(code))
-    return new SyncError('missing-right', `target: a right is missing or the database is read-only (${code})${where}`, {
-      remedy: 'grant the user CREATE and write access, or name another target',
-      cause: error,
-    })
+    return new SyncError(
+      'missing-right',
+      `target: a right is missing or the database is read-only (${code})${refusedBy(error)}${where}`,
+      {
+        remedy: 'mylab-sync doctor names each missing right and its GRANT',
+        cause: error,
+      },
+    )
   if (NOT_THERE.has(code))
     return new SyncError('not-migrated', `target: a table of ours is missing (${code})`, {
       remedy: 'mylab-sync migrate',
       cause: error,
     })
   return new SyncError('internal', `target: SQLSTATE ${code}${where}`, { cause: error })
+}
+
+/** The server's own words where it checks rights, which name objects alone. */
+function refusedBy({ routine, message }: pg.DatabaseError): string {
+  return routine === 'aclcheck_error' ? `: ${message}` : ''
 }
 
 function lost(cause: unknown): SyncError {

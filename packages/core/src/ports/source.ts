@@ -54,8 +54,6 @@ export interface SourceSnapshot {
    * returns, has everything that the view has shown, for what goes back loses its latest commits.
    */
   leaveMark(): Promise<string>
-  /** Whether the source has all of these. */
-  hasMarks(tokens: readonly string[]): Promise<boolean>
   /** Changes when another server, or a server put back from a copy, answers. */
   readonly identity: string
   /** Table name -> identity of its storage and of the foreign keys that leave it, as of now. */
@@ -116,11 +114,13 @@ export interface PendingSummary {
 export interface Source {
   /** Tables, columns, keys, foreign keys of the database in a handful of queries; our own tables are left out. */
   catalog(): Promise<SourceCatalog>
+  /** Names of tables that the catalog has and `isKnown` denies. The catalog itself is read only where there may be one. */
+  otherTables(isKnown: (table: string) => boolean): Promise<string[]>
   /** As the snapshot's, outside of one. */
   generations(): Promise<ReadonlyMap<string, string>>
   /** Whether generations hold the storage's own number; without PROCESS they do not, and TRUNCATE moves none of them. */
   seesStorage(): Promise<boolean>
-  /** Creates sync_audit_log, sync_instance and sync_mark, or checks them. Throws SyncError foreign-audit-table. */
+  /** Creates sync_audit_log, sync_instance and sync_instance_mark, or checks them. Throws SyncError foreign-audit-table. */
   migrate(): Promise<void>
   migrated(): Promise<boolean>
   /** Drops the triggers of the older package and keeps its log under another name; nothing where there is none. Throws foreign-audit-table. */
@@ -144,6 +144,8 @@ export interface Source {
   poll(): Promise<PollResult>
   pending(): Promise<PendingSummary>
   openSnapshot(): Promise<SourceSnapshot>
+  /** Whether the source has all of these as of now, outside of any snapshot: a mark may be younger than one that is open. */
+  hasMarks(tokens: readonly string[]): Promise<boolean>
   /** What drains after `to` have marked is pending again. Only while the last mark is still the one of `seen`. */
   takeBack(to: DrainName, seen: { readonly lastDrain: number; readonly token: string | null }): Promise<void>
   /** Non-transactional tables: a text that moves when the table's content may have changed. */

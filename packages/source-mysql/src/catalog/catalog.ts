@@ -1,19 +1,12 @@
-import type {
-  ReferentialAction,
-  SourceCatalog,
-  SourceCheck,
-  SourceColumn,
-  SourceForeignKey,
-  SourceIndex,
-  SourceTable,
-} from '@mylab-sync/core'
+import type { SourceCatalog, SourceCheck, SourceColumn, SourceIndex, SourceTable } from '@mylab-sync/core'
 import { isOurTrigger } from '../capture/trigger-text.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { isOlderPackages } from './older-package.js'
 import { MARKER } from '../ddl/own-tables.js'
 import type { SourceSettings } from '../settings.js'
 import { column, isPeriodColumn } from './columns.js'
-import { catalogQueries, checksQuery, FEATURES_QUERY, SERVER_QUERY } from './queries.js'
+import { foreignKeys, type Grouped, grouped, hiddenActions } from './foreign-keys.js'
+import { catalogQueries, checksQuery, FEATURES_QUERY, SERVER_QUERY, tableNamesQuery } from './queries.js'
 
 /** Vendor and version of the server behind a connection. */
 export interface Server {
@@ -28,6 +21,20 @@ export async function readServer(session: Session): Promise<Server> {
   return { vendor, version }
 }
 
+/** Of all base tables but our own; some may be the older package's. */
+export async function readTableNames(session: Session, settings: SourceSettings): Promise<string[]> {
+  const rows = await session.rows(tableNamesQuery(settings.database))
+  return rows.filter((row) => !isOwn(row[0], row[1], settings)).map(([name]) => name ?? '')
+}
+
+function isOwn(
+  name: string | null | undefined,
+  comment: string | null | undefined,
+  settings: Pick<SourceSettings, 'auditTable'>,
+): boolean {
+  return name === settings.auditTable || (comment ?? '').startsWith(MARKER)
+}
+
 /** Everything about the database's tables, our own left out. */
 export async function readCatalog(session: Session, settings: SourceSettings): Promise<SourceCatalog> {
   const server = await readServer(session)
@@ -35,17 +42,19 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
   const queries = catalogQueries(settings.database, Number(features?.[1]) > 0)
   const checks = Number(features?.[0]) > 0 ? await session.rows(checksQuery(settings.database, server.vendor)) : []
   const tables = await session.rows(queries.tables)
+  const keyColumns = await session.rows(queries.foreignKeyColumns)
+  const actions = await session.rows(queries.foreignKeys)
   const parts: Parts = {
     columns: grouped(await session.rows(queries.columns)),
     indexes: grouped(await session.rows(queries.indexes)),
-    keyColumns: grouped(await session.rows(queries.foreignKeyColumns)),
-    keys: grouped(await session.rows(queries.foreignKeys)),
+    keyColumns: grouped(keyColumns),
+    keys: grouped([...actions, ...(await hiddenActions(session, settings.database, { keyColumns, actions }))]),
     checks: grouped(checks),
   }
   const [counts] = await session.rows(queries.notCarried)
   const triggers = (await session.rows(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
   const others = tables
-    .filter(([name, , , comment]) => name !== settings.auditTable && !(comment ?? '').startsWith(MARKER))
+    .filter(([name, , , comment]) => !isOwn(name, comment, settings))
     .map((row) => table(row, parts, { ...server, database: settings.database }))
   const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
   return {
@@ -62,8 +71,6 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
     },
   }
 }
-
-type Grouped = ReadonlyMap<string, TextRow[]>
 
 interface Parts {
   readonly columns: Grouped
@@ -124,41 +131,4 @@ function indexKind(type: string): SourceIndex['kind'] {
   if (kind === 'btree' || kind === 'fulltext' || kind === 'spatial') return kind
   // MEMORY tables' HASH indexes order nothing but are as unique.
   return 'other'
-}
-
-function foreignKeys(columnRows: readonly TextRow[], rules: readonly TextRow[], database: string): SourceForeignKey[] {
-  return [...grouped(columnRows, 1)].map(([name, group]) => {
-    const rule = rules.find((entry) => entry[1] === name)
-    const parentDatabase = group[0]?.[3] ?? database
-    return {
-      name,
-      columns: group.map((entry) => entry[2] ?? ''),
-      parentDatabase: parentDatabase === database ? null : parentDatabase,
-      parent: group[0]?.[4] ?? '',
-      parentColumns: group.map((entry) => entry[5] ?? ''),
-      onDelete: action(rule?.[2]),
-      onUpdate: action(rule?.[3]),
-    }
-  })
-}
-
-const ACTIONS: ReadonlySet<string> = new Set(['CASCADE', 'SET NULL', 'SET DEFAULT', 'RESTRICT'])
-
-function isAction(rule: string): rule is ReferentialAction {
-  return ACTIONS.has(rule)
-}
-
-function action(rule: string | null | undefined): ReferentialAction {
-  return typeof rule === 'string' && isAction(rule) ? rule : 'NO ACTION'
-}
-
-function grouped(rows: readonly TextRow[], by = 0): Map<string, TextRow[]> {
-  const groups = new Map<string, TextRow[]>()
-  for (const row of rows) {
-    const name = row[by] ?? ''
-    const group = groups.get(name)
-    if (group === undefined) groups.set(name, [row])
-    else group.push(row)
-  }
-  return groups
 }

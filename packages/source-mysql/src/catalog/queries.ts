@@ -32,6 +32,12 @@ export function catalogQueries(database: string, indexExpressions: boolean): Cat
   }
 }
 
+/** Needs no table's statistics, and opens none that is open already. */
+export function tableNamesQuery(database: string): string {
+  return `SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = ${sql.text(database)} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME`
+}
+
 /** MariaDB's constraint names are unique per table only, MySQL's per database. */
 export function checksQuery(database: string, vendor: 'mariadb' | 'mysql'): string {
   const schema = sql.text(database)

@@ -36,10 +36,23 @@ const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ['EPIPE', 'lost-connection'],
 ])
 
+/**
+ * Refusals that the server words by account, database and table alone: whom it took us for is what a person has to know,
+ * since the account is found by the host that the server sees. Every other text may quote row data.
+ */
+const QUOTABLE: ReadonlySet<number> = new Set([1044, 1045, 1049, 1142, 1143, 1227, 1698])
+
+const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
+  [
+    1045,
+    "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%'",
+  ],
+])
+
 const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
   'cannot-connect': 'check DB_HOST, DB_PORT, DB_DATABASE, DB_USERNAME and DB_PASSWORD, and that the server runs',
   'missing-right':
-    'grant the source user SELECT, INSERT, UPDATE, DELETE, CREATE, TRIGGER on the database (and SUPER or log_bin_trust_function_creators=1 with a binary log)',
+    'mylab-sync doctor names each missing right and its GRANT (1419: SET GLOBAL log_bin_trust_function_creators = 1)',
   'lock-timeout': 'a long transaction of another session holds a lock; try again',
 }
 
@@ -54,7 +67,7 @@ export function errorNumber(error: unknown): number | undefined {
   return typeof number === 'number' && number > 0 ? number : undefined
 }
 
-/** What a driver error means to us. The driver's text may quote row data and is kept as `cause` only. */
+/** What a driver error means to us. The driver's text may quote row data: it is kept as `cause`, and shown where it cannot. */
 export function mapped(error: unknown, doing: string): SyncError {
   if (error instanceof SyncError) return error
   const number = errorNumber(error)
@@ -63,8 +76,13 @@ export function mapped(error: unknown, doing: string): SyncError {
     (number === undefined ? undefined : BY_NUMBER.get(number)) ??
     (typeof code === 'string' ? BY_CODE.get(code) : undefined)
   const label = typeof code === 'string' ? code : 'unknown error'
-  const remedy = found === undefined ? undefined : REMEDIES[found]
+  const remedy = REMEDY_BY_NUMBER.get(number ?? 0) ?? (found === undefined ? undefined : REMEDIES[found])
   const what = found === 'lock-timeout' ? `a lock was not got in time, ${label}` : label
-  const message = `source: ${doing}: ${what}${number === undefined ? '' : ` (${number})`}`
+  const message = `source: ${doing}: ${what}${number === undefined ? '' : ` (${number})`}${quoted(error, number)}`
   return new SyncError(found ?? 'internal', message, remedy === undefined ? { cause: error } : { cause: error, remedy })
+}
+
+function quoted(error: unknown, number: number | undefined): string {
+  const text = property(error, 'message')
+  return number !== undefined && QUOTABLE.has(number) && typeof text === 'string' ? `: ${text}` : ''
 }

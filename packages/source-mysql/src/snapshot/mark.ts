@@ -62,6 +62,20 @@ export async function leaveMark(
   )
 }
 
+export async function hasMarks(
+  session: Session,
+  settings: SourceSettings,
+  tokens: readonly string[],
+): Promise<boolean> {
+  for (const batch of batchesOf(tokens, BATCH)) {
+    const [row] = await session.rows(
+      `SELECT COUNT(*) FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND token IN (${batch.map(sql.text).join(', ')})`,
+    )
+    if (Number(row?.[0]) < batch.length) return false
+  }
+  return true
+}
+
 /** Marks exactly these entries; the first batch records the drain, even where there is nothing to mark. */
 export async function markIds(
   { session, settings, seen }: { session: Session; settings: SourceSettings; seen: SeenMark },

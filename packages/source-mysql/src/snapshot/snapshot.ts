@@ -1,5 +1,4 @@
 import {
-  batchesOf,
   type ChangeEntry,
   type DrainName,
   type Edge,
@@ -34,7 +33,6 @@ const UNSYNCED = 'synced = 0 AND retry_count = 0'
 const BY_PENDING = `FORCE INDEX (${sql.name(PENDING_INDEX)})`
 const ENTRY_BATCH = 4_000
 const ID_BATCH = 50_000
-const MARK_BATCH = 1_000
 
 interface Opening {
   readonly takenAt: string
@@ -148,16 +146,6 @@ class Snapshot implements SourceSnapshot {
     const token = randomUUID()
     await this.#reader.alone(() => leaveMark(this.#session, this.#context.settings, { token, number: null }))
     return token
-  }
-
-  async hasMarks(tokens: readonly string[]): Promise<boolean> {
-    for (const batch of batchesOf(tokens, MARK_BATCH)) {
-      const [row] = await this.#rows(
-        `SELECT COUNT(*) FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(this.#context.settings.instance)} AND token IN (${batch.map(sql.text).join(', ')})`,
-      )
-      if (Number(row?.[0]) < batch.length) return false
-    }
-    return true
   }
 
   generations(): Promise<ReadonlyMap<string, string>> {

@@ -255,7 +255,7 @@ export class State extends QuarantineState {
 
   async keptDrains(): Promise<DrainName[]> {
     return await this.stateRows<{ number: number; token: string }>(
-      'SELECT drain_no::float8 AS number, token FROM sync_drain_token ORDER BY drain_no',
+      'SELECT drain_no::float8 AS number, token FROM sync_drain_token WHERE drain_no <= (SELECT number FROM sync_drain) ORDER BY drain_no',
     )
   }
 

@@ -50,7 +50,7 @@ async function texts(connection: mysql.Connection, sql: string, values: unknown[
 async function tableNames(source: mysql.Connection): Promise<string[]> {
   const rows = await texts(
     source,
-    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT IN ('sync_audit_log', 'sync_instance', 'sync_mark') ORDER BY 1",
+    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT IN ('sync_audit_log', 'sync_instance', 'sync_instance_mark') ORDER BY 1",
   )
   return rows.map(([name]) => name ?? '')
 }

@@ -13,7 +13,7 @@ interface Line {
 
 /**
  * A host of its own, as far as the network goes, with one line a name to this one. A line that is cut drops every packet
- * in both directions and tells nobody: no end, no reset, no unreachable. Needs root on Linux.
+ * in both directions and tells nobody: no end, no reset, no unreachable. Needs root on Linux, and what `obstacle` names.
  */
 export class NetworkNamespace {
   readonly name: string
@@ -24,15 +24,19 @@ export class NetworkNamespace {
     this.#lines = lines
   }
 
-  static get permitted(): boolean {
-    if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
+  /** Why none can be made here, in words; null where one can. */
+  static obstacle(): string | null {
+    if (process.platform !== 'linux') return 'network namespaces need Linux'
+    if (process.getuid?.() !== 0) return 'network namespaces need root'
+    const probe = `ms${process.pid}p`
     try {
-      const probe = `ms${process.pid}p`
       ip('netns', 'add', probe)
       ip('netns', 'del', probe)
-      return true
-    } catch {
-      return false
+      return null
+    } catch (error) {
+      const { code, stderr } = error as { readonly code?: unknown; readonly stderr?: Buffer }
+      if (code === 'ENOENT') return "network namespaces need the program ip (Debian's package iproute2)"
+      return `no network namespace can be made here, although this is root: ${String(stderr ?? error).trim()}`
     }
   }
 

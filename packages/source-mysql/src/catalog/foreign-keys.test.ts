@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { actionsIn } from './foreign-keys.js'
+
+test('actions are read out of a CREATE TABLE statement, whatever its names hold', () => {
+  const statement = [
+    'CREATE TABLE `c` (',
+    "  `a` int(11) DEFAULT NULL COMMENT 'CONSTRAINT `x` FOREIGN KEY (`a`) REFERENCES `p` (`a`) ON DELETE CASCADE',",
+    '  KEY `a` (`a`),',
+    '  CONSTRAINT `o``n DELETE` FOREIGN KEY (`a`) REFERENCES `p ON DELETE CASCADE` (`a`) ON UPDATE SET NULL,',
+    '  CONSTRAINT `both` FOREIGN KEY (`a`, `b`) REFERENCES `other`.`p` (`a`, `b`) ON DELETE CASCADE ON UPDATE NO ACTION,',
+    '  CONSTRAINT plain FOREIGN KEY (a) REFERENCES p (a)',
+    ') ENGINE=InnoDB',
+  ].join('\n')
+  assert.deepEqual(actionsIn(statement), [
+    ['o`n DELETE', 'RESTRICT', 'SET NULL'],
+    ['both', 'CASCADE', 'NO ACTION'],
+    ['plain', 'RESTRICT', 'RESTRICT'],
+  ])
+})

@@ -1,0 +1,78 @@
+import type { ReferentialAction, SourceForeignKey } from '@mylab-sync/core'
+import type { Session, TextRow } from '../connection/session.js'
+import * as sql from '../sql.js'
+
+export type Grouped = ReadonlyMap<string, TextRow[]>
+
+export function grouped(rows: readonly TextRow[], by = 0): Map<string, TextRow[]> {
+  const groups = new Map<string, TextRow[]>()
+  for (const row of rows) {
+    const name = row[by] ?? ''
+    const group = groups.get(name)
+    if (group === undefined) groups.set(name, [row])
+    else group.push(row)
+  }
+  return groups
+}
+
+export function foreignKeys(
+  columnRows: readonly TextRow[],
+  actions: readonly TextRow[],
+  database: string,
+): SourceForeignKey[] {
+  return [...grouped(columnRows, 1)].map(([name, group]) => {
+    const rule = actions.find((entry) => entry[1] === name)
+    const parentDatabase = group[0]?.[3] ?? database
+    return {
+      name,
+      columns: group.map((entry) => entry[2] ?? ''),
+      parentDatabase: parentDatabase === database ? null : parentDatabase,
+      parent: group[0]?.[4] ?? '',
+      parentColumns: group.map((entry) => entry[5] ?? ''),
+      onDelete: action(rule?.[2]),
+      onUpdate: action(rule?.[3]),
+    }
+  })
+}
+
+/**
+ * What REFERENTIAL_CONSTRAINTS keeps from an account with SELECT alone, which sees the columns of a key and no word of
+ * its actions: a CASCADE would be taken for none. From SHOW CREATE TABLE, in the shape of that view's rows.
+ */
+export async function hiddenActions(
+  session: Session,
+  database: string,
+  seen: { readonly keyColumns: readonly TextRow[]; readonly actions: readonly TextRow[] },
+): Promise<TextRow[]> {
+  const known = new Set(seen.actions.map(([table, key]) => JSON.stringify([table, key])))
+  const hidden = seen.keyColumns.filter(([table, key]) => !known.has(JSON.stringify([table, key])))
+  const found: TextRow[] = []
+  for (const table of new Set(hidden.map(([name]) => name ?? ''))) {
+    const [row] = await session.rows(`SHOW CREATE TABLE ${sql.name(database)}.${sql.name(table)}`)
+    found.push(...actionsIn(row?.[1] ?? '').map((actions) => [table, ...actions]))
+  }
+  return found
+}
+
+const QUOTED = '`(?:[^`]|``)+`'
+const CONSTRAINT = new RegExp(`^ +CONSTRAINT (${QUOTED}|[^\\s\`]+) FOREIGN KEY (.*)$`, 'gm')
+
+/** Name, action on delete, action on update of each foreign key of a CREATE TABLE statement as servers print it. */
+export function actionsIn(statement: string): [name: string, onDelete: string, onUpdate: string][] {
+  return [...statement.matchAll(CONSTRAINT)].map(([, name = '', rest = '']) => {
+    const words = rest.replaceAll(new RegExp(QUOTED, 'g'), '')
+    const on = (event: string): string =>
+      new RegExp(` ON ${event} (CASCADE|SET NULL|SET DEFAULT|NO ACTION)`).exec(words)?.[1] ?? 'RESTRICT'
+    return [name.startsWith('`') ? name.slice(1, -1).replaceAll('``', '`') : name, on('DELETE'), on('UPDATE')]
+  })
+}
+
+const ACTIONS: ReadonlySet<string> = new Set(['CASCADE', 'SET NULL', 'SET DEFAULT', 'RESTRICT'])
+
+function isAction(rule: string): rule is ReferentialAction {
+  return ACTIONS.has(rule)
+}
+
+function action(rule: string | null | undefined): ReferentialAction {
+  return typeof rule === 'string' && isAction(rule) ? rule : 'NO ACTION'
+}

@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { type JobsOptions, Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { sortedRows, textRows } from '../support/content.js'
+import { Cli } from '../support/processes.js'
+import { RedisWatch } from '../support/redis-watch.js'
+
+const WAIT_MS = 60_000
+/** Far below what any series of attempts, or of stalls, would take. */
+const REFUSED_MS = 5_000
+
+type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
+type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
+
+/** What rows hold, keys included; none of it is to be seen in Redis, in whatever form. */
+const MARKS = {
+  text: Buffer.from('RowsAreNoHints'),
+  json: Buffer.from('JsonIsNoHint'),
+  key: Buffer.from('KeysAreNoHints'),
+  number: Buffer.from('7391846205'),
+  bytes: Buffer.from('f1e2d3c4b5a6978899fedcba', 'hex'),
+} as const
+/** JSON of the source that PostgreSQL's numeric cannot hold. */
+const POISON = `{"a":1e200000,"t":"${MARKS.json.toString()}"}`
+const ROWS = 2_000
+const TABLES = ['a', 'k', 'q'] as const
+const SCHEMA = `
+  CREATE TABLE a (id INT PRIMARY KEY, t VARCHAR(80) NOT NULL, b VARBINARY(40) NOT NULL, n DECIMAL(20, 2) NOT NULL) ENGINE=InnoDB;
+  CREATE TABLE k (k VARCHAR(80) PRIMARY KEY, b BLOB NOT NULL) ENGINE=InnoDB;
+  CREATE TABLE q (k VARBINARY(40) PRIMARY KEY, j JSON NOT NULL) ENGINE=InnoDB;
+  INSERT INTO a SELECT seq, CONCAT('${MARKS.text.toString()} ', seq), x'${MARKS.bytes.toString('hex')}', ${MARKS.number.toString()} FROM seq_1_to_${ROWS};
+  INSERT INTO k SELECT CONCAT('${MARKS.key.toString()} ', seq), x'${MARKS.bytes.toString('hex')}' FROM seq_1_to_${ROWS};
+  INSERT INTO q SELECT CONCAT(x'${MARKS.bytes.toString('hex')}', seq), '{"t":"${MARKS.json.toString()}"}' FROM seq_1_to_50;
+  INSERT INTO q VALUES (x'${MARKS.bytes.toString('hex')}', '${POISON}')`
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
+})
+after(() => servers.close())
+
+interface Installation {
+  readonly app: Admin
+  readonly reader: Reader
+  readonly cli: Cli
+  readonly redis: Redis
+  readonly queues: Readonly<Record<'copy' | 'drain' | 'control', Queue>>
+  close(): Promise<void>
+}
+
+/** Fresh databases, and the queues as somebody else's program sees them. */
+async function installation(name: string): Promise<Installation> {
+  await servers.createDatabases({ source: name, target: name })
+  const app = await servers.sourceAdmin(name)
+  await app.query(SCHEMA)
+  const prefix = `{${name}}`
+  const reader = await servers.targetAdmin(name)
+  const cli = new Cli({
+    ...servers.environment({ source: name, target: name }),
+    SYNC_QUEUE_PREFIX: prefix,
+    SYNC_INTERVAL: '1',
+  })
+  const redis = new Redis(servers.redisUrl, { maxRetriesPerRequest: null })
+  const open = (queue: string): Queue => new Queue(queue, { connection: redis, prefix })
+  const queues = { copy: open('copy'), drain: open('drain'), control: open('control') }
+  return {
+    app,
+    reader,
+    cli,
+    redis,
+    queues,
+    async close() {
+      await cli.close()
+      for (const queue of Object.values(queues)) await queue.close()
+      await redis.quit()
+      await reader.end()
+      await app.end()
+    },
+  }
+}
+
+const REFUSE = `
+  CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'no space for %, %', to_jsonb(NEW), encode(NEW.b, 'escape') USING ERRCODE = 'disk_full', DETAIL = NEW.t; END $$;
+  CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON a FOR EACH ROW EXECUTE FUNCTION refuse()`
+const TAKE = 'DROP TRIGGER refuse ON a; DROP FUNCTION refuse'
+
+/** Every job that writes to this table fails, and the driver's message quotes the row. */
+async function failing({ reader, queues }: Installation, queue: 'copy' | 'drain', act: () => Promise<unknown>) {
+  await reader.query(REFUSE)
+  await act()
+  const again = async (): Promise<boolean> => (await queues[queue].getDelayed()).some((job) => job.attemptsMade > 1)
+  await eventually(`a job of ${queue} has failed twice`, again, WAIT_MS)
+  await reader.query(TAKE)
+}
+
+const isLive = async ({ reader }: Installation): Promise<boolean> =>
+  (await textRows(reader, 'SELECT DISTINCT state FROM mylab_sync.sync_progress')).join() === 'live'
+
+async function isEqual({ app, reader }: Installation): Promise<boolean> {
+  const mine = await sortedRows(app, 'SELECT id, t, HEX(b), n FROM a')
+  const theirs = await sortedRows(reader, "SELECT id, t, upper(encode(b, 'hex')), n FROM a")
+  return mine.join() === theirs.join()
+}
+
+test('no value of any row is ever sent to Redis: not by copies, drains, failures, retries or commands', async () => {
+  const at = await installation('payloads_rows')
+  const watch = await RedisWatch.start(servers.redisUrl)
+  try {
+    const { app, cli } = at
+    const { code, err } = await cli.run(['initial', '--create-tables', '--detach', '--batch', '300'])
+    assert.equal(code, 0, err)
+    const running = [['scheduler'], ['worker'], ['worker']]
+    let started: ReturnType<Cli['start']>[] = []
+    await failing(at, 'copy', async () => (started = running.map((args) => cli.start(args))))
+    await eventually('everything is live', () => isLive(at), WAIT_MS)
+    assert.ok(await isEqual(at))
+    await failing(at, 'drain', () =>
+      app.query(`UPDATE a SET t = REVERSE(t), n = n + 1 WHERE id < 100; UPDATE a SET id = -id WHERE id > 1900;
+        DELETE FROM k LIMIT 50; UPDATE q SET j = '{"t":"${MARKS.json.toString()} again"}' WHERE LENGTH(k) > 12`),
+    )
+    await eventually('the changes arrive', () => isEqual(at), WAIT_MS)
+    for (const what of ['copy', 'drain', 'cleanup', 'retry']) assert.equal((await cli.run(['enqueue', what])).code, 0)
+    await eventually('the row is tried again', async () => (await quarantineAttempts(at)) > 1, WAIT_MS)
+    for (const each of started) each.signal('SIGTERM')
+    for (const each of started) assert.equal((await each.finished(20_000)).code, 143)
+
+    const { commands } = watch
+    const held = await watch.held()
+    for (const word of ['copy-chunk', 'plan-table', 'open-component', 'retry', '"kind":"drain"', '53100'])
+      assert.ok(commands.includes(word), `the watch is blind: ${word}`)
+    assert.match(held, /copy-chunk/)
+    assert.deepEqual(seen(commands), [])
+    assert.deepEqual(seen(held), [])
+    assert.deepEqual(seen(started.map((each) => each.said + each.printed).join()), [])
+    await assertSeen(at, watch)
+  } finally {
+    await watch.close()
+    await at.close()
+  }
+})
+
+async function quarantineAttempts({ reader }: Installation): Promise<number> {
+  const [row] = await textRows(reader, "SELECT attempts FROM mylab_sync.sync_parked WHERE reason = 'quarantined'")
+  return Number(row?.[0])
+}
+
+/** The marks that are to be found in a text of one byte a character. */
+function seen(text: string): string[] {
+  const lower = text.toLowerCase()
+  return Object.entries(MARKS).flatMap(([name, mark]) =>
+    formsOf(mark).some((form) => lower.includes(form.toLowerCase())) ? [name] : [],
+  )
+}
+
+/** As bytes, as UTF-8 of them, in hexadecimal, in base 64 wherever it begins, and as a list of numbers. */
+function formsOf(mark: Buffer): string[] {
+  const base64 = [0, 1, 2].map((shift) =>
+    Buffer.concat([Buffer.alloc(shift), mark.subarray(0, 9)])
+      .toString('base64')
+      .slice(shift === 0 ? 0 : 4, shift === 0 ? 12 : 11),
+  )
+  const latin1 = mark.toString('latin1')
+  return [latin1, Buffer.from(latin1, 'utf8').toString('latin1'), mark.toString('hex'), mark.join(','), ...base64]
+}
+
+/** What a careless job would send is found by the same look. */
+async function assertSeen({ redis, queues }: Installation, watch: RedisWatch): Promise<void> {
+  await redis.del(await redis.keys('*'))
+  assert.deepEqual(seen(await watch.held()), [])
+  await queues.copy.add('copy-chunk', { rows: Object.entries(MARKS).map(([name, mark]) => ({ name, b: mark })) })
+  await eventually('it is seen', () => seen(watch.commands).length === Object.keys(MARKS).length, WAIT_MS)
+  assert.deepEqual(seen(await watch.held()), Object.keys(MARKS))
+  for (const form of formsOf(MARKS.bytes)) {
+    await redis.set('row', Buffer.from(form, 'latin1'))
+    assert.deepEqual(seen(await redis.getBuffer('row').then((value) => value?.toString('latin1') ?? '')), ['bytes'])
+  }
+}
+
+const CHUNK = { kind: 'copy-chunk', table: 'a', chunk: 1 }
+const text = JSON.stringify
+const RUBBISH = {
+  copy: [
+    text({ ...CHUNK, rows: [[1, 'x']] }),
+    text({ ...CHUNK, chunk: '1' }),
+    text([CHUNK]),
+    '42',
+    '{"kind": "copy-ch',
+  ],
+  drain: [text({ kind: 'drain', table: 'a' }), text({ kind: 'DROP TABLE a' }), 'null', '"drain"', '{"kind": drain}'],
+  control: [text({ kind: 'open-component' }), text({ kind: 'retry', table: 7 }), '{}', '\u0000\u0001'],
+} as const
+
+test('a payload that fits no job fails once and for good, says why, changes nothing, and holds nobody up', async () => {
+  const at = await installation('payloads_rubbish')
+  try {
+    const { app, cli, queues } = at
+    assert.equal((await cli.run(['initial', '--create-tables'])).code, 0)
+    const scheduler = cli.start(['scheduler'])
+    const worker = cli.start(['worker'])
+    await eventually('the worker serves', () => worker.said.includes('Working on'), WAIT_MS)
+    await eventually('everything is live', () => isLive(at), WAIT_MS)
+    const before = await stateOf(at)
+    const ids: [queue: 'copy' | 'drain' | 'control', id: string][] = []
+    for (const queue of ['copy', 'drain', 'control'] as const)
+      for (const data of RUBBISH[queue]) ids.push([queue, await putByHand(at, queue, data)])
+    for (const [queue, id] of ids) {
+      const failed = async (): Promise<boolean> => (await queues[queue].getJobState(id)) === 'failed'
+      await eventually(`${queue} ${id} has failed`, failed, REFUSED_MS)
+      const job = await at.redis.hgetall(`{payloads_rubbish}:${queue}:${id}`)
+      assert.match(
+        job['failedReason'] ?? '',
+        /^job-refused: Redis: job \d+ is not a job of the queue (copy|drain|control)$/,
+      )
+      assert.deepEqual([job['ats'], job['atm'], job['stc']], ['1', '1', undefined], 'it was tried more than once')
+    }
+    assert.deepEqual(await stateOf(at), before)
+    await app.query(`INSERT INTO a VALUES (100000, 'after', 'x', 1)`)
+    await eventually('a change arrives', () => isEqual(at), WAIT_MS)
+    assert.equal((await cli.run(['enqueue', 'retry'])).code, 0)
+    await eventually('control work goes on', async () => (await quarantineAttempts(at)) > 1, WAIT_MS)
+    assert.equal((await cli.run(['initial', '--detach', '--force', '--table', 'k'])).code, 0)
+    await eventually('copies go on', () => isLive(at), WAIT_MS)
+    for (const running of [scheduler, worker]) assert.equal(running.ended, false, running.said)
+    for (const [queue, id] of ids) assert.equal(await queues[queue].getJobState(id), 'failed', 'it was tried again')
+  } finally {
+    await at.close()
+  }
+})
+
+/** With every chance of being tried again, as a hand may do it. */
+async function putByHand(
+  { queues, redis }: Installation,
+  queue: 'copy' | 'drain' | 'control',
+  data: string,
+): Promise<string> {
+  const options: JobsOptions = { attempts: 50, delay: 3_600_000 }
+  const job = await queues[queue].add('by-hand', {}, options)
+  await redis.hset(`{payloads_rubbish}:${queue}:${job.id}`, 'data', data)
+  await job.promote()
+  return String(job.id)
+}
+
+/** All that a job may change, but for what moves with time. */
+async function stateOf({ reader, app }: Installation): Promise<string[][]> {
+  const state: string[][] = [await sortedRows(app, 'SELECT COUNT(*), SUM(synced) FROM sync_audit_log')]
+  for (const query of [
+    'SELECT table_name, state, rows_synced, planned, generation FROM mylab_sync.sync_progress',
+    'SELECT * FROM mylab_sync.sync_chunk',
+    'SELECT table_name, row_key, reason, attempts FROM mylab_sync.sync_parked',
+    "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    ...TABLES.map((table) => `SELECT md5(t::text) FROM ${table} t`),
+  ])
+    state.push(await sortedRows(reader, query))
+  return state
+}
