@@ -72,14 +72,16 @@ export function mapped(error: unknown, doing: string): SyncError {
   if (error instanceof SyncError) return error
   const number = errorNumber(error)
   const code = property(error, 'code')
-  const found =
-    (number === undefined ? undefined : BY_NUMBER.get(number)) ??
-    (typeof code === 'string' ? BY_CODE.get(code) : undefined)
+  const found = decision(number, code)
   const label = typeof code === 'string' ? code : 'unknown error'
   const remedy = REMEDY_BY_NUMBER.get(number ?? 0) ?? (found === undefined ? undefined : REMEDIES[found])
   const what = found === 'lock-timeout' ? `a lock was not got in time, ${label}` : label
   const message = `source: ${doing}: ${what}${number === undefined ? '' : ` (${number})`}${quoted(error, number)}`
   return new SyncError(found ?? 'internal', message, remedy === undefined ? { cause: error } : { cause: error, remedy })
+}
+
+function decision(number: number | undefined, code: unknown): ErrorCode | undefined {
+  return BY_NUMBER.get(number ?? 0) ?? (typeof code === 'string' ? BY_CODE.get(code) : undefined)
 }
 
 function quoted(error: unknown, number: number | undefined): string {
