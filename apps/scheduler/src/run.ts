@@ -1,5 +1,6 @@
 import { type DueWork, type EngineContext, JobHandlers, pause, requireMigrated, tick } from '@mylab-sync/engine'
 import { Producer, type QueueSettings } from '@mylab-sync/queue'
+import { NamedChunks } from './named-chunks.js'
 
 export interface SchedulerOptions {
   readonly context: EngineContext
@@ -8,8 +9,6 @@ export interface SchedulerOptions {
 }
 
 const IDLE_MS = 5_000
-/** While something is copied: how long a finished step waits for the next one to be named. */
-const BUSY_MS = 500
 const MAINTAIN_MS = 10_000
 const CLEAN_UP_MS = 3_600_000
 const LIMITS = { chunksPerTable: 50, chunks: 400 }
@@ -24,13 +23,13 @@ export async function runScheduler(options: SchedulerOptions, signal: AbortSigna
   try {
     const scheduler = new Scheduler(options.context, producer)
     while (!signal.aborted) {
-      let busy = false
+      let pauseMs = IDLE_MS
       try {
-        busy = await scheduler.tick()
+        pauseMs = await scheduler.tick()
       } catch (error) {
         options.onProblem('scheduler', error)
       }
-      await pause(busy ? BUSY_MS : IDLE_MS, signal)
+      await pause(pauseMs, signal)
     }
   } finally {
     await producer.close()
@@ -44,7 +43,8 @@ class Scheduler {
   #cleaned = performance.now()
   #maintained = Number.NEGATIVE_INFINITY
   #hastened = Number.NEGATIVE_INFINITY
-  #busy = false
+  #pauseMs = IDLE_MS
+  readonly #chunks = new NamedChunks(LIMITS.chunksPerTable)
   #aside: readonly string[] = []
 
   constructor(context: EngineContext, producer: Producer) {
@@ -53,8 +53,8 @@ class Scheduler {
     this.#jobs = new JobHandlers(context)
   }
 
-  /** True while a copy is at work. */
-  async tick(): Promise<boolean> {
+  /** Returns how long to wait for the next one. */
+  async tick(): Promise<number> {
     await this.#producer.showScheduler()
     await tick(
       this.#context,
@@ -62,12 +62,11 @@ class Scheduler {
       LIMITS,
       (work) => this.#put(work),
     )
-    return this.#busy
+    return this.#pauseMs
   }
 
   async #put(work: DueWork): Promise<void> {
     const producer = this.#producer
-    this.#busy = work.plan.length + work.chunks.length + work.open.length > 0
     // Also while nothing is open: entries of tables whose copy nobody has asked for are marked and forgotten.
     await producer.add('drain', [{ kind: 'drain' }])
     for (const [table] of work.open)
@@ -78,12 +77,7 @@ class Scheduler {
       'copy',
       plan.map((table) => ({ kind: 'plan-table', table })),
     )
-    // Those that wait already are found and not added again; asking for them each time would only cost.
-    if (work.chunks.length > 0 && (await producer.waiting('copy')) <= LIMITS.chunks / 4)
-      await producer.add(
-        'copy',
-        work.chunks.map(({ table, chunk }) => ({ kind: 'copy-chunk', table, chunk })),
-      )
+    await this.#putChunks(work)
     await this.#maintain(work)
     if (performance.now() - this.#hastened > IDLE_MS) {
       await producer.hasten()
@@ -92,6 +86,17 @@ class Scheduler {
     if (performance.now() - this.#cleaned < CLEAN_UP_MS) return
     await producer.add('control', [{ kind: 'clean-up' }])
     this.#cleaned = performance.now()
+  }
+
+  async #putChunks(work: DueWork): Promise<void> {
+    const isBusy = work.plan.length + work.chunks.length + work.open.length > 0
+    const waiting = isBusy ? await this.#producer.waiting('copy') : 0
+    this.#pauseMs = isBusy ? this.#chunks.pauseMs(work, waiting) : IDLE_MS
+    if (waiting > LIMITS.chunks / 4) return
+    await this.#producer.add(
+      'copy',
+      this.#chunks.toName(work).map(({ table, chunk }) => ({ kind: 'copy-chunk', table, chunk })),
+    )
   }
 
   /** Every ten seconds, and at once when another table was set aside. */

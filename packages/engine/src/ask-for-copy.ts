@@ -2,6 +2,7 @@ import { counted, isCarried, isOpen, SyncError, type TableProgress, transition }
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
+import { writeTarget } from './write-target.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { countSurplus } from './surplus.js'
 
@@ -51,7 +52,17 @@ export async function askForCopy(
     if (typeof prepared === 'string') listed.push({ table, problem: prepared })
     else starts.push(prepared)
   }
+  await limitChunks(context, moving)
   return { copying: [...moving, ...(await startCopy(context, model, starts, 'ask-for-copy'))], listed }
+}
+
+/** A copy that goes on is planned in chunks of so many rows from now on, whoever plans it. */
+async function limitChunks(context: EngineContext, tables: readonly string[]): Promise<void> {
+  const chunkRows = context.options.batchRows
+  if (chunkRows === null || tables.length === 0) return
+  await writeTarget(context, async (target) => {
+    for (const table of tables) await target.setProgress(table, { chunkRows })
+  })
 }
 
 function isWanted(progress: TableProgress | undefined, request: InitialRequest): boolean {

@@ -13,7 +13,7 @@ export interface EngineOptions {
   readonly include: readonly string[]
   readonly exclude: readonly string[]
   readonly mapping: MappingOptions
-  /** Most rows in a chunk; null: by bytes alone. */
+  /** Most rows in a chunk of the copies that this process asks for; null: by bytes alone. */
   readonly batchRows: number | null
   readonly copyConcurrency: number
   /** What the process may take, in MiB: how much is held at once follows from it. */

@@ -63,12 +63,12 @@ async function planTable(context: EngineContext, model: Model, table: string): P
 
 /** Upper bounds of the chunks that follow; null after the last key. */
 async function readBounds(context: EngineContext, model: Model, progress: TableProgress): Promise<(RowKey | null)[]> {
-  const { table, planBound, generation } = progress
+  const { table, planBound, generation, chunkRows } = progress
   const mapping = model.mapping(table)
   const snapshot: SourceSnapshot = await context.source.openSnapshot()
   try {
     await checkGeneration({ model, snapshot }, table, generation)
-    const rows = chunkRows(context, mapping.source)
+    const rows = rowsOfChunk(mapping.source, chunkRows ?? MOST_CHUNK_ROWS)
     const bounds: (RowKey | null)[] = []
     for (let at = planBound; bounds.length < CHUNKS_A_LOOK && bounds.at(-1) !== null; ) {
       goOn(context)
@@ -82,8 +82,8 @@ async function readBounds(context: EngineContext, model: Model, progress: TableP
   }
 }
 
-function chunkRows(context: EngineContext, table: { estimatedRows: number; estimatedBytes: number }): number {
+function rowsOfChunk(table: { estimatedRows: number; estimatedBytes: number }, most: number): number {
   const width = Math.max(40, table.estimatedBytes / Math.max(1, table.estimatedRows))
   const byBytes = Math.max(LEAST_CHUNK_ROWS, Math.floor(CHUNK_BYTES / width))
-  return Math.min(byBytes, MOST_CHUNK_ROWS, context.options.batchRows ?? MOST_CHUNK_ROWS)
+  return Math.min(byBytes, MOST_CHUNK_ROWS, most)
 }

@@ -42,6 +42,7 @@ export async function startCopy(
         inPlace,
         planned: false,
         planBound: null,
+        chunkRows: context.options.batchRows,
         generation: null,
         rowsCopied: 0,
         rowsFailed: 0,

@@ -86,6 +86,8 @@ export interface TableProgress {
   /** Upper bound of the last planned chunk; `planned` says that no chunk is left to plan. */
   readonly planBound: RowKey | null
   readonly planned: boolean
+  /** Most rows in a chunk, as its copy was asked for; null: as many as bytes allow. */
+  readonly chunkRows: number | null
   readonly problem: string | null
   /** Number of the drain that opened it last; 0: none has. */
   readonly openedDrain: number

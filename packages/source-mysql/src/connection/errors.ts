@@ -72,16 +72,18 @@ export function mapped(error: unknown, doing: string): SyncError {
   if (error instanceof SyncError) return error
   const number = errorNumber(error)
   const code = property(error, 'code')
-  const found = decision(number, code)
+  const found =
+    (number === undefined ? undefined : BY_NUMBER.get(number)) ??
+    (typeof code === 'string' ? BY_CODE.get(code) : undefined)
   const label = typeof code === 'string' ? code : 'unknown error'
-  const remedy = REMEDY_BY_NUMBER.get(number ?? 0) ?? (found === undefined ? undefined : REMEDIES[found])
+  const remedy = remedyOf(number, found)
   const what = found === 'lock-timeout' ? `a lock was not got in time, ${label}` : label
   const message = `source: ${doing}: ${what}${number === undefined ? '' : ` (${number})`}${quoted(error, number)}`
   return new SyncError(found ?? 'internal', message, remedy === undefined ? { cause: error } : { cause: error, remedy })
 }
 
-function decision(number: number | undefined, code: unknown): ErrorCode | undefined {
-  return BY_NUMBER.get(number ?? 0) ?? (typeof code === 'string' ? BY_CODE.get(code) : undefined)
+function remedyOf(number: number | undefined, code: ErrorCode | undefined): string | undefined {
+  return REMEDY_BY_NUMBER.get(number ?? 0) ?? (code === undefined ? undefined : REMEDIES[code])
 }
 
 function quoted(error: unknown, number: number | undefined): string {

@@ -230,10 +230,6 @@ export class Session {
   }
 }
 
-function placeOf({ host, port, socket, database }: SourceSettings): string {
-  return `${socket ?? `${host}:${port}`}/${database}`
-}
-
 function login(settings: SourceSettings): ConnectionOptions {
   const { host, port, socket, user, password, database } = settings
   const place = socket === undefined ? { host, port } : { socketPath: socket }
@@ -255,4 +251,9 @@ function answers(settings: SourceSettings): Promise<boolean> {
 
 function isRow(result: unknown): result is RawValues {
   return Array.isArray(result)
+}
+
+/** Who is asked for what, without the password. */
+function placeOf({ socket, host, port, database, user }: SourceSettings): string {
+  return `${database} at ${socket ?? `${host}:${port}`} as ${user}`
 }

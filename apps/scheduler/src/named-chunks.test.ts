@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { DueWork } from '@mylab-sync/engine'
+import { NamedChunks } from './named-chunks.js'
+
+const work = (...chunks: number[]): DueWork => ({
+  plan: [],
+  chunks: chunks.map((chunk) => ({ table: 'a', chunk })),
+  open: [],
+  aside: [],
+})
+
+test('looks come sooner while workers run short of chunks, and later when they do not or nothing moves', () => {
+  const chunks = new NamedChunks(50)
+  const short = [1, 2, 3, 4, 5].map((at) => chunks.pauseMs(work(at), 0))
+  assert.deepEqual(short, [250, 125, 62.5, 50, 50])
+  assert.equal(chunks.pauseMs(work(6), 40), 100)
+  // none waits, and the same ones are still at work: an end that is near needs no haste
+  assert.deepEqual(
+    [1, 2, 3].map(() => chunks.pauseMs(work(6), 0)),
+    [200, 400, 500],
+  )
+})
+
+test('new chunks are named at once, and all of them again twice a second, since Redis may have been emptied', () => {
+  let now = 0
+  const chunks = new NamedChunks(50, () => now)
+  const named = (...open: number[]): number[] => chunks.toName(work(...open)).map(({ chunk }) => chunk)
+  assert.deepEqual(named(1, 2, 3), [1, 2, 3])
+  now = 50
+  assert.deepEqual(named(2, 3, 4), [4])
+  now = 100
+  assert.deepEqual(named(3, 4), [])
+  now = 500
+  assert.deepEqual(named(3, 4, 5), [3, 4, 5])
+})
