@@ -79,6 +79,7 @@ const WORK = [
   'status',
   'setup-triggers',
 ] as const
+const LOGIN_REMEDY = '\\n  try: check user and password of the source, and that the account may come from this host: .*'
 const SOURCE_REMEDY =
   '\\n  try: check DB_HOST, DB_PORT, DB_DATABASE, DB_USERNAME and DB_PASSWORD, and that the server runs'
 const TARGET_REMEDY =
@@ -99,8 +100,8 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     env: { DB_PASSWORD: 'wrong' },
     code: 4,
     says: says(
-      'source: connecting to bad_input at 127.0.0.1:\\d+ as mylab: ER_ACCESS_DENIED_ERROR \\(1045\\)',
-      SOURCE_REMEDY,
+      'source: connecting to bad_input at 127.0.0.1:\\d+ as mylab: ER_ACCESS_DENIED_ERROR \\(1045\\): Access denied for user .mylab.@\\S+ \\(using password: YES\\)',
+      LOGIN_REMEDY,
     ),
   }),
   'a wrong password of the target': () => ({
@@ -108,7 +109,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     env: { PGSQL_PASSWORD: 'wrong' },
     code: 4,
     says: says(
-      'target bad_input at 127.0.0.1:\\d+ as mylab: cannot connect \\(wrong user or password, 28P01\\)',
+      'target bad_input at 127.0.0.1:\\d+ as mylab: cannot connect \\(wrong user or password, 28P01\\): password authentication failed for user "mylab"',
       TARGET_REMEDY,
     ),
   }),
@@ -134,14 +135,17 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     lines: WORK,
     env: { DB_DATABASE: 'nowhere' },
     code: 4,
-    says: says('source: connecting to nowhere at 127.0.0.1:\\d+ as mylab: ER_BAD_DB_ERROR \\(1049\\)', SOURCE_REMEDY),
+    says: says(
+      'source: connecting to nowhere at 127.0.0.1:\\d+ as mylab: ER_BAD_DB_ERROR \\(1049\\): Unknown database .nowhere.',
+      SOURCE_REMEDY,
+    ),
   }),
   'no such database in the target': () => ({
     lines: WORK,
     env: { PGSQL_DATABASE: 'nowhere' },
     code: 4,
     says: says(
-      'target nowhere at 127.0.0.1:\\d+ as mylab: cannot connect \\(no such database, 3D000\\)',
+      'target nowhere at 127.0.0.1:\\d+ as mylab: cannot connect \\(no such database, 3D000\\): database "nowhere" does not exist',
       TARGET_REMEDY,
     ),
   }),
@@ -157,7 +161,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     code: 1,
     says: says(
       'target: a right is missing or the database is read-only \\(25006\\)',
-      '\\n  try: grant the user CREATE and write access, or name another target',
+      '\\n  try: mylab-sync doctor names each missing right and its GRANT',
     ),
   }),
   'a user of the source without TRIGGER': () => ({
