@@ -116,11 +116,13 @@ function whyNotOpen(tables: readonly TableStatus[]): string[] {
   const paused = closed.filter(({ state }) => state === 'paused').length
   const moving = closed.filter(({ state }) => isBeingOpened(state) || state === 'suspect').length
   const uncarried = closed.filter(({ state }) => state === 'discovered').length
-  const others = closed.length - paused - moving - uncarried
+  const copied = closed.filter(({ state }) => state === 'copied').length
+  const others = closed.length - paused - moving - uncarried - copied
   const are = (n: number): string => `${n} ${n === 1 ? 'is' : 'are'}`
   return [
     ...(paused > 0 ? [`${are(paused)} paused: mylab-sync resume`] : []),
     ...(moving > 0 ? [`${are(moving)} being copied`] : []),
+    ...(copied > 0 ? [`${are(copied)} copied and followed by no trigger: mylab-sync setup-triggers`] : []),
     ...(others > 0 ? [`${are(others)} not live`] : []),
     ...(uncarried > 0 ? [`${are(uncarried)} not carried yet: mylab-sync initial --create-tables`] : []),
     ...(tables.length === others ? ['mylab-sync initial --create-tables begins'] : []),
