@@ -46,7 +46,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
     const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
     const tables: TableStatus[] = []
     for (const known of progress.values()) {
-      if (known.state === 'gone' && matches(known.table, context.options.exclude)) continue
+      if (known.state === 'gone' && isForgotten(known, context)) continue
       tables.push({
         table: known.table,
         state: known.state,
@@ -80,6 +80,11 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   } finally {
     await target.rollback()
   }
+}
+
+/** Of a table that is gone nothing is left to say where it was never copied, or somebody has excluded it since. */
+function isForgotten({ table, generation }: TableProgress, { options }: EngineContext): boolean {
+  return generation === null || matches(table, options.exclude)
 }
 
 async function untouched(
