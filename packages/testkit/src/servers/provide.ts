@@ -1,6 +1,7 @@
 import { locate } from './locate.js'
 import { MARIADB } from './mariadb.js'
-import { installPackages, manualCommands, unpackPackages } from './packages.js'
+import { manualCommands, thisSystem } from './manual.js'
+import { installPackages, unpackPackages } from './packages.js'
 import { POSTGRES } from './postgres.js'
 import { REDIS } from './redis.js'
 import { runCommand } from './run-command.js'
@@ -17,7 +18,7 @@ export async function provideServers(
   say: (line: string) => void,
 ): Promise<ReadonlyMap<ServiceName, Installation>> {
   if (process.platform !== 'linux') {
-    throw new Error(`private servers run on Linux only.\n${manualCommands(services)}`)
+    throw new Error(`private servers run on Linux only. ${manualCommands(services, thisSystem())}`)
   }
   const found = await locateAll(services)
   const missing = services.filter((service) => !found.has(service))
@@ -26,8 +27,8 @@ export async function provideServers(
   for (const [service, installation] of await locateAll(missing)) found.set(service, installation)
   const still = services.filter((service) => !found.has(service))
   if (still.length === 0) return found
-  const reasons = failures.map((failure) => `${failure.message}\n`).join('')
-  throw new Error(`not installed: ${still.join(', ')}. Install them by hand:\n${manualCommands(still)}\n${reasons}`)
+  const reasons = failures.map(({ message }) => message.trim()).join('\n')
+  throw new Error(`not installed: ${still.join(', ')}: ${reasons}\n${manualCommands(still, thisSystem())}`)
 }
 
 async function locateAll(services: readonly ServiceName[]): Promise<Map<ServiceName, Installation>> {
