@@ -1,3 +1,4 @@
+import { isExternal } from './external-server.js'
 import { locate } from './locate.js'
 import { MARIADB } from './mariadb.js'
 import { manualCommands, thisSystem } from './manual.js'
@@ -29,6 +30,15 @@ export async function provideServers(
   if (still.length === 0) return found
   const reasons = failures.map(({ message }) => message.trim()).join('\n')
   throw new Error(`not installed: ${still.join(', ')}: ${reasons}\n${manualCommands(still, thisSystem())}`)
+}
+
+/**
+ * Before many processes need servers at once: what is missing is fetched by one of them, for all services together.
+ * Services that the environment gives by URL are left out.
+ */
+export async function installServers(say: (line: string) => void): Promise<void> {
+  const services = (Object.keys(KINDS) as ServiceName[]).filter((service) => !isExternal(service))
+  if (services.length > 0) await provideServers(services, say)
 }
 
 async function locateAll(services: readonly ServiceName[]): Promise<Map<ServiceName, Installation>> {
