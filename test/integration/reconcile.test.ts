@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
+import { drain, type EngineHooks, loadModel, setupTriggers, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import {
@@ -149,6 +149,12 @@ test('a table that is gone at the source stays in the target, and its row says s
     }
     assert.match((await named([])) ?? '', /gone at the source.*tables\.exclude/)
     assert.equal(await named(['other']), undefined)
+    await at.app.query('CREATE TABLE passing (id INT PRIMARY KEY, g YEAR) COMMENT = "triggers alone"')
+    await setupTriggers(at.context, { tables: [], recreate: false, dryRun: false })
+    assert.equal((await states(at))['passing'], 'capturing')
+    await at.app.query('DROP TABLE passing')
+    await settle(at)
+    assert.deepEqual((await status(at.context)).tables.map(({ table }) => table).sort(), ['c', 'g', 'other', 'p'])
   })
 })
 

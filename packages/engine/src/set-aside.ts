@@ -1,4 +1,4 @@
-import { isCarried, isOpen, type TableEvent, type TableProgress } from '@mylab-sync/core'
+import { isCarried, isOpen, type TableEvent, type TableProgress, type TableState } from '@mylab-sync/core'
 import type { Model } from './model.js'
 
 /** A table that can no longer be what it is in the target. */
@@ -39,6 +39,8 @@ export function misfits(
 
 function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, string>): Misfit | null {
   const { table, state, generation } = progress
+  if (!now.has(table) && isUncarried(state))
+    return { table, event: 'vanish', problem: 'the table is gone at the source before it was copied' }
   if (!isCarried(state) || state === 'suspect' || state === 'broken' || state === 'copied') return null
   if (!now.has(table)) {
     const problem = 'the table is gone at the source; its rows stay in the target, and tables.exclude ends this message'
@@ -49,4 +51,9 @@ function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<strin
   if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is not selected any more' }
   if (generation === null || generation === model.generation(table)) return null
   return { table, event: 'mismatch', problem: 'its definition or its storage has changed at the source' }
+}
+
+/** Known, and nothing of it is in the target. */
+function isUncarried(state: TableState): boolean {
+  return state === 'discovered' || state === 'capturing' || state === 'refused'
 }

@@ -46,7 +46,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
     const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
     const tables: TableStatus[] = []
     for (const known of progress.values()) {
-      if (known.state === 'gone' && matches(known.table, context.options.exclude)) continue
+      if (known.state === 'gone' && isForgotten(known, context)) continue
       tables.push({
         table: known.table,
         state: known.state,
@@ -80,6 +80,11 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   } finally {
     await target.rollback()
   }
+}
+
+/** Of a table that is gone nothing is left to say where it was never copied, or somebody has excluded it since. */
+function isForgotten({ table, generation }: TableProgress, { options }: EngineContext): boolean {
+  return generation === null || matches(table, options.exclude)
 }
 
 async function untouched(
@@ -116,11 +121,13 @@ function whyNotOpen(tables: readonly TableStatus[]): string[] {
   const paused = closed.filter(({ state }) => state === 'paused').length
   const moving = closed.filter(({ state }) => isBeingOpened(state) || state === 'suspect').length
   const uncarried = closed.filter(({ state }) => state === 'discovered').length
-  const others = closed.length - paused - moving - uncarried
+  const copied = closed.filter(({ state }) => state === 'copied').length
+  const others = closed.length - paused - moving - uncarried - copied
   const are = (n: number): string => `${n} ${n === 1 ? 'is' : 'are'}`
   return [
     ...(paused > 0 ? [`${are(paused)} paused: mylab-sync resume`] : []),
     ...(moving > 0 ? [`${are(moving)} being copied`] : []),
+    ...(copied > 0 ? [`${are(copied)} copied and followed by no trigger: mylab-sync setup-triggers`] : []),
     ...(others > 0 ? [`${are(others)} not live`] : []),
     ...(uncarried > 0 ? [`${are(uncarried)} not carried yet: mylab-sync initial --create-tables`] : []),
     ...(tables.length === others ? ['mylab-sync initial --create-tables begins'] : []),

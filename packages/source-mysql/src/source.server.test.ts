@@ -41,6 +41,7 @@ const TABLES = [
     j VARCHAR(9) CHARACTER SET sjis COLLATE sjis_bin NOT NULL, v INT, PRIMARY KEY (k, l, u, j))`,
   'CREATE TABLE k_binary (k VARBINARY(9) NOT NULL, b BINARY(4) NOT NULL, v INT, PRIMARY KEY (k, b))',
   "CREATE TABLE `ünï ``q' x` (`c ol``'\"x` INT NOT NULL PRIMARY KEY, v INT)",
+  'CREATE TABLE `back\\sl\\\\ash\nü` (`k\\n` INT NOT NULL PRIMARY KEY, v INT)',
 ]
 const ROWS = [
   'INSERT INTO k_int (k) VALUES (0), (18446744073709551615), (9007199254740993)',
@@ -53,6 +54,7 @@ const ROWS = [
   "INSERT INTO k_text (k, l, u, j) VALUES ('a', _latin1 X'E9', _ucs2 X'00E9', _sjis X'835C'), ('', '', '', ''), (_utf8mb4 X'F09F9880', ',', ' b', 'c')",
   "INSERT INTO k_binary (k, b) VALUES ('', ''), (X'00FF2C', X'2C')",
   "INSERT INTO `ünï ``q' x` VALUES (1, 1)",
+  'INSERT INTO `back\\sl\\\\ash\nü` VALUES (1, 1)',
 ]
 
 function rule(dataType: string): TokenRule {

@@ -64,10 +64,19 @@ export function triggersOf(target: TriggerTarget, settings: SourceSettings): Tri
   })
 }
 
+/**
+ * MariaDB's catalog shows the literals of a trigger with their escapes resolved: one that needs an escape would never
+ * be read back as it was written, and its trigger be taken for a wrong one for ever.
+ */
+function literal(text: string): string {
+  if (!/[\\\0\n\r]/.test(text)) return sql.text(text)
+  return `CONVERT(X'${Buffer.from(text).toString('hex').toUpperCase()}' USING utf8mb4)`
+}
+
 /** The text after FOR EACH ROW. */
 export function triggerBody(target: TriggerTarget, event: TriggerEvent, auditTable: string): string {
   const layout = sql.integer(target.key?.layout ?? 0)
-  const start = `${sql.text(target.table)}, '${event}'`
+  const start = `${literal(target.table)}, '${event}'`
   const log = sql.name(auditTable)
   const insert =
     target.key !== null && event === 'UPDATE'

@@ -21,6 +21,10 @@ export interface ExternalServer {
   readonly password: string
 }
 
+export function isExternal(service: ServiceName): boolean {
+  return Boolean(process.env[VARIABLES[service]])
+}
+
 /**
  * The server whose URL the environment gives for this service, or undefined if it gives none.
  * Throws where one is given and does not answer: nobody wants his tests on another server than the one he named.

@@ -50,7 +50,7 @@ interface SearchedPlace {
 
 function places(): SearchedPlace[] {
   const onPath = (process.env['PATH'] ?? '').split(':').filter((folder) => folder !== '')
-  const system = [...onPath, '/usr/sbin', '/usr/local/sbin', '/usr/bin', ...postgresFolders('/')]
+  const system = [...onPath, '/usr/sbin', '/usr/local/sbin', '/usr/bin', '/usr/libexec', ...postgresFolders('/')]
   return [...system.map((folder) => ({ folder })), ...unpackedRoots().flatMap(unpackedPlaces)]
 }
 

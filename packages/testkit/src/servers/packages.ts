@@ -29,10 +29,13 @@ apt-get install -y -qq --no-install-recommends --no-remove -o DPkg::Lock::Timeou
 
 /** Installs by apt, as root. Says before what and how much. Throws where apt refuses, for example to remove a package. */
 export async function installPackages(services: readonly ServiceName[], say: Say): Promise<void> {
+  say(`not installed: ${services.join(', ')}; asking apt`)
   await runCommand('apt-get', ['update', '-qq'])
   const packages = await packageNames(services)
   say(`installing with apt: ${packages.join(' ')}; ${await announced(packages)}`)
+  const started = performance.now()
   await mustRun('/bin/sh', ['-c', INSTALL, 'install', ...packages])
+  say(`installed in ${seconds(started)}`)
 }
 
 /**
@@ -44,10 +47,12 @@ export async function unpackPackages(services: readonly ServiceName[], say: Say)
   const folder = `${final}.part-${process.pid}`
   try {
     const environment = { APT_CONFIG: await privateApt(folder) }
+    say(`not installed: ${services.join(', ')}; asking apt, without root`)
     await runCommand('apt-get', ['update', '-qq'], { environment })
     const packages = await packageNames(services, environment)
     await leaveOut(folder, packages, environment)
     say(`downloading for ${final}: ${packages.join(' ')}; ${await announced(packages, environment)}`)
+    const started = performance.now()
     await mustRun('apt-get', ['install', '-y', '-qq', '--no-install-recommends', '-d', ...packages], environment)
     const archives = join(folder, 'cache/archives')
     for (const name of await readdir(archives)) {
@@ -56,19 +61,14 @@ export async function unpackPackages(services: readonly ServiceName[], say: Say)
     for (const name of ['lists', 'cache']) await rm(join(folder, name), { recursive: true })
     // Another process may have been faster: its folder is as good.
     await rename(folder, final).catch(() => {})
+    say(`unpacked in ${seconds(started)}`)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-/** The exact commands for a person, where we can do nothing. */
-export function manualCommands(services: readonly ServiceName[]): string {
-  const names = services.flatMap((service) => (service === 'postgres' ? ['postgresql'] : PACKAGES[service]))
-  return [
-    `Debian, Ubuntu:  sudo apt-get update && sudo apt-get install --no-install-recommends ${names.join(' ')}`,
-    'elsewhere:       start MariaDB, PostgreSQL and Redis yourself and set SYNC_TEST_MYSQL_URL=mysql://user:password@host:port,',
-    '                 SYNC_TEST_POSTGRES_URL=postgres://user:password@host:port and SYNC_TEST_REDIS_URL=redis://host:port',
-  ].join('\n')
+function seconds(since: number): string {
+  return `${Math.round((performance.now() - since) / 1000)} s`
 }
 
 /** PostgreSQL's package is called by its version, which the distribution chooses. */

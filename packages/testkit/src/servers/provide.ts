@@ -1,6 +1,8 @@
+import { isExternal } from './external-server.js'
 import { locate } from './locate.js'
 import { MARIADB } from './mariadb.js'
-import { installPackages, manualCommands, unpackPackages } from './packages.js'
+import { manualCommands, thisSystem } from './manual.js'
+import { installPackages, unpackPackages } from './packages.js'
 import { POSTGRES } from './postgres.js'
 import { REDIS } from './redis.js'
 import { runCommand } from './run-command.js'
@@ -17,7 +19,7 @@ export async function provideServers(
   say: (line: string) => void,
 ): Promise<ReadonlyMap<ServiceName, Installation>> {
   if (process.platform !== 'linux') {
-    throw new Error(`private servers run on Linux only.\n${manualCommands(services)}`)
+    throw new Error(`private servers run on Linux only. ${manualCommands(services, thisSystem())}`)
   }
   const found = await locateAll(services)
   const missing = services.filter((service) => !found.has(service))
@@ -26,8 +28,17 @@ export async function provideServers(
   for (const [service, installation] of await locateAll(missing)) found.set(service, installation)
   const still = services.filter((service) => !found.has(service))
   if (still.length === 0) return found
-  const reasons = failures.map((failure) => `${failure.message}\n`).join('')
-  throw new Error(`not installed: ${still.join(', ')}. Install them by hand:\n${manualCommands(still)}\n${reasons}`)
+  const reasons = failures.map(({ message }) => message.trim()).join('\n')
+  throw new Error(`not installed: ${still.join(', ')}: ${reasons}\n${manualCommands(still, thisSystem())}`)
+}
+
+/**
+ * Before many processes need servers at once: what is missing is fetched by one of them, for all services together.
+ * Services that the environment gives by URL are left out.
+ */
+export async function installServers(say: (line: string) => void): Promise<void> {
+  const services = (Object.keys(KINDS) as ServiceName[]).filter((service) => !isExternal(service))
+  if (services.length > 0) await provideServers(services, say)
 }
 
 async function locateAll(services: readonly ServiceName[]): Promise<Map<ServiceName, Installation>> {
