@@ -15,6 +15,7 @@ import { drain } from './drain.js'
 import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
+import { setAside } from './reconcile.js'
 import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
 import { suspending } from './suspending.js'
@@ -60,17 +61,35 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   if (!(await scanOrphans(context, model, tables))) return 'waiting'
   await reach(context, 'opening:scanned')
   if (!(await catchUpAll(context, model, tables))) return 'waiting'
-  const uncaptured = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
+  const capture = await captureOf(context, model, tables)
+  if (capture.holes.length > 0) {
+    await setAside(context, model, capture.holes, 'its triggers were not what they must be')
+    return 'set-aside'
+  }
   const opening = new Map(
     tables.map((table): [string, TableState] => [
       table,
-      uncaptured.has(table) ? 'copied' : stateWhenOpen(model, table),
+      capture.missing.has(table) ? 'copied' : stateWhenOpen(model, table),
     ]),
   )
   goOn(context)
   const report = await drain(context, model, { opening, waitMs: DRAIN_WAIT_MS })
   if (report.kind === 'busy') return 'waiting'
   return report.opened ? 'opened' : 'set-aside'
+}
+
+/**
+ * Tables without triggers, and those whose changes nobody has kept since their copy began: the triggers that stood then
+ * are gone, or they came after it.
+ */
+async function captureOf(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+): Promise<{ readonly missing: ReadonlySet<string>; readonly holes: readonly string[] }> {
+  const missing = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
+  const progress = await readTarget(context, (target) => target.progress())
+  return { missing, holes: tables.filter((table) => progress.get(table)?.captured === missing.has(table)) }
 }
 
 function stateWhenOpen(model: Model, table: string): TableState {

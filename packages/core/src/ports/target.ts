@@ -88,6 +88,8 @@ export interface TableProgress {
   readonly planned: boolean
   /** Most rows in a chunk, as its copy was asked for; null: as many as bytes allow. */
   readonly chunkRows: number | null
+  /** False: its copy began without triggers, as it was asked for; what has changed since is unknown. */
+  readonly captured: boolean
   readonly problem: string | null
   /** Number of the drain that opened it last; 0: none has. */
   readonly openedDrain: number

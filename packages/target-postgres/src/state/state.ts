@@ -27,13 +27,14 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   planBound: 'plan_bound',
   planned: 'planned',
   chunkRows: 'chunk_rows',
+  captured: 'captured',
   problem: 'problem',
   openedDrain: 'opened_drain',
   verifiedAt: 'verified_at',
 }
 
 const PROGRESS =
-  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, problem, opened_drain::text, verified_at::text'
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, problem, opened_drain::text, verified_at::text'
 
 interface ProgressRow extends Record<string, unknown> {
   readonly table_name: string
@@ -48,6 +49,7 @@ interface ProgressRow extends Record<string, unknown> {
   readonly plan_bound: string | null
   readonly planned: boolean
   readonly chunk_rows: number | null
+  readonly captured: boolean
   readonly problem: string | null
   readonly opened_drain: string
   readonly verified_at: string | null
@@ -67,6 +69,7 @@ function progressOf(row: ProgressRow): TableProgress {
     planBound: row.plan_bound,
     planned: row.planned,
     chunkRows: row.chunk_rows,
+    captured: row.captured,
     problem: row.problem,
     openedDrain: Number(row.opened_drain),
     verifiedAt: row.verified_at,
