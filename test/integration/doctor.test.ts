@@ -188,7 +188,7 @@ for (const setUp of SET_UPS) {
       if (setUp.name === 'xa-prepared') await leavePrepared()
       const { code, out, err } = await doctor(setUp.env ?? {})
       assert.equal(err, '')
-      assertGolden(`doctor/${setUp.name}`, `exit ${code}\n${out}`)
+      assertGolden(`doctor/${setUp.name}`, `exit ${code}\n${out.replaceAll(`:${servers.source.port}`, ':PORT')}`)
       assert.equal(code, setUp.code)
     })
   })

@@ -82,7 +82,7 @@ test('init writes nothing where it is told too little, or where a server does no
       [3, /--source-url: not a URL/, ['--source-url', 'shop']],
       [
         4,
-        /source: connecting to \S+: ER_ACCESS_DENIED_ERROR \(1045\): Access denied for user '/,
+        /source: connecting to \S+ at \S+ as \S+: ER_ACCESS_DENIED_ERROR \(1045\): Access denied for user '/,
         [...known, '--source-url', url('mysql', { ...source, password: 'x' })].slice(2),
       ],
       [4, /target .*: cannot connect/, [...known.slice(0, 2), '--target-url', url('postgres', { ...target, port: 1 })]],

@@ -191,7 +191,7 @@ test('a table that is new at the source is named with what carries it, until it 
   await withFamily('r_new', async (at) => {
     await copyAll(at.context)
     await at.app.query(
-      'CREATE TABLE later (id INT PRIMARY KEY); INSERT INTO later VALUES (1); CREATE VIEW seen AS SELECT 1',
+      'CREATE TABLE later (id INT PRIMARY KEY, v INT); INSERT INTO later VALUES (1, 1); CREATE VIEW seen AS SELECT 1',
     )
     await settle(at)
     const said = async (exclude: string[] = []): Promise<[string | undefined, string]> => {

@@ -204,7 +204,7 @@ test('no password and no row value gets into a log, a page, a metric, Redis, a c
 
   assert.ok(endWatch() > 10)
   assert.ok(evidence.size > 200_000, `${evidence.size} bytes looked at`)
-  assert.deepEqual(evidence.found(MARKS), [])
+  assert.equal(evidence.found(MARKS).join('\n'), '')
 })
 
 /** Poison rows, a NUL byte and an orphan are met by the first copy. */

@@ -43,7 +43,7 @@ export function sqlBlocks(file: string, heading: string): { side: string; text: 
     readText(file)
       .split(/^## /m)
       .find((part) => part.startsWith(`${heading}\n`)) ?? ''
-  return [...section.matchAll(/^```sql (source|target)\n(.*?)^```$/gms)].map(([, side = '', text = '']) => ({
+  return [...section.matchAll(/^ *```sql (source|target)\n(.*?)^ *```$/gms)].map(([, side = '', text = '']) => ({
     side,
     text,
   }))

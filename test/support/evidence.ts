@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 
-const LOOK_MS = 50
+const LOOK_MS = 100
 const CONTEXT = 60
 
 /** Texts that a secret may have got into, each with where it was found. */

@@ -83,7 +83,10 @@ async function prepare(
   request: InitialRequest,
   progress: Progress,
 ): Promise<{ model: Model; selected: string[]; listed: Listed[] }> {
-  if (!(await context.target.migrated()) || !(await context.source.migrated())) await migrate(context)
+  if (!(await context.target.migrated()) || !(await context.source.migrated())) {
+    if (request.triggers) await context.source.mayCapture()
+    await migrate(context)
+  }
   await requireOwner(context)
   const model = await modelWith(context, request.tables)
   const selected = model.select(request.tables)

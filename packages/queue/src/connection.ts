@@ -52,6 +52,13 @@ export function redisPlace(url: string): string {
   return `${hostname}:${port === '' ? '6379' : port}`
 }
 
+/** The code of a refusal, in brackets: Redis begins its own with one, and what follows it may quote anything. */
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const [word = code] = /^[A-Z]{4,}(?= )/.exec(error instanceof Error ? error.message : '') ?? []
+  return word === '' ? '' : ` (${word})`
+}
+
 /**
  * One look at the server before anything is built on it: throws SyncError cannot-connect within seconds. Returns what is
  * wrong with its settings as sentences.
@@ -67,14 +74,15 @@ export async function checkRedis(url: string): Promise<string[]> {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   })
-  client.on('error', () => {})
+  let reason = ''
+  client.on('error', (error) => (reason = reasonOf(error)))
   try {
     await client.connect()
     const [, policy] = /^maxmemory_policy:(\S+)/m.exec(await client.info('memory')) ?? []
     if (policy === undefined || policy === 'noeviction') return []
     return [`Redis may throw jobs away when its memory is full: set maxmemory-policy noeviction (found ${policy})`]
   } catch (error) {
-    throw new SyncError('cannot-connect', `no connection to Redis at ${redisPlace(url)}`, {
+    throw new SyncError('cannot-connect', `no connection to Redis at ${redisPlace(url)}${reason || reasonOf(error)}`, {
       remedy: 'check REDIS_URL, its password, and that Redis runs',
       cause: error,
     })

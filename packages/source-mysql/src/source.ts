@@ -15,6 +15,7 @@ import { SessionPool } from './connection/pool.js'
 import { contentSign } from './content-sign.js'
 import { adopt, type Adopted } from './ddl/adopt.js'
 import { isMigrated, migrate, ownTables } from './ddl/own-tables.js'
+import { requireTrigger } from './ddl/require-right.js'
 import { mayUninstall, uninstallStatements } from './ddl/uninstall.js'
 import { pending, poll } from './pending.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
@@ -155,6 +156,10 @@ class MysqlSource implements Source {
 
   async uninstallStatements(): Promise<string[]> {
     return await this.#pool.with((session) => uninstallStatements(session, this.#settings))
+  }
+
+  async mayCapture(): Promise<void> {
+    await this.#pool.with((session) => requireTrigger(session, this.#settings))
   }
 
   async mayUninstall(): Promise<void> {

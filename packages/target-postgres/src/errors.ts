@@ -59,13 +59,21 @@ export class RowsFailed extends Error {
   }
 }
 
+const IN_WORDS: Readonly<Record<string, string>> = {
+  '28P01': 'wrong user or password, ',
+  '28000': 'pg_hba.conf lets nobody in like that, ',
+  '3D000': 'no such database, ',
+  '53300': 'too many connections, ',
+}
+
 export function connectError(error: unknown, place: string): SyncError {
   const code = sqlState(error)
   if (UNREACHABLE.has(code) || code === '') {
     // Before there is a session there is no row data to quote: which entry of pg_hba.conf is missing, say.
     const said =
       error instanceof pg.DatabaseError || (error instanceof Error && code === '') ? `: ${error.message}` : ''
-    return new SyncError('cannot-connect', `target ${place}: cannot connect${code === '' ? '' : ` (${code})`}${said}`, {
+    const label = code === '' ? '' : ` (${IN_WORDS[code] ?? ''}${code})`
+    return new SyncError('cannot-connect', `target ${place}: cannot connect${label}${said}`, {
       remedy:
         'check PGSQL_HOST, PGSQL_PORT, PGSQL_DATABASE, PGSQL_USERNAME and PGSQL_PASSWORD, and that the server runs',
       cause: error,

@@ -156,6 +156,8 @@ export interface Source {
     readonly dryRun: boolean
     readonly signal: AbortSignal
   }): Promise<number>
+  /** Throws SyncError missing-right, naming the right, where the account may create no trigger in the database. */
+  mayCapture(): Promise<void>
   /** What takes our triggers, and our tables if no other installation uses them, off the source. */
   uninstallStatements(): Promise<string[]>
   /** Throws SyncError missing-right, naming the right, where the account may not run the uninstallStatements. */

@@ -50,7 +50,7 @@ const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
 ])
 
 const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
-  'cannot-connect': 'check host, port, user, password and database of the source',
+  'cannot-connect': 'check DB_HOST, DB_PORT, DB_DATABASE, DB_USERNAME and DB_PASSWORD, and that the server runs',
   'missing-right':
     'mylab-sync doctor names each missing right and its GRANT (1419: SET GLOBAL log_bin_trust_function_creators = 1)',
   'lock-timeout': 'a long transaction of another session holds a lock; try again',

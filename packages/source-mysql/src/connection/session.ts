@@ -256,3 +256,8 @@ function answers(settings: SourceSettings): Promise<boolean> {
 function isRow(result: unknown): result is RawValues {
   return Array.isArray(result)
 }
+
+/** Who is asked for what, without the password. */
+function placeOf({ socket, host, port, database, user }: SourceSettings): string {
+  return `${database} at ${socket ?? `${host}:${port}`} as ${user}`
+}

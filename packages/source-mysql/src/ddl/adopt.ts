@@ -6,7 +6,7 @@ import type { Session } from '../connection/session.js'
 import { ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { MARKER } from './own-tables.js'
-import { requireDrop } from './require-drop.js'
+import { requireDrop } from './require-right.js'
 
 export interface Adopted {
   readonly triggers: number

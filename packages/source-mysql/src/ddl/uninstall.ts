@@ -3,7 +3,7 @@ import type { Session } from '../connection/session.js'
 import { hasLaterColumns } from './own-tables.js'
 import { INSTANCE_TABLE, MARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
-import { requireDrop } from './require-drop.js'
+import { requireDrop } from './require-right.js'
 
 /**
  * Triggers first, so that no write of the application meets a missing table. Beside other installations

@@ -27,3 +27,15 @@ test('a partial revoke takes a right on all databases away from this one', () =>
   assert.ok(!on(lines, 'SELECT'))
   assert.ok(new Grants(lines, 'my_app').global('PROCESS'))
 })
+
+test('a right anywhere in the database is one on it, on a table of it, or everywhere', () => {
+  const may = (line: string): boolean => new Grants([line], 'clinic').anywhere('TRIGGER')
+  for (const line of [
+    'GRANT ALL PRIVILEGES ON *.* TO `a`@`%`',
+    'GRANT SELECT, TRIGGER ON `clin%`.* TO `a`@`%`',
+    'GRANT TRIGGER ON `clinic`.`t` TO `a`@`%`',
+  ])
+    assert.equal(may(line), true, line)
+  for (const line of ['GRANT USAGE ON *.* TO `a`@`%`', 'GRANT TRIGGER ON `other`.* TO `a`@`%`'])
+    assert.equal(may(line), false, line)
+})

@@ -48,6 +48,13 @@ export class Grants {
     return this.#grants.some((grant) => grant.kind === 'GRANT' && grant.database === '*' && allows(grant, right))
   }
 
+  /** On the database or on one of its tables, whatever was revoked in part. */
+  anywhere(right: string): boolean {
+    return this.#grants.some(
+      (grant) => grant.kind === 'GRANT' && allows(grant, right) && covers(grant.database, this.#database),
+    )
+  }
+
   /** On a table of the database; null: on all of them, those to come included. */
   on(right: string, table: string | null): boolean {
     const revoked = this.#grants.some(

@@ -165,7 +165,7 @@ export class Database {
     try {
       return new Session(await this.#pool.connect(), this)
     } catch (error) {
-      throw connectError(error, `${this.settings.host}:${this.settings.port}/${this.settings.database}`)
+      throw connectError(error, placeOf(this.settings))
     }
   }
 
@@ -229,4 +229,9 @@ export class Database {
 function login({ host, port, user, password, database, ssl }: TargetSettings): pg.ClientConfig {
   const encrypted = ssl ? { ssl: { rejectUnauthorized: false } } : {}
   return { host, port, user, password, database, application_name: 'mylab-sync', ...encrypted }
+}
+
+/** Who is asked for what, without the password. */
+function placeOf({ host, port, database, user }: TargetSettings): string {
+  return `${database} at ${host}:${port} as ${user}`
 }

@@ -4,6 +4,19 @@ import { readFacts } from '../preflight/check.js'
 import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
+/**
+ * Throws SyncError missing-right where the account may create a trigger on no table of the database: its first CREATE
+ * TRIGGER would fail too, but only after our tables were made.
+ */
+export async function requireTrigger(session: Session, settings: SourceSettings): Promise<void> {
+  const { grants, account } = await readFacts(session, settings, [])
+  if (grants.anywhere('TRIGGER')) return
+  const where = `database ${settings.database}`
+  throw new SyncError('missing-right', `source: ${account} lacks TRIGGER on ${where}; nothing was made`, {
+    remedy: `GRANT TRIGGER ON ${sql.name(settings.database)}.* TO ${account};`,
+  })
+}
+
 /** Throws SyncError missing-right, with the statement that helps, where the account may not drop or rename one of these tables. */
 export async function requireDrop(
   session: Session,
