@@ -230,10 +230,6 @@ export class Session {
   }
 }
 
-function placeOf({ host, port, socket, database }: SourceSettings): string {
-  return `${socket ?? `${host}:${port}`}/${database}`
-}
-
 function login(settings: SourceSettings): ConnectionOptions {
   const { host, port, socket, user, password, database } = settings
   const place = socket === undefined ? { host, port } : { socketPath: socket }
