@@ -32,7 +32,7 @@ test('a refused right and a refused login are told in the words of the server', 
   const right = mapped(Object.assign(denied, { code: '42501', routine: 'aclcheck_error' }))
   assert.match(right.message, /\(42501\): permission denied for schema public$/)
   const login = connectError(Object.assign(new pg.DatabaseError('no entry', 1, 'error'), { code: '28000' }), 'h:1/d')
-  assert.equal(login.message, 'target h:1/d: cannot connect (28000): no entry')
+  assert.equal(login.message, 'target h:1/d: cannot connect (pg_hba.conf lets nobody in like that, 28000): no entry')
 })
 
 test('a violated constraint is named by table, name and kind', () => {
