@@ -106,6 +106,35 @@ test('without a Redis address queue commands end with 3, with Redis down with 4,
   ])
 })
 
+test('a job that nobody serves waits: enqueue and status name the queue and what to start', async () => {
+  await installation({ a: 10 })
+  assert.equal((await cli.run(['initial', '--create-tables'])).code, 0)
+  const enqueued = async (): Promise<{ ids: string[]; err: string }> => {
+    const { code, out, err } = await cli.run(['enqueue', 'drain', '--json'])
+    assert.equal(code, 0, err)
+    return { ids: (JSON.parse(out) as { ids: string[] }).ids, err }
+  }
+  const told = async (): Promise<string[]> =>
+    (JSON.parse((await cli.run(['status', '--json'])).out) as { problems: string[] }).problems
+  const alone = await enqueued()
+  assert.match(alone.err, /the job waits: no worker is alive: start mylab-sync worker$/m)
+  const copier = cli.start(['worker', '--queues', 'copy'])
+  cli.start(['scheduler'])
+  await eventually('the worker serves', () => copier.said.includes('Working on copy'), WAIT_MS)
+  await app.query(`INSERT INTO a VALUES (1000, 'late')`)
+  const waiting = await enqueued()
+  assert.deepEqual(waiting.ids, alone.ids, 'the same job waits still')
+  assert.match(waiting.err, /the job waits: no worker serves drain: start mylab-sync worker --queues drain$/m)
+  const both = 'no worker serves drain and control: start mylab-sync worker --queues drain,control'
+  await eventually('status names both queues', async () => (await told()).join() === both, WAIT_MS)
+  const others = cli.start(['worker', '--queues', 'drain,control'])
+  await eventually('the change arrives', () => equal(['a']), WAIT_MS)
+  assert.deepEqual(await told(), [])
+  assert.doesNotMatch((await enqueued()).err, /waits/)
+  await others.kill()
+  await eventually('the one that was killed is missed', async () => (await told()).join() === both, WAIT_MS)
+})
+
 test('two schedulers and two workers copy and drain, through an emptied Redis, and stop with 143', async () => {
   const tables = ['big', ...Array.from({ length: 12 }, (_, at) => `t${at}`)]
   await installation({ big: 150_000, ...Object.fromEntries(tables.slice(1).map((table) => [table, 500])) })

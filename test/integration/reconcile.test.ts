@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, type EngineHooks, loadModel, setupTriggers, status } from '@mylab-sync/engine'
+import { drain, type EngineHooks, initial, loadModel, setupTriggers, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import {
@@ -71,29 +71,64 @@ test('what a table did to others while its trigger was gone is found in all that
   })
 })
 
-test('a trigger that goes while its table is copied: the table is copied again, with its triggers', async () => {
-  let chunks = 0
-  const beforeChunk = async (table: string): Promise<void> => {
-    if (table !== 'other' || ++chunks !== 1) return
-    const app = await servers.sourceAdmin('r_gone')
-    const [triggers] = await app.query(
-      "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'other' AND TRIGGER_SCHEMA = DATABASE()",
-    )
-    for (const { name } of triggers as { name: string }[]) await app.query(`DROP TRIGGER \`${name}\``)
-    await app.end()
+/** Does `act` once, between two steps of the first opening. */
+function duringOpening(act: () => Promise<unknown>): EngineHooks {
+  let done = false
+  return {
+    at: async (point) => {
+      if (done || point !== 'opening:scanned') return
+      done = true
+      await act()
+    },
   }
+}
+
+test('triggers that go while their table is opened are made again, and it is copied again', async () => {
+  const act = async (app: Installation['app']): Promise<void> => {
+    await app.query(await dropStatements(app))
+    await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
+  }
+  let app: Installation['app'] | undefined
   await withFamily(
-    'r_gone',
+    'r_opening',
     async (at) => {
+      app = at.app
       await copyAll(at.context)
       assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-      await at.app.query('INSERT INTO other VALUES (5, 5)')
       await settle(at)
       await assertEqual(at, ['p', 'c', 'g', 'other'])
     },
-    { hooks: { beforeChunk } },
+    { hooks: duringOpening(async () => app && act(app)) },
   )
 })
+
+test('triggers that come while a copy without them is under way make no live table of it: it is copied again', async () => {
+  let at: Installation | undefined
+  const act = async ({ app, context }: Installation): Promise<void> => {
+    await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
+    await setupTriggers(context, { tables: [], recreate: false, dryRun: false })
+  }
+  await withFamily(
+    'r_late',
+    async (opened) => {
+      at = opened
+      const request = { tables: [], createTables: true, resume: false, triggers: false, force: false, takeOver: false }
+      await initial(at.context, request, () => {}, new AbortController().signal)
+      await settle(at)
+      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+      await assertEqual(at, ['p', 'c', 'g', 'other'])
+    },
+    { hooks: duringOpening(async () => at && act(at)) },
+  )
+})
+
+/** Of every trigger. */
+async function dropStatements(app: Installation['app']): Promise<string> {
+  const [triggers] = await app.query(
+    'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()',
+  )
+  return (triggers as { name: string }[]).map(({ name }) => `DROP TRIGGER \`${name}\``).join(';')
+}
 
 test('added columns, widened types, new and dropped foreign keys and a swap of two tables are followed', async () => {
   await withFamily('r_alter', async (at) => {
@@ -149,12 +184,6 @@ test('a table that is gone at the source stays in the target, and its row says s
     }
     assert.match((await named([])) ?? '', /gone at the source.*tables\.exclude/)
     assert.equal(await named(['other']), undefined)
-    await at.app.query('CREATE TABLE passing (id INT PRIMARY KEY, g YEAR) COMMENT = "triggers alone"')
-    await setupTriggers(at.context, { tables: [], recreate: false, dryRun: false })
-    assert.equal((await states(at))['passing'], 'capturing')
-    await at.app.query('DROP TABLE passing')
-    await settle(at)
-    assert.deepEqual((await status(at.context)).tables.map(({ table }) => table).sort(), ['c', 'g', 'other', 'p'])
   })
 })
 

@@ -52,8 +52,8 @@ export class Fleet {
   }
 
   /** Returns when it is at work. */
-  async start(args: readonly string[]): Promise<CliProcess> {
-    const process = this.cli.start(args)
+  async start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliProcess> {
+    const process = this.cli.start(args, env)
     if (args[0] === 'worker')
       await eventually('a worker is at work', () => process.said.includes('Working on'), START_MS)
     return process

@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
-import type { QueueHealth, QueueSettings } from '@mylab-sync/queue'
+import type { QueueHealth, QueueName, QueueSettings } from '@mylab-sync/queue'
 import type { Log } from '@mylab-sync/runtime'
 import { print, printJson, tell } from './output.js'
 import { line } from './commands/database.js'
@@ -42,13 +42,18 @@ export async function queueHealth(config: ResolvedConfig): Promise<QueueHealth |
 /** Who is missing for the work to go on, as sentences. */
 export function healthProblems(health: QueueHealth | null): string[] {
   if (health === null) return ['Redis does not answer: nothing is drained until it does']
-  const problems: string[] = []
-  const idle = (['drain', 'copy', 'control'] as const).filter((name) => health.workers[name] === 0)
-  if (idle.length === 3) problems.push('no worker is alive: start mylab-sync worker')
-  else if (idle.length > 0)
-    problems.push(`no worker serves ${idle.join(' and ')}: start mylab-sync worker --queues ${idle.join(',')}`)
+  const problems = unserved(health, ['drain', 'copy', 'control'])
   if (!health.scheduler) problems.push('no scheduler is alive: start mylab-sync scheduler')
   return problems
+}
+
+/** Which of these queues nobody takes jobs from, as a sentence. */
+export function unserved(health: QueueHealth, names: readonly QueueName[]): string[] {
+  const idle = names.filter((name) => health.workers[name] === 0)
+  if (idle.length === 0) return []
+  if (Object.values(health.workers).every((workers) => workers === 0))
+    return ['no worker is alive: start mylab-sync worker']
+  return [`no worker serves ${idle.join(' and ')}: start mylab-sync worker --queues ${idle.join(',')}`]
 }
 
 const SAME_PROBLEM_MS = 10_000

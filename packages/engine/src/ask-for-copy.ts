@@ -42,7 +42,7 @@ export async function askForCopy(
   )
   const asked = new Set(wanted.filter((table) => mayBegin(states.get(table))))
   for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${states.get(table)?.state}` })
-  const starts: CopyStart[] = []
+  const starts: Omit<CopyStart, 'captured'>[] = []
   // Rows that foreign key actions reach are read again with those that act on them.
   for (const table of model.withDescendants(asked)) {
     const progress = states.get(table)
@@ -53,7 +53,20 @@ export async function askForCopy(
     else starts.push(prepared)
   }
   await limitChunks(context, moving)
-  return { copying: [...moving, ...(await startCopy(context, model, starts, 'ask-for-copy'))], listed }
+  const begun = await startCopy(context, model, await withCapture(context, model, starts, request), 'ask-for-copy')
+  return { copying: [...moving, ...begun], listed }
+}
+
+/** Triggers that were asked for stand by now; those that go later are missed. */
+async function withCapture(
+  context: EngineContext,
+  model: Model,
+  starts: readonly Omit<CopyStart, 'captured'>[],
+  { triggers }: InitialRequest,
+): Promise<CopyStart[]> {
+  const targets = triggers ? [] : model.triggerTargets(new Set(starts.map(({ table }) => table)))
+  const missing = new Set(targets.length === 0 ? [] : await context.source.missingTriggers(targets))
+  return starts.map((start) => ({ ...start, captured: !missing.has(start.table) }))
 }
 
 /** A copy that goes on is planned in chunks of so many rows from now on, whoever plans it. */
@@ -80,7 +93,7 @@ async function prepareTable(
   model: Model,
   table: string,
   request: { readonly createTables: boolean; readonly takeOver: boolean; readonly isOurs: boolean },
-): Promise<CopyStart | string> {
+): Promise<Omit<CopyStart, 'captured'> | string> {
   const { target } = context
   const mapping = model.mapping(table)
   const objects = model.objects(table)

@@ -70,11 +70,9 @@ export async function register(context: EngineContext, model: Model, captured: r
     const stateOf = (table: string): TableState => known.get(table)?.state ?? 'discovered'
     for (const [name, mapping] of model.tables) {
       const accepted = transition(stateOf(name), 'accept') ?? stateOf(name)
-      const isCaptured = captured.includes(name)
-      const state = isCaptured ? (transition(accepted, 'install') ?? accepted) : accepted
+      const state = captured.includes(name) ? (transition(accepted, 'install') ?? accepted) : accepted
       if (!known.has(name) || state !== stateOf(name))
         await target.setProgress(name, { state, estimatedRows: mapping.source.estimatedRows })
-      if (isCaptured && !known.get(name)?.captured) await target.setProgress(name, { captured: true })
     }
     for (const refusal of model.refused)
       if (transition(stateOf(refusal.table), 'refuse'))

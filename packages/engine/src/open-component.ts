@@ -15,8 +15,8 @@ import { drain } from './drain.js'
 import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
-import { readTarget } from './read-target.js'
 import { setAside, TRIGGERS_GONE } from './reconcile.js'
+import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
 import { suspending } from './suspending.js'
 import { SanitisedTally } from './rows.js'
@@ -61,12 +61,15 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   if (!(await scanOrphans(context, model, tables))) return 'waiting'
   await reach(context, 'opening:scanned')
   if (!(await catchUpAll(context, model, tables))) return 'waiting'
-  const uncaptured = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
-  if (uncaptured.size > 0 && (await setAsideLost(context, model, uncaptured))) return 'set-aside'
+  const capture = await captureOf(context, model, tables)
+  if (capture.holes.length > 0) {
+    await setAside(context, model, capture.holes, TRIGGERS_GONE)
+    return 'set-aside'
+  }
   const opening = new Map(
     tables.map((table): [string, TableState] => [
       table,
-      uncaptured.has(table) ? 'copied' : stateWhenOpen(model, table),
+      capture.missing.has(table) ? 'copied' : stateWhenOpen(model, table),
     ]),
   )
   goOn(context)
@@ -75,13 +78,18 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   return report.opened ? 'opened' : 'set-aside'
 }
 
-/** Tables whose triggers were made and are gone are copied again; true when there are such. Others were copied without any, as asked. */
-async function setAsideLost(context: EngineContext, model: Model, uncaptured: ReadonlySet<string>): Promise<boolean> {
+/**
+ * Tables without triggers, and those whose changes nobody has kept since their copy began: the triggers that stood then
+ * are gone, or they came after it.
+ */
+async function captureOf(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+): Promise<{ readonly missing: ReadonlySet<string>; readonly holes: readonly string[] }> {
+  const missing = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
   const progress = await readTarget(context, (target) => target.progress())
-  const lost = [...uncaptured].filter((table) => progress.get(table)?.captured)
-  if (lost.length === 0) return false
-  await setAside(context, model, lost, TRIGGERS_GONE)
-  return true
+  return { missing, holes: tables.filter((table) => progress.get(table)?.captured === missing.has(table)) }
 }
 
 function stateWhenOpen(model: Model, table: string): TableState {

@@ -31,7 +31,7 @@ export async function setAside(
 export async function checkTriggers(context: EngineContext, model: Model): Promise<string[]> {
   const states = await readTarget(context, (target) => target.progress())
   const captured = [...states.values()].filter(
-    (p) => p.state !== 'copied' && p.state !== 'suspect' && model.tables.has(p.table),
+    (p) => p.captured && p.state !== 'copied' && p.state !== 'suspect' && model.tables.has(p.table),
   )
   const missing = await context.source.missingTriggers(model.triggerTargets(new Set(captured.map((p) => p.table))))
   if (missing.length === 0) return []
@@ -55,7 +55,7 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
     const problem = mapped.includes(suspect.table)
       ? await adapt(context, model, suspect.table)
       : await exclude(context, model, suspect)
-    if (problem === null) starts.push({ table: suspect.table, inPlace: true })
+    if (problem === null) starts.push({ table: suspect.table, inPlace: true, captured: true })
     else if (problem !== suspect.problem)
       await writeTarget(context, (target) => target.setProgress(suspect.table, { problem }))
   }

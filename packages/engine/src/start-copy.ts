@@ -7,6 +7,8 @@ export interface CopyStart {
   readonly table: string
   /** The target holds rows of it already. */
   readonly inPlace: boolean
+  /** Its triggers stand. */
+  readonly captured: boolean
 }
 
 /** Before a copy into rows that are there: their key is what rows are merged by, and no constraint of a half-way state stands in the way. */
@@ -31,17 +33,16 @@ export async function startCopy(
   if (starts.length === 0) return []
   return betweenDrains(context, async (target, states) => {
     const begun: string[] = []
-    for (const { table, inPlace } of starts) {
+    for (const { table, inPlace, captured } of starts) {
       const state: TableState | undefined = transition(states.get(table)?.state ?? 'discovered', event)
       if (state === undefined) continue
       await target.forgetCopy(table)
       const { estimatedRows } = model.mapping(table).source
       await target.setProgress(table, {
         state,
-        // what is reconciled gets its triggers first
-        ...(event === 'reconcile' ? { captured: true } : {}),
         asked: false,
         inPlace,
+        captured,
         planned: false,
         planBound: null,
         chunkRows: context.options.batchRows,

@@ -1,7 +1,7 @@
 import { SyncError } from '@mylab-sync/core'
-import type { Queue } from 'bullmq'
+import type { Job, Queue } from 'bullmq'
 import { producerConnection, type QueueSettings, redisPlace } from './connection.js'
-import { type AnyJob, type JobOf, jobOptions, QUEUE_NAMES, type QueueName } from './jobs.js'
+import { type AnyJob, type JobOf, jobOptions, QUEUE_NAMES, QUEUE_RULES, type QueueName } from './jobs.js'
 import { ReadableQueue } from './readable.js'
 
 const KEPT_EVENTS = 1_000
@@ -25,6 +25,8 @@ type Queues = Readonly<Record<QueueName, Queue<AnyJob>>>
 export class Producer {
   readonly #settings: QueueSettings
   readonly #queues: Queues
+  /** Since when, by this process's own count of time, each attempt that is put off is known. */
+  #putOff: ReadonlyMap<string, number> = new Map()
   #closing = false
 
   private constructor(settings: QueueSettings) {
@@ -74,24 +76,42 @@ export class Producer {
   }
 
   /**
-   * When a job is tried again is told by the clock of the host where it failed. One whose clock is an hour ahead would
-   * put it off by an hour: such a job is due at once. Returns their number.
+   * When a job is tried again is told by the clock of the host where it failed, and whether that time has come by the
+   * clock of whoever takes it. Where one of them is wrong, work could stand for hours, and no other job of its kind is
+   * taken meanwhile. Due at once is what was put off in the future, and what waits for longer than any pause between two
+   * attempts: the latter is counted here, so that it needs no clock to be right. Returns their number.
    */
   async hasten(): Promise<number> {
     const latest = await this.#call(() =>
       Promise.all(this.#all().map((queue) => queue.getJobs(['delayed'], 0, HASTENED - 1, false))),
     )
-    const ahead = latest.flat().filter((job) => (job.processedOn ?? job.timestamp) > Date.now() + CLOCKS_APART_MS)
-    for (const job of ahead)
-      await this.#call(async () => {
-        try {
-          await job.promote()
-        } catch (error) {
-          // another scheduler was faster
-          if (await job.isDelayed()) throw error
-        }
-      })
-    return ahead.length
+    const now = performance.now()
+    const known = this.#putOff
+    const putOff = latest.flatMap((jobs, at) =>
+      jobs.map((job) => {
+        const name = QUEUE_NAMES[at] ?? 'control'
+        const attempt = `${name} ${job.id} ${job.attemptsMade}`
+        return { job, attempt, since: known.get(attempt) ?? now, longestMs: QUEUE_RULES[name].longestDelayMs }
+      }),
+    )
+    this.#putOff = new Map(putOff.map(({ attempt, since }) => [attempt, since]))
+    const due = putOff.filter(
+      ({ job, since, longestMs }) =>
+        (job.processedOn ?? job.timestamp) > Date.now() + CLOCKS_APART_MS || now - since > longestMs + CLOCKS_APART_MS,
+    )
+    for (const { job } of due) await this.#promote(job)
+    return due.length
+  }
+
+  #promote(job: Job<AnyJob>): Promise<void> {
+    return this.#call(async () => {
+      try {
+        await job.promote()
+      } catch (error) {
+        // another scheduler was faster
+        if (await job.isDelayed()) throw error
+      }
+    })
   }
 
   /** For a board that shows them. */

@@ -16,4 +16,5 @@ export {
   type ServerSetOptions,
   type SourceAccess,
 } from './servers/server-set.js'
+export { shiftedClock } from './shifted-clock.js'
 export type { ServiceName } from './servers/service.js'

@@ -1,8 +1,8 @@
 import { loadModel, status } from '@mylab-sync/engine'
-import { Producer } from '@mylab-sync/queue'
+import { Producer, type QueueName } from '@mylab-sync/queue'
 import type { ENQUEUED } from '../definition.js'
-import { print, printJson } from '../output.js'
-import { queueSettings, requireRedis } from '../queue.js'
+import { print, printJson, tell } from '../output.js'
+import { queueSettings, requireRedis, unserved } from '../queue.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
 
 const NOTHING: Readonly<Record<(typeof ENQUEUED)[number], string>> = {
@@ -12,6 +12,13 @@ const NOTHING: Readonly<Record<(typeof ENQUEUED)[number], string>> = {
   cleanup: 'Nothing to add.',
 }
 
+const QUEUES: Readonly<Record<(typeof ENQUEUED)[number], QueueName>> = {
+  copy: 'copy',
+  retry: 'control',
+  drain: 'drain',
+  cleanup: 'control',
+}
+
 export async function runEnqueue(
   options: CommonOptions & { readonly what: (typeof ENQUEUED)[number]; readonly tables: readonly string[] },
 ): Promise<void> {
@@ -19,7 +26,10 @@ export async function runEnqueue(
     const producer = await Producer.open(queueSettings(session.config))
     try {
       const ids = await put(session, producer, options)
-      if (options.json) printJson({ queue: options.what, ids })
+      // Workers that are missing are no failure: the job waits for them.
+      const problems = ids.length === 0 ? [] : unserved(await producer.health(), [QUEUES[options.what]])
+      for (const problem of problems) tell(`mylab-sync: the job waits: ${problem}`)
+      if (options.json) printJson({ queue: options.what, ids, problems })
       else if (ids.length === 0) print(NOTHING[options.what])
       else for (const id of ids) print(id)
       return 0

@@ -79,8 +79,6 @@ export interface TableProgress {
   readonly generation: string | null
   /** Of a table without triggers: moves with its content. */
   readonly contentSign: string | null
-  /** Triggers were made for it: where they are missing, changes may have gone unnoticed. */
-  readonly captured: boolean
   /** Somebody has asked for a copy that has not begun. */
   readonly asked: boolean
   /** Rows may be there already: chunks are merged into them, and what the source lacks is looked for at the end. */
@@ -90,6 +88,8 @@ export interface TableProgress {
   readonly planned: boolean
   /** Most rows in a chunk, as its copy was asked for; null: as many as bytes allow. */
   readonly chunkRows: number | null
+  /** False: its copy began without triggers, as it was asked for; what has changed since is unknown. */
+  readonly captured: boolean
   readonly problem: string | null
   /** Number of the drain that opened it last; 0: none has. */
   readonly openedDrain: number

@@ -22,19 +22,19 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   estimatedRows: 'estimated_rows',
   generation: 'generation',
   contentSign: 'content_sign',
-  captured: 'captured',
   asked: 'asked',
   inPlace: 'in_place',
   planBound: 'plan_bound',
   planned: 'planned',
   chunkRows: 'chunk_rows',
+  captured: 'captured',
   problem: 'problem',
   openedDrain: 'opened_drain',
   verifiedAt: 'verified_at',
 }
 
 const PROGRESS =
-  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, captured, asked, in_place, plan_bound, planned, chunk_rows, problem, opened_drain::text, verified_at::text'
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, problem, opened_drain::text, verified_at::text'
 
 interface ProgressRow extends Record<string, unknown> {
   readonly table_name: string
@@ -44,12 +44,12 @@ interface ProgressRow extends Record<string, unknown> {
   readonly estimated_rows: string
   readonly generation: string | null
   readonly content_sign: string | null
-  readonly captured: boolean
   readonly asked: boolean
   readonly in_place: boolean
   readonly plan_bound: string | null
   readonly planned: boolean
   readonly chunk_rows: number | null
+  readonly captured: boolean
   readonly problem: string | null
   readonly opened_drain: string
   readonly verified_at: string | null
@@ -64,12 +64,12 @@ function progressOf(row: ProgressRow): TableProgress {
     estimatedRows: Number(row.estimated_rows),
     generation: row.generation,
     contentSign: row.content_sign,
-    captured: row.captured,
     asked: row.asked,
     inPlace: row.in_place,
     planBound: row.plan_bound,
     planned: row.planned,
     chunkRows: row.chunk_rows,
+    captured: row.captured,
     problem: row.problem,
     openedDrain: Number(row.opened_drain),
     verifiedAt: row.verified_at,

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { eventually, ServerSet, shiftedClock } from '@mylab-sync/testkit'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { textRows } from '../support/content.js'
+import { Fleet } from '../support/fleet.js'
+
+const HOUR_MS = 3_600_000
+const WAIT_MS = 60_000
+/** The longest pause between two attempts of a drain, what clocks may be apart, a tick, and the work itself. */
+const HASTENED_MS = 30_000
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
+})
+after(() => servers.close())
+
+const REFUSE = `
+  CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'; END $$;
+  CREATE TRIGGER refuse BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION refuse()`
+const TAKE = 'DROP TRIGGER refuse ON a; DROP FUNCTION refuse'
+
+/** How far off the clocks of three hosts are: where a drain fails and is put off, where the next tick is, and who is left to drain. */
+const HOSTS = [
+  { what: 'the worker that put it off was ahead', failing: HOUR_MS, scheduler: 0, left: 0 },
+  {
+    what: 'the worker that put it off was ahead, and so is the scheduler',
+    failing: HOUR_MS,
+    scheduler: HOUR_MS,
+    left: 0,
+  },
+  { what: 'the worker that is left is behind', failing: 0, scheduler: 0, left: -HOUR_MS },
+] as const
+
+for (const [number, { what, failing, scheduler, left }] of HOSTS.entries()) {
+  test(`work that failed stands for no hour where clocks are wrong: ${what}`, async (t) => {
+    const name = `clock_${number}`
+    const prefix = `{${name}}`
+    const fleet = await Fleet.open(servers, name, 100, { SYNC_QUEUE_PREFIX: prefix })
+    const connection = new Redis(servers.redisUrl, { maxRetriesPerRequest: null })
+    const drains = new Queue('drain', { connection, prefix })
+    try {
+      assert.equal((await fleet.cli.run(['initial', '--create-tables'])).code, 0)
+      await fleet.reader.query(REFUSE)
+      await fleet.app.query("INSERT INTO a (id, v, t) VALUES (1000, 1, 'late')")
+      const ticking = fleet.cli.start(['scheduler'], shiftedClock(scheduler))
+      const first = await fleet.start(['worker'], shiftedClock(failing))
+      await eventually('the drain is put off', async () => (await drains.getDelayedCount()) === 1, WAIT_MS)
+      await first.kill()
+      await eventually('it is not at work', async () => (await drains.getActiveCount()) === 0, WAIT_MS)
+      const [job] = await drains.getDelayed()
+      assert.ok(job, 'it is put off still')
+      await fleet.reader.query(TAKE)
+      await fleet.start(['worker'], shiftedClock(left))
+      const since = performance.now()
+      const arrived = async (): Promise<boolean> =>
+        (await textRows(fleet.reader, 'SELECT count(*) FROM a WHERE id = 1000'))[0]?.[0] === '1'
+      await eventually('the change arrives', arrived, HASTENED_MS)
+      t.diagnostic(`after ${Math.round((performance.now() - since) / 100) / 10} s`)
+      assert.equal(ticking.ended, false, ticking.said)
+    } finally {
+      await drains.close()
+      await connection.quit()
+      await fleet.close()
+    }
+  })
+}
