@@ -120,7 +120,7 @@ function whyNotOpen(tables: readonly TableStatus[]): string[] {
   const closed = tables.filter(({ state }) => !isOpen(state))
   const paused = closed.filter(({ state }) => state === 'paused').length
   const moving = closed.filter(({ state }) => isBeingOpened(state) || state === 'suspect').length
-  const uncarried = closed.filter(({ state }) => state === 'discovered').length
+  const uncarried = closed.filter(({ state }) => state === 'discovered' || state === 'capturing').length
   const copied = closed.filter(({ state }) => state === 'copied').length
   const others = closed.length - paused - moving - uncarried - copied
   const are = (n: number): string => `${n} ${n === 1 ? 'is' : 'are'}`

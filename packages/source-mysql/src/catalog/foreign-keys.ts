@@ -47,23 +47,31 @@ export async function hiddenActions(
   const known = new Set(seen.actions.map(([table, key]) => JSON.stringify([table, key])))
   const hidden = seen.keyColumns.filter(([table, key]) => !known.has(JSON.stringify([table, key])))
   const found: TextRow[] = []
-  for (const table of new Set(hidden.map(([name]) => name ?? ''))) {
+  for (const [table, keys] of grouped(hidden)) {
     const [row] = await session.rows(`SHOW CREATE TABLE ${sql.name(database)}.${sql.name(table)}`)
-    found.push(...actionsIn(row?.[1] ?? '').map((actions) => [table, ...actions]))
+    const names = [...grouped(keys, 1).keys()]
+    found.push(...actionsIn(row?.[1] ?? '', names).map((actions) => [table, ...actions]))
   }
   return found
 }
 
-const QUOTED = '`(?:[^`]|``)+`'
-const CONSTRAINT = new RegExp(`^ +CONSTRAINT (${QUOTED}|[^\\s\`]+) FOREIGN KEY (.*)$`, 'gm')
+const TAIL =
+  /\)(?: ON DELETE (CASCADE|SET NULL|SET DEFAULT|NO ACTION))?(?: ON UPDATE (CASCADE|SET NULL|SET DEFAULT|NO ACTION))?,?$/
 
-/** Name, action on delete, action on update of each foreign key of a CREATE TABLE statement as servers print it. */
-export function actionsIn(statement: string): [name: string, onDelete: string, onUpdate: string][] {
-  return [...statement.matchAll(CONSTRAINT)].map(([, name = '', rest = '']) => {
-    const words = rest.replaceAll(new RegExp(QUOTED, 'g'), '')
-    const on = (event: string): string =>
-      new RegExp(` ON ${event} (CASCADE|SET NULL|SET DEFAULT|NO ACTION)`).exec(words)?.[1] ?? 'RESTRICT'
-    return [name.startsWith('`') ? name.slice(1, -1).replaceAll('``', '`') : name, on('DELETE'), on('UPDATE')]
+/**
+ * Name, action on delete, action on update of these foreign keys, by a CREATE TABLE statement as servers print it. Its
+ * lines are looked up by the name, which MariaDB up to 10.11.18 prints with its backticks as they are.
+ */
+export function actionsIn(
+  statement: string,
+  names: readonly string[],
+): [name: string, onDelete: string, onUpdate: string][] {
+  const lines = statement.split('\n').map((line) => line.trimStart())
+  return names.map((name) => {
+    const starts = [sql.name(name), `\`${name}\``, name].map((spelt) => `CONSTRAINT ${spelt} FOREIGN KEY `)
+    const line = lines.find((each) => starts.some((start) => each.startsWith(start))) ?? ''
+    const [, onDelete = 'RESTRICT', onUpdate = 'RESTRICT'] = TAIL.exec(line) ?? []
+    return [name, onDelete, onUpdate]
   })
 }
 
