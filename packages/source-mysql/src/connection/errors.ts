@@ -45,7 +45,11 @@ const QUOTABLE: ReadonlySet<number> = new Set([1044, 1045, 1049, 1142, 1143, 122
 const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
   [
     1045,
-    "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%'",
+    "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%', and one with REQUIRE SSL is refused",
+  ],
+  [
+    1665,
+    "SET GLOBAL binlog_format = 'MIXED'; and the same setting in the server's configuration file; sessions that are open keep the old one",
   ],
 ])
 
