@@ -5,23 +5,21 @@
  * are copied again together. Everything else is exact.
  */
 
-const PLAIN = /^\w$/
+const PLAIN = /^\w+$/
+const ODD = /\W/gu
 /** Appended to names that are devices elsewhere: aux, con, nul. */
 const DEVICE = '@@@'
 
 function pattern(name: string): string {
-  return [...name]
-    .map((char) => {
-      if (PLAIN.test(char)) return char
-      const code = `@${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
-      return char < '\x80' ? code : `(?:${code}|@..)`
-    })
-    .join('')
+  return name.replace(ODD, (char) => {
+    const code = `@${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
+    return char < '\x80' ? code : `(?:${code}|@..)`
+  })
 }
 
 /** A pattern for LIKE that meets all spellings of the name, and perhaps those of others. */
 export function storageLike(name: string): string {
-  return [...name].map((char) => (char === '_' ? '\\_' : PLAIN.test(char) ? char : '@%')).join('')
+  return name.replace(ODD, '@%').replaceAll('_', '\\_')
 }
 
 /** Finds the table of a storage name; `database/table`, with `#p#` and the like behind it for a partition. */
@@ -33,7 +31,7 @@ export class StorageNames {
   constructor(database: string, tables: readonly string[]) {
     this.#database = new RegExp(`^${pattern(database)}$`)
     for (const table of tables) {
-      if (/^\w+$/.test(table)) this.#plain.add(table)
+      if (PLAIN.test(table)) this.#plain.add(table)
       else this.#odd.push({ table, pattern: new RegExp(`^${pattern(table)}$`) })
     }
   }
