@@ -1,5 +1,6 @@
 import type { ColumnMapping, TableMapping } from '@mylab-sync/core'
 import { isText } from './columns.js'
+import { shownLiteral } from './mysql-literals.js'
 import { quotePg, quoteText, sameName } from './names.js'
 
 interface Token {
@@ -31,13 +32,14 @@ export function translateCheck(expression: string, mapping: TableMapping): strin
 
 function tokenize(source: string): Token[] {
   const pattern =
-    /\s+|`((?:[^`]|``)+)`|(?:_\w+\s*)?(?:'((?:[^'\\]|'')*)'|\\'([^'\\]*)\\')|(\d+(?:\.\d+)?)(?![\w.])|([A-Za-z_]\w*)|(<>|!=|<=|>=|&&|\|\||[-<>=(),])/gy
+    /\s+|`((?:[^`]|``)+)`|(_\w+\s*)?(?:'((?:[^'\\]|'')*)'|\\'([^'\\]*)\\')|(\d+(?:\.\d+)?)(?![\w.])|([A-Za-z_]\w*)|(<>|!=|<=|>=|&&|\|\||[-<>=(),])/gy
   const tokens: Token[] = []
   while (pattern.lastIndex < source.length) {
     const match = pattern.exec(source)
     if (match === null) throw new Untranslatable()
-    const [, name, quoted, escaped, number, word, symbol] = match
-    const text = quoted?.replaceAll("''", "'") ?? escaped
+    const [, name, charset, quoted, escaped, number, word, symbol] = match
+    const text = quoted?.replaceAll("''", "'") ?? (escaped === undefined ? undefined : shownLiteral(charset, escaped))
+    if (text === null) throw new Untranslatable()
     if (name !== undefined) tokens.push({ kind: 'name', text: name.replaceAll('``', '`') })
     else if (text !== undefined) tokens.push({ kind: 'text', text })
     else if (number !== undefined) tokens.push({ kind: 'number', text: number })
@@ -135,12 +137,11 @@ class CheckParser {
       this.#need(')')
       return inner
     }
-    const sign = this.#take('-') ? '-' : ''
+    if (this.#take('-')) return this.#negative()
     const token = this.#tokens[this.#at]
     if (token === undefined) throw new Untranslatable()
     this.#at += 1
-    if (token.kind === 'number') return { sql: sign + token.text, family: 'number', literal: true }
-    if (sign !== '') throw new Untranslatable()
+    if (token.kind === 'number') return { sql: token.text, family: 'number', literal: true }
     if (token.kind === 'text') return { sql: quoteText(token.text), family: 'text', literal: true }
     if (token.kind === 'word' && /^(char_length|character_length)$/.test(token.text) && this.#take('(')) {
       const inner = this.#operand()
@@ -149,6 +150,13 @@ class CheckParser {
       return { sql: `char_length(${inner.sql})`, family: 'number', literal: false }
     }
     return this.#column(token)
+  }
+
+  /** MySQL writes -(5). */
+  #negative(): Operand {
+    const inner = this.#operand()
+    if (inner.family !== 'number' || !inner.literal || inner.sql.startsWith('-')) throw new Untranslatable()
+    return { ...inner, sql: `-${inner.sql}` }
   }
 
   #column(token: Token): Operand {

@@ -1,4 +1,5 @@
 import { type ColumnMapping, type SourceColumn, ValueRefused } from '@mylab-sync/core'
+import { shownLiteral } from './mysql-literals.js'
 import { quoteText } from './names.js'
 
 /** The SQL of a default, or why there is none. */
@@ -97,7 +98,10 @@ function expression(column: ColumnMapping, text: string): DefaultSql | null {
 /** What a number, a bit string or a quoted string stands for, spelt as a literal default is. */
 function constantText(bare: string): string | undefined {
   if (/^(b'[01]*'|-?\d+(\.\d+)?)$/i.test(bare)) return bare
-  return /^(?:_\w+)?\\?'((?:[^'\\]|'')*)\\?'$/.exec(bare)?.[1]?.replaceAll("''", "'")
+  const plain = /^(?:_\w+)?'((?:[^'\\]|'')*)'$/.exec(bare)?.[1]
+  if (plain !== undefined) return plain.replaceAll("''", "'")
+  const [, charset, shown] = /^(_\w+)?\\'([^'\\]*)\\'$/.exec(bare) ?? []
+  return shown === undefined ? undefined : (shownLiteral(charset, shown) ?? undefined)
 }
 
 function stripParentheses(text: string): string {

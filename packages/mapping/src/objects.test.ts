@@ -96,6 +96,8 @@ test('checks, defaults, identity', () => {
       testColumn('d', 'date', { defaultValue: { kind: 'literal', text: '0000-00-00' } }),
       testColumn('s', 'varchar', { length: 9 }),
       testColumn('x', 'varchar', { length: 9, defaultValue: { kind: 'expression', text: 'md5(rand())' } }),
+      testColumn('u', 'varchar', { length: 9, defaultValue: { kind: 'expression', text: "_utf8mb4\\'grÃ¼n\\'" } }),
+      testColumn('w', 'varchar', { length: 9, defaultValue: { kind: 'expression', text: "_latin1\\'é\\'" } }),
       testColumn('ts', 'timestamp', { fraction: 3, defaultValue: { kind: 'current-timestamp' }, onUpdate: true }),
     ],
     {
@@ -107,6 +109,9 @@ test('checks, defaults, identity', () => {
         { name: 'c4', expression: 'json_valid(`s`)' },
         { name: 'c5', expression: "`d` >= '2000-01-01'" },
         { name: 'c6', expression: "`s` > 'a'" },
+        { name: 'c7', expression: "(`s` in (_utf8mb4\\'Ã\u0080\\',_utf8mb4\\'â\u0082¬\\'))" },
+        { name: 'c8', expression: "(`s` <> _latin1\\'é\\')" },
+        { name: 'c9', expression: '(`n` between -(5) and 7)' },
       ],
     },
   )
@@ -118,6 +123,7 @@ test('checks, defaults, identity', () => {
       ['n', '7'],
       ['e', "'a''b'"],
       ['d', "'0001-01-01'"],
+      ['u', "'grün'"],
       ['ts', 'CURRENT_TIMESTAMP(3)'],
     ],
   )
@@ -128,11 +134,13 @@ test('checks, defaults, identity', () => {
       `((("n" > 0) AND ("s" IN ('a', 'b'))))`,
       `(char_length("s") BETWEEN 1 AND 5 OR "s" IS NOT NULL)`,
       `"d" >= '2000-01-01'`,
+      `("s" IN ('À', '€'))`,
+      `("n" BETWEEN -5 AND 7)`,
     ],
   )
   assert.deepEqual(
     objects.notCarried.map(({ object }) => object),
-    ['CHECK c3', 'CHECK c6', 'DEFAULT of column x', 'ON UPDATE of column ts'],
+    ['CHECK c3', 'CHECK c6', 'CHECK c8', 'DEFAULT of column x', 'DEFAULT of column w', 'ON UPDATE of column ts'],
   )
 })
 

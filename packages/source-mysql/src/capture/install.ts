@@ -29,21 +29,44 @@ interface Existing {
   readonly sqlMode: string
 }
 
-async function existing(session: Session, database: string): Promise<Map<string, Existing>> {
+const NO_SUCH_TRIGGER = 1360
+
+async function existing(
+  session: Session,
+  database: string,
+  wanted: readonly TriggerText[],
+): Promise<Map<string, Existing>> {
   const rows =
     await session.rows(`SELECT TRIGGER_NAME, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE, ACTION_TIMING
     FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)}`)
-  return new Map(
-    rows.map(([name, event, table, body, sqlMode, timing]) => [
-      name ?? '',
-      {
-        event: `${timing ?? ''} ${event ?? ''}`,
-        table: table ?? '',
-        body: (body ?? '').trim(),
-        sqlMode: sqlMode ?? '',
-      },
-    ]),
-  )
+  const bodies = new Map(wanted.flatMap(({ name, otherName, body }) => [name, otherName].map((each) => [each, body])))
+  const found = new Map<string, Existing>()
+  for (const [name = '', event, table, shown, sqlMode, timing] of rows) {
+    if (name === null) continue
+    const body = (shown ?? '').trim()
+    const right = bodies.get(name)
+    found.set(name, {
+      event: `${timing ?? ''} ${event ?? ''}`,
+      table: table ?? '',
+      body: right !== undefined && right !== body && (await isMadeWith(session, name, right)) ? right : body,
+      sqlMode: sqlMode ?? '',
+    })
+  }
+  return found
+}
+
+/**
+ * MySQL shows the body with the escapes of its literals gone and doubled backticks garbled (9.7: "`c``x`" as "`cc`xx`");
+ * SHOW CREATE TRIGGER has it as it was written.
+ */
+async function isMadeWith(session: Session, name: string, body: string): Promise<boolean> {
+  try {
+    const [row] = await session.rows(`SHOW CREATE TRIGGER ${sql.name(name)}`)
+    return (row?.[2] ?? '').trim().endsWith(` FOR EACH ROW ${body}`)
+  } catch (error) {
+    if (errorNumber(error) === NO_SUCH_TRIGGER) return false
+    throw error
+  }
 }
 
 function fits(found: Existing | undefined, wanted: TriggerText): boolean {
@@ -68,10 +91,15 @@ export async function missingTriggers(
   settings: SourceSettings,
   targets: readonly TriggerTarget[],
 ): Promise<string[]> {
-  const found = await existing(session, settings.database)
-  return targets
-    .filter((target) => !triggersOf(target, settings).every((wanted) => isRight(found, wanted)))
-    .map((target) => target.table)
+  const wanted = targets.map((target) => ({ table: target.table, triggers: triggersOf(target, settings) }))
+  const found = await existing(
+    session,
+    settings.database,
+    wanted.flatMap(({ triggers }) => triggers),
+  )
+  return wanted
+    .filter(({ triggers }) => !triggers.every((trigger) => isRight(found, trigger)))
+    .map(({ table }) => table)
 }
 
 /** The connection that installs; it must not be used for anything else afterwards. */
@@ -89,14 +117,13 @@ export async function installTriggers(
   const { session, settings } = installer
   await session.run(DDL_SESSION)
   await tryInsert(session, settings)
-  const found = await existing(session, settings.database)
+  const wanted = targets.flatMap((target) => triggersOf(target, settings))
+  const found = await existing(session, settings.database, wanted)
   let right = 0
-  for (const target of targets) {
-    for (const wanted of triggersOf(target, settings)) {
-      if (options.recreate || !isRight(found, wanted)) await replace(installer, wanted, found)
-      right += 1
-      options.done?.(target.table)
-    }
+  for (const trigger of wanted) {
+    if (options.recreate || !isRight(found, trigger)) await replace(installer, trigger, found)
+    right += 1
+    options.done?.(trigger.table)
   }
   await refusePrepared(installer)
   return right

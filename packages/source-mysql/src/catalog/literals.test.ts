@@ -22,5 +22,6 @@ test("MySQL's are bare", () => {
   assert.deepEqual(mysqlDefault('NULL', '', 'varchar'), { kind: 'literal', text: 'NULL' })
   assert.deepEqual(mysqlDefault('CURRENT_TIMESTAMP(3)', 'DEFAULT_GENERATED', 'datetime'), { kind: 'current-timestamp' })
   assert.deepEqual(mysqlDefault('uuid()', 'DEFAULT_GENERATED', 'varchar'), { kind: 'expression', text: 'uuid()' })
+  assert.deepEqual(mysqlDefault('0x', '', 'varbinary'), { kind: 'expression', text: '0x' })
   assert.deepEqual(mysqlDefault("b'101'", '', 'bit'), { kind: 'expression', text: "b'101'" })
 })

@@ -49,12 +49,13 @@ export function mariadbDefault(value: string | null): ColumnDefault {
   return NUMBER.test(value) ? { kind: 'literal', text: value } : { kind: 'expression', text: value }
 }
 
-/** MySQL's is the bare value, unless EXTRA says DEFAULT_GENERATED. */
+/** MySQL's is the bare value, unless EXTRA says DEFAULT_GENERATED; of bytes it shows those before the first that is 0, so they are no value. */
 export function mysqlDefault(value: string | null, extra: string, dataType: string): ColumnDefault {
   if (value === null) return { kind: 'none' }
   if (CURRENT_TIMESTAMP.test(value) && ['timestamp', 'datetime'].includes(dataType))
     return { kind: 'current-timestamp' }
-  if (/\bDEFAULT_GENERATED\b/i.test(extra) || (dataType === 'bit' && /^b'[01]*'$/.test(value)))
+  const isCut = /^(var)?binary$/.test(dataType) && /^0x/i.test(value)
+  if (/\bDEFAULT_GENERATED\b/i.test(extra) || isCut || (dataType === 'bit' && /^b'[01]*'$/.test(value)))
     return { kind: 'expression', text: value }
   return { kind: 'literal', text: value }
 }

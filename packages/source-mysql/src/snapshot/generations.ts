@@ -4,12 +4,17 @@ import { errorNumber } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
 import type { Server } from '../catalog/catalog.js'
 import * as sql from '../sql.js'
+import { storageLike, StorageNames } from './storage-names.js'
 
 /** InnoDB keeps names as file names: `@0020` for a blank. The server has the only complete table of these. */
 const decoded = (part: string): string =>
-  `CAST(CONVERT(CAST(${part} AS BINARY) USING filename) AS CHAR CHARACTER SET utf8mb4)`
-const UNKNOWN_CHARSET = 1115
+  `CAST(CONVERT(CAST(REPLACE(${part}, '@@@', '') AS BINARY) USING filename) AS CHAR CHARACTER SET utf8mb4)`
 const UNKNOWN_TABLE = 1109
+
+/** MariaDB and MySQL 5.7: they have the character set `filename`, and the older names of the views. */
+function lendsFilenames(server: Server): boolean {
+  return server.vendor === 'mariadb' || server.version.startsWith('5.')
+}
 
 interface Views {
   readonly tables: string
@@ -18,8 +23,7 @@ interface Views {
 }
 
 function views(server: Server): Views {
-  const old = server.vendor === 'mariadb' || server.version.startsWith('5.')
-  const prefix = old ? 'information_schema.INNODB_SYS_' : 'information_schema.INNODB_'
+  const prefix = lendsFilenames(server) ? 'information_schema.INNODB_SYS_' : 'information_schema.INNODB_'
   return { tables: `${prefix}TABLES`, foreign: `${prefix}FOREIGN`, columns: `${prefix}FOREIGN_COLS` }
 }
 
@@ -27,11 +31,12 @@ function views(server: Server): Views {
 const encoded = (database: string, table: string): string =>
   `CONCAT(CAST(CONVERT(${sql.text(database)} USING filename) AS BINARY), '/', CAST(CONVERT(${sql.text(table)} USING filename) AS BINARY))`
 
-/** Rows of one table, its partitions included; of others too where its name holds a wildcard. */
+/** Rows of one table, its partitions included; of others too where its name holds a wildcard. `@@@` stands behind names like `aux`. */
 function ofTable(column: string, database: string, only: string | null): string {
   if (only === null) return ''
   const name = encoded(database, only)
-  return ` AND (CAST(${column} AS BINARY) = ${name} OR CAST(${column} AS BINARY) LIKE CONCAT(${name}, '#%'))`
+  const stored = `CAST(${column} AS BINARY)`
+  return ` AND (${stored} IN (${name}, CONCAT(${name}, '@@@')) OR ${stored} LIKE CONCAT(${name}, '#%') OR ${stored} LIKE CONCAT(${name}, '@@@#%'))`
 }
 
 function storageQuery(view: Views, database: string, only: string | null): string {
@@ -57,7 +62,10 @@ function plainQueries(database: string, only: string | null): readonly [string, 
   ]
 }
 
-/** Table ids and foreign keys come from the dictionary as of now, whatever the snapshot; of `only` this table, if it is given. Names of a database in lower case by setting compare as they are. */
+/**
+ * Table ids come from the dictionary as of now, whatever the snapshot; of `only` this table, if it is given. So do foreign keys, but on
+ * MySQL 8 and later as of the snapshot, whose rows no later key has changed. Names of a database in lower case by setting compare as they are.
+ */
 export async function readGenerations(
   session: Session,
   server: Server,
@@ -66,6 +74,7 @@ export async function readGenerations(
 ): Promise<Map<string, string>> {
   try {
     const view = views(server)
+    if (!lendsFilenames(server)) return digested(await dictionary(session, view, { database, only }))
     const storage = await session.rows(storageQuery(view, database, only))
     return digested([
       ...(await others(session, { database, only }, new Set(storage.map(([table]) => table ?? '')))),
@@ -92,16 +101,36 @@ export async function seesStorage(session: Session, server: Server): Promise<boo
 
 function isHidden(error: unknown): boolean {
   const number = errorNumber(error) ?? 0
-  if (number === UNKNOWN_CHARSET || number === UNKNOWN_TABLE) return true
+  if (number === UNKNOWN_TABLE) return true
   return error instanceof SyncError && error.code === 'missing-right'
 }
 
+/** MySQL 8 and later, whose views of foreign keys read the dictionary and open no table. */
+async function dictionary(session: Session, view: Views, place: Place): Promise<TextRow[]> {
+  const like = `${storageLike(place.database)}/${place.only === null ? '' : storageLike(place.only)}%`
+  const stored = await session.rows(
+    `SELECT NAME, TABLE_ID, N_COLS FROM ${view.tables} WHERE NAME LIKE ${sql.text(like)} ORDER BY TABLE_ID`,
+  )
+  const all = await others(session, place, new Set())
+  const names = new StorageNames(
+    place.database,
+    all.map(([table]) => table ?? ''),
+  )
+  const storage = stored.flatMap(([name, ...facts]) =>
+    names.tablesOf(name ?? '').map((table) => [table, ...facts, name ?? '']),
+  )
+  const known = new Set(storage.map(([table]) => table))
+  const [, foreign] = plainQueries(place.database, place.only)
+  return [...all.filter(([table]) => !known.has(table ?? '')), ...storage, ...(await session.rows(foreign))]
+}
+
+interface Place {
+  readonly database: string
+  readonly only: string | null
+}
+
 /** Tables of other engines have no id: that they are there is all we know; reading only names opens no table. */
-async function others(
-  session: Session,
-  { database, only }: { readonly database: string; readonly only: string | null },
-  known: ReadonlySet<string>,
-): Promise<TextRow[]> {
+async function others(session: Session, { database, only }: Place, known: ReadonlySet<string>): Promise<TextRow[]> {
   const named = only === null ? '' : ` AND TABLE_NAME = ${sql.text(only)}`
   const rows = await session.rows(
     `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)}${named}`,

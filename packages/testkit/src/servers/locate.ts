@@ -13,7 +13,8 @@ export function cacheFolder(): string {
 
 /** The first program of this kind that runs: on PATH, where distributions put servers, then in our own cache. */
 export async function locate(kind: ServiceKind): Promise<Installation | undefined> {
-  for (const { folder, libraryPath } of places()) {
+  const searched: readonly SearchedPlace[] = kind.folder === undefined ? places() : [{ folder: kind.folder }]
+  for (const { folder, libraryPath } of searched) {
     for (const { file, calledAs: alias } of kind.programs) {
       const program = executable(join(folder, file))
       if (!program || !kind.besides.every((name) => executable(join(dirname(program), name)))) continue

@@ -25,7 +25,7 @@ export const MARIADB: ServiceKind = {
     ...folders(place),
     `--port=${place.port}`,
     '--bind-address=127.0.0.1',
-    `--socket=${mariadbSocket(place.folder)}`,
+    `--socket=${sourceSocket(place.folder)}`,
     `--pid-file=${place.folder}/pid`,
     `--innodb-buffer-pool-size=${256 * MEBIBYTE}`,
     `--innodb-log-file-size=${256 * MEBIBYTE}`,
@@ -52,7 +52,7 @@ export const MARIADB: ServiceKind = {
   },
 }
 
-export function mariadbSocket(folder: string): string {
+export function sourceSocket(folder: string): string {
   return join(folder, 's.sock')
 }
 

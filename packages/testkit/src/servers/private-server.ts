@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { eventually } from '../eventually.js'
 import { freePort, isListening } from '../free-port.js'
-import { mariadbSocket } from './mariadb.js'
+import { sourceSocket } from './mariadb.js'
 import { isAlive, signalAll, withChildren } from './process-tree.js'
 import { ownedFolder, type ServerUser } from './server-user.js'
 import type { Installation, Place, ServiceKind, ServiceName } from './service.js'
@@ -61,9 +61,9 @@ export class PrivateServer {
     return this.#port
   }
 
-  /** MariaDB's socket, by which `root` needs no password. */
+  /** The source's socket, by which `root` needs no password. */
   get socket(): string {
-    return mariadbSocket(this.folder)
+    return sourceSocket(this.folder)
   }
 
   get running(): boolean {

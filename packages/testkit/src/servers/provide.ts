@@ -2,13 +2,19 @@ import { isExternal } from './external-server.js'
 import { locate } from './locate.js'
 import { MARIADB } from './mariadb.js'
 import { manualCommands, thisSystem } from './manual.js'
+import { MYSQL, MYSQL_ROOT } from './mysql.js'
 import { installPackages, unpackPackages } from './packages.js'
 import { POSTGRES } from './postgres.js'
 import { REDIS } from './redis.js'
 import { runCommand } from './run-command.js'
 import type { Installation, ServiceKind, ServiceName } from './service.js'
 
-export const KINDS: Readonly<Record<ServiceName, ServiceKind>> = { mariadb: MARIADB, postgres: POSTGRES, redis: REDIS }
+/** The service `mariadb` is the source, whichever product it is. */
+export const KINDS: Readonly<Record<ServiceName, ServiceKind>> = {
+  mariadb: process.env[MYSQL_ROOT] ? MYSQL : MARIADB,
+  postgres: POSTGRES,
+  redis: REDIS,
+}
 
 /**
  * Finds the programs of these services; what is missing comes from the distribution's packages: by apt as root, else
@@ -24,6 +30,9 @@ export async function provideServers(
   const found = await locateAll(services)
   const missing = services.filter((service) => !found.has(service))
   if (missing.length === 0) return found
+  for (const { title, folder } of missing.map((service) => KINDS[service])) {
+    if (folder !== undefined) throw new Error(`no ${title} that runs in ${folder}`)
+  }
   const failures = await fetchPackages(missing, say)
   for (const [service, installation] of await locateAll(missing)) found.set(service, installation)
   const still = services.filter((service) => !found.has(service))

@@ -28,7 +28,7 @@ export interface Place {
 /** Runs a program as the server's user in the instance's folder. Rejects with its output where it fails. */
 export type RunAsServer = (program: string, args: readonly string[], input?: string) => Promise<void>
 
-/** What differs between MariaDB, PostgreSQL and Redis; everything else about a private instance is the same. */
+/** What differs between MariaDB (or MySQL), PostgreSQL and Redis; everything else about a private instance is the same. */
 export interface ServiceKind {
   readonly name: ServiceName
   readonly title: string
@@ -38,6 +38,8 @@ export interface ServiceKind {
   readonly besides: readonly string[]
   /** Its first group is the version; a program whose `--version` does not match is another product. */
   readonly version: RegExp
+  /** The only folder to look in; what is not there is not fetched either. */
+  readonly folder?: string
   readonly stopSignal: NodeJS.Signals
   initialise(place: Place, run: RunAsServer): Promise<void>
   serverArguments(place: Place): readonly string[]

@@ -1,0 +1,47 @@
+/**
+ * How InnoDB spells names of databases and tables: as file names. MySQL 9 no longer lends the character set `filename` to
+ * statements, so this is done here. Its table for letters from À to ﬠ is not repeated: such a letter is known only to be `@`
+ * and two characters, so that two tables whose names have such letters in the same places share their storage numbers, and
+ * are copied again together. Everything else is exact.
+ */
+
+const PLAIN = /^\w+$/
+const ODD = /\W/gu
+/** Appended to names that are devices elsewhere: aux, con, nul. */
+const DEVICE = '@@@'
+
+function pattern(name: string): string {
+  return name.replace(ODD, (char) => {
+    const code = `@${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
+    return char < '\x80' ? code : `(?:${code}|@..)`
+  })
+}
+
+/** A pattern for LIKE that meets all spellings of the name, and perhaps those of others. */
+export function storageLike(name: string): string {
+  return name.replace(ODD, '@%').replaceAll('_', '\\_')
+}
+
+/** Finds the table of a storage name; `database/table`, with `#p#` and the like behind it for a partition. */
+export class StorageNames {
+  readonly #database: RegExp
+  readonly #plain = new Set<string>()
+  readonly #odd: { readonly table: string; readonly pattern: RegExp }[] = []
+
+  constructor(database: string, tables: readonly string[]) {
+    this.#database = new RegExp(`^${pattern(database)}$`)
+    for (const table of tables) {
+      if (PLAIN.test(table)) this.#plain.add(table)
+      else this.#odd.push({ table, pattern: new RegExp(`^${pattern(table)}$`) })
+    }
+  }
+
+  /** Several only where their names differ in letters beyond ASCII. */
+  tablesOf(storageName: string): readonly string[] {
+    const [database = '', rest = ''] = storageName.split('/', 2)
+    if (!this.#database.test(database)) return []
+    const [name = ''] = rest.replace(DEVICE, '').split('#', 1)
+    if (this.#plain.has(name)) return [name]
+    return this.#odd.filter((each) => each.pattern.test(name)).map(({ table }) => table)
+  }
+}
