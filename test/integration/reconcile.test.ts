@@ -246,6 +246,33 @@ for (const [name, first] of [
   })
 }
 
+for (const [when, point] of [
+  ['after the target’s table was made', 'copy:asked'],
+  ['after the target’s table was adapted', 'reconcile:asked'],
+] as const)
+  test(`a column that is added ${when} is in the target, too`, async () => {
+    const name = `r_${point.replace(':', '_')}`
+    let altered = 0
+    const at = async (reached: string): Promise<void> => {
+      if (reached !== point || ++altered > 1) return
+      const app = await servers.sourceAdmin(name)
+      await app.query('ALTER TABLE other ADD COLUMN w INT NOT NULL DEFAULT 5').finally(() => app.end())
+    }
+    await withFamily(
+      name,
+      async (here) => {
+        await copyAll(here.context)
+        await here.app.query('TRUNCATE other; INSERT INTO other (id, v) VALUES (7, 7)')
+        await settle(here)
+        await settle(here)
+        assert.ok(altered > 0)
+        assert.deepEqual(await states(here), { c: 'live', g: 'live', other: 'live', p: 'live' })
+        await assertEqual(here, ['p', 'c', 'g', 'other'])
+      },
+      { hooks: { at } },
+    )
+  })
+
 test('a definition that changes in the middle of a first copy starts that table over, and the call ends with all of it', async () => {
   let chunks = 0
   const beforeChunk = async (table: string): Promise<void> => {

@@ -46,7 +46,8 @@ export async function startCopy(
         planned: false,
         planBound: null,
         chunkRows: context.options.batchRows,
-        generation: null,
+        // What the target's table was made for: another definition is not copied into it.
+        generation: model.generation(table),
         rowsCopied: 0,
         rowsFailed: 0,
         estimatedRows,
