@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, type EngineHooks, initial, loadModel, setupTriggers, status } from '@mylab-sync/engine'
+import { drain, type EngineHooks, initial, JobHandlers, loadModel, setupTriggers, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import {
@@ -102,6 +102,41 @@ test('triggers that go while their table is opened are made again, and it is cop
   )
 })
 
+test('a copy that is begun anew while its older one is opened is opened for what it is: nothing of the target is left over', async () => {
+  let at: Installation | undefined
+  let armed = false
+  const again = async ({ app, context }: Installation): Promise<void> => {
+    await app.query(await dropStatements(app, 'other'))
+    const jobs = new JobHandlers({ ...context, hooks: {} })
+    const signals = { signal: new AbortController().signal, yielding: new AbortController().signal }
+    await jobs.maintain(signals)
+    await jobs.planTable('other', 10, signals)
+    await jobs.copyChunk('other', 1, signals)
+  }
+  const hooks: EngineHooks = {
+    at: async (point) => {
+      if (!armed || !at || point !== 'opening:surplus') return
+      armed = false
+      await again(at)
+    },
+  }
+  await withFamily(
+    'r_anew',
+    async (opened) => {
+      at = opened
+      await at.app.query('INSERT INTO other VALUES (2, 2), (3, 3), (4, 4)')
+      await copyAll(at.context)
+      await at.app.query('TRUNCATE other; INSERT INTO other VALUES (2, 7)')
+      armed = true
+      await settle(at)
+      assert.equal(armed, false)
+      assert.equal((await states(at))['other'], 'live')
+      await assertEqual(at, ['other'])
+    },
+    { hooks },
+  )
+})
+
 test('triggers that come while a copy without them is under way make no live table of it: it is copied again', async () => {
   let at: Installation | undefined
   const act = async ({ app, context }: Installation): Promise<void> => {
@@ -122,10 +157,11 @@ test('triggers that come while a copy without them is under way make no live tab
   )
 })
 
-/** Of every trigger. */
-async function dropStatements(app: Installation['app']): Promise<string> {
+/** Of every trigger, or of those of one table. */
+async function dropStatements(app: Installation['app'], table = '%'): Promise<string> {
   const [triggers] = await app.query(
-    'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()',
+    'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE LIKE ?',
+    [table],
   )
   return (triggers as { name: string }[]).map(({ name }) => `DROP TRIGGER \`${name}\``).join(';')
 }

@@ -46,8 +46,9 @@ export async function openComponent(context: EngineContext, model: Model, tables
 }
 
 async function openAlone(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
-  const merged = await readyToOpen(context, model, tables)
-  if (typeof merged === 'string') return merged
+  const ready = await readyToOpen(context, model, tables)
+  if (typeof ready === 'string') return ready
+  const { merged, copies } = ready
   for (const table of tables) {
     const foreignKeys = model.edges.filter((edge) => edge.child === table)
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
@@ -58,9 +59,9 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   for (const table of merged) if (!model.isWhole(table)) await parkSurplus(context, model, table)
   await reach(context, 'opening:surplus')
   goOn(context)
-  if (!(await scanOrphans(context, model, tables))) return 'waiting'
+  if (!(await scanOrphans(context, model, copies))) return 'waiting'
   await reach(context, 'opening:scanned')
-  if (!(await catchUpAll(context, model, tables))) return 'waiting'
+  if (!(await catchUpAll(context, model, copies))) return 'waiting'
   const capture = await captureOf(context, model, tables)
   if (capture.holes.length > 0) {
     await setAside(context, model, capture.holes, TRIGGERS_GONE)
@@ -73,7 +74,7 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
     ]),
   )
   goOn(context)
-  const report = await drain(context, model, { opening, waitMs: DRAIN_WAIT_MS })
+  const report = await drain(context, model, { opening, copies, waitMs: DRAIN_WAIT_MS })
   if (report.kind === 'busy') return 'waiting'
   return report.opened ? 'opened' : 'set-aside'
 }
@@ -96,12 +97,20 @@ function stateWhenOpen(model: Model, table: string): TableState {
   return model.isWhole(table) ? 'recopied' : 'live'
 }
 
-/** Why the component cannot open now; else those of the tables that were merged into rows of the target. */
-async function readyToOpen(
-  context: EngineContext,
-  model: Model,
-  tables: readonly string[],
-): Promise<string[] | Opening> {
+interface Ready {
+  /** Those that were merged into rows of the target. */
+  readonly merged: readonly string[]
+  readonly copies: Copies
+}
+
+/**
+ * Tables with the number of the copy that is opened. Preparing takes minutes where millions of rows are surplus;
+ * meanwhile a table may be set aside and its copy begun anew, which forgets what was parked for the old one.
+ */
+type Copies = ReadonlyMap<string, number>
+
+/** Why the component cannot open now, or what of it is opened. */
+async function readyToOpen(context: EngineContext, model: Model, tables: readonly string[]): Promise<Ready | Opening> {
   return readTarget(context, async (target) => {
     const progress = await target.progress()
     if (tables.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
@@ -111,27 +120,32 @@ async function readyToOpen(
       if (own.state === 'copying' && (!own.planned || (await target.openChunks(table)) > 0)) return 'waiting'
     }
     if (model.isBlocked(tables, (table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'blocked'
-    return tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
+    const merged = tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
+    return { merged, copies: new Map(tables.map((table) => [table, progress.get(table)?.copyNumber ?? 0])) }
   })
 }
 
 /**
- * The progress rows of tables that are still to be opened, locked. Asked again under the lock: an opener that comes
+ * The progress rows of tables whose same copies are still to be opened, locked. Asked again under the lock: an opener that comes
  * late would close what another has opened, or write rows of its older snapshot beside the drains.
  */
-async function lockClosed(target: TargetTransaction, tables: readonly string[]): Promise<boolean> {
-  if (!(await target.lockProgress(tables))) return false
+async function lockClosed(target: TargetTransaction, copies: Copies): Promise<boolean> {
+  if (!(await target.lockProgress([...copies.keys()]))) return false
   const progress = await target.progress()
-  return tables.every((table) => isBeingOpened(progress.get(table)?.state ?? 'discovered'))
+  return [...copies].every(([table, number]) => {
+    const now = progress.get(table)
+    return now !== undefined && isBeingOpened(now.state) && now.copyNumber === number
+  })
 }
 
 /**
  * Every row of an action foreign key whose parent is not in the target is parked as a start key: its parent may have
  * been deleted after the row's chunk was read and before the parent's, which leaves no entry that leads to it.
  */
-async function scanOrphans(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
+async function scanOrphans(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
+  const tables = [...copies.keys()]
   return writeTarget(context, async (target) => {
-    if (!(await lockClosed(target, tables))) return false
+    if (!(await lockClosed(target, copies))) return false
     const inside = model.edges.filter((edge) => edge.action && !edge.captureOnlyParent && tables.includes(edge.child))
     for (const edge of rulesOf(context).orphanScan ? inside : []) {
       if (model.isWhole(edge.child)) continue
@@ -147,29 +161,26 @@ async function scanOrphans(context: EngineContext, model: Model, tables: readonl
  * Slices end however fast drains park: at the first that gets no nearer, the opening drain takes what is left. False:
  * somebody else is at these tables.
  */
-async function catchUpAll(context: EngineContext, model: Model, tables: readonly string[]): Promise<boolean> {
+async function catchUpAll(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
+  const tables = [...copies.keys()]
   const { lastSliceKeys, catchUpKeys } = limitsOf(context)
   const countBehind = (): Promise<number> => readTarget(context, (target) => target.countParked(tables))
   let before = Number.POSITIVE_INFINITY
   for (let behind = await countBehind(); behind > lastSliceKeys && behind < before; behind = await countBehind()) {
     goOn(context)
-    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, tables, catchUpKeys)))) return false
+    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, copies, catchUpKeys)))) return false
     before = behind
   }
   return true
 }
 
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */
-async function catchUp(
-  context: EngineContext,
-  model: Model,
-  tables: readonly string[],
-  keys: number,
-): Promise<boolean> {
+async function catchUp(context: EngineContext, model: Model, copies: Copies, keys: number): Promise<boolean> {
+  const tables = [...copies.keys()]
   const target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined
   try {
-    if (!(await lockClosed(target, tables))) return false
+    if (!(await lockClosed(target, copies))) return false
     const early = rulesOf(context).parkedBeforeSnapshot ? await target.parked(tables, keys) : null
     if (!early) snapshot = await context.source.openSnapshot()
     await reach(context, 'catch-up:begun')

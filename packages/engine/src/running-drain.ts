@@ -62,6 +62,8 @@ export function problemsOf(report: DrainReport): SyncError[] {
 export interface DrainRequest {
   /** Tables that this drain opens: their parked keys are part of it, and their new states are committed with it. */
   readonly opening?: ReadonlyMap<string, TableState>
+  /** Numbers of the copies that were made ready to open; where one was begun anew, none of them opens. */
+  readonly copies?: ReadonlyMap<string, number>
   /** Open tables that are looked at for rows which went without an entry. */
   readonly probe?: readonly string[]
   readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
@@ -133,9 +135,12 @@ export class RunningDrain {
     this.#setAside = at.setAside
     const opening = parts.request.opening ?? new Map<string, TableState>()
     // A component opens as a whole or not at all.
-    this.#opening = [...opening.keys()].every((table) => parksKeys(at.states.get(table)?.state ?? 'gone'))
-      ? opening
-      : new Map<string, TableState>()
+    const { copies } = parts.request
+    const isReady = (table: string): boolean => {
+      const now = at.states.get(table)
+      return now !== undefined && parksKeys(now.state) && (!copies || copies.get(table) === now.copyNumber)
+    }
+    this.#opening = [...opening.keys()].every(isReady) ? opening : new Map<string, TableState>()
     const tables = [...at.states.values()]
     const open = tables.filter((table) => isOpen(table.state)).map((table) => table.table)
     this.#open = new Set([...open, ...this.#opening.keys()])

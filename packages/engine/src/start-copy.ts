@@ -43,6 +43,7 @@ export async function startCopy(
         asked: false,
         inPlace,
         captured,
+        copyNumber: (states.get(table)?.copyNumber ?? 0) + 1,
         planned: false,
         planBound: null,
         chunkRows: context.options.batchRows,

@@ -90,6 +90,8 @@ export interface TableProgress {
   readonly chunkRows: number | null
   /** False: its copy began without triggers, as it was asked for; what has changed since is unknown. */
   readonly captured: boolean
+  /** Counts the copies of the table: one that is begun anew is another one. */
+  readonly copyNumber: number
   readonly problem: string | null
   /** Number of the drain that opened it last; 0: none has. */
   readonly openedDrain: number
