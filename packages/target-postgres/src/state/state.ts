@@ -181,11 +181,12 @@ export class State extends QuarantineState {
   }
 
   async forgetCopy(table: string): Promise<void> {
-    await this.stateRows('DELETE FROM sync_copy_mark WHERE table_name = $1', [table])
     await this.stateRows('DELETE FROM sync_chunk WHERE table_name = $1', [table])
     await this.stateRows('DELETE FROM sync_parked WHERE table_name = $1', [table])
     await this.stateRows('DELETE FROM sync_quarantined_reference WHERE table_name = $1', [table])
     await this.stateRows('DELETE FROM sync_parked_parent WHERE child_table = $1', [table])
+    // Last: a chunk that is done now has left its mark by the time that its row can be deleted.
+    await this.stateRows('DELETE FROM sync_copy_mark WHERE table_name = $1', [table])
   }
 
   async #count(text: string, values: readonly unknown[]): Promise<number> {
