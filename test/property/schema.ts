@@ -20,7 +20,7 @@ CREATE TABLE nk (a INT, b INT) ENGINE=InnoDB;
 
 /** Makes every child spell its reference as its parent does. */
 export const RESPELL = [
-  "DELETE FROM s WHERE BINARY k NOT REGEXP '^a[0-9]+$'",
+  "DELETE FROM s WHERE k COLLATE utf8mb4_bin NOT REGEXP '^a[0-9]+$'",
   'UPDATE sc JOIN s ON sc.k = s.k SET sc.k = s.k',
   'UPDATE sbc JOIN sb ON sbc.k = sb.k SET sbc.k = sb.k',
   'UPDATE bc JOIN p ON bc.code = p.code SET bc.code = p.code',

@@ -6,6 +6,7 @@ test('driver errors are told apart by number and code, and never quoted but for 
   const driver = (errno: number, code: string): Error =>
     Object.assign(new Error("Duplicate entry 'secret'"), { errno, code })
   assert.equal(mapped(driver(1045, 'ER_ACCESS_DENIED_ERROR'), 'x').code, 'cannot-connect')
+  assert.equal(mapped(driver(3118, 'ER_ACCOUNT_HAS_BEEN_LOCKED'), 'x').code, 'cannot-connect')
   assert.equal(mapped(driver(1412, 'ER_TABLE_DEF_CHANGED'), 'x').code, 'generation-changed')
   assert.equal(mapped(driver(-111, 'ECONNREFUSED'), 'x').code, 'cannot-connect')
   assert.equal(mapped(driver(-104, 'ECONNRESET'), 'x').code, 'lost-connection')
