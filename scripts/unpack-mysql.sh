@@ -1,6 +1,6 @@
 #!/bin/bash
 # scripts/unpack-mysql.sh FOLDER: downloads MySQL from Debian's unstable suite (50 MB) and unpacks it, its own C library
-# included, into FOLDER/root (270 MB) for SYNC_TEST_MYSQL_ROOT. On Debian, without root; nothing outside FOLDER changes.
+# included, into FOLDER/root (270 MB) for TEST_MYSQL_ROOT. On Debian, without root; nothing outside FOLDER changes.
 # The programs bear the folder's path: it cannot be moved.
 set -euo pipefail
 mkdir -p "$1" && folder=$(cd "$1" && pwd) && cd "$folder"

@@ -6,7 +6,7 @@ import { ACCOUNT, type Place, type ServiceKind } from './service.js'
 const MEBIBYTE = 2 ** 20
 
 /** Names the folder of an unpacked MySQL (`usr/sbin/mysqld` in it), which is the source then. */
-export const MYSQL_ROOT = 'SYNC_TEST_MYSQL_ROOT'
+export const MYSQL_ROOT = 'TEST_MYSQL_ROOT'
 
 /**
  * The source as MySQL, with its own defaults, a binary log and GTIDs among them, wherever speed allows. Foreign keys are
