@@ -55,7 +55,14 @@ export class Fleet {
   async start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliProcess> {
     const process = this.cli.start(args, env)
     if (args[0] === 'worker')
-      await eventually('a worker is at work', () => process.said.includes('Working on'), START_MS)
+      await eventually(
+        'a worker is at work',
+        () => {
+          if (process.said.includes('Working on')) return true
+          throw new Error(`${process.ended ? 'it ended' : 'it runs'} and said: ${process.said}`)
+        },
+        START_MS,
+      )
     return process
   }
 

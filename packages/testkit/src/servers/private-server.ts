@@ -109,7 +109,8 @@ export class PrivateServer {
   async kill(): Promise<void> {
     const process = this.#process
     if (!process?.pid) return
-    const all = withChildren(process.pid)
+    // the number of one that has ended may be somebody else's by now
+    const all = hasEnded(process) ? [] : withChildren(process.pid)
     signalAll(all, 'SIGKILL')
     await eventually(`${this.service} is gone`, () => hasEnded(process) && !all.some(isAlive), STOP_MS)
     if (this.#port !== 0)
