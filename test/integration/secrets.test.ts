@@ -183,6 +183,7 @@ test('no password and no row value gets into a log, a page, a metric, Redis, a c
   }))
   await until(
     'the dashboard answers',
+    // refused until it listens; where it never does, the deadline says so
     async () => (await ask(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200,
   )
   await live()

@@ -24,6 +24,9 @@ export interface Listed {
   readonly problem: string
 }
 
+/** A table that can be filled, before its triggers are looked at. */
+type Prepared = Omit<CopyStart, 'captured'>
+
 const MOVING: ReadonlySet<string> = new Set(['copying', 'catching-up', 'suspect'])
 
 /** Returns the tables that are being copied now, from an earlier call too, and lists those that cannot be. */
@@ -42,7 +45,7 @@ export async function askForCopy(
   )
   const asked = new Set(wanted.filter((table) => mayBegin(states.get(table))))
   for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${states.get(table)?.state}` })
-  const starts: Omit<CopyStart, 'captured'>[] = []
+  const starts: Prepared[] = []
   // Rows that foreign key actions reach are read again with those that act on them.
   for (const table of model.withDescendants(asked)) {
     const progress = states.get(table)
@@ -61,7 +64,7 @@ export async function askForCopy(
 async function withCapture(
   context: EngineContext,
   model: Model,
-  starts: readonly Omit<CopyStart, 'captured'>[],
+  starts: readonly Prepared[],
   { triggers }: InitialRequest,
 ): Promise<CopyStart[]> {
   const targets = triggers ? [] : model.triggerTargets(new Set(starts.map(({ table }) => table)))
@@ -93,7 +96,7 @@ async function prepareTable(
   model: Model,
   table: string,
   request: { readonly createTables: boolean; readonly takeOver: boolean; readonly isOurs: boolean },
-): Promise<Omit<CopyStart, 'captured'> | string> {
+): Promise<Prepared | string> {
   const { target } = context
   const mapping = model.mapping(table)
   const objects = model.objects(table)
