@@ -23,20 +23,9 @@ export const MARIADB: ServiceKind = {
 
   serverArguments: (place) => [
     ...folders(place),
-    `--port=${place.port}`,
-    '--bind-address=127.0.0.1',
-    `--socket=${sourceSocket(place.folder)}`,
-    `--pid-file=${place.folder}/pid`,
-    `--innodb-buffer-pool-size=${256 * MEBIBYTE}`,
+    ...sourceArguments(place),
     `--innodb-log-file-size=${256 * MEBIBYTE}`,
-    `--innodb-flush-log-at-trx-commit=${place.durable ? 1 : 2}`,
-    '--max-connections=400',
-    `--max-allowed-packet=${256 * MEBIBYTE}`,
     '--character-set-server=utf8mb4',
-    '--skip-name-resolve',
-    '--local-infile=1',
-    '--event-scheduler=OFF',
-    '--performance-schema=OFF',
     ...place.extraArguments,
   ],
 
@@ -50,6 +39,24 @@ export const MARIADB: ServiceKind = {
       await connection.end()
     }
   },
+}
+
+/** What MySQL and MariaDB are told alike. */
+export function sourceArguments(place: Place): string[] {
+  return [
+    `--port=${place.port}`,
+    '--bind-address=127.0.0.1',
+    `--socket=${sourceSocket(place.folder)}`,
+    `--pid-file=${place.folder}/pid`,
+    `--innodb-buffer-pool-size=${256 * MEBIBYTE}`,
+    `--innodb-flush-log-at-trx-commit=${place.durable ? 1 : 2}`,
+    '--max-connections=400',
+    `--max-allowed-packet=${256 * MEBIBYTE}`,
+    '--skip-name-resolve',
+    '--local-infile=1',
+    '--event-scheduler=OFF',
+    '--performance-schema=OFF',
+  ]
 }
 
 export function sourceSocket(folder: string): string {

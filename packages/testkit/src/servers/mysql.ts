@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { MARIADB, sourceSocket } from './mariadb.js'
+import { MARIADB, sourceArguments } from './mariadb.js'
 import { ACCOUNT, type Place, type ServiceKind } from './service.js'
 
 const MEBIBYTE = 2 ** 20
@@ -27,20 +27,9 @@ export const MYSQL: ServiceKind = {
 
   serverArguments: (place) => [
     ...folders(place),
-    `--port=${place.port}`,
-    '--bind-address=127.0.0.1',
-    `--socket=${sourceSocket(place.folder)}`,
-    `--pid-file=${place.folder}/pid`,
-    `--innodb-buffer-pool-size=${256 * MEBIBYTE}`,
+    ...sourceArguments(place),
     `--innodb-redo-log-capacity=${256 * MEBIBYTE}`,
-    `--innodb-flush-log-at-trx-commit=${place.durable ? 1 : 2}`,
     `--sync-binlog=${place.durable ? 1 : 0}`,
-    '--max-connections=400',
-    `--max-allowed-packet=${256 * MEBIBYTE}`,
-    '--skip-name-resolve',
-    '--local-infile=1',
-    '--event-scheduler=OFF',
-    '--performance-schema=OFF',
     '--mysqlx=OFF',
     '--loose-innodb-native-foreign-keys=ON',
     '--secure-file-priv=NULL',
