@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { drain, drainAll, listErrors, loadModel, retryErrors, retryFailed } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
-import { copyAll, type Installation, installation, settle } from '../support/installation.js'
+import { textRows } from '../support/content.js'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+} from '../support/installation.js'
 
 /** JSON of the source that PostgreSQL's numeric cannot hold. */
 const POISON = '{"a":1e200000}'
@@ -152,4 +162,47 @@ test('the stale image of a quarantined row gives way to healthy rows that need i
       assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_constraint'), [])
     },
   )
+})
+
+/** Digits that no index compresses below a half. */
+const randomText = (length: number): string => randomBytes(length).toString('base64').slice(0, length)
+
+test('keys as long as an index of the target takes are carried, and a longer one is told and keeps nobody else from anything', async () => {
+  const at = await installation(servers, 'q_long')
+  try {
+    await at.app.query(`CREATE TABLE p (k VARCHAR(3000) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, v INT) ENGINE=InnoDB;
+      CREATE TABLE c (id INT PRIMARY KEY, k VARCHAR(3000) CHARACTER SET ascii COLLATE ascii_bin, FOREIGN KEY (k) REFERENCES p (k) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
+      CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB`)
+    const [first, second, tooLong] = [randomText(2_600), randomText(2_600), randomText(2_800)]
+    await at.app.query('INSERT INTO p VALUES (?, 1), (?, 1), (?, 1)', [first, second, tooLong])
+    await at.app.query('INSERT INTO c VALUES (1, ?), (2, ?)', [first, second])
+    const carried = async (): Promise<void> => {
+      await assertEqual(at, ['c', 'other'])
+      const keys = 'SELECT k, v FROM p WHERE length(k) < 2700 ORDER BY 1'
+      assert.deepEqual(await at.rows('SELECT k, v FROM p ORDER BY 1'), await textRows(at.app, keys))
+      const errors = await listErrors(at.context, { tables: [], limit: 10, history: false })
+      assert.deepEqual(errors.map(({ table, code }) => [table, code]), [['p', 'key-too-long']]) // biome-ignore format: rows
+    }
+    await copyAll(at.context)
+    await carried()
+    await at.app.query('UPDATE p SET v = 2 WHERE LENGTH(k) > 2000; INSERT INTO other VALUES (1, 1)')
+    await at.app.query('UPDATE p SET k = ? WHERE k = ?', [randomText(2_500), first])
+    await settle(at)
+    await carried()
+    // parked while their table is closed, those of a parent's too
+    await at.app.query('TRUNCATE c')
+    await at.app.query('INSERT INTO c VALUES (3, ?)', [second])
+    await drainNow(at)
+    await at.app.query('UPDATE p SET k = ? WHERE k = ?', [randomText(2_400), second])
+    await drainNow(at)
+    assert.equal((await states(at))['c'], 'suspect')
+    await settle(at)
+    await carried()
+    await at.app.query('DELETE FROM p WHERE LENGTH(k) > 2700')
+    await settle(at)
+    assert.deepEqual(await listErrors(at.context, { tables: [], limit: 10, history: false }), [])
+    assert.deepEqual(await at.rows('SELECT row_key FROM mylab_sync.sync_parked'), [])
+  } finally {
+    await at.close()
+  }
 })

@@ -10,6 +10,10 @@ import {
 } from '@mylab-sync/core'
 
 const SAMPLE_KEYS = 5
+/** A btree of PostgreSQL takes entries of 2,704 bytes: https://www.postgresql.org/docs/current/btree.html */
+const LONGEST_KEY_BYTES = 2_704
+/** Of a column's own length, of the entry's header, and of alignment. */
+const BYTES_BESIDE = 8
 
 /** Counts altered values by table, column and rule, within one target transaction. */
 export class SanitisedTally {
@@ -75,7 +79,21 @@ function convertRow(table: TableMapping, row: RawRow, tally: SanitisedTally): Ta
     if (!(error instanceof ValueRefused)) throw error
     return { key: row.key, code: 'refused-value', message: error.message }
   }
+  const tooLong = longKey(table, row.key, values)
+  if (tooLong !== null) return tooLong
   // counted only once the row as a whole is accepted
   for (const { column, rule } of altered) tally.add({ table: table.source.name, column, rule }, row.key)
   return { key: row.key, values }
+}
+
+/** Uncompressed, since nobody knows before whether a value will be. */
+function longKey(table: TableMapping, key: RowKey, values: TargetRow['values']): RefusedRow | null {
+  if (key.length < LONGEST_KEY_BYTES / 2) return null
+  const bytes = (table.key?.columns ?? []).reduce((sum, { column }) => {
+    const text = values[table.columns.indexOf(column)]?.length ?? 0
+    return sum + BYTES_BESIDE + (column.type === 'bytea' ? text / 2 : text)
+  }, BYTES_BESIDE)
+  if (bytes <= LONGEST_KEY_BYTES) return null
+  const message = `its key has ${bytes} bytes, and an index of PostgreSQL takes ${LONGEST_KEY_BYTES}`
+  return { key, code: 'key-too-long', message }
 }

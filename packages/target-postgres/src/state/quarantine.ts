@@ -1,5 +1,5 @@
 import type { ParkedParent, QuarantinedKey, QuarantinedRow, ReferencedValues, RowError, RowKey } from '@mylab-sync/core'
-import { ROWS_A_STATEMENT, Statements } from './statements.js'
+import { indexedKey, ROWS_A_STATEMENT, Statements } from './statements.js'
 
 interface KeptReference {
   table_name: string
@@ -145,9 +145,10 @@ export class QuarantineState extends Statements {
     for (let at = 0; at < parents.length; at += ROWS_A_STATEMENT) {
       const part = parents.slice(at, at + ROWS_A_STATEMENT)
       await this.stateRows(
-        `INSERT INTO sync_parked_parent AS p (child_table, edge, tokens, drain_no)
-         SELECT x ->> 0, x ->> 1, array(SELECT jsonb_array_elements_text(x -> 2)), max((x ->> 3)::bigint) FROM jsonb_array_elements($1::jsonb) AS x GROUP BY 1, 2, 3
-         ON CONFLICT (child_table, edge, tokens) DO UPDATE SET drain_no = greatest(p.drain_no, EXCLUDED.drain_no)`,
+        `INSERT INTO sync_parked_parent AS p (child_table, edge, tokens, tokens_id, drain_no)
+         SELECT t, e, v, ${indexedKey("array_to_string(v, ',')")}, max(d)
+         FROM (SELECT x ->> 0 AS t, x ->> 1 AS e, array(SELECT jsonb_array_elements_text(x -> 2)) AS v, (x ->> 3)::bigint AS d FROM jsonb_array_elements($1::jsonb) AS x) AS u GROUP BY 1, 2, 3
+         ON CONFLICT (child_table, edge, tokens_id) DO UPDATE SET drain_no = greatest(p.drain_no, EXCLUDED.drain_no)`,
         [JSON.stringify(part.map(({ child, edge, tokens, drain }) => [child, edge, tokens, drain]))],
       )
     }

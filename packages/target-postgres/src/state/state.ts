@@ -10,7 +10,7 @@ import {
   type TargetTransaction,
 } from '@mylab-sync/core'
 import { QuarantineState } from './quarantine.js'
-import { ROWS_A_STATEMENT } from './statements.js'
+import { indexedKey, ROWS_A_STATEMENT } from './statements.js'
 
 const KEPT_DRAINS = 200
 const KEPT_KEYS = 1_000_000
@@ -46,7 +46,7 @@ const UNPARK = `
   DELETE FROM sync_parked WHERE ctid = ANY (ARRAY(
     SELECT found.row FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u(t, k, d), LATERAL (
       SELECT p.ctid AS row FROM sync_parked p
-      WHERE p.table_name = u.t AND p.row_key = u.k AND p.drain_no = u.d AND p.reason = 'closed' OFFSET 0) AS found))`
+      WHERE p.table_name = u.t AND ${indexedKey('p.row_key')} = ${indexedKey('u.k')} AND p.drain_no = u.d AND p.reason = 'closed' AND p.row_key = u.k OFFSET 0) AS found))`
 
 interface ProgressRow extends Record<string, unknown> {
   readonly table_name: string
@@ -200,7 +200,7 @@ export class State extends QuarantineState {
       await this.stateRows(
         `INSERT INTO sync_parked AS p (table_name, row_key, drain_no, reason, is_start)
          SELECT t, k, d, 'closed', bool_or(s) FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[]) AS u(t, k, d, s) GROUP BY t, k, d
-         ON CONFLICT (table_name, row_key, drain_no, reason) DO UPDATE SET is_start = p.is_start OR EXCLUDED.is_start`,
+         ON CONFLICT (table_name, ${indexedKey('row_key')}, drain_no, reason) DO UPDATE SET is_start = p.is_start OR EXCLUDED.is_start`,
         [part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.drain), part.map((k) => k.start)],
       )
     }
@@ -303,7 +303,8 @@ export class State extends QuarantineState {
     for (let at = 0; at < keys.length; at += ROWS_A_STATEMENT) {
       const part = keys.slice(at, at + ROWS_A_STATEMENT)
       await this.stateRows(
-        'INSERT INTO sync_drain_key AS d (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s) ON CONFLICT (drain_no, table_name, row_key) DO UPDATE SET is_start = TRUE WHERE NOT d.is_start AND EXCLUDED.is_start',
+        `INSERT INTO sync_drain_key AS d (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s)
+         ON CONFLICT (drain_no, table_name, ${indexedKey('row_key')}) DO UPDATE SET is_start = TRUE WHERE NOT d.is_start AND EXCLUDED.is_start`,
         [drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start)],
       )
     }
@@ -315,7 +316,7 @@ export class State extends QuarantineState {
 
   async recordedKeys(drain: number, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>> {
     const rows = await this.stateRows<{ row_key: string }>(
-      'SELECT row_key FROM sync_drain_key WHERE drain_no = $1 AND table_name = $2 AND row_key = ANY($3)',
+      `SELECT row_key FROM sync_drain_key WHERE drain_no = $1 AND table_name = $2 AND ${indexedKey('row_key')} = ANY (ARRAY(SELECT ${indexedKey('k')} FROM unnest($3::text[]) AS u(k)))`,
       [drain, table, keys],
     )
     return new Set(rows.map((row) => row.row_key))
@@ -330,7 +331,7 @@ export class State extends QuarantineState {
     await this.stateRows(
       `INSERT INTO sync_parked AS p (table_name, row_key, drain_no, reason, is_start)
        SELECT table_name, row_key, max(drain_no), 'closed', bool_or(is_start) FROM sync_drain_key WHERE drain_no > $1 AND table_name = ANY($2) GROUP BY 1, 2
-       ON CONFLICT (table_name, row_key, drain_no, reason) DO UPDATE SET is_start = p.is_start OR EXCLUDED.is_start`,
+       ON CONFLICT (table_name, ${indexedKey('row_key')}, drain_no, reason) DO UPDATE SET is_start = p.is_start OR EXCLUDED.is_start`,
       [drain, tables],
     )
   }

@@ -5,6 +5,11 @@ import * as sql from '../sql.js'
 /** Rows of one INSERT by unnest. */
 export const ROWS_A_STATEMENT = 20_000
 
+/** What the indexes of the state tables hold of a key, or of values that are joined as one is: migration 010. */
+export function indexedKey(key: string): string {
+  return `(CASE WHEN octet_length(${key}) > 512 THEN '#' || encode(sha256(decode(${key}, 'escape')), 'hex') ELSE ${key} END)`
+}
+
 /** Statements on the state tables of one installation, inside one transaction. */
 export class Statements {
   readonly #session: Session
