@@ -32,6 +32,15 @@ export class SyncError extends Error {
   }
 }
 
+/** A table of the target is gone or is not what we made of it: the table `table` of the source is to be set aside and made again. */
+export class TargetTableUnfit extends SyncError {
+  readonly table: string
+  constructor(table: string, code: string, cause: unknown) {
+    super('target-table-differs', `table ${table} is gone in the target or was changed there (${code})`, { cause })
+    this.table = table
+  }
+}
+
 /** A value that the rules do not let into the target: its row is quarantined. The message names no value. */
 export class ValueRefused extends Error {
   override readonly name = 'ValueRefused'

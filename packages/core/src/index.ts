@@ -44,7 +44,14 @@ export {
   type TableState,
   transition,
 } from './model/life-cycle.js'
-export { BatchRefused, ConstraintViolated, type ErrorCode, SyncError, ValueRefused } from './errors.js'
+export {
+  BatchRefused,
+  ConstraintViolated,
+  type ErrorCode,
+  SyncError,
+  TargetTableUnfit,
+  ValueRefused,
+} from './errors.js'
 export type {
   ChangeEntry,
   DrainName,

@@ -109,19 +109,16 @@ async function prepareTable(
     await target.createTable(mapping, objects)
     return { table, inPlace: false }
   }
-  if (request.isOurs) {
-    const left = await target.adaptTable(mapping, objects)
-    if (left.length > 0) return `waits for: ${left.join('; ')}`
-  }
-  const differences = await target.differences(mapping)
-  if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
-  if (!(await target.hasRows(mapping))) return { table, inPlace: false }
-  if (!request.isOurs && !request.takeOver) {
-    const obstacle = await strangersIn(context, model, table)
+  const { isOurs } = request
+  if (!isOurs) {
+    const differences = await target.differences(mapping)
+    if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
+    if (!(await target.hasRows(mapping))) return { table, inPlace: false }
+    const obstacle = request.takeOver ? null : await strangersIn(context, model, table)
     if (obstacle !== null) return obstacle
   }
-  await prepareMerge(context, model, table)
-  return { table, inPlace: true }
+  const left = await prepareMerge(context, model, { table, isOurs })
+  return left.length > 0 ? `waits for: ${left.join('; ')}` : { table, inPlace: true }
 }
 
 /** Rows of a table that we did not fill go only where the user has said so. */

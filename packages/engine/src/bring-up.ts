@@ -1,10 +1,10 @@
-import { isBeingOpened, type TableProgress } from '@mylab-sync/core'
+import { type ErrorCode, isBeingOpened, SyncError, type TableProgress } from '@mylab-sync/core'
 import { Backoff, mayPass } from './backoff.js'
 import { type EngineContext, limitsOf, type Progress } from './context.js'
 import { copyChunk } from './copy-chunk.js'
 import { drain } from './drain.js'
 import { loadModel, type Model } from './model.js'
-import { openComponent } from './open-component.js'
+import { openComponent, type Opening } from './open-component.js'
 import { pause } from './pause.js'
 import { planChunks } from './plan-chunks.js'
 import { readTarget } from './read-target.js'
@@ -16,6 +16,8 @@ const BUSY_MS = 20
 /** Definitions that change again and again while their tables are copied: the next call goes on. */
 const MOST_ROUNDS = 20
 const MOST_FAILURES = 18
+/** What befalls one component befalls the next one, too. */
+const OF_ALL: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'cannot-connect', 'stopped'])
 
 export interface Running {
   readonly context: EngineContext
@@ -94,12 +96,12 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
   const ends = await Promise.allSettled(workers)
   for (const end of ends) if (end.status === 'rejected') throw end.reason
   const outcome: Outcome = { opened: 0, again: false }
+  const failures: unknown[] = []
   for (const waiting of model.openingGroups(model.components(tables))) {
-    let opening = await openComponent(context, model, waiting)
-    while (opening === 'waiting' && !signal.aborted) {
-      await pause(PAUSE_MS, signal)
-      opening = await openComponent(context, model, waiting)
-    }
+    const opening = await openPatiently(running, model, waiting).catch((error: unknown) => {
+      if (error instanceof SyncError && OF_ALL.has(error.code)) throw error
+      failures.push(error)
+    })
     outcome.again ||= opening === 'set-aside'
     if (opening !== 'opened') continue
     outcome.opened += waiting.length
@@ -111,10 +113,25 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
         rows: copied.get(table) ?? 0,
       })
   }
+  // What is wrong with one does not keep the others closed.
+  for (const failure of failures) throw failure
   // A drain beside may have set aside what had chunks left to copy.
   const states = await readTarget(context, (target) => target.progress())
   outcome.again ||= tables.some((table) => states.get(table)?.state === 'suspect')
   return outcome
+}
+
+async function openPatiently(
+  { context, signal }: Running,
+  model: Model,
+  component: readonly string[],
+): Promise<Opening> {
+  let opening = await openComponent(context, model, component)
+  while (opening === 'waiting' && !signal.aborted) {
+    await pause(PAUSE_MS, signal)
+    opening = await openComponent(context, model, component)
+  }
+  return opening
 }
 
 async function copyUntilDone(

@@ -14,6 +14,7 @@ import { type EngineContext, goOn, limitsOf, reach } from './context.js'
 import type { Model } from './model.js'
 import { quarantinedRows } from './quarantine.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from './rows.js'
+import { settingAside } from './reconcile.js'
 import { suspending } from './suspending.js'
 
 /** More than a table has. */
@@ -35,7 +36,9 @@ export async function copyChunk(
   tables: readonly string[],
   only?: number,
 ): Promise<CopiedChunk | null> {
-  return suspending(context, MOST_SUSPENSIONS, () => copyOnce(context, model, { tables, only }))
+  return settingAside(context, model, () =>
+    suspending(context, MOST_SUSPENSIONS, () => copyOnce(context, model, { tables, only })),
+  )
 }
 
 async function copyOnce(

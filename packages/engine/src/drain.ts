@@ -2,6 +2,7 @@ import { ConstraintViolated, type SourceSnapshot, type TargetTransaction } from 
 import { type EngineContext, reach, rulesOf } from './context.js'
 import { loadModel, type Model } from './model.js'
 import { NotAsLeft, watchOthers } from './owner.js'
+import { settingAside } from './reconcile.js'
 import { type DrainReport, type DrainRequest, ModelStale, RunningDrain, WentBack } from './running-drain.js'
 
 /** Definitions that move between two looks, again and again, are for the caller's pause. */
@@ -20,7 +21,10 @@ export async function drain(context: EngineContext, model: Model, request: Drain
   let before: NotAsLeft['watched'] | undefined
   for (let redo = 0; ; redo++) {
     try {
-      return await drainOnce(context, current, before ? { ...request, before } : request)
+      const { model: read, seen } = { model: current, seen: before }
+      return await settingAside(context, read, () =>
+        drainOnce(context, read, seen ? { ...request, before: seen } : request),
+      )
     } catch (error) {
       if (error instanceof WentBack) {
         before = undefined

@@ -3,7 +3,7 @@ import { type EngineContext, goOn } from './context.js'
 import { exclusively } from './exclusive.js'
 import { isTransactional, type Model } from './model.js'
 import { readTarget } from './read-target.js'
-import { checkTriggers } from './reconcile.js'
+import { checkTriggers, settingAside } from './reconcile.js'
 import { betweenDrains } from './write-target.js'
 
 /**
@@ -15,7 +15,7 @@ export async function maintain(context: EngineContext, model: Model): Promise<bo
     await checkTriggers(context, model)
     goOn(context)
     await noticeUncaptured(context, model)
-    await buildConstraints(context, model)
+    await settingAside(context, model, () => buildConstraints(context, model))
     return true
   })
   return done ?? false

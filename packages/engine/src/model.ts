@@ -35,12 +35,14 @@ export class Model {
   readonly #objects = new Map<string, TableObjects>()
   readonly #actionEdgesByParent = new Map<string, Edge[]>()
   readonly #generations: ReadonlyMap<string, string>
+  readonly #names: ReadonlySet<string>
   readonly #wanted: ReadonlySet<string>
   readonly #definitions = new Map<string, string>()
 
   constructor(read: SourceDefinitions, context: Pick<EngineContext, 'options'>, carried: ReadonlySet<string> | null) {
     const { catalog, generations } = read
     this.catalog = catalog
+    this.#names = new Set(catalog.tables.map((table) => table.name))
     this.#generations = generations
     const { include, exclude, mapping } = context.options
     const wanted = catalog.tables.filter(
@@ -141,6 +143,13 @@ export class Model {
   /** `generation` is that of the table's storage as the model was read. */
   isOf(table: string, generation: string | undefined): boolean {
     return this.#generations.get(table) === generation
+  }
+
+  /** Names of the source that are tables: a view has one, too, and can stand where a table was. */
+  tablesOf(now: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    const isView = ([name, generation]: readonly [string, string]): boolean =>
+      this.isOf(name, generation) && !this.#names.has(name)
+    return new Map([...now].filter((entry) => !isView(entry)))
   }
 
   /** This model is of exactly these tables, and the source's definitions have not moved since it was read. */

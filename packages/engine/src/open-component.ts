@@ -15,7 +15,7 @@ import { drain } from './drain.js'
 import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
-import { setAside, TRIGGERS_GONE } from './reconcile.js'
+import { setAside, settingAside, TRIGGERS_GONE } from './reconcile.js'
 import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
 import { suspending } from './suspending.js'
@@ -42,7 +42,10 @@ export async function openComponent(context: EngineContext, model: Model, tables
   const [first = ''] = [...tables].sort()
   // Groups of lone tables may overlap.
   const name = model.isLone(first) ? 'open lone tables' : `open ${first}`
-  return (await exclusively(context, name, () => openAlone(context, model, tables))) ?? 'waiting'
+  const opening = await exclusively(context, name, () =>
+    settingAside(context, model, () => openAlone(context, model, tables)),
+  )
+  return opening ?? 'waiting'
 }
 
 async function openAlone(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {

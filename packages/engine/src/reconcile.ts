@@ -1,4 +1,4 @@
-import { type TableProgress, transition } from '@mylab-sync/core'
+import { TargetTableUnfit, type TableProgress, transition } from '@mylab-sync/core'
 import { type EngineContext, goOn, type Progress, reach } from './context.js'
 import { install } from './install.js'
 import type { Model } from './model.js'
@@ -25,6 +25,22 @@ export async function setAside(
     }
     return aside
   })
+}
+
+/** More in a row than a schema has is a defect. */
+const MOST_UNFIT = 10_000
+
+/** Does `work` again without each table that is gone in the target or was changed there: it is set aside. */
+export async function settingAside<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
+  for (let redo = 0; ; redo++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof TargetTableUnfit) || redo >= MOST_UNFIT) throw error
+      const aside = await setAside(context, model, [error.table], error.message)
+      if (aside.length === 0) throw error
+    }
+  }
 }
 
 /** Finds tables whose triggers are gone or not what they must be, and sets them aside with their descendants. */
@@ -73,10 +89,8 @@ async function adapt(context: EngineContext, model: Model, table: string): Promi
     await context.target.createTable(mapping, objects)
     return null
   }
-  const left = await context.target.adaptTable(mapping, objects)
-  if (left.length > 0) return `waits for: ${left.join('; ')}`
-  await prepareMerge(context, model, table)
-  return null
+  const left = await prepareMerge(context, model, { table, isOurs: true })
+  return left.length > 0 ? `waits for: ${left.join('; ')}` : null
 }
 
 async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<string> {

@@ -157,7 +157,7 @@ export class RunningDrain {
     }
     const states = await target.progress()
     const carried = [...states.values()].filter((p) => isCarried(p.state)).map((p) => p.table)
-    const now = await snapshot.generations()
+    const now = parts.model.tablesOf(await snapshot.generations())
     if (!parts.model.fits(now, carried)) throw new ModelStale()
     const hole = await holeOf(parts, judgement)
     const setAside: Misfit[] = []

@@ -11,12 +11,22 @@ export interface CopyStart {
   readonly captured: boolean
 }
 
-/** Before a copy into rows that are there: their key is what rows are merged by, and no constraint of a half-way state stands in the way. */
-export async function prepareMerge({ target }: EngineContext, model: Model, table: string): Promise<void> {
+/**
+ * Before a copy into rows that are there: no constraint of a half-way state stands in the way, a table that we filled
+ * (`isOurs`) is what the source's is now, and its key is what rows are merged by. Returns what a human has to run first.
+ */
+export async function prepareMerge(
+  { target }: EngineContext,
+  model: Model,
+  { table, isOurs }: { readonly table: string; readonly isOurs: boolean },
+): Promise<string[]> {
   const mapping = model.mapping(table)
-  // A first copy that was left before it opened has none yet.
-  await target.buildKeyIndexes(mapping, [])
-  await target.loosenTable(mapping, model.objects(table), model.edgesAt(table))
+  const objects = model.objects(table)
+  // Foreign keys of the target hold the key that they reference.
+  await target.loosenTable(mapping, objects, model.edgesAt(table))
+  const left = isOurs ? await target.adaptTable(mapping, objects) : []
+  // A first copy that was left before it opened has no key yet.
+  return left.length > 0 ? left : target.buildKey(mapping)
 }
 
 /**

@@ -1,4 +1,11 @@
-import { BatchRefused, ConstraintViolated, SyncError, ValueRefused } from '@mylab-sync/core'
+import {
+  BatchRefused,
+  ConstraintViolated,
+  SyncError,
+  TargetTableUnfit,
+  type TableMapping,
+  ValueRefused,
+} from '@mylab-sync/core'
 import pg from 'pg'
 
 const LOST = new Set([
@@ -149,4 +156,33 @@ function placeOf({ table, column, constraint }: pg.DatabaseError): string {
   return [table && ` table ${table}`, column && ` column ${column}`, constraint && ` constraint ${constraint}`]
     .filter(Boolean)
     .join(',')
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  '0A000': 'a view or a rule uses the column',
+  '2BP01': 'other objects depend on it',
+  '23502': 'rows hold NULL',
+  '23505': 'rows hold equal values',
+  '42501': 'the user does not own it',
+  '42809': 'it is not a table',
+}
+
+/**
+ * Why PostgreSQL refuses a definition of one table, by the code alone; null where others would be refused likewise, or
+ * this one may be taken another time.
+ */
+export function definitionRefusal(error: unknown): string | null {
+  if (error instanceof ConstraintViolated) return 'rows do not hold it'
+  const code = sqlState(error instanceof SyncError ? error.cause : error)
+  const isOfTable = /^(0A|22|23|2B|42|54)/.test(code) && code !== '42P01'
+  return isOfTable ? `${REFUSALS[code] ?? 'PostgreSQL refuses it'} (${code})` : null
+}
+
+/** No such table, column or unique index; another type; a view in its place. */
+const UNFIT = new Set(['42P01', '42703', '42P10', '42804', '42883', '42809'])
+
+/** The error of a statement on the target's table of `table`, and on no other. */
+export function ofTable(table: TableMapping, error: unknown): Error {
+  const code = sqlState(error instanceof SyncError ? error.cause : error)
+  return UNFIT.has(code) ? new TargetTableUnfit(table.source.name, code, error) : mapped(error)
 }

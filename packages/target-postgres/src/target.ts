@@ -1,10 +1,10 @@
-import { SyncError, type Target, type TargetTransaction } from '@mylab-sync/core'
+import { SyncError, type TableMapping, type Target, type TargetTransaction } from '@mylab-sync/core'
 import { Transaction } from './apply/transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
 import { Constraints } from './ddl/constraints.js'
 import { adaptTable, createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
-import { mapped } from './errors.js'
+import { mapped, ofTable } from './errors.js'
 import * as sql from './sql.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { migrate, migrated } from './state/migrate.js'
@@ -19,6 +19,13 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     throw error
   }
   const constraints = new Constraints(database)
+  const on = async <T>(table: TableMapping, work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      throw ofTable(table, error)
+    }
+  }
   return {
     migrate: () => migrate(database),
     migrated: () => migrated(database),
@@ -35,9 +42,10 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     createTable: (table, objects) => createTable(database, table, objects),
     adaptTable: (table, objects) => adaptTable(database, table, objects),
     loosenTable: (table, objects, edges) => constraints.loosenTable(table, objects, edges),
-    buildKeyIndexes: (table, foreignKeys) => constraints.buildKeyIndexes(table, foreignKeys),
-    buildIndexes: (table, objects) => constraints.buildIndexes(table, objects),
-    buildForeignKey: (child, parent, edge) => constraints.buildForeignKey(child, parent, edge),
+    buildKey: (table) => constraints.buildKey(table),
+    buildKeyIndexes: (table, foreignKeys) => on(table, constraints.buildKeyIndexes(table, foreignKeys)),
+    buildIndexes: (table, objects) => on(table, constraints.buildIndexes(table, objects)),
+    buildForeignKey: (child, parent, edge) => on(child, constraints.buildForeignKey(child, parent, edge)),
     suspend: (violated) => constraints.suspend(violated),
     constraints: () => constraints.constraints(),
     uninstallStatements: () => [`DROP SCHEMA IF EXISTS ${sql.name(settings.stateSchema)} CASCADE`],

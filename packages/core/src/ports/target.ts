@@ -274,10 +274,15 @@ export interface Target {
   differences(table: TableMapping): Promise<string[]>
   /** Columns, defaults, comments and CHECKs; no index. */
   createTable(table: TableMapping, objects: TableObjects): Promise<void>
-  /** Makes an existing table hold this mapping where that loses nothing; returns the statements that are left to a human. */
+  /**
+   * Makes an existing table that we filled hold this mapping where that loses nothing, and drops our key of an older
+   * definition; returns the statements that are left to a human, with the reason behind one that was refused.
+   */
   adaptTable(table: TableMapping, objects: TableObjects): Promise<string[]>
   /** Drops our UNIQUEs and foreign keys on and to a table whose rows are about to be merged; they are built again when it is open. */
   loosenTable(table: TableMapping, objects: TableObjects, edges: readonly Edge[]): Promise<void>
+  /** The sync key's index; returns the statement that a human has to run first where rows of an older key do not hold it. */
+  buildKey(table: TableMapping): Promise<string[]>
   /** The sync key's index and one on every given column set; names from the table. Already there: nothing. */
   buildKeyIndexes(table: TableMapping, foreignKeyColumns: readonly (readonly string[])[]): Promise<void>
   /** The other indexes and UNIQUEs. What cannot be built is recorded in sync_constraint and returned as sentences. */

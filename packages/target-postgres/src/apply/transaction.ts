@@ -13,7 +13,7 @@ import {
   type UpsertOutcome,
 } from '@mylab-sync/core'
 import type { Session, TargetSettings } from '../connection/database.js'
-import { isRowRefusal, mapped, refusalMessage, sqlState, violatedUnique } from '../errors.js'
+import { isRowRefusal, mapped, ofTable, refusalMessage, sqlState, violatedUnique } from '../errors.js'
 import * as sql from '../sql.js'
 import { State } from '../state/state.js'
 import { copyInto } from './copy-stream.js'
@@ -73,16 +73,24 @@ export class Transaction extends State {
     )
   }
 
+  /** As `#run`, of a statement that is about this table. */
+  #runOn(table: TableMapping, text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+    return this.#session.raw(text, values).then(
+      (result) => result.rows,
+      (error: unknown) => Promise.reject(ofTable(table, error)),
+    )
+  }
+
   #table(table: Pick<TableMapping, 'name'>): string {
     return sql.tableName(this.#settings.schema, table)
   }
 
   copyRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
-    return this.#allOrRefused(() => copyInto(this.#session, this.#table(table), table.columns, batches))
+    return this.#allOrRefused(table, () => copyInto(this.#session, this.#table(table), table.columns, batches))
   }
 
   mergeRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
-    return this.#allOrRefused(async () => {
+    return this.#allOrRefused(table, async () => {
       const stage = await this.#stage(table)
       const rows = await copyInto(this.#session, stage, table.columns, batches)
       await this.#session.raw(insertStaged(this.#table(table), table, stage, upsertTail(table)))
@@ -91,7 +99,7 @@ export class Transaction extends State {
   }
 
   /** Throws BatchRefused, with nothing written, for what a smaller part of the rows may be free of. */
-  async #allOrRefused(write: () => Promise<number>): Promise<number> {
+  async #allOrRefused(table: TableMapping, write: () => Promise<number>): Promise<number> {
     await this.#run('SAVEPOINT copy')
     try {
       const rows = await write()
@@ -100,7 +108,7 @@ export class Transaction extends State {
     } catch (error) {
       if (!this.#session.broken) await this.#backTo('copy')
       const isRefused = isRowRefusal(error) || violatedUnique(error) !== null
-      throw isRefused ? new BatchRefused(sqlState(error)) : mapped(error)
+      throw isRefused ? new BatchRefused(sqlState(error)) : ofTable(table, error)
     }
   }
 
@@ -145,7 +153,7 @@ export class Transaction extends State {
     } catch (error) {
       const refusal = isRowRefusal(error)
       const violated = violatedUnique(error)
-      if (!refusal && violated === null) throw mapped(error)
+      if (!refusal && violated === null) throw ofTable(table, error)
       await this.#backTo('batch')
       if (violated !== null) return { violated }
       const [row] = rows
@@ -221,7 +229,8 @@ export class Transaction extends State {
     const match = sql
       .keyColumns(columns)
       .map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
-    await this.#run(
+    await this.#runOn(
+      table,
       `DELETE FROM ${this.#table(table)} t USING ${sql.unnested(columns.length)} WHERE ${match.join(' AND ')}`,
       arrays,
     )
@@ -234,7 +243,8 @@ export class Transaction extends State {
     const wanted = `pg_temp.${sql.name(sql.shortName(`whole_${table.name}`))}`
     const held = this.#table(table)
     await this.#run(`DROP TABLE IF EXISTS ${wanted}`)
-    await this.#run(
+    await this.#runOn(
+      table,
       `CREATE TEMP TABLE ${sql.name(sql.shortName(`whole_${table.name}`))} ON COMMIT DROP AS SELECT ${sql.columnList(table.columns)} FROM ${held} WITH NO DATA`,
     )
     const refused: RefusedRow[] = []
@@ -246,10 +256,12 @@ export class Transaction extends State {
     const whole = `ROW(${columns.map((column) => `${column}::text`).join(', ')})::text`
     const numbered = (from: string): string =>
       `SELECT ctid AS place, ${whole} AS image, row_number() OVER (PARTITION BY ${whole}) AS copy FROM ${from}`
-    await this.#run(
+    await this.#runOn(
+      table,
       `DELETE FROM ${held} WHERE ctid IN (SELECT h.place FROM (${numbered(held)}) h LEFT JOIN (${numbered(wanted)}) w USING (image, copy) WHERE w.place IS NULL)`,
     )
-    await this.#run(
+    await this.#runOn(
+      table,
       `INSERT INTO ${held} (${columns.join(', ')}) SELECT ${columns.join(', ')} FROM ${wanted} WHERE ctid IN
        (SELECT w.place FROM (${numbered(wanted)}) w LEFT JOIN (${numbered(held)}) h USING (image, copy) WHERE h.place IS NULL)`,
     )
@@ -264,7 +276,8 @@ export class Transaction extends State {
     const match = sql
       .keyColumns(columns)
       .map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
-    const rows = await this.#run(
+    const rows = await this.#runOn(
+      parent,
       `SELECT ${wanted.map((column, at) => `${column}::text AS v${at}`).join(', ')} FROM ${this.#table(parent)} t JOIN ${sql.unnested(columns.length)} ON ${match.join(' AND ')}
        WHERE ${wanted.map((column) => `${column} IS NOT NULL`).join(' AND ')}`,
       arrays,
@@ -295,7 +308,8 @@ export class Transaction extends State {
     const from = this.#table(table)
     const anywhere = `tablesample system (least(100, 100.0 * ${SAMPLED_ROWS} / greatest(1, pg_relation_size('${from.replaceAll("'", "''")}') / 8192)))`
     const { keys, toKey } = keyTexts(table)
-    const rows = await this.#run(
+    const rows = await this.#runOn(
+      table,
       `SELECT DISTINCT * FROM ((SELECT ${keys} FROM ${from} t ORDER BY ${edge('ASC')} LIMIT 1) UNION ALL (SELECT ${keys} FROM ${from} t ORDER BY ${edge('DESC')} LIMIT 1) UNION ALL (SELECT ${keys} FROM ${from} t ${anywhere} LIMIT ${SAMPLED_ROWS})) k`,
     )
     return rows.map(toKey)
@@ -309,13 +323,13 @@ export class Transaction extends State {
   ): AsyncGenerator<RowKey[], void, void> {
     const { keys, toKey } = keyTexts(table)
     const query = select(keys)
-    const few = await this.#run(`${query} LIMIT ${KEYS_A_PAGE + 1}`, values)
+    const few = await this.#runOn(table, `${query} LIMIT ${KEYS_A_PAGE + 1}`, values)
     if (few.length <= KEYS_A_PAGE) {
       if (few.length > 0) yield few.map(toKey)
       return
     }
     const cursor = `keys_${++this.#cursors}`
-    await this.#run(`DECLARE ${cursor} NO SCROLL CURSOR FOR ${query}`, values)
+    await this.#runOn(table, `DECLARE ${cursor} NO SCROLL CURSOR FOR ${query}`, values)
     for (;;) {
       const page = await this.#run(`FETCH ${KEYS_A_PAGE} FROM ${cursor}`)
       if (page.length === 0) break
@@ -344,7 +358,7 @@ export class Transaction extends State {
   }
 
   async countRows(table: TableMapping): Promise<number> {
-    const [row] = await this.#run(`SELECT count(*)::float8 AS n FROM ${this.#table(table)}`)
+    const [row] = await this.#runOn(table, `SELECT count(*)::float8 AS n FROM ${this.#table(table)}`)
     return Number(row?.['n'])
   }
 
@@ -353,7 +367,8 @@ export class Transaction extends State {
     const named = sql.keyColumns(columns).map((column) => ({ ...column, name: sql.name(column.name) }))
     const places = named.map((column, at) => `$${at + 1}::${column.castType}`)
     const where = after === null ? '' : `WHERE (${named.map((c) => `t.${c.name}`).join(', ')}) > (${places.join(', ')})`
-    const rows = await this.#run(
+    const rows = await this.#runOn(
+      table,
       `SELECT ${named.map((c, at) => `t.${c.name}::text AS k${at}`).join(', ')} FROM ${this.#table(table)} t ${where}
        ORDER BY ${named.map((c) => `t.${c.name}`).join(', ')} LIMIT ${Math.floor(limit)}`,
       after ?? [],

@@ -10,9 +10,18 @@ import {
 } from '@mylab-sync/core'
 import { setTimeout } from 'node:timers/promises'
 import type { Database, Row, Session } from '../connection/database.js'
-import { mapped, sqlState } from '../errors.js'
+import { definitionRefusal, mapped, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
-import { addForeignKey, addKey, addUnique, createIndex, foreignKeyIndex, targetColumns } from './statements.js'
+import {
+  addForeignKey,
+  addKey,
+  addUnique,
+  createIndex,
+  foreignKeyIndex,
+  keyName,
+  otherKeyName,
+  targetColumns,
+} from './statements.js'
 
 const LOCK = ["SET LOCAL lock_timeout = '2s'"]
 const LOCK_TRIES = 10
@@ -43,7 +52,8 @@ export class Constraints {
         // A table of the user's may have a primary key of its own.
         const kind =
           table.source.primaryKey === null || present.some((index) => index.primary) ? 'UNIQUE' : 'PRIMARY KEY'
-        await session.build(addKey(schema, table, kind))
+        const name = await freeKeyName(session, schema, table)
+        await session.build(addKey(schema, table, kind, name))
         present.push({ unique: true, primary: kind === 'PRIMARY KEY', columns: key })
       }
       for (const columns of foreignKeys.map((sources) => targetColumns(table, sources))) {
@@ -52,6 +62,18 @@ export class Constraints {
         present.push({ unique: false, primary: false, columns })
       }
     })
+  }
+
+  /** The key's index on a table that may hold rows of an older key. Returns what a human has to run first. */
+  async buildKey(table: TableMapping): Promise<string[]> {
+    try {
+      await this.buildKeyIndexes(table, [])
+      return []
+    } catch (error) {
+      const refusal = definitionRefusal(error)
+      if (refusal === null) throw error
+      return [`TRUNCATE TABLE ${this.#table(table)} /* no new key: ${refusal} */`]
+    }
   }
 
   /** The other indexes and UNIQUEs, concurrently. What cannot be built is recorded as suspended, and returned in sentences. */
@@ -288,6 +310,14 @@ function whyNoIndex(code: string): string {
 
 function same(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value, at) => value === b[at])
+}
+
+/** PostgreSQL names the primary key of a table of the user's likewise, and keeps the name when the table has another. */
+async function freeKeyName(session: Session, schema: string, table: TableMapping): Promise<string> {
+  const { rows } = await session.raw<{ taken: boolean }>('SELECT to_regclass($1) IS NOT NULL AS taken', [
+    `${sql.name(schema)}.${sql.name(keyName(table))}`,
+  ])
+  return rows[0]?.taken ? otherKeyName(table) : keyName(table)
 }
 
 interface IndexedColumns {

@@ -20,10 +20,23 @@ export function tableStatements(schema: string, table: TableMapping, objects: Ta
 }
 
 /** The constraint of the sync key; a table of the user's may have a primary key of its own already. */
-export function addKey(schema: string, table: TableMapping, kind: 'PRIMARY KEY' | 'UNIQUE'): string {
+export function addKey(
+  schema: string,
+  table: TableMapping,
+  kind: 'PRIMARY KEY' | 'UNIQUE',
+  name = keyName(table),
+): string {
   const columns = (table.key?.columns ?? []).map(({ column }) => sql.name(column.name)).join(', ')
-  const name = sql.name(sql.shortName(`${table.name}_pkey`))
-  return `ALTER TABLE ${sql.tableName(schema, table)} ADD CONSTRAINT ${name} ${kind} (${columns})`
+  return `ALTER TABLE ${sql.tableName(schema, table)} ADD CONSTRAINT ${sql.name(name)} ${kind} (${columns})`
+}
+
+export function keyName(table: TableMapping): string {
+  return sql.shortName(`${table.name}_pkey`)
+}
+
+/** Where something else has that name. */
+export function otherKeyName(table: TableMapping): string {
+  return sql.shortName(`${table.name}_sync_key`)
 }
 
 export function foreignKeyIndex(schema: string, table: TableMapping, columns: readonly string[]): string {

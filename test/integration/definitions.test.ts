@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { status } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { textRows } from '../support/content.js'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+} from '../support/installation.js'
+
+const FAMILY = `
+  CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  CREATE TABLE c (id INT PRIMARY KEY, pid INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1), (2, 2)`
+const LIVE = { c: 'live', other: 'live', p: 'live' }
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+async function withFamily(name: string, use: (at: Installation) => Promise<void>): Promise<void> {
+  const at = await installation(servers, name)
+  try {
+    await at.app.query(FAMILY)
+    await use(at)
+  } finally {
+    await at.close()
+  }
+}
+
+async function problemOf(at: Installation, table: string): Promise<string> {
+  return (await status(at.context)).tables.find((row) => row.table === table)?.problem ?? ''
+}
+
+test('two columns that swap their names take their values along, also columns of a key', async () => {
+  const query = 'SELECT a, b, x, y FROM pair ORDER BY 1, 2'
+  const equal = async (at: Installation): Promise<void> =>
+    assert.deepEqual(await at.rows(query), await textRows(at.app, query))
+  await withFamily('r_names', async (at) => {
+    await at.app.query(`CREATE TABLE pair (a INT, b INT, x INT, y INT, PRIMARY KEY (a, b)) ENGINE=InnoDB;
+      INSERT INTO pair VALUES (1, 2, 3, 4), (2, 1, 5, 6), (7, 7, 7, 7)`)
+    await copyAll(at.context)
+    await at.app.query('ALTER TABLE pair RENAME COLUMN x TO y, RENAME COLUMN y TO x')
+    await at.app.query('UPDATE pair SET x = 9 WHERE a = 1')
+    await drainNow(at)
+    await settle(at)
+    await equal(at)
+    await at.app.query('ALTER TABLE pair RENAME COLUMN a TO b, RENAME COLUMN b TO a')
+    await at.app.query('UPDATE pair SET x = 10 WHERE a = 1; DELETE FROM pair WHERE a = 2')
+    await drainNow(at)
+    await settle(at)
+    assert.equal((await states(at))['pair'], 'live')
+    await equal(at)
+    await at.app.query('UPDATE pair SET x = 11; INSERT INTO pair VALUES (8, 9, 1, 1)')
+    await drainNow(at)
+    await equal(at)
+  })
+})
+
+test('a table whose key changes is copied again under the new one, and waits where the rows of the target do not hold it', async () => {
+  await withFamily('r_key', async (at) => {
+    await at.app.query(`CREATE TABLE kept (x INT, y INT, PRIMARY KEY (x, y)) ENGINE=InnoDB; INSERT INTO kept VALUES (1, 1), (2, 1);
+      CREATE TABLE lost LIKE kept; INSERT INTO lost SELECT * FROM kept; CREATE TABLE fresh LIKE kept; INSERT INTO fresh SELECT * FROM kept;
+      CREATE TABLE less LIKE kept; INSERT INTO less SELECT * FROM kept`)
+    await copyAll(at.context)
+    await at.app.query(`ALTER TABLE kept DROP PRIMARY KEY, ADD PRIMARY KEY (x), MODIFY y INT NULL; INSERT INTO kept VALUES (3, NULL);
+      ALTER TABLE lost DROP PRIMARY KEY; INSERT INTO lost VALUES (1, 1);
+      ALTER TABLE fresh DROP PRIMARY KEY, ADD id INT AUTO_INCREMENT PRIMARY KEY; INSERT INTO fresh VALUES (1, 1, 9);
+      ALTER TABLE less DROP PRIMARY KEY, DROP COLUMN y, ADD v INT, ADD PRIMARY KEY (x); UPDATE other SET v = 2`)
+    await settle(at)
+    await assertEqual(at, ['kept', 'lost', 'other'])
+    assert.equal((await states(at))['kept'], 'live')
+    // its trigger named a column that is gone, and was made anew
+    await at.app.query('UPDATE less SET v = x; INSERT INTO less VALUES (3, 3)')
+    await drainNow(at)
+    assert.deepEqual(await at.rows('SELECT x, v FROM less ORDER BY 1'), [['1', '1'], ['2', '2'], ['3', '3']]) // biome-ignore format: rows
+    const waiting = await problemOf(at, 'fresh')
+    assert.equal(waiting, 'waits for: TRUNCATE TABLE "public"."fresh" /* no new key: rows hold NULL (23502) */')
+    await at.reader.query(waiting.slice('waits for: '.length))
+    await settle(at)
+    assert.equal((await states(at))['fresh'], 'live')
+    await at.app.query('DELETE FROM fresh WHERE id = 9; UPDATE kept SET y = NULL; DELETE FROM lost WHERE x = 2')
+    await settle(at)
+    await assertEqual(at, ['fresh', 'kept', 'lost'])
+  })
+})
+
+test('a definition that the target refuses keeps its own table waiting, and the rest goes on', async () => {
+  await withFamily('r_view', async (at) => {
+    await copyAll(at.context)
+    await at.reader.query('CREATE VIEW seen AS SELECT v FROM other')
+    await at.app.query('ALTER TABLE other MODIFY v BIGINT; ALTER TABLE p MODIFY v BIGINT; UPDATE p SET v = 5000000000')
+    await settle(at)
+    await assertEqual(at, ['p', 'c'])
+    assert.match(
+      await problemOf(at, 'other'),
+      /^waits for: ALTER TABLE .* TYPE bigint .*a view or a rule uses the column/,
+    )
+    await at.reader.query('DROP VIEW seen')
+    await settle(at)
+    assert.deepEqual(await states(at), LIVE)
+    await assertEqual(at, ['p', 'c', 'other'])
+  })
+})
+
+test('a table in whose place a view stands is gone, and the rest goes on', async () => {
+  await withFamily('r_place', async (at) => {
+    await copyAll(at.context)
+    await at.app.query('DROP TABLE other; CREATE VIEW other AS SELECT id, v FROM p; UPDATE p SET v = 5')
+    await settle(at)
+    await assertEqual(at, ['p', 'c'])
+    assert.deepEqual(await states(at), { ...LIVE, other: 'gone' })
+    await at.app.query('DROP VIEW other; UPDATE p SET v = 6')
+    await settle(at)
+    await assertEqual(at, ['p', 'c'])
+  })
+})
+
+for (const [name, tampering] of [
+  ['dropped', 'DROP TABLE other'],
+  ['renamed', 'ALTER TABLE other RENAME TO elsewhere'],
+  ['without its key', 'ALTER TABLE other DROP CONSTRAINT other_pkey'],
+  ['without a column', 'ALTER TABLE other RENAME COLUMN v TO w'],
+  ['a parent, and dropped', 'DROP TABLE p CASCADE'],
+] as const)
+  for (const when of ['under load', 'in silence'])
+    test(`a table of the target that is ${name} there ${when} is made again, and the rest goes on`, async () => {
+      await withFamily('r_target', async (at) => {
+        await copyAll(at.context)
+        const writes = 'UPDATE other SET v = v + 1; DELETE FROM p WHERE id = 2'
+        await at.reader.query(tampering)
+        await at.app.query(`${when === 'under load' ? writes : 'DO 0'}; UPDATE c SET pid = 1 WHERE id = 3`)
+        assert.equal((await drainNow(at)).kind, 'done')
+        await settle(at)
+        if (when === 'in silence') await at.app.query(writes)
+        await settle(at)
+        await assertEqual(at, ['p', 'c'])
+        assert.deepEqual(await at.rows('SELECT id, v FROM other ORDER BY 1'), [['1', '2'], ['2', '3']]) // biome-ignore format: rows
+        assert.deepEqual(await states(at), LIVE)
+      })
+    })
