@@ -218,6 +218,40 @@ test('mariadb goes back in the middle of a first copy, and no drain has seen wha
   })
 })
 
+test('mariadb goes back to before a row that kept one of the target from being surplus', async () => {
+  const name = 'back_surplus'
+  let backup: Backup | undefined
+  let mayDrain = Promise.resolve()
+  let release = (): void => {}
+  let step = 0
+  const at = async (point: string): Promise<void> => {
+    if (point === 'chunk:committed' && step === 1) {
+      step = 2
+      // no drain parks the key of what is lost
+      mayDrain = new Promise((resolve) => (release = resolve))
+      backup = await servers.backup('mariadb')
+      await source(name, 'INSERT INTO other VALUES (5, 5)')
+    }
+    if (point !== 'opening:surplus' || step !== 2) return
+    step = 3
+    assert.ok(backup)
+    await servers.restore(backup)
+    release()
+  }
+  await within(name, { hooks: { at, betweenLockAndSnapshot: () => mayDrain } }, async (installed) => {
+    await copyAll(installed.context)
+    await settle(installed)
+    // the target still has it, and no entry says that it is gone
+    await source(name, 'SET @mylab_sync_bypass = 1; DELETE FROM other WHERE id = 5')
+    step = 1
+    const again = { createTables: true, resume: false, triggers: true, force: true, takeOver: false }
+    await initial(installed.context, { ...again, tables: ['other'] }, () => {}, new AbortController().signal)
+    assert.equal(step, 3)
+    await settled(installed)
+    await assertWhole(name, installed)
+  })
+})
+
 test('a drain that begins before the mark of the last one is in sets nothing aside', async () => {
   const name = 'back_unmarked'
   await within(name, { batchRows: 20 }, async (at) => {

@@ -7,16 +7,15 @@ import { writeTarget } from './write-target.js'
 /** A snapshot is left for a newer one after so many pages, so that the source may purge what it keeps for it. */
 const PAGES_A_SNAPSHOT = 50
 
-/**
- * Calls `found` with keys of the target's rows that the source does not hold, page by page and in the target's
- * transaction, which is committed after each page. The source is asked by key, since the two may order keys unlike.
- */
-async function findSurplus(
-  context: EngineContext,
-  model: Model,
-  table: string,
-  found: (keys: readonly RowKey[], park: (keys: readonly ParkedKey[]) => Promise<void>) => Promise<void>,
-): Promise<void> {
+interface Looking {
+  /** Keys of the target's rows that the source does not hold, page by page and in the target's transaction, which is committed after each page. */
+  found(keys: readonly RowKey[], park: (keys: readonly ParkedKey[]) => Promise<void>): Promise<void>
+  /** After the last page, before the snapshot is given back. */
+  ended(snapshot: SourceSnapshot): Promise<void>
+}
+
+/** The source is asked by key, since the two may order keys unlike. */
+async function findSurplus(context: EngineContext, model: Model, table: string, looking: Looking): Promise<void> {
   const mapping = model.mapping(table)
   const snapshot = await context.source.openSnapshot()
   try {
@@ -28,10 +27,11 @@ async function findSurplus(
       after = await writeTarget(context, async (target) => {
         const { keys, next } = await target.keysAfter(mapping, from, KEYS_A_LIST)
         const surplus = await absent(snapshot, model, table, keys)
-        if (surplus.length > 0) await found(surplus, (parked) => target.park(parked))
+        if (surplus.length > 0) await looking.found(surplus, (parked) => target.park(parked))
         return next
       })
     }
+    await looking.ended(snapshot)
   } finally {
     snapshot.release()
   }
@@ -49,18 +49,24 @@ async function absent(
 
 /**
  * Parks the keys of rows that a merge has not touched since the source lacks them. They are never deleted by range:
- * the re-read of catch-up decides, and what foreign keys took with them is found by its closure.
+ * the re-read of catch-up decides, and what foreign keys took with them is found by its closure. A row that is not
+ * surplus is so by what the source held: its mark tells whether the source still has that history when the table opens.
  */
 export async function parkSurplus(context: EngineContext, model: Model, table: string): Promise<void> {
-  await findSurplus(context, model, table, (keys, park) =>
-    park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
-  )
+  await findSurplus(context, model, table, {
+    found: (keys, park) => park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
+    async ended(snapshot) {
+      const mark = await snapshot.leaveMark()
+      await writeTarget(context, (target) => target.noteCopyMark([table], mark))
+    },
+  })
 }
 
 export async function countSurplus(context: EngineContext, model: Model, table: string): Promise<number> {
   let count = 0
-  await findSurplus(context, model, table, async (keys) => {
-    count += keys.length
+  await findSurplus(context, model, table, {
+    found: async (keys) => void (count += keys.length),
+    ended: async () => {},
   })
   return count
 }
