@@ -55,12 +55,12 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     await servers.start('postgres')
   },
   'source frozen': async (servers, _, r) => {
-    servers.freeze('mariadb')
+    await servers.freeze('mariadb')
     await nap(r.int(500, 2500))
     servers.thaw('mariadb')
   },
   'target frozen': async (servers, _, r) => {
-    servers.freeze('postgres')
+    await servers.freeze('postgres')
     await nap(r.int(500, 2500))
     servers.thaw('postgres')
   },

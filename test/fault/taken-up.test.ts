@@ -31,7 +31,7 @@ async function restart(service: 'mariadb' | 'postgres'): Promise<void> {
 }
 
 async function freezeFor(service: 'mariadb' | 'postgres', ms: number): Promise<void> {
-  servers.freeze(service)
+  await servers.freeze(service)
   await new Promise((resolve) => setTimeout(resolve, ms))
   servers.thaw(service)
 }
@@ -143,7 +143,7 @@ for (const service of ['mariadb', 'postgres'] as const) {
       await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
       if (service === 'postgres') await at.app.query('UPDATE a SET v = 1 WHERE id = 1')
       const still = performance.now()
-      servers.freeze(service)
+      await servers.freeze(service)
       try {
         await eventually('it is told by name', () => problems.length > 0 || failure !== undefined, NAMED_MS)
       } finally {

@@ -247,7 +247,7 @@ test('the command serves with a password on all addresses, takes no secret into 
 })
 
 test('a database that hangs is told within seconds, beside the last figures', async () => {
-  servers.freeze('mariadb')
+  await servers.freeze('mariadb')
   try {
     const hanging = await eventually(
       'it says that there is no answer',

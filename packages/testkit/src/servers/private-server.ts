@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { eventually } from '../eventually.js'
 import { freePort, isListening } from '../free-port.js'
 import { sourceSocket } from './mariadb.js'
-import { isAlive, signalAll, withChildren } from './process-tree.js'
+import { isAlive, isStopped, signalAll, withChildren } from './process-tree.js'
 import { ownedFolder, type ServerUser } from './server-user.js'
 import type { Installation, Place, ServiceKind, ServiceName } from './service.js'
 import type { Watchdog } from './watchdog.js'
@@ -118,13 +118,16 @@ export class PrivateServer {
     this.#process = undefined
   }
 
-  /** Half-open connections: it and its sessions stop running, the kernel still accepts for them. */
-  freeze(): void {
+  /** Half-open connections: when it returns, it and its sessions have stopped running; the kernel still accepts for them. */
+  async freeze(): Promise<void> {
     const pid = this.#process?.pid
     if (pid === undefined) return
     // First the parent alone, which can then start no further session.
-    signalAll([pid], 'SIGSTOP')
-    signalAll(withChildren(pid), 'SIGSTOP')
+    for (const group of [() => [pid], () => withChildren(pid)]) {
+      const all = group()
+      signalAll(all, 'SIGSTOP')
+      await eventually(`${this.service} stands still`, () => all.every(isStopped), STOP_MS)
+    }
   }
 
   thaw(): void {

@@ -125,7 +125,7 @@ describe('a set of private servers', () => {
       ['mariadb', 'postgres'],
       ['postgres', 'mariadb'],
     ] as const) {
-      set.freeze(frozen)
+      await set.freeze(frozen)
       let answered = false
       const answer = queries[frozen]().then(() => (answered = true))
       for (let i = 0; i < 20; i += 1) await queries[working]()

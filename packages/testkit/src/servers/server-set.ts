@@ -200,8 +200,8 @@ export class ServerSet {
     return this.server(service).kill()
   }
 
-  freeze(service: ServiceName): void {
-    this.server(service).freeze()
+  freeze(service: ServiceName): Promise<void> {
+    return this.server(service).freeze()
   }
 
   thaw(service: ServiceName): void {
