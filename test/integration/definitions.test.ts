@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { status } from '@mylab-sync/engine'
+import { drain, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
@@ -26,8 +26,12 @@ before(async () => {
 })
 after(() => servers.close())
 
-async function withFamily(name: string, use: (at: Installation) => Promise<void>): Promise<void> {
-  const at = await installation(servers, name)
+async function withFamily(
+  name: string,
+  use: (at: Installation) => Promise<void>,
+  hooks: EngineHooks = {},
+): Promise<void> {
+  const at = await installation(servers, name, { hooks })
   try {
     await at.app.query(FAMILY)
     await use(at)
@@ -147,3 +151,30 @@ for (const [name, tampering] of [
         assert.deepEqual(await states(at), LIVE)
       })
     })
+
+test('a child whose copy is done follows what its parent did while the parent alone was set aside', async () => {
+  let at: Installation | undefined
+  let done = false
+  const point = async (name: string): Promise<void> => {
+    if (at === undefined || done || name !== 'opening:indexed') return
+    done = true
+    const beside = { ...at.context, hooks: {} }
+    await at.app.query('ALTER TABLE p FORCE')
+    await drain(beside, await loadModel(beside))
+    // the child goes with its parent, which comes back: neither an orphan nor an entry of the child tells of it
+    await at.app.query('DELETE FROM p WHERE id = 3; INSERT INTO p VALUES (3, 3)')
+    await drain(beside, await loadModel(beside))
+  }
+  await withFamily(
+    'r_alone',
+    async (installed) => {
+      at = installed
+      await copyAll(installed.context)
+      await settle(installed)
+      assert.ok(done)
+      assert.deepEqual(await states(installed), LIVE)
+      await assertEqual(installed, ['p', 'c', 'other'])
+    },
+    { at: point },
+  )
+})

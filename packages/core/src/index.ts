@@ -35,6 +35,7 @@ export type {
 } from './model/mapping.js'
 export type { Finding, Severity } from './model/finding.js'
 export {
+  forgetsKeys,
   isBeingOpened,
   isCarried,
   isOpen,

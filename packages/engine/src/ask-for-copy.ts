@@ -2,6 +2,7 @@ import { counted, isCarried, isOpen, SyncError, type TableProgress, transition }
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
+import { behind } from './set-aside.js'
 import { writeTarget } from './write-target.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { countSurplus } from './surplus.js'
@@ -56,7 +57,9 @@ export async function askForCopy(
     else starts.push(prepared)
   }
   await limitChunks(context, moving)
-  const begun = await startCopy(context, model, await withCapture(context, model, starts, request), 'ask-for-copy')
+  const prepared = await withCapture(context, model, starts, request)
+  const { begun, held } = await startCopy(context, model, prepared, 'ask-for-copy')
+  for (const [table, parent] of held) listed.push({ table, problem: behind(parent) })
   return { copying: [...moving, ...begun], listed }
 }
 

@@ -3,6 +3,7 @@ import { type EngineContext, goOn, type Progress, reach } from './context.js'
 import { install } from './install.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
+import { behind } from './set-aside.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { betweenDrains, writeTarget } from './write-target.js'
 
@@ -76,9 +77,22 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
       await writeTarget(context, (target) => target.setProgress(suspect.table, { problem }))
   }
   await reach(context, 'reconcile:adapted')
-  const begun = await startCopy(context, model, starts, 'reconcile')
+  const { begun, held } = await startCopy(context, model, starts, 'reconcile')
+  await tellHeld(context, suspects, held)
   await reach(context, 'reconcile:asked')
-  return begun
+  return [...begun]
+}
+
+async function tellHeld(
+  context: EngineContext,
+  suspects: readonly TableProgress[],
+  held: ReadonlyMap<string, string>,
+): Promise<void> {
+  for (const { table, problem } of suspects) {
+    const parent = held.get(table)
+    if (parent === undefined || problem === behind(parent)) continue
+    await writeTarget(context, (target) => target.setProgress(table, { problem: behind(parent) }))
+  }
 }
 
 /** Null, or what a human has to do first. */

@@ -1,4 +1,12 @@
-import { isCarried, isOpen, type TableEvent, type TableProgress, type TableState } from '@mylab-sync/core'
+import {
+  forgetsKeys,
+  parksKeys,
+  isCarried,
+  isOpen,
+  type TableEvent,
+  type TableProgress,
+  type TableState,
+} from '@mylab-sync/core'
 import type { Model } from './model.js'
 
 /** A table that can no longer be what it is in the target. */
@@ -22,19 +30,30 @@ export function misfits(
     const problem = problemOf(model, progress, now)
     if (problem) found.set(progress.table, problem)
   }
-  const open = new Set([...states.values()].filter((p) => isOpen(p.state) && !found.has(p.table)).map((p) => p.table))
-  const carried = (table: string): boolean => isCarried(states.get(table)?.state ?? 'discovered')
   for (let more = true; more; ) {
     more = false
-    for (const table of open) {
-      const closed = model.actionParents(table).find((parent) => !open.has(parent) && carried(parent))
-      if (closed === undefined) continue
-      open.delete(table)
-      found.set(table, { table, event: 'mismatch', problem: `table ${closed}, whose rows act on it, is not live` })
+    for (const { table, state } of states.values()) {
+      if (found.has(table) || !(isOpen(state) || parksKeys(state))) continue
+      const cause = model
+        .actionParents(table)
+        .find((parent) => isCutOff(state, states.get(parent)?.state, found.has(parent)))
+      if (cause === undefined) continue
+      found.set(table, { table, event: 'mismatch', problem: behind(cause) })
       more = true
     }
   }
   return [...found.values()]
+}
+
+/** An open table needs its parents open; one that is on its way there needs to hear of what they do. */
+function isCutOff(state: TableState, parent: TableState = 'discovered', isFound = false): boolean {
+  if (isFound || forgetsKeys(parent)) return true
+  return isOpen(state) && isCarried(parent) && !isOpen(parent)
+}
+
+/** Why a table is set aside, or stays so. */
+export function behind(parent: string): string {
+  return `table ${parent}, whose rows act on it, is not live`
 }
 
 function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, string>): Misfit | null {

@@ -1,4 +1,4 @@
-import { type TableState, transition } from '@mylab-sync/core'
+import { forgetsKeys, type TableState, transition } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
 import { betweenDrains } from './write-target.js'
@@ -29,27 +29,39 @@ export async function prepareMerge(
   return left.length > 0 ? left : target.buildKey(mapping)
 }
 
+/** Tables whose copies have begun, and those that have to wait for another one, by its name. */
+export interface Begun {
+  readonly begun: readonly string[]
+  readonly held: ReadonlyMap<string, string>
+}
+
 /**
  * The step to `copying` takes the drain lock: every change is then either in a chunk's snapshot or parked. What was
  * kept of an earlier copy is forgotten with it. A table whose state does not allow `event` is left out: another process
- * may have begun its copy meanwhile.
+ * may have begun its copy meanwhile. So is one whose rows a table acts on that forgets what it does; with that one together it may begin.
  */
 export async function startCopy(
   context: EngineContext,
   model: Model,
   starts: readonly CopyStart[],
   event: 'ask-for-copy' | 'reconcile',
-): Promise<string[]> {
-  if (starts.length === 0) return []
+): Promise<Begun> {
+  if (starts.length === 0) return { begun: [], held: new Map() }
   return betweenDrains(context, async (target, states) => {
+    const stateOf = (table: string): TableState => states.get(table)?.state ?? 'discovered'
+    const allowed = starts.filter(({ table }) => transition(stateOf(table), event) !== undefined)
+    const held = heldBack(
+      model,
+      allowed.map(({ table }) => table),
+      (table) => forgetsKeys(stateOf(table)),
+    )
     const begun: string[] = []
-    for (const { table, inPlace, captured } of starts) {
-      const state: TableState | undefined = transition(states.get(table)?.state ?? 'discovered', event)
-      if (state === undefined) continue
+    for (const { table, inPlace, captured } of allowed) {
+      if (held.has(table)) continue
       await target.forgetCopy(table)
       const { estimatedRows } = model.mapping(table).source
       await target.setProgress(table, {
-        state,
+        state: 'copying',
         asked: false,
         inPlace,
         captured,
@@ -66,6 +78,27 @@ export async function startCopy(
       })
       begun.push(table)
     }
-    return begun
+    return { begun, held }
   })
+}
+
+/** Of these tables, those with a parent that forgets its keys and does not begin with them; and theirs. */
+function heldBack(
+  model: Model,
+  tables: readonly string[],
+  forgets: (table: string) => boolean,
+): ReadonlyMap<string, string> {
+  const held = new Map<string, string>()
+  const beginning = new Set(tables)
+  for (let more = true; more; ) {
+    more = false
+    for (const table of beginning) {
+      const parent = model.actionParents(table).find((candidate) => forgets(candidate) && !beginning.has(candidate))
+      if (parent === undefined) continue
+      beginning.delete(table)
+      held.set(table, parent)
+      more = true
+    }
+  }
+  return held
 }

@@ -86,6 +86,14 @@ export function parksKeys(state: TableState): boolean {
   return isBeingOpened(state) || state === 'paused'
 }
 
+/**
+ * What happens to its rows is forgotten until its next copy begins, and with it what they do to rows of other tables:
+ * a copy of one of those that has begun before is worth nothing.
+ */
+export function forgetsKeys(state: TableState): boolean {
+  return state === 'suspect' || state === 'broken'
+}
+
 /** The target holds, or is about to hold, rows of such a table; others count as not selected. */
 export function isCarried(state: TableState): boolean {
   return state !== 'discovered' && state !== 'capturing' && state !== 'refused' && state !== 'gone'
