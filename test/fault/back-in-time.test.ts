@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { SyncError } from '@mylab-sync/core'
 import { drain, initial, loadModel } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
@@ -252,16 +253,25 @@ test('mariadb goes back to before a row that kept one of the target from being s
   })
 })
 
+/** One beside may run just then. */
+const WAITING = { waitMs: 30_000 }
+
 test('a drain that begins before the mark of the last one is in sets nothing aside', async () => {
   const name = 'back_unmarked'
   await within(name, { batchRows: 20 }, async (at) => {
     let chunks = 0
+    let alone = false
+    // those beside the copy would leave the mark that is to be missing
+    const betweenDrains = async (): Promise<void> => {
+      if (alone) throw new SyncError('lock-timeout', 'the lock is held')
+    }
     const beforeChunk = async (): Promise<void> => {
       if (++chunks !== 3) return
+      alone = true
       await source(name, 'UPDATE other SET v = 7')
       const dies = new Error('dies before its mark')
       const hooks = { at: (point: string) => (point === 'drain:committed' ? Promise.reject(dies) : Promise.resolve()) }
-      await assert.rejects(drain({ ...at.context, hooks }, await loadModel(at.context)), dies)
+      await assert.rejects(drain({ ...at.context, hooks }, await loadModel(at.context), WAITING), dies)
       // the mark of a chunk that is done meanwhile is younger than its snapshot
       let looks = 0
       const betweenLockAndSnapshot = async (): Promise<void> => {
@@ -269,12 +279,13 @@ test('a drain that begins before the mark of the last one is in sets nothing asi
         const before = await done()
         await eventually('another chunk is done', async () => (await done()) > before, 10_000)
       }
-      await drain({ ...at.context, hooks: { betweenLockAndSnapshot } }, await loadModel(at.context))
+      await drain({ ...at.context, hooks: { betweenLockAndSnapshot } }, await loadModel(at.context), WAITING)
       assert.equal(looks, 2)
+      alone = false
     }
     const done = async (): Promise<number> =>
       Number((await at.rows("SELECT count(*) FROM mylab_sync.sync_chunk WHERE state = 'done'"))[0]?.[0])
-    await copyAll({ ...at.context, hooks: { beforeChunk } })
+    await copyAll({ ...at.context, hooks: { beforeChunk, betweenLockAndSnapshot: betweenDrains } })
     assert.deepEqual(await at.rows('SELECT count(*) FROM mylab_sync.sync_chunk'), [[String(chunks)]])
     await settled(at)
     await assertWhole(name, at)
