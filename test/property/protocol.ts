@@ -69,7 +69,7 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
       hooks: hooksOf(verdict, experiment),
       limits: {
         ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
-        ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 0 } : {}),
+        ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 1 } : {}),
         ...(experiment.sliceEntries ? { sliceEntries: experiment.sliceEntries } : {}),
       },
       options: {

@@ -16,6 +16,7 @@ import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
 import { Quarantine } from './quarantine.js'
 import { setAside, settingAside, TRIGGERS_GONE } from './reconcile.js'
+import { parkOrphans } from './orphans.js'
 import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
 import { suspending } from './suspending.js'
@@ -64,7 +65,8 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   goOn(context)
   if (!(await scanOrphans(context, model, copies))) return 'waiting'
   await reach(context, 'opening:scanned')
-  if (!(await catchUpAll(context, model, copies))) return 'waiting'
+  const slices = await catchUpAll(context, model, copies)
+  if (slices === null || (slices > 0 && !(await scanOrphans(context, model, copies)))) return 'waiting'
   const capture = await captureOf(context, model, tables)
   if (capture.holes.length > 0) {
     await setAside(context, model, capture.holes, TRIGGERS_GONE)
@@ -141,40 +143,35 @@ async function lockClosed(target: TargetTransaction, copies: Copies): Promise<bo
   })
 }
 
-/**
- * Every row of an action foreign key whose parent is not in the target is parked as a start key: its parent may have
- * been deleted after the row's chunk was read and before the parent's, which leaves no entry that leads to it.
- */
+/** Before the catch-up, which reads most of them outside the drain lock, and after it, for what its own slices have left. */
 async function scanOrphans(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
   const tables = [...copies.keys()]
   return writeTarget(context, async (target) => {
     if (!(await lockClosed(target, copies))) return false
-    const inside = model.edges.filter((edge) => edge.action && !edge.captureOnlyParent && tables.includes(edge.child))
-    for (const edge of rulesOf(context).orphanScan ? inside : []) {
-      if (model.isWhole(edge.child)) continue
-      for await (const keys of target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge))
-        await target.park(keys.map((key): ParkedKey => ({ table: edge.child, key, drain: 0, start: true })))
-    }
+    const edges = model.edges.filter((edge) => tables.includes(edge.child))
+    if (rulesOf(context).orphanScan) await parkOrphans(target, model, { edges, drain: 0 })
     for (const table of tables) await target.setProgress(table, { state: 'catching-up' })
     return true
   })
 }
 
 /**
- * Slices end however fast drains park: at the first that gets no nearer, the opening drain takes what is left. False:
- * somebody else is at these tables.
+ * Slices end however fast drains park: at the first that gets no nearer, the opening drain takes what is left. Answers
+ * how many there were; null where somebody else is at these tables.
  */
-async function catchUpAll(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
+async function catchUpAll(context: EngineContext, model: Model, copies: Copies): Promise<number | null> {
   const tables = [...copies.keys()]
   const { lastSliceKeys, catchUpKeys } = limitsOf(context)
   const countBehind = (): Promise<number> => readTarget(context, (target) => target.countParked(tables))
+  let slices = 0
   let before = Number.POSITIVE_INFINITY
   for (let behind = await countBehind(); behind > lastSliceKeys && behind < before; behind = await countBehind()) {
     goOn(context)
-    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, copies, catchUpKeys)))) return false
+    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, copies, catchUpKeys)))) return null
     before = behind
+    slices++
   }
-  return true
+  return slices
 }
 
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */

@@ -24,6 +24,7 @@ import { HeldEntries } from './held-entries.js'
 import { holeOf, lostTables } from './hole.js'
 import type { Model } from './model.js'
 import { judgeOwner, type NotAsLeft } from './owner.js'
+import { parkOrphans } from './orphans.js'
 import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
 import { type Misfit, misfits } from './set-aside.js'
@@ -180,11 +181,8 @@ export class RunningDrain {
   async run(): Promise<DrainReport> {
     const { context, request, snapshot, target, rules } = this.#parts
     await reach(context, 'drain:begun')
-    for (let load = await this.#next(); load; load = await this.#next()) {
-      goOn(context)
-      await this.#slice(load)
-      this.#slices++
-    }
+    await this.#takeAll()
+    if (this.#snapshots > 1 && (await this.#parkOrphans())) await this.#takeAll()
     await reach(context, 'drain:applied')
     await this.#checkConstraints()
     await reach(context, 'drain:checked')
@@ -213,6 +211,27 @@ export class RunningDrain {
       model: this.#parts.model,
       unmarked,
     }
+  }
+
+  async #takeAll(): Promise<void> {
+    for (let load = await this.#next(); load; load = await this.#next()) {
+      goOn(this.#parts.context)
+      await this.#slice(load)
+      this.#slices++
+    }
+  }
+
+  /** For the last snapshot to read. A validated foreign key fails by itself where it has one. */
+  async #parkOrphans(): Promise<boolean> {
+    const { model, rules, target } = this.#parts
+    if (!rules.orphanScan) return false
+    const validated = await target.validatedForeignKeys()
+    const edges = model.edges.filter(
+      ({ name, child, parent }) => this.#open.has(child) && this.#open.has(parent) && !validated.has(name),
+    )
+    const found = await parkOrphans(target, model, { edges, drain: this.#number })
+    this.#kept ||= found
+    return found
   }
 
   async #probe(): Promise<void> {

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
+import { ALL_RULES, drain, type EngineContext, loadModel } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { textRows } from '../support/content.js'
+import { copyAll, drainNow, installation } from '../support/installation.js'
+
+/**
+ * A slice reads a child under a value that its parent gets in a later slice, or never: the value comes and goes between
+ * two of the backlog's snapshots. The constraint that would tell is suspended, since the application has an orphan.
+ */
+interface Scene {
+  readonly what: string
+  readonly schema: string
+  readonly orphan: string
+  /** The child's entry comes first, so its slice does too. */
+  readonly pending: string
+  /** Between the first snapshot and the second. */
+  readonly between: string
+}
+
+const SCENES: readonly Scene[] = [
+  {
+    what: 'a key that cascades twice',
+    schema: `
+      CREATE TABLE parent (id INT PRIMARY KEY) ENGINE=InnoDB;
+      CREATE TABLE middle (parent INT, x INT, PRIMARY KEY (parent, x), FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
+      CREATE TABLE child (id INT PRIMARY KEY, parent INT, x INT, v INT, FOREIGN KEY (parent, x) REFERENCES middle (parent, x) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
+      INSERT INTO parent VALUES (1); INSERT INTO middle VALUES (1, 1); INSERT INTO child VALUES (1, 1, 1, 0)`,
+    orphan: 'INSERT INTO child VALUES (9, 9, 9, 9)',
+    pending: 'UPDATE child SET v = 1 WHERE id = 1; UPDATE parent SET id = 2 WHERE id = 1',
+    between: 'DELETE FROM parent WHERE id = 2',
+  },
+  {
+    what: 'a referenced column outside the key',
+    schema: `
+      CREATE TABLE parent (id INT PRIMARY KEY, code INT UNIQUE) ENGINE=InnoDB;
+      CREATE TABLE child (id INT PRIMARY KEY, code INT, v INT, FOREIGN KEY (code) REFERENCES parent (code) ON DELETE SET NULL ON UPDATE CASCADE) ENGINE=InnoDB;
+      INSERT INTO parent VALUES (1, 1); INSERT INTO child VALUES (1, 1, 0)`,
+    orphan: 'INSERT INTO child VALUES (9, 9, 9)',
+    pending: 'UPDATE child SET v = 1 WHERE id = 1; UPDATE parent SET code = 2 WHERE id = 1',
+    between: 'DELETE FROM parent WHERE id = 1',
+  },
+]
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+async function isRight(scene: Scene, orphanScan: boolean): Promise<boolean> {
+  const at = await installation(servers, `backlog_${SCENES.indexOf(scene)}_${orphanScan ? 'with' : 'without'}`)
+  try {
+    await at.app.query(scene.schema)
+    await copyAll(at.context)
+    await at.app.query(`SET FOREIGN_KEY_CHECKS = 0; ${scene.orphan}; SET FOREIGN_KEY_CHECKS = 1`)
+    await drainNow(at)
+    await at.app.query(scene.pending)
+    let played = false
+    const context: EngineContext = {
+      ...at.context,
+      rules: { ...ALL_RULES, orphanScan },
+      limits: { sliceEntries: 1, snapshotMs: 0 },
+      hooks: {
+        at: async (point) => {
+          if (point === 'drain:closed' && !played) await at.app.query(scene.between)
+          if (point === 'drain:closed') played = true
+        },
+      },
+    }
+    const report = await drain(context, await loadModel(context))
+    assert.ok(report.kind === 'done' && report.slices > 2, 'the backlog took several slices')
+    const query = 'SELECT * FROM child ORDER BY id'
+    return isDeepStrictEqual(await at.rows(query), await textRows(at.app, query))
+  } finally {
+    await at.close()
+  }
+}
+
+for (const scene of SCENES) {
+  test(`a backlog is right with the orphan scan, and wrong without it: ${scene.what}`, async () => {
+    assert.equal(await isRight(scene, true), true)
+    assert.equal(await isRight(scene, false), false)
+  })
+}
