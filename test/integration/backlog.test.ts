@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { ALL_RULES, drain, type EngineContext, loadModel } from '@mylab-sync/engine'
+import { ALL_RULES, drain, type DrainReport, type EngineContext, loadModel } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
-import { copyAll, drainNow, installation } from '../support/installation.js'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+} from '../support/installation.js'
 
 /**
  * A slice reads a child under a value that its parent gets in a later slice, or never: the value comes and goes between
@@ -85,3 +93,54 @@ for (const scene of SCENES) {
     assert.equal(await isRight(scene, false), false)
   })
 }
+
+/** Two entries of a table of its own, so that the backlog has two snapshots; what happens between them has no entry. */
+async function backlogAround(name: string, between: string): Promise<{ at: Installation; report: DrainReport }> {
+  const at = await installation(servers, name)
+  await at.app.query(`
+    CREATE TABLE busy (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+    CREATE TABLE still (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+    INSERT INTO busy VALUES (1, 0), (2, 0); INSERT INTO still VALUES (1, 1), (2, 2)`)
+  await copyAll(at.context)
+  await at.app.query('UPDATE busy SET v = 1')
+  let played = false
+  const context: EngineContext = {
+    ...at.context,
+    limits: { sliceEntries: 1, snapshotMs: 0 },
+    hooks: {
+      at: async (point) => {
+        if (point === 'drain:closed' && !played) await at.app.query(between)
+        if (point === 'drain:closed') played = true
+      },
+    },
+  }
+  return { at, report: await drain(context, await loadModel(context)) }
+}
+
+test('a table that is emptied between two snapshots of a backlog is not live when that is committed, and healed', async () => {
+  const { at, report } = await backlogAround('backlog_truncate', 'TRUNCATE still; INSERT INTO still VALUES (3, 3)')
+  try {
+    assert.ok(report.kind === 'done')
+    assert.deepEqual(
+      report.setAside.map(({ table }) => table),
+      ['still'],
+    )
+    assert.deepEqual(await states(at), { busy: 'live', still: 'suspect' })
+    await assertEqual(at, ['busy'])
+    await settle(at)
+    assert.deepEqual(await states(at), { busy: 'live', still: 'live' })
+    await assertEqual(at, ['busy', 'still'])
+  } finally {
+    await at.close()
+  }
+})
+
+test('a table that is dropped between two snapshots of a backlog is gone', async () => {
+  const { at } = await backlogAround('backlog_drop', 'DROP TABLE still')
+  try {
+    await settle(at)
+    assert.deepEqual(await states(at), { busy: 'live', still: 'gone' })
+  } finally {
+    await at.close()
+  }
+})

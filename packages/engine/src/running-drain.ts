@@ -27,7 +27,7 @@ import { judgeOwner, type NotAsLeft } from './owner.js'
 import { parkOrphans } from './orphans.js'
 import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
-import { type Misfit, misfits } from './set-aside.js'
+import { type Misfit, misfits, misfitsFrom } from './set-aside.js'
 import { findUnseen } from './unseen.js'
 import { settle } from './settle.js'
 
@@ -105,7 +105,8 @@ export class RunningDrain {
   readonly #parts: DrainParts
   readonly #number: number
   readonly #token = randomUUID()
-  readonly #open: ReadonlySet<string>
+  /** Tables whose rows this drain writes, less those that it has to set aside at its end. */
+  readonly #open: Set<string>
   readonly #waiting: ReadonlySet<string>
   readonly #opening: ReadonlyMap<string, TableState>
   readonly #states: Map<string, TableProgress>
@@ -191,6 +192,7 @@ export class RunningDrain {
       await target.setProgress(table, { state, problem: null, openedDrain: this.#number })
     await this.#breakTables()
     await this.#probe()
+    if (this.#snapshots > 1) await this.#putMovedAside()
     const { takenAt: consistentAsOf, identity } = snapshot
     await target.recordDrain({ number: this.#number, token: this.#token, consistentAsOf, identity })
     await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
@@ -235,12 +237,27 @@ export class RunningDrain {
   }
 
   async #probe(): Promise<void> {
-    const { request, target } = this.#parts
+    const { request } = this.#parts
     const probed = (request.probe ?? []).filter((table) => this.#open.has(table) && !this.#opening.has(table))
-    if (probed.length === 0) return
-    for (const misfit of await findUnseen(this.#parts, probed, this.#states)) {
-      await set(target, this.#states, misfit)
+    if (probed.length > 0) await this.#putAside(await findUnseen(this.#parts, probed, this.#states))
+  }
+
+  /** What was another table, or had other foreign keys, in an earlier snapshot than the last: its rows may be of either. */
+  async #putMovedAside(): Promise<void> {
+    const { model, snapshot } = this.#parts
+    const now = model.tablesOf(await snapshot.generations())
+    const moved = [...this.#states.keys()].filter(
+      (table) => model.tables.has(table) && !model.isOf(table, now.get(table)),
+    )
+    const problem = 'its definition or its storage has changed at the source during a drain'
+    await this.#putAside(misfitsFrom(model, this.#states, moved, problem))
+  }
+
+  async #putAside(found: readonly Misfit[]): Promise<void> {
+    for (const misfit of found) {
+      await set(this.#parts.target, this.#states, misfit)
       this.#setAside.push(misfit)
+      this.#open.delete(misfit.table)
     }
   }
 

@@ -33,7 +33,7 @@ export function misfits(
   for (let more = true; more; ) {
     more = false
     for (const { table, state } of states.values()) {
-      if (found.has(table) || !(isOpen(state) || parksKeys(state))) continue
+      if (found.has(table) || !isFollowed(state)) continue
       const cause = model
         .actionParents(table)
         .find((parent) => isCutOff(state, states.get(parent)?.state, found.has(parent)))
@@ -43,6 +43,22 @@ export function misfits(
     }
   }
   return [...found.values()]
+}
+
+/** Of these tables, and of what foreign key actions of their rows reach, those that are open or on their way there. */
+export function misfitsFrom(
+  model: Model,
+  states: ReadonlyMap<string, TableProgress>,
+  tables: readonly string[],
+  problem: string,
+): Misfit[] {
+  return [...model.withDescendants(tables)]
+    .filter((table) => isFollowed(states.get(table)?.state ?? 'discovered'))
+    .map((table) => ({ table, event: 'mismatch', problem }))
+}
+
+function isFollowed(state: TableState): boolean {
+  return isOpen(state) || parksKeys(state)
 }
 
 /** An open table needs its parents open; one that is on its way there needs to hear of what they do. */
@@ -60,11 +76,12 @@ function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<strin
   const { table, state, generation } = progress
   if (!now.has(table) && isUncarried(state))
     return { table, event: 'vanish', problem: 'the table is gone at the source before it was copied' }
-  if (!isCarried(state) || state === 'suspect' || state === 'broken' || state === 'copied') return null
+  if (!isCarried(state)) return null
   if (!now.has(table)) {
     const problem = 'the table is gone at the source; its rows stay in the target, and tables.exclude ends this message'
     return { table, event: 'vanish', problem }
   }
+  if (state === 'suspect' || state === 'broken' || state === 'copied') return null
   const refusal = model.refusal(table)
   if (refusal) return { table, event: 'mismatch', problem: `${refusal.reason}; ${refusal.remedy}` }
   if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is not selected any more' }

@@ -1,6 +1,6 @@
 import type { SourceSnapshot, TableProgress, TargetTransaction } from '@mylab-sync/core'
 import type { Model } from './model.js'
-import type { Misfit } from './set-aside.js'
+import { type Misfit, misfitsFrom } from './set-aside.js'
 
 /**
  * Of these open tables, those where the target holds a row that the snapshot lacks, and what acts on their rows. Asked
@@ -24,7 +24,5 @@ export async function findUnseen(
     if ((await snapshot.readColumns(mapping, keys, [])).length < keys.length) found.push(table)
   }
   const problem = 'rows were removed without firing a trigger (TRUNCATE or a partition operation)'
-  return [...model.withDescendants(found)]
-    .filter((table) => states.has(table))
-    .map((table) => ({ table, event: 'mismatch', problem }))
+  return misfitsFrom(model, states, found, problem)
 }
