@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { ALL_RULES, drain, type DrainReport, type EngineContext, loadModel } from '@mylab-sync/engine'
+import { ALL_RULES, drain, type DrainReport, type EngineContext, type EngineHooks, loadModel } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
@@ -58,6 +58,18 @@ before(async () => {
 })
 after(() => servers.close())
 
+/** Plays the statements while the first slice is at work: the next one has another snapshot. */
+function between(at: Installation, statements: string): EngineHooks {
+  let played = false
+  return {
+    at: async (point) => {
+      if (point !== 'drain:closed' || played) return
+      played = true
+      await at.app.query(statements)
+    },
+  }
+}
+
 async function isRight(scene: Scene, orphanScan: boolean): Promise<boolean> {
   const at = await installation(servers, `backlog_${SCENES.indexOf(scene)}_${orphanScan ? 'with' : 'without'}`)
   try {
@@ -66,17 +78,11 @@ async function isRight(scene: Scene, orphanScan: boolean): Promise<boolean> {
     await at.app.query(`SET FOREIGN_KEY_CHECKS = 0; ${scene.orphan}; SET FOREIGN_KEY_CHECKS = 1`)
     await drainNow(at)
     await at.app.query(scene.pending)
-    let played = false
     const context: EngineContext = {
       ...at.context,
       rules: { ...ALL_RULES, orphanScan },
       limits: { sliceEntries: 1, snapshotMs: 0 },
-      hooks: {
-        at: async (point) => {
-          if (point === 'drain:closed' && !played) await at.app.query(scene.between)
-          if (point === 'drain:closed') played = true
-        },
-      },
+      hooks: between(at, scene.between),
     }
     const report = await drain(context, await loadModel(context))
     assert.ok(report.kind === 'done' && report.slices > 2, 'the backlog took several slices')
@@ -95,7 +101,7 @@ for (const scene of SCENES) {
 }
 
 /** Two entries of a table of its own, so that the backlog has two snapshots; what happens between them has no entry. */
-async function backlogAround(name: string, between: string): Promise<{ at: Installation; report: DrainReport }> {
+async function backlogAround(name: string, statements: string): Promise<{ at: Installation; report: DrainReport }> {
   const at = await installation(servers, name)
   await at.app.query(`
     CREATE TABLE busy (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
@@ -103,16 +109,10 @@ async function backlogAround(name: string, between: string): Promise<{ at: Insta
     INSERT INTO busy VALUES (1, 0), (2, 0); INSERT INTO still VALUES (1, 1), (2, 2)`)
   await copyAll(at.context)
   await at.app.query('UPDATE busy SET v = 1')
-  let played = false
   const context: EngineContext = {
     ...at.context,
     limits: { sliceEntries: 1, snapshotMs: 0 },
-    hooks: {
-      at: async (point) => {
-        if (point === 'drain:closed' && !played) await at.app.query(between)
-        if (point === 'drain:closed') played = true
-      },
-    },
+    hooks: between(at, statements),
   }
   return { at, report: await drain(context, await loadModel(context)) }
 }
