@@ -130,7 +130,8 @@ export async function runChaos(
       await writers.stop()
     }
     verdict.statements = writers.statements
-    await eventually('everything is live again and drained', () => isSettled(at.context), SETTLED_MS)
+    const since = await sourceTime(servers, name)
+    await eventually('everything is live again and drained', () => isSettled(at.context, since), SETTLED_MS)
     ended.abort()
     await daemon
     await compareAll(servers, name, verdict)
@@ -190,9 +191,21 @@ async function compare(verdict: ChaosVerdict, { snapshot, target, live }: Compar
   if (verdict.examples.length < 5) verdict.examples.push(difference)
 }
 
-async function isSettled(context: EngineContext): Promise<boolean> {
+async function sourceTime(servers: ServerSet, name: string): Promise<string> {
+  const app = await servers.sourceAdmin(name)
   try {
-    const { totals, tables } = await status(context)
+    const [row] = await textRows(app, "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')")
+    return row?.[0] ?? ''
+  } finally {
+    await app.end()
+  }
+}
+
+/** `since` the faults have ended: a side that the last of them put back looks settled until a drain has met it. */
+async function isSettled(context: EngineContext, since: string): Promise<boolean> {
+  try {
+    const { consistentAsOf, totals, tables } = await status(context)
+    if (consistentAsOf === null || consistentAsOf < since) return false
     const isOpen = tables.every(({ state, parked }) => (state === 'live' || state === 'recopied') && parked === 0)
     return totals.pending === 0 && isOpen && tables.length === TABLES.length
   } catch (error) {
