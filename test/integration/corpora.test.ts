@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { ServerSet } from '@mylab-sync/testkit'
+import { assertGolden } from '../support/golden.js'
+import { cli } from '../support/run.js'
+
+/** A folder with a folder a database, each with the `*.sql` that make it: sakila, northwind, chinook, openmrs. */
+const CORPORA = process.env['CORPORA']
+const skip = CORPORA === undefined ? 'CORPORA names no folder of databases' : false
+
+let servers: ServerSet
+before(async () => {
+  if (!skip) servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers?.close())
+
+/** As the server's own client reads it, whose DELIMITER the server does not know. */
+function* statements(text: string): Iterable<string> {
+  const parts = text.split(/^DELIMITER[ \t]+(\S+)[ \t]*$/m)
+  for (let at = 0, delimiter = ';'; at < parts.length; delimiter = parts[at + 1] ?? ';', at += 2) {
+    const part = parts[at] ?? ''
+    for (const one of delimiter === ';' ? [part] : part.split(delimiter)) if (one.trim() !== '') yield one
+  }
+}
+
+async function load(name: string): Promise<void> {
+  await servers.createDatabases({ source: name, target: name })
+  const app = await servers.sourceAdmin(name)
+  try {
+    await app.query('SET FOREIGN_KEY_CHECKS = 0')
+    const folder = join(CORPORA ?? '', name)
+    for (const file of readdirSync(folder).sort())
+      for (const statement of statements(readFileSync(join(folder, file), 'utf8'))) await app.query(statement)
+  } finally {
+    await app.end()
+  }
+}
+
+for (const name of ['chinook', 'northwind', 'openmrs', 'sakila'])
+  test(`doctor and plan of ${name} say what they once did`, { skip }, async () => {
+    await load(name)
+    const env = { ...servers.environment({ source: name, target: name, redis: false }), SYNC_USE_QUEUE: 'false' }
+    const doctor = await cli(['doctor'], env)
+    const plan = await cli(['plan'], env)
+    assert.equal(doctor.err + plan.err, '')
+    // The columns are the databases' own; how many rows they have the server guesses.
+    const told = plan.out
+      .split('\n')
+      .filter((line) => !/^ |^$/.test(line) || /^ {2}(?:not|value rule)/.test(line))
+      .map((line) => line.replace(/~\d+ rows?/, '~ rows'))
+    assertGolden(
+      `corpora/${name}`,
+      `doctor: exit ${doctor.code}\n${doctor.out}plan: exit ${plan.code}\n${told.join('\n')}\n`,
+    )
+  })
