@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { ALL_RULES, drain, type DrainReport, type EngineContext, type EngineHooks, loadModel } from '@mylab-sync/engine'
+import { ALL_RULES, drain, type DrainReport, type EngineContext, loadModel } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
@@ -58,14 +58,18 @@ before(async () => {
 })
 after(() => servers.close())
 
-/** Plays the statements while the first slice is at work: the next one has another snapshot. */
-function between(at: Installation, statements: string): EngineHooks {
+/** Slices of one entry, each with a snapshot of its own; the statements come between the first and the second. */
+function inSlices({ app, context }: Installation, statements: string): EngineContext {
   let played = false
   return {
-    at: async (point) => {
-      if (point !== 'drain:closed' || played) return
-      played = true
-      await at.app.query(statements)
+    ...context,
+    limits: { sliceEntries: 1, snapshotMs: 0 },
+    hooks: {
+      at: async (point) => {
+        if (point !== 'drain:closed' || played) return
+        played = true
+        await app.query(statements)
+      },
     },
   }
 }
@@ -78,12 +82,7 @@ async function isRight(scene: Scene, orphanScan: boolean): Promise<boolean> {
     await at.app.query(`SET FOREIGN_KEY_CHECKS = 0; ${scene.orphan}; SET FOREIGN_KEY_CHECKS = 1`)
     await drainNow(at)
     await at.app.query(scene.pending)
-    const context: EngineContext = {
-      ...at.context,
-      rules: { ...ALL_RULES, orphanScan },
-      limits: { sliceEntries: 1, snapshotMs: 0 },
-      hooks: between(at, scene.between),
-    }
+    const context = { ...inSlices(at, scene.between), rules: { ...ALL_RULES, orphanScan } }
     const report = await drain(context, await loadModel(context))
     assert.ok(report.kind === 'done' && report.slices > 2, 'the backlog took several slices')
     const query = 'SELECT * FROM child ORDER BY id'
@@ -101,25 +100,20 @@ for (const scene of SCENES) {
 }
 
 /** Two entries of a table of its own, so that the backlog has two snapshots; what happens between them has no entry. */
-async function backlogAround(name: string, statements: string): Promise<{ at: Installation; report: DrainReport }> {
-  const at = await installation(servers, name)
+async function backlogAround(at: Installation, statements: string): Promise<DrainReport> {
   await at.app.query(`
     CREATE TABLE busy (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
     CREATE TABLE still (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
     INSERT INTO busy VALUES (1, 0), (2, 0); INSERT INTO still VALUES (1, 1), (2, 2)`)
   await copyAll(at.context)
   await at.app.query('UPDATE busy SET v = 1')
-  const context: EngineContext = {
-    ...at.context,
-    limits: { sliceEntries: 1, snapshotMs: 0 },
-    hooks: between(at, statements),
-  }
-  return { at, report: await drain(context, await loadModel(context)) }
+  return await drain(inSlices(at, statements), await loadModel(at.context))
 }
 
 test('a table that is emptied between two snapshots of a backlog is not live when that is committed, and healed', async () => {
-  const { at, report } = await backlogAround('backlog_truncate', 'TRUNCATE still; INSERT INTO still VALUES (3, 3)')
+  const at = await installation(servers, 'backlog_truncate')
   try {
+    const report = await backlogAround(at, 'TRUNCATE still; INSERT INTO still VALUES (3, 3)')
     assert.ok(report.kind === 'done')
     assert.deepEqual(
       report.setAside.map(({ table }) => table),
@@ -136,8 +130,9 @@ test('a table that is emptied between two snapshots of a backlog is not live whe
 })
 
 test('a table that is dropped between two snapshots of a backlog is gone', async () => {
-  const { at } = await backlogAround('backlog_drop', 'DROP TABLE still')
+  const at = await installation(servers, 'backlog_drop')
   try {
+    await backlogAround(at, 'DROP TABLE still')
     await settle(at)
     assert.deepEqual(await states(at), { busy: 'live', still: 'gone' })
   } finally {

@@ -91,20 +91,20 @@ async function isEqualAfter(scene: Scene, rules: ProtocolRules): Promise<boolean
   const name = `scene_${SCENES.indexOf(scene)}_${rules[scene.rule] ? 'with' : 'without'}`
   const at = await installation(servers, name)
   const played = new Set<string>()
-  const once = async (statements: string | undefined): Promise<void> => {
-    if (!statements || played.has(statements)) return
+  const play = async (statements: string | undefined): Promise<boolean> => {
+    if (!statements || played.has(statements)) return false
     played.add(statements)
     await at.app.query(statements)
-    await drain(at.context, await loadModel(at.context))
+    return true
+  }
+  const playAndDrain = async (statements: string | undefined): Promise<void> => {
+    if (await play(statements)) await drain(at.context, await loadModel(at.context))
   }
   const hooks: EngineHooks = {
     at: async (point) => {
-      if (point === 'chunk:read') await once(scene.before)
-      if (point === 'catch-up:begun' && scene.begun && !played.has(scene.begun)) {
-        played.add(scene.begun)
-        await at.app.query(scene.begun)
-      }
-      if (point === scene.at) await once(scene.statements)
+      if (point === 'chunk:read') await playAndDrain(scene.before)
+      if (point === 'catch-up:begun') await play(scene.begun)
+      if (point === scene.at) await playAndDrain(scene.statements)
     },
   }
   const context: EngineContext = {

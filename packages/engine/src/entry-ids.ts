@@ -29,6 +29,20 @@ export class EntryIds implements Iterable<number> {
     this.#runs.push({ first: id, last: id, step: 0 })
   }
 
+  /** Those of `pending` that it lacks: lower ones that have committed since, for ids commit out of order. Both ascend. */
+  async missingOf(pending: AsyncIterable<readonly number[]>): Promise<EntryIds> {
+    const missing = new EntryIds()
+    const read = this[Symbol.iterator]()
+    let next = read.next()
+    for await (const batch of pending) {
+      for (const id of batch) {
+        while (!next.done && next.value < id) next = read.next()
+        if (next.done || next.value !== id) missing.add(id)
+      }
+    }
+    return missing
+  }
+
   *[Symbol.iterator](): Iterator<number> {
     for (const { first, last, step } of this.#runs) for (let id = first; id <= last; id += Math.max(1, step)) yield id
   }

@@ -14,9 +14,9 @@ import { DirtyKeys } from './dirty-keys.js'
 import { drain } from './drain.js'
 import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
+import { parkOrphans } from './orphans.js'
 import { Quarantine } from './quarantine.js'
 import { setAside, settingAside, TRIGGERS_GONE } from './reconcile.js'
-import { parkOrphans } from './orphans.js'
 import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
 import { suspending } from './suspending.js'
@@ -65,8 +65,7 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
   goOn(context)
   if (!(await scanOrphans(context, model, copies))) return 'waiting'
   await reach(context, 'opening:scanned')
-  const slices = await catchUpAll(context, model, copies)
-  if (slices === null || (slices > 0 && !(await scanOrphans(context, model, copies)))) return 'waiting'
+  if (!(await catchUpAll(context, model, copies))) return 'waiting'
   const capture = await captureOf(context, model, tables)
   if (capture.holes.length > 0) {
     await setAside(context, model, capture.holes, TRIGGERS_GONE)
@@ -156,22 +155,21 @@ async function scanOrphans(context: EngineContext, model: Model, copies: Copies)
 }
 
 /**
- * Slices end however fast drains park: at the first that gets no nearer, the opening drain takes what is left. Answers
- * how many there were; null where somebody else is at these tables.
+ * Slices end however fast drains park: at the first that gets no nearer, the opening drain takes what is left. False:
+ * somebody else is at these tables.
  */
-async function catchUpAll(context: EngineContext, model: Model, copies: Copies): Promise<number | null> {
+async function catchUpAll(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
   const tables = [...copies.keys()]
   const { lastSliceKeys, catchUpKeys } = limitsOf(context)
   const countBehind = (): Promise<number> => readTarget(context, (target) => target.countParked(tables))
-  let slices = 0
   let before = Number.POSITIVE_INFINITY
   for (let behind = await countBehind(); behind > lastSliceKeys && behind < before; behind = await countBehind()) {
     goOn(context)
-    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, copies, catchUpKeys)))) return null
+    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, copies, catchUpKeys)))) return false
     before = behind
-    slices++
   }
-  return slices
+  const isUntouched = before === Number.POSITIVE_INFINITY
+  return isUntouched || (await scanOrphans(context, model, copies))
 }
 
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */

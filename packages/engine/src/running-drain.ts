@@ -12,7 +12,6 @@ import {
   type TableProgress,
   type TableState,
   type TargetTransaction,
-  transition,
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import { applySlice } from './apply.js'
@@ -27,7 +26,7 @@ import { judgeOwner, type NotAsLeft } from './owner.js'
 import { parkOrphans } from './orphans.js'
 import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
-import { type Misfit, misfits, misfitsFrom } from './set-aside.js'
+import { isFollowed, type Misfit, misfits, misfitsFrom, putAside } from './set-aside.js'
 import { findUnseen } from './unseen.js'
 import { settle } from './settle.js'
 
@@ -162,21 +161,18 @@ export class RunningDrain {
     const now = parts.model.tablesOf(await snapshot.generations())
     if (!parts.model.fits(now, carried)) throw new ModelStale()
     const hole = await holeOf(parts, judgement)
-    const setAside: Misfit[] = []
-    const put = async (found: readonly Misfit[]): Promise<void> => {
-      for (const misfit of found) states.set(misfit.table, await set(target, states, misfit))
-      setAside.push(...found)
-    }
     const opening = new Set(parts.request.opening?.keys())
-    await put(await lostTables(parts, states, { hole, opening }))
+    const lost = await lostTables(parts, states, { hole, opening })
+    await putAside(target, states, lost)
     // After those: what foreign key actions of a table that is set aside reach goes with it.
-    await put(misfits(parts.model, states, now))
+    const misfitting = misfits(parts.model, states, now)
+    await putAside(target, states, misfitting)
     if (hole.lostAfter !== null) {
-      const parking = [...states.values()].filter((p) => isOpen(p.state) || parksKeys(p.state)).map((p) => p.table)
+      const parking = [...states.values()].filter((p) => isFollowed(p.state)).map((p) => p.table)
       await target.parkDrainKeysAfter(hole.lostAfter, parking)
     }
     const number = Math.max(judgement.last.number, snapshot.lastDrain) + 1
-    return new RunningDrain(parts, { number, states, setAside })
+    return new RunningDrain(parts, { number, states, setAside: [...lost, ...misfitting] })
   }
 
   async run(): Promise<DrainReport> {
@@ -254,11 +250,9 @@ export class RunningDrain {
   }
 
   async #putAside(found: readonly Misfit[]): Promise<void> {
-    for (const misfit of found) {
-      await set(this.#parts.target, this.#states, misfit)
-      this.#setAside.push(misfit)
-      this.#open.delete(misfit.table)
-    }
+    await putAside(this.#parts.target, this.#states, found)
+    this.#setAside.push(...found)
+    for (const { table } of found) this.#open.delete(table)
   }
 
   /** A table with so many refused rows has a fault of its own; reading them in every drain would slow all others down. */
@@ -333,7 +327,7 @@ export class RunningDrain {
     }
     const entries = await snapshot.entriesAfter(this.#highest, sliceEntries)
     if (entries.length < sliceEntries) {
-      const late = this.#snapshots === 1 ? [] : await this.#lateIds()
+      const late = this.#snapshots === 1 ? [] : await this.#ids.missingOf(snapshot.pendingIdsUpTo(this.#highest))
       this.#late = batchesOf(late, sliceEntries)
     }
     return entries
@@ -379,21 +373,6 @@ export class RunningDrain {
     }
   }
 
-  /** Ids lower than those read already, which committed since: ids commit out of order. */
-  async #lateIds(): Promise<EntryIds> {
-    const late = new EntryIds()
-    // both ascend: what was read so far came in the order of ids
-    const read = this.#ids[Symbol.iterator]()
-    let next = read.next()
-    for await (const batch of this.#parts.snapshot.pendingIdsUpTo(this.#highest)) {
-      for (const id of batch) {
-        while (!next.done && next.value < id) next = read.next()
-        if (next.done || next.value !== id) late.add(id)
-      }
-    }
-    return late
-  }
-
   /** Keys of open tables become dirty, those of tables that will open are parked, all others are forgotten. */
   async #sort(entries: readonly ChangeEntry[], dirty: DirtyKeys): Promise<void> {
     const { model, target, rules } = this.#parts
@@ -429,16 +408,4 @@ function checkLayout(model: Model, { table, rowKey, layout }: ChangeEntry): void
   throw new SyncError('generation-changed', `table ${table}: its key is not what its triggers write`, {
     remedy: `mylab-sync setup-triggers --drop --table ${table}, then mylab-sync initial --force --table ${table}`,
   })
-}
-
-async function set(
-  target: TargetTransaction,
-  states: ReadonlyMap<string, TableProgress>,
-  { table, event, problem }: Misfit,
-): Promise<TableProgress> {
-  const progress = states.get(table)
-  if (!progress) throw new SyncError('internal', `table ${table} has no row of progress`)
-  const state = transition(progress.state, event) ?? progress.state
-  await target.setProgress(table, { state, problem })
-  return { ...progress, state, problem }
 }

@@ -3,9 +3,12 @@ import {
   parksKeys,
   isCarried,
   isOpen,
+  SyncError,
   type TableEvent,
   type TableProgress,
   type TableState,
+  type TargetTransaction,
+  transition,
 } from '@mylab-sync/core'
 import type { Model } from './model.js'
 
@@ -57,7 +60,23 @@ export function misfitsFrom(
     .map((table) => ({ table, event: 'mismatch', problem }))
 }
 
-function isFollowed(state: TableState): boolean {
+/** Sets them aside, in `states` too. */
+export async function putAside(
+  target: TargetTransaction,
+  states: Map<string, TableProgress>,
+  found: readonly Misfit[],
+): Promise<void> {
+  for (const { table, event, problem } of found) {
+    const progress = states.get(table)
+    if (!progress) throw new SyncError('internal', `table ${table} has no row of progress`)
+    const state = transition(progress.state, event) ?? progress.state
+    await target.setProgress(table, { state, problem })
+    states.set(table, { ...progress, state, problem })
+  }
+}
+
+/** What happens to its rows is written to the target, now or when it opens. */
+export function isFollowed(state: TableState): boolean {
   return isOpen(state) || parksKeys(state)
 }
 
