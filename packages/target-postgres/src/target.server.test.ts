@@ -15,6 +15,7 @@ import {
 } from '@mylab-sync/core'
 import { ServerSet } from '@mylab-sync/testkit'
 import pg from 'pg'
+import { isTransaction } from './apply/transaction.js'
 import type { TargetSettings } from './connection/database.js'
 import { createTarget } from './target.js'
 import { testKey, testRow, testTable } from './test-support.js'
@@ -117,6 +118,23 @@ test('COPY carries every byte and large values', async () => {
     found.map(({ b }) => b),
     odd,
   )
+})
+
+test('large batches of one transaction go through the same storage, also after one with a poison row', async () => {
+  await cleared()
+  const rows = (from: number): TargetRow[] =>
+    Array.from({ length: 600 }, (_, at) => testRow(String(from + at), at === 5 ? 'too long' : 'ok', null))
+  await within(async (transaction) => {
+    const storage = new Set<string>()
+    for (const from of [0, 600, 1200]) {
+      await transaction.upsertRows(parent, rows(from), [])
+      assert.ok(isTransaction(transaction))
+      const [[place] = []] = await transaction.texts(`SELECT pg_relation_filenode('pg_temp."stage_pa""rent"')::text`)
+      storage.add(String(place))
+    }
+    assert.equal(storage.size, 1)
+    assert.equal(await transaction.countRows(parent), 1797)
+  })
 })
 
 test('a poison row makes COPY refuse the batch, and is found alone', async () => {

@@ -29,6 +29,17 @@ const KEYS_A_PAGE = 5_000
 /** Looked at beside the first and the last. */
 const SAMPLED_ROWS = 6
 
+/** What rows are written into, and the end of their INSERT. */
+interface Into {
+  readonly into: string
+  readonly tail: string
+}
+
+/** Without a stage rows go as arrays, else through it. */
+interface Way extends Into {
+  readonly stage: string | null
+}
+
 type Written = { readonly refused: readonly RefusedRow[] } | { readonly violated: string }
 
 /** One target transaction: state and data of a chunk, a catch-up slice or a drain. Owns its session until it ends. */
@@ -89,9 +100,9 @@ export class Transaction extends State {
     return this.#allOrRefused(table, () => copyInto(this.#session, this.#table(table), table.columns, batches))
   }
 
-  mergeRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
+  async mergeRows(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
+    const stage = await this.#emptyStage(table)
     return this.#allOrRefused(table, async () => {
-      const stage = await this.#stage(table)
       const rows = await copyInto(this.#session, stage, table.columns, batches)
       await this.#session.raw(insertStaged(this.#table(table), table, stage, upsertTail(table)))
       return rows
@@ -139,15 +150,16 @@ export class Transaction extends State {
   }
 
   /** Writes all or, where rows are refused, all others; where a UNIQUE is violated, nothing. */
-  async #write(
-    table: TableMapping,
-    rows: readonly TargetRow[],
-    how: { readonly tail: string; readonly into: string },
-  ): Promise<Written> {
+  async #write(table: TableMapping, rows: readonly TargetRow[], into: Into): Promise<Written> {
     if (rows.length === 0) return { refused: [] }
+    const isSmall = rows.length < UNNEST_ROWS && bytesOf(rows) < UNNEST_BYTES
+    return this.#writePart(table, rows, { ...into, stage: isSmall ? null : await this.#emptyStage(table) })
+  }
+
+  async #writePart(table: TableMapping, rows: readonly TargetRow[], way: Way): Promise<Written> {
     await this.#run('SAVEPOINT batch')
     try {
-      await this.#writeBatch(table, rows, how)
+      await this.#writeBatch(table, rows, way)
       await this.#run('RELEASE SAVEPOINT batch')
       return { refused: [] }
     } catch (error) {
@@ -157,49 +169,39 @@ export class Transaction extends State {
       await this.#backTo('batch')
       if (violated !== null) return { violated }
       const [row] = rows
-      if (rows.length > 1 || !row) return this.#halves(table, rows, how)
+      if (rows.length > 1 || !row) return this.#halves(table, rows, way)
       return { refused: [{ key: row.key, code: sqlState(error), message: refusalMessage(error, table.name) }] }
     }
   }
 
-  async #halves(
-    table: TableMapping,
-    rows: readonly TargetRow[],
-    how: { readonly tail: string; readonly into: string },
-  ): Promise<Written> {
+  async #halves(table: TableMapping, rows: readonly TargetRow[], way: Way): Promise<Written> {
     const middle = rows.length >> 1
     await this.#run('SAVEPOINT halves')
     const refused: RefusedRow[] = []
     for (const half of [rows.slice(0, middle), rows.slice(middle)]) {
-      const outcome = await this.#write(table, half, how)
+      const outcome = await this.#writePart(table, half, way)
       if ('violated' in outcome) {
         await this.#backTo('halves')
         return outcome
       }
       refused.push(...outcome.refused)
+      if (way.stage !== null) await this.#run(`DELETE FROM ${way.stage}`)
     }
     await this.#run('RELEASE SAVEPOINT halves')
     return { refused }
   }
 
-  async #backTo(savepoint: string): Promise<void> {
-    await this.#run(`ROLLBACK TO SAVEPOINT ${savepoint}; RELEASE SAVEPOINT ${savepoint}`)
-    // Temporary tables made since then are gone with it.
-    this.#staged.clear()
+  #backTo(savepoint: string): Promise<unknown> {
+    return this.#run(`ROLLBACK TO SAVEPOINT ${savepoint}; RELEASE SAVEPOINT ${savepoint}`)
   }
 
   /** Throws the driver's error. */
-  async #writeBatch(
-    table: TableMapping,
-    rows: readonly TargetRow[],
-    { tail, into }: { readonly tail: string; readonly into: string },
-  ): Promise<void> {
-    if (rows.length < UNNEST_ROWS && bytesOf(rows) < UNNEST_BYTES) {
+  async #writeBatch(table: TableMapping, rows: readonly TargetRow[], { into, tail, stage }: Way): Promise<void> {
+    if (stage === null) {
       const all = [...table.columns.keys()]
       await this.#session.raw(insertSelect(into, table, tail), columnArrays(rows, all))
       return
     }
-    const stage = await this.#stage(table)
     async function* one(): AsyncIterable<readonly TargetRow[]> {
       yield rows
     }
@@ -207,16 +209,21 @@ export class Transaction extends State {
     await this.#session.raw(insertStaged(into, table, stage, tail))
   }
 
-  /** An empty temporary table with the target's types, dropped at the end of the transaction. */
-  async #stage(table: TableMapping): Promise<string> {
-    const stage = `pg_temp.${sql.name(sql.shortName(`stage_${table.name}`))}`
+  /**
+   * An empty temporary table with the target's types, dropped at the end of the transaction. To be asked for outside of
+   * savepoints: TRUNCATE in a later one than the table is of takes new storage, and leaves the old and a dead row of
+   * pg_class until the end, which every look at the table passes over.
+   */
+  async #emptyStage(table: TableMapping): Promise<string> {
+    const name = sql.name(sql.shortName(`stage_${table.name}`))
+    const stage = `pg_temp.${name}`
     if (this.#staged.has(table.name)) {
-      await this.#session.raw(`TRUNCATE ${stage}`)
+      await this.#runOn(table, `TRUNCATE ${stage}`)
       return stage
     }
-    await this.#session.raw(`DROP TABLE IF EXISTS ${stage}`)
-    await this.#session.raw(
-      `CREATE TEMP TABLE ${sql.name(sql.shortName(`stage_${table.name}`))} ON COMMIT DROP AS SELECT ${sql.columnList(table.columns)} FROM ${this.#table(table)} WITH NO DATA`,
+    await this.#runOn(
+      table,
+      `CREATE TEMP TABLE ${name} ON COMMIT DROP AS SELECT ${sql.columnList(table.columns)} FROM ${this.#table(table)} WITH NO DATA`,
     )
     this.#staged.add(table.name)
     return stage
