@@ -201,17 +201,19 @@ async function sourceTime(servers: ServerSet, name: string): Promise<string> {
   }
 }
 
-/** `since` the faults have ended: a side that the last of them put back looks settled until a drain has met it. */
+/**
+ * `since` the faults have ended: a side that the last of them put back looks settled until a drain has met it. Throws
+ * what is not settled yet.
+ */
 async function isSettled(context: EngineContext, since: string): Promise<boolean> {
-  try {
-    const { consistentAsOf, totals, tables } = await status(context)
-    if (consistentAsOf === null || consistentAsOf < since) return false
-    const isOpen = tables.every(({ state, parked }) => (state === 'live' || state === 'recopied') && parked === 0)
-    return totals.pending === 0 && isOpen && tables.length === TABLES.length
-  } catch (error) {
-    if (error instanceof SyncError) return false
-    throw error
-  }
+  const { consistentAsOf, totals, tables } = await status(context)
+  const left = tables.filter(({ state, parked }) => !(state === 'live' || state === 'recopied') || parked > 0)
+  const isMet = consistentAsOf !== null && consistentAsOf >= since
+  if (isMet && totals.pending === 0 && left.length === 0 && tables.length === TABLES.length) return true
+  const each = left.map(({ table, state, parked, problem }) => `${table} ${state}, ${parked} parked: ${problem ?? ''}`)
+  throw new Error(
+    `as of ${consistentAsOf}, faults until ${since}; ${totals.pending} pending; ${tables.length} tables; ${each.join('; ')}`,
+  )
 }
 
 /** Their children may be spelt otherwise than their parents, in the source too. */
