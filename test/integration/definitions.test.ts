@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
+import { drain, type EngineHooks, JobHandlers, loadModel, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
@@ -19,6 +19,8 @@ const FAMILY = `
   CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1), (2, 2)`
 const LIVE = { c: 'live', other: 'live', p: 'live' }
+
+const AT_WORK = { signal: new AbortController().signal, yielding: new AbortController().signal }
 
 let servers: ServerSet
 before(async () => {
@@ -177,4 +179,38 @@ test('a child whose copy is done follows what its parent did while the parent al
     },
     { at: point },
   )
+})
+
+test('a write between the drain that sets a table aside and its new triggers holds up nobody', async () => {
+  await withFamily('r_layout', async (at) => {
+    await copyAll(at.context)
+    await at.app.query('ALTER TABLE other MODIFY id BIGINT')
+    await drainNow(at)
+    assert.deepEqual(await states(at), { ...LIVE, other: 'suspect' })
+    // by the triggers that stand: their keys are those of an INT
+    await at.app.query('UPDATE other SET v = 5 WHERE id = 1; UPDATE p SET v = 6 WHERE id = 2')
+    await new JobHandlers(at.context).maintain(AT_WORK)
+    assert.equal((await states(at))['other'], 'copying')
+    await drainNow(at)
+    await assertEqual(at, ['p', 'c'])
+    await settle(at)
+    assert.deepEqual(await states(at), LIVE)
+    await assertEqual(at, ['p', 'c', 'other'])
+  })
+})
+
+test('keys that a parent which is not carried writes in another layout set its children aside', async () => {
+  const made = await installation(servers, 'r_parent_layout')
+  const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }
+  try {
+    await at.app.query(FAMILY)
+    await copyAll(at.context)
+    await at.app.query(`ALTER TABLE c DROP FOREIGN KEY c_ibfk_1; ALTER TABLE p MODIFY id BIGINT; ALTER TABLE c MODIFY pid BIGINT;
+      ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE; DELETE FROM p WHERE id = 1; INSERT INTO other VALUES (9, 9)`)
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', other: 'live' })
+    await assertEqual(at, ['c', 'other'])
+  } finally {
+    await made.close()
+  }
 })

@@ -119,6 +119,8 @@ export class RunningDrain {
   #since = performance.now()
   /** Parked keys of open tables may be left. */
   #kept = true
+  /** Tables of entries whose keys are of another layout: which rows they speak of is not known. */
+  readonly #misread = new Set<string>()
   /** Ids that the last snapshot shows and that are still to be read; the last slices are of them. */
   #late: Iterator<number[], void> | null = null
 
@@ -189,6 +191,7 @@ export class RunningDrain {
     await this.#breakTables()
     await this.#probe()
     if (this.#snapshots > 1) await this.#putMovedAside()
+    await this.#putMisreadAside()
     const { takenAt: consistentAsOf, identity } = snapshot
     await target.recordDrain({ number: this.#number, token: this.#token, consistentAsOf, identity })
     await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
@@ -247,6 +250,12 @@ export class RunningDrain {
     )
     const problem = 'its definition or its storage has changed at the source during a drain'
     await this.#putAside(misfitsFrom(model, this.#states, moved, problem))
+  }
+
+  /** The copy that follows holds what those entries are of: they were all committed before the triggers were made anew. */
+  async #putMisreadAside(): Promise<void> {
+    const problem = 'its triggers wrote keys of another layout'
+    await this.#putAside(misfitsFrom(this.#parts.model, this.#states, [...this.#misread], problem))
   }
 
   async #putAside(found: readonly Misfit[]): Promise<void> {
@@ -382,7 +391,10 @@ export class RunningDrain {
       const { table } = entry
       const isDirty = this.#open.has(table) || model.isCaptureOnly(table)
       if (!isDirty && !this.#waiting.has(table)) continue
-      checkLayout(model, entry)
+      if (!isOfLayout(model, entry)) {
+        this.#misread.add(table)
+        continue
+      }
       for (const { key, start } of dirtyKeysOf(entry)) {
         if (isDirty) dirty.add(table, key, start)
         else parked.push({ table, key, drain, start: start && rules.parkStartFlag })
@@ -402,10 +414,7 @@ export class RunningDrain {
 }
 
 /** Tokens of another layout are no keys of this table. */
-function checkLayout(model: Model, { table, rowKey, layout }: ChangeEntry): void {
+function isOfLayout(model: Model, { table, rowKey, layout }: ChangeEntry): boolean {
   const key = model.keyed(table)?.key
-  if (!key || rowKey === '' || layout === key.layout) return
-  throw new SyncError('generation-changed', `table ${table}: its key is not what its triggers write`, {
-    remedy: `mylab-sync setup-triggers --drop --table ${table}, then mylab-sync initial --force --table ${table}`,
-  })
+  return !key || rowKey === '' || layout === key.layout
 }
