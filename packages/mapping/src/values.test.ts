@@ -133,6 +133,12 @@ const CASES: readonly Case[] = [
   { column: mariaJson, value: '["a\\u0000b\\\\u0000"]', gives: '["ab\\\\u0000"]', note: 'nul-escape' },
   { column: mariaJson, value: '1.', gives: '"1."', note: 'invalid-json' },
   { column: mariaJson, value: '"\\ud800"', gives: '"\\"\\\\ud800\\""', note: 'invalid-json' },
+  {
+    column: mariaJson,
+    value: '"\\ud800\\u0000\\udc00"',
+    gives: '"\\"\\\\ud800\\\\u0000\\\\udc00\\""',
+    note: 'invalid-json',
+  },
   { column: mariaJson, value: '"\\ud83d\\ude00 \\\\ud800"', gives: '"\\ud83d\\ude00 \\\\ud800"' },
   { column: mariaJson, option: { 'invalid-json': 'null' }, value: 'x', gives: null, note: 'invalid-json' },
   { column: mariaJson, option: 'json', value: '"\\u0000"', gives: '"\\u0000"' },

@@ -150,8 +150,9 @@ export function jsonConvert(context: ValueContext, target: 'jsonb' | 'json', tru
     const text = value.toString('utf8')
     if (!trusted && !isJson(text)) return invalidJson(text, context, note)
     if (!escaped) return value
+    // Before NULs between two halves are gone, which would make a character of them.
+    if (hasHalfPair(text)) return invalidJson(text, context, note)
     const clean = text.replace(/\\(?:u0000|.)/gs, (match) => (match === '\\u0000' ? '' : match))
-    if (hasHalfPair(clean)) return invalidJson(text, context, note)
     if (clean.length === text.length) return value
     if (context.strict) throw new ValueRefused(context.column, 'nul-escape')
     note('nul-escape')
