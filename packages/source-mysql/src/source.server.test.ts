@@ -10,7 +10,7 @@ import type {
   TableMapping,
   TokenRule,
 } from '@mylab-sync/core'
-import { ServerSet } from '@mylab-sync/testkit'
+import { eventually, ServerSet } from '@mylab-sync/testkit'
 import mysql from 'mysql2/promise'
 import type { SourceSettings } from './settings.js'
 import { createSource } from './source.js'
@@ -158,6 +158,30 @@ test('a right trigger stays, a dropped one is missed and made again', async () =
   assert.deepEqual(await source.missingTriggers(targets), ['k_int'])
   assert.equal(await source.installTriggers(targets, { recreate: false }), targets.length * 3)
   assert.deepEqual(await source.missingTriggers(targets), [])
+})
+
+test('definitions are not told while one of them is being changed, instead of without it', async () => {
+  await source.catalog()
+  await app.query('CREATE TABLE changing (id INT PRIMARY KEY) ENGINE=InnoDB')
+  const other = await servers.sourceAdmin(DATABASE)
+  const changed = other.query('CREATE OR REPLACE TABLE changing AS SELECT SLEEP(60) AS id')
+  try {
+    const state = "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
+    await eventually(
+      'it is at work',
+      async () => Number(((await app.query(state))[0] as { n: number }[])[0]?.n) > 0,
+      10_000,
+    )
+    const isTold = (error: unknown): boolean => (error as SyncError).code === 'lock-timeout'
+    await assert.rejects(source.catalog(), isTold)
+    await assert.rejects(source.missingTriggers([]), isTold)
+  } finally {
+    await app.query(`KILL QUERY ${other.threadId}`)
+    await changed.catch(() => {})
+    await other.end()
+    await app.query('DROP TABLE IF EXISTS changing')
+  }
+  await source.catalog()
 })
 
 test('a generation moves with TRUNCATE and stays without', async () => {

@@ -37,7 +37,7 @@ async function existing(
   wanted: readonly TriggerText[],
 ): Promise<Map<string, Existing>> {
   const rows =
-    await session.rows(`SELECT TRIGGER_NAME, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE, ACTION_TIMING
+    await session.definitions(`SELECT TRIGGER_NAME, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE, ACTION_TIMING
     FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)}`)
   const bodies = new Map(wanted.flatMap(({ name, otherName, body }) => [name, otherName].map((each) => [each, body])))
   const found = new Map<string, Existing>()

@@ -23,7 +23,7 @@ export async function readServer(session: Session): Promise<Server> {
 
 /** Of all base tables but our own; some may be the older package's. */
 export async function readTableNames(session: Session, settings: SourceSettings): Promise<string[]> {
-  const rows = await session.rows(tableNamesQuery(settings.database))
+  const rows = await session.definitions(tableNamesQuery(settings.database))
   return rows.filter((row) => !isOwn(row[0], row[1], settings)).map(([name]) => name ?? '')
 }
 
@@ -40,19 +40,20 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
   const server = await readServer(session)
   const [features] = await session.rows(FEATURES_QUERY)
   const queries = catalogQueries(settings.database, Number(features?.[1]) > 0)
-  const checks = Number(features?.[0]) > 0 ? await session.rows(checksQuery(settings.database, server.vendor)) : []
-  const tables = await session.rows(queries.tables)
-  const keyColumns = await session.rows(queries.foreignKeyColumns)
-  const actions = await session.rows(queries.foreignKeys)
+  const checks =
+    Number(features?.[0]) > 0 ? await session.definitions(checksQuery(settings.database, server.vendor)) : []
+  const tables = await session.definitions(queries.tables)
+  const keyColumns = await session.definitions(queries.foreignKeyColumns)
+  const actions = await session.definitions(queries.foreignKeys)
   const parts: Parts = {
-    columns: grouped(await session.rows(queries.columns)),
-    indexes: grouped(await session.rows(queries.indexes)),
+    columns: grouped(await session.definitions(queries.columns)),
+    indexes: grouped(await session.definitions(queries.indexes)),
     keyColumns: grouped(keyColumns),
     keys: grouped([...actions, ...(await hiddenActions(session, settings.database, { keyColumns, actions }))]),
     checks: grouped(checks),
   }
   const [counts] = await session.rows(queries.notCarried)
-  const triggers = (await session.rows(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
+  const triggers = (await session.definitions(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
   const others = tables
     .filter(([name, , , comment]) => !isOwn(name, comment, settings))
     .map((row) => table(row, parts, { ...server, database: settings.database }))

@@ -21,6 +21,8 @@ const ANSWER_MS = 5_000
 const KEEP_ALIVE_MS = 5_000
 const LEAVE_MS = 1_000
 
+/** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_WARN_I_S_SKIPPED_TABLE: https://mariadb.com/kb/en/mariadb-error-code-reference/ */
+const LEFT_OUT = new Set(['1205', '1213', '1684'])
 const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', net_write_timeout = 600, wait_timeout = 900, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
 /** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges, no row locks for a host that is gone. */
 const OPTIONAL_SETUP = [
@@ -121,6 +123,19 @@ export class Session {
       if (isRow(result)) rows.push(result.map((value) => (value === null ? null : value.toString('utf8'))))
     })
     return rows
+  }
+
+  /**
+   * As `rows`, of information_schema, which leaves out what a table holds whose definition is being changed, with a
+   * warning and no error. Throws SyncError lock-timeout then.
+   */
+  async definitions(sql: string): Promise<TextRow[]> {
+    const rows = await this.rows(sql)
+    const code = (await this.rows('SHOW WARNINGS')).map((row) => row[1] ?? '').find((each) => LEFT_OUT.has(each))
+    if (code === undefined) return rows
+    throw new SyncError('lock-timeout', `source: a table is being changed, and its definition is not told (${code})`, {
+      remedy: 'a long ALTER, TRUNCATE or CREATE of another session runs; try again when it has ended',
+    })
   }
 
   /** Rows in batches of bounded size; the socket is paused while the reader lags. Leaving the loop early destroys the connection. */

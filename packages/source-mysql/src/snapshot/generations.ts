@@ -84,7 +84,7 @@ export async function readGenerations(
   } catch (error) {
     if (!isHidden(error)) throw error
     const [storage, foreign] = plainQueries(database, only)
-    return digested([...(await session.rows(storage)), ...(await session.rows(foreign))])
+    return digested([...(await session.definitions(storage)), ...(await session.definitions(foreign))])
   }
 }
 
