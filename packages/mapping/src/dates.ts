@@ -55,7 +55,10 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
   }
   const checkedDay = (date: DateParts): Buffer => {
     if (!isRealDay(date)) throw new ValueRefused(context.column, 'out-of-range')
-    return Buffer.from(targetText(date, zone))
+    const text = targetText(date, zone)
+    if (sentinel !== null && trimFraction(text.slice(0, text.length - zone.length)) + zone === sentinel)
+      throw new ValueRefused(context.column, 'zero-date')
+    return Buffer.from(text)
   }
   const partialDate = (date: DateParts, note: Note): Buffer | null => {
     if (context.strict) throw new ValueRefused(context.column, 'partial-date')
@@ -65,7 +68,10 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
   }
   const unusual = (date: DateParts, note: Note): Buffer | null => {
     if (date.month !== '00' && date.day !== '00') return checkedDay(date)
-    return isZeroDate(date) ? replaced(zero, 'zero-date', note) : partialDate(date, note)
+    if (!isZeroDate(date)) return partialDate(date, note)
+    // In a key it would become one with the zero date that has no time.
+    if (context.strict && /[1-9]/.test(date.time)) throw new ValueRefused(context.column, 'zero-date')
+    return replaced(zero, 'zero-date', note)
   }
   return (value, note) => {
     if (isUnusual(value)) return unusual(dateParts(value), note)

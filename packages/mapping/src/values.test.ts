@@ -36,6 +36,14 @@ const CASES: readonly Case[] = [
   { column: testColumn('c', 'date'), key: true, value: '2021-00-31', gives: { refused: 'partial-date' } },
   { column: testColumn('c', 'date'), key: true, value: '0001-01-01', gives: { refused: 'zero-date' } },
   {
+    column: testColumn('c', 'date'),
+    key: true,
+    option: { 'zero-date': '9999-12-31' },
+    value: '9999-12-31',
+    gives: { refused: 'zero-date' },
+  },
+  { column: testColumn('c', 'datetime'), key: true, value: '0000-00-00 10:00:00', gives: { refused: 'zero-date' } },
+  {
     column: testColumn('c', 'datetime', { fraction: 3 }),
     key: true,
     value: '0001-01-01 00:00:00.000',

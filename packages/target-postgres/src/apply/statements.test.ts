@@ -6,12 +6,17 @@ import { holderQuery } from './holders.js'
 import { bytesOf, columnArrays, insertSelect, keyArrays, upsertTail } from './statements.js'
 
 const TABLE = testTable('t"x', { 'i d': 'integer!', 'na"me': 'character varying(9)', doc: 'json' }, ['i d'])
+const BINARY = testTable('b', { id: 'integer!', doc: 'jsonb' }, ['id'])
 
 test('values are cast by types without length, and names are quoted', () => {
   assert.equal(
     insertSelect('"s"."t""x"', TABLE, ''),
     'INSERT INTO "s"."t""x" AS t ("i d", "na""me", "doc") SELECT u.c0::integer, u.c1::varchar, u.c2::json FROM unnest($1::text[], $2::text[], $3::text[]) AS u(c0, c1, c2)',
   )
+})
+
+test('a number of jsonb that changes in its digits alone differs', () => {
+  assert.match(upsertTail(BINARY), /\(t\."doc"::text\) IS DISTINCT FROM \(EXCLUDED\."doc"::text\)/)
 })
 
 test('an upsert writes only what differs, json by its text', () => {

@@ -24,8 +24,10 @@ export function upsertTail(table: TableMapping): string {
   const target = [...keys].map(sql.name).join(', ')
   const others = table.columns.filter((column) => !keys.has(column.name))
   if (others.length === 0) return ` ON CONFLICT (${target}) DO NOTHING`
+  // json has no equality, and that of jsonb takes 10.0 for 10.
+  const isJson = ({ type }: { readonly type: string }): boolean => type === 'json' || type === 'jsonb'
   const compared = (prefix: string): string =>
-    others.map((column) => `${prefix}.${sql.name(column.name)}${column.type === 'json' ? '::text' : ''}`).join(', ')
+    others.map((column) => `${prefix}.${sql.name(column.name)}${isJson(column) ? '::text' : ''}`).join(', ')
   const set = others.map((column) => `${sql.name(column.name)} = EXCLUDED.${sql.name(column.name)}`).join(', ')
   return ` ON CONFLICT (${target}) DO UPDATE SET ${set} WHERE (${compared('t')}) IS DISTINCT FROM (${compared('EXCLUDED')})`
 }
