@@ -4,6 +4,7 @@ import { drain, type EngineHooks, JobHandlers, loadModel, status } from '@mylab-
 import { ServerSet } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
+  AT_WORK,
   assertEqual,
   copyAll,
   drainNow,
@@ -19,8 +20,6 @@ const FAMILY = `
   CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1), (2, 2)`
 const LIVE = { c: 'live', other: 'live', p: 'live' }
-
-const AT_WORK = { signal: new AbortController().signal, yielding: new AbortController().signal }
 
 let servers: ServerSet
 before(async () => {

@@ -4,6 +4,7 @@ import { drain, type EngineHooks, initial, JobHandlers, loadModel, setupTriggers
 import { ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import {
+  AT_WORK,
   assertEqual,
   copyAll,
   drainNow,
@@ -108,10 +109,9 @@ test('a copy that is begun anew while its older one is opened is opened for what
   const again = async ({ app, context }: Installation): Promise<void> => {
     await app.query(await dropStatements(app, 'other'))
     const jobs = new JobHandlers({ ...context, hooks: {} })
-    const signals = { signal: new AbortController().signal, yielding: new AbortController().signal }
-    await jobs.maintain(signals)
-    await jobs.planTable('other', 10, signals)
-    await jobs.copyChunk('other', 1, signals)
+    await jobs.maintain(AT_WORK)
+    await jobs.planTable('other', 10, AT_WORK)
+    await jobs.copyChunk('other', 1, AT_WORK)
   }
   const hooks: EngineHooks = {
     at: async (point) => {

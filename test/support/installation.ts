@@ -18,6 +18,12 @@ import { textRows } from './content.js'
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
 
+/** The signals of a job that nobody stops. */
+export const AT_WORK: { readonly signal: AbortSignal; readonly yielding: AbortSignal } = {
+  signal: new AbortController().signal,
+  yielding: new AbortController().signal,
+}
+
 /** Both databases of one name, fresh, with the product between them; `close` ends every connection. */
 export interface Installation {
   readonly context: EngineContext

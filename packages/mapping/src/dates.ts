@@ -55,10 +55,7 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
   }
   const checkedDay = (date: DateParts): Buffer => {
     if (!isRealDay(date)) throw new ValueRefused(context.column, 'out-of-range')
-    const text = targetText(date, zone)
-    if (sentinel !== null && trimFraction(text.slice(0, text.length - zone.length)) + zone === sentinel)
-      throw new ValueRefused(context.column, 'zero-date')
-    return Buffer.from(text)
+    return Buffer.from(targetText(date, zone))
   }
   const partialDate = (date: DateParts, note: Note): Buffer | null => {
     if (context.strict) throw new ValueRefused(context.column, 'partial-date')
@@ -74,9 +71,9 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
     return replaced(zero, 'zero-date', note)
   }
   return (value, note) => {
-    if (isUnusual(value)) return unusual(dateParts(value), note)
     if (sentinel !== null && trimFraction(value.toString('latin1')) + zone === sentinel)
       throw new ValueRefused(context.column, 'zero-date')
+    if (isUnusual(value)) return unusual(dateParts(value), note)
     return zone === '' ? value : Buffer.concat([value, UTC])
   }
 }

@@ -46,7 +46,7 @@ type Written = { readonly refused: readonly RefusedRow[] } | { readonly violated
 export class Transaction extends State {
   readonly #session: Session
   readonly #settings: TargetSettings
-  readonly #staged = new Set<string>()
+  readonly #stages = new Map<string, string>()
   #ended = false
   #cursors = 0
 
@@ -210,23 +210,30 @@ export class Transaction extends State {
   }
 
   /**
-   * An empty temporary table with the target's types, dropped at the end of the transaction. To be asked for outside of
-   * savepoints: TRUNCATE in a later one than the table is of takes new storage, and leaves the old and a dead row of
-   * pg_class until the end, which every look at the table passes over.
+   * A table of its own for batches of these rows. To be asked for outside of savepoints: TRUNCATE in a later one than the
+   * table is of takes new storage, and leaves the old and a dead row of pg_class until the end, which every look at the
+   * table passes over.
    */
   async #emptyStage(table: TableMapping): Promise<string> {
-    const name = sql.name(sql.shortName(`stage_${table.name}`))
-    const stage = `pg_temp.${name}`
-    if (this.#staged.has(table.name)) {
-      await this.#runOn(table, `TRUNCATE ${stage}`)
-      return stage
+    const known = this.#stages.get(table.name)
+    if (known !== undefined) {
+      await this.#runOn(table, `TRUNCATE ${known}`)
+      return known
     }
+    const stage = await this.#temporary(table, 'stage')
+    this.#stages.set(table.name, stage)
+    return stage
+  }
+
+  /** An empty temporary table with the target's types, dropped at the end of the transaction. */
+  async #temporary(table: TableMapping, use: string): Promise<string> {
+    const name = sql.name(sql.shortName(`${use}_${table.name}`))
+    await this.#run(`DROP TABLE IF EXISTS pg_temp.${name}`)
     await this.#runOn(
       table,
       `CREATE TEMP TABLE ${name} ON COMMIT DROP AS SELECT ${sql.columnList(table.columns)} FROM ${this.#table(table)} WITH NO DATA`,
     )
-    this.#staged.add(table.name)
-    return stage
+    return `pg_temp.${name}`
   }
 
   async deleteKeys(table: TableMapping, keys: readonly RowKey[]): Promise<void> {
@@ -247,13 +254,8 @@ export class Transaction extends State {
     table: TableMapping,
     batches: AsyncIterable<readonly TargetRow[]>,
   ): Promise<readonly RefusedRow[]> {
-    const wanted = `pg_temp.${sql.name(sql.shortName(`whole_${table.name}`))}`
+    const wanted = await this.#temporary(table, 'whole')
     const held = this.#table(table)
-    await this.#run(`DROP TABLE IF EXISTS ${wanted}`)
-    await this.#runOn(
-      table,
-      `CREATE TEMP TABLE ${sql.name(sql.shortName(`whole_${table.name}`))} ON COMMIT DROP AS SELECT ${sql.columnList(table.columns)} FROM ${held} WITH NO DATA`,
-    )
     const refused: RefusedRow[] = []
     for await (const rows of batches) {
       const outcome = await this.#write(table, rows, { tail: '', into: wanted })
