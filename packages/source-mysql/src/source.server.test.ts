@@ -176,6 +176,7 @@ test('definitions are not told while one of them is being changed, instead of wi
     const isTold = (error: unknown): boolean => (error as SyncError).code === 'lock-timeout'
     await assert.rejects(source.catalog(), isTold)
     await assert.rejects(source.missingTriggers([]), isTold)
+    await assert.rejects(source.uninstallStatements(), isTold)
   } finally {
     await app.query(`KILL QUERY ${other.threadId}`)
     // It ends by that KILL, after which it may or may not say so.

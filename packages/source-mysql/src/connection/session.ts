@@ -23,7 +23,8 @@ const LEAVE_MS = 1_000
 
 /** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_WARN_I_S_SKIPPED_TABLE: https://mariadb.com/kb/en/mariadb-error-code-reference/ */
 const LEFT_OUT = new Set(['1205', '1213', '1684'])
-const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', net_write_timeout = 600, wait_timeout = 900, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
+/** Of warnings a session keeps 64, which so many broken views fill: `definitions` would not see the others. */
+const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', max_error_count = 65535, net_write_timeout = 600, wait_timeout = 900, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
 /** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges, no row locks for a host that is gone. */
 const OPTIONAL_SETUP = [
   'SET SESSION show_gipk_in_create_table_and_information_schema = ON',

@@ -45,7 +45,7 @@ export async function adopt(session: Session, settings: SourceSettings): Promise
 
 /** Triggers, not ours, that name the log. */
 async function writersOf(session: Session, { auditTable, database }: SourceSettings): Promise<string[]> {
-  const rows = await session.rows(`SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS
+  const rows = await session.definitions(`SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS
     WHERE TRIGGER_SCHEMA = ${sql.text(database)} ORDER BY TRIGGER_NAME`)
   const word = new RegExp(`(?<![\\w$])${auditTable.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w$])`, 'i')
   return rows.flatMap(([name, body]) => (name && !isOurTrigger(name) && word.test(body ?? '') ? [name] : []))

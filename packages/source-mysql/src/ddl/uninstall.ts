@@ -10,7 +10,7 @@ import { requireDrop } from './require-right.js'
  * only this one's triggers, log and row go.
  */
 export async function uninstallStatements(session: Session, settings: SourceSettings): Promise<string[]> {
-  const triggers = await session.rows(
+  const triggers = await session.definitions(
     `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(settings.database)} ORDER BY 1`,
   )
   const names = triggers.map(([name]) => name ?? '').filter(isOurTrigger)

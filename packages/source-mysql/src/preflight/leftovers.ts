@@ -45,7 +45,7 @@ interface FoundTrigger {
 }
 
 async function triggers(session: Session, database: string): Promise<FoundTrigger[]> {
-  const rows = await session.rows(
+  const rows = await session.definitions(
     `SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, DEFINER, SQL_MODE, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)} ORDER BY TRIGGER_NAME`,
   )
   return rows.map(([name, table, definer, sqlMode, body]) => ({
