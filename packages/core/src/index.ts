@@ -83,5 +83,6 @@ export type {
   TargetDefinition,
   TargetRow,
   TargetTransaction,
+  UniqueHolder,
   UpsertOutcome,
 } from './ports/target.js'

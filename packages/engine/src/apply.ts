@@ -1,4 +1,5 @@
 import {
+  ConstraintViolated,
   counted,
   type QuarantinedRow,
   type RawRow,
@@ -124,16 +125,22 @@ async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<r
         quarantinedRows({ model: slice.model, table: name, operation: 'UPDATE' }, refused, raw),
       )
       const bad = new Set(refused.map((row) => row.key))
-      noteRecovered(
-        applying,
-        rows.map((row) => row.key).filter((key) => !bad.has(key)),
-      )
+      const written = rows.map((row) => row.key).filter((key) => !bad.has(key))
+      slice.dirty.setWritten(name, written)
+      noteRecovered(applying, written)
       applying.tally.addAll(tally)
       return null
     }
-    const strangers = result.holders.filter((key) => !slice.dirty.has(name, key))
+    const { holders } = result
+    // What this slice has written is the truth: it is the UNIQUE that does not hold, and no stale image is in the way.
+    const truth = holders.find(({ key }) => slice.dirty.isWritten(name, key))
+    if (truth) throw new ConstraintViolated(table.name, truth.unique, 'unique')
+    const strangers = holders.map(({ key }) => key).filter((key) => !slice.dirty.has(name, key))
     if (strangers.length > 0) return strangers
-    await slice.target.deleteKeys(table, result.holders)
+    await slice.target.deleteKeys(
+      table,
+      holders.map(({ key }) => key),
+    )
   }
 }
 

@@ -14,7 +14,7 @@ import { type EngineContext, goOn, limitsOf, reach } from './context.js'
 import type { Model } from './model.js'
 import { quarantinedRows } from './quarantine.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from './rows.js'
-import { settingAside } from './reconcile.js'
+import { settingAside } from './set-aside.js'
 import { suspending } from './suspending.js'
 
 /** More than a table has. */
@@ -223,7 +223,7 @@ async function mergeWhole(copying: Copying, chunk: Chunk): Promise<Copied> {
   return { rows: rows - rejected.length, refused, tally }
 }
 
-/** A row that holds a wanted UNIQUE value is stale, or dirty and parked: either way it is read again. */
+/** A row that holds a wanted UNIQUE value may be stale, or what another chunk has just written: it is read again when the table opens. */
 async function mergeRows(
   model: Model,
   target: TargetTransaction,
@@ -234,6 +234,8 @@ async function mergeRows(
   for (;;) {
     const outcome = await target.upsertRows(mapping, rows, uniques)
     if (outcome.kind === 'done') return outcome.refused
-    await target.deleteKeys(mapping, outcome.holders)
+    const keys = outcome.holders.map(({ key }) => key)
+    await target.park(keys.map((key) => ({ table: mapping.source.name, key, drain: 0, start: true })))
+    await target.deleteKeys(mapping, keys)
   }
 }

@@ -7,6 +7,8 @@ interface Mark {
   /** Found in the snapshot; undefined while nobody asked. */
   present: boolean | undefined
   applied: boolean
+  /** The target's row is the snapshot's: this slice has written it. */
+  written: boolean
 }
 
 /** The set D of DESIGN 3.4: which keys of which tables have to be read again, and which of them start a closure. */
@@ -26,7 +28,7 @@ export class DirtyKeys {
       mark.start ||= start
       return
     }
-    marks.set(key, { start, examined: 'no', present: undefined, applied: false })
+    marks.set(key, { start, examined: 'no', present: undefined, applied: false, written: false })
     this.#size++
   }
 
@@ -78,6 +80,17 @@ export class DirtyKeys {
       keys.push(key)
     }
     return keys
+  }
+
+  isWritten(table: string, key: RowKey): boolean {
+    return this.#tables.get(table)?.get(key)?.written ?? false
+  }
+
+  setWritten(table: string, keys: readonly RowKey[]): void {
+    for (const key of keys) {
+      const mark = this.#tables.get(table)?.get(key)
+      if (mark) mark.written = true
+    }
   }
 }
 

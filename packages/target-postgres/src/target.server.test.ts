@@ -197,7 +197,7 @@ test('holders of a UNIQUE that cannot wait are named, planned or not, and nothin
     for (const uniques of [[code], []]) {
       const outcome = await transaction.upsertRows(parent, swapped, uniques)
       assert.equal(outcome.kind, 'held')
-      if (outcome.kind === 'held') assert.deepEqual([...outcome.holders].sort(), ['1', '2'])
+      if (outcome.kind === 'held') assert.deepEqual(outcome.holders.map(({ key }) => key).sort(), ['1', '2'])
     }
     await transaction.deleteKeys(parent, ['1', '2'])
     const outcome = await transaction.upsertRows(parent, swapped, [code])

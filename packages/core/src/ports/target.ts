@@ -123,8 +123,14 @@ export interface ConstraintState {
 
 export type UpsertOutcome =
   | { readonly kind: 'done'; readonly refused: readonly RefusedRow[] }
-  /** A UNIQUE that cannot wait is held by these rows of the target; nothing of the batch was written. */
-  | { readonly kind: 'held'; readonly holders: readonly RowKey[] }
+  /** UNIQUEs that cannot wait are held by these rows of the target; nothing of the batch was written. */
+  | { readonly kind: 'held'; readonly holders: readonly UniqueHolder[] }
+
+/** A row of the target, and the UNIQUE in which it holds a wanted value. */
+export interface UniqueHolder {
+  readonly key: RowKey
+  readonly unique: string
+}
 
 /** Reads and writes inside one target transaction; every method runs in it. Ended by exactly one of commit and rollback. */
 export interface TargetTransaction {

@@ -1,4 +1,4 @@
-import type { IndexPlan, RowKey, TableMapping, TargetRow } from '@mylab-sync/core'
+import type { IndexPlan, TableMapping, TargetRow, UniqueHolder } from '@mylab-sync/core'
 import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 import { columnArrays, keyOfTexts } from './statements.js'
@@ -12,13 +12,13 @@ export interface Conflict {
   readonly violated: string
 }
 
-/** Keys of the target's rows, other than these, that hold one of their values in a UNIQUE that cannot be deferred. */
+/** The target's rows, other than these, that hold one of their values in a UNIQUE that cannot be deferred. */
 export async function holders(
   session: Session,
   schema: string,
   conflict: Conflict,
   uniques: readonly IndexPlan[],
-): Promise<RowKey[]> {
+): Promise<UniqueHolder[]> {
   const { table, rows, violated } = conflict
   const key = table.key
   if (!key) return []
@@ -26,17 +26,17 @@ export async function holders(
   const all: Unique[] = [...uniques]
   // A UNIQUE that no plan knows: of the user's own.
   if (!all.some((unique) => unique.name === violated)) all.push(await indexByName(session, target, violated))
-  const found = new Set<RowKey>()
+  const found: UniqueHolder[] = []
   for (const unique of all.filter(({ parts }) => parts.length > 0)) {
     const { text, columns } = holderQuery(target, table, unique)
     const arrays = columnArrays(rows, columns)
     const result = await session.raw<Record<string, string>>(text, arrays)
     for (const row of result.rows) {
       const texts = key.columns.map((_, at) => row[`k${at}`] ?? '')
-      found.add(keyOfTexts(key.columns, texts))
+      found.push({ key: keyOfTexts(key.columns, texts), unique: unique.name })
     }
   }
-  return [...found]
+  return found
 }
 
 async function indexByName(session: Session, target: string, name: string): Promise<Unique> {

@@ -210,22 +210,24 @@ export class Constraints {
     })
   }
 
-  /** Drops what the truth breaks, and records it; it is built again when it holds. */
+  /** Drops what the truth breaks, with the foreign keys that stand on it, and records it; it is built again when it holds. */
   async suspend(violated: { table: string; constraint: string; kind: ConstraintState['kind'] }): Promise<void> {
+    const { table, constraint: name, kind } = violated
     await this.#short(async (session) => {
-      const table = this.#table({ name: violated.table })
-      await session.raw(`ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS ${sql.name(violated.constraint)}`)
-      if (violated.kind !== 'unique') return
-      // A unique index over expressions is no constraint.
-      const index = `${sql.name(this.#database.settings.schema)}.${sql.name(violated.constraint)}`
-      await session.raw(`DROP INDEX IF EXISTS ${index}`)
-    })
-    await this.#record({
-      table: violated.table,
-      name: violated.constraint,
-      kind: violated.kind,
-      state: 'suspended',
-      detail: 'broken by rows of the source',
+      const target = this.#table({ name: table })
+      if (kind === 'unique') {
+        for (const foreignKey of await referencing(session, target, name)) {
+          await session.raw(`ALTER TABLE ${foreignKey.held_by} DROP CONSTRAINT ${sql.name(foreignKey.name)}`)
+          const detail = `the referenced UNIQUE ${name} of table ${table} is broken by rows of the source`
+          await this.#recordIn(session, { ...foreignKey, kind: 'foreign-key', state: 'suspended', detail })
+        }
+      }
+      await session.raw(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
+      if (kind === 'unique') {
+        // A unique index over expressions is no constraint.
+        await session.raw(`DROP INDEX IF EXISTS ${sql.name(this.#database.settings.schema)}.${sql.name(name)}`)
+      }
+      await this.#recordIn(session, { table, name, kind, state: 'suspended', detail: 'broken by rows of the source' })
     })
   }
 
@@ -272,14 +274,16 @@ export class Constraints {
   }
 
   async #record(state: ConstraintState): Promise<ConstraintState> {
-    await this.#database.transaction((session) =>
-      session.raw(
-        `INSERT INTO ${this.#state}.sync_constraint (table_name, name, kind, state, detail) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (table_name, name) DO UPDATE SET kind = EXCLUDED.kind, state = EXCLUDED.state, detail = EXCLUDED.detail`,
-        [state.table, state.name, state.kind, state.state, state.detail],
-      ),
-    )
+    await this.#database.transaction((session) => this.#recordIn(session, state))
     return state
+  }
+
+  async #recordIn(session: Session, { table, name, kind, state, detail }: ConstraintState): Promise<void> {
+    await session.raw(
+      `INSERT INTO ${this.#state}.sync_constraint (table_name, name, kind, state, detail) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (table_name, name) DO UPDATE SET kind = EXCLUDED.kind, state = EXCLUDED.state, detail = EXCLUDED.detail`,
+      [table, name, kind, state, detail],
+    )
   }
 
   async #forget(table: string, name: string): Promise<void> {
@@ -318,6 +322,21 @@ async function freeKeyName(session: Session, schema: string, table: TableMapping
     `${sql.name(schema)}.${sql.name(keyName(table))}`,
   ])
   return rows[0]?.taken ? otherKeyName(table) : keyName(table)
+}
+
+/** Foreign keys that stand on this UNIQUE of `target`: it cannot be dropped before them. */
+async function referencing(
+  session: Session,
+  target: string,
+  unique: string,
+): Promise<{ held_by: string; table: string; name: string }[]> {
+  const { rows } = await session.raw<{ held_by: string; table: string; name: string }>(
+    `SELECT k.conrelid::regclass::text AS held_by, t.relname AS table, k.conname AS name
+     FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_class u ON u.oid = k.conindid
+     WHERE k.contype = 'f' AND k.confrelid = $1::regclass AND u.relname = $2`,
+    [target, unique],
+  )
+  return rows
 }
 
 interface IndexedColumns {

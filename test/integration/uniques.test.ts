@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { ServerSet } from '@mylab-sync/testkit'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+} from '../support/installation.js'
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+async function carried(name: string, schema: string, use: (at: Installation) => Promise<void>): Promise<void> {
+  const at = await installation(servers, name)
+  try {
+    await at.app.query(schema)
+    await copyAll(at.context)
+    await use(at)
+  } finally {
+    await at.close()
+  }
+}
+
+const suspended = (at: Installation): Promise<(string | null)[][]> =>
+  at.rows("SELECT table_name, name, kind FROM mylab_sync.sync_constraint WHERE state = 'suspended' ORDER BY 1, 2")
+const keys = (at: Installation, table: string): Promise<string> =>
+  at.rows(`SELECT id FROM ${table} ORDER BY 1`).then((rows) => rows.flat().join())
+
+test('a UNIQUE over a prefix that the source has dropped is suspended, and takes no row with it', async () => {
+  await carried(
+    'u_prefix',
+    `CREATE TABLE t (id INT PRIMARY KEY, w VARCHAR(20), UNIQUE KEY w (w(3))) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     INSERT INTO t VALUES (1, 'abcd'), (2, 'xyz')`,
+    async (at) => {
+      await at.app.query("ALTER TABLE t DROP INDEX w; INSERT INTO t VALUES (3, 'abce')")
+      await drainNow(at)
+      await assertEqual(at, ['t'])
+      await at.app.query("UPDATE t SET w = 'abcg' WHERE id = 2; INSERT INTO t VALUES (4, 'abch')")
+      await drainNow(at)
+      await assertEqual(at, ['t'])
+      assert.deepEqual(await suspended(at), [['t', 't_w', 'unique']])
+    },
+  )
+})
+
+test('a row that only our own sanitising makes equal to another one suspends a UNIQUE over a prefix, in one drain and in two', async () => {
+  await carried(
+    'u_nul',
+    `CREATE TABLE one (id INT PRIMARY KEY, v VARCHAR(20) COLLATE utf8mb4_bin, UNIQUE KEY v (v(5))) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     CREATE TABLE two LIKE one`,
+    async (at) => {
+      await at.app.query(
+        "INSERT INTO one (id, v) VALUES (1, 'abx'), (2, 'ab\\0x'); INSERT INTO two (id, v) VALUES (1, 'abx')",
+      )
+      await drainNow(at)
+      await at.app.query("INSERT INTO two (id, v) VALUES (2, 'ab\\0x')")
+      await drainNow(at)
+      assert.deepEqual([await keys(at, 'one'), await keys(at, 'two')], ['1,2', '1,2'])
+      assert.deepEqual(await suspended(at), [['one', 'one_v', 'unique'], ['two', 'two_v', 'unique']]) // biome-ignore format: rows
+      await at.app.query("UPDATE one SET v = 'other' WHERE id = 2; DELETE FROM two WHERE id = 1")
+      await settle(at)
+      assert.deepEqual(await suspended(at), [])
+    },
+  )
+})
+
+test('a referenced UNIQUE that does not hold is suspended with the foreign keys on it, and both come back', async () => {
+  await carried(
+    'u_referenced',
+    `CREATE TABLE p (id INT PRIMARY KEY, code VARCHAR(20) COLLATE utf8mb4_bin NOT NULL, UNIQUE KEY code (code)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     CREATE TABLE c (id INT PRIMARY KEY, code VARCHAR(20) COLLATE utf8mb4_bin, CONSTRAINT c_p FOREIGN KEY (code) REFERENCES p (code)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     INSERT INTO p VALUES (1, 'one'); INSERT INTO c VALUES (1, 'one')`,
+    async (at) => {
+      await at.app.query("INSERT INTO p VALUES (2, 'abx'), (3, 'ab\\0x'); INSERT INTO c VALUES (2, 'abx')")
+      await drainNow(at)
+      assert.deepEqual([await keys(at, 'p'), await keys(at, 'c')], ['1,2,3', '1,2'])
+      assert.deepEqual(await suspended(at), [['c', 'c_p', 'foreign-key'], ['p', 'p_code', 'unique']]) // biome-ignore format: rows
+      await at.app.query("UPDATE p SET code = 'aby' WHERE id = 3")
+      await settle(at)
+      await assertEqual(at, ['p', 'c'])
+      assert.deepEqual(await suspended(at), [])
+    },
+  )
+})
+
+test('a referenced UNIQUE that becomes an index at the source lets equal rows through', async () => {
+  await carried(
+    'u_index',
+    `CREATE TABLE p (id INT PRIMARY KEY, a INT, UNIQUE KEY u (a)) ENGINE=InnoDB;
+     CREATE TABLE c (id INT PRIMARY KEY, a INT, CONSTRAINT c_p FOREIGN KEY (a) REFERENCES p (a)) ENGINE=InnoDB;
+     INSERT INTO p VALUES (1, 1); INSERT INTO c VALUES (1, 1)`,
+    async (at) => {
+      await at.app.query('ALTER TABLE p ADD INDEX n (a), DROP INDEX u; INSERT INTO p VALUES (2, 2), (3, 2)')
+      await drainNow(at)
+      await settle(at)
+      await assertEqual(at, ['p', 'c'])
+      await at.app.query('UPDATE c SET a = 2; INSERT INTO p VALUES (4, 2)')
+      await settle(at)
+      await assertEqual(at, ['p', 'c'])
+      assert.deepEqual(await states(at), { c: 'live', p: 'live' })
+    },
+  )
+})
+
+test("an index of the user's own that the truth breaks is suspended, live and in a copy in place", async () => {
+  await carried(
+    'u_own',
+    `CREATE TABLE t (id INT PRIMARY KEY, mail VARCHAR(40) COLLATE utf8mb4_bin) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     INSERT INTO t VALUES (1, 'a@b'), (2, 'c@d')`,
+    async (at) => {
+      await at.reader.query('CREATE UNIQUE INDEX mine ON t (lower(mail))')
+      await at.app.query("INSERT INTO t VALUES (3, 'A@b')")
+      await drainNow(at)
+      await assertEqual(at, ['t'])
+      assert.deepEqual(await suspended(at), [['t', 'mine', 'unique']])
+      await at.app.query('DELETE FROM t WHERE id = 3')
+      await drainNow(at)
+      await at.reader.query('CREATE UNIQUE INDEX again ON t (lower(mail))')
+      await at.app.query("TRUNCATE TABLE t; INSERT INTO t VALUES (5, 'a@b'), (6, 'A@b'), (7, 'x'), (1, 'X')")
+      await settle(at)
+      assert.deepEqual(await states(at), { t: 'live' })
+      await assertEqual(at, ['t'])
+    },
+  )
+})
