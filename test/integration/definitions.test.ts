@@ -198,6 +198,27 @@ test('a write between the drain that sets a table aside and its new triggers hol
   })
 })
 
+test('a table that gets its first key between a drain and its new triggers is carried by that key', async () => {
+  await withFamily('r_first_key', async (at) => {
+    await at.app.query(
+      'CREATE TABLE bare (id INT NOT NULL, v INT) ENGINE=InnoDB; INSERT INTO bare VALUES (1, 1), (2, 2)',
+    )
+    await copyAll(at.context)
+    await at.app.query('ALTER TABLE bare ADD PRIMARY KEY (id)')
+    await drainNow(at)
+    // by the triggers that stand: no key at all
+    await at.app.query('UPDATE bare SET v = 5 WHERE id = 1')
+    await new JobHandlers(at.context).maintain(AT_WORK)
+    assert.equal((await states(at))['bare'], 'copying')
+    await drainNow(at)
+    await settle(at)
+    assert.deepEqual(await states(at), { ...LIVE, bare: 'live' })
+    await at.app.query('DELETE FROM bare WHERE id = 2')
+    await drainNow(at)
+    await assertEqual(at, ['bare', 'p', 'c', 'other'])
+  })
+})
+
 test('keys that a parent which is not carried writes in another layout set its children aside', async () => {
   const made = await installation(servers, 'r_parent_layout')
   const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }

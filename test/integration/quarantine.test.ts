@@ -128,6 +128,41 @@ test('a poison row of a table without a key keeps its table from nothing else, a
   )
 })
 
+test('a constraint that breaks beside a poison row of a table without a key is suspended, and stops nothing', async () => {
+  await installed(
+    'q_whole',
+    `CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO p VALUES (1);
+     CREATE TABLE nk (pid INT, j JSON, CONSTRAINT nk_p FOREIGN KEY (pid) REFERENCES p (id)) ENGINE=InnoDB; INSERT INTO nk VALUES (1, '{}')`,
+    async (at) => {
+      await at.app.query(`INSERT INTO nk VALUES (1, '${POISON}')`)
+      await settle(at)
+      await at.app.query(
+        "SET foreign_key_checks = 0; INSERT INTO nk VALUES (7, '{}'); SET foreign_key_checks = 1; INSERT INTO p VALUES (2)",
+      )
+      await settle(at)
+      assert.deepEqual(await at.rows('SELECT pid FROM nk ORDER BY 1'), [['1'], ['7']])
+      assert.deepEqual(await at.rows('SELECT id FROM p ORDER BY 1'), [['1'], ['2']])
+      assert.deepEqual(await at.rows('SELECT name, state FROM mylab_sync.sync_constraint'), [['nk_p', 'not-valid']])
+    },
+  )
+})
+
+test('a NULL that the target does not take is the refusal of its own row, also in a table without a key', async () => {
+  await installed(
+    'q_not_null',
+    `CREATE TABLE nk (n INT, v INT) ENGINE=InnoDB; INSERT INTO nk VALUES (1, 1); CREATE TABLE good (id INT PRIMARY KEY) ENGINE=InnoDB`,
+    async (at) => {
+      await at.reader.query('ALTER TABLE nk ALTER v SET NOT NULL')
+      await at.app.query('INSERT INTO nk VALUES (2, NULL), (3, 3); INSERT INTO good VALUES (1)')
+      await settle(at)
+      assert.deepEqual(await at.rows('SELECT n FROM nk ORDER BY 1'), [['1'], ['3']])
+      assert.deepEqual(await at.rows('SELECT id FROM good'), [['1']])
+      const [error] = await listErrors(at.context, { tables: [], limit: 10, history: false })
+      assert.match(error?.message ?? '', /^1 row of a table without a key: column v/)
+    },
+  )
+})
+
 test('a table with too many poison rows is broken, the rest goes on, and it is copied again once it is mended', async () => {
   await installed(
     'q_broken',

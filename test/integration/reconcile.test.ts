@@ -72,6 +72,40 @@ test('what a table did to others while its trigger was gone is found in all that
   })
 })
 
+const untold = 'what went without a trigger is found although'
+for (const [by, name, again] of [
+  [
+    'they are set up again',
+    'r_setup',
+    (at: Installation) => setupTriggers(at.context, { tables: [], recreate: false, dryRun: false }),
+  ],
+  ['a copy of another table is asked for', 'r_beside', (at: Installation) => copyAll(at.context, ['other'])],
+] as const)
+  test(`${untold} ${by}`, async () => {
+    await withFamily(name, async (at) => {
+      await copyAll(at.context)
+      await at.app.query(await dropStatements(at.app, 'p'))
+      await at.app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
+      await again(at)
+      await settle(at)
+      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+      await assertEqual(at, ['p', 'c', 'g', 'other'])
+    })
+  })
+
+test(`${untold} they are made again, also of a parent that is not carried`, async () => {
+  await withFamily('r_healed', async (made) => {
+    const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }
+    await copyAll(at.context)
+    await at.app.query(await dropStatements(at.app, 'p'))
+    await at.app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
+    await copyAll(at.context, ['other'])
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live' })
+    await assertEqual(at, ['c', 'g', 'other'])
+  })
+})
+
 /** Does `act` once, between two steps of the first opening. */
 function duringOpening(act: () => Promise<unknown>): EngineHooks {
   let done = false
@@ -220,6 +254,21 @@ test('a table that is gone at the source stays in the target, and its row says s
     }
     assert.match((await named([])) ?? '', /gone at the source.*tables\.exclude/)
     assert.equal(await named(['other']), undefined)
+  })
+})
+
+test('a table that is excluded while it is live is left as it is, the rest goes on, and it is healed once it is selected again', async () => {
+  await withFamily('r_excluded', async (at) => {
+    await copyAll(at.context)
+    const without = { ...at, context: { ...at.context, options: { ...at.context.options, exclude: ['other', 'p'] } } }
+    await at.app.query('UPDATE other SET v = 6; UPDATE p SET v = 6; UPDATE c SET v = 6; DELETE FROM p WHERE id = 1')
+    await settle(without)
+    assert.deepEqual(await states(without), { c: 'live', g: 'live' })
+    await assertEqual(at, ['c', 'g'])
+    assert.deepEqual(await at.rows('SELECT v FROM other'), [['1']])
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
   })
 })
 

@@ -118,13 +118,18 @@ class Daemon {
   }
 
   async round(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#work(signal)
+    } catch (error) {
+      // It may have failed for a definition that has moved.
+      this.#model = undefined
+      throw error
+    }
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
-    const { pending, report, ms } = await this.#tail
-      .look(async () => (this.#model ??= await loadModel(this.#context)))
-      .catch((error: unknown) => {
-        this.#model = undefined
-        throw error
-      })
+    const { pending, report, ms } = await this.#tail.look(async () => (this.#model ??= await loadModel(this.#context)))
     if (report) this.#note(report, ms, signal)
     if (performance.now() - this.#maintained > MAINTAIN_MS) {
       await maintain(this.#context, (this.#model ??= await loadModel(this.#context)))

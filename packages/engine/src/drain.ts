@@ -1,9 +1,9 @@
-import { ConstraintViolated, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
+import { ConstraintViolated, type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
 import { type EngineContext, reach, rulesOf } from './context.js'
 import { loadModel, type Model } from './model.js'
 import { NotAsLeft, watchOthers } from './owner.js'
-import { settingAside } from './reconcile.js'
-import { type DrainReport, type DrainRequest, ModelStale, RunningDrain, WentBack } from './running-drain.js'
+import { settingAside } from './set-aside.js'
+import { type DrainReport, type DrainRequest, RunningDrain, WentBack } from './running-drain.js'
 
 /** Definitions that move between two looks, again and again, are for the caller's pause. */
 const MOST_RELOADS = 10
@@ -35,7 +35,7 @@ export async function drain(context: EngineContext, model: Model, request: Drain
         await watchOthers(context)
         continue
       }
-      if (error instanceof ModelStale && redo < MOST_RELOADS) {
+      if (error instanceof SyncError && error.code === 'generation-changed' && redo < MOST_RELOADS) {
         current = await loadModel(context)
         continue
       }

@@ -92,7 +92,7 @@ async function prepare(
   const selected = model.select(request.tables)
   if (!request.resume) await noteAsked(context, selected)
   const targets = request.triggers ? model.triggerTargets(new Set(selected)) : []
-  if (request.triggers) await install(context, { targets, recreate: false }, progress)
+  if (request.triggers) await install(context, model, { targets, recreate: false }, progress)
   await register(
     context,
     model,

@@ -1,4 +1,5 @@
 import { type Refusal, SyncError, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
+import { checkTriggers } from './check-triggers.js'
 import type { EngineContext, Progress } from './context.js'
 import { type Model, modelWith } from './model.js'
 import { requireOwner } from './owner.js'
@@ -42,7 +43,7 @@ export async function setupTriggers(
     }
   }
   await requireMigrated(context)
-  const triggers = await install(context, { targets, recreate: request.recreate }, progress)
+  const triggers = await install(context, model, { targets, recreate: request.recreate }, progress)
   await register(
     context,
     model,
@@ -51,11 +52,14 @@ export async function setupTriggers(
   return { triggers, tables: targets.length, statements: [], refused: model.refused }
 }
 
+/** Makes triggers. What they have missed while they were gone is known only until they stand again: such tables are set aside first. */
 export async function install(
   context: EngineContext,
+  model: Model,
   what: { readonly targets: readonly TriggerTarget[]; readonly recreate: boolean },
   progress: Progress,
 ): Promise<number> {
+  await checkTriggers(context, model)
   let done = 0
   return context.source.installTriggers(what.targets, {
     recreate: what.recreate,

@@ -3,7 +3,8 @@ import { type EngineContext, goOn } from './context.js'
 import { exclusively } from './exclusive.js'
 import { isTransactional, type Model } from './model.js'
 import { readTarget } from './read-target.js'
-import { checkTriggers, settingAside } from './reconcile.js'
+import { checkTriggers } from './check-triggers.js'
+import { settingAside } from './set-aside.js'
 import { betweenDrains } from './write-target.js'
 
 /**

@@ -38,6 +38,7 @@ export class Model {
   readonly #names: ReadonlySet<string>
   readonly #wanted: ReadonlySet<string>
   readonly #definitions = new Map<string, string>()
+  readonly #isSelected: (table: string) => boolean
 
   constructor(read: SourceDefinitions, context: Pick<EngineContext, 'options'>, carried: ReadonlySet<string> | null) {
     const { catalog, generations } = read
@@ -45,9 +46,9 @@ export class Model {
     this.#names = new Set(catalog.tables.map((table) => table.name))
     this.#generations = generations
     const { include, exclude, mapping } = context.options
+    this.#isSelected = (table) => matches(table, include) && !matches(table, exclude)
     const wanted = catalog.tables.filter(
-      (table) =>
-        matches(table.name, include) && !matches(table.name, exclude) && (carried === null || carried.has(table.name)),
+      ({ name }) => this.#isSelected(name) && (carried === null || carried.has(name)),
     )
     this.#wanted = new Set(wanted.map((table) => table.name))
     const first = mapTables(wanted, mapping)
@@ -152,9 +153,9 @@ export class Model {
     return new Map([...now].filter((entry) => !isView(entry)))
   }
 
-  /** This model is of exactly these tables, and the source's definitions have not moved since it was read. */
+  /** This model is of exactly those of these tables that are selected, and the source's definitions have not moved since it was read. */
   fits(now: ReadonlyMap<string, string>, carried: readonly string[]): boolean {
-    const known = carried.filter((table) => now.has(table))
+    const known = carried.filter((table) => now.has(table) && this.#isSelected(table))
     if (known.length !== this.#wanted.size || !known.every((table) => this.#wanted.has(table))) return false
     return [...this.#wanted, ...this.#captureOnly.keys()].every(
       (table) => now.get(table) === this.#generations.get(table),

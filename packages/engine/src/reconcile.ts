@@ -1,59 +1,11 @@
-import { TargetTableUnfit, type TableProgress, transition } from '@mylab-sync/core'
+import { type TableProgress, transition } from '@mylab-sync/core'
 import { type EngineContext, goOn, type Progress, reach } from './context.js'
 import { install } from './install.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { behind } from './set-aside.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
-import { betweenDrains, writeTarget } from './write-target.js'
-
-export const TRIGGERS_GONE = 'its triggers were not what they must be'
-
-/** Sets aside these tables and all that foreign key actions on them reach: their history has a hole. */
-export async function setAside(
-  context: EngineContext,
-  model: Model,
-  tables: Iterable<string>,
-  problem: string,
-): Promise<string[]> {
-  return betweenDrains(context, async (target, states) => {
-    const aside: string[] = []
-    for (const table of model.withDescendants(tables)) {
-      const state = transition(states.get(table)?.state ?? 'discovered', 'mismatch')
-      if (state !== 'suspect') continue
-      await target.setProgress(table, { state, problem })
-      aside.push(table)
-    }
-    return aside
-  })
-}
-
-/** More in a row than a schema has is a defect. */
-const MOST_UNFIT = 10_000
-
-/** Does `work` again without each table that is gone in the target or was changed there: it is set aside. */
-export async function settingAside<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
-  for (let redo = 0; ; redo++) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof TargetTableUnfit) || redo >= MOST_UNFIT) throw error
-      const aside = await setAside(context, model, [error.table], error.message)
-      if (aside.length === 0) throw error
-    }
-  }
-}
-
-/** Finds tables whose triggers are gone or not what they must be, and sets them aside with their descendants. */
-export async function checkTriggers(context: EngineContext, model: Model): Promise<string[]> {
-  const states = await readTarget(context, (target) => target.progress())
-  const captured = [...states.values()].filter(
-    (p) => p.captured && p.state !== 'copied' && p.state !== 'suspect' && model.tables.has(p.table),
-  )
-  const missing = await context.source.missingTriggers(model.triggerTargets(new Set(captured.map((p) => p.table))))
-  if (missing.length === 0) return []
-  return setAside(context, model, missing, TRIGGERS_GONE)
-}
+import { writeTarget } from './write-target.js'
 
 /**
  * Takes tables up again that were set aside: triggers first, then the target's definition, then a copy in place is
@@ -64,7 +16,7 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   const suspects = [...states.values()].filter((p) => p.state === 'suspect')
   if (suspects.length === 0) return []
   const mapped = suspects.filter((p) => model.tables.has(p.table)).map((p) => p.table)
-  await install(context, { targets: model.triggerTargets(new Set(mapped)), recreate: false }, progress)
+  await install(context, model, { targets: model.triggerTargets(new Set(mapped)), recreate: false }, progress)
   await reach(context, 'reconcile:triggers')
   const starts: CopyStart[] = []
   for (const suspect of suspects) {

@@ -73,13 +73,6 @@ export interface DrainRequest {
   readonly waitMs?: number
 }
 
-/** The source's definitions or the set of carried tables are not what the model was made of. */
-export class ModelStale extends SyncError {
-  constructor() {
-    super('generation-changed', 'the definitions of the source change faster than they can be read')
-  }
-}
-
 /** The source had marks that the target does not know; they are taken back and the drain begins again. */
 export class WentBack extends Error {}
 
@@ -161,7 +154,8 @@ export class RunningDrain {
     const states = await target.progress()
     const carried = [...states.values()].filter((p) => isCarried(p.state)).map((p) => p.table)
     const now = parts.model.tablesOf(await snapshot.generations())
-    if (!parts.model.fits(now, carried)) throw new ModelStale()
+    if (!parts.model.fits(now, carried))
+      throw new SyncError('generation-changed', 'the definitions of the source change faster than they can be read')
     const hole = await holeOf(parts, judgement)
     const opening = new Set(parts.request.opening?.keys())
     const lost = await lostTables(parts, states, { hole, opening })
@@ -284,7 +278,10 @@ export class RunningDrain {
       } catch (error) {
         if (!(error instanceof ConstraintViolated) || cleared.has(error.table)) throw error
         cleared.add(error.table)
-        const stale = (await target.quarantined()).filter((key) => model.tables.get(key.table)?.name === error.table)
+        // The one key that stands for a table carried as a whole is no row's.
+        const stale = (await target.quarantined()).filter(
+          ({ table }) => model.tables.get(table)?.name === error.table && !model.isWhole(table),
+        )
         const [first] = stale
         if (!first) throw error
         const keys = stale.map((key) => key.key)
@@ -413,8 +410,8 @@ export class RunningDrain {
   }
 }
 
-/** Tokens of another layout are no keys of this table. */
-function isOfLayout(model: Model, { table, rowKey, layout }: ChangeEntry): boolean {
+/** Tokens of another layout are no keys of this table; of one without a key every entry says the same. */
+function isOfLayout(model: Model, { table, layout }: ChangeEntry): boolean {
   const key = model.keyed(table)?.key
-  return !key || rowKey === '' || layout === key.layout
+  return !key || layout === key.layout
 }

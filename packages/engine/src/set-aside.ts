@@ -4,13 +4,16 @@ import {
   isCarried,
   isOpen,
   SyncError,
+  TargetTableUnfit,
   type TableEvent,
   type TableProgress,
   type TableState,
   type TargetTransaction,
   transition,
 } from '@mylab-sync/core'
+import type { EngineContext } from './context.js'
 import type { Model } from './model.js'
+import { betweenDrains } from './write-target.js'
 
 /** A table that can no longer be what it is in the target. */
 export interface Misfit {
@@ -111,4 +114,39 @@ function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<strin
 /** Known, and nothing of it is in the target. */
 function isUncarried(state: TableState): boolean {
   return state === 'discovered' || state === 'capturing' || state === 'refused'
+}
+
+/** Sets aside these tables and all that foreign key actions on them reach: their history has a hole. */
+export async function setAside(
+  context: EngineContext,
+  model: Model,
+  tables: Iterable<string>,
+  problem: string,
+): Promise<string[]> {
+  return betweenDrains(context, async (target, states) => {
+    const aside: string[] = []
+    for (const table of model.withDescendants(tables)) {
+      const state = transition(states.get(table)?.state ?? 'discovered', 'mismatch')
+      if (state !== 'suspect') continue
+      await target.setProgress(table, { state, problem })
+      aside.push(table)
+    }
+    return aside
+  })
+}
+
+/** More in a row than a schema has is a defect. */
+const MOST_UNFIT = 10_000
+
+/** Does `work` again without each table that is gone in the target or was changed there: it is set aside. */
+export async function settingAside<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
+  for (let redo = 0; ; redo++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof TargetTableUnfit) || redo >= MOST_UNFIT) throw error
+      const aside = await setAside(context, model, [error.table], error.message)
+      if (aside.length === 0) throw error
+    }
+  }
 }

@@ -46,7 +46,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
     const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
     const tables: TableStatus[] = []
     for (const known of progress.values()) {
-      if (known.state === 'gone' && isForgotten(known, context)) continue
+      if (isForgotten(known, context)) continue
       tables.push({
         table: known.table,
         state: known.state,
@@ -82,9 +82,11 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   }
 }
 
-/** Of a table that is gone nothing is left to say where it was never copied, or somebody has excluded it since. */
-function isForgotten({ table, generation }: TableProgress, { options }: EngineContext): boolean {
-  return generation === null || matches(table, options.exclude)
+/** Nothing is left to say of a table that is gone before it was copied, or that is not kept up since nobody selects it any more. */
+function isForgotten({ table, state, generation }: TableProgress, { options }: EngineContext): boolean {
+  if (state === 'gone' && generation === null) return true
+  const isSelected = matches(table, options.include) && !matches(table, options.exclude)
+  return (state === 'gone' || state === 'suspect') && !isSelected
 }
 
 async function untouched(

@@ -2,7 +2,7 @@ import { type TableEvent, transition } from '@mylab-sync/core'
 import { bringUp } from './bring-up.js'
 import type { EngineContext, Progress } from './context.js'
 import { loadModel } from './model.js'
-import { setAside } from './reconcile.js'
+import { setAside } from './set-aside.js'
 import { betweenDrains } from './write-target.js'
 
 /**

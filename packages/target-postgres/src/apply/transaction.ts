@@ -256,6 +256,7 @@ export class Transaction extends State {
   ): Promise<readonly RefusedRow[]> {
     const wanted = await this.#temporary(table, 'whole')
     const held = this.#table(table)
+    await this.#forbidNulls(table, wanted)
     const refused: RefusedRow[] = []
     for await (const rows of batches) {
       const outcome = await this.#write(table, rows, { tail: '', into: wanted })
@@ -275,6 +276,19 @@ export class Transaction extends State {
        (SELECT w.place FROM (${numbered(wanted)}) w LEFT JOIN (${numbered(held)}) h USING (image, copy) WHERE h.place IS NULL)`,
     )
     return refused
+  }
+
+  /** What the target's own NOT NULLs refuse is then refused row by row. */
+  async #forbidNulls(table: TableMapping, temporary: string): Promise<void> {
+    const names = table.columns.map((column) => column.name)
+    const filled = await this.#runOn(
+      table,
+      'SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attnotnull AND attname = ANY ($2)',
+      [this.#table(table), names],
+    )
+    if (filled.length === 0) return
+    const changes = filled.map(({ name }) => `ALTER ${sql.name(String(name))} SET NOT NULL`)
+    await this.#run(`ALTER TABLE ${temporary} ${changes.join(', ')}`)
   }
 
   async referencedValues(parent: TableMapping, edge: Edge, keys: readonly RowKey[]): Promise<(readonly string[])[]> {
