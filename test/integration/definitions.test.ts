@@ -219,6 +219,42 @@ test('a table that gets its first key between a drain and its new triggers is ca
   })
 })
 
+test('members that an ENUM and a SET of a key gain or lose are followed, also by who knows them not yet', async () => {
+  await withFamily('r_members', async (at) => {
+    await at.app.query(`CREATE TABLE e (k ENUM('a', 'b') PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO e VALUES ('a', 1), ('b', 1);
+      CREATE TABLE s (k SET('a', 'b') PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO s VALUES ('a', 1), ('b', 1), ('a,b', 1)`)
+    await copyAll(at.context)
+    const old = await loadModel(at.context)
+    await at.app.query(`ALTER TABLE e MODIFY k ENUM('a', 'b', 'c'); ALTER TABLE s MODIFY k SET('a', 'b', 'c');
+      INSERT INTO e VALUES ('c', 1); INSERT INTO s VALUES ('a,c', 1), ('c', 1)`)
+    await drain(at.context, old)
+    await at.app.query("DELETE FROM e WHERE k = 'c'; DELETE FROM s WHERE k = 'a,c'; UPDATE other SET v = 7")
+    await drain(at.context, old)
+    await settle(at)
+    const equal = async (): Promise<void> => {
+      assert.deepEqual(
+        await at.rows('SELECT k, v FROM e ORDER BY 1'),
+        await textRows(at.app, 'SELECT k, v FROM e ORDER BY CAST(k AS CHAR)'),
+      )
+      assert.deepEqual(
+        await at.rows("SELECT array_to_string(k, ','), v FROM s ORDER BY 1"),
+        await textRows(at.app, 'SELECT k, v FROM s ORDER BY CAST(k AS CHAR)'),
+      )
+      assert.deepEqual(await states(at), { ...LIVE, e: 'live', s: 'live' })
+    }
+    await equal()
+    await assertEqual(at, ['p', 'c', 'other'])
+    await at.app.query(`DELETE FROM e WHERE k = 'b'; DELETE FROM s WHERE FIND_IN_SET('b', k)`)
+    await drainNow(at)
+    await at.app.query(`INSERT INTO e VALUES ('b', 2); INSERT INTO s VALUES ('b', 2)`)
+    await drainNow(at)
+    await at.app.query(`DELETE FROM e WHERE k = 'b'; DELETE FROM s WHERE k = 'b';
+      ALTER TABLE e MODIFY k ENUM('a', 'c'); ALTER TABLE s MODIFY k SET('a', 'c'); INSERT INTO e VALUES ('c', 3)`)
+    await settle(at)
+    await equal()
+  })
+})
+
 test('keys that a parent which is not carried writes in another layout set its children aside', async () => {
   const made = await installation(servers, 'r_parent_layout')
   const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }

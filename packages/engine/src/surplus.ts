@@ -53,6 +53,7 @@ async function absent(
  * surplus is so by what the source held: its mark tells whether the source still has that history when the table opens.
  */
 export async function parkSurplus(context: EngineContext, model: Model, table: string): Promise<void> {
+  await writeTarget(context, (target) => target.deleteUnknownMembers(model.mapping(table)))
   await findSurplus(context, model, table, {
     found: (keys, park) => park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
     async ended(snapshot) {

@@ -4,6 +4,7 @@ import {
   type KeyColumn,
   type KeyMapping,
   type SourceColumn,
+  SyncError,
   type TableMapping,
   type TokenRule,
   ValueRefused,
@@ -31,7 +32,8 @@ export function keyOf(table: string, columns: readonly ColumnMapping[], names: r
     if (column === undefined) throw new Error(`table ${table} has no column ${name}`)
     return keyColumn(column)
   })
-  const layout = key.map(({ column, rule }) => [column.source.name, rule, column.type])
+  // The token of an ENUM or a SET is the places of members.
+  const layout = key.map(({ column: { source, type }, rule }) => [source.name, rule, type, ...(source.members ?? [])])
   return {
     columns: key,
     layout: createHash('sha256').update(JSON.stringify(layout)).digest().readUInt32BE(0) & 0x7fffffff,
@@ -156,11 +158,19 @@ function enumCodec(column: ColumnMapping): Codec {
   return {
     toTarget: (token) => {
       const label = token === '0' ? '' : members[Number(token) - 1]
-      if (label === undefined) throw new ValueRefused(column.source.name, 'enum-error')
+      if (label === undefined) throw unknownMember(column)
       return converted(column, Buffer.from(`${token}:${label}`))
     },
-    fromTarget: (text) => String(members.indexOf(text) + 1),
+    fromTarget: (text) => {
+      if (text !== '' && !members.includes(text)) throw unknownMember(column)
+      return String(members.indexOf(text) + 1)
+    },
   }
+}
+
+/** The source's definition is another one by now: to take the member for none would take one row for another. */
+function unknownMember({ source }: ColumnMapping): SyncError {
+  return new SyncError('generation-changed', `a key of column ${source.name} holds a member that its type has not`)
 }
 
 function setCodec(column: ColumnMapping): Codec {
@@ -169,11 +179,13 @@ function setCodec(column: ColumnMapping): Codec {
   return {
     toTarget: (token) => {
       const bits = BigInt(token)
+      if (bits >> BigInt(members.length) !== 0n) throw unknownMember(column)
       const items = members.filter((_, at) => ((bits >> BigInt(at)) & 1n) === 1n)
       return isArray ? arrayLiteral(items) : items.join(',')
     },
     fromTarget: (text) => {
-      const items = new Set(isArray ? arrayItems(text) : text.split(','))
+      const items = new Set(isArray ? arrayItems(text) : text === '' ? [] : text.split(','))
+      for (const item of items) if (!members.includes(item)) throw unknownMember(column)
       return members.reduce((bits, member, at) => (items.has(member) ? bits | (1n << BigInt(at)) : bits), 0n).toString()
     },
   }

@@ -223,6 +223,8 @@ export interface TargetTransaction {
   /** As copyRows, row by row where needed: what is refused alone is returned, the rest is in. */
   insertRows(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]>
   deleteKeys(table: TableMapping, keys: readonly RowKey[]): Promise<void>
+  /** Deletes rows whose key holds a member that the source's ENUM or SET has not: no row key names them. */
+  deleteUnknownMembers(table: TableMapping): Promise<void>
   /** INSERT .. ON CONFLICT DO UPDATE where something differs; `uniques` are those that cannot be deferred. */
   upsertRows(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<UpsertOutcome>
   /** Makes a table without a key equal to these rows as a multiset, writing only the difference; what is refused alone is returned. */

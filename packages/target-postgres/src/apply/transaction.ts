@@ -1,5 +1,6 @@
 import {
   BatchRefused,
+  type ColumnMapping,
   ConstraintViolated,
   type Edge,
   type IndexPlan,
@@ -250,6 +251,18 @@ export class Transaction extends State {
     )
   }
 
+  async deleteUnknownMembers(table: TableMapping): Promise<void> {
+    const listed = (table.key?.columns ?? []).filter(({ column }) => column.source.members !== null)
+    if (listed.length === 0) return
+    const unknown = listed.map(({ column }, at) => unknownMembers(column, `$${at + 1}::text[]`))
+    await this.#runOn(
+      table,
+      `DELETE FROM ${this.#table(table)} WHERE ${unknown.join(' OR ')}`,
+      // the error value of an ENUM is the empty text
+      listed.map(({ column }) => [...(column.source.members ?? []), '']),
+    )
+  }
+
   async replaceTable(
     table: TableMapping,
     batches: AsyncIterable<readonly TargetRow[]>,
@@ -429,4 +442,10 @@ function keyTexts(table: TableMapping): { readonly keys: string; toKey(row: Reco
       columns.map((_, at) => String(row[`k${at}`])),
     )
   return { keys: keys.join(', '), toKey }
+}
+
+function unknownMembers({ name, type, source }: ColumnMapping, known: string): string {
+  const column = sql.name(name)
+  if (source.dataType === 'enum') return `${column} <> ALL (${known})`
+  return `NOT ${type === 'text[]' ? column : `string_to_array(${column}, ',')`} <@ ${known}`
 }
