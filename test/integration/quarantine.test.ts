@@ -12,6 +12,7 @@ import {
   installation,
   settle,
   states,
+  withCopied,
 } from '../support/installation.js'
 
 /** JSON of the source that PostgreSQL's numeric cannot hold. */
@@ -23,16 +24,8 @@ before(async () => {
 })
 after(() => servers.close())
 
-async function installed(name: string, schema: string, use: (at: Installation) => Promise<void>): Promise<void> {
-  const at = await installation(servers, name)
-  try {
-    await at.app.query(schema)
-    await copyAll(at.context)
-    await use(at)
-  } finally {
-    await at.close()
-  }
-}
+const installed = (name: string, schema: string, use: (at: Installation) => Promise<void>): Promise<void> =>
+  withCopied(servers, { name, schema }, use)
 
 const held = 'SELECT row_key, retry_count, error_message IS NOT NULL AS told FROM sync_audit_log WHERE synced = 0'
 

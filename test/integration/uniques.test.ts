@@ -1,15 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { ServerSet } from '@mylab-sync/testkit'
-import {
-  assertEqual,
-  copyAll,
-  drainNow,
-  type Installation,
-  installation,
-  settle,
-  states,
-} from '../support/installation.js'
+import { assertEqual, drainNow, type Installation, settle, states, withCopied } from '../support/installation.js'
 
 let servers: ServerSet
 before(async () => {
@@ -17,16 +9,8 @@ before(async () => {
 })
 after(() => servers.close())
 
-async function carried(name: string, schema: string, use: (at: Installation) => Promise<void>): Promise<void> {
-  const at = await installation(servers, name)
-  try {
-    await at.app.query(schema)
-    await copyAll(at.context)
-    await use(at)
-  } finally {
-    await at.close()
-  }
-}
+const carried = (name: string, schema: string, use: (at: Installation) => Promise<void>): Promise<void> =>
+  withCopied(servers, { name, schema }, use)
 
 const suspended = (at: Installation): Promise<(string | null)[][]> =>
   at.rows("SELECT table_name, name, kind FROM mylab_sync.sync_constraint WHERE state = 'suspended' ORDER BY 1, 2")

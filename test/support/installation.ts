@@ -80,6 +80,22 @@ export async function copyAll(context: EngineContext, tables: readonly string[] 
   await initial(context, request, () => {}, new AbortController().signal)
 }
 
+/** An installation whose source has this schema, all of it copied, for as long as `use` takes. */
+export async function withCopied(
+  servers: ServerSet,
+  { name, schema }: { readonly name: string; readonly schema: string },
+  use: (at: Installation) => Promise<void>,
+): Promise<void> {
+  const at = await installation(servers, name)
+  try {
+    await at.app.query(schema)
+    await copyAll(at.context)
+    await use(at)
+  } finally {
+    await at.close()
+  }
+}
+
 /** Everything pending, control work, and what it made pending. */
 export function settle({ context }: Installation): Promise<unknown> {
   return drainAll(context, new AbortController().signal)
