@@ -1,4 +1,5 @@
 import {
+  type KeyColumn,
   type RawRow,
   type RefusedRow,
   type RowKey,
@@ -75,20 +76,50 @@ function convertRow(table: TableMapping, row: RawRow, tally: SanitisedTally): Ta
           : value,
       )
     }
+    const unfit = longKey(table, row.key, values) ?? strayKey(table, row.key, values)
+    if (unfit !== null) return unfit
   } catch (error) {
     if (!(error instanceof ValueRefused)) throw error
     return { key: row.key, code: 'refused-value', message: error.message }
   }
-  const tooLong = longKey(table, row.key, values)
-  if (tooLong !== null) return tooLong
   // counted only once the row as a whole is accepted
   for (const { column, rule } of altered) tally.add({ table: table.source.name, column, rule }, row.key)
   return { key: row.key, values }
 }
 
+/**
+ * A row is found again by what its key's tokens give: where a value is written otherwise, it could neither be changed nor
+ * deleted any more, and where two tokens give one text, one row would take another's place.
+ */
+function strayKey(table: TableMapping, key: RowKey, values: TargetRow['values']): RefusedRow | null {
+  const columns = table.key?.columns ?? []
+  if (!columns.some(isSpelt)) return null
+  const tokens = key.split(',')
+  const stray = columns.find(
+    (column, at) =>
+      isSpelt(column) &&
+      !isNamedBy(column, tokens[at] ?? '', values[table.columns.indexOf(column.column)]?.toString('utf8') ?? ''),
+  )
+  if (!stray) return null
+  const message = `column ${stray.column.source.name}: its key cannot be told in the target as the source stores it`
+  return { key, code: 'refused-value', message }
+}
+
+/** Of values that the two ways, by token and by reading, may spell unlike: text in a character set, members, digits. */
+function isSpelt({ rule, column }: KeyColumn): boolean {
+  return rule === 'text' || rule === 'double' || column.source.members !== null
+}
+
+function isNamedBy(column: KeyColumn, token: string, text: string): boolean {
+  if (column.rule === 'double') return Number(column.toTarget(token)) === Number(text)
+  return column.toTarget(token) === text && column.fromTarget(text) === token
+}
+
 /** Uncompressed, since nobody knows before whether a value will be. */
 function longKey(table: TableMapping, key: RowKey, values: TargetRow['values']): RefusedRow | null {
-  if (key.length < LONGEST_KEY_BYTES / 2) return null
+  // The token of an ENUM or a SET does not tell how long its labels are.
+  const isShort = key.length < LONGEST_KEY_BYTES / 2 && !table.key?.columns.some(({ column }) => column.source.members)
+  if (isShort) return null
   const bytes = (table.key?.columns ?? []).reduce((sum, { column }) => {
     const text = values[table.columns.indexOf(column)]?.length ?? 0
     return sum + BYTES_BESIDE + (column.type === 'bytea' ? text / 2 : text)

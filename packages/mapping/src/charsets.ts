@@ -1,4 +1,5 @@
 import iconv from 'iconv-lite'
+import { wellFormed } from './well-formed.js'
 
 /** Bytes of a column's character set <-> text. */
 export interface Charset {
@@ -6,10 +7,11 @@ export interface Charset {
   encode(text: string): Buffer
 }
 
-const UTF8: Charset = { decode: (bytes) => bytes.toString('utf8'), encode: (text) => Buffer.from(text) }
+const UTF8: Charset = { decode: (bytes) => wellFormed(bytes).toString('utf8'), encode: (text) => Buffer.from(text) }
 
 /** iconv-lite's names of the server's character sets. */
 const NAMES: Readonly<Record<string, string>> = {
+  latin1: 'windows1252',
   latin2: 'iso88592',
   latin5: 'iso88599',
   latin7: 'iso885913',
@@ -43,6 +45,50 @@ const NAMES: Readonly<Record<string, string>> = {
   tis620: 'tis620',
 }
 
+const controls = (first: number, last: number): readonly [number, string] => [
+  first,
+  String.fromCharCode(...Array.from({ length: last - first + 1 }, (_, at) => first + at)),
+]
+
+/** Where the server's 8-bit sets are not iconv-lite's: characters from a byte on (measured: `charsets.test.ts`). */
+const BYTES: Readonly<Record<string, readonly (readonly [byte: number, characters: string])[]>> = {
+  latin1: [0x81, 0x8d, 0x8f, 0x90, 0x9d].map((byte) => controls(byte, byte)),
+  greek: [[0xa1, '\u02bd\u02bc']],
+  hebrew: [[0xaf, '\u203e']],
+  macroman: [
+    [0xbd, '\u03a9'],
+    [0xdb, '\u20ac'],
+    [0xf0, '\uf8ff'],
+  ],
+  koi8u: [[0x95, '\u2022']],
+  armscii8: [
+    [0xa1, '\u2741\u00a7'],
+    [0xad, '\u055f'],
+    [0xfe, "\u2019'"],
+  ],
+  cp866: [[0xfc, '\u207f\u00b2']],
+  tis620: [controls(0x80, 0x9f)],
+}
+
+const JIS: readonly (readonly [string, string])[] = [
+  ['\u301c', '\uff5e'],
+  ['\u2016', '\u2225'],
+  ['\u2212', '\uff0d'],
+  ['\u00a2', '\uffe0'],
+  ['\u00a3', '\uffe1'],
+  ['\u00ac', '\uffe2'],
+]
+
+/** Characters that the server reads in place of iconv-lite's. */
+const CHARACTERS: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+  sjis: JIS,
+  ujis: JIS,
+  gb2312: [
+    ['\u30fb', '\u00b7'],
+    ['\u2015', '\u2014'],
+  ],
+}
+
 const known = new Map<string, Charset | null>()
 
 /** A character set of the source; null: none that can be decoded here. */
@@ -57,27 +103,35 @@ export function charsetOf(name: string | null): Charset | null {
 
 function makeCharset(name: string): Charset | null {
   if (name.startsWith('utf8') || name === 'ascii') return UTF8
-  if (name === 'latin1') return latin1()
   const encoding = NAMES[name]
   if (encoding === undefined || !iconv.encodingExists(encoding)) return null
+  const bytes = BYTES[name]
+  if (bytes) return singleByte(encoding, bytes)
+  const pairs = CHARACTERS[name]
+  const respelt = pairs ? exchanged(pairs) : (text: string): string => text
   const plain = { stripBOM: false }
   return {
-    decode: (bytes) => iconv.decode(bytes, encoding, plain),
-    encode: (text) => iconv.encode(text, encoding, { addBOM: false }),
+    decode: (value) => respelt(iconv.decode(value, encoding, plain)),
+    encode: (text) => iconv.encode(respelt(text), encoding, { addBOM: false }),
   }
 }
 
-/** The server's latin1 is windows-1252 with C1 controls where that has no character. */
-function latin1(): Charset {
-  const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
-  const decoded = iconv.decode(bytes, 'windows1252')
-  const table = Array.from({ length: 256 }, (_, byte) => {
-    const character = decoded[byte] ?? '\ufffd'
-    return character === '\ufffd' ? String.fromCharCode(byte) : character
-  })
-  const codes = new Map(table.map((character, byte) => [character, byte]))
+function singleByte(encoding: string, exceptions: readonly (readonly [byte: number, characters: string])[]): Charset {
+  const decoded = iconv.decode(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), encoding)
+  const table = Array.from(decoded)
+  for (const [first, characters] of exceptions)
+    for (const [at, character] of Array.from(characters).entries()) table[first + at] = character
+  const codes = new Map<string, number>()
+  // Of two bytes for one character the server takes the first.
+  for (const [byte, character] of table.entries()) if (!codes.has(character)) codes.set(character, byte)
   return {
     decode: (value) => Array.from(value, (byte) => table[byte] ?? '\ufffd').join(''),
     encode: (text) => Buffer.from(Array.from(text, (character) => codes.get(character) ?? 0x3f)),
   }
+}
+
+/** Each character of a pair in the other's place. */
+function exchanged(pairs: readonly (readonly [string, string])[]): (text: string) => string {
+  const other = new Map(pairs.flatMap(([a, b]) => [[a, b], [b, a]])) // biome-ignore format: both ways
+  return (text) => Array.from(text, (character) => other.get(character) ?? character).join('')
 }

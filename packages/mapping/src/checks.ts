@@ -1,6 +1,6 @@
 import type { ColumnMapping, TableMapping } from '@mylab-sync/core'
 import { isText } from './columns.js'
-import { shownLiteral } from './mysql-literals.js'
+import { isGarbled, shownLiteral } from './mysql-literals.js'
 import { quotePg, quoteText, sameName } from './names.js'
 
 interface Token {
@@ -39,7 +39,7 @@ function tokenize(source: string): Token[] {
     if (match === null) throw new Untranslatable()
     const [, name, charset, quoted, escaped, number, word, symbol] = match
     const text = quoted?.replaceAll("''", "'") ?? (escaped === undefined ? undefined : shownLiteral(charset, escaped))
-    if (text === null) throw new Untranslatable()
+    if (text === null || (text !== undefined && isGarbled(text))) throw new Untranslatable()
     if (name !== undefined) tokens.push({ kind: 'name', text: name.replaceAll('``', '`') })
     else if (text !== undefined) tokens.push({ kind: 'text', text })
     else if (number !== undefined) tokens.push({ kind: 'number', text: number })
@@ -124,8 +124,7 @@ class CheckParser {
   /** Texts order by their collations, which differ. */
   #comparable(left: Operand, right: Operand, ordered: boolean): string {
     if (left.literal && right.literal) throw new Untranslatable()
-    const time =
-      left.family === 'time' && right.family === 'text' && right.literal && /^[\d: .-]+$/.test(right.sql.slice(1, -1))
+    const time = left.family === 'time' && right.literal && right.family === 'text' && isMoment(right.sql.slice(1, -1))
     if (left.family !== right.family && !time) throw new Untranslatable()
     if (ordered && left.family === 'text') throw new Untranslatable()
     return right.sql
@@ -178,6 +177,16 @@ class CheckParser {
   #need(text: string): void {
     if (!this.#take(text)) throw new Untranslatable()
   }
+}
+
+/** A moment that PostgreSQL reads as the source does: spelt out, and not a day that no calendar has. */
+function isMoment(text: string): boolean {
+  const match = /^(\d{4})-(\d\d)-(\d\d)(?: ([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?)?$/.exec(text)
+  if (match === null || match[1] === '0000') return false
+  const [year, month, day] = match.slice(1, 4).map(Number)
+  const date = new Date(Date.UTC(2000, (month ?? 0) - 1, day))
+  date.setUTCFullYear(year ?? 0, (month ?? 0) - 1, day)
+  return date.getUTCMonth() + 1 === month && date.getUTCDate() === day
 }
 
 function family({ source, type }: ColumnMapping): Family {

@@ -152,7 +152,8 @@ function otherRule(column: SourceColumn, context: ValueContext): TypeRule | null
     case 'float':
       return { type: 'real', read: 'double' }
     case 'double':
-      return { type: 'double precision', read: numberRead(column) }
+      // A scale rounds what is read, and not what is stored and compared.
+      return { type: 'double precision', read: column.scale === null ? numberRead(column) : 'double' }
     case 'bit':
       return { type: `bit(${column.precision ?? 1})`, castType: 'varbit', read: 'bits' }
     case 'enum':

@@ -1,5 +1,6 @@
 import { type ColumnMapping, type SourceColumn, ValueRefused } from '@mylab-sync/core'
-import { shownLiteral } from './mysql-literals.js'
+import { isText } from './columns.js'
+import { isGarbled, shownLiteral } from './mysql-literals.js'
 import { quoteText } from './names.js'
 
 /** The SQL of a default, or why there is none. */
@@ -26,7 +27,7 @@ function currentTimestamp({ source }: ColumnMapping): string {
 
 function literal(column: ColumnMapping, text: string): DefaultSql | null {
   const bytes = literalBytes(column, text)
-  if (bytes === null) return { reason: 'it is not a value of its column' }
+  if (bytes === null) return { reason: 'the source does not show it as a value of its column' }
   try {
     const value = column.convert === null ? bytes : column.convert(bytes, () => undefined)
     return value === null ? null : { sql: valueSql(column, value.toString('utf8')) }
@@ -41,13 +42,14 @@ function literalBytes(column: ColumnMapping, text: string): Buffer | null {
   const { dataType } = column.source
   if (dataType === 'enum') return enumBytes(column.source, text)
   if (dataType === 'bit') return bitBytes(column, text)
+  if (isText(column.source) && isGarbled(text)) return null
   const isRaw = dataType !== 'uuid' && (column.type === 'bytea' || column.type === 'uuid')
   return isRaw ? rawBytes(column.source, text) : Buffer.from(text)
 }
 
 function enumBytes({ members }: SourceColumn, text: string): Buffer | null {
   const at = (members ?? []).indexOf(text)
-  return at === -1 ? null : Buffer.from(`${at + 1}:${text}`)
+  return at === -1 || isGarbled(text) ? null : Buffer.from(`${at + 1}:${text}`)
 }
 
 function bitBytes({ type, source }: ColumnMapping, text: string): Buffer | null {
@@ -56,7 +58,9 @@ function bitBytes({ type, source }: ColumnMapping, text: string): Buffer | null 
   return Buffer.from(type === 'boolean' ? digits : digits.padStart(source.precision ?? 1, '0'))
 }
 
-function rawBytes({ dataType, length }: SourceColumn, text: string): Buffer {
+function rawBytes({ dataType, length }: SourceColumn, text: string): Buffer | null {
+  // Bytes that are no text are shown as what is left of them.
+  if (isGarbled(text) || !/^[\x20-\x7e]*$/.test(text)) return null
   const bytes = /^0x([0-9a-f]{2})*$/i.test(text) ? Buffer.from(text.slice(2), 'hex') : Buffer.from(text)
   const padded = dataType === 'binary' ? (length ?? 0) : 0
   return Buffer.concat([bytes, Buffer.alloc(Math.max(0, padded - bytes.length))])

@@ -11,3 +11,8 @@ export function shownLiteral(charset: string | undefined, shown: string): string
     return null
   }
 }
+
+/** The catalog's own character set ends at U+FFFF: what lies beyond stands there as a question mark, like one. */
+export function isGarbled(text: string): boolean {
+  return text.includes('?')
+}

@@ -98,6 +98,8 @@ test('checks, defaults, identity', () => {
       testColumn('x', 'varchar', { length: 9, defaultValue: { kind: 'expression', text: 'md5(rand())' } }),
       testColumn('u', 'varchar', { length: 9, defaultValue: { kind: 'expression', text: "_utf8mb4\\'grÃ¼n\\'" } }),
       testColumn('w', 'varchar', { length: 9, defaultValue: { kind: 'expression', text: "_latin1\\'é\\'" } }),
+      testColumn('g', 'varchar', { length: 9, defaultValue: { kind: 'literal', text: '?' } }),
+      testColumn('b', 'varbinary', { length: 9, defaultValue: { kind: 'literal', text: '\ufffd\0' } }),
       testColumn('ts', 'timestamp', { fraction: 3, defaultValue: { kind: 'current-timestamp' }, onUpdate: true }),
     ],
     {
@@ -112,6 +114,11 @@ test('checks, defaults, identity', () => {
         { name: 'c7', expression: "(`s` in (_utf8mb4\\'Ã\u0080\\',_utf8mb4\\'â\u0082¬\\'))" },
         { name: 'c8', expression: "(`s` <> _latin1\\'é\\')" },
         { name: 'c9', expression: '(`n` between -(5) and 7)' },
+        { name: 'zero', expression: "`d` > '0000-00-00'" },
+        { name: 'year', expression: "`d` > '2020'" },
+        { name: 'never', expression: "`d` <> '2021-02-30'" },
+        { name: 'moment', expression: "`ts` < '2024-02-29 23:59:59.5'" },
+        { name: 'garbled', expression: "`s` <> '?'" },
       ],
     },
   )
@@ -136,11 +143,26 @@ test('checks, defaults, identity', () => {
       `"d" >= '2000-01-01'`,
       `("s" IN ('À', '€'))`,
       `("n" BETWEEN -5 AND 7)`,
+      `"ts" < '2024-02-29 23:59:59.5'`,
     ],
   )
   assert.deepEqual(
     objects.notCarried.map(({ object }) => object),
-    ['CHECK c3', 'CHECK c6', 'CHECK c8', 'DEFAULT of column x', 'DEFAULT of column w', 'ON UPDATE of column ts'],
+    [
+      'CHECK c3',
+      'CHECK c4',
+      'CHECK c6',
+      'CHECK c8',
+      'CHECK zero',
+      'CHECK year',
+      'CHECK never',
+      'CHECK garbled',
+      'DEFAULT of column x',
+      'DEFAULT of column w',
+      'DEFAULT of column g',
+      'DEFAULT of column b',
+      'ON UPDATE of column ts',
+    ],
   )
 })
 

@@ -2,7 +2,7 @@ import type { CheckPlan, ColumnMapping, TableMapping, TableObjects } from '@myla
 import { translateCheck } from './checks.js'
 import { defaultSql } from './defaults.js'
 import { indexPlans, type NotCarried } from './indexes.js'
-import { isLowered, quotePg, quoteText, targetName } from './names.js'
+import { isLowered, quotePg, quoteText, sameName, targetName } from './names.js'
 
 /** What of a table's surroundings decides about its objects. */
 export interface ObjectsContext {
@@ -63,7 +63,7 @@ function checkPlans(mapping: TableMapping): { plans: CheckPlan[]; notCarried: No
     })
   }
   for (const check of mapping.source.checks) {
-    if (/^\(*json_valid\s*\(/i.test(check.expression)) continue
+    if (isOfJson(mapping, check.expression)) continue
     const expression = translateCheck(check.expression, mapping)
     if (expression === null)
       notCarried.push({
@@ -73,6 +73,12 @@ function checkPlans(mapping: TableMapping): { plans: CheckPlan[]; notCarried: No
     else plans.push({ name: uniqueName(nameOf(check.name), plans), expression })
   }
   return { plans, notCarried }
+}
+
+/** The CHECK that makes a column of MariaDB one of JSON; the target's type says the same. */
+function isOfJson({ columns }: TableMapping, expression: string): boolean {
+  const name = /^\(*json_valid\s*\(`((?:[^`]|``)+)`\)+$/i.exec(expression)?.[1]?.replaceAll('``', '`')
+  return name !== undefined && columns.some(({ source }) => source.json && sameName(source.name, name))
 }
 
 /** MariaDB names a column's own CHECK after the column. */

@@ -6,6 +6,7 @@ export interface ColumnRules {
   readonly 'zero-date'?: string
   readonly 'partial-date'?: string
   readonly 'nul-byte'?: 'remove' | 'quarantine' | { readonly replace: string }
+  readonly 'invalid-text'?: string
   readonly 'invalid-json'?: string
   readonly 'not-boolean'?: string
   readonly 'enum-error'?: string
@@ -61,6 +62,7 @@ const VALUE_RULES: readonly (readonly [
   ['zero-date', isDateOption],
   ['partial-date', (option) => option === 'clamp' || isDateOption(option)],
   ['nul-byte', (option) => option === 'remove' || option === 'quarantine' || isReplacement(option)],
+  ['invalid-text', isOneOf('quarantine', 'replace')],
   ['invalid-json', isOneOf('null', 'quarantine', 'string')],
   ['not-boolean', isOneOf('quarantine', 'true')],
   ['enum-error', isOneOf('null', '')],

@@ -16,6 +16,8 @@ interface Case {
 }
 
 const nullable = { nullable: true }
+/** U+1F600 as two halves of three bytes each. */
+const HALVES = Buffer.from('61eda0bdedb880c3a9', 'hex')
 const mariaJson = testColumn('c', 'longtext', { json: true, nullable: true })
 const mysqlJson = testColumn('c', 'json', { json: true, nullable: true })
 
@@ -78,6 +80,15 @@ const CASES: readonly Case[] = [
     note: 'zero-date',
   },
   { column: testColumn('c', 'varchar', { length: 9 }), value: 'a\0b', gives: 'ab', note: 'nul-byte' },
+  { column: testColumn('c', 'varchar', { length: 9 }), value: HALVES, gives: 'a\ufffd\ufffdé', note: 'invalid-text' },
+  { column: testColumn('c', 'varchar', { length: 9 }), key: true, value: HALVES, gives: { refused: 'invalid-text' } },
+  {
+    column: testColumn('c', 'varchar', { length: 9 }),
+    option: { 'invalid-text': 'quarantine' },
+    value: HALVES,
+    gives: { refused: 'invalid-text' },
+  },
+  { column: mariaJson, value: Buffer.from([0x22, 0xff, 0x22]), gives: '"\ufffd"', note: 'invalid-text' },
   {
     column: testColumn('c', 'varchar', { length: 9 }),
     option: { 'nul-byte': { replace: '_' } },

@@ -1,21 +1,36 @@
 import { type Convert, HexDigits, type Note, ValueRefused } from '@mylab-sync/core'
 import type { ValueContext } from './value-rules.js'
+import { wellFormed } from './well-formed.js'
 
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
 const EMPTY = Buffer.alloc(0)
 const MAX_BIGINT = '9223372036854775807'
 
+/** Text that is UTF-8: what is not is replaced by U+FFFD or refused. */
+function utf8Convert(context: ValueContext): (value: Buffer, note: Note) => Buffer {
+  const refuse = context.strict || context.rules['invalid-text'] === 'quarantine'
+  return (value, note) => {
+    const text = wellFormed(value)
+    if (text === value) return value
+    if (refuse) throw new ValueRefused(context.column, 'invalid-text')
+    note('invalid-text')
+    return text
+  }
+}
+
 /** Text: U+0000 is removed, replaced or refused. */
 export function textConvert(context: ValueContext): Convert {
+  const utf8 = utf8Convert(context)
   const option = context.rules['nul-byte']
   const replacement = typeof option === 'object' ? option.replace : ''
   const refuse = context.strict || option === 'quarantine'
   return (value, note) => {
-    if (value.indexOf(0) === -1) return value
+    const text = utf8(value, note)
+    if (text.indexOf(0) === -1) return text
     if (refuse) throw new ValueRefused(context.column, 'nul-byte')
     note('nul-byte')
-    return Buffer.from(value.toString('utf8').replaceAll('\0', replacement))
+    return Buffer.from(text.toString('utf8').replaceAll('\0', replacement))
   }
 }
 
@@ -144,7 +159,9 @@ export function vectorConvert(value: Buffer): Buffer {
 /** JSON for jsonb or json; `trusted`: the source's own JSON type, which is never invalid. */
 export function jsonConvert(context: ValueContext, target: 'jsonb' | 'json', trusted: boolean): Convert | null {
   if (trusted && target === 'json') return null
-  return (value, note) => {
+  const utf8 = utf8Convert(context)
+  return (raw, note) => {
+    const value = utf8(raw, note)
     const escaped = target === 'jsonb' && value.indexOf('\\u') !== -1
     if (trusted && !escaped) return value
     const text = value.toString('utf8')
