@@ -197,6 +197,7 @@ What is altered to fit is counted by table, column and rule, with sample keys, i
 | \`zero-date\` | \`0000-00-00\`, with or without a time | \`null\`, \`-infinity\`, a date, \`quarantine\` |
 | \`partial-date\` | month or day 0, not all three; follows \`zero-date\` | the same, and \`clamp\` |
 | \`nul-byte\` | U+0000 in text | \`remove\`, \`{ replace: '?' }\`, \`quarantine\` |
+| \`invalid-text\` | halves of surrogate pairs, which the source stores and UTF-8 has not: U+FFFD | \`replace\`, \`quarantine\` |
 | \`nul-escape\` | \`\\u0000\` in a JSON string: removed from it | type option \`json\` keeps it |
 | \`invalid-json\` | JSON of MariaDB that PostgreSQL refuses | \`string\`, \`null\`, \`quarantine\` |
 | \`not-boolean\` | a value of a boolean column other than 0 and 1 | \`true\`, \`quarantine\` |

@@ -13,7 +13,7 @@ import {
   type TableObjects,
   type TriggerTarget,
 } from '@mylab-sync/core'
-import { actionComponents, edges as edgesOf, mapTables, tableObjects, targetName } from '@mylab-sync/mapping'
+import { actionComponents, edges as edgesOf, mapTables, RelationNames, tableObjects } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 import { readTarget } from './read-target.js'
 
@@ -39,6 +39,7 @@ export class Model {
   readonly #wanted: ReadonlySet<string>
   readonly #definitions = new Map<string, string>()
   readonly #isSelected: (table: string) => boolean
+  readonly #relationNames: RelationNames
 
   constructor(read: SourceDefinitions, context: Pick<EngineContext, 'options'>, carried: ReadonlySet<string> | null) {
     const { catalog, generations } = read
@@ -46,6 +47,7 @@ export class Model {
     this.#names = new Set(catalog.tables.map((table) => table.name))
     this.#generations = generations
     const { include, exclude, mapping } = context.options
+    this.#relationNames = new RelationNames(catalog.tables, mapping)
     this.#isSelected = (table) => matches(table, include) && !matches(table, exclude)
     const wanted = catalog.tables.filter(
       ({ name }) => this.#isSelected(name) && (carried === null || carried.has(name)),
@@ -115,18 +117,9 @@ export class Model {
     const referencedColumnSets = this.edges
       .filter((edge) => edge.parent === table)
       .map((edge) => edge.parentKey.columns.map((column) => column.column.source.name))
-    const objects = this.#withFreeNames(tableObjects(mapping, { referencedColumnSets }))
+    const objects = this.#relationNames.freed(table, tableObjects(mapping, { referencedColumnSets }))
     this.#objects.set(table, objects)
     return objects
-  }
-
-  /** Tables and indexes share one set of names in PostgreSQL: `orders` with the index `status` beside a table `orders_status`. */
-  #withFreeNames(objects: TableObjects): TableObjects {
-    const taken = new Set([...this.tables.values()].map((mapping) => mapping.name))
-    const indexes = objects.indexes.map((index) =>
-      taken.has(index.name) ? { ...index, name: targetName(`${index.name}_idx`) } : index,
-    )
-    return { ...objects, indexes }
   }
 
   /** What the target's rows of a table depend on: the storage at the source, and how its columns are mapped. */

@@ -61,7 +61,7 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
     await context.target.buildKeyIndexes(model.mapping(table), columnSets)
   }
   await reach(context, 'opening:indexed')
-  for (const table of merged) if (!model.isWhole(table)) await parkSurplus(context, model, table)
+  for (const table of merged) if (model.mapping(table).key) await parkSurplus(context, model, table)
   await reach(context, 'opening:surplus')
   goOn(context)
   if (!(await scanOrphans(context, model, copies))) return 'waiting'

@@ -62,20 +62,16 @@ export function convertRows(table: TableMapping, raw: readonly RawRow[], tally: 
   return { rows, refused }
 }
 
+interface Altered {
+  readonly column: string
+  readonly rule: SanitisingRule
+}
+
 function convertRow(table: TableMapping, row: RawRow, tally: SanitisedTally): TargetRow | RefusedRow {
-  const values: TargetRow['values'][number][] = []
-  const altered: { column: string; rule: SanitisingRule }[] = []
+  const altered: Altered[] = []
+  let values: TargetRow['values']
   try {
-    for (let index = 0; index < row.values.length; index++) {
-      const column = table.columns[index]
-      const value = row.values[index] ?? null
-      const convert = value === null ? null : column?.convert
-      values.push(
-        value !== null && column && convert
-          ? convert(value, (rule) => altered.push({ column: column.source.name, rule }))
-          : value,
-      )
-    }
+    values = convertValues(table, row.values, altered)
     const unfit = longKey(table, row.key, values) ?? strayKey(table, row.key, values)
     if (unfit !== null) return unfit
   } catch (error) {
@@ -85,6 +81,21 @@ function convertRow(table: TableMapping, row: RawRow, tally: SanitisedTally): Ta
   // counted only once the row as a whole is accepted
   for (const { column, rule } of altered) tally.add({ table: table.source.name, column, rule }, row.key)
   return { key: row.key, values }
+}
+
+function convertValues(table: TableMapping, raw: RawRow['values'], altered: Altered[]): TargetRow['values'] {
+  const values: TargetRow['values'][number][] = []
+  for (let index = 0; index < raw.length; index++) {
+    const column = table.columns[index]
+    const value = raw[index] ?? null
+    const convert = value === null ? null : column?.convert
+    values.push(
+      value !== null && column && convert
+        ? convert(value, (rule) => altered.push({ column: column.source.name, rule }))
+        : value,
+    )
+  }
+  return values
 }
 
 /**

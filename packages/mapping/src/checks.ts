@@ -1,7 +1,7 @@
 import type { ColumnMapping, TableMapping } from '@mylab-sync/core'
 import { isText } from './columns.js'
 import { isGarbled, shownLiteral } from './mysql-literals.js'
-import { quotePg, quoteText, sameName } from './names.js'
+import { findNamed, quotePg, quoteText } from './names.js'
 
 interface Token {
   readonly kind: 'name' | 'word' | 'number' | 'text' | 'symbol'
@@ -38,8 +38,7 @@ function tokenize(source: string): Token[] {
     const match = pattern.exec(source)
     if (match === null) throw new Untranslatable()
     const [, name, charset, quoted, escaped, number, word, symbol] = match
-    const text = quoted?.replaceAll("''", "'") ?? (escaped === undefined ? undefined : shownLiteral(charset, escaped))
-    if (text === null || (text !== undefined && isGarbled(text))) throw new Untranslatable()
+    const text = literalText({ charset, quoted, escaped })
     if (name !== undefined) tokens.push({ kind: 'name', text: name.replaceAll('``', '`') })
     else if (text !== undefined) tokens.push({ kind: 'text', text })
     else if (number !== undefined) tokens.push({ kind: 'number', text: number })
@@ -47,6 +46,17 @@ function tokenize(source: string): Token[] {
     else if (symbol !== undefined) tokens.push({ kind: 'symbol', text: symbol })
   }
   return tokens
+}
+
+/** Undefined where the token is no literal. */
+function literalText(
+  shown: Readonly<Record<'charset' | 'quoted' | 'escaped', string | undefined>>,
+): string | undefined {
+  const { charset, quoted, escaped } = shown
+  if (quoted === undefined && escaped === undefined) return undefined
+  const text = quoted?.replaceAll("''", "'") ?? shownLiteral(charset, escaped ?? '')
+  if (text === null || isGarbled(text)) throw new Untranslatable()
+  return text
 }
 
 class CheckParser {
@@ -160,9 +170,7 @@ class CheckParser {
 
   #column(token: Token): Operand {
     const column =
-      token.kind === 'symbol'
-        ? undefined
-        : this.#mapping.columns.find(({ source }) => sameName(source.name, token.text))
+      token.kind === 'symbol' ? undefined : findNamed(this.#mapping.columns, token.text, ({ source }) => source.name)
     if (column === undefined) throw new Untranslatable()
     return { sql: quotePg(column.name), family: family(column), literal: false }
   }

@@ -9,7 +9,7 @@ import {
 } from '@mylab-sync/core'
 import { isText } from './columns.js'
 import { keyMapping, keyObstacle } from './keys.js'
-import { hasName, sameName } from './names.js'
+import { findNamed, hasName, isLowered, sameName, targetName } from './names.js'
 import { defaultMappingOptions, type MappingOptions } from './options.js'
 import { findColumn, findTable, syncKey } from './references.js'
 import { mapTables } from './tables.js'
@@ -83,7 +83,7 @@ function plainOutcome(place: Place): Outcome {
   const parent = source && mapped.get(source.name)
   if (parent === undefined) return null
   const isWhole = hasColumns(child.source, key.columns) && hasColumns(parent.source, key.parentColumns)
-  return isWhole ? { edge: edgeTo(parent, place) } : null
+  return isWhole ? (unlikeTypes(place, parent) ?? { edge: edgeTo(parent, place) }) : null
 }
 
 /** The rows that an action changes are in no log: the child can only be carried together with what happens to its parent. */
@@ -99,7 +99,29 @@ function actionOutcome(place: Place): Outcome {
   if (parent === undefined) return refusal(`the table ${source.name} that it references cannot be read`)
   if (parent.key === null) return refusal(`the table ${source.name} that it references has no key`)
   const reason = carried === undefined ? captureOnlyObstacle(place, parent) : null
-  return reason === null ? { edge: edgeTo(parent, place) } : refusal(reason, `include table ${source.name}`)
+  if (reason !== null) return refusal(reason, `include table ${source.name}`)
+  return unlikeTypes(place, parent) ?? { edge: edgeTo(parent, place) }
+}
+
+/** PostgreSQL compares no boolean with a number and no number with a text; the source has let no such foreign key in. */
+function unlikeTypes({ child, key }: Place, parent: TableMapping): Outcome {
+  for (const [at, name] of key.columns.entries()) {
+    const [own, other] = [
+      findNamed(child.columns, name, ({ source }) => source.name),
+      findNamed(parent.columns, key.parentColumns[at] ?? '', ({ source }) => source.name),
+    ]
+    if (own && other && typeFamily(own.type) !== typeFamily(other.type))
+      return refusal(
+        `column ${name} becomes ${own.type}, and the one that it references ${other.type}`,
+        'give both columns the same type option',
+      )
+  }
+  return null
+}
+
+function typeFamily(type: string): string {
+  if (/^(smallint|integer|bigint|numeric|real|double)/.test(type)) return 'number'
+  return type === 'text' || type.startsWith('character varying') ? 'text' : type.replace(/\(\d+(,\d+)?\)/, '')
 }
 
 function edgeTo(parent: TableMapping, place: Place): Edge {
@@ -107,7 +129,7 @@ function edgeTo(parent: TableMapping, place: Place): Edge {
   const { source } = parent
   const keyColumns = syncKey(source)?.columns ?? []
   return {
-    name: key.name,
+    name: constraintName(child, key.name),
     child: child.source.name,
     parent: source.name,
     childKey: keyMapping(child, key.columns),
@@ -118,6 +140,17 @@ function edgeTo(parent: TableMapping, place: Place): Edge {
     text: hasLooseText(child.source, key.columns) || hasLooseText(source, key.parentColumns),
     captureOnlyParent: !mapped.has(source.name),
   }
+}
+
+/** The target has one set of names for all constraints of a table; the source has several. */
+function constraintName(child: TableMapping, name: string): string {
+  const wanted = targetName(name)
+  const style = { lower: isLowered(child) }
+  const { source } = child
+  const own = [...source.indexes, ...source.checks, { name: 'pkey' }, { name: 'sync_key' }]
+  const others = [...own.map((object) => object.name), ...source.columns.map((column) => `${column.name}_check`)]
+  const isTaken = others.some((other) => targetName(`${source.name}_${other}`, style) === wanted)
+  return isTaken ? targetName(`${name}_fk`) : wanted
 }
 
 function refusal(
@@ -133,7 +166,7 @@ function hasColumns(table: SourceTable, names: readonly string[]): boolean {
 
 function actionObstacle({ child, key }: Place, parent: SourceTable): Outcome {
   for (const [at, name] of key.columns.entries()) {
-    const mapping = child.columns.find((column) => sameName(column.source.name, name))
+    const mapping = findNamed(child.columns, name, ({ source }) => source.name)
     const referenced = findColumn(parent, key.parentColumns[at] ?? '')
     if (mapping === undefined || referenced === undefined)
       return refusal(`column ${name} or the one that it references is not there`)

@@ -6,6 +6,7 @@ export { keyText } from './key-text.js'
 export { keyMapping } from './keys.js'
 export { actionComponents, type EdgeGraph, edges } from './edges.js'
 export { type ObjectsContext, tableObjects } from './objects.js'
+export { RelationNames } from './relation-names.js'
 export { type ValueOutcome, valueOutcomes } from './sanitising.js'
 export { type NameStyle, quotePg, quoteText, targetName } from './names.js'
 export {

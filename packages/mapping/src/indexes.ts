@@ -8,7 +8,7 @@ import type {
   TableObjects,
 } from '@mylab-sync/core'
 import { isBytes, isText } from './columns.js'
-import { hasName, isLowered, quotePg, sameName, targetName } from './names.js'
+import { findNamed, hasName, isLowered, quotePg, targetName } from './names.js'
 import { syncKey } from './references.js'
 
 export type NotCarried = TableObjects['notCarried'][number]
@@ -83,7 +83,7 @@ function partSql(part: Part, { long, constraint }: { readonly long: boolean; rea
 function indexPart(mapping: TableMapping, part: IndexPart): Part | string {
   const { column: name, prefix, descending } = part
   if (name === null) return 'it is made on an expression'
-  const column = mapping.columns.find((candidate) => sameName(candidate.source.name, name))
+  const column = findNamed(mapping.columns, name, ({ source }) => source.name)
   if (column === undefined) return `column ${name} is not there`
   if (column.source.json) return `column ${name} is JSON`
   const quoted = quotePg(column.name)

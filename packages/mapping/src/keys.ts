@@ -13,7 +13,7 @@ import { charsetOf } from './charsets.js'
 import { isText } from './columns.js'
 import { trimFraction } from './dates.js'
 import { doubleText } from './doubles.js'
-import { sameName } from './names.js'
+import { findNamed } from './names.js'
 import { arrayItems, arrayLiteral, dashed } from './values.js'
 
 type Codec = Pick<KeyColumn, 'toTarget' | 'fromTarget'>
@@ -28,7 +28,7 @@ export function keyMapping(mapping: TableMapping, columns: readonly string[]): K
 /** As `keyMapping`, for a table whose mapping is still in the making. */
 export function keyOf(table: string, columns: readonly ColumnMapping[], names: readonly string[]): KeyMapping {
   const key = names.map((name) => {
-    const column = columns.find((candidate) => sameName(candidate.source.name, name))
+    const column = findNamed(columns, name, ({ source }) => source.name)
     if (column === undefined) throw new Error(`table ${table} has no column ${name}`)
     return keyColumn(column)
   })

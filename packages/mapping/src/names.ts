@@ -50,6 +50,11 @@ export function sameName(a: string, b: string): boolean {
   return a === b || a.toLowerCase() === b.toLowerCase()
 }
 
+/** The item of this name: exactly, or else in whatever case. */
+export function findNamed<T>(items: readonly T[], name: string, nameOf: (item: T) => string): T | undefined {
+  return items.find((item) => nameOf(item) === name) ?? items.find((item) => sameName(nameOf(item), name))
+}
+
 /** True when the list holds the name in whatever case. */
 export function hasName(names: readonly string[], name: string): boolean {
   return names.some((entry) => sameName(entry, name))

@@ -5,7 +5,7 @@ import {
   type SourceIndex,
   type SourceTable,
 } from '@mylab-sync/core'
-import { sameName } from './names.js'
+import { findNamed } from './names.js'
 
 /** A column together with its table. */
 export interface ColumnPlace {
@@ -80,12 +80,12 @@ export class References {
 
 /** A table by name, exactly or else in whatever case. */
 export function findTable(tables: readonly SourceTable[], name: string): SourceTable | undefined {
-  return tables.find((table) => table.name === name) ?? tables.find((table) => sameName(table.name, name))
+  return findNamed(tables, name, (table) => table.name)
 }
 
-/** A column by name, in whatever case. */
+/** A column by name, exactly or else in whatever case. */
 export function findColumn(table: SourceTable, name: string): SourceColumn | undefined {
-  return table.columns.find((column) => sameName(column.name, name))
+  return findNamed(table.columns, name, (column) => column.name)
 }
 
 /** A table's row-level key: the primary key, else the first UNIQUE of whole NOT NULL columns. */

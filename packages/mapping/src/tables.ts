@@ -37,6 +37,19 @@ function sameTargetName(tables: readonly TableMapping[]): TableMapping[] {
   return tables.filter(({ name }) => (counts.get(name) ?? 0) > 1)
 }
 
+function sameColumnName(columns: readonly ColumnMapping[]): ColumnMapping[] {
+  const names = new Set<string>()
+  return columns.filter(({ name }) => names.size === names.add(name).size)
+}
+
+/** A column of PostgreSQL's own name gets one that no other column of the table has. */
+function columnName(column: SourceColumn, table: SourceTable, lower: boolean): string {
+  let name = targetName(column.name, { lower, column: true })
+  if (name === targetName(column.name, { lower })) return name
+  while (table.columns.some((other) => targetName(other.name, { lower }) === name)) name += '_'
+  return name
+}
+
 function mapTable(table: SourceTable, references: References, options: MappingOptions): TableMapping | Refusal[] {
   const refused: Refusal[] = []
   const columns: ColumnMapping[] = []
@@ -48,6 +61,8 @@ function mapTable(table: SourceTable, references: References, options: MappingOp
     if (isRefusal(result)) refuse(column, result.reason, result.remedy)
     else columns.push(result)
   }
+  for (const column of sameColumnName(columns))
+    refuse(column.source, `another column has the target name ${column.name} too`, 'rename one of the columns')
   const key = syncKey(table)?.columns ?? null
   const keyColumns = (key ?? []).flatMap((name) => columns.filter(({ source }) => source.name === name))
   for (const column of keyColumns) {
@@ -95,7 +110,7 @@ function mapColumn(
   if (isRefusal(rule)) return rule
   return {
     source: column,
-    name: targetName(column.name, { lower: options.names === 'lower', column: true }),
+    name: columnName(column, table, options.names === 'lower'),
     type: rule.type,
     castType: rule.castType ?? rule.type,
     notNull: role.inKey || (!column.nullable && rule.mayBecomeNull !== true),

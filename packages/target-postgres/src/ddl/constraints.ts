@@ -107,11 +107,9 @@ export class Constraints {
 
   async #buildIndex(table: TableMapping, index: IndexPlan, found: string | undefined): Promise<string | null> {
     const target = this.#table(table)
-    const name = sql.name(index.name)
     try {
       await this.#database.outside(async (session) => {
-        if (found === 'invalid')
-          await session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`)
+        if (found === 'invalid') await this.#dropIndex(session, table, index.name, 'CONCURRENTLY ')
         if (found !== 'index') await session.build(createIndex(target, index, 'CONCURRENTLY '))
       })
       if (index.deferrable) {
@@ -124,9 +122,7 @@ export class Constraints {
       if (cause instanceof SyncError && cause.code === 'lock-timeout' && error === cause)
         return `index ${index.name} is not made a constraint yet: ${cause.message}`
       if (cause instanceof SyncError && cause.code === 'lost-connection') throw cause
-      await this.#database.outside((session) =>
-        session.raw(`DROP INDEX CONCURRENTLY IF EXISTS ${sql.name(this.#database.settings.schema)}.${name}`),
-      )
+      await this.#database.outside((session) => this.#dropIndex(session, table, index.name, 'CONCURRENTLY '))
       return `index ${index.name} cannot be built: ${whyNoIndex(sqlState(error instanceof SyncError ? error.cause : error))}`
     }
   }
@@ -181,7 +177,7 @@ export class Constraints {
   async #foreignKeyState(child: TableMapping, name: string): Promise<'absent' | 'not-valid' | 'validated'> {
     return this.#database.transaction(async (session) => {
       const { rows } = await session.raw<{ convalidated: boolean }>(
-        'SELECT convalidated FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2',
+        "SELECT convalidated FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2 AND contype = 'f'",
         [this.#table(child), name],
       )
       const [row] = rows
@@ -225,7 +221,7 @@ export class Constraints {
       await session.raw(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
       if (kind === 'unique') {
         // A unique index over expressions is no constraint.
-        await session.raw(`DROP INDEX IF EXISTS ${sql.name(this.#database.settings.schema)}.${sql.name(name)}`)
+        await this.#dropIndex(session, { name: table }, name)
       }
       await this.#recordIn(session, { table, name, kind, state: 'suspended', detail: 'broken by rows of the source' })
     })
@@ -249,9 +245,20 @@ export class Constraints {
       for (const { held_by: holder, name } of rows)
         await session.raw(`ALTER TABLE ${holder} DROP CONSTRAINT ${sql.name(name)}`)
       for (const index of objects.indexes)
-        if (index.unique && !index.deferrable)
-          await session.raw(`DROP INDEX IF EXISTS ${sql.name(this.#database.settings.schema)}.${sql.name(index.name)}`)
+        if (index.unique && !index.deferrable) await this.#dropIndex(session, table, index.name)
     })
+  }
+
+  /** Drops this index of this table, if there is one: another table may have an index of that name. */
+  async #dropIndex(
+    session: Session,
+    table: Pick<TableMapping, 'name'>,
+    name: string,
+    how: 'CONCURRENTLY ' | '' = '',
+  ): Promise<void> {
+    const present = await indexNames(session, this.#table(table))
+    if (present.has(name))
+      await session.raw(`DROP INDEX ${how}${sql.name(this.#database.settings.schema)}.${sql.name(name)}`)
   }
 
   async constraints(): Promise<ConstraintState[]> {

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import type { SourceTable, TableObjects } from '@mylab-sync/core'
+import { targetName } from './names.js'
+import type { MappingOptions } from './options.js'
+
+/**
+ * PostgreSQL has one set of names for the tables, indexes, keys and sequences of a schema: index `c` of table `a_b` and
+ * index `b_c` of table `a` want the same one. Counted over all tables of the source, so that an index has the same name
+ * whichever of them are carried.
+ */
+export class RelationNames {
+  readonly #wanted = new Map<string, number>()
+
+  constructor(tables: readonly SourceTable[], options: MappingOptions) {
+    const style = { lower: options.names === 'lower' }
+    for (const { name, columns, indexes } of tables) {
+      this.#want(targetName(name, style))
+      const sequences = columns.filter((column) => column.autoIncrement).map((column) => `${column.name}_seq`)
+      for (const own of ['pkey', 'sync_key', ...sequences, ...indexes.map((index) => index.name)])
+        this.#want(targetName(`${name}_${own}`, style))
+    }
+  }
+
+  #want(name: string): void {
+    this.#wanted.set(name, (this.#wanted.get(name) ?? 0) + 1)
+  }
+
+  /** The same indexes, those under another name whose own is wanted twice. */
+  freed(table: string, objects: TableObjects): TableObjects {
+    const indexes = objects.indexes.map((index) => {
+      if ((this.#wanted.get(index.name) ?? 0) < 2) return index
+      const place = createHash('sha256')
+        .update(JSON.stringify([table, index.columns, index.parts]))
+        .digest('hex')
+      return { ...index, name: targetName(`${index.name}_${place.slice(0, 8)}`) }
+    })
+    return { ...objects, indexes }
+  }
+}
