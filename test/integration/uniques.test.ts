@@ -55,6 +55,24 @@ test('a row that only our own sanitising makes equal to another one suspends a U
   )
 })
 
+test('values that are equal in a suspended UNIQUE are no conflict where another one has to give way', async () => {
+  await carried(
+    'u_other',
+    `CREATE TABLE t (id INT PRIMARY KEY, w VARCHAR(20), v VARCHAR(20), n INT DEFAULT 0, UNIQUE KEY w (w(3)), UNIQUE KEY v (v(4))) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     INSERT INTO t (id, w, v) SELECT seq, LPAD(HEX(seq), 3, '0'), seq FROM seq_1_to_1500`,
+    async (at) => {
+      await at.app.query("UPDATE t SET w = '0\\001' WHERE id = 1500")
+      await settle(at)
+      assert.deepEqual(await suspended(at), [['t', 't_w', 'unique']])
+      // The first row is written a list of keys before the last one, which swaps its other value.
+      await at.app.query(`UPDATE t SET n = 1; UPDATE t SET v = 'x' WHERE id = 1499; UPDATE t SET v = '1499' WHERE id = 1500;
+        UPDATE t SET v = '1500' WHERE id = 1499`)
+      await drainNow(at)
+      assert.deepEqual(await at.rows('SELECT id, v FROM t WHERE id IN (1, 1499, 1500) ORDER BY id'), [['1', '1'], ['1499', '1500'], ['1500', '1499']]) // biome-ignore format: rows
+    },
+  )
+})
+
 test('a referenced UNIQUE that does not hold is suspended with the foreign keys on it, and both come back', async () => {
   await carried(
     'u_referenced',

@@ -23,7 +23,9 @@ export async function holders(
   const key = table.key
   if (!key) return []
   const target = sql.tableName(schema, table)
-  const all: Unique[] = [...uniques]
+  // In one that is suspended equal values are no conflict.
+  const standing = await uniqueNames(session, target)
+  const all: Unique[] = uniques.filter(({ name }) => standing.has(name))
   // A UNIQUE that no plan knows: of the user's own.
   if (!all.some((unique) => unique.name === violated)) all.push(await indexByName(session, target, violated))
   const found: UniqueHolder[] = []
@@ -37,6 +39,14 @@ export async function holders(
     }
   }
   return found
+}
+
+async function uniqueNames(session: Session, target: string): Promise<ReadonlySet<string>> {
+  const { rows } = await session.raw<{ name: string }>(
+    'SELECT c.relname AS name FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass AND x.indisunique',
+    [target],
+  )
+  return new Set(rows.map((row) => row.name))
 }
 
 async function indexByName(session: Session, target: string, name: string): Promise<Unique> {
