@@ -267,6 +267,23 @@ test('a table that is excluded while it is live is left as it is, the rest goes 
   })
 })
 
+test('a table that comes back, or that can be carried again, is carried again by itself', async () => {
+  await withFamily('r_back', async (at) => {
+    await copyAll(at.context)
+    await at.app.query(`DROP TABLE other; ALTER TABLE g ADD nul INT;
+      CREATE TABLE keyless (id INT, KEY (id)) ENGINE=InnoDB; ALTER TABLE g ADD CONSTRAINT bare FOREIGN KEY (nul) REFERENCES keyless (id) ON DELETE SET NULL`)
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'refused', keyless: 'discovered', other: 'gone', p: 'live' })
+    await at.app.query(`CREATE TABLE other (id INT PRIMARY KEY, v INT, w INT) ENGINE=InnoDB; INSERT INTO other VALUES (5, 5, 5);
+      ALTER TABLE g DROP FOREIGN KEY bare; UPDATE g SET nul = 3; UPDATE p SET v = 9`)
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', keyless: 'discovered', other: 'live', p: 'live' })
+    assert.deepEqual(await at.rows('SELECT id, v, w FROM other'), [['5', '5', '5']])
+    assert.deepEqual(await at.rows('SELECT DISTINCT nul FROM g'), [['3']])
+    await assertEqual(at, ['p', 'c'])
+  })
+})
+
 test('a table that is new at the source is named with what carries it, until it is carried or excluded', async () => {
   await withFamily('r_new', async (at) => {
     await copyAll(at.context)

@@ -38,6 +38,7 @@ export {
   forgetsKeys,
   isBeingOpened,
   isCarried,
+  isKept,
   isOpen,
   parksKeys,
   TABLE_STATES,

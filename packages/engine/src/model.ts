@@ -4,7 +4,7 @@ import {
   batchesOf,
   type Edge,
   type IndexPlan,
-  isCarried,
+  isKept,
   type Refusal,
   type SourceCatalog,
   type SourceTable,
@@ -262,7 +262,7 @@ export async function modelWith(context: EngineContext, patterns: readonly strin
 
 async function carriedTables(context: EngineContext): Promise<string[]> {
   const progress = await readTarget(context, (target) => target.progress())
-  return [...progress.values()].filter((p) => isCarried(p.state)).map((p) => p.table)
+  return [...progress.values()].filter(isKept).map((p) => p.table)
 }
 
 export function isTransactional(table: SourceTable): boolean {

@@ -3,7 +3,7 @@ import {
   type ChangeEntry,
   ConstraintViolated,
   counted,
-  isCarried,
+  isKept,
   isOpen,
   type ParkedKey,
   parksKeys,
@@ -152,7 +152,7 @@ export class RunningDrain {
       throw new WentBack('the source has marks that the target does not know')
     }
     const states = await target.progress()
-    const carried = [...states.values()].filter((p) => isCarried(p.state)).map((p) => p.table)
+    const carried = [...states.values()].filter(isKept).map((p) => p.table)
     const now = parts.model.tablesOf(await snapshot.generations())
     if (!parts.model.fits(now, carried))
       throw new SyncError('generation-changed', 'the definitions of the source change faster than they can be read')

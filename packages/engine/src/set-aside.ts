@@ -2,6 +2,7 @@ import {
   forgetsKeys,
   parksKeys,
   isCarried,
+  isKept,
   isOpen,
   SyncError,
   TargetTableUnfit,
@@ -98,7 +99,10 @@ function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<strin
   const { table, state, generation } = progress
   if (!now.has(table) && isUncarried(state))
     return { table, event: 'vanish', problem: 'the table is gone at the source before it was copied' }
-  if (!isCarried(state)) return null
+  if (!isCarried(state)) {
+    const isBack = isKept(progress) && model.tables.has(table)
+    return isBack ? { table, event: 'mismatch', problem: 'it can be carried again' } : null
+  }
   if (!now.has(table)) {
     const problem = 'the table is gone at the source; its rows stay in the target, and tables.exclude ends this message'
     return { table, event: 'vanish', problem }

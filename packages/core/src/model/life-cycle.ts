@@ -69,8 +69,8 @@ const TRANSITIONS: Readonly<Record<TableState, Partial<Readonly<Record<TableEven
   recopied: { pause: 'paused', mismatch: 'suspect', 'ask-for-copy': 'copying', break: 'broken', vanish: 'gone' },
   copied: { 'ask-for-copy': 'copying', install: 'suspect', vanish: 'gone' },
   broken: { 'ask-for-copy': 'copying', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
-  refused: { accept: 'discovered', vanish: 'gone', refuse: 'refused' },
-  gone: { accept: 'discovered', 'ask-for-copy': 'copying' },
+  refused: { accept: 'discovered', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
+  gone: { accept: 'discovered', mismatch: 'suspect', 'ask-for-copy': 'copying' },
 }
 
 /** The state after `event`, or undefined where the event is not allowed in `state`. */
@@ -97,6 +97,17 @@ export function forgetsKeys(state: TableState): boolean {
 /** The target holds, or is about to hold, rows of such a table; others count as not selected. */
 export function isCarried(state: TableState): boolean {
   return state !== 'discovered' && state !== 'capturing' && state !== 'refused' && state !== 'gone'
+}
+
+/** As `isCarried`, or its rows are left from before it was gone or could not be carried any more: it may come back. */
+export function isKept({
+  state,
+  generation,
+}: {
+  readonly state: TableState
+  readonly generation: string | null
+}): boolean {
+  return isCarried(state) || ((state === 'refused' || state === 'gone') && generation !== null)
 }
 
 /** On its way to be opened: its chunks are copied, or its parked keys caught up. */
