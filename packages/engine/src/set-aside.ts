@@ -97,15 +97,10 @@ export function behind(parent: string): string {
 
 function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, string>): Misfit | null {
   const { table, state, generation } = progress
-  if (!now.has(table) && isUncarried(state))
-    return { table, event: 'vanish', problem: 'the table is gone at the source before it was copied' }
+  if (!now.has(table)) return vanished(progress)
   if (!isCarried(state)) {
     const isBack = isKept(progress) && model.tables.has(table)
     return isBack ? { table, event: 'mismatch', problem: 'it can be carried again' } : null
-  }
-  if (!now.has(table)) {
-    const problem = 'the table is gone at the source; its rows stay in the target, and tables.exclude ends this message'
-    return { table, event: 'vanish', problem }
   }
   if (state === 'suspect' || state === 'broken' || state === 'copied') return null
   const refusal = model.refusal(table)
@@ -113,6 +108,14 @@ function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<strin
   if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is not selected any more' }
   if (generation === null || generation === model.generation(table)) return null
   return { table, event: 'mismatch', problem: 'its definition or its storage has changed at the source' }
+}
+
+function vanished({ table, state }: TableProgress): Misfit | null {
+  if (isUncarried(state))
+    return { table, event: 'vanish', problem: 'the table is gone at the source before it was copied' }
+  if (!isCarried(state)) return null
+  const problem = 'the table is gone at the source; its rows stay in the target, and tables.exclude ends this message'
+  return { table, event: 'vanish', problem }
 }
 
 /** Known, and nothing of it is in the target. */
