@@ -1,4 +1,6 @@
+import { isAscii } from 'node:buffer'
 import {
+  type HexDigits,
   type KeyColumn,
   type RawRow,
   type RefusedRow,
@@ -15,6 +17,7 @@ const SAMPLE_KEYS = 5
 const LONGEST_KEY_BYTES = 2_704
 /** Of a column's own length, of the entry's header, and of alignment. */
 const BYTES_BESIDE = 8
+const EMPTY = Buffer.alloc(0)
 
 /** Counts altered values by table, column and rule, within one target transaction. */
 export class SanitisedTally {
@@ -108,8 +111,7 @@ function strayKey(table: TableMapping, key: RowKey, values: TargetRow['values'])
   const tokens = key.split(',')
   const stray = columns.find(
     (column, at) =>
-      isSpelt(column) &&
-      !isNamedBy(column, tokens[at] ?? '', values[table.columns.indexOf(column.column)]?.toString('utf8') ?? ''),
+      isSpelt(column) && !isNamedBy(column, tokens[at] ?? '', values[table.columns.indexOf(column.column)] ?? EMPTY),
   )
   if (!stray) return null
   const message = `column ${stray.column.source.name}: its key cannot be told in the target as the source stores it`
@@ -121,9 +123,16 @@ function isSpelt({ rule, column }: KeyColumn): boolean {
   return rule === 'text' || rule === 'double' || column.source.members !== null
 }
 
-function isNamedBy(column: KeyColumn, token: string, text: string): boolean {
+function isNamedBy(column: KeyColumn, token: string, value: Buffer | HexDigits): boolean {
+  if (column.rule === 'text' && isPlain(token, value)) return true
+  const text = value.toString('utf8')
   if (column.rule === 'double') return Number(column.toTarget(token)) === Number(text)
   return column.toTarget(token) === text && column.fromTarget(text) === token
+}
+
+/** The usual key: ASCII, which every character set that stores it in these bytes reads alike. */
+function isPlain(token: string, value: Buffer | HexDigits): boolean {
+  return Buffer.isBuffer(value) && isAscii(value) && value.toString('hex').toUpperCase() === token
 }
 
 /** Uncompressed, since nobody knows before whether a value will be. */
