@@ -252,6 +252,10 @@ test('members that an ENUM and a SET of a key gain or lose are followed, also by
       ALTER TABLE e MODIFY k ENUM('a', 'c'); ALTER TABLE s MODIFY k SET('a', 'c'); INSERT INTO e VALUES ('c', 3)`)
     await settle(at)
     await equal()
+    // The CHECKs of ENUMs are those of their members now.
+    await settle(at)
+    assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_constraint'), [])
+    await assert.rejects(at.reader.query("INSERT INTO e VALUES ('b', 1)"), /e_k_check/)
   })
 })
 

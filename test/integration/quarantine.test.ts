@@ -140,6 +140,31 @@ test('a constraint that breaks beside a poison row of a table without a key is s
   )
 })
 
+test('a CHECK that rows of the source break is suspended, and comes back once they hold it', async () => {
+  await installed(
+    'q_check',
+    `CREATE TABLE t (id INT PRIMARY KEY, n INT, CONSTRAINT positive CHECK (n > 0)) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1)`,
+    async (at) => {
+      const standing = (): Promise<(string | null)[][]> =>
+        at.rows("SELECT conname, convalidated FROM pg_constraint WHERE contype = 'c' AND conrelid = 't'::regclass")
+      await at.app.query(
+        'SET check_constraint_checks = 0; INSERT INTO t VALUES (2, -1), (3, NULL); SET check_constraint_checks = 1',
+      )
+      await settle(at)
+      await assertEqual(at, ['t'])
+      assert.deepEqual(await standing(), [])
+      assert.deepEqual(await at.rows('SELECT name, state FROM mylab_sync.sync_constraint'), [
+        ['t_positive', 'suspended'],
+      ])
+      await at.app.query('UPDATE t SET n = 2 WHERE id = 2')
+      await settle(at)
+      await assertEqual(at, ['t'])
+      assert.deepEqual(await standing(), [['t_positive', 't']])
+      assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_constraint'), [])
+    },
+  )
+})
+
 test('a NULL that the target does not take is the refusal of its own row, also in a table without a key', async () => {
   await installed(
     'q_not_null',

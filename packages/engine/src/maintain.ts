@@ -53,6 +53,7 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
   for (const table of open) {
     goOn(context)
     await context.target.buildIndexes(model.mapping(table), model.objects(table))
+    await context.target.buildChecks(model.mapping(table), model.objects(table))
   }
   for (const edge of model.edges) {
     if (edge.captureOnlyParent || !open.has(edge.child) || !open.has(edge.parent)) continue

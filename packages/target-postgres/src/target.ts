@@ -45,6 +45,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     buildKey: (table) => constraints.buildKey(table),
     buildKeyIndexes: (table, foreignKeys) => on(table, constraints.buildKeyIndexes(table, foreignKeys)),
     buildIndexes: (table, objects) => on(table, constraints.buildIndexes(table, objects)),
+    buildChecks: (table, objects) => on(table, constraints.buildChecks(table, objects)),
     buildForeignKey: (child, parent, edge) => on(child, constraints.buildForeignKey(child, parent, edge)),
     suspend: (violated) => constraints.suspend(violated),
     constraints: () => constraints.constraints(),

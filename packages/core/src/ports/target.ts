@@ -295,6 +295,8 @@ export interface Target {
   buildKeyIndexes(table: TableMapping, foreignKeyColumns: readonly (readonly string[])[]): Promise<void>
   /** The other indexes and UNIQUEs. What cannot be built is recorded in sync_constraint and returned as sentences. */
   buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]>
+  /** CHECKs that were suspended and that all rows hold now, as the source defines them now. */
+  buildChecks(table: TableMapping, objects: TableObjects): Promise<void>
   /** NOT VALID, then VALIDATE; a text edge with orphans is recorded as suspended and not created; others stay NOT VALID and are listed. */
   buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState>
   /** Drops a violated constraint in its own short transaction and records it as suspended. */

@@ -1,4 +1,5 @@
 import {
+  type CheckPlan,
   type ConstraintState,
   ConstraintViolated,
   counted,
@@ -13,6 +14,7 @@ import type { Database, Row, Session } from '../connection/database.js'
 import { definitionRefusal, mapped, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
 import {
+  addCheck,
   addForeignKey,
   addKey,
   addUnique,
@@ -125,6 +127,37 @@ export class Constraints {
       await this.#database.outside((session) => this.#dropIndex(session, table, index.name, 'CONCURRENTLY '))
       return `index ${index.name} cannot be built: ${whyNoIndex(sqlState(error instanceof SyncError ? error.cause : error))}`
     }
+  }
+
+  /** Suspended CHECKs that all rows hold now. */
+  async buildChecks(table: TableMapping, objects: TableObjects): Promise<void> {
+    const suspended = (await this.constraints()).filter(
+      ({ table: of, kind, state }) => of === table.name && kind === 'check' && state === 'suspended',
+    )
+    for (const check of objects.checks)
+      if (suspended.some(({ name }) => name === check.name)) await this.#buildCheck(table, check)
+  }
+
+  async #buildCheck(table: TableMapping, { name, expression }: CheckPlan): Promise<void> {
+    const target = this.#table(table)
+    const isBroken = await this.#database.transaction(async (session) => {
+      const { rows } = await session.build(`SELECT FROM ${target} WHERE (${expression}) IS FALSE LIMIT 1`)
+      return rows.length > 0
+    })
+    if (isBroken) return
+    const drop = `ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`
+    // One that was left before it was validated is in the way. Nobody waits while the rows are read.
+    await this.#short(async (session) => {
+      await session.raw(drop)
+      await session.raw(`${addCheck(target, { name, expression })} NOT VALID`)
+    })
+    try {
+      await this.#short((session) => session.build(`ALTER TABLE ${target} VALIDATE CONSTRAINT ${sql.name(name)}`))
+    } catch (error) {
+      if (!(error instanceof ConstraintViolated)) throw error
+      return this.#short((session) => session.raw(drop))
+    }
+    await this.#forget(table.name, name)
   }
 
   async buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState> {

@@ -1,4 +1,4 @@
-import type { Edge, IndexPlan, TableMapping, TableObjects, TargetDefinition } from '@mylab-sync/core'
+import type { CheckPlan, Edge, IndexPlan, TableMapping, TableObjects, TargetDefinition } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 
 /** A table with its columns, defaults, comments and CHECKs; no index. */
@@ -13,10 +13,12 @@ export function tableStatements(schema: string, table: TableMapping, objects: Ta
     .filter((column) => column.source.comment !== '')
     .map((column) => `COMMENT ON COLUMN ${target}.${sql.name(column.name)} IS ${sql.text(column.source.comment)}`)
   if (table.source.comment !== '') comments.push(`COMMENT ON TABLE ${target} IS ${sql.text(table.source.comment)}`)
-  const checks = objects.checks.map(
-    (check) => `ALTER TABLE ${target} ADD CONSTRAINT ${sql.name(check.name)} CHECK (${check.expression}) NOT VALID`,
-  )
+  const checks = objects.checks.map((check) => `${addCheck(target, check)} NOT VALID`)
   return [`CREATE TABLE ${target} (${columns.join(', ')})`, ...comments, ...checks]
+}
+
+export function addCheck(target: string, { name, expression }: CheckPlan): string {
+  return `ALTER TABLE ${target} ADD CONSTRAINT ${sql.name(name)} CHECK (${expression})`
 }
 
 /** The constraint of the sync key; a table of the user's may have a primary key of its own already. */
