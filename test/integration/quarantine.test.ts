@@ -161,6 +161,15 @@ test('a CHECK that rows of the source break is suspended, and comes back once th
       await assertEqual(at, ['t'])
       assert.deepEqual(await standing(), [['t_positive', 't']])
       assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_constraint'), [])
+      await at.app.query(
+        'SET check_constraint_checks = 0; UPDATE t SET n = -2 WHERE id = 2; SET check_constraint_checks = 1',
+      )
+      await settle(at)
+      assert.deepEqual(await standing(), [])
+      // Nothing is left to tell of one that the source has no more.
+      await at.app.query('ALTER TABLE t DROP CONSTRAINT positive')
+      await settle(at)
+      assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_constraint'), [])
     },
   )
 })

@@ -37,7 +37,7 @@ export async function copyChunk(
   only?: number,
 ): Promise<CopiedChunk | null> {
   return settingAside(context, model, () =>
-    suspending(context, MOST_SUSPENSIONS, () => copyOnce(context, model, { tables, only })),
+    suspending(context, { model, most: MOST_SUSPENSIONS }, () => copyOnce(context, model, { tables, only })),
   )
 }
 

@@ -3,6 +3,7 @@ import { type EngineContext, reach, rulesOf } from './context.js'
 import { loadModel, type Model } from './model.js'
 import { NotAsLeft, watchOthers } from './owner.js'
 import { settingAside } from './set-aside.js'
+import { suspend } from './suspending.js'
 import { type DrainReport, type DrainRequest, RunningDrain, WentBack } from './running-drain.js'
 
 /** Definitions that move between two looks, again and again, are for the caller's pause. */
@@ -40,7 +41,7 @@ export async function drain(context: EngineContext, model: Model, request: Drain
         continue
       }
       if (!(error instanceof ConstraintViolated) || redo >= MOST_REDOS) throw error
-      await context.target.suspend(error)
+      await suspend(context, current, error)
     }
   }
 }

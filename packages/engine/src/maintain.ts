@@ -54,6 +54,7 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
     goOn(context)
     await context.target.buildIndexes(model.mapping(table), model.objects(table))
     await context.target.buildChecks(model.mapping(table), model.objects(table))
+    await context.target.forgetConstraints(model.mapping(table), model.constraintNames(table))
   }
   for (const edge of model.edges) {
     if (edge.captureOnlyParent || !open.has(edge.child) || !open.has(edge.parent)) continue

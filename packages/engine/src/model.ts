@@ -174,6 +174,19 @@ export class Model {
     return parents.some((parent) => !tables.includes(parent) && !isOpen(parent))
   }
 
+  /** Names of the UNIQUEs, CHECKs and foreign keys that a table of the target is to have. */
+  constraintNames(table: string): string[] {
+    const { indexes, checks } = this.objects(table)
+    const foreignKeys = this.edges.filter((edge) => edge.child === table)
+    return [...indexes, ...checks, ...foreignKeys].map(({ name }) => name)
+  }
+
+  /** By the names of the target. */
+  plansConstraint(table: string, constraint: string): boolean {
+    const names = [...this.tables].filter(([, mapping]) => mapping.name === table).map(([name]) => name)
+    return names.some((name) => this.constraintNames(name).includes(constraint))
+  }
+
   /** UNIQUEs of a table that cannot wait for the end of a transaction. */
   immediateUniques(table: string): IndexPlan[] {
     return this.objects(table).indexes.filter((index) => index.unique && !index.deferrable)

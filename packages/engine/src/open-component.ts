@@ -166,7 +166,10 @@ async function catchUpAll(context: EngineContext, model: Model, copies: Copies):
   let before = Number.POSITIVE_INFINITY
   for (let behind = await countBehind(); behind > lastSliceKeys && behind < before; behind = await countBehind()) {
     goOn(context)
-    if (!(await suspending(context, MOST_SUSPENSIONS, () => catchUp(context, model, copies, catchUpKeys)))) return false
+    const isDone = await suspending(context, { model, most: MOST_SUSPENSIONS }, () =>
+      catchUp(context, model, copies, catchUpKeys),
+    )
+    if (!isDone) return false
     before = behind
   }
   const isUntouched = before === Number.POSITIVE_INFINITY

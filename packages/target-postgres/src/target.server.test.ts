@@ -209,7 +209,7 @@ test('holders of a UNIQUE that cannot wait are named, planned or not, and nothin
     (error: unknown) => error,
   )
   assert.ok(violated instanceof ConstraintViolated)
-  await target.suspend(violated)
+  await target.suspend(violated, true)
   await within((transaction) => transaction.upsertRows(parent, twins, [code]))
   const problems = await target.buildIndexes(parent, { ...NOTHING, indexes: [code] })
   assert.match(problems.join(), /rows hold equal values/)
@@ -261,7 +261,7 @@ test('a foreign key waits for its orphans, and is checked inside the drain', asy
   })
   assert.ok(violated instanceof ConstraintViolated)
   assert.deepEqual([violated.table, violated.constraint, violated.kind], ['child', 'child_parent_fk', 'foreign-key'])
-  await target.suspend(violated)
+  await target.suspend(violated, true)
   await within(async (transaction) => assert.equal((await transaction.validatedForeignKeys()).size, 0))
 })
 

@@ -299,12 +299,17 @@ export interface Target {
   buildChecks(table: TableMapping, objects: TableObjects): Promise<void>
   /** NOT VALID, then VALIDATE; a text edge with orphans is recorded as suspended and not created; others stay NOT VALID and are listed. */
   buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState>
-  /** Drops a violated constraint in its own short transaction and records it as suspended. */
-  suspend(violated: {
-    readonly table: string
-    readonly constraint: string
-    readonly kind: ConstraintState['kind']
-  }): Promise<void>
+  /** Drops a violated constraint in its own short transaction and records it as suspended; one that is not `planned` with its definition. */
+  suspend(
+    violated: {
+      readonly table: string
+      readonly constraint: string
+      readonly kind: ConstraintState['kind']
+    },
+    planned: boolean,
+  ): Promise<void>
+  /** Forgets what of ours was suspended on this table and is not planned any more. */
+  forgetConstraints(table: TableMapping, planned: readonly string[]): Promise<void>
   constraints(): Promise<ConstraintState[]>
   /** What takes our state off the target. */
   uninstallStatements(): string[]

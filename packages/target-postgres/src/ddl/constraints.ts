@@ -27,6 +27,8 @@ import {
 
 const LOCK = ["SET LOCAL lock_timeout = '2s'"]
 const LOCK_TRIES = 10
+/** Of a constraint that is not the source's, for whoever made it to make it again. */
+const NOT_OURS = '; not of the source: '
 /** Those who queued behind us get their turn. */
 const LOCK_PAUSE_MS = 200
 
@@ -240,10 +242,14 @@ export class Constraints {
   }
 
   /** Drops what the truth breaks, with the foreign keys that stand on it, and records it; it is built again when it holds. */
-  async suspend(violated: { table: string; constraint: string; kind: ConstraintState['kind'] }): Promise<void> {
+  async suspend(
+    violated: { table: string; constraint: string; kind: ConstraintState['kind'] },
+    planned: boolean,
+  ): Promise<void> {
     const { table, constraint: name, kind } = violated
     await this.#short(async (session) => {
       const target = this.#table({ name: table })
+      const own = planned ? '' : `${NOT_OURS}${await definitionOf(session, target, name)}`
       if (kind === 'unique') {
         for (const foreignKey of await referencing(session, target, name)) {
           await session.raw(`ALTER TABLE ${foreignKey.held_by} DROP CONSTRAINT ${sql.name(foreignKey.name)}`)
@@ -256,8 +262,18 @@ export class Constraints {
         // A unique index over expressions is no constraint.
         await this.#dropIndex(session, { name: table }, name)
       }
-      await this.#recordIn(session, { table, name, kind, state: 'suspended', detail: 'broken by rows of the source' })
+      const detail = `broken by rows of the source${own}`
+      await this.#recordIn(session, { table, name, kind, state: 'suspended', detail })
     })
+  }
+
+  async forgetUnplanned(table: TableMapping, planned: readonly string[]): Promise<void> {
+    await this.#database.transaction((session) =>
+      session.raw(
+        `DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name <> ALL ($2) AND strpos(coalesce(detail, ''), $3) = 0`,
+        [table.name, planned, NOT_OURS],
+      ),
+    )
   }
 
   /** Rows that move between ranges exist twice until the table is open, and references lead to rows that are not there yet. */
@@ -362,6 +378,15 @@ async function freeKeyName(session: Session, schema: string, table: TableMapping
     `${sql.name(schema)}.${sql.name(keyName(table))}`,
   ])
   return rows[0]?.taken ? otherKeyName(table) : keyName(table)
+}
+
+async function definitionOf(session: Session, target: string, name: string): Promise<string> {
+  const { rows } = await session.raw<{ definition: string }>(
+    `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2
+     UNION ALL SELECT pg_get_indexdef(x.indexrelid) FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass AND c.relname = $2`,
+    [target, name],
+  )
+  return rows[0]?.definition ?? ''
 }
 
 /** Foreign keys that stand on this UNIQUE of `target`: it cannot be dropped before them. */
