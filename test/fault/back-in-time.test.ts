@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { SyncError } from '@mylab-sync/core'
-import { drain, initial, loadModel } from '@mylab-sync/engine'
+import { drain, initial, loadModel, resyncTables } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import { sortedRows, textRows } from '../support/content.js'
@@ -382,5 +382,27 @@ test('the source is put back to before its marks were taken back', async () => {
     await back(source)
     await change(insert(5003))
     assert.deepEqual(await copies(), opened, 'the keys of the lost drains are enough')
+  })
+})
+
+test('a target that goes back between two steps of an opening is opened by what it holds now', async () => {
+  const name = 'back_opening'
+  let copy: Awaited<ReturnType<ServerSet['backup']>> | undefined
+  let done = false
+  const step = async (point: string): Promise<void> => {
+    if (point === 'opening:indexed' && !copy) copy = await servers.backup('postgres')
+    if (point !== 'opening:scanned' || done || !copy) return
+    done = true
+    // What was found to be surplus is not parked any more.
+    await servers.restore(copy)
+  }
+  await within(name, {}, async (at) => {
+    await copyAll(at.context)
+    await at.reader.query('INSERT INTO other VALUES (5000, 5)')
+    const running = { progress: (): void => {}, signal: new AbortController().signal }
+    await resyncTables({ ...at.context, hooks: { at: step } }, ['other'], running)
+    assert.ok(done)
+    await settled(at)
+    await assertWhole(name, at)
   })
 })

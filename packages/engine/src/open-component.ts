@@ -44,13 +44,18 @@ export async function openComponent(context: EngineContext, model: Model, tables
   const [first = ''] = [...tables].sort()
   // Groups of lone tables may overlap.
   const name = model.isLone(first) ? 'open lone tables' : `open ${first}`
-  const opening = await exclusively(context, name, () =>
-    settingAside(context, model, () => openAlone(context, model, tables)),
+  const opening = await exclusively(context, name, (stillAlone) =>
+    settingAside(context, model, () => openAlone(context, model, { tables, stillAlone })),
   )
   return opening ?? 'waiting'
 }
 
-async function openAlone(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
+interface ToOpen {
+  readonly tables: readonly string[]
+  readonly stillAlone: () => Promise<void>
+}
+
+async function openAlone(context: EngineContext, model: Model, { tables, stillAlone }: ToOpen): Promise<Opening> {
   const ready = await readyToOpen(context, model, tables)
   if (typeof ready === 'string') return ready
   const { merged, copies } = ready
@@ -79,7 +84,8 @@ async function openAlone(context: EngineContext, model: Model, tables: readonly 
     ]),
   )
   goOn(context)
-  const report = await drain(context, model, { opening, copies, waitMs: DRAIN_WAIT_MS })
+  // What the steps before have found is known from them alone: chunks that are done, surplus, orphans.
+  const report = await drain(context, model, { opening, copies, waitMs: DRAIN_WAIT_MS, beforeCommit: stillAlone })
   if (report.kind === 'busy') return 'waiting'
   return report.opened ? 'opened' : 'set-aside'
 }
