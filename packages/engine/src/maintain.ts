@@ -50,11 +50,15 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
 /** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. The target records what cannot be built. */
 async function buildConstraints(context: EngineContext, model: Model): Promise<void> {
   const open = await openTables(context, model)
+  const { target } = context
+  const told = new Set((await target.constraints()).map(({ table }) => table))
   for (const table of open) {
     goOn(context)
-    await context.target.buildIndexes(model.mapping(table), model.objects(table))
-    await context.target.buildChecks(model.mapping(table), model.objects(table))
-    await context.target.forgetConstraints(model.mapping(table), model.constraintNames(table))
+    const mapping = model.mapping(table)
+    await target.buildIndexes(mapping, model.objects(table))
+    if (!told.has(mapping.name)) continue
+    await target.buildChecks(mapping, model.objects(table))
+    await target.forgetConstraints(mapping, model.constraintNames(table))
   }
   for (const edge of model.edges) {
     if (edge.captureOnlyParent || !open.has(edge.child) || !open.has(edge.parent)) continue
