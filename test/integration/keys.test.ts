@@ -55,3 +55,33 @@ test('a member of an ENUM that is longer than an index takes is the trouble of i
     assert.deepEqual(await refusals(at), [['s', 'key-too-long']])
   })
 })
+
+test('a row that was refused since another one has its text takes nothing along when it goes', async () => {
+  const pairs = { armscii8: ['28', 'A5'], cp932: ['81E0', '8790'], sjis: ['81E0', '8790'], gbk: ['A1A1', 'A3A0'] }
+  const schema = Object.entries(pairs).map(
+    ([set, [kept, refused]]) =>
+      `CREATE TABLE ${set} (k VARCHAR(9) CHARACTER SET ${set} COLLATE ${set}_bin PRIMARY KEY) ENGINE=InnoDB; INSERT INTO ${set} VALUES (X'${kept}'), (X'${refused}')`,
+  )
+  await withCopied(servers, { name: 'k_pairs', schema: schema.join('; ') }, async (at) => {
+    for (const [set, [, refused]] of Object.entries(pairs))
+      await at.app.query(`DELETE FROM ${set} WHERE HEX(k) = '${refused}'`)
+    await drainNow(at)
+    for (const set of Object.keys(pairs)) assert.deepEqual(await at.rows(`SELECT count(*) FROM ${set}`), [['1']], set)
+  })
+})
+
+test('a parent whose key cannot be carried goes with its children, and stops no drain', async () => {
+  const schema = `CREATE TABLE p (k VARCHAR(9) COLLATE utf8mb4_bin PRIMARY KEY) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+    CREATE TABLE c (id INT PRIMARY KEY, k VARCHAR(9) COLLATE utf8mb4_bin, FOREIGN KEY (k) REFERENCES p (k) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+    INSERT INTO p VALUES ('a'), ('b'); INSERT INTO c VALUES (1, 'a'), (2, 'b')`
+  await withCopied(servers, { name: 'k_parent', schema }, async (at) => {
+    await at.app.query("UPDATE p SET k = 'a\\0' WHERE k = 'a'; INSERT INTO p VALUES ('c')")
+    await drainNow(at)
+    assert.deepEqual(await at.rows('SELECT k FROM p ORDER BY 1'), [['b'], ['c']])
+    await at.app.query("DELETE FROM p WHERE k = 'a\\0'; DELETE FROM p WHERE k = 'c'")
+    await drainNow(at)
+    assert.deepEqual(await at.rows('SELECT k FROM p ORDER BY 1'), [['b']])
+    assert.deepEqual(await at.rows('SELECT id, k FROM c'), [['2', 'b']])
+    assert.deepEqual(await refusals(at), [])
+  })
+})

@@ -1,4 +1,12 @@
-import type { Edge, ParkedParent, RowKey, SourceSnapshot, TableMapping, TargetTransaction } from '@mylab-sync/core'
+import {
+  type Edge,
+  type ParkedParent,
+  type RowKey,
+  type SourceSnapshot,
+  type TableMapping,
+  type TargetTransaction,
+  ValueRefused,
+} from '@mylab-sync/core'
 import type { ProtocolRules } from './context.js'
 import { type DirtyKeys, slices } from './dirty-keys.js'
 import type { Model } from './model.js'
@@ -188,11 +196,24 @@ async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly
     slice.dirty.add(edge.child, '', false)
     return
   }
-  const values = parents.map((tokens) => edge.parentKey.columns.map((column, at) => column.toTarget(tokens[at] ?? '')))
+  const values = parents.flatMap((tokens) => {
+    const texts = targetTexts(edge, tokens)
+    return texts ? [texts] : []
+  })
   const add = (keys: readonly RowKey[]): Promise<void> => slice.overflow.add(slice, edge.child, keys, edge.overlapping)
   for await (const keys of slice.target.childKeys(child, edge, values)) await add(keys)
   if (!edge.overlapping) return
   for await (const keys of slice.snapshot.childKeys(child, edge, parents)) await add(keys)
+}
+
+/** Null where a value cannot stand in the target: no child there holds it. */
+function targetTexts(edge: Edge, tokens: readonly string[]): string[] | null {
+  try {
+    return edge.parentKey.columns.map((column, at) => column.toTarget(tokens[at] ?? ''))
+  } catch (error) {
+    if (error instanceof ValueRefused) return null
+    throw error
+  }
 }
 
 /**

@@ -48,11 +48,18 @@ export function keyArrays(columns: readonly KeyColumn[], keys: readonly RowKey[]
 function textsOf(columns: readonly KeyColumn[], key: RowKey): string[] | null {
   const tokens = key.split(',')
   try {
-    return columns.map((column, at) => column.toTarget(tokens[at] ?? ''))
+    const texts = columns.map((column, at) => column.toTarget(tokens[at] ?? ''))
+    return columns.every((column, at) => isNamedAlone(column, tokens[at], texts[at] ?? '')) ? texts : null
   } catch (error) {
     if (error instanceof ValueRefused) return null
     throw error
   }
+}
+
+/** Of two tokens that give one text only one names the target's row; the other one's row was refused. */
+function isNamedAlone(column: KeyColumn, token: string | undefined, text: string): boolean {
+  const isSpelt = column.rule === 'text' || column.column.source.members !== null
+  return !isSpelt || column.fromTarget(text) === token
 }
 
 export function keyOfTexts(columns: readonly KeyColumn[], texts: readonly string[]): RowKey {
