@@ -31,7 +31,7 @@ test('a UNIQUE over a prefix that the source has dropped is suspended, and takes
       await assertEqual(at, ['t'])
       assert.deepEqual(await suspended(at), [['t', 't_w', 'unique']])
       const [[told] = []] = await at.rows('SELECT detail FROM mylab_sync.sync_constraint')
-      assert.match(told ?? '', /not of the source: CREATE UNIQUE INDEX t_w ON public.t/)
+      assert.match(told ?? '', /not one of the source/)
     },
   )
 })
@@ -132,8 +132,7 @@ test("an index of the user's own that the truth breaks is suspended, live and in
       assert.deepEqual(await states(at), { t: 'live' })
       await assertEqual(at, ['t'])
       const told = await at.rows('SELECT detail FROM mylab_sync.sync_constraint ORDER BY name')
-      for (const [detail] of told)
-        assert.match(detail ?? '', /not of the source: CREATE UNIQUE INDEX (mine|again) ON public.t/)
+      for (const [detail] of told) assert.match(detail ?? '', /not one of the source/)
       assert.equal(told.length, 2)
     },
   )

@@ -299,7 +299,7 @@ export interface Target {
   buildChecks(table: TableMapping, objects: TableObjects): Promise<void>
   /** NOT VALID, then VALIDATE; a text edge with orphans is recorded as suspended and not created; others stay NOT VALID and are listed. */
   buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState>
-  /** Drops a violated constraint in its own short transaction and records it as suspended; one that is not `planned` with its definition. */
+  /** Drops a violated constraint in its own short transaction and records it as suspended; one that is not `planned` stays on record. */
   suspend(
     violated: {
       readonly table: string

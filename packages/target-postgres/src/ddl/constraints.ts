@@ -27,8 +27,8 @@ import {
 
 const LOCK = ["SET LOCAL lock_timeout = '2s'"]
 const LOCK_TRIES = 10
-/** Of a constraint that is not the source's, for whoever made it to make it again. */
-const NOT_OURS = '; not of the source: '
+/** For whoever made it to make it again. Its definition may hold values. */
+const NOT_OURS = '; it is not one of the source'
 /** Those who queued behind us get their turn. */
 const LOCK_PAUSE_MS = 200
 
@@ -249,7 +249,6 @@ export class Constraints {
     const { table, constraint: name, kind } = violated
     await this.#short(async (session) => {
       const target = this.#table({ name: table })
-      const own = planned ? '' : `${NOT_OURS}${await definitionOf(session, target, name)}`
       if (kind === 'unique') {
         for (const foreignKey of await referencing(session, target, name)) {
           await session.raw(`ALTER TABLE ${foreignKey.held_by} DROP CONSTRAINT ${sql.name(foreignKey.name)}`)
@@ -262,7 +261,7 @@ export class Constraints {
         // A unique index over expressions is no constraint.
         await this.#dropIndex(session, { name: table }, name)
       }
-      const detail = `broken by rows of the source${own}`
+      const detail = `broken by rows of the source${planned ? '' : NOT_OURS}`
       await this.#recordIn(session, { table, name, kind, state: 'suspended', detail })
     })
   }
@@ -378,15 +377,6 @@ async function freeKeyName(session: Session, schema: string, table: TableMapping
     `${sql.name(schema)}.${sql.name(keyName(table))}`,
   ])
   return rows[0]?.taken ? otherKeyName(table) : keyName(table)
-}
-
-async function definitionOf(session: Session, target: string, name: string): Promise<string> {
-  const { rows } = await session.raw<{ definition: string }>(
-    `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2
-     UNION ALL SELECT pg_get_indexdef(x.indexrelid) FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass AND c.relname = $2`,
-    [target, name],
-  )
-  return rows[0]?.definition ?? ''
 }
 
 /** Foreign keys that stand on this UNIQUE of `target`: it cannot be dropped before them. */
