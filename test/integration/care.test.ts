@@ -5,12 +5,12 @@ import { ServerSet } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
 import {
   assertEqual,
-  copyAll,
   drainNow,
   type Installation,
   installation,
   settle,
   states,
+  withCopied,
 } from '../support/installation.js'
 
 const FAMILY = `
@@ -27,16 +27,8 @@ before(async () => {
 })
 after(() => servers.close())
 
-async function copied(name: string, use: (at: Installation) => Promise<void>): Promise<void> {
-  const at = await installation(servers, name)
-  try {
-    await at.app.query(FAMILY)
-    await copyAll(at.context)
-    await use(at)
-  } finally {
-    await at.close()
-  }
-}
+const copied = (name: string, use: (at: Installation) => Promise<void>): Promise<void> =>
+  withCopied(servers, { name, schema: FAMILY }, use)
 
 const cli = async (name: string, ...args: string[]): Promise<string> => {
   const result = await run(servers, name, args)

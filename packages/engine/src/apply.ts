@@ -135,12 +135,10 @@ async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<r
     // What this slice has written is the truth: it is the UNIQUE that does not hold, and no stale image is in the way.
     const truth = holders.find(({ key }) => slice.dirty.isWritten(name, key))
     if (truth) throw new ConstraintViolated(table.name, truth.unique, 'unique')
-    const strangers = holders.map(({ key }) => key).filter((key) => !slice.dirty.has(name, key))
+    const keys = holders.map(({ key }) => key)
+    const strangers = keys.filter((key) => !slice.dirty.has(name, key))
     if (strangers.length > 0) return strangers
-    await slice.target.deleteKeys(
-      table,
-      holders.map(({ key }) => key),
-    )
+    await slice.target.deleteKeys(table, keys)
   }
 }
 

@@ -46,9 +46,9 @@ export class Model {
     this.catalog = catalog
     this.#names = new Set(catalog.tables.map((table) => table.name))
     this.#generations = generations
-    const { include, exclude, mapping } = context.options
+    const { mapping } = context.options
     this.#relationNames = new RelationNames(catalog.tables, mapping)
-    this.#isSelected = (table) => matches(table, include) && !matches(table, exclude)
+    this.#isSelected = (table) => isSelected(table, context.options)
     const wanted = catalog.tables.filter(
       ({ name }) => this.#isSelected(name) && (carried === null || carried.has(name)),
     )
@@ -280,6 +280,11 @@ async function carriedTables(context: EngineContext): Promise<string[]> {
 
 export function isTransactional(table: SourceTable): boolean {
   return table.engine.toLowerCase() === 'innodb'
+}
+
+/** By the configuration's filters. */
+export function isSelected(table: string, { include, exclude }: EngineContext['options']): boolean {
+  return matches(table, include) && !matches(table, exclude)
 }
 
 /** Wildcards `*` and `?`, everything else literally; case counts. */

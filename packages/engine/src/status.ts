@@ -1,6 +1,6 @@
 import { counted, isBeingOpened, isOpen, type TableProgress, type TableState } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
-import { matches } from './model.js'
+import { isSelected } from './model.js'
 import { readTarget } from './read-target.js'
 
 export interface StatusReport {
@@ -85,16 +85,14 @@ export async function status(context: EngineContext): Promise<StatusReport> {
 /** Nothing is left to say of a table that is gone before it was copied, or that is not kept up since nobody selects it any more. */
 function isForgotten({ table, state, generation }: TableProgress, { options }: EngineContext): boolean {
   if (state === 'gone' && generation === null) return true
-  const isSelected = matches(table, options.include) && !matches(table, options.exclude)
-  return (state === 'gone' || state === 'suspect') && !isSelected
+  return (state === 'gone' || state === 'suspect') && !isSelected(table, options)
 }
 
 async function untouched(
   { source, options }: EngineContext,
   known: ReadonlyMap<string, TableProgress>,
 ): Promise<TableStatus[]> {
-  const isLeft = (table: string): boolean =>
-    known.has(table) || !matches(table, options.include) || matches(table, options.exclude)
+  const isLeft = (table: string): boolean => known.has(table) || !isSelected(table, options)
   const none = { rows: 0, rowsCopied: 0, pending: 0, parked: 0, quarantined: 0, verifiedAt: null, problem: null }
   return (await source.otherTables(isLeft)).map((table) => ({ table, state: 'discovered', ...none }))
 }

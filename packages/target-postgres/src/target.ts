@@ -48,7 +48,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     buildChecks: (table, objects) => on(table, constraints.buildChecks(table, objects)),
     buildForeignKey: (child, parent, edge) => on(child, constraints.buildForeignKey(child, parent, edge)),
     suspend: (violated, planned) => constraints.suspend(violated, planned),
-    forgetConstraints: (table, planned) => constraints.forgetUnplanned(table, planned),
+    forgetConstraints: (table, planned) => constraints.forgetConstraints(table, planned),
     constraints: () => constraints.constraints(),
     uninstallStatements: () => [`DROP SCHEMA IF EXISTS ${sql.name(settings.stateSchema)} CASCADE`],
     mayUninstall: () => mayUninstall(database),

@@ -1,6 +1,5 @@
 import {
   BatchRefused,
-  type ColumnMapping,
   ConstraintViolated,
   type Edge,
   type IndexPlan,
@@ -19,7 +18,7 @@ import * as sql from '../sql.js'
 import { State } from '../state/state.js'
 import { copyInto } from './copy-stream.js'
 import { holders } from './holders.js'
-import { bytesOf, columnArrays, insertSelect, keyArrays, keyOfTexts, upsertTail } from './statements.js'
+import { bytesOf, columnArrays, insertSelect, keyArrays, keyOfTexts, unknownMembers, upsertTail } from './statements.js'
 
 /** Fewer rows go as arrays in one statement; more through a temporary table. */
 const UNNEST_ROWS = 500
@@ -252,15 +251,8 @@ export class Transaction extends State {
   }
 
   async deleteUnknownMembers(table: TableMapping): Promise<void> {
-    const listed = (table.key?.columns ?? []).filter(({ column }) => column.source.members !== null)
-    if (listed.length === 0) return
-    const unknown = listed.map(({ column }, at) => unknownMembers(column, `$${at + 1}::text[]`))
-    await this.#runOn(
-      table,
-      `DELETE FROM ${this.#table(table)} WHERE ${unknown.join(' OR ')}`,
-      // the error value of an ENUM is the empty text
-      listed.map(({ column }) => [...(column.source.members ?? []), '']),
-    )
+    const unknown = unknownMembers(table)
+    if (unknown) await this.#runOn(table, `DELETE FROM ${this.#table(table)} WHERE ${unknown.where}`, unknown.arrays)
   }
 
   async replaceTable(
@@ -442,10 +434,4 @@ function keyTexts(table: TableMapping): { readonly keys: string; toKey(row: Reco
       columns.map((_, at) => String(row[`k${at}`])),
     )
   return { keys: keys.join(', '), toKey }
-}
-
-function unknownMembers({ name, type, source }: ColumnMapping, known: string): string {
-  const column = sql.name(name)
-  if (source.dataType === 'enum') return `${column} <> ALL (${known})`
-  return `NOT ${type === 'text[]' ? column : `string_to_array(${column}, ',')`} <@ ${known}`
 }

@@ -151,7 +151,7 @@ export class Constraints {
     // One that was left before it was validated is in the way. Nobody waits while the rows are read.
     await this.#short(async (session) => {
       await session.raw(drop)
-      await session.raw(`${addCheck(target, { name, expression })} NOT VALID`)
+      await session.raw(addCheck(target, { name, expression }))
     })
     try {
       await this.#short((session) => session.build(`ALTER TABLE ${target} VALIDATE CONSTRAINT ${sql.name(name)}`))
@@ -266,7 +266,7 @@ export class Constraints {
     })
   }
 
-  async forgetUnplanned(table: TableMapping, planned: readonly string[]): Promise<void> {
+  async forgetConstraints(table: TableMapping, planned: readonly string[]): Promise<void> {
     await this.#database.transaction((session) =>
       session.raw(
         `DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name <> ALL ($2) AND strpos(coalesce(detail, ''), $3) = 0`,

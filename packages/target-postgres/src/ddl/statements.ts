@@ -13,12 +13,12 @@ export function tableStatements(schema: string, table: TableMapping, objects: Ta
     .filter((column) => column.source.comment !== '')
     .map((column) => `COMMENT ON COLUMN ${target}.${sql.name(column.name)} IS ${sql.text(column.source.comment)}`)
   if (table.source.comment !== '') comments.push(`COMMENT ON TABLE ${target} IS ${sql.text(table.source.comment)}`)
-  const checks = objects.checks.map((check) => `${addCheck(target, check)} NOT VALID`)
+  const checks = objects.checks.map((check) => addCheck(target, check))
   return [`CREATE TABLE ${target} (${columns.join(', ')})`, ...comments, ...checks]
 }
 
 export function addCheck(target: string, { name, expression }: CheckPlan): string {
-  return `ALTER TABLE ${target} ADD CONSTRAINT ${sql.name(name)} CHECK (${expression})`
+  return `ALTER TABLE ${target} ADD CONSTRAINT ${sql.name(name)} CHECK (${expression}) NOT VALID`
 }
 
 /** The constraint of the sync key; a table of the user's may have a primary key of its own already. */
