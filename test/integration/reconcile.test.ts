@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { drain, type EngineHooks, initial, JobHandlers, loadModel, setupTriggers, status } from '@mylab-sync/engine'
+import { drain, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
+import { FAMILY, withFamily } from '../support/family.js'
 import {
-  AT_WORK,
   assertEqual,
   copyAll,
   drainNow,
@@ -14,35 +14,14 @@ import {
   states,
 } from '../support/installation.js'
 
-const FAMILY = `
-  CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
-  CREATE TABLE c (id INT PRIMARY KEY, pid INT, v INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
-  CREATE TABLE g (id INT PRIMARY KEY, cid INT, FOREIGN KEY (cid) REFERENCES c (id) ON DELETE SET NULL) ENGINE=InnoDB;
-  CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
-  INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO g VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1)`
-
 let servers: ServerSet
 before(async () => {
   servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
 })
 after(() => servers.close())
 
-async function withFamily(
-  name: string,
-  use: (at: Installation) => Promise<void>,
-  settings: { hooks?: EngineHooks; exclude?: string[] } = {},
-): Promise<void> {
-  const at = await installation(servers, name, settings)
-  try {
-    await at.app.query(FAMILY)
-    await use(at)
-  } finally {
-    await at.close()
-  }
-}
-
 test('TRUNCATE is found by the next drain, which goes on without the table, and is healed', async () => {
-  await withFamily('r_truncate', async (at) => {
+  await withFamily(servers, 'r_truncate', async (at) => {
     await copyAll(at.context)
     await at.app.query('TRUNCATE other; INSERT INTO other VALUES (2, 2); INSERT INTO p VALUES (4, 4)')
     await drainNow(at)
@@ -54,149 +33,8 @@ test('TRUNCATE is found by the next drain, which goes on without the table, and 
   })
 })
 
-test('what a table did to others while its trigger was gone is found in all that it acts on', async () => {
-  await withFamily('r_trigger', async (at) => {
-    await copyAll(at.context)
-    const [triggers] = await at.app.query(
-      "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'p' AND TRIGGER_SCHEMA = DATABASE()",
-    )
-    for (const { name } of triggers as { name: string }[]) await at.app.query(`DROP TRIGGER \`${name}\``)
-    // the child goes with its parent, and the parent comes back: nothing of the target shows what happened
-    await at.app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
-    await settle(at)
-    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-    await assertEqual(at, ['p', 'c', 'g', 'other'])
-    await at.app.query('DELETE FROM p WHERE id = 3')
-    await settle(at)
-    await assertEqual(at, ['p', 'c', 'g', 'other'])
-  })
-})
-
-/** What it did to others leaves nothing in the target that shows it. */
-async function withoutTriggers(app: Installation['app']): Promise<void> {
-  await app.query(await dropStatements(app, 'p'))
-  await app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
-}
-
-test('what went without triggers is found although they are set up again before anybody has looked', async () => {
-  await withFamily('r_setup', async (at) => {
-    await copyAll(at.context)
-    await withoutTriggers(at.app)
-    await setupTriggers(at.context, { tables: [], recreate: false, dryRun: false })
-    await settle(at)
-    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-    await assertEqual(at, ['p', 'c', 'g', 'other'])
-  })
-})
-
-test('what a parent that is not carried did without triggers is found although a copy of another table makes them again', async () => {
-  await withFamily('r_beside', async (made) => {
-    const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }
-    await copyAll(at.context)
-    await withoutTriggers(at.app)
-    await copyAll(at.context, ['other'])
-    await settle(at)
-    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live' })
-    await assertEqual(at, ['c', 'g', 'other'])
-  })
-})
-
-/** Does `act` once, between two steps of the first opening. */
-function duringOpening(act: () => Promise<unknown>): EngineHooks {
-  let done = false
-  return {
-    at: async (point) => {
-      if (done || point !== 'opening:scanned') return
-      done = true
-      await act()
-    },
-  }
-}
-
-test('triggers that go while their table is opened are made again, and it is copied again', async () => {
-  const act = async (app: Installation['app']): Promise<void> => {
-    await app.query(await dropStatements(app))
-    await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
-  }
-  let app: Installation['app'] | undefined
-  await withFamily(
-    'r_opening',
-    async (at) => {
-      app = at.app
-      await copyAll(at.context)
-      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-      await settle(at)
-      await assertEqual(at, ['p', 'c', 'g', 'other'])
-    },
-    { hooks: duringOpening(async () => app && act(app)) },
-  )
-})
-
-test('a copy that is begun anew while its older one is opened is opened for what it is: nothing of the target is left over', async () => {
-  let at: Installation | undefined
-  let armed = false
-  const again = async ({ app, context }: Installation): Promise<void> => {
-    await app.query(await dropStatements(app, 'other'))
-    const jobs = new JobHandlers({ ...context, hooks: {} })
-    await jobs.maintain(AT_WORK)
-    await jobs.planTable('other', 10, AT_WORK)
-    await jobs.copyChunk('other', 1, AT_WORK)
-  }
-  const hooks: EngineHooks = {
-    at: async (point) => {
-      if (!armed || !at || point !== 'opening:surplus') return
-      armed = false
-      await again(at)
-    },
-  }
-  await withFamily(
-    'r_anew',
-    async (opened) => {
-      at = opened
-      await at.app.query('INSERT INTO other VALUES (2, 2), (3, 3), (4, 4)')
-      await copyAll(at.context)
-      await at.app.query('TRUNCATE other; INSERT INTO other VALUES (2, 7)')
-      armed = true
-      await settle(at)
-      assert.equal(armed, false)
-      assert.equal((await states(at))['other'], 'live')
-      await assertEqual(at, ['other'])
-    },
-    { hooks },
-  )
-})
-
-test('triggers that come while a copy without them is under way make no live table of it: it is copied again', async () => {
-  let at: Installation | undefined
-  const act = async ({ app, context }: Installation): Promise<void> => {
-    await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
-    await setupTriggers(context, { tables: [], recreate: false, dryRun: false })
-  }
-  await withFamily(
-    'r_late',
-    async (opened) => {
-      at = opened
-      const request = { tables: [], createTables: true, resume: false, triggers: false, force: false, takeOver: false }
-      await initial(at.context, request, () => {}, new AbortController().signal)
-      await settle(at)
-      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-      await assertEqual(at, ['p', 'c', 'g', 'other'])
-    },
-    { hooks: duringOpening(async () => at && act(at)) },
-  )
-})
-
-/** Of every trigger, or of those of one table. */
-async function dropStatements(app: Installation['app'], table = '%'): Promise<string> {
-  const [triggers] = await app.query(
-    'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE LIKE ?',
-    [table],
-  )
-  return (triggers as { name: string }[]).map(({ name }) => `DROP TRIGGER \`${name}\``).join(';')
-}
-
 test('added columns, widened types, new and dropped foreign keys and a swap of two tables are followed', async () => {
-  await withFamily('r_alter', async (at) => {
+  await withFamily(servers, 'r_alter', async (at) => {
     await copyAll(at.context)
     await at.app.query(
       'ALTER TABLE other ADD COLUMN extra VARCHAR(10) DEFAULT "x", MODIFY v BIGINT; INSERT INTO other VALUES (2, 5000000000, "y")',
@@ -220,7 +58,7 @@ test('added columns, widened types, new and dropped foreign keys and a swap of t
 })
 
 test('a change that could lose something waits with its statement, and the rest goes on', async () => {
-  await withFamily('r_waits', async (at) => {
+  await withFamily(servers, 'r_waits', async (at) => {
     await copyAll(at.context)
     await at.app.query('ALTER TABLE other MODIFY v VARCHAR(20); UPDATE other SET v = "one"; UPDATE p SET v = 5')
     await settle(at)
@@ -236,7 +74,7 @@ test('a change that could lose something waits with its statement, and the rest 
 })
 
 test('a table that is gone at the source stays in the target, and its row says so', async () => {
-  await withFamily('r_gone', async (at) => {
+  await withFamily(servers, 'r_gone', async (at) => {
     await copyAll(at.context)
     await at.app.query('DROP TABLE other; UPDATE p SET v = 6')
     await settle(at)
@@ -253,7 +91,7 @@ test('a table that is gone at the source stays in the target, and its row says s
 })
 
 test('a table that is excluded while it is live is left as it is, the rest goes on, and it is healed once it is selected again', async () => {
-  await withFamily('r_excluded', async (at) => {
+  await withFamily(servers, 'r_excluded', async (at) => {
     await copyAll(at.context)
     const without = { ...at, context: { ...at.context, options: { ...at.context.options, exclude: ['other', 'p'] } } }
     await at.app.query('UPDATE other SET v = 6; UPDATE p SET v = 6; UPDATE c SET v = 6; DELETE FROM p WHERE id = 1')
@@ -268,7 +106,7 @@ test('a table that is excluded while it is live is left as it is, the rest goes 
 })
 
 test('a table that comes back, or that can be carried again, is carried again by itself', async () => {
-  await withFamily('r_back', async (at) => {
+  await withFamily(servers, 'r_back', async (at) => {
     await copyAll(at.context)
     await at.app.query(`DROP TABLE other; ALTER TABLE g ADD nul INT;
       CREATE TABLE keyless (id INT, KEY (id)) ENGINE=InnoDB; ALTER TABLE g ADD CONSTRAINT bare FOREIGN KEY (nul) REFERENCES keyless (id) ON DELETE SET NULL`)
@@ -285,7 +123,7 @@ test('a table that comes back, or that can be carried again, is carried again by
 })
 
 test('a table that is new at the source is named with what carries it, until it is carried or excluded', async () => {
-  await withFamily('r_new', async (at) => {
+  await withFamily(servers, 'r_new', async (at) => {
     await copyAll(at.context)
     await at.app.query(
       'CREATE TABLE later (id INT PRIMARY KEY, v INT); INSERT INTO later VALUES (1, 1); CREATE VIEW seen AS SELECT 1',
@@ -326,6 +164,7 @@ for (const [name, first] of [
   test(`a child follows its parent ${name}, also in what happened between its copy and its opening`, async () => {
     const of: { at?: Installation; done: boolean } = { done: false }
     await withFamily(
+      servers,
       `r_parent_${first === null ? 'outside' : 'live'}`,
       async (at) => {
         of.at = at
@@ -356,6 +195,7 @@ for (const [when, point] of [
       await app.query('ALTER TABLE other ADD COLUMN w INT NOT NULL DEFAULT 5').finally(() => app.end())
     }
     await withFamily(
+      servers,
       name,
       async (here) => {
         await copyAll(here.context)

@@ -1,5 +1,6 @@
 import { counted, isCarried, isOpen, SyncError, type TableProgress, transition } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
+import { captureSigns, NO_TRIGGERS } from './check-triggers.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { behind } from './set-aside.js'
@@ -26,7 +27,7 @@ export interface Listed {
 }
 
 /** A table that can be filled, before its triggers are looked at. */
-type Prepared = Omit<CopyStart, 'captured'>
+type Prepared = Pick<CopyStart, 'table' | 'inPlace'>
 
 const MOVING: ReadonlySet<string> = new Set(['copying', 'catching-up', 'suspect'])
 
@@ -70,9 +71,15 @@ async function withCapture(
   starts: readonly Prepared[],
   { triggers }: InitialRequest,
 ): Promise<CopyStart[]> {
-  const targets = triggers ? [] : model.triggerTargets(new Set(starts.map(({ table }) => table)))
-  const missing = new Set(targets.length === 0 ? [] : await context.source.missingTriggers(targets))
-  return starts.map((start) => ({ ...start, captured: !missing.has(start.table) }))
+  const signs = await captureSigns(
+    context,
+    model,
+    starts.map(({ table }) => table),
+  )
+  return starts.map((start) => {
+    const sign = signs.get(start.table)
+    return { ...start, captured: triggers || sign !== undefined, captureSign: sign ?? NO_TRIGGERS }
+  })
 }
 
 /** A copy that goes on is planned in chunks of so many rows from now on, whoever plans it. */

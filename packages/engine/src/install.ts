@@ -1,5 +1,5 @@
 import { type Refusal, SyncError, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
-import { checkTriggers } from './check-triggers.js'
+import { checkTriggers, keepingCapture } from './check-triggers.js'
 import type { EngineContext, Progress } from './context.js'
 import { type Model, modelWith } from './model.js'
 import { requireOwner } from './owner.js'
@@ -61,10 +61,12 @@ export async function install(
 ): Promise<number> {
   await checkTriggers(context, model)
   let done = 0
-  return context.source.installTriggers(what.targets, {
-    recreate: what.recreate,
-    done: (table) => progress({ kind: 'triggers', table, done: ++done, total: what.targets.length * 3 }),
-  })
+  const make = (): Promise<number> =>
+    context.source.installTriggers(what.targets, {
+      recreate: what.recreate,
+      done: (table) => progress({ kind: 'triggers', table, done: ++done, total: what.targets.length * 3 }),
+    })
+  return what.recreate ? keepingCapture(context, model, make) : make()
 }
 
 /** A row of progress for every known table; captured ones step to `capturing`, refused ones say why. */

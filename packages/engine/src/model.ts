@@ -168,6 +168,11 @@ export class Model {
     return edges.map((edge) => edge.parent)
   }
 
+  /** Parents whose rows act on this table and are in no table of the target. */
+  captureOnlyParents(table: string): string[] {
+    return this.edges.filter((e) => e.action && e.captureOnlyParent && e.child === table).map((edge) => edge.parent)
+  }
+
   /** A parent whose rows act on one of these tables is neither among them nor open: they have to wait for it. */
   isBlocked(tables: readonly string[], isOpen: (table: string) => boolean): boolean {
     const parents = tables.flatMap((table) => this.actionParents(table))

@@ -16,7 +16,7 @@ import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
 import { parkOrphans } from './orphans.js'
 import { Quarantine } from './quarantine.js'
-import { TRIGGERS_GONE } from './check-triggers.js'
+import { captureSigns, isMadeAnew, TRIGGERS_GONE } from './check-triggers.js'
 import { setAside, settingAside } from './set-aside.js'
 import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
@@ -92,16 +92,21 @@ async function openAlone(context: EngineContext, model: Model, { tables, stillAl
 
 /**
  * Tables without triggers, and those whose changes nobody has kept since their copy began: the triggers that stood then
- * are gone, or they came after it.
+ * are gone, or others came after it.
  */
 async function captureOf(
   context: EngineContext,
   model: Model,
   tables: readonly string[],
 ): Promise<{ readonly missing: ReadonlySet<string>; readonly holes: readonly string[] }> {
-  const missing = new Set(await context.source.missingTriggers(model.triggerTargets(new Set(tables))))
-  const progress = await readTarget(context, (target) => target.progress())
-  return { missing, holes: tables.filter((table) => progress.get(table)?.captured === missing.has(table)) }
+  const signs = await captureSigns(context, model, tables)
+  const states = await readTarget(context, (target) => target.progress())
+  const missing = new Set(tables.filter((table) => !signs.has(table)))
+  const isHole = (table: string): boolean => {
+    const progress = states.get(table)
+    return progress?.captured === missing.has(table) || (progress !== undefined && isMadeAnew(progress, signs))
+  }
+  return { missing, holes: tables.filter(isHole) }
 }
 
 function stateWhenOpen(model: Model, table: string): TableState {

@@ -1,4 +1,5 @@
 import { type TableProgress, transition } from '@mylab-sync/core'
+import { captureSigns, NO_TRIGGERS } from './check-triggers.js'
 import { type EngineContext, goOn, type Progress, reach } from './context.js'
 import { install } from './install.js'
 import type { Model } from './model.js'
@@ -18,15 +19,17 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   const mapped = suspects.filter((p) => model.tables.has(p.table)).map((p) => p.table)
   await install(context, model, { targets: model.triggerTargets(new Set(mapped)), recreate: false }, progress)
   await reach(context, 'reconcile:triggers')
+  const signs = await captureSigns(context, model, mapped)
   const starts: CopyStart[] = []
   for (const suspect of suspects) {
     goOn(context)
     const problem = mapped.includes(suspect.table)
       ? await adapt(context, model, suspect.table)
       : await exclude(context, model, suspect)
-    if (problem === null) starts.push({ table: suspect.table, inPlace: true, captured: true })
-    else if (problem !== suspect.problem)
-      await writeTarget(context, (target) => target.setProgress(suspect.table, { problem }))
+    const { table } = suspect
+    if (problem === null)
+      starts.push({ table, inPlace: true, captured: true, captureSign: signs.get(table) ?? NO_TRIGGERS })
+    else if (problem !== suspect.problem) await writeTarget(context, (target) => target.setProgress(table, { problem }))
   }
   await reach(context, 'reconcile:adapted')
   const { begun, held } = await startCopy(context, model, starts, 'reconcile')

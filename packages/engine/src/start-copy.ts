@@ -9,6 +9,8 @@ export interface CopyStart {
   readonly inPlace: boolean
   /** Its triggers stand. */
   readonly captured: boolean
+  /** Of triggers that stood before the copy was asked for. */
+  readonly captureSign: string
 }
 
 /**
@@ -56,7 +58,7 @@ export async function startCopy(
       (table) => forgetsKeys(stateOf(table)),
     )
     const begun: string[] = []
-    for (const { table, inPlace, captured } of allowed) {
+    for (const { table, inPlace, captured, captureSign } of allowed) {
       if (held.has(table)) continue
       await target.forgetCopy(table)
       const { estimatedRows } = model.mapping(table).source
@@ -65,6 +67,7 @@ export async function startCopy(
         asked: false,
         inPlace,
         captured,
+        captureSign,
         copyNumber: (states.get(table)?.copyNumber ?? 0) + 1,
         planned: false,
         planBound: null,

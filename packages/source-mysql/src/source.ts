@@ -8,7 +8,7 @@ import type {
   TableMapping,
   TriggerTarget,
 } from '@mylab-sync/core'
-import { DDL_SESSION, INSTALL_SESSION, installTriggers, missingTriggers, patiently } from './capture/install.js'
+import { DDL_SESSION, INSTALL_SESSION, installTriggers, patiently, triggerSigns } from './capture/install.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
 import { readCatalog, readServer, readTableNames, type Server } from './catalog/catalog.js'
 import { SessionPool } from './connection/pool.js'
@@ -111,8 +111,8 @@ class MysqlSource implements Source {
     return await this.#pool.with(clockAheadMs)
   }
 
-  async missingTriggers(targets: readonly TriggerTarget[]): Promise<string[]> {
-    return await this.#pool.with((session) => missingTriggers(session, this.#settings, targets))
+  async triggerSigns(targets: readonly TriggerTarget[]): Promise<ReadonlyMap<string, string>> {
+    return await this.#pool.with((session) => triggerSigns(session, this.#settings, targets))
   }
 
   /** Asked once: a right that is given later shows at the next start. */

@@ -138,8 +138,8 @@ export interface Source {
   preflight(tables: readonly TableMapping[]): Promise<Finding[]>
   /** How far the server's clock is ahead of this host's. */
   clockAheadMs(): Promise<number>
-  /** Tables among these whose triggers are not what they must be. */
-  missingTriggers(targets: readonly TriggerTarget[]): Promise<string[]>
+  /** Tables among these whose triggers are what they must be, each with a sign that is another one when one of them is made anew. */
+  triggerSigns(targets: readonly TriggerTarget[]): Promise<ReadonlyMap<string, string>>
   /** Anything unsynced? One index look-up, no snapshot. */
   poll(): Promise<PollResult>
   pending(): Promise<PendingSummary>

@@ -90,6 +90,8 @@ export interface TableProgress {
   readonly chunkRows: number | null
   /** False: its copy began without triggers, as it was asked for; what has changed since is unknown. */
   readonly captured: boolean
+  /** Of the triggers that have kept its changes since its copy began; null: not read yet. */
+  readonly captureSign: string | null
   /** Counts the copies of the table: one that is begun anew is another one. */
   readonly copyNumber: number
   readonly problem: string | null
@@ -141,6 +143,8 @@ export interface TargetTransaction {
   // state
   progress(): Promise<Map<string, TableProgress>>
   setProgress(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void>
+  /** Only where none is noted. */
+  adoptCaptureSign(table: string, sign: string): Promise<void>
   /** Row locks of these tables' progress rows, held to the end; false when another holds one. */
   lockProgress(tables: readonly string[]): Promise<boolean>
   /** Of these tables, at most so many that have chunks left to plan. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { counted, SyncError, type TriggerTarget } from '@mylab-sync/core'
 import type { Server } from '../catalog/catalog.js'
@@ -27,6 +28,8 @@ interface Existing {
   readonly table: string
   readonly body: string
   readonly sqlMode: string
+  /** To a hundredth of a second, and whose rights it has: somebody who drops it and makes it again, as it was, moves this. */
+  readonly made: string
 }
 
 const NO_SUCH_TRIGGER = 1360
@@ -37,19 +40,20 @@ async function existing(
   wanted: readonly TriggerText[],
 ): Promise<Map<string, Existing>> {
   const rows =
-    await session.definitions(`SELECT TRIGGER_NAME, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE, ACTION_TIMING
+    await session.definitions(`SELECT TRIGGER_NAME, CONCAT(ACTION_TIMING, ' ', EVENT_MANIPULATION), EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE, CONCAT_WS(' ', CREATED, DEFINER)
     FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)}`)
   const bodies = new Map(wanted.flatMap(({ name, otherName, body }) => [name, otherName].map((each) => [each, body])))
   const found = new Map<string, Existing>()
-  for (const [name = '', event, table, shown, sqlMode, timing] of rows) {
+  for (const [name = '', event, table, shown, sqlMode, made] of rows) {
     if (name === null) continue
     const body = (shown ?? '').trim()
     const right = bodies.get(name)
     found.set(name, {
-      event: `${timing ?? ''} ${event ?? ''}`,
+      event: event ?? '',
       table: table ?? '',
       body: right !== undefined && right !== body && (await isMadeWith(session, name, right)) ? right : body,
       sqlMode: sqlMode ?? '',
+      made: made ?? '',
     })
   }
   return found
@@ -79,27 +83,35 @@ function fits(found: Existing | undefined, wanted: TriggerText): boolean {
   )
 }
 
-/** Exactly one of the trigger's two names is taken, and by the right text. */
-function isRight(found: ReadonlyMap<string, Existing>, wanted: TriggerText): boolean {
-  const present = [wanted.name, wanted.otherName].flatMap((name) => found.get(name) ?? [])
-  return present.length === 1 && fits(present[0], wanted)
+/** The trigger, where exactly one of its two names is taken, and by the right text. */
+function rightOne(found: ReadonlyMap<string, Existing>, wanted: TriggerText): Existing | undefined {
+  const [first, ...others] = [wanted.name, wanted.otherName].flatMap((name) => found.get(name) ?? [])
+  return others.length === 0 && fits(first, wanted) ? first : undefined
 }
 
-/** Tables among these whose triggers are not what they must be. */
-export async function missingTriggers(
+function signOf(triggers: readonly Existing[]): string {
+  const made = JSON.stringify(triggers.map((trigger) => trigger.made))
+  return createHash('sha256').update(made).digest('hex').slice(0, 16)
+}
+
+/** As the port's. */
+export async function triggerSigns(
   session: Session,
   settings: SourceSettings,
   targets: readonly TriggerTarget[],
-): Promise<string[]> {
+): Promise<Map<string, string>> {
   const wanted = targets.map((target) => ({ table: target.table, triggers: triggersOf(target, settings) }))
   const found = await existing(
     session,
     settings.database,
     wanted.flatMap(({ triggers }) => triggers),
   )
-  return wanted
-    .filter(({ triggers }) => !triggers.every((trigger) => isRight(found, trigger)))
-    .map(({ table }) => table)
+  const signs = new Map<string, string>()
+  for (const { table, triggers } of wanted) {
+    const right = triggers.flatMap((trigger) => rightOne(found, trigger) ?? [])
+    if (right.length === triggers.length) signs.set(table, signOf(right))
+  }
+  return signs
 }
 
 /** The connection that installs; it must not be used for anything else afterwards. */
@@ -121,7 +133,7 @@ export async function installTriggers(
   const found = await existing(session, settings.database, wanted)
   let right = 0
   for (const trigger of wanted) {
-    if (options.recreate || !isRight(found, trigger)) await replace(installer, trigger, found)
+    if (options.recreate || !rightOne(found, trigger)) await replace(installer, trigger, found)
     right += 1
     options.done?.(trigger.table)
   }

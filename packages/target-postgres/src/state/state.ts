@@ -28,6 +28,7 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   planned: 'planned',
   chunkRows: 'chunk_rows',
   captured: 'captured',
+  captureSign: 'capture_sign',
   copyNumber: 'copy_no',
   problem: 'problem',
   openedDrain: 'opened_drain',
@@ -35,7 +36,7 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
 }
 
 const PROGRESS =
-  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, copy_no, problem, opened_drain::text, verified_at::text'
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, opened_drain::text, verified_at::text'
 
 /**
  * A look-up by key for each, which OFFSET 0 keeps the planner from turning round. This table fills and empties within
@@ -62,6 +63,7 @@ interface ProgressRow extends Record<string, unknown> {
   readonly planned: boolean
   readonly chunk_rows: number | null
   readonly captured: boolean
+  readonly capture_sign: string | null
   readonly copy_no: number
   readonly problem: string | null
   readonly opened_drain: string
@@ -83,6 +85,7 @@ function progressOf(row: ProgressRow): TableProgress {
     planned: row.planned,
     chunkRows: row.chunk_rows,
     captured: row.captured,
+    captureSign: row.capture_sign,
     copyNumber: row.copy_no,
     problem: row.problem,
     openedDrain: Number(row.opened_drain),
@@ -115,6 +118,13 @@ export class State extends QuarantineState {
       `INSERT INTO sync_progress (table_name, ${inserted.join(', ')}) VALUES ($1, ${places.join(', ')})
        ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), 'updated_at = now()'].join(', ')}`,
       [table, ...values],
+    )
+  }
+
+  async adoptCaptureSign(table: string, sign: string): Promise<void> {
+    await this.stateRows(
+      'UPDATE sync_progress SET capture_sign = $2, updated_at = now() WHERE table_name = $1 AND capture_sign IS NULL',
+      [table, sign],
     )
   }
 

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type EngineHooks, initial, JobHandlers, setupTriggers } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { withFamily } from '../support/family.js'
+import { AT_WORK, assertEqual, copyAll, type Installation, settle, states } from '../support/installation.js'
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+test('what a table did to others while its trigger was gone is found in all that it acts on', async () => {
+  await withFamily(servers, 'r_trigger', async (at) => {
+    await copyAll(at.context)
+    const [triggers] = await at.app.query(
+      "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'p' AND TRIGGER_SCHEMA = DATABASE()",
+    )
+    for (const { name } of triggers as { name: string }[]) await at.app.query(`DROP TRIGGER \`${name}\``)
+    // the child goes with its parent, and the parent comes back: nothing of the target shows what happened
+    await at.app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+    await at.app.query('DELETE FROM p WHERE id = 3')
+    await settle(at)
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+  })
+})
+
+/** What it did to others leaves nothing in the target that shows it. */
+async function withoutTriggers(app: Installation['app']): Promise<void> {
+  await app.query(await dropStatements(app, 'p'))
+  await app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
+}
+
+test('what went without triggers is found although they are set up again before anybody has looked', async () => {
+  await withFamily(servers, 'r_setup', async (at) => {
+    await copyAll(at.context)
+    await withoutTriggers(at.app)
+    await setupTriggers(at.context, { tables: [], recreate: false, dryRun: false })
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+  })
+})
+
+test('what a parent that is not carried did without triggers is found although a copy of another table makes them again', async () => {
+  await withFamily(servers, 'r_beside', async (made) => {
+    const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }
+    await copyAll(at.context)
+    await withoutTriggers(at.app)
+    await copyAll(at.context, ['other'])
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live' })
+    await assertEqual(at, ['c', 'g', 'other'])
+  })
+})
+
+test('what went while a trigger was gone is found although somebody has made it again as it was', async () => {
+  await withFamily(servers, 'r_again', async (at) => {
+    await copyAll(at.context)
+    const definitions = await createStatements(at.app, 'p')
+    await withoutTriggers(at.app)
+    for (const definition of definitions) await at.app.query(definition)
+    await settle(at)
+    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+    await assertEqual(at, ['p', 'c', 'g', 'other'])
+  })
+})
+
+test('triggers that are made anew by ourselves miss nothing, and no table is copied again', async () => {
+  await withFamily(servers, 'r_recreate', async (at) => {
+    await copyAll(at.context)
+    const copies = await at.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1')
+    const before = await createdOf(at.app)
+    await setupTriggers(at.context, { tables: ['other'], recreate: true, dryRun: false })
+    await setupTriggers(at.context, { tables: [], recreate: true, dryRun: false })
+    assert.notDeepEqual(await createdOf(at.app), before)
+    await settle(at)
+    assert.deepEqual(await at.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1'), copies)
+  })
+})
+
+/** Does `act` once, between two steps of the first opening. */
+function duringOpening(act: () => Promise<unknown>): EngineHooks {
+  let done = false
+  return {
+    at: async (point) => {
+      if (done || point !== 'opening:scanned') return
+      done = true
+      await act()
+    },
+  }
+}
+
+test('triggers that go while their table is opened are made again, and it is copied again', async () => {
+  const act = async (app: Installation['app']): Promise<void> => {
+    await app.query(await dropStatements(app))
+    await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
+  }
+  let app: Installation['app'] | undefined
+  await withFamily(
+    servers,
+    'r_opening',
+    async (at) => {
+      app = at.app
+      await copyAll(at.context)
+      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+      await settle(at)
+      await assertEqual(at, ['p', 'c', 'g', 'other'])
+    },
+    { hooks: duringOpening(async () => app && act(app)) },
+  )
+})
+
+test('triggers that somebody makes again while their table is opened have missed something, and it is copied again', async () => {
+  const act = async (app: Installation['app']): Promise<void> => {
+    const definitions = await createStatements(app, 'other')
+    await app.query(await dropStatements(app, 'other'))
+    await app.query('INSERT INTO other VALUES (2, 2); UPDATE other SET v = 9')
+    for (const definition of definitions) await app.query(definition)
+  }
+  let app: Installation['app'] | undefined
+  await withFamily(
+    servers,
+    'r_opening_again',
+    async (at) => {
+      app = at.app
+      await copyAll(at.context)
+      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+      await assertEqual(at, ['p', 'c', 'g', 'other'])
+    },
+    { hooks: duringOpening(async () => app && act(app)) },
+  )
+})
+
+test('a copy that is begun anew while its older one is opened is opened for what it is: nothing of the target is left over', async () => {
+  let at: Installation | undefined
+  let armed = false
+  const again = async ({ app, context }: Installation): Promise<void> => {
+    await app.query(await dropStatements(app, 'other'))
+    const jobs = new JobHandlers({ ...context, hooks: {} })
+    await jobs.maintain(AT_WORK)
+    await jobs.planTable('other', 10, AT_WORK)
+    await jobs.copyChunk('other', 1, AT_WORK)
+  }
+  const hooks: EngineHooks = {
+    at: async (point) => {
+      if (!armed || !at || point !== 'opening:surplus') return
+      armed = false
+      await again(at)
+    },
+  }
+  await withFamily(
+    servers,
+    'r_anew',
+    async (opened) => {
+      at = opened
+      await at.app.query('INSERT INTO other VALUES (2, 2), (3, 3), (4, 4)')
+      await copyAll(at.context)
+      await at.app.query('TRUNCATE other; INSERT INTO other VALUES (2, 7)')
+      armed = true
+      await settle(at)
+      assert.equal(armed, false)
+      assert.equal((await states(at))['other'], 'live')
+      await assertEqual(at, ['other'])
+    },
+    { hooks },
+  )
+})
+
+test('triggers that come while a copy without them is under way make no live table of it: it is copied again', async () => {
+  let at: Installation | undefined
+  const act = async ({ app, context }: Installation): Promise<void> => {
+    await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
+    await setupTriggers(context, { tables: [], recreate: false, dryRun: false })
+  }
+  await withFamily(
+    servers,
+    'r_late',
+    async (opened) => {
+      at = opened
+      const request = { tables: [], createTables: true, resume: false, triggers: false, force: false, takeOver: false }
+      await initial(at.context, request, () => {}, new AbortController().signal)
+      await settle(at)
+      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
+      await assertEqual(at, ['p', 'c', 'g', 'other'])
+    },
+    { hooks: duringOpening(async () => at && act(at)) },
+  )
+})
+
+/** As somebody would who saves triggers, drops them, and puts them back. */
+async function createStatements(app: Installation['app'], table: string): Promise<string[]> {
+  const [triggers] = await app.query(
+    'SELECT TRIGGER_NAME AS name, SQL_MODE AS mode FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = ?',
+    [table],
+  )
+  const statements: string[] = []
+  for (const { name, mode } of triggers as { name: string; mode: string }[]) {
+    const [rows] = await app.query(`SHOW CREATE TRIGGER \`${name}\``)
+    const [shown] = rows as { 'SQL Original Statement': string }[]
+    assert.ok(shown)
+    statements.push(`SET sql_mode = '${mode}'; ${shown['SQL Original Statement']}; SET sql_mode = DEFAULT`)
+  }
+  return statements
+}
+
+async function createdOf(app: Installation['app']): Promise<unknown> {
+  const [rows] = await app.query(
+    'SELECT TRIGGER_NAME, CREATED FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() ORDER BY 1',
+  )
+  return rows
+}
+
+/** Of every trigger, or of those of one table. */
+async function dropStatements(app: Installation['app'], table = '%'): Promise<string> {
+  const [triggers] = await app.query(
+    'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE LIKE ?',
+    [table],
+  )
+  return (triggers as { name: string }[]).map(({ name }) => `DROP TRIGGER \`${name}\``).join(';')
+}

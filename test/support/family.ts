@@ -1,0 +1,27 @@
+import type { EngineHooks } from '@mylab-sync/engine'
+import type { ServerSet } from '@mylab-sync/testkit'
+import { type Installation, installation } from './installation.js'
+
+/** A parent, a child, a grandchild, and a table that none of them acts on. */
+export const FAMILY = `
+  CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  CREATE TABLE c (id INT PRIMARY KEY, pid INT, v INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE g (id INT PRIMARY KEY, cid INT, FOREIGN KEY (cid) REFERENCES c (id) ON DELETE SET NULL) ENGINE=InnoDB;
+  CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO g VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1)`
+
+/** An installation whose source holds the family, and nothing is copied yet. */
+export async function withFamily(
+  servers: ServerSet,
+  name: string,
+  use: (at: Installation) => Promise<void>,
+  settings: { readonly hooks?: EngineHooks } = {},
+): Promise<void> {
+  const at = await installation(servers, name, settings)
+  try {
+    await at.app.query(FAMILY)
+    await use(at)
+  } finally {
+    await at.close()
+  }
+}
