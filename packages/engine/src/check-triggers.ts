@@ -58,38 +58,22 @@ export async function checkTriggers(context: EngineContext, model: Model): Promi
       for (const { table } of unsigned) await target.adoptCaptureSign(table, signs.get(table) ?? NO_TRIGGERS)
     })
   }
-  const missing = captured.filter(({ table }) => !signs.has(table))
-  const anew = captured.filter((p) => isMadeAnew(p, signs))
+  const missing = captured.filter(({ table }) => !signs.has(table)).map(({ table }) => table)
+  const anew = captured.filter((p) => isMadeAnew(p, signs)).map(({ table }) => table)
   return [
-    ...(await setAsideAll(context, model, missing, TRIGGERS_GONE)),
-    ...(await setAsideAll(context, model, anew, TRIGGERS_ANEW)),
+    ...(await setAside(context, model, missing, TRIGGERS_GONE)),
+    ...(await setAside(context, model, anew, TRIGGERS_ANEW)),
   ]
-}
-
-async function setAsideAll(
-  context: EngineContext,
-  model: Model,
-  found: readonly TableProgress[],
-  problem: string,
-): Promise<string[]> {
-  if (found.length === 0) return []
-  return setAside(
-    context,
-    model,
-    found.map(({ table }) => table),
-    problem,
-  )
 }
 
 /** Does `work`, which makes triggers anew without a gap: their new signs are those of the same copies. */
 export async function keepingCapture<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
   const tables = await writeTarget(context, async (target) => {
-    const signed = [...(await target.progress()).values()].filter(
-      (p) => p.captureSign !== null && p.state !== 'suspect',
-    )
+    const states = [...(await target.progress()).values()].filter((p) => model.tables.has(p.table))
+    const signed = states.filter((p) => p.captureSign !== null && p.state !== 'suspect').map(({ table }) => table)
     // Unknown meanwhile: control work of another process would find each of them made anew.
-    for (const { table } of signed) await target.setProgress(table, { captureSign: null })
-    return signed.map(({ table }) => table).filter((table) => model.tables.has(table))
+    for (const table of signed) await target.setProgress(table, { captureSign: null })
+    return signed
   })
   const result = await work()
   const signs = await captureSigns(context, model, tables)

@@ -130,9 +130,11 @@ export async function setAside(
   tables: Iterable<string>,
   problem: string,
 ): Promise<string[]> {
+  const reached = model.withDescendants(tables)
+  if (reached.size === 0) return []
   return betweenDrains(context, async (target, states) => {
     const aside: string[] = []
-    for (const table of model.withDescendants(tables)) {
+    for (const table of reached) {
       const state = transition(states.get(table)?.state ?? 'discovered', 'mismatch')
       if (state !== 'suspect') continue
       await target.setProgress(table, { state, problem })
