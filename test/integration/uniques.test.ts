@@ -137,3 +137,30 @@ test("an index of the user's own that the truth breaks is suspended, live and in
     },
   )
 })
+
+test('a UNIQUE over the columns of the key stands in no row’s way, in any order, also where a foreign key references it', async () => {
+  await carried(
+    'u_key',
+    `CREATE TABLE serial (id SERIAL PRIMARY KEY, v INT) ENGINE=InnoDB;
+     CREATE TABLE turned (a INT, b INT, v INT, PRIMARY KEY (a, b), UNIQUE KEY turned (b, a)) ENGINE=InnoDB;
+     CREATE TABLE child (id INT PRIMARY KEY, b INT, a INT, FOREIGN KEY (b, a) REFERENCES turned (b, a) ON UPDATE CASCADE ON DELETE CASCADE) ENGINE=InnoDB;
+     CREATE TABLE bare (x INT NOT NULL, y INT NOT NULL, v INT, UNIQUE KEY one (x, y), UNIQUE KEY two (y, x), UNIQUE KEY three (x, y)) ENGINE=InnoDB;
+     CREATE TABLE word (w VARCHAR(20) PRIMARY KEY, v INT, UNIQUE KEY again (w)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+     INSERT INTO serial SELECT seq, 0 FROM seq_1_to_900; INSERT INTO turned VALUES (1, 1, 0), (1, 2, 0); INSERT INTO child VALUES (1, 1, 1), (2, 2, 1);
+     INSERT INTO bare VALUES (1, 1, 0), (1, 2, 0); INSERT INTO word VALUES ('a', 0)`,
+    async (at) => {
+      const all = ['serial', 'turned', 'child', 'bare', 'word']
+      await assertEqual(at, all)
+      await at.app.query(`UPDATE serial SET v = 1; UPDATE turned SET a = 3 - a, b = 7 - b WHERE b = 1; DELETE FROM turned WHERE b = 2;
+        UPDATE bare SET v = 2; INSERT INTO bare VALUES (2, 1, 3); UPDATE word SET w = 'A', v = 1; INSERT INTO word VALUES ('b', 2)`)
+      await drainNow(at)
+      await assertEqual(at, all)
+      await at.app.query(
+        'TRUNCATE word; INSERT INTO word VALUES ("c", 1); UPDATE serial SET id = id + 1 ORDER BY id DESC',
+      )
+      await settle(at)
+      await assertEqual(at, all)
+      assert.deepEqual(await suspended(at), [])
+    },
+  )
+})

@@ -59,20 +59,32 @@ function indexPlan(
     parts.push(result)
   }
   if (parts.length === 0) return 'it has no columns'
-  const long = parts.reduce((bytes, part) => bytes + part.bytes + 8, 0) > MAX_ROW
-  if (long && !index.unique) return `its entries can be longer than the ${MAX_ROW} bytes of PostgreSQL's`
-  const plain = !long && parts.every((part) => part.plain)
   const columns = parts.map((part) => part.column.source.name)
+  const keyed = keyedBy(mapping, parts)
+  if (index.unique && keyed === 'in order') return 'the key is the same'
+  // The key's columns in another order: ON CONFLICT would choose it as well, which no constraint that waits may be.
+  const unique = index.unique && keyed === null
+  const long = parts.reduce((bytes, part) => bytes + part.bytes + 8, 0) > MAX_ROW
+  if (long && !unique) return `its entries can be longer than the ${MAX_ROW} bytes of PostgreSQL's`
+  const plain = !long && parts.every((part) => part.plain)
   const isReferenced = referenced.some(
     (set) => set.length === columns.length && columns.every((column) => hasName(set, column)),
   )
   return {
     name: targetName(`${mapping.source.name}_${index.name}`, { lower: isLowered(mapping) }),
-    unique: index.unique,
-    parts: parts.map((part) => partSql(part, { long, constraint: index.unique && plain })),
+    unique,
+    parts: parts.map((part) => partSql(part, { long, constraint: unique && plain })),
     columns,
-    deferrable: index.unique && plain && !isReferenced,
+    deferrable: unique && plain && !isReferenced,
   }
+}
+
+/** Whether these parts are all columns of the key, whole. */
+function keyedBy({ key }: TableMapping, parts: readonly Part[]): 'in order' | 'otherwise' | null {
+  const columns = key?.columns.map(({ column }) => column) ?? []
+  const isWhole = parts.length === columns.length && parts.every((part) => part.plain && columns.includes(part.column))
+  if (!isWhole) return null
+  return parts.every((part, at) => part.column === columns[at]) ? 'in order' : 'otherwise'
 }
 
 function partSql(part: Part, { long, constraint }: { readonly long: boolean; readonly constraint: boolean }): string {

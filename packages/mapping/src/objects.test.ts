@@ -86,6 +86,28 @@ test('indexes', () => {
   )
 })
 
+test('a UNIQUE over the columns of the key is none in the target, which takes one that does not wait as the key', () => {
+  const indexes = [
+    testIndex('same', ['A', 'b'], { unique: true }),
+    testIndex('turned', ['b', 'a'], { unique: true }),
+    testIndex('part', ['a'], { unique: true }),
+    testIndex('more', ['a', 'b', 'c'], { unique: true }),
+    testIndex('plain', ['a', 'b']),
+  ]
+  const columns = [testColumn('a'), testColumn('b'), testColumn('c')]
+  const objects = objectsOf(testTable('t', columns, { primaryKey: ['a', 'b'], indexes }))
+  assert.deepEqual(
+    objects.indexes.map(({ name, unique, deferrable }) => [name, unique, deferrable]),
+    [
+      ['t_turned', false, false],
+      ['t_part', true, true],
+      ['t_more', true, true],
+      ['t_plain', false, false],
+    ],
+  )
+  assert.deepEqual(objects.notCarried, [{ object: 'UNIQUE same', reason: 'the key is the same' }])
+})
+
 test('checks, defaults, identity', () => {
   const table = testTable(
     't',
