@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { initial } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
-import { assertEqual, drainNow, type Installation, settle, states, withCopied } from '../support/installation.js'
+import {
+  assertEqual,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+  withCopied,
+} from '../support/installation.js'
 
 let servers: ServerSet
 before(async () => {
@@ -163,4 +172,19 @@ test('a UNIQUE over the columns of the key stands in no row’s way, in any orde
       assert.deepEqual(await suspended(at), [])
     },
   )
+})
+
+test('a constraint of the user’s over the columns of the key is named where it can wait, before anything is copied', async () => {
+  const at = await installation(servers, 'u_waits')
+  try {
+    await at.app.query('CREATE TABLE t (a INT, b INT, v INT, PRIMARY KEY (a, b)) ENGINE=InnoDB')
+    await at.reader.query(`CREATE TABLE t (a integer, b integer, v integer, CONSTRAINT now PRIMARY KEY (a, b),
+      CONSTRAINT later UNIQUE (b, a) DEFERRABLE, CONSTRAINT other UNIQUE (b, v) DEFERRABLE)`)
+    const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false }
+    const { listed } = await initial(at.context, request, () => {}, new AbortController().signal)
+    const problem = "the target's table differs: constraint later over the key is DEFERRABLE"
+    assert.deepEqual(listed, [{ table: 't', problem }])
+  } finally {
+    await at.close()
+  }
 })

@@ -50,15 +50,8 @@ function indexPlan(
   index: SourceIndex,
   referenced: readonly (readonly string[])[],
 ): IndexPlan | string {
-  if (index.kind === 'fulltext') return 'full-text indexes are not carried'
-  if (index.kind === 'spatial') return 'spatial indexes are not carried'
-  const parts: Part[] = []
-  for (const part of index.parts) {
-    const result = indexPart(mapping, part)
-    if (typeof result === 'string') return result
-    parts.push(result)
-  }
-  if (parts.length === 0) return 'it has no columns'
+  const parts = partsOf(mapping, index)
+  if (typeof parts === 'string') return parts
   const columns = parts.map((part) => part.column.source.name)
   const keyed = keyedBy(mapping, parts)
   if (index.unique && keyed === 'in order') return 'the key is the same'
@@ -77,6 +70,18 @@ function indexPlan(
     columns,
     deferrable: unique && plain && !isReferenced,
   }
+}
+
+function partsOf(mapping: TableMapping, index: SourceIndex): Part[] | string {
+  if (index.kind === 'fulltext') return 'full-text indexes are not carried'
+  if (index.kind === 'spatial') return 'spatial indexes are not carried'
+  const parts: Part[] = []
+  for (const part of index.parts) {
+    const result = indexPart(mapping, part)
+    if (typeof result === 'string') return result
+    parts.push(result)
+  }
+  return parts.length === 0 ? 'it has no columns' : parts
 }
 
 /** Whether these parts are all columns of the key, whole. */

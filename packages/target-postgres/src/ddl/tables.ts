@@ -63,7 +63,25 @@ export async function differences(database: Database, table: TableMapping): Prom
     if (held.generated) return [`column ${column.name} is GENERATED ALWAYS and takes no value of the source`]
     return held.filled && !column.notNull ? [`column ${column.name} is NOT NULL and takes no NULL of the source`] : []
   })
-  return [...lacking, ...strangers(rows, table).map((name) => `column ${name} is NOT NULL and not in the source`)]
+  return [
+    ...lacking,
+    ...strangers(rows, table).map((name) => `column ${name} is NOT NULL and not in the source`),
+    ...(await waitingKeys(database, table)).map((name) => `constraint ${name} over the key is DEFERRABLE`),
+  ]
+}
+
+/** ON CONFLICT chooses every UNIQUE over the key's columns, in any order, and takes none that can wait. */
+async function waitingKeys(database: Database, table: TableMapping): Promise<string[]> {
+  const key = (table.key?.columns ?? []).map(({ column }) => column.name)
+  return database.transaction(async (session) => {
+    const { rows } = await session.raw<{ name: string }>(
+      `SELECT conname AS name FROM pg_constraint WHERE conrelid = $1::regclass AND contype IN ('p', 'u') AND condeferrable
+       AND cardinality(conkey) = cardinality($2::text[])
+       AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = conrelid AND a.attnum = ANY (conkey) AND a.attname <> ALL ($2))`,
+      [sql.tableName(database.settings.schema, table), key],
+    )
+    return rows.map(({ name }) => name)
+  })
 }
 
 function strangers(rows: readonly HeldColumn[], table: TableMapping): string[] {
