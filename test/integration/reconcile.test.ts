@@ -73,6 +73,25 @@ test('a change that could lose something waits with its statement, and the rest 
   })
 })
 
+test('a target that is published as a whole is written, tables without a primary key too', async () => {
+  await withFamily(servers, 'r_published', async (at) => {
+    const tables = ['p', 'c', 'g', 'other', 'bare', 'single']
+    await at.app.query(`CREATE TABLE bare (a INT, b INT) ENGINE=InnoDB; INSERT INTO bare VALUES (1, 1), (1, 1), (2, 2);
+      CREATE TABLE single (a INT NOT NULL UNIQUE, b INT) ENGINE=InnoDB; INSERT INTO single VALUES (1, 1), (2, 2)`)
+    await copyAll(at.context)
+    await at.reader.query('CREATE PUBLICATION everything FOR ALL TABLES')
+    await at.app.query(
+      'UPDATE bare SET b = 9; UPDATE single SET b = 9; DELETE FROM p WHERE id = 1; UPDATE p SET id = 9 WHERE id = 2',
+    )
+    await settle(at)
+    assert.deepEqual(await states(at), { bare: 'recopied', c: 'live', g: 'live', other: 'live', p: 'live', single: 'live' }) // biome-ignore format: one line
+    await assertEqual(at, tables)
+    await at.app.query('UPDATE p SET v = 7; DELETE FROM bare WHERE a = 2; DELETE FROM single WHERE a = 2')
+    await drainNow(at)
+    await assertEqual(at, tables)
+  })
+})
+
 test('a table that is gone at the source stays in the target, and its row says so', async () => {
   await withFamily(servers, 'r_gone', async (at) => {
     await copyAll(at.context)

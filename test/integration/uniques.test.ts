@@ -174,6 +174,23 @@ test('a UNIQUE over the columns of the key stands in no row’s way, in any orde
   )
 })
 
+test('a table that gets a key which can wait waits for its end, with the statement, and the rest goes on', async () => {
+  const schema = 'CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; CREATE TABLE other LIKE t'
+  await carried('u_later', schema, async (at) => {
+    await at.reader.query('ALTER TABLE t ADD CONSTRAINT later UNIQUE (id) DEFERRABLE')
+    await at.app.query('INSERT INTO t VALUES (1, 1); INSERT INTO other VALUES (1, 1)')
+    await settle(at)
+    assert.deepEqual(await states(at), { other: 'live', t: 'suspect' })
+    await assertEqual(at, ['other'])
+    const [[problem] = []] = await at.rows("SELECT problem FROM mylab_sync.sync_progress WHERE table_name = 't'")
+    assert.equal(problem, 'waits for: ALTER TABLE "public"."t" DROP CONSTRAINT "later"')
+    await at.reader.query('ALTER TABLE t DROP CONSTRAINT later')
+    await settle(at)
+    assert.deepEqual(await states(at), { other: 'live', t: 'live' })
+    await assertEqual(at, ['t', 'other'])
+  })
+})
+
 test('a constraint of the user’s over the columns of the key is named where it can wait, before anything is copied', async () => {
   const at = await installation(servers, 'u_waits')
   try {

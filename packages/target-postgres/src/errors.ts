@@ -178,8 +178,8 @@ export function definitionRefusal(error: unknown): string | null {
   return isOfTable ? `${REFUSALS[code] ?? 'PostgreSQL refuses it'} (${code})` : null
 }
 
-/** No such table, column or unique index; another type; a view in its place. */
-const UNFIT = new Set(['42P01', '42703', '42P10', '42804', '42883', '42809'])
+/** No such table, column or unique index; another type; a view in its place; a key that can wait, or none where a publication wants one. */
+const UNFIT = new Set(['42P01', '42703', '42P10', '42804', '42883', '42809', '55000'])
 
 /** The error of a statement on the target's table of `table`, and on no other. */
 export function ofTable(table: TableMapping, error: unknown): Error {

@@ -90,18 +90,20 @@ function strangers(rows: readonly HeldColumn[], table: TableMapping): string[] {
 }
 
 /**
- * Adds columns, widens types, lets NULL in and drops the key of an older definition where the source's has moved on;
- * nothing that is held is lost. Returns the statements that could lose something or are refused, for a human to run.
+ * Adds columns, widens types, lets NULL in and drops the key of an older definition where the source's has moved on, and
+ * lets rows of a table that is published be changed; nothing that is held is lost. Returns the statements that could lose something or are refused, for a human to run.
  */
 export async function adaptTable(database: Database, table: TableMapping, objects: TableObjects): Promise<string[]> {
   const target = sql.tableName(database.settings.schema, table)
   const rows = await heldColumns(database, table)
   const { safe, unsafe } = columnChanges(rows, table, objects)
+  unsafe.push(...(await waitingKeys(database, table)).map((name) => `DROP CONSTRAINT ${sql.name(name)}`))
   safe.unshift(
     ...(await oldKeys(database, table)).map((name) => `DROP CONSTRAINT ${sql.name(name)}`),
     ...strangers(rows, table).map((name) => `ALTER COLUMN ${sql.name(name)} DROP NOT NULL`),
   )
   const left = unsafe.map((change) => `ALTER TABLE ${target} ${change}`)
+  if (await lacksIdentity(database, table)) safe.push('REPLICA IDENTITY FULL')
   if (safe.length === 0) return left
   const statement = `ALTER TABLE ${target} ${safe.join(', ')}`
   try {
@@ -112,6 +114,20 @@ export async function adaptTable(database: Database, table: TableMapping, object
     if (refusal === null) throw error
     return [...left, `${statement} /* ${refusal} */`]
   }
+}
+
+/** PostgreSQL refuses UPDATE and DELETE where a publication has the table and nothing names its rows. */
+async function lacksIdentity(database: Database, table: TableMapping): Promise<boolean> {
+  return database.transaction(async (session) => {
+    const { rows } = await session.raw(
+      `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       JOIN pg_publication_tables p ON p.schemaname = n.nspname AND p.tablename = c.relname
+       WHERE c.oid = $1::regclass AND (c.relreplident = 'n'
+         OR c.relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary))`,
+      [sql.tableName(database.settings.schema, table)],
+    )
+    return rows.length > 0
+  })
 }
 
 /** What the columns lack, as actions of ALTER TABLE; `unsafe` could lose something. */
