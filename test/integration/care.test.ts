@@ -5,6 +5,7 @@ import { ServerSet } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
 import {
   assertEqual,
+  copyAll,
   drainNow,
   type Installation,
   installation,
@@ -136,4 +137,47 @@ test('uninstall leaves no trigger, no table and no state, and says what it would
     await cli('care_uninstall', 'initial', '--take-over')
     await assertEqual(at, TABLES)
   })
+})
+
+test('what a server has for every session cuts no row, ends no statement and changes no definition', async () => {
+  const odd = [
+    ['sql_select_limit', '2'],
+    ['max_statement_time', '0.000001'],
+    ['sql_quote_show_create', 'OFF'],
+    ['completion_type', '2'],
+    ['sql_safe_updates', 'ON'],
+    ['sql_auto_is_null', 'ON'],
+    ['sql_big_selects', 'OFF'],
+    ['max_join_size', '1'],
+    ['tx_read_only', 'ON'],
+    ['transaction_isolation', "'READ-UNCOMMITTED'"],
+    ['sql_mode', "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'"],
+    ['time_zone', "'-08:00'"],
+    ['autocommit', 'OFF'],
+  ] as const
+  const admin = await servers.sourceAdmin()
+  const known: (readonly [string, string])[] = []
+  try {
+    for (const setting of odd) {
+      const [rows] = await admin.query('SHOW GLOBAL VARIABLES LIKE ?', [setting[0]])
+      if ((rows as unknown[]).length > 0) known.push(setting)
+    }
+    const at = await installation(servers, 'care_odd')
+    try {
+      await at.app.query(FAMILY)
+      await admin.query(known.map(([name, value]) => `SET GLOBAL ${name} = ${value}`).join('; '))
+      await copyAll(at.context)
+      await assertEqual(at, TABLES)
+      await at.app.query(
+        'DELETE FROM p WHERE id = 1; UPDATE p SET id = id + 10; INSERT INTO other VALUES (2, 2), (3, 3), (4, 4)',
+      )
+      await settle(at)
+      await assertEqual(at, TABLES)
+    } finally {
+      await at.close()
+    }
+  } finally {
+    await admin.query(known.map(([name]) => `SET GLOBAL ${name} = DEFAULT`).join('; '))
+    await admin.end()
+  }
 })

@@ -23,14 +23,33 @@ const LEAVE_MS = 1_000
 
 /** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_WARN_I_S_SKIPPED_TABLE: https://mariadb.com/kb/en/mariadb-error-code-reference/ */
 const LEFT_OUT = new Set(['1205', '1213', '1684'])
-/** Of warnings a session keeps 64, which so many broken views fill: `definitions` would not see the others. */
-const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION', max_error_count = 65535, net_write_timeout = 600, wait_timeout = 900, lock_wait_timeout = 3, innodb_lock_wait_timeout = 5, autocommit = 1`
-/** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges, no row locks for a host that is gone. */
+const SETTINGS = [
+  "time_zone = '+00:00'",
+  "sql_mode = 'NO_ENGINE_SUBSTITUTION'",
+  'autocommit = 1',
+  'net_write_timeout = 600',
+  'wait_timeout = 900',
+  'lock_wait_timeout = 3',
+  'innodb_lock_wait_timeout = 5',
+  // Of warnings a session keeps 64, which so many broken views fill: `definitions` would not see the others.
+  'max_error_count = 65535',
+  // What a server may have for everybody: rows beyond the first of these are left out in silence.
+  'sql_select_limit = 18446744073709551615',
+  'sql_big_selects = 1',
+  'completion_type = 0',
+  'sql_quote_show_create = 1',
+]
+const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, ${SETTINGS.join(', ')}`
+/** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges, no row locks for a host that is gone, no end but our own. */
 const OPTIONAL_SETUP = [
   'SET SESSION show_gipk_in_create_table_and_information_schema = ON',
   'SET SESSION information_schema_stats_expiry = 0',
   'SET SESSION in_predicate_conversion_threshold = 0',
   'SET SESSION idle_write_transaction_timeout = 20',
+  'SET SESSION max_statement_time = 0',
+  'SET SESSION max_execution_time = 0',
+  'SET SESSION tx_read_only = 0',
+  'SET SESSION transaction_read_only = 0',
 ]
 const UNKNOWN_VARIABLE = 1193
 
