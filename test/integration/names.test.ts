@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { plan, resyncTables } from '@mylab-sync/engine'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import { ServerSet } from '@mylab-sync/testkit'
+import { connect } from '../support/connect.js'
 import {
   assertEqual,
   copyAll,
@@ -109,6 +110,34 @@ test('rows that only the target has leave a keyed table without transactions wit
     await assertEqual(at, ['m'])
     assert.deepEqual(await states(at), { m: 'recopied' })
   })
+})
+
+test('a database is found as the server spells it, where names are in lower case by setting', async () => {
+  const lower = await ServerSet.start({
+    services: ['mariadb', 'postgres'],
+    extraArguments: { mariadb: ['--lower-case-table-names=1'] },
+  })
+  try {
+    const made = await installation(lower, 'n_lower')
+    const { source, target } = await connect(lower, { source: 'N_LOWER', target: 'n_lower' })
+    const at = { ...made, context: { ...made.context, source, target } }
+    try {
+      await at.app.query(`CREATE TABLE Patients (Id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO Patients VALUES (1, 1), (2, 2);
+        CREATE TABLE Visits (id INT PRIMARY KEY, pid INT, FOREIGN KEY (PID) REFERENCES Patients (ID) ON DELETE CASCADE) ENGINE=InnoDB; INSERT INTO Visits VALUES (1, 1), (2, 2);
+        CREATE TABLE Other LIKE Patients; INSERT INTO Other VALUES (1, 1)`)
+      await copyAll(at.context)
+      await at.app.query('DELETE FROM patients WHERE id = 1; TRUNCATE other; INSERT INTO patients VALUES (3, 3)')
+      await settle(at)
+      assert.deepEqual(await states(at), { other: 'live', patients: 'live', visits: 'live' })
+      await assertEqual(at, ['patients', 'visits', 'other'])
+    } finally {
+      await source.close()
+      await target.close()
+      await at.close()
+    }
+  } finally {
+    await lower.close()
+  }
 })
 
 test("a json column of the user's takes JSON, changed rows too", async () => {

@@ -25,11 +25,15 @@ import { readGenerations, seesStorage } from './snapshot/generations.js'
 import { hasMarks, takeBack } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
 
-/** Connects once, to tell a wrong address or password at the start. */
+/** Connects once, to tell a wrong address or password at the start. The database is named as the server spells it. */
 export async function createSource(settings: SourceSettings): Promise<Source> {
   const pool = new SessionPool(settings)
-  const server = await pool.with(readServer)
-  return new MysqlSource(pool, settings, server)
+  const { server, database } = await pool.with(async (session) => {
+    // Another spelling finds it where names are in lower case by setting, but none of what the storage lists under it.
+    const [row] = await session.rows('SELECT DATABASE()')
+    return { server: await readServer(session), database: row?.[0] ?? settings.database }
+  })
+  return new MysqlSource(pool, { ...settings, database }, server)
 }
 
 class MysqlSource implements Source {

@@ -46,9 +46,15 @@ const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
  * Refusals that the server words by account, database and table alone: whom it took us for is what a person has to know,
  * since the account is found by the host that the server sees. Every other text may quote row data.
  */
-const QUOTABLE: ReadonlySet<number> = new Set([1044, 1045, 1049, 1142, 1143, 1227, 1698])
+const QUOTABLE: ReadonlySet<number> = new Set([1044, 1045, 1049, 1142, 1143, 1226, 1227, 1698])
+
+const MORE_CONNECTIONS =
+  "raise the limit, the account's MAX_USER_CONNECTIONS or the server's max_connections, or run fewer workers"
 
 const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
+  [1040, MORE_CONNECTIONS],
+  [1203, MORE_CONNECTIONS],
+  [1226, MORE_CONNECTIONS],
   [
     1045,
     "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%', and one with REQUIRE SSL is refused",
