@@ -5,6 +5,7 @@ import { drain, initial, loadModel, resyncTables } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import { sortedRows, textRows } from '../support/content.js'
+import { dropTriggers } from '../support/family.js'
 import { copyAll, type Installation, installation, settle, states } from '../support/installation.js'
 
 /** A server is put back to an earlier moment, as a failover to a lagging replica or a restore does, and what it knew since is gone. */
@@ -292,16 +293,6 @@ test('a drain that begins before the mark of the last one is in sets nothing asi
   })
 })
 
-async function dropTriggers(name: string, table: string): Promise<void> {
-  const app = await servers.sourceAdmin(name)
-  for (const [trigger = ''] of await textRows(
-    app,
-    `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = '${table}'`,
-  ))
-    await app.query(`DROP TRIGGER \`${trigger}\``)
-  await app.end()
-}
-
 type Backup = Awaited<ReturnType<ServerSet['backup']>>
 
 /** Each step is drained, or goes back to what an earlier one has saved; all is right after each. */
@@ -398,7 +389,9 @@ test('the source is put back to before its marks were taken back', async () => {
 test('a target is put back to before a time without triggers that has been healed since', async () => {
   await history('back_triggers', async ({ change, save, back }) => {
     const target = await save('postgres')
-    await dropTriggers('back_triggers', 'other')
+    const app = await servers.sourceAdmin('back_triggers')
+    await dropTriggers(app, 'other')
+    await app.end()
     // no entry tells of it, and the triggers are right again when the target goes back
     await change('UPDATE other SET v = 1 WHERE id = 30')
     await back(target)

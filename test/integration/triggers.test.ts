@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type EngineHooks, initial, JobHandlers, setupTriggers } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
-import { withFamily } from '../support/family.js'
+import { dropTriggers, withFamily } from '../support/family.js'
 import { AT_WORK, assertEqual, copyAll, type Installation, settle, states } from '../support/installation.js'
 
 let servers: ServerSet
@@ -14,12 +14,7 @@ after(() => servers.close())
 test('what a table did to others while its trigger was gone is found in all that it acts on', async () => {
   await withFamily(servers, 'r_trigger', async (at) => {
     await copyAll(at.context)
-    const [triggers] = await at.app.query(
-      "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'p' AND TRIGGER_SCHEMA = DATABASE()",
-    )
-    for (const { name } of triggers as { name: string }[]) await at.app.query(`DROP TRIGGER \`${name}\``)
-    // the child goes with its parent, and the parent comes back: nothing of the target shows what happened
-    await at.app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
+    await withoutTriggers(at.app)
     await settle(at)
     assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
     await assertEqual(at, ['p', 'c', 'g', 'other'])
@@ -29,9 +24,9 @@ test('what a table did to others while its trigger was gone is found in all that
   })
 })
 
-/** What it did to others leaves nothing in the target that shows it. */
+/** The child goes with its parent, and the parent comes back: nothing of the target shows what happened. */
 async function withoutTriggers(app: Installation['app']): Promise<void> {
-  await app.query(await dropStatements(app, 'p'))
+  await dropTriggers(app, 'p')
   await app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
 }
 
@@ -97,7 +92,7 @@ function duringOpening(act: () => Promise<unknown>): EngineHooks {
 
 test('triggers that go while their table is opened are made again, and it is copied again', async () => {
   const act = async (app: Installation['app']): Promise<void> => {
-    await app.query(await dropStatements(app))
+    await dropTriggers(app)
     await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
   }
   let app: Installation['app'] | undefined
@@ -118,7 +113,7 @@ test('triggers that go while their table is opened are made again, and it is cop
 test('triggers that somebody makes again while their table is opened have missed something, and it is copied again', async () => {
   const act = async (app: Installation['app']): Promise<void> => {
     const definitions = await createStatements(app, 'other')
-    await app.query(await dropStatements(app, 'other'))
+    await dropTriggers(app, 'other')
     await app.query('INSERT INTO other VALUES (2, 2); UPDATE other SET v = 9')
     for (const definition of definitions) await app.query(definition)
   }
@@ -140,7 +135,7 @@ test('a copy that is begun anew while its older one is opened is opened for what
   let at: Installation | undefined
   let armed = false
   const again = async ({ app, context }: Installation): Promise<void> => {
-    await app.query(await dropStatements(app, 'other'))
+    await dropTriggers(app, 'other')
     const jobs = new JobHandlers({ ...context, hooks: {} })
     await jobs.maintain(AT_WORK)
     await jobs.planTable('other', 10, AT_WORK)
@@ -213,13 +208,4 @@ async function createdOf(app: Installation['app']): Promise<unknown> {
     'SELECT TRIGGER_NAME, CREATED FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() ORDER BY 1',
   )
   return rows
-}
-
-/** Of every trigger, or of those of one table. */
-async function dropStatements(app: Installation['app'], table = '%'): Promise<string> {
-  const [triggers] = await app.query(
-    'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE LIKE ?',
-    [table],
-  )
-  return (triggers as { name: string }[]).map(({ name }) => `DROP TRIGGER \`${name}\``).join(';')
 }

@@ -10,6 +10,15 @@ export const FAMILY = `
   CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO g VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1)`
 
+/** Of every table, or of one. */
+export async function dropTriggers(app: Installation['app'], table = '%'): Promise<void> {
+  const [triggers] = await app.query(
+    'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE LIKE ?',
+    [table],
+  )
+  for (const { name } of triggers as { name: string }[]) await app.query(`DROP TRIGGER \`${name}\``)
+}
+
 /** An installation whose source holds the family, and nothing is copied yet. */
 export async function withFamily(
   servers: ServerSet,

@@ -75,9 +75,9 @@ export async function installation(
 }
 
 /** Copies everything that is selected, to its end. */
-export async function copyAll(context: EngineContext, tables: readonly string[] = []): Promise<void> {
+export async function copyAll(context: EngineContext, tables: readonly string[] = []): ReturnType<typeof initial> {
   const request = { tables, createTables: true, resume: false, triggers: true, force: false, takeOver: false }
-  await initial(context, request, () => {}, new AbortController().signal)
+  return initial(context, request, () => {}, new AbortController().signal)
 }
 
 /** An installation whose source has this schema, all of it copied, for as long as `use` takes. */
