@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'table-refused'
   | 'target-table-missing'
   | 'target-table-differs'
+  | 'table-broken'
   | 'target-table-not-empty'
   | 'lock-timeout'
   | 'generation-changed'
@@ -37,6 +38,19 @@ export class TargetTableUnfit extends SyncError {
   readonly table: string
   constructor(table: string, code: string, cause: unknown) {
     super('target-table-differs', `table ${table} is gone in the target or was changed there (${code})`, { cause })
+    this.table = table
+  }
+}
+
+/**
+ * One table cannot go on, for a cause that no retry and no new copy removes: the table becomes `broken` with this message
+ * and remedy as its problem, and the work is done again without it. The message holds no row data.
+ */
+export class TableBroken extends SyncError {
+  readonly table: string
+
+  constructor(table: string, reason: string, options: { remedy: string; cause?: unknown }) {
+    super('table-broken', `table ${table}: ${reason}`, options)
     this.table = table
   }
 }

@@ -51,6 +51,7 @@ export {
   ConstraintViolated,
   type ErrorCode,
   SyncError,
+  TableBroken,
   TargetTableUnfit,
   ValueRefused,
 } from './errors.js'

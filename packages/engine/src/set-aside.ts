@@ -5,6 +5,7 @@ import {
   isKept,
   isOpen,
   SyncError,
+  TableBroken,
   TargetTableUnfit,
   type TableEvent,
   type TableProgress,
@@ -147,15 +148,33 @@ export async function setAside(
 /** More in a row than a schema has is a defect. */
 const MOST_UNFIT = 10_000
 
-/** Does `work` again without each table that is gone in the target or was changed there: it is set aside. */
+/**
+ * Repeats `work` without each table that cannot take part: a table that is gone or was changed in the target is set aside,
+ * one that is broken is marked so.
+ */
 export async function settingAside<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
   for (let redo = 0; ; redo++) {
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof TargetTableUnfit) || redo >= MOST_UNFIT) throw error
-      const aside = await setAside(context, model, [error.table], error.message)
-      if (aside.length === 0) throw error
+      if (redo >= MOST_UNFIT || !(await takeOut(context, model, error))) throw error
     }
   }
+}
+
+/** Takes the table that `error` names out of the work; false where there is none to take out. */
+async function takeOut(context: EngineContext, model: Model, error: unknown): Promise<boolean> {
+  if (error instanceof TableBroken) return breakTable(context, error)
+  if (!(error instanceof TargetTableUnfit)) return false
+  return (await setAside(context, model, [error.table], error.message)).length > 0
+}
+
+/** False where the table is broken already or its state allows no break. */
+async function breakTable(context: EngineContext, { table, message, remedy }: TableBroken): Promise<boolean> {
+  return betweenDrains(context, async (target, states) => {
+    const state = transition(states.get(table)?.state ?? 'discovered', 'break')
+    if (state === undefined) return false
+    await target.setProgress(table, { state, problem: remedy === null ? message : `${message}; ${remedy}` })
+    return true
+  })
 }

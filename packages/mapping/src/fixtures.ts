@@ -19,6 +19,7 @@ export function testColumn(name: string, dataType = 'int', more: Partial<SourceC
     members: null,
     json: false,
     generated: null,
+    expression: null,
     invisible: false,
     autoIncrement: false,
     defaultValue: { kind: 'none' },

@@ -18,6 +18,7 @@ export function column(name: string, dataType: string, change: Partial<SourceCol
     members: null,
     json: false,
     generated: null,
+    expression: null,
     invisible: false,
     autoIncrement: false,
     defaultValue: { kind: 'none' },

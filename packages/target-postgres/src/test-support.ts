@@ -17,6 +17,7 @@ function sourceColumn(name: string, nullable: boolean): SourceColumn {
     members: null,
     json: false,
     generated: null,
+    expression: null,
     invisible: false,
     autoIncrement: false,
     defaultValue: { kind: 'none' },

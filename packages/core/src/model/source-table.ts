@@ -19,6 +19,8 @@ export interface SourceColumn {
   /** MySQL's JSON, or MariaDB's LONGTEXT with a json_valid CHECK. */
   readonly json: boolean
   readonly generated: 'stored' | 'virtual' | null
+  /** Of a generated column, as the server prints it; null: it is none. */
+  readonly expression: string | null
   readonly invisible: boolean
   readonly autoIncrement: boolean
   readonly defaultValue: ColumnDefault

@@ -46,6 +46,7 @@ export function column(row: TextRow, vendor: Vendor, jsonChecked: boolean): Sour
     members: list,
     json: dataType === 'json' || jsonChecked,
     generated,
+    expression: generated === null ? null : text(row, 'generation'),
     invisible: /\bINVISIBLE\b/i.test(extra),
     autoIncrement: /\bauto_increment\b/i.test(extra),
     defaultValue: generated === null ? defaultOf(row, vendor) : { kind: 'none' },
