@@ -22,6 +22,9 @@ const SCHEMA = `
   CREATE TABLE room (id INT PRIMARY KEY) ENGINE=InnoDB;
   CREATE TABLE bed (id INT PRIMARY KEY, room INT, CONSTRAINT in_room FOREIGN KEY (room) REFERENCES room (id) ON DELETE CASCADE) ENGINE=InnoDB;
   CREATE TABLE stay (id INT PRIMARY KEY, bed INT, CONSTRAINT in_bed FOREIGN KEY (bed) REFERENCES bed (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE bill (id INT PRIMARY KEY, net DECIMAL(8,2), gross DECIMAL(9,2) AS (net * 1.19) STORED, label VARCHAR(9) COLLATE utf8mb4_bin)
+    ENGINE=InnoDB WITH SYSTEM VERSIONING;
+  CREATE TABLE parts (id INT PRIMARY KEY) ENGINE=InnoDB PARTITION BY HASH (id) PARTITIONS 2;
   CREATE VIEW at_home AS SELECT id FROM patient WHERE state = 'out';
   CREATE TRIGGER own BEFORE INSERT ON stock FOR EACH ROW SET @own = 1`
 
@@ -59,6 +62,8 @@ test('plan says what becomes of each table, before anything of ours exists, and 
     const all = await run('plan_text', [], exclude)
     assert.equal(all.err, '')
     assertGolden('plan/whole', `exit ${all.code}\n${all.out}`)
+    const full = await run('plan_text', ['--full'], exclude)
+    assertGolden('plan/full', `exit ${full.code}\n${full.out}`)
     const one = await run('plan_text', ['--table', 'be?'])
     assertGolden('plan/one-table', `exit ${one.code}\n${one.out}`)
     const json = JSON.parse((await run('plan_text', ['--json', '--sql', '--table', 'stock'])).out)
@@ -129,6 +134,29 @@ test('the statements for the source, run by hand, are what an installation looks
     assert.match(script, /^DELIMITER ;;\nSET NAMES utf8mb4/)
     assert.match(script, /END IF;;\nDELIMITER ;\n$/)
   } finally {
+    await at.close()
+  }
+})
+
+test('what the account may not see is no 0: the statement that lets it look is named, and helps as it stands', async () => {
+  const at = await installation(servers, 'plan_unseen')
+  try {
+    await at.app.query(`CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE PROCEDURE p() SELECT 1;
+      CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1; CREATE USER plan_sync@'%' IDENTIFIED BY 'pw';
+      GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, TRIGGER ON plan_unseen.* TO plan_sync@'%'; GRANT PROCESS ON *.* TO plan_sync@'%'`)
+    const account = { DB_USERNAME: 'plan_sync', DB_PASSWORD: 'pw' }
+    const { notCarried, notVisible } = JSON.parse((await run('plan_unseen', ['--json'], account)).out)
+    assert.deepEqual(notCarried, { views: 0, routines: null, events: null, triggers: 0, sequences: 0 })
+    const before = (await run('plan_unseen', [], account)).out
+    for (const { objects, grant } of notVisible) {
+      assert.ok(before.includes(`  ${objects}: whether there are any is not visible to this account; to see: ${grant}`))
+      await at.app.query(grant)
+    }
+    const after = (await run('plan_unseen', [], account)).out
+    assert.match(after, /^ {2}1 routine, 1 event +of the application; they stay in the source$/m)
+    assert.doesNotMatch(after, /not visible/)
+  } finally {
+    await at.app.query("DROP USER IF EXISTS plan_sync@'%'")
     await at.close()
   }
 })

@@ -45,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
     describe: 'what would be created, and what cannot be carried; change nothing',
     options: {
       table: TABLE,
+      full: flag('every table, column by column'),
       sql: {
         type: 'string',
         choices: ['', 'source', 'target'],
@@ -52,6 +53,7 @@ export const COMMANDS: readonly Command[] = [
       },
     },
     examples: [
+      ['plan', 'a summary: how much there is, what stays behind, what to read first'],
       ['plan --table patients', 'one table, column by column'],
       ['plan --sql=target', "the target's statements alone"],
     ],

@@ -25,6 +25,12 @@ export function printTable(header: readonly string[], rows: readonly (readonly (
   for (const row of rows) print(line(row))
 }
 
+/** Indented cells, each as wide as the widest of its column, without a header. */
+export function printColumns(rows: readonly (readonly string[])[]): void {
+  const widthAt = (at: number): number => Math.max(0, ...rows.map((row) => row[at]?.length ?? 0))
+  for (const row of rows) print(`  ${row.map((cell, at) => cell.padEnd(widthAt(at))).join('  ')}`.trimEnd())
+}
+
 export function clock(): string {
   return `[${new Date().toTimeString().slice(0, 8)}]`
 }

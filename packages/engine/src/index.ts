@@ -36,7 +36,10 @@ export {
   type ShownError,
 } from './show-errors.js'
 export { planChunks } from './plan-chunks.js'
-export { type Plan, plan, type PlannedTable } from './plan.js'
+export { listNotCarried, type NotCarriedReport, type TableNotCarried } from './not-carried.js'
+export { type Plan, plan } from './plan.js'
+export type { PlannedTable } from './planned-table.js'
+export type { KindCount, PlanSummary } from './plan-summary.js'
 export { pauseTables, resumeTables, resyncTables } from './table-control.js'
 export { checkPending, status, type StatusReport, type TableStatus } from './status.js'
 export { type DueWork, tick, type TickLimits } from './tick.js'

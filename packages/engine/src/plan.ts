@@ -1,47 +1,13 @@
-import type { ColumnMapping, Edge, Refusal, SourceCatalog, TableMapping, TargetDefinition } from '@mylab-sync/core'
+import type { ColumnMapping, OtherObjects, Refusal, TableMapping, TargetDefinition } from '@mylab-sync/core'
 import { valueOutcomes } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 import { isTransactional, matches, type Model, modelWith } from './model.js'
-
-export interface PlannedColumn {
-  readonly name: string
-  readonly targetName: string
-  readonly sourceType: string
-  readonly type: string
-  readonly notNull: boolean
-  readonly default: string | null
-  readonly rules: readonly { readonly rule: string; readonly outcome: string }[]
-}
-
-export interface PlannedForeignKey {
-  readonly name: string
-  readonly columns: readonly string[]
-  readonly parent: string
-  readonly parentColumns: readonly string[]
-  /** What the source does to the child's rows; the target only checks. */
-  readonly onDelete: string
-  readonly onUpdate: string
-  /** null: carried. */
-  readonly notCarried: string | null
-}
-
-export interface PlannedTable {
-  readonly table: string
-  readonly targetName: string
-  readonly estimatedRows: number
-  readonly carried: 'live' | 'recopied'
-  /** Why it is not carried row by row; null: it is. */
-  readonly why: string | null
-  readonly key: readonly string[] | null
-  readonly columns: readonly PlannedColumn[]
-  readonly foreignKeys: readonly PlannedForeignKey[]
-  readonly indexes: readonly { readonly name: string; readonly unique: boolean; readonly parts: readonly string[] }[]
-  readonly checks: readonly { readonly name: string; readonly expression: string }[]
-  readonly identity: string | null
-  readonly notCarried: readonly { readonly object: string; readonly reason: string }[]
-}
+import { edgeOf, notCarriedOf, whyNoForeignKey } from './not-carried.js'
+import { type PlanSummary, summaryOf } from './plan-summary.js'
+import type { PlannedColumn, PlannedForeignKey, PlannedTable } from './planned-table.js'
 
 export interface Plan {
+  readonly summary: PlanSummary
   readonly tables: readonly PlannedTable[]
   readonly refused: readonly Refusal[]
   /** Parents that get triggers and no table in the target. */
@@ -50,7 +16,9 @@ export interface Plan {
   readonly leftOut: readonly string[]
   /** The older package's own tables. */
   readonly olderPackage: readonly string[]
-  readonly notCarried: SourceCatalog['notCarried']
+  /** Objects of the database beside its tables. */
+  readonly notCarried: OtherObjects['counts']
+  readonly notVisible: OtherObjects['notVisible']
   readonly sql: {
     /** For the target, in order; what a first copy builds. */
     readonly target: readonly string[]
@@ -65,13 +33,20 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
   const selected = model.select(patterns)
   const wanted = (table: string): boolean => patterns.length === 0 || matches(table, patterns)
   const known = new Set([...model.tables.keys(), ...model.refused.map(({ table }) => table)])
+  const others = await context.source.otherObjects()
+  const tables = selected.map((table) => plannedTable(model, table, others))
+  const refused = model.refused.filter(({ table }) => wanted(table))
+  const leftOut =
+    patterns.length > 0 ? [] : model.catalog.tables.map(({ name }) => name).filter((name) => !known.has(name))
   return {
-    tables: selected.map((table) => plannedTable(model, table)),
-    refused: model.refused.filter(({ table }) => wanted(table)),
+    summary: summaryOf({ tables, refused, leftOut }),
+    tables,
+    refused,
     captureOnly: model.captureOnly,
-    leftOut: patterns.length > 0 ? [] : model.catalog.tables.map(({ name }) => name).filter((name) => !known.has(name)),
+    leftOut,
     olderPackage: model.catalog.olderPackage,
-    notCarried: model.catalog.notCarried,
+    notCarried: others.counts,
+    notVisible: others.notVisible,
     sql: {
       target: context.target.statements(selected.map((table) => definition(model, table))),
       source: context.source.installStatements(model.triggerTargets(new Set(selected))),
@@ -92,7 +67,7 @@ function definition(model: Model, table: string): TargetDefinition {
   }
 }
 
-function plannedTable(model: Model, table: string): PlannedTable {
+function plannedTable(model: Model, table: string, others: OtherObjects): PlannedTable {
   const mapping = model.mapping(table)
   const { source, key } = mapping
   const objects = model.objects(table)
@@ -100,6 +75,7 @@ function plannedTable(model: Model, table: string): PlannedTable {
     table,
     targetName: mapping.name,
     estimatedRows: source.estimatedRows,
+    estimatedBytes: source.estimatedBytes,
     carried: model.isWhole(table) ? 'recopied' : 'live',
     why: whyWhole(mapping),
     key: key?.columns.map(({ column }) => column.source.name) ?? null,
@@ -108,7 +84,7 @@ function plannedTable(model: Model, table: string): PlannedTable {
     indexes: objects.indexes.map(({ name, unique, parts }) => ({ name, unique, parts })),
     checks: objects.checks,
     identity: objects.identity,
-    notCarried: objects.notCarried,
+    notCarried: notCarriedOf(model, table, others),
   }
 }
 
@@ -130,14 +106,8 @@ function plannedColumn(column: ColumnMapping, fallback: string | null): PlannedC
 }
 
 function foreignKeys(model: Model, { source }: TableMapping): PlannedForeignKey[] {
-  const edges = model.edges.filter((edge) => edge.child === source.name)
   return source.foreignKeys.map((key) => {
-    const edge = edges.find(
-      (candidate) =>
-        candidate.parent === key.parent &&
-        candidate.childKey.columns.map(({ column }) => column.source.name.toLowerCase()).join() ===
-          key.columns.map((column) => column.toLowerCase()).join(),
-    )
+    const edge = edgeOf(model, source, key)
     return {
       name: edge?.name ?? key.name,
       columns: key.columns,
@@ -145,13 +115,7 @@ function foreignKeys(model: Model, { source }: TableMapping): PlannedForeignKey[
       parentColumns: key.parentColumns,
       onDelete: key.onDelete,
       onUpdate: key.onUpdate,
-      notCarried: whyNotCarried(edge, key.parentDatabase),
+      notCarried: whyNoForeignKey(edge, key),
     }
   })
-}
-
-function whyNotCarried(edge: Edge | undefined, parentDatabase: string | null): string | null {
-  if (parentDatabase !== null) return 'its parent is in another database'
-  if (edge === undefined) return 'its parent is not carried, or its columns have types that do not compare'
-  return edge.captureOnlyParent ? 'its parent is not carried' : null
 }

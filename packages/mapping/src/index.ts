@@ -2,6 +2,7 @@
  * The rules of TYPES: what tables, columns, values, keys and schema objects of the source become in the target. No input or output.
  */
 export { mapTables } from './tables.js'
+export { leftBehind } from './left-behind.js'
 export { keyText } from './key-text.js'
 export { keyMapping } from './keys.js'
 export { actionComponents, type EdgeGraph, edges } from './edges.js'

@@ -2,16 +2,15 @@ import type {
   ColumnMapping,
   IndexPart,
   IndexPlan,
+  NotCarried,
+  NotCarriedKind,
   SourceColumn,
   SourceIndex,
   TableMapping,
-  TableObjects,
 } from '@mylab-sync/core'
 import { isBytes, isText } from './columns.js'
 import { findNamed, hasName, isLowered, quotePg, targetName } from './names.js'
 import { syncKey } from './references.js'
-
-export type NotCarried = TableObjects['notCarried'][number]
 
 /** The longest row of a btree index. */
 const MAX_ROW = 2704
@@ -38,10 +37,20 @@ export function indexPlans(
     if (index === keyIndex) continue
     const plan = indexPlan(mapping, index, referenced)
     if (typeof plan === 'string')
-      notCarried.push({ object: `${index.unique ? 'UNIQUE' : 'INDEX'} ${index.name}`, reason: plan })
+      notCarried.push({ kind: notCarriedKind(index), object: `${indexWord(index)} ${index.name}`, reason: plan })
     else plans.push(plan)
   }
   return { plans, notCarried }
+}
+
+function notCarriedKind({ kind, parts }: SourceIndex): NotCarriedKind {
+  if (kind === 'fulltext' || kind === 'spatial') return `${kind}-index`
+  return parts.some(({ column }) => column === null) ? 'expression-index' : 'index'
+}
+
+function indexWord({ kind, unique }: SourceIndex): string {
+  if (kind === 'fulltext' || kind === 'spatial') return `${kind.toUpperCase()} INDEX`
+  return unique ? 'UNIQUE' : 'INDEX'
 }
 
 /** A plan, or why there is none. */
@@ -73,8 +82,9 @@ function indexPlan(
 }
 
 function partsOf(mapping: TableMapping, index: SourceIndex): Part[] | string {
-  if (index.kind === 'fulltext') return 'full-text indexes are not carried'
-  if (index.kind === 'spatial') return 'spatial indexes are not carried'
+  if (index.kind === 'fulltext')
+    return 'PostgreSQL searches text otherwise: an index of yours on to_tsvector(..) can take its place'
+  if (index.kind === 'spatial') return 'it needs PostGIS: an index of yours USING gist can take its place'
   const parts: Part[] = []
   for (const part of index.parts) {
     const result = indexPart(mapping, part)

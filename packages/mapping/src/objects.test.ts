@@ -82,7 +82,7 @@ test('indexes', () => {
   )
   assert.deepEqual(
     notCarried.map(({ object }) => object),
-    ['INDEX long', 'INDEX ft'],
+    ['INDEX long', 'FULLTEXT INDEX ft'],
   )
 })
 
@@ -105,7 +105,7 @@ test('a UNIQUE over the columns of the key is none in the target, which takes on
       ['t_plain', false, false],
     ],
   )
-  assert.deepEqual(objects.notCarried, [{ object: 'UNIQUE same', reason: 'the key is the same' }])
+  assert.deepEqual(objects.notCarried, [{ kind: 'index', object: 'UNIQUE same', reason: 'the key is the same' }])
 })
 
 test('checks, defaults, identity', () => {

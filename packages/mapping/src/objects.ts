@@ -1,7 +1,7 @@
-import type { CheckPlan, ColumnMapping, TableMapping, TableObjects } from '@mylab-sync/core'
+import type { CheckPlan, ColumnMapping, NotCarried, TableMapping, TableObjects } from '@mylab-sync/core'
 import { translateCheck } from './checks.js'
 import { defaultSql } from './defaults.js'
-import { indexPlans, type NotCarried } from './indexes.js'
+import { indexPlans } from './indexes.js'
 import { isLowered, quotePg, quoteText, sameName, targetName } from './names.js'
 
 /** What of a table's surroundings decides about its objects. */
@@ -10,7 +10,6 @@ export interface ObjectsContext {
   readonly referencedColumnSets: readonly (readonly string[])[]
 }
 
-/** Something that the target does not get, and why. */
 /** Indexes, checks, defaults and the identity column of a table in the target, and what is not carried. The primary key is not among them. */
 export function tableObjects(mapping: TableMapping, context: ObjectsContext): TableObjects {
   const indexes = indexPlans(mapping, context.referencedColumnSets)
@@ -24,6 +23,7 @@ export function tableObjects(mapping: TableMapping, context: ObjectsContext): Ta
       if (isIdentityType(column)) identity = column.name
       else
         notCarried.push({
+          kind: 'auto-increment',
           object: `AUTO_INCREMENT of column ${source.name}`,
           reason: `PostgreSQL has no identity of type ${column.type}${identityOption(column)}`,
         })
@@ -31,9 +31,11 @@ export function tableObjects(mapping: TableMapping, context: ObjectsContext): Ta
     }
     const outcome = defaultSql(column)
     if (outcome !== null && 'sql' in outcome) defaults.set(column.name, outcome.sql)
-    else if (outcome !== null) notCarried.push({ object: `DEFAULT of column ${source.name}`, reason: outcome.reason })
+    else if (outcome !== null)
+      notCarried.push({ kind: 'default', object: `DEFAULT of column ${source.name}`, reason: outcome.reason })
     if (source.onUpdate)
       notCarried.push({
+        kind: 'on-update',
         object: `ON UPDATE of column ${source.name}`,
         reason: 'PostgreSQL has none; after the cutover a trigger of yours can set it',
       })
@@ -67,6 +69,7 @@ function checkPlans(mapping: TableMapping): { plans: CheckPlan[]; notCarried: No
     const expression = translateCheck(check.expression, mapping)
     if (expression === null)
       notCarried.push({
+        kind: 'check',
         object: `CHECK ${check.name}`,
         reason: 'its expression is not among those that can be translated',
       })

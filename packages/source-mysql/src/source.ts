@@ -1,5 +1,6 @@
 import type {
   Finding,
+  OtherObjects,
   PendingSummary,
   PollResult,
   Source,
@@ -11,6 +12,7 @@ import type {
 import { DDL_SESSION, INSTALL_SESSION, installTriggers, patiently, triggerSigns } from './capture/install.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
 import { readCatalog, readServer, readTableNames, type Server } from './catalog/catalog.js'
+import { readOtherObjects } from './catalog/other-objects.js'
 import { SessionPool } from './connection/pool.js'
 import { contentSign } from './content-sign.js'
 import { adopt, type Adopted } from './ddl/adopt.js'
@@ -50,6 +52,10 @@ class MysqlSource implements Source {
 
   async catalog(): Promise<SourceCatalog> {
     return await this.#pool.with((session) => readCatalog(session, this.#settings))
+  }
+
+  async otherObjects(): Promise<OtherObjects> {
+    return await this.#pool.with((session) => readOtherObjects(session, this.#server, this.#settings.database))
   }
 
   async otherTables(isKnown: (table: string) => boolean): Promise<string[]> {

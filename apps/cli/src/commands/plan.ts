@@ -1,10 +1,12 @@
 import { counted } from '@mylab-sync/core'
 import { type Plan, plan, type PlannedTable, requireTables } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
+import { showSummary } from './plan-summary.js'
 import { type CommonOptions, withSession } from '../session.js'
 
 export interface PlanOptions extends CommonOptions {
   readonly tables: string[]
+  readonly full: boolean
   /** '': both sides in one script. */
   readonly sql: string | undefined
 }
@@ -14,7 +16,7 @@ export async function runPlan(options: PlanOptions): Promise<void> {
     await requireTables(context, options.tables, 'source')
     const { sql, ...rest } = await plan(context, options.tables)
     if (options.json) printJson({ ...rest, ...(options.sql === undefined ? {} : { sql }) })
-    else if (options.sql === undefined) show(rest)
+    else if (options.sql === undefined) show(rest, options)
     else showSql(sql, options.sql)
     return 0
   })
@@ -34,32 +36,63 @@ function sourceScript(statements: readonly string[]): string[] {
   return ['DELIMITER ;;', ...statements.map((statement) => `${statement};;`), 'DELIMITER ;']
 }
 
-function show(planned: Omit<Plan, 'sql'>): void {
-  print(sentence(planned))
-  for (const table of planned.tables) showTable(table)
-  for (const { table, column, reason, remedy } of planned.refused) {
-    print(`\n${table}: not carried: ${column === null ? '' : `column ${column}: `}${reason}`)
-    if (remedy !== '') print(`  remedy: ${remedy}`)
-  }
-  print('')
-  if (planned.captureOnly.length > 0)
-    print(
-      `Triggers only, no table in the target: ${planned.captureOnly.join(', ')} (rows of carried tables follow their rows)`,
-    )
-  if (planned.leftOut.length > 0) print(`Left out by tables.include and tables.exclude: ${planned.leftOut.join(', ')}`)
-  if (planned.olderPackage.length > 0) print(`Left out as the older package's own: ${planned.olderPackage.join(', ')}`)
-  const { views, routines, events, triggers } = planned.notCarried
-  print(
-    `Never carried: ${counted(views, 'view')}, ${counted(routines, 'routine')}, ${counted(events, 'event')}, ${counted(triggers, 'trigger')} of the application`,
-  )
+interface Shown {
+  readonly tables: readonly string[]
+  readonly full: boolean
 }
 
-function sentence({ tables, refused }: Omit<Plan, 'sql'>): string {
-  const whole = tables.filter(({ carried }) => carried === 'recopied').length
+/** Short enough to be read; columns only of the tables that are asked for. */
+function show(planned: Omit<Plan, 'sql'>, { tables, full }: Shown): void {
+  print(sentence(planned))
+  const inDetail = full || tables.length > 0
+  if (tables.length === 0) showSummary(planned)
+  showAttention(planned, inDetail)
+  if (inDetail) for (const table of planned.tables) showTable(table)
+  showLeftOut(planned)
+  if (!inDetail && planned.tables.length > 0)
+    print('\nColumns, keys and indexes: mylab-sync plan --table NAME, or --full for all; --sql prints the statements.')
+}
+
+/** What a person should read before a first copy. */
+function showAttention({ tables, refused }: Omit<Plan, 'sql'>, inDetail: boolean): void {
+  const recopied = inDetail ? [] : tables.filter(({ why }) => why !== null)
+  if (refused.length + recopied.length === 0) return
+  print('\nRead first')
+  for (const { table, column, reason, remedy } of refused) {
+    print(`  ${table}: cannot be carried: ${column === null ? '' : `column ${column}: `}${reason}`)
+    if (remedy !== '') print(`    remedy: ${remedy}`)
+  }
+  for (const [why, names] of byReason(recopied)) print(`  copied again as a whole on change, since ${why}: ${names}`)
+}
+
+function byReason(tables: readonly PlannedTable[]): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const { table, why } of tables)
+    if (why !== null) found.set(why, found.has(why) ? `${found.get(why)}, ${table}` : table)
+  return found
+}
+
+function showLeftOut({ captureOnly, leftOut, olderPackage }: Omit<Plan, 'sql'>): void {
+  const lines = [
+    ...(captureOnly.length === 0
+      ? []
+      : [
+          `Triggers only, no table in the target: ${captureOnly.join(', ')} (rows of carried tables follow their rows)`,
+        ]),
+    ...(leftOut.length === 0 ? [] : [`Left out by tables.include and tables.exclude: ${leftOut.join(', ')}`]),
+    ...(olderPackage.length === 0 ? [] : [`Left out as the older package's own: ${olderPackage.join(', ')}`]),
+  ]
+  if (lines.length > 0) print('')
+  lines.forEach(print)
+}
+
+function sentence({ summary }: Omit<Plan, 'sql'>): string {
+  const { live, recopied, refused, leftOut } = summary
   const parts = [
-    `${counted(tables.length - whole, 'table')} live`,
-    ...(whole === 0 ? [] : [`${whole} copied again as a whole on change`]),
-    ...(refused.length === 0 ? [] : [`${new Set(refused.map(({ table }) => table)).size} cannot be carried`]),
+    `${counted(live, 'table')} live`,
+    ...(recopied === 0 ? [] : [`${recopied} copied again as a whole on change`]),
+    ...(refused === 0 ? [] : [`${refused} cannot be carried`]),
+    ...(leftOut === 0 ? [] : [`${leftOut} left out`]),
   ]
   return `${parts.join(', ')}; nothing has been changed.`
 }

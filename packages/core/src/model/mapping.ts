@@ -101,13 +101,38 @@ export interface CheckPlan {
   readonly expression: string
 }
 
+/** Kinds of what the target does not get, by which they are counted. */
+export type NotCarriedKind =
+  | 'auto-increment'
+  | 'case-insensitive-text'
+  | 'check'
+  | 'default'
+  | 'expression-index'
+  | 'foreign-key'
+  | 'foreign-key-action'
+  | 'fulltext-index'
+  | 'generated-expression'
+  | 'history'
+  | 'index'
+  | 'on-update'
+  | 'partitions'
+  | 'spatial-index'
+
+/** Something of a table that the target never gets, known from the definition alone. */
+export interface NotCarried {
+  readonly kind: NotCarriedKind
+  /** Kind and name: `FULLTEXT INDEX story`. */
+  readonly object: string
+  readonly reason: string
+}
+
 export interface TableObjects {
   readonly indexes: readonly IndexPlan[]
   readonly checks: readonly CheckPlan[]
   /** Target column name -> SQL of its DEFAULT. */
   readonly defaults: ReadonlyMap<string, string>
   readonly identity: string | null
-  readonly notCarried: readonly { readonly object: string; readonly reason: string }[]
+  readonly notCarried: readonly NotCarried[]
 }
 
 /** A foreign key between two mapped tables, with codecs for both ends. */

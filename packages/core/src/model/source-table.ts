@@ -88,8 +88,15 @@ export interface SourceCatalog {
   readonly tables: readonly SourceTable[]
   /** Tables of the older package, which are never carried. */
   readonly olderPackage: readonly string[]
-  /** Objects that are not carried, counted: views, routines, events, triggers of the user's. */
-  readonly notCarried: Readonly<Record<'views' | 'routines' | 'events' | 'triggers', number>>
+}
+
+/** What a database holds beside tables: nothing of it is carried. */
+export interface OtherObjects {
+  /** How many of each there are; null: this account may not see them. Our own triggers are not counted. */
+  readonly counts: Readonly<Record<'views' | 'routines' | 'events' | 'triggers' | 'sequences', number | null>>
+  /** What the account may not see, each with the statement that lets it. */
+  readonly notVisible: readonly { readonly objects: 'routines' | 'events' | 'triggers'; readonly grant: string }[]
+  readonly partitionedTables: readonly string[]
 }
 
 /** True for an edge along which the source changes child rows without firing a trigger. */

@@ -1,6 +1,6 @@
 import type { Finding } from '../model/finding.js'
 import type { Edge, KeyMapping, TableMapping } from '../model/mapping.js'
-import type { SourceCatalog } from '../model/source-table.js'
+import type { OtherObjects, SourceCatalog } from '../model/source-table.js'
 
 /** Typed tokens of a row's key columns, joined by commas (DESIGN 3.1). The empty text addresses a table without a key as a whole. */
 export type RowKey = string
@@ -114,6 +114,8 @@ export interface PendingSummary {
 export interface Source {
   /** Tables, columns, keys, foreign keys of the database in a handful of queries; our own tables are left out. */
   catalog(): Promise<SourceCatalog>
+  /** Counts of views, routines and the like, and which tables are partitioned: for people only. */
+  otherObjects(): Promise<OtherObjects>
   /** Names of tables that the catalog has and `isKnown` denies. The catalog itself is read only where there may be one. */
   otherTables(isKnown: (table: string) => boolean): Promise<string[]>
   /** As the snapshot's, outside of one. */

@@ -1,5 +1,4 @@
 import type { SourceCatalog, SourceCheck, SourceColumn, SourceIndex, SourceTable } from '@mylab-sync/core'
-import { isOurTrigger } from '../capture/trigger-text.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { isOlderPackages } from './older-package.js'
 import { MARKER } from '../ddl/own-tables.js'
@@ -52,8 +51,6 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
     keys: grouped([...actions, ...(await hiddenActions(session, settings.database, { keyColumns, actions }))]),
     checks: grouped(checks),
   }
-  const [counts] = await session.rows(queries.notCarried)
-  const triggers = (await session.definitions(queries.triggers)).filter(([name]) => !isOurTrigger(name ?? ''))
   const others = tables
     .filter(([name, , , comment]) => !isOwn(name, comment, settings))
     .map((row) => table(row, parts, { ...server, database: settings.database }))
@@ -64,12 +61,6 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
     database: settings.database,
     tables: others.filter((each) => !older.has(each)),
     olderPackage: [...older].map(({ name }) => name),
-    notCarried: {
-      views: Number(counts?.[0] ?? 0),
-      routines: Number(counts?.[1] ?? 0),
-      events: Number(counts?.[2] ?? 0),
-      triggers: triggers.length,
-    },
   }
 }
 

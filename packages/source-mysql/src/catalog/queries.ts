@@ -7,8 +7,6 @@ export interface CatalogQueries {
   readonly indexes: string
   readonly foreignKeyColumns: string
   readonly foreignKeys: string
-  readonly notCarried: string
-  readonly triggers: string
 }
 
 export function catalogQueries(database: string, indexExpressions: boolean): CatalogQueries {
@@ -25,11 +23,25 @@ export function catalogQueries(database: string, indexExpressions: boolean): Cat
       FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = ${schema} AND CONSTRAINT_SCHEMA = ${schema} AND REFERENCED_TABLE_NAME IS NOT NULL
       ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION`,
     foreignKeys: `SELECT TABLE_NAME, CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ${schema}`,
-    notCarried: `SELECT (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE = 'VIEW'),
-      (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}),
-      (SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ${schema})`,
-    triggers: `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema}`,
   }
+}
+
+/** Counts of views, routines, events and MariaDB's sequences, as far as the account sees them. */
+export function otherObjectsQuery(database: string): string {
+  const schema = sql.text(database)
+  const tables = (type: string): string =>
+    `(SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE = ${sql.text(type)})`
+  return `SELECT ${tables('VIEW')}, (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}),
+    (SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ${schema}), ${tables('SEQUENCE')}`
+}
+
+export function triggerNamesQuery(database: string): string {
+  return `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)}`
+}
+
+export function partitionedTablesQuery(database: string): string {
+  return `SELECT TABLE_NAME FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = ${sql.text(database)} AND CREATE_OPTIONS LIKE '%partitioned%' ORDER BY TABLE_NAME`
 }
 
 /** Needs no table's statistics, and opens none that is open already. */

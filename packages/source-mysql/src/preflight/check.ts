@@ -43,16 +43,30 @@ export async function readFacts(
   const variables = await session.rows(
     `SHOW GLOBAL VARIABLES WHERE Variable_name IN (${VARIABLES.map(sql.text).join(', ')})`,
   )
-  const [identity] = await session.rows('SELECT CURRENT_USER()')
+  const account = await readAccount(session, server, settings.database)
   return {
     server,
     settings,
     mappings,
     tables: mappings.map((mapping) => mapping.source),
     variables: new Map(variables.map(([name, value]) => [(name ?? '').toLowerCase(), value ?? ''])),
-    grants: new Grants(await grantLines(session, server), settings.database),
-    account: quotedAccount(identity?.[0] ?? ''),
+    grants: account.grants,
+    account: account.name,
   }
+}
+
+/** Whom the server took us for, and what it lets that account do. */
+export interface Account {
+  /** Quoted: `'sync'@'%'`. */
+  readonly name: string
+  readonly lines: readonly string[]
+  readonly grants: Grants
+}
+
+export async function readAccount(session: Session, server: Server, database: string): Promise<Account> {
+  const [identity] = await session.rows('SELECT CURRENT_USER()')
+  const lines = await grantLines(session, server)
+  return { name: quotedAccount(identity?.[0] ?? ''), lines, grants: new Grants(lines, database) }
 }
 
 /** MariaDB's SHOW GRANTS tells the active role's too; MySQL 8 has to be asked for them. */
