@@ -68,7 +68,9 @@ export type {
   RawRow,
   RowKey,
   Source,
+  SourceDefinitions,
   SourceSnapshot,
+  TableFingerprint,
   TriggerTarget,
 } from './ports/source.js'
 export type {

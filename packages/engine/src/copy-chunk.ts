@@ -6,17 +6,21 @@ import {
   type RefusedRow,
   type SourceSnapshot,
   SyncError,
+  type TableFingerprint,
   type TableMapping,
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
 import { type EngineContext, goOn, limitsOf, reach } from './context.js'
 import type { Model } from './model.js'
+import { pause } from './pause.js'
 import { quarantinedRows } from './quarantine.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from './rows.js'
 import { settingAside } from './set-aside.js'
 import { suspending } from './suspending.js'
 
+/** Between two looks at a table that was altered within this second. */
+const SETTLING_PAUSE_MS = 100
 /** More than a table has. */
 const MOST_SUSPENSIONS = 50
 
@@ -107,7 +111,13 @@ async function inSnapshot(
 ): Promise<Copied & { readonly mark: string }> {
   const snapshot = await writing.context.source.openSnapshot()
   try {
-    await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
+    let now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
+    while (now.settlesAt !== null && snapshot.takenAt < now.settlesAt) {
+      await pause(SETTLING_PAUSE_MS, writing.context.signal ?? new AbortController().signal)
+      goOn(writing.context)
+      await snapshot.refresh()
+      now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
+    }
     const copied = await work({ ...writing, snapshot })
     return { ...copied, mark: await snapshot.leaveMark() }
   } finally {
@@ -186,14 +196,14 @@ async function batchByBatch(
   return { rows, refused, tally }
 }
 
-/** The table is still the one whose chunks were planned; the next drain sets it aside if it is not. */
+/** The table is still the one whose chunks were planned; the next drain sets it aside if it is not. Throws SyncError generation-changed. */
 export async function checkGeneration(
   { model, snapshot }: { readonly model: Model; readonly snapshot: SourceSnapshot },
   table: string,
   planned: string | null,
-): Promise<void> {
-  const now = await snapshot.generation(table)
-  if (model.isOf(table, now) && (planned === null || planned === model.generation(table))) return
+): Promise<TableFingerprint> {
+  const now = await snapshot.fingerprint(table)
+  if (now && model.isOf(table, now) && (planned === null || model.isCurrent(table, planned))) return now
   throw new SyncError(
     'generation-changed',
     `table ${table}: its definition or its storage has changed while it was copied`,

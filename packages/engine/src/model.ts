@@ -7,8 +7,10 @@ import {
   isKept,
   type Refusal,
   type SourceCatalog,
+  type SourceDefinitions,
   type SourceTable,
   SyncError,
+  type TableFingerprint,
   type TableMapping,
   type TableObjects,
   type TriggerTarget,
@@ -19,12 +21,6 @@ import { readTarget } from './read-target.js'
 
 const TABLES_A_GROUP = 100
 
-/** Storage identities and foreign keys are read before the catalog, so that a change between the two is seen as one. */
-export interface SourceDefinitions {
-  readonly generations: ReadonlyMap<string, string>
-  readonly catalog: SourceCatalog
-}
-
 /** What the source's definitions make of the carried tables: computed from the catalog, never read from the target. */
 export class Model {
   readonly catalog: SourceCatalog
@@ -34,7 +30,7 @@ export class Model {
   readonly #captureOnly: ReadonlyMap<string, TableMapping>
   readonly #objects = new Map<string, TableObjects>()
   readonly #actionEdgesByParent = new Map<string, Edge[]>()
-  readonly #generations: ReadonlyMap<string, string>
+  readonly #fingerprints: ReadonlyMap<string, TableFingerprint>
   readonly #names: ReadonlySet<string>
   readonly #wanted: ReadonlySet<string>
   readonly #definitions = new Map<string, string>()
@@ -42,10 +38,10 @@ export class Model {
   readonly #relationNames: RelationNames
 
   constructor(read: SourceDefinitions, context: Pick<EngineContext, 'options'>, carried: ReadonlySet<string> | null) {
-    const { catalog, generations } = read
+    const { catalog, fingerprints } = read
     this.catalog = catalog
     this.#names = new Set(catalog.tables.map((table) => table.name))
-    this.#generations = generations
+    this.#fingerprints = fingerprints
     const { mapping } = context.options
     this.#relationNames = new RelationNames(catalog.tables, mapping)
     this.#isSelected = (table) => isSelected(table, context.options)
@@ -122,8 +118,19 @@ export class Model {
     return objects
   }
 
-  /** What the target's rows of a table depend on: the storage at the source, and how its columns are mapped. */
+  /** What the target's rows of a table depend on: its fingerprint at the source, and how its columns are mapped. */
   generation(table: string): string {
+    return this.#generationOf(table, this.#fingerprints.get(table)?.values)
+  }
+
+  /** A table of this generation holds what it is to hold: it is the model's, or one before changes that touch no value. */
+  isCurrent(table: string, generation: string): boolean {
+    if (generation === this.generation(table)) return true
+    const former = this.#fingerprints.get(table)?.formerly ?? []
+    return former.some((values) => this.#generationOf(table, values) === generation)
+  }
+
+  #generationOf(table: string, values = ''): string {
     let definition = this.#definitions.get(table)
     if (definition === undefined) {
       const { columns, key } = this.mapping(table)
@@ -131,27 +138,27 @@ export class Model {
       definition = createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16)
       this.#definitions.set(table, definition)
     }
-    return `${this.#generations.get(table) ?? ''}.${definition}`
+    return `${values}.${definition}`
   }
 
-  /** `generation` is that of the table's storage as the model was read. */
-  isOf(table: string, generation: string | undefined): boolean {
-    return this.#generations.get(table) === generation
+  /** The table's rows are those of the definition that the model was read with. */
+  isOf(table: string, now: TableFingerprint | undefined): boolean {
+    return this.#fingerprints.get(table)?.values === now?.values
   }
 
   /** Names of the source that are tables: a view has one, too, and can stand where a table was. */
-  tablesOf(now: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-    const isView = ([name, generation]: readonly [string, string]): boolean =>
-      this.isOf(name, generation) && !this.#names.has(name)
+  tablesOf(now: ReadonlyMap<string, TableFingerprint>): ReadonlyMap<string, TableFingerprint> {
+    const isView = ([name, fingerprint]: readonly [string, TableFingerprint]): boolean =>
+      this.isOf(name, fingerprint) && !this.#names.has(name)
     return new Map([...now].filter((entry) => !isView(entry)))
   }
 
-  /** This model is of exactly those of these tables that are selected, and the source's definitions have not moved since it was read. */
-  fits(now: ReadonlyMap<string, string>, carried: readonly string[]): boolean {
+  /** The model is of exactly those of these tables that are selected, and their definitions have not changed since it was read. */
+  fits(now: ReadonlyMap<string, TableFingerprint>, carried: readonly string[]): boolean {
     const known = carried.filter((table) => now.has(table) && this.#isSelected(table))
     if (known.length !== this.#wanted.size || !known.every((table) => this.#wanted.has(table))) return false
     return [...this.#wanted, ...this.#captureOnly.keys()].every(
-      (table) => now.get(table) === this.#generations.get(table),
+      (table) => now.get(table)?.definition === this.#fingerprints.get(table)?.definition,
     )
   }
 
@@ -236,11 +243,6 @@ export class Model {
   }
 }
 
-async function readDefinitions(context: Pick<EngineContext, 'source'>): Promise<SourceDefinitions> {
-  const generations = await context.source.generations()
-  return { generations, catalog: await context.source.catalog() }
-}
-
 /** No snapshot covers definitions: one that changes between two queries shows its columns in one and its keys in another. */
 async function modelOf(
   context: Pick<EngineContext, 'source' | 'options'>,
@@ -250,7 +252,7 @@ async function modelOf(
   try {
     return new Model(read, context, carried)
   } catch (error) {
-    if (error instanceof SyncError || isDeepStrictEqual(await context.source.generations(), read.generations))
+    if (error instanceof SyncError || isDeepStrictEqual(await context.source.fingerprints(), read.fingerprints))
       throw error
     throw new SyncError('generation-changed', 'definitions of the source changed while they were read', {
       cause: error,
@@ -260,19 +262,19 @@ async function modelOf(
 
 /** The model of all selected tables; the target is not asked. */
 export async function wholeModel(context: Pick<EngineContext, 'source' | 'options'>): Promise<Model> {
-  return modelOf(context, await readDefinitions(context), null)
+  return modelOf(context, await context.source.definitions(), null)
 }
 
 /** The model of the tables that the target carries. */
 export async function loadModel(context: EngineContext): Promise<Model> {
   const carried = await carriedTables(context)
-  return modelOf(context, await readDefinitions(context), new Set(carried))
+  return modelOf(context, await context.source.definitions(), new Set(carried))
 }
 
 /** As loadModel, with the tables that are about to be carried; empty patterns: all. */
 export async function modelWith(context: EngineContext, patterns: readonly string[]): Promise<Model> {
   if (patterns.length === 0) return wholeModel(context)
-  const definitions = await readDefinitions(context)
+  const definitions = await context.source.definitions()
   const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
   const carried = (await context.target.migrated()) ? await carriedTables(context) : []
   return modelOf(context, definitions, new Set([...carried, ...named]))

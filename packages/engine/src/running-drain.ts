@@ -26,7 +26,7 @@ import { judgeOwner, type NotAsLeft } from './owner.js'
 import { parkOrphans } from './orphans.js'
 import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
-import { isFollowed, type Misfit, misfits, misfitsFrom, putAside } from './set-aside.js'
+import { isFollowed, type Misfit, misfits, misfitsFrom, noteBenignChanges, putAside } from './set-aside.js'
 import { findUnseen } from './unseen.js'
 import { settle } from './settle.js'
 
@@ -153,13 +153,14 @@ export class RunningDrain {
     }
     const states = await target.progress()
     const carried = [...states.values()].filter(isKept).map((p) => p.table)
-    const now = parts.model.tablesOf(await snapshot.generations())
+    const now = parts.model.tablesOf(await snapshot.fingerprints())
     if (!parts.model.fits(now, carried))
       throw new SyncError('generation-changed', 'the definitions of the source change faster than they can be read')
     const hole = await holeOf(parts, judgement)
     const opening = new Set(parts.request.opening?.keys())
     const lost = await lostTables(parts, states, { hole, opening })
     await putAside(target, states, lost)
+    await noteBenignChanges(target, parts.model, states)
     // After those: what foreign key actions of a table that is set aside reach goes with it.
     const misfitting = misfits(parts.model, states, now)
     await putAside(target, states, misfitting)
@@ -238,7 +239,7 @@ export class RunningDrain {
   /** What was another table, or had other foreign keys, in an earlier snapshot than the last: its rows may be of either. */
   async #putMovedAside(): Promise<void> {
     const { model, snapshot } = this.#parts
-    const now = model.tablesOf(await snapshot.generations())
+    const now = model.tablesOf(await snapshot.fingerprints())
     const moved = [...this.#states.keys()].filter(
       (table) => model.tables.has(table) && !model.isOf(table, now.get(table)),
     )

@@ -8,6 +8,7 @@ import {
   TableBroken,
   TargetTableUnfit,
   type TableEvent,
+  type TableFingerprint,
   type TableProgress,
   type TableState,
   type TargetTransaction,
@@ -31,7 +32,7 @@ export interface Misfit {
 export function misfits(
   model: Model,
   states: ReadonlyMap<string, TableProgress>,
-  now: ReadonlyMap<string, string>,
+  now: ReadonlyMap<string, TableFingerprint>,
 ): Misfit[] {
   const found = new Map<string, Misfit>()
   for (const progress of states.values()) {
@@ -65,6 +66,22 @@ export function misfitsFrom(
     .map((table) => ({ table, event: 'mismatch', problem }))
 }
 
+/** Notes the generation of tables whose definitions have changed in ways that touch no value. */
+export async function noteBenignChanges(
+  target: TargetTransaction,
+  model: Model,
+  states: Map<string, TableProgress>,
+): Promise<void> {
+  for (const progress of states.values()) {
+    const { table } = progress
+    if (progress.generation === null || !model.tables.has(table)) continue
+    const generation = model.generation(table)
+    if (generation === progress.generation || !model.isCurrent(table, progress.generation)) continue
+    await target.setProgress(table, { generation })
+    states.set(table, { ...progress, generation })
+  }
+}
+
 /** Sets them aside, in `states` too. */
 export async function putAside(
   target: TargetTransaction,
@@ -96,7 +113,7 @@ export function behind(parent: string): string {
   return `table ${parent}, whose rows act on it, is not live`
 }
 
-function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, string>): Misfit | null {
+function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, TableFingerprint>): Misfit | null {
   const { table, state, generation } = progress
   if (!now.has(table)) return vanished(progress)
   if (!isCarried(state)) {
@@ -107,7 +124,7 @@ function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<strin
   const refusal = model.refusal(table)
   if (refusal) return { table, event: 'mismatch', problem: `${refusal.reason}; ${refusal.remedy}` }
   if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is not selected any more' }
-  if (generation === null || generation === model.generation(table)) return null
+  if (generation === null || model.isCurrent(table, generation)) return null
   return { table, event: 'mismatch', problem: 'its definition or its storage has changed at the source' }
 }
 

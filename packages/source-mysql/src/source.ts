@@ -5,7 +5,9 @@ import type {
   PollResult,
   Source,
   SourceCatalog,
+  SourceDefinitions,
   SourceSnapshot,
+  TableFingerprint,
   TableMapping,
   TriggerTarget,
 } from '@mylab-sync/core'
@@ -23,7 +25,8 @@ import { pending, poll } from './pending.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { purge, type PurgeRequest } from './purge.js'
 import type { SourceSettings } from './settings.js'
-import { readGenerations, seesStorage } from './snapshot/generations.js'
+import { DefinitionWatch } from './snapshot/definitions.js'
+import { seesStorage } from './snapshot/storage.js'
 import { hasMarks, takeBack } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
 
@@ -42,16 +45,18 @@ class MysqlSource implements Source {
   readonly #pool: SessionPool
   readonly #settings: SourceSettings
   readonly #server: Server
+  readonly #watch: DefinitionWatch
   #seesStorage: Promise<boolean> | undefined
 
   constructor(pool: SessionPool, settings: SourceSettings, server: Server) {
     this.#pool = pool
     this.#settings = settings
     this.#server = server
+    this.#watch = new DefinitionWatch(settings, server)
   }
 
   async catalog(): Promise<SourceCatalog> {
-    return await this.#pool.with((session) => readCatalog(session, this.#settings))
+    return await this.#pool.with(async (session) => (await readCatalog(session, this.#settings)).catalog)
   }
 
   async otherObjects(): Promise<OtherObjects> {
@@ -62,13 +67,17 @@ class MysqlSource implements Source {
     return await this.#pool.with(async (session) => {
       const names = await readTableNames(session, this.#settings)
       if (names.every(isKnown)) return []
-      const { tables } = await readCatalog(session, this.#settings)
-      return tables.map(({ name }) => name).filter((name) => !isKnown(name))
+      const { catalog } = await readCatalog(session, this.#settings)
+      return catalog.tables.map(({ name }) => name).filter((name) => !isKnown(name))
     })
   }
 
-  async generations(): Promise<ReadonlyMap<string, string>> {
-    return await this.#pool.with((session) => readGenerations(session, this.#server, this.#settings.database, null))
+  async definitions(): Promise<SourceDefinitions> {
+    return await this.#pool.with((session) => this.#watch.definitions(session))
+  }
+
+  async fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>> {
+    return await this.#pool.with((session) => this.#watch.fingerprints(session, false))
   }
 
   async migrate(): Promise<void> {
@@ -145,7 +154,7 @@ class MysqlSource implements Source {
   }
 
   async openSnapshot(): Promise<SourceSnapshot> {
-    return await openSnapshot({ pool: this.#pool, settings: this.#settings, server: this.#server })
+    return await openSnapshot({ pool: this.#pool, settings: this.#settings, watch: this.#watch })
   }
 
   async takeBack(...[to, seen]: Parameters<Source['takeBack']>): Promise<void> {

@@ -32,6 +32,27 @@ export interface PollResult {
   readonly lastDrain: number
 }
 
+/** What a table's rows depend on at the source, as its server tells it: compared, never interpreted. */
+export interface TableFingerprint {
+  /** Changes with everything that can change a stored or a shown value without firing a trigger. */
+  readonly values: string
+  /** Changes with every change of the definition, those of `values` included. */
+  readonly definition: string
+  /** Earlier `values` from which this one differs by changes that are known to touch no value. */
+  readonly formerly: readonly string[]
+  /**
+   * Time of the source, as `takenAt`. The server tells the second of the latest change alone, so that a snapshot which was
+   * opened before may lack one that `values` cannot show. Null: every change shows.
+   */
+  readonly settlesAt: string | null
+}
+
+/** The fingerprints were read before the catalog, so that a change between the two is found by the next comparison. */
+export interface SourceDefinitions {
+  readonly fingerprints: ReadonlyMap<string, TableFingerprint>
+  readonly catalog: SourceCatalog
+}
+
 /** What three triggers a table must be: computed, never read. */
 export interface TriggerTarget {
   readonly table: string
@@ -56,10 +77,13 @@ export interface SourceSnapshot {
   leaveMark(): Promise<string>
   /** Changes when another server, or a server put back from a copy, answers. */
   readonly identity: string
-  /** Table name -> identity of its storage and of the foreign keys that leave it, as of now. */
-  generations(): Promise<ReadonlyMap<string, string>>
-  /** The same of one table; undefined: it is gone. */
-  generation(table: string): Promise<string | undefined>
+  /**
+   * Table name -> fingerprint. Storage and foreign keys are those of now; the rest of a definition may have been read up to
+   * two seconds ago, or as long ago as keeps these reads at 2 % of the time.
+   */
+  fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
+  /** Of one table, all of it as of now; undefined: the table is gone. */
+  fingerprint(table: string): Promise<TableFingerprint | undefined>
   /** Unsynced entries (retry_count = 0) with a greater id, in the order of ids, at most `limit`. */
   entriesAfter(id: number, limit: number): Promise<ChangeEntry[]>
   /** Ids of unsynced entries up to and including `id`, ascending, in batches: finds those that committed late. */
@@ -118,9 +142,11 @@ export interface Source {
   otherObjects(): Promise<OtherObjects>
   /** Names of tables that the catalog has and `isKnown` denies. The catalog itself is read only where there may be one. */
   otherTables(isKnown: (table: string) => boolean): Promise<string[]>
-  /** As the snapshot's, outside of one. */
-  generations(): Promise<ReadonlyMap<string, string>>
-  /** Whether generations hold the storage's own number; without PROCESS they do not, and TRUNCATE moves none of them. */
+  /** The catalog and the fingerprints that go with it, read now. */
+  definitions(): Promise<SourceDefinitions>
+  /** As the snapshot's, outside of one, all of it as of now. */
+  fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
+  /** Whether fingerprints hold the storage's own number; without PROCESS they do not, and TRUNCATE changes none of them. */
   seesStorage(): Promise<boolean>
   /** Creates sync_audit_log, sync_instance and sync_instance_mark, or checks them. Throws SyncError foreign-audit-table. */
   migrate(): Promise<void>

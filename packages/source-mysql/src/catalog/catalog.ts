@@ -34,8 +34,11 @@ function isOwn(
   return name === settings.auditTable || (comment ?? '').startsWith(MARKER)
 }
 
-/** Everything about the database's tables, our own left out. */
-export async function readCatalog(session: Session, settings: SourceSettings): Promise<SourceCatalog> {
+/** Everything about the database's tables, our own left out, and the rows of the `columns` query by table, ours included. */
+export async function readCatalog(
+  session: Session,
+  settings: SourceSettings,
+): Promise<{ readonly catalog: SourceCatalog; readonly columnRows: Grouped }> {
   const server = await readServer(session)
   const [features] = await session.rows(FEATURES_QUERY)
   const queries = catalogQueries(settings.database, Number(features?.[1]) > 0)
@@ -55,13 +58,14 @@ export async function readCatalog(session: Session, settings: SourceSettings): P
     .filter(([name, , , comment]) => !isOwn(name, comment, settings))
     .map((row) => table(row, parts, { ...server, database: settings.database }))
   const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
-  return {
+  const catalog: SourceCatalog = {
     vendor: server.vendor,
     version: server.version,
     database: settings.database,
     tables: others.filter((each) => !older.has(each)),
     olderPackage: [...older].map(({ name }) => name),
   }
+  return { catalog, columnRows: parts.columns }
 }
 
 interface Parts {

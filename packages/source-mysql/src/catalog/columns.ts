@@ -55,6 +55,15 @@ export function column(row: TextRow, vendor: Vendor, jsonChecked: boolean): Sour
   }
 }
 
+/**
+ * Of one table's rows of the `columns` query, in their order, what can change a value: all but comments, and defaults where
+ * no column is generated, since an expression may read them.
+ */
+export function columnFacts(rows: readonly TextRow[]): TextRow[] {
+  const isRead = rows.some((row) => text(row, 'generation') !== '')
+  return rows.map((row) => row.filter((_, at) => at !== AT.comment && (isRead || at !== AT.defaultValue)))
+}
+
 /** MariaDB's ROW START and ROW END columns of a system-versioned table. */
 export function isPeriodColumn(row: TextRow): boolean {
   return /^ROW (START|END)$/i.test(text(row, 'generation'))

@@ -14,9 +14,7 @@ export function catalogQueries(database: string, indexExpressions: boolean): Cat
   return {
     tables: `SELECT TABLE_NAME, ENGINE, TABLE_TYPE, TABLE_COMMENT, TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES
       WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME`,
-    columns: `SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE,
-      DATETIME_PRECISION, CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_DEFAULT, EXTRA, COLUMN_COMMENT, GENERATION_EXPRESSION
-      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ${schema} ORDER BY TABLE_NAME, ORDINAL_POSITION`,
+    columns: columnsQuery(database, null),
     indexes: `SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE${indexExpressions ? ', EXPRESSION' : ''}
       FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ${schema} ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`,
     foreignKeyColumns: `SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME
@@ -42,6 +40,14 @@ export function triggerNamesQuery(database: string): string {
 export function partitionedTablesQuery(database: string): string {
   return `SELECT TABLE_NAME FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = ${sql.text(database)} AND CREATE_OPTIONS LIKE '%partitioned%' ORDER BY TABLE_NAME`
+}
+
+/** Of all tables, or of these. */
+export function columnsQuery(database: string, tables: readonly string[] | null): string {
+  const named = tables === null ? '' : ` AND TABLE_NAME IN (${tables.map(sql.text).join(', ')})`
+  return `SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE,
+    DATETIME_PRECISION, CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_DEFAULT, EXTRA, COLUMN_COMMENT, GENERATION_EXPRESSION
+    FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ${sql.text(database)}${named} ORDER BY TABLE_NAME, ORDINAL_POSITION`
 }
 
 /** Needs no table's statistics, and opens none that is open already. */

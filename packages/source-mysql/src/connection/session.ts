@@ -150,12 +150,25 @@ export class Session {
    * warning and no error. Throws SyncError lock-timeout then.
    */
   async definitions(sql: string): Promise<TextRow[]> {
+    const { rows, leftOut } = await this.#definitions(sql)
+    if (leftOut === undefined) return rows
+    throw new SyncError(
+      'lock-timeout',
+      `source: a table is being altered, so the server hides its definition (${leftOut})`,
+      { remedy: 'a long ALTER, TRUNCATE or CREATE of another session runs; try again when it has ended' },
+    )
+  }
+
+  /** As `definitions`, without those that are hidden. */
+  async visibleDefinitions(sql: string): Promise<{ readonly rows: TextRow[]; readonly isPartial: boolean }> {
+    const { rows, leftOut } = await this.#definitions(sql)
+    return { rows, isPartial: leftOut !== undefined }
+  }
+
+  async #definitions(sql: string): Promise<{ rows: TextRow[]; leftOut: string | undefined }> {
     const rows = await this.rows(sql)
-    const code = (await this.rows('SHOW WARNINGS')).map((row) => row[1] ?? '').find((each) => LEFT_OUT.has(each))
-    if (code === undefined) return rows
-    throw new SyncError('lock-timeout', `source: a table is being changed, and its definition is not told (${code})`, {
-      remedy: 'a long ALTER, TRUNCATE or CREATE of another session runs; try again when it has ended',
-    })
+    const leftOut = (await this.rows('SHOW WARNINGS')).map((row) => row[1] ?? '').find((each) => LEFT_OUT.has(each))
+    return { rows, leftOut }
   }
 
   /** Rows in batches of bounded size; the socket is paused while the reader lags. Leaving the loop early destroys the connection. */

@@ -1,4 +1,5 @@
 import { type RawRow, SyncError } from '@mylab-sync/core'
+import { OneByOne } from '../connection/one-by-one.js'
 import type { RawValues, Session } from '../connection/session.js'
 
 const SAVE = 'SAVEPOINT r'
@@ -10,25 +11,20 @@ const LOSSES = new Set(['1301', '1260', '1265'])
 /** Reads of one snapshot, one after the other; a statement of a read never falls between those of another. */
 export class Reader {
   readonly #session: Session
-  #last: Promise<void> = Promise.resolve()
+  readonly #reads = new OneByOne()
 
   constructor(session: Session) {
     this.#session = session
   }
 
   /** Runs `use` when every earlier read has ended. */
-  async alone<T>(use: () => Promise<T>): Promise<T> {
-    const leave = await this.#enter()
-    try {
-      return await use()
-    } finally {
-      leave()
-    }
+  alone<T>(use: () => Promise<T>): Promise<T> {
+    return this.#reads.run(use)
   }
 
   /** Key and columns of each row of a table read. The reader must not start another read of this snapshot inside the loop. */
   async *batches(sql: string): AsyncGenerator<RawRow[], void, void> {
-    const leave = await this.#enter()
+    const leave = await this.#reads.enter()
     try {
       await this.#session.run(SAVE)
       for await (const batch of this.#session.stream(sql)) yield batch.map(rawRow)
@@ -44,14 +40,6 @@ export class Reader {
     const rows: RawRow[] = []
     for await (const batch of this.batches(sql)) for (const row of batch) rows.push(row)
     return rows
-  }
-
-  async #enter(): Promise<() => void> {
-    const before = this.#last
-    let leave = (): void => undefined
-    this.#last = new Promise<void>((resolve) => (leave = resolve))
-    await before
-    return leave
   }
 
   async #checkWarnings(): Promise<void> {

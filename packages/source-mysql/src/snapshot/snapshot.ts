@@ -8,17 +8,17 @@ import {
   type RowKey,
   type SourceSnapshot,
   SyncError,
+  type TableFingerprint,
   type TableMapping,
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
-import type { Server } from '../catalog/catalog.js'
 import { PENDING_INDEX } from '../ddl/own-tables.js'
 import { errorNumber } from '../connection/errors.js'
 import type { SessionPool } from '../connection/pool.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
-import { readGenerations } from './generations.js'
+import type { DefinitionWatch } from './definitions.js'
 import { leaveMark, markIds, markUpTo } from './mark.js'
 import { Reader } from './reader.js'
 import { selectChildKeys, selectKeyAfter, selectKeys, selectRange } from './statements.js'
@@ -46,7 +46,7 @@ interface Opening {
 export interface SnapshotContext {
   readonly pool: SessionPool
   readonly settings: SourceSettings
-  readonly server: Server
+  readonly watch: DefinitionWatch
 }
 
 /** Opens a transaction with a consistent view on a connection of its own. */
@@ -148,17 +148,12 @@ class Snapshot implements SourceSnapshot {
     return token
   }
 
-  generations(): Promise<ReadonlyMap<string, string>> {
-    return this.#generations(null)
+  fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>> {
+    return this.#reader.alone(() => this.#context.watch.fingerprints(this.#session, true))
   }
 
-  async generation(table: string): Promise<string | undefined> {
-    return (await this.#generations(table)).get(table)
-  }
-
-  async #generations(only: string | null): Promise<ReadonlyMap<string, string>> {
-    const { server, settings } = this.#context
-    return await this.#reader.alone(() => readGenerations(this.#session, server, settings.database, only))
+  fingerprint(table: string): Promise<TableFingerprint | undefined> {
+    return this.#reader.alone(() => this.#context.watch.fingerprint(this.#session, table))
   }
 
   async entriesAfter(id: number, limit: number): Promise<ChangeEntry[]> {

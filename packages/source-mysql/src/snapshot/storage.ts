@@ -3,6 +3,7 @@ import { SyncError } from '@mylab-sync/core'
 import { errorNumber } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
 import type { Server } from '../catalog/catalog.js'
+import { isAtLeast } from '../preflight/check.js'
 import * as sql from '../sql.js'
 import { storageLike, StorageNames } from './storage-names.js'
 
@@ -54,7 +55,7 @@ function plainQueries(database: string, only: string | null): readonly [string, 
   const schema = sql.text(database)
   const named = (column: string): string => (only === null ? '' : ` AND ${column} = ${sql.text(only)}`)
   return [
-    `SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')${named('TABLE_NAME')}`,
+    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')${named('TABLE_NAME')}`,
     `SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE
      FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r
        ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
@@ -62,29 +63,35 @@ function plainQueries(database: string, only: string | null): readonly [string, 
   ]
 }
 
+/** What the storage engine tells of a table and of the foreign keys that leave it. */
+export interface Storage {
+  readonly digest: string
+  /** It changes with every change of the columns, those that leave their definition as it was included. */
+  readonly isExact: boolean
+}
+
 /**
  * Table ids come from the dictionary as of now, whatever the snapshot; of `only` this table, if it is given. So do foreign keys, but on
  * MySQL 8 and later as of the snapshot, whose rows no later key has changed. Names of a database in lower case by setting compare as they are.
  */
-export async function readGenerations(
-  session: Session,
-  server: Server,
-  database: string,
-  only: string | null,
-): Promise<Map<string, string>> {
+export async function readStorage(session: Session, server: Server, place: Place): Promise<Map<string, Storage>> {
+  const { database, only } = place
   try {
     const view = views(server)
-    if (!lendsFilenames(server)) return digested(await dictionary(session, view, { database, only }))
+    if (!lendsFilenames(server)) return await dictionary(session, server, place)
     const storage = await session.rows(storageQuery(view, database, only))
-    return digested([
-      ...(await others(session, { database, only }, new Set(storage.map(([table]) => table ?? '')))),
+    const known = new Set(storage.map(([table]) => table ?? ''))
+    const facts = [
+      ...(await others(session, place, known)),
       ...storage,
       ...(await session.rows(foreignQuery(view, database, only))),
-    ])
+    ]
+    // MySQL 5.7 rebuilds a table for each change that an instant one would make.
+    return digested(facts, server.vendor === 'mysql' ? known : new Set())
   } catch (error) {
     if (!isHidden(error)) throw error
-    const [storage, foreign] = plainQueries(database, only)
-    return digested([...(await session.definitions(storage)), ...(await session.definitions(foreign))])
+    const [names, foreign] = plainQueries(database, only)
+    return digested([...(await session.definitions(names)), ...(await session.definitions(foreign))], new Set())
   }
 }
 
@@ -106,10 +113,10 @@ function isHidden(error: unknown): boolean {
 }
 
 /** MySQL 8 and later, whose views of foreign keys read the dictionary and open no table. */
-async function dictionary(session: Session, view: Views, place: Place): Promise<TextRow[]> {
+async function dictionary(session: Session, server: Server, place: Place): Promise<Map<string, Storage>> {
   const like = `${storageLike(place.database)}/${place.only === null ? '' : storageLike(place.only)}%`
   const stored = await session.rows(
-    `SELECT NAME, TABLE_ID, N_COLS FROM ${view.tables} WHERE NAME LIKE ${sql.text(like)} ORDER BY TABLE_ID`,
+    `SELECT NAME, TABLE_ID, N_COLS${instantCounter(server)} FROM ${views(server).tables} WHERE NAME LIKE ${sql.text(like)} ORDER BY TABLE_ID`,
   )
   const all = await others(session, place, new Set())
   const names = new StorageNames(
@@ -119,12 +126,19 @@ async function dictionary(session: Session, view: Views, place: Place): Promise<
   const storage = stored.flatMap(([name, ...facts]) =>
     names.tablesOf(name ?? '').map((table) => [table, ...facts, name ?? '']),
   )
-  const known = new Set(storage.map(([table]) => table))
+  const known = new Set(storage.map(([table]) => table ?? ''))
   const [, foreign] = plainQueries(place.database, place.only)
-  return [...all.filter(([table]) => !known.has(table ?? '')), ...storage, ...(await session.rows(foreign))]
+  const rest = all.filter(([table]) => !known.has(table ?? ''))
+  return digested([...rest, ...storage, ...(await session.rows(foreign))], known)
 }
 
-interface Place {
+/** Counts the changes of the columns that left the table id as it was: https://dev.mysql.com/doc/refman/8.0/en/information-schema-innodb-tables-table.html */
+function instantCounter(server: Server): string {
+  if (isAtLeast(server, [8, 0, 29])) return ', TOTAL_ROW_VERSIONS'
+  return isAtLeast(server, [8, 0, 12]) ? ', INSTANT_COLS' : ''
+}
+
+export interface Place {
   readonly database: string
   readonly only: string | null
 }
@@ -138,7 +152,13 @@ async function others(session: Session, { database, only }: Place, known: Readon
   return rows.filter(([table]) => !known.has(table ?? '')).map(([table]) => [table ?? '', 'other'])
 }
 
-function digested(rows: readonly TextRow[]): Map<string, string> {
+function digested(rows: readonly TextRow[], exact: ReadonlySet<string>): Map<string, Storage> {
+  const digests = digestsByTable(rows)
+  return new Map([...digests].map(([table, digest]) => [table, { digest, isExact: exact.has(table) }]))
+}
+
+/** One digest a table of all that follows its name in these rows, in their order. */
+export function digestsByTable(rows: readonly TextRow[]): Map<string, string> {
   const hashes = new Map<string, ReturnType<typeof createHash>>()
   for (const [table, ...facts] of rows) {
     const hash = hashes.get(table ?? '') ?? createHash('sha256')
