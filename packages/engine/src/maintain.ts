@@ -61,7 +61,7 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
     await target.forgetConstraints(mapping, model.constraintNames(table))
   }
   for (const edge of model.edges) {
-    if (edge.captureOnlyParent || !open.has(edge.child) || !open.has(edge.parent)) continue
+    if (edge.notCarried !== null || !open.has(edge.child) || !open.has(edge.parent)) continue
     goOn(context)
     await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
   }

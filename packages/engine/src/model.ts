@@ -189,7 +189,7 @@ export class Model {
   /** Names of the UNIQUEs, CHECKs and foreign keys that a table of the target is to have. */
   constraintNames(table: string): string[] {
     const { indexes, checks } = this.objects(table)
-    const foreignKeys = this.edges.filter((edge) => edge.child === table)
+    const foreignKeys = this.edges.filter((edge) => edge.child === table && edge.notCarried === null)
     return [...indexes, ...checks, ...foreignKeys].map(({ name }) => name)
   }
 

@@ -59,5 +59,5 @@ export function edgeOf(model: Model, { name }: SourceTable, key: SourceForeignKe
 export function whyNoForeignKey(edge: Edge | undefined, { parentDatabase }: SourceForeignKey): string | null {
   if (parentDatabase !== null) return `its parent is in database ${parentDatabase}`
   if (edge === undefined) return 'its parent is not carried, or its columns have types that do not compare'
-  return edge.captureOnlyParent ? 'its parent is not carried' : null
+  return edge.notCarried
 }

@@ -1,4 +1,11 @@
-import type { ColumnMapping, OtherObjects, Refusal, TableMapping, TargetDefinition } from '@mylab-sync/core'
+import type {
+  ColumnMapping,
+  OtherObjects,
+  Refusal,
+  TableMapping,
+  TableObjects,
+  TargetDefinition,
+} from '@mylab-sync/core'
 import { valueOutcomes } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 import { isTransactional, matches, type Model, modelWith } from './model.js'
@@ -62,7 +69,7 @@ function definition(model: Model, table: string): TargetDefinition {
     objects: model.objects(table),
     foreignKeyColumns: edges.map((edge) => edge.childKey.columns.map(({ column }) => column.source.name)),
     foreignKeys: edges
-      .filter((edge) => !edge.captureOnlyParent)
+      .filter((edge) => edge.notCarried === null)
       .map((edge) => ({ edge, parent: { table: model.mapping(edge.parent), objects: model.objects(edge.parent) } })),
   }
 }
@@ -79,13 +86,19 @@ function plannedTable(model: Model, table: string, others: OtherObjects): Planne
     carried: model.isWhole(table) ? 'recopied' : 'live',
     why: whyWhole(mapping),
     key: key?.columns.map(({ column }) => column.source.name) ?? null,
-    columns: mapping.columns.map((column) => plannedColumn(column, objects.defaults.get(column.name) ?? null)),
+    columns: mapping.columns.map((column) => plannedColumn(column, defaultOf(column, objects))),
     foreignKeys: foreignKeys(model, mapping),
     indexes: objects.indexes.map(({ name, unique, parts }) => ({ name, unique, parts })),
     checks: objects.checks,
     identity: objects.identity,
     notCarried: notCarriedOf(model, table, others),
   }
+}
+
+/** As a reader of the plan knows it; the schema of a sequence is the target's. */
+function defaultOf({ name }: ColumnMapping, { defaults, sequence }: TableObjects): string | null {
+  if (sequence?.column === name) return `nextval('${sequence.name}')`
+  return defaults.get(name) ?? null
 }
 
 function whyWhole({ source, key }: TableMapping): string | null {

@@ -8,8 +8,9 @@ import {
   type TableMapping,
 } from '@mylab-sync/core'
 import { isText } from './columns.js'
+import { indexPlans } from './indexes.js'
 import { keyMapping, keyObstacle } from './keys.js'
-import { findNamed, hasName, isLowered, sameName, targetName } from './names.js'
+import { findNamed, hasName, isLowered, quotePg, sameName, targetName } from './names.js'
 import { defaultMappingOptions, type MappingOptions } from './options.js'
 import { findColumn, findTable, syncKey } from './references.js'
 import { mapTables } from './tables.js'
@@ -139,7 +140,24 @@ function edgeTo(parent: TableMapping, place: Place): Edge {
     overlapping: isOverlapping(place),
     text: hasLooseText(child.source, key.columns) || hasLooseText(source, key.parentColumns),
     captureOnlyParent: !mapped.has(source.name),
+    notCarried: mapped.has(source.name) ? unreferenceable(parent, key) : 'its parent is not carried',
   }
+}
+
+/** InnoDB lets a foreign key reference a part of a key or any index; PostgreSQL asks for a UNIQUE of exactly these columns. */
+function unreferenceable(parent: TableMapping, { parentColumns }: SourceForeignKey): string | null {
+  const isWanted = (columns: readonly string[]): boolean =>
+    columns.length === parentColumns.length && parentColumns.every((column) => hasName(columns, column))
+  if (isWanted(parent.key?.columns.map(({ column }) => column.source.name) ?? [])) return null
+  const whole = parentColumns.map((name) => quotePg(findNamed(parent.columns, name, nameOfSource)?.name ?? name))
+  const isUnique = indexPlans(parent, [parentColumns]).plans.some(
+    ({ unique, columns, parts }) => unique && isWanted(columns) && parts.every((part) => whole.includes(part)),
+  )
+  return isUnique ? null : 'PostgreSQL references a UNIQUE of exactly these columns, and the parent has none'
+}
+
+function nameOfSource({ source }: TableMapping['columns'][number]): string {
+  return source.name
 }
 
 /** The target has one set of names for all constraints of a table; the source has several. */

@@ -10,23 +10,19 @@ export interface ObjectsContext {
   readonly referencedColumnSets: readonly (readonly string[])[]
 }
 
-/** Indexes, checks, defaults and the identity column of a table in the target, and what is not carried. The primary key is not among them. */
+/** Indexes, checks, defaults and the counter of a table in the target, and what is not carried. The primary key is not among them. */
 export function tableObjects(mapping: TableMapping, context: ObjectsContext): TableObjects {
   const indexes = indexPlans(mapping, context.referencedColumnSets)
   const checks = checkPlans(mapping)
   const defaults = new Map<string, string>()
   const notCarried: NotCarried[] = [...indexes.notCarried, ...checks.notCarried]
   let identity: string | null = null
+  let sequence: TableObjects['sequence'] = null
   for (const column of mapping.columns) {
     const { source } = column
     if (source.autoIncrement) {
       if (isIdentityType(column)) identity = column.name
-      else
-        notCarried.push({
-          kind: 'auto-increment',
-          object: `AUTO_INCREMENT of column ${source.name}`,
-          reason: `PostgreSQL has no identity of type ${column.type}${identityOption(column)}`,
-        })
+      else sequence = { column: column.name, name: sequenceName(mapping, source.name) }
       continue
     }
     const outcome = defaultSql(column)
@@ -40,15 +36,16 @@ export function tableObjects(mapping: TableMapping, context: ObjectsContext): Ta
         reason: 'PostgreSQL has none; after the cutover a trigger of yours can set it',
       })
   }
-  return { indexes: indexes.plans, checks: checks.plans, defaults, identity, notCarried }
+  return { indexes: indexes.plans, checks: checks.plans, defaults, identity, sequence, notCarried }
 }
 
 function isIdentityType(column: ColumnMapping): boolean {
   return column.type === 'smallint' || column.type === 'integer' || column.type === 'bigint'
 }
 
-function identityOption(column: ColumnMapping): string {
-  return column.source.dataType === 'bigint' ? '; type option bigint would carry it' : ''
+/** As PostgreSQL names the sequence of an identity. */
+function sequenceName(mapping: TableMapping, column: string): string {
+  return targetName(`${mapping.source.name}_${column}_seq`, { lower: isLowered(mapping) })
 }
 
 function checkPlans(mapping: TableMapping): { plans: CheckPlan[]; notCarried: NotCarried[] } {

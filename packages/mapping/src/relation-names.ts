@@ -25,15 +25,20 @@ export class RelationNames {
     this.#wanted.set(name, (this.#wanted.get(name) ?? 0) + 1)
   }
 
-  /** The same indexes, those under another name whose own is wanted twice. */
+  /** The same indexes and sequence, those under another name whose own is wanted twice. */
   freed(table: string, objects: TableObjects): TableObjects {
-    const indexes = objects.indexes.map((index) => {
-      if ((this.#wanted.get(index.name) ?? 0) < 2) return index
-      const place = createHash('sha256')
-        .update(JSON.stringify([table, index.columns, index.parts]))
-        .digest('hex')
-      return { ...index, name: targetName(`${index.name}_${place.slice(0, 8)}`) }
-    })
-    return { ...objects, indexes }
+    const indexes = objects.indexes.map((index) => ({
+      ...index,
+      name: this.#free(index.name, [table, index.columns, index.parts]),
+    }))
+    const { sequence } = objects
+    const own = sequence && { ...sequence, name: this.#free(sequence.name, [table, sequence.column]) }
+    return { ...objects, indexes, sequence: own }
+  }
+
+  #free(name: string, place: unknown): string {
+    if ((this.#wanted.get(name) ?? 0) < 2) return name
+    const hash = createHash('sha256').update(JSON.stringify(place)).digest('hex')
+    return targetName(`${name}_${hash.slice(0, 8)}`)
   }
 }

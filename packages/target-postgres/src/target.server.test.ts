@@ -34,7 +34,14 @@ const settings: TargetSettings = {
   ssl: false,
   instance: 'default',
 }
-const NOTHING: TableObjects = { indexes: [], checks: [], defaults: new Map(), identity: null, notCarried: [] }
+const NOTHING: TableObjects = {
+  indexes: [],
+  checks: [],
+  defaults: new Map(),
+  identity: null,
+  sequence: null,
+  notCarried: [],
+}
 
 const parent = testTable('pa"rent', { id: 'integer!', code: 'character varying(5)', doc: 'json' }, ['id'])
 const child = testTable('child', { id: 'integer!', parent_id: 'integer' }, ['id'])
@@ -50,6 +57,7 @@ const edge: Edge = {
   overlapping: false,
   text: false,
   captureOnlyParent: false,
+  notCarried: null,
 }
 const code: IndexPlan = {
   name: 'parent_code',

@@ -6,7 +6,6 @@ type Kind = KindCount['kind']
 
 /** What is counted of each kind. */
 const COUNTED: Readonly<Record<Kind, (found: KindCount) => string>> = {
-  'auto-increment': ({ count }) => counted(count, 'AUTO_INCREMENT column'),
   'case-insensitive-text': ({ tables }) => `case-insensitive text in ${counted(tables, 'table')}`,
   check: ({ count }) => counted(count, 'CHECK'),
   default: ({ count }) => counted(count, 'DEFAULT'),

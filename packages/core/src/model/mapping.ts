@@ -103,7 +103,6 @@ export interface CheckPlan {
 
 /** Kinds of what the target does not get, by which they are counted. */
 export type NotCarriedKind =
-  | 'auto-increment'
   | 'case-insensitive-text'
   | 'check'
   | 'default'
@@ -132,6 +131,8 @@ export interface TableObjects {
   /** Target column name -> SQL of its DEFAULT. */
   readonly defaults: ReadonlyMap<string, string>
   readonly identity: string | null
+  /** Of an AUTO_INCREMENT column whose type can be no identity: its DEFAULT is the next value of this sequence. */
+  readonly sequence: { readonly column: string; readonly name: string } | null
   readonly notCarried: readonly NotCarried[]
 }
 
@@ -151,4 +152,6 @@ export interface Edge {
   readonly text: boolean
   /** No parent with a row of its own in the target: triggers only. */
   readonly captureOnlyParent: boolean
+  /** Why the target can have no such foreign key; null: it is to have one. */
+  readonly notCarried: string | null
 }

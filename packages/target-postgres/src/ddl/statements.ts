@@ -14,7 +14,22 @@ export function tableStatements(schema: string, table: TableMapping, objects: Ta
     .map((column) => `COMMENT ON COLUMN ${target}.${sql.name(column.name)} IS ${sql.text(column.source.comment)}`)
   if (table.source.comment !== '') comments.push(`COMMENT ON TABLE ${target} IS ${sql.text(table.source.comment)}`)
   const checks = objects.checks.map((check) => addCheck(target, check))
-  return [`CREATE TABLE ${target} (${columns.join(', ')})`, ...comments, ...checks]
+  const counter = objects.sequence === null ? [] : addSequence(schema, table, objects.sequence)
+  return [`CREATE TABLE ${target} (${columns.join(', ')})`, ...counter, ...comments, ...checks]
+}
+
+/** A sequence that goes with its column, and the DEFAULT that takes its next value. */
+export function addSequence(
+  schema: string,
+  table: Pick<TableMapping, 'name'>,
+  { column, name }: NonNullable<TableObjects['sequence']>,
+): string[] {
+  const target = sql.tableName(schema, table)
+  const sequence = sql.tableName(schema, { name })
+  return [
+    `CREATE SEQUENCE ${sequence} AS bigint OWNED BY ${target}.${sql.name(column)}`,
+    `ALTER TABLE ${target} ALTER COLUMN ${sql.name(column)} SET DEFAULT nextval(${sql.text(sequence)})`,
+  ]
 }
 
 export function addCheck(target: string, { name, expression }: CheckPlan): string {
@@ -76,9 +91,9 @@ export function targetColumns(table: TableMapping, sources: readonly string[]): 
 /** What a first copy would build in an empty schema: tables and their indexes first, foreign keys last. */
 export function definitionStatements(schema: string, definitions: readonly TargetDefinition[]): string[] {
   const foreignKeys = definitions.flatMap((definition) =>
-    definition.foreignKeys
-      .filter(({ edge, parent }) => isReferenceable(parent, edge))
-      .map(({ edge, parent }) => addForeignKey(schema, edge, { child: definition.table, parent: parent.table })),
+    definition.foreignKeys.map(({ edge, parent }) =>
+      addForeignKey(schema, edge, { child: definition.table, parent: parent.table }),
+    ),
   )
   return [
     // It is there, and IF NOT EXISTS would ask for the right to create one all the same.
@@ -107,13 +122,4 @@ function indexStatements(schema: string, { table, objects, foreignKeyColumns }: 
     if (index.deferrable) statements.push(addUnique(target, index))
   }
   return statements
-}
-
-/** PostgreSQL takes a foreign key only to a unique index that does not wait, of exactly these columns. */
-function isReferenceable(parent: Pick<TargetDefinition, 'table' | 'objects'>, edge: Edge): boolean {
-  const wanted = edge.parentKey.columns.map(({ column }) => sql.name(column.name)).sort()
-  const isWanted = (parts: readonly string[]): boolean => [...parts].sort().join() === wanted.join()
-  const key = parent.table.key?.columns.map(({ column }) => sql.name(column.name))
-  if (key !== undefined && isWanted(key)) return true
-  return parent.objects.indexes.some((index) => index.unique && !index.deferrable && isWanted(index.parts))
 }

@@ -1,8 +1,10 @@
 import type { TableMapping, TableObjects } from '@mylab-sync/core'
-import type { Database, Row } from '../connection/database.js'
+import type { Database, Row, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 import { definitionRefusal } from '../errors.js'
 import { keyName, otherKeyName, tableStatements } from './statements.js'
+
+type Sequence = NonNullable<TableObjects['sequence']>
 
 const DDL_LOCK = ["SET LOCAL lock_timeout = '2s'"]
 
@@ -230,7 +232,19 @@ function parsed(type: string): ParsedType {
 /** Columns, defaults, comments and checks; indexes come after the data. A table that stands is left as it is. */
 export async function createTable(database: Database, table: TableMapping, objects: TableObjects): Promise<void> {
   if (await tableExists(database, table)) return
+  const { schema } = database.settings
   await database.transaction(async (session) => {
-    for (const statement of tableStatements(database.settings.schema, table, objects)) await session.raw(statement)
+    const sequence = objects.sequence && (await freeSequence(session, schema, objects.sequence))
+    for (const statement of tableStatements(schema, table, { ...objects, sequence })) await session.raw(statement)
   })
+}
+
+/** As PostgreSQL does for an identity: where something else of the schema has the name, another one. */
+async function freeSequence(session: Session, schema: string, sequence: Sequence): Promise<Sequence> {
+  for (let name = sequence.name, at = 1; ; name = sql.shortName(`${sequence.name}${at++}`)) {
+    const { rows } = await session.raw<{ taken: boolean }>('SELECT to_regclass($1) IS NOT NULL AS taken', [
+      sql.tableName(schema, { name }),
+    ])
+    if (!rows[0]?.taken) return { ...sequence, name }
+  }
 }
