@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'table-broken'
   | 'target-table-not-empty'
   | 'lock-timeout'
+  | 'unavailable'
   | 'generation-changed'
   | 'constraint-violated'
   | 'truncated-read'

@@ -17,6 +17,7 @@ export {
   type SourceForeignKey,
   type SourceIndex,
   type SourceTable,
+  type TableFault,
 } from './model/source-table.js'
 export type {
   CheckPlan,

@@ -22,7 +22,7 @@ export function mayPass(error: unknown): error is SyncError {
 }
 
 /** A lock that somebody holds, a server that restarts: about a minute of tries. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(['lock-timeout', 'lost-connection', 'cannot-connect'])
+const PASSING: ReadonlySet<ErrorCode> = new Set(['lock-timeout', 'lost-connection', 'cannot-connect', 'unavailable'])
 const MOST_TRIES = 12
 
 /** Does `work`, which may run again, until it gets through what passes by itself; each failure is told. */

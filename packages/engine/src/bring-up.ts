@@ -97,7 +97,8 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
   for (const end of ends) if (end.status === 'rejected') throw end.reason
   const outcome: Outcome = { opened: 0, again: false }
   const failures: unknown[] = []
-  for (const waiting of model.openingGroups(model.components(tables))) {
+  const copying = await stillOpening(context, tables)
+  for (const waiting of model.openingGroups(model.components(copying))) {
     const opening = await openPatiently(running, model, waiting).catch((error: unknown) => {
       if (error instanceof SyncError && OF_ALL.has(error.code)) throw error
       failures.push(error)
@@ -119,6 +120,12 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
   const states = await readTarget(context, (target) => target.progress())
   outcome.again ||= tables.some((table) => states.get(table)?.state === 'suspect')
   return outcome
+}
+
+/** Of these tables, those that have not been set aside or broken meanwhile. */
+async function stillOpening(context: EngineContext, tables: readonly string[]): Promise<string[]> {
+  const states = await readTarget(context, (target) => target.progress())
+  return tables.filter((table) => isBeingOpened(states.get(table)?.state ?? 'broken'))
 }
 
 async function openPatiently(

@@ -27,7 +27,7 @@ export async function doctor(patient: Patient): Promise<Diagnosis> {
   let model: Model | null = null
   if (source instanceof SyncError) findings.push(asFinding(source, 'source'))
   else {
-    model = await orFinding(wholeModel({ source, options }), 'source', findings)
+    model = await orFinding(wholeModel({ source, options }, { tryTables: true }), 'source', findings)
     findings.push(...(await looked(() => sourceFindings(source, model), 'source')))
   }
   if (target instanceof SyncError) findings.push(asFinding(target, 'target'))

@@ -1,4 +1,4 @@
-import { isOpen, SyncError, type TableState } from '@mylab-sync/core'
+import { isOpen, SyncError, type TableBroken, type TableState } from '@mylab-sync/core'
 import { askForCopy, type InitialRequest, type Listed } from './ask-for-copy.js'
 import { patiently } from './backoff.js'
 import { bringUp, type Running } from './bring-up.js'
@@ -10,6 +10,7 @@ import { loadModel, matches, type Model, modelWith } from './model.js'
 import { requireOwner } from './owner.js'
 import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
+import { problemIn } from './set-aside.js'
 import { verifyCounts } from './verify-counts.js'
 import { writeTarget } from './write-target.js'
 
@@ -89,17 +90,27 @@ async function prepare(
   }
   await requireOwner(context)
   const model = await modelWith(context, request.tables)
-  const selected = model.select(request.tables)
-  if (!request.resume) await noteAsked(context, selected)
-  const targets = request.triggers ? model.triggerTargets(new Set(selected)) : []
-  if (request.triggers) await install(context, model, { targets, recreate: false }, progress)
+  const wanted = model.select(request.tables)
+  if (!request.resume) await noteAsked(context, wanted)
+  const targets = request.triggers ? model.triggerTargets(new Set(wanted)) : []
+  const broken = request.triggers
+    ? (await install(context, model, { targets, recreate: false }, progress)).broken
+    : new Map<string, TableBroken>()
   await register(
     context,
     model,
-    targets.map((target) => target.table),
+    targets.map((target) => target.table).filter((table) => !broken.has(table)),
   )
-  const listed = model.refused.map(({ table, reason }) => ({ table, problem: reason }))
-  return { model, selected, listed: listed.filter(({ table }) => matchesAny(table, request.tables)) }
+  const refused = model.refused.map(({ table, reason }) => ({ table, problem: reason }))
+  const listed = [
+    ...refused,
+    ...[...broken.values()].map((error) => ({ table: error.table, problem: problemIn(error) })),
+  ]
+  return {
+    model,
+    selected: wanted.filter((table) => !broken.has(table)),
+    listed: listed.filter(({ table }) => matchesAny(table, request.tables)),
+  }
 }
 
 /** Written before anything else, so that a call which dies while triggers are made is one to resume. */

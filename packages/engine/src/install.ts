@@ -1,8 +1,9 @@
-import { type Refusal, SyncError, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
+import { type Refusal, SyncError, TableBroken, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
 import { checkTriggers, keepingCapture } from './check-triggers.js'
 import type { EngineContext, Progress } from './context.js'
 import { type Model, modelWith } from './model.js'
 import { requireOwner } from './owner.js'
+import { breakTable } from './set-aside.js'
 import { writeTarget } from './write-target.js'
 
 /** Creates or upgrades what is ours on both sides; safe to run again. */
@@ -43,30 +44,58 @@ export async function setupTriggers(
     }
   }
   await requireMigrated(context)
-  const triggers = await install(context, model, { targets, recreate: request.recreate }, progress)
-  await register(
-    context,
-    model,
-    targets.map((target) => target.table),
-  )
-  return { triggers, tables: targets.length, statements: [], refused: model.refused }
+  const { triggers, broken } = await install(context, model, { targets, recreate: request.recreate }, progress)
+  const captured = targets.map((target) => target.table).filter((table) => !broken.has(table))
+  await register(context, model, captured)
+  const refused = [...broken.values()].map(refusalOf)
+  return { triggers, tables: captured.length, statements: [], refused: [...model.refused, ...refused] }
 }
 
-/** Makes triggers. What they have missed while they were gone is known only until they stand again: such tables are set aside first. */
+export interface Installed {
+  readonly triggers: number
+  /** Tables that take no trigger, which are `broken` by now. */
+  readonly broken: ReadonlyMap<string, TableBroken>
+}
+
+/**
+ * Makes triggers. What they have missed while they were gone is known only until they stand again: such tables are set aside
+ * first. A table that the source cannot open is left out, and breaks alone, or with what its rows act on where it is only captured.
+ */
 export async function install(
   context: EngineContext,
   model: Model,
   what: { readonly targets: readonly TriggerTarget[]; readonly recreate: boolean },
   progress: Progress,
-): Promise<number> {
+): Promise<Installed> {
   await checkTriggers(context, model)
-  let done = 0
-  const make = (): Promise<number> =>
-    context.source.installTriggers(what.targets, {
-      recreate: what.recreate,
-      done: (table) => progress({ kind: 'triggers', table, done: ++done, total: what.targets.length * 3 }),
-    })
-  return what.recreate ? keepingCapture(context, model, make) : make()
+  const broken = new Map<string, TableBroken>()
+  for (;;) {
+    const targets = what.targets.filter(({ table }) => !broken.has(table))
+    let done = 0
+    const make = (): Promise<number> =>
+      context.source.installTriggers(targets, {
+        recreate: what.recreate,
+        done: (table) => progress({ kind: 'triggers', table, done: ++done, total: targets.length * 3 }),
+      })
+    try {
+      return { triggers: what.recreate ? await keepingCapture(context, model, make) : await make(), broken }
+    } catch (error) {
+      if (!(error instanceof TableBroken) || broken.has(error.table)) throw error
+      broken.set(error.table, error)
+      for (const victim of victimsOf(model, error)) {
+        broken.set(victim.table, victim)
+        await breakTable(context, victim)
+      }
+    }
+  }
+}
+
+/** A parent that is only captured has no row of progress: what its rows act on cannot be carried without it. */
+function victimsOf(model: Model, error: TableBroken): TableBroken[] {
+  if (!model.isCaptureOnly(error.table)) return [error]
+  const reason = `the rows of table ${error.table} act on it, and that takes no triggers: ${error.message}`
+  const children = new Set(model.actionEdgesFrom(error.table).map(({ child }) => child))
+  return [...children].map((child) => new TableBroken(child, reason, { remedy: error.remedy ?? '', cause: error }))
 }
 
 /** A row of progress for every known table; captured ones step to `capturing`, refused ones say why. */
@@ -84,6 +113,10 @@ export async function register(context: EngineContext, model: Model, captured: r
       if (transition(stateOf(refusal.table), 'refuse'))
         await target.setProgress(refusal.table, { state: 'refused', problem: sentence(refusal) })
   })
+}
+
+function refusalOf(error: TableBroken): Refusal {
+  return { table: error.table, column: null, reason: error.message, remedy: error.remedy ?? '' }
 }
 
 function sentence({ column, reason, remedy }: Refusal): string {

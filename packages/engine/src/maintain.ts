@@ -15,7 +15,7 @@ export async function maintain(context: EngineContext, model: Model): Promise<bo
   const done = await exclusively(context, 'maintain', async () => {
     await checkTriggers(context, model)
     goOn(context)
-    await noticeUncaptured(context, model)
+    await settingAside(context, model, () => noticeUncaptured(context, model))
     await settingAside(context, model, () => buildConstraints(context, model))
     return true
   })

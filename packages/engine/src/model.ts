@@ -15,7 +15,15 @@ import {
   type TableObjects,
   type TriggerTarget,
 } from '@mylab-sync/core'
-import { actionComponents, edges as edgesOf, mapTables, RelationNames, tableObjects } from '@mylab-sync/mapping'
+import {
+  actionComponents,
+  type EdgeGraph,
+  edges as edgesOf,
+  mapTables,
+  type MappingOptions,
+  RelationNames,
+  tableObjects,
+} from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 import { readTarget } from './read-target.js'
 
@@ -50,15 +58,13 @@ export class Model {
     )
     this.#wanted = new Set(wanted.map((table) => table.name))
     const first = mapTables(wanted, mapping)
-    const graph = edgesOf(first.mapped, catalog.tables, mapping)
-    const refusedNames = new Set(graph.refused.map((refusal) => refusal.table))
-    const tables = new Map([...first.mapped].filter(([name]) => !refusedNames.has(name)))
-    const final = refusedNames.size === 0 ? graph : edgesOf(tables, catalog.tables, mapping)
+    const { tables, graph, refused } = withoutRefused(first.mapped, catalog.tables, mapping)
     this.tables = tables
-    this.refused = [...first.refused, ...graph.refused, ...(final === graph ? [] : final.refused)]
-    this.edges = final.edges
-    const parents = catalog.tables.filter((table) => final.captureOnly.includes(table.name))
-    this.#captureOnly = mapTables(parents, mapping).mapped
+    this.refused = [...first.refused, ...refused]
+    this.edges = graph.edges
+    const parents = catalog.tables.filter((table) => graph.captureOnly.includes(table.name))
+    // Each alone, as its edges have mapped it: two parents may have one name in the target, where neither has a table.
+    this.#captureOnly = new Map(parents.flatMap((parent) => [...mapTables([parent], mapping).mapped]))
     for (const edge of this.edges) {
       if (!edge.action) continue
       const list = this.#actionEdgesByParent.get(edge.parent)
@@ -243,6 +249,25 @@ export class Model {
   }
 }
 
+/**
+ * A table that a foreign key refuses is no parent any more, so its own children are judged again, until none is refused: a
+ * table that stayed both carried and refused was set aside and copied by turns for ever.
+ */
+function withoutRefused(
+  mapped: ReadonlyMap<string, TableMapping>,
+  all: readonly SourceTable[],
+  options: MappingOptions,
+): { readonly tables: Map<string, TableMapping>; readonly graph: EdgeGraph; readonly refused: readonly Refusal[] } {
+  const tables = new Map(mapped)
+  const refused: Refusal[] = []
+  for (;;) {
+    const graph = edgesOf(tables, all, options)
+    if (graph.refused.length === 0) return { tables, graph, refused }
+    refused.push(...graph.refused)
+    for (const { table } of graph.refused) tables.delete(table)
+  }
+}
+
 /** No snapshot covers definitions: one that changes between two queries shows its columns in one and its keys in another. */
 async function modelOf(
   context: Pick<EngineContext, 'source' | 'options'>,
@@ -260,9 +285,12 @@ async function modelOf(
   }
 }
 
-/** The model of all selected tables; the target is not asked. */
-export async function wholeModel(context: Pick<EngineContext, 'source' | 'options'>): Promise<Model> {
-  return modelOf(context, await context.source.definitions(), null)
+/** The model of all selected tables; the target is not asked. With `tryTables`, those that the source cannot read are refused. */
+export async function wholeModel(
+  context: Pick<EngineContext, 'source' | 'options'>,
+  options: { readonly tryTables: boolean } = { tryTables: false },
+): Promise<Model> {
+  return modelOf(context, await context.source.definitions(options), null)
 }
 
 /** The model of the tables that the target carries. */
@@ -271,10 +299,10 @@ export async function loadModel(context: EngineContext): Promise<Model> {
   return modelOf(context, await context.source.definitions(), new Set(carried))
 }
 
-/** As loadModel, with the tables that are about to be carried; empty patterns: all. */
+/** As loadModel, with the tables that are about to be carried, and without those that the source cannot read; empty patterns: all. */
 export async function modelWith(context: EngineContext, patterns: readonly string[]): Promise<Model> {
-  if (patterns.length === 0) return wholeModel(context)
-  const definitions = await context.source.definitions()
+  if (patterns.length === 0) return wholeModel(context, { tryTables: true })
+  const definitions = await context.source.definitions({ tryTables: true })
   const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
   const carried = (await context.target.migrated()) ? await carriedTables(context) : []
   return modelOf(context, definitions, new Set([...carried, ...named]))

@@ -55,10 +55,11 @@ interface ToOpen {
   readonly stillAlone: () => Promise<void>
 }
 
-async function openAlone(context: EngineContext, model: Model, { tables, stillAlone }: ToOpen): Promise<Opening> {
-  const ready = await readyToOpen(context, model, tables)
+async function openAlone(context: EngineContext, model: Model, { tables: all, stillAlone }: ToOpen): Promise<Opening> {
+  const ready = await readyToOpen(context, model, all)
   if (typeof ready === 'string') return ready
   const { merged, copies } = ready
+  const tables = [...copies.keys()]
   for (const table of tables) {
     const foreignKeys = model.edges.filter((edge) => edge.child === table)
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
@@ -126,10 +127,14 @@ interface Ready {
 type Copies = ReadonlyMap<string, number>
 
 /** Why the component cannot open now, or what of it is opened. */
-async function readyToOpen(context: EngineContext, model: Model, tables: readonly string[]): Promise<Ready | Opening> {
+async function readyToOpen(context: EngineContext, model: Model, all: readonly string[]): Promise<Ready | Opening> {
   return readTarget(context, async (target) => {
     const progress = await target.progress()
-    if (tables.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
+    if (all.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
+    // Lone tables open together and wait for none of each other: one that cannot go on keeps no other closed.
+    const areLone = model.components(all).length === all.length
+    const tables = all.filter((table) => !areLone || isBeingOpened(progress.get(table)?.state ?? 'broken'))
+    if (tables.length === 0) return 'blocked'
     for (const table of tables) {
       const own = progress.get(table)
       if (!own || !isBeingOpened(own.state)) return 'blocked'

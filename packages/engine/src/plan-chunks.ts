@@ -5,6 +5,7 @@ import { exclusively } from './exclusive.js'
 import type { Model } from './model.js'
 import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
+import { settingAside } from './set-aside.js'
 import { writeTarget } from './write-target.js'
 
 const CHUNK_BYTES = 12 << 20
@@ -29,7 +30,9 @@ export async function planChunks(
 ): Promise<'planned' | 'done' | 'busy'> {
   const unplanned = await readTarget(context, (target) => target.unplanned(tables, TABLES_A_LOOK))
   for (const { table } of unplanned) {
-    const planned = await exclusively(context, `plan ${table}`, () => planTable(context, model, table))
+    const planned = await exclusively(context, `plan ${table}`, () =>
+      settingAside(context, model, () => planTable(context, model, table)),
+    )
     if (planned) return 'planned'
   }
   return unplanned.length > 0 ? 'busy' : 'done'

@@ -26,6 +26,7 @@ export interface Plan {
   /** Objects of the database beside its tables. */
   readonly notCarried: OtherObjects['counts']
   readonly notVisible: OtherObjects['notVisible']
+  readonly notListed: OtherObjects['notListed']
   readonly sql: {
     /** For the target, in order; what a first copy builds. */
     readonly target: readonly string[]
@@ -54,6 +55,7 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
     olderPackage: model.catalog.olderPackage,
     notCarried: others.counts,
     notVisible: others.notVisible,
+    notListed: others.notListed,
     sql: {
       target: context.target.statements(selected.map((table) => definition(model, table))),
       source: context.source.installStatements(model.triggerTargets(new Set(selected))),

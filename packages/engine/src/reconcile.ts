@@ -17,12 +17,14 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   const suspects = [...states.values()].filter((p) => p.state === 'suspect')
   if (suspects.length === 0) return []
   const mapped = suspects.filter((p) => model.tables.has(p.table)).map((p) => p.table)
-  await install(context, model, { targets: model.triggerTargets(new Set(mapped)), recreate: false }, progress)
+  const targets = model.triggerTargets(new Set(mapped))
+  const { broken } = await install(context, model, { targets, recreate: false }, progress)
   await reach(context, 'reconcile:triggers')
   const signs = await captureSigns(context, model, mapped)
   const starts: CopyStart[] = []
   for (const suspect of suspects) {
     goOn(context)
+    if (broken.has(suspect.table)) continue
     const problem = mapped.includes(suspect.table)
       ? await adapt(context, model, suspect.table)
       : await exclude(context, model, suspect)

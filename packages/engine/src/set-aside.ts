@@ -162,36 +162,51 @@ export async function setAside(
   })
 }
 
-/** More in a row than a schema has is a defect. */
-const MOST_UNFIT = 10_000
-
 /**
  * Repeats `work` without each table that cannot take part: a table that is gone or was changed in the target is set aside,
  * one that is broken is marked so.
  */
 export async function settingAside<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
+  const broken = new Set<string>()
   for (let redo = 0; ; redo++) {
     try {
       return await work()
     } catch (error) {
-      if (redo >= MOST_UNFIT || !(await takeOut(context, model, error))) throw error
+      if (redo >= MOST_UNFIT || !(await takeOut(context, model, { error, broken }))) throw error
     }
   }
 }
 
-/** Takes the table that `error` names out of the work; false where there is none to take out. */
-async function takeOut(context: EngineContext, model: Model, error: unknown): Promise<boolean> {
-  if (error instanceof TableBroken) return breakTable(context, error)
+/** More in a row than a schema has is a defect. */
+const MOST_UNFIT = 10_000
+
+/** Takes the table that `error` names out of the work; false where there is none to take out. `broken` are those taken out before. */
+async function takeOut(
+  context: EngineContext,
+  model: Model,
+  { error, broken }: { readonly error: unknown; readonly broken: Set<string> },
+): Promise<boolean> {
+  if (error instanceof TableBroken) {
+    // Another process may have marked it meanwhile; work that reads it all the same would go on for ever.
+    if (broken.has(error.table)) return false
+    broken.add(error.table)
+    return breakTable(context, error)
+  }
   if (!(error instanceof TargetTableUnfit)) return false
   return (await setAside(context, model, [error.table], error.message)).length > 0
 }
 
-/** False where the table is broken already or its state allows no break. */
-async function breakTable(context: EngineContext, { table, message, remedy }: TableBroken): Promise<boolean> {
+/** False where the table's state allows no break. */
+export async function breakTable(context: EngineContext, error: TableBroken): Promise<boolean> {
   return betweenDrains(context, async (target, states) => {
-    const state = transition(states.get(table)?.state ?? 'discovered', 'break')
+    const state = transition(states.get(error.table)?.state ?? 'discovered', 'break')
     if (state === undefined) return false
-    await target.setProgress(table, { state, problem: remedy === null ? message : `${message}; ${remedy}` })
+    await target.setProgress(error.table, { state, problem: problemIn(error) })
     return true
   })
+}
+
+/** A message and its remedy in one line, as a table's problem has it. */
+export function problemIn({ message, remedy }: TableBroken): string {
+  return remedy === null ? message : `${message}; ${remedy}`
 }

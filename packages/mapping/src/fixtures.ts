@@ -47,6 +47,7 @@ export function testTable(
     comment: '',
     estimatedRows: 0,
     estimatedBytes: 0,
+    fault: null,
     ...more,
   }
 }
@@ -60,6 +61,7 @@ export function testIndex(
   return {
     name,
     unique: false,
+    visible: true,
     kind: 'btree',
     parts: parts.map((part) => ({
       column: typeof part === 'string' ? part : part[0],

@@ -51,6 +51,7 @@ function columnName(column: SourceColumn, table: SourceTable, lower: boolean): s
 }
 
 function mapTable(table: SourceTable, references: References, options: MappingOptions): TableMapping | Refusal[] {
+  if (table.fault !== null) return [{ table: table.name, column: null, ...table.fault }]
   const refused: Refusal[] = []
   const columns: ColumnMapping[] = []
   const refuse = (column: SourceColumn, reason: string, remedy: string): void => {

@@ -1,3 +1,4 @@
+import { ofTable } from './connection/errors.js'
 import type { Session } from './connection/session.js'
 import * as sql from './sql.js'
 
@@ -13,6 +14,9 @@ export async function contentSign(session: Session, database: string, table: str
   const isMyIsam = engine?.toLowerCase() === 'myisam'
   const sign = isMyIsam ? [engine, updateTime, estimatedRows, dataLength] : [engine]
   if (isMyIsam && settled === '1') return sign.join(';')
-  const [checksum = []] = await session.rows(`CHECKSUM TABLE ${sql.name(table)}`)
+  // A table that cannot be opened has none: the read that follows says why.
+  const [checksum = []] = await session.rows(`CHECKSUM TABLE ${sql.name(table)}`).catch((error: unknown) => {
+    throw ofTable(table, error)
+  })
   return [...sign, checksum[1]].join(';')
 }

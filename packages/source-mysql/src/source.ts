@@ -72,8 +72,8 @@ class MysqlSource implements Source {
     })
   }
 
-  async definitions(): Promise<SourceDefinitions> {
-    return await this.#pool.with((session) => this.#watch.definitions(session))
+  async definitions(...[options]: Parameters<Source['definitions']>): Promise<SourceDefinitions> {
+    return await this.#pool.with((session) => this.#watch.definitions(session, options))
   }
 
   async fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>> {

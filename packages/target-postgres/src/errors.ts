@@ -16,6 +16,8 @@ const LOST = new Set([
   '57P01',
   '57P02',
   '57P03',
+  '57P05',
+  '25P04',
   '08006',
   '08003',
   '08001',
@@ -90,6 +92,13 @@ export function connectError(error: unknown, place: string): SyncError {
 }
 
 const LOCK_TIMEOUTS = new Set(['55P03', '57014', '40P01'])
+/** The server as a whole cannot: no space, memory or files, a limit of its configuration, a device that fails. */
+const UNAVAILABLE = new Set(['53000', '53100', '53200', '53400', '58000', '58030'])
+const UNAVAILABLE_WORDS: Readonly<Record<string, string>> = {
+  '53100': 'its disk is full',
+  '53200': 'it is out of memory',
+  '53400': 'a limit of its configuration is exceeded',
+}
 const NO_RIGHT = new Set(['42501', '25006'])
 const NOT_THERE = new Set(['42P01', '3F000'])
 const VIOLATIONS: Readonly<Record<string, ConstraintViolated['kind']>> = {
@@ -123,6 +132,11 @@ function bySqlState(error: pg.DatabaseError): SyncError {
   const where = placeOf(error)
   if (LOCK_TIMEOUTS.has(code))
     return new SyncError('lock-timeout', `target: a lock was not got in time (${code})${where}`, { cause: error })
+  if (UNAVAILABLE.has(code))
+    return new SyncError('unavailable', `target: ${UNAVAILABLE_WORDS[code] ?? 'the server fails'} (${code})${where}`, {
+      remedy: "look into the server's log: what it lacks has to be freed or raised there",
+      cause: error,
+    })
   if (NO_RIGHT.has(code))
     return new SyncError(
       'missing-right',

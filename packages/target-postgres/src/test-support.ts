@@ -72,6 +72,7 @@ export function testTable(
       comment: `it's ${name}`,
       estimatedRows: 0,
       estimatedBytes: 0,
+      fault: null,
     },
     name,
     columns: mapped,

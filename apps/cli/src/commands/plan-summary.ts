@@ -39,17 +39,19 @@ function showLargest({ largest, estimatedRows, estimatedBytes, live, recopied }:
   if (tables > largest.length) print(`  and ${counted(tables - largest.length, 'smaller table')}`)
 }
 
-function showNotCarried({ summary, notCarried, notVisible }: Omit<Plan, 'sql'>): void {
+function showNotCarried({ summary, notCarried, notVisible, notListed }: Omit<Plan, 'sql'>): void {
   const rows = summary.notCarried.map((found): string[] => [
     COUNTED[found.kind](found),
     found.reason ?? 'mylab-sync plan --full gives the reason of each',
   ])
   const others = otherObjects(notCarried)
-  if (rows.length + others.length + notVisible.length === 0) return
+  if (rows.length + others.length + notVisible.length + notListed.length === 0) return
   print('\nNot carried')
   printColumns([...rows, ...others.map((counts) => [counts, 'of the application; they stay in the source'])])
   for (const { objects, grant } of notVisible)
     print(`  ${objects}: whether there are any is not visible to this account; to see: ${grant}`)
+  for (const { objects, reason } of notListed)
+    print(`  ${objects}: the server cannot list them: ${reason}; its upgrade program mends its own tables`)
 }
 
 const ONE_OF: Readonly<Record<keyof Plan['notCarried'], string>> = {

@@ -22,6 +22,8 @@ const ALLOWED: readonly (readonly [TableState, TableEvent, TableState])[] = [
   ['paused', 'resume', 'catching-up'],
   ['suspect', 'reconcile', 'copying'],
   ['live', 'vanish', 'gone'],
+  ['capturing', 'break', 'broken'],
+  ['broken', 'break', 'broken'],
 ]
 
 test('a table goes from discovered to live, and through its detours, as the life cycle says', () => {

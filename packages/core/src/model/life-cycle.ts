@@ -32,10 +32,11 @@ export type TableEvent =
 
 /** The whole life cycle of DESIGN section 2; what is not listed is not allowed. */
 const TRANSITIONS: Readonly<Record<TableState, Partial<Readonly<Record<TableEvent, TableState>>>>> = {
-  discovered: { install: 'capturing', 'ask-for-copy': 'copying', refuse: 'refused', vanish: 'gone' },
+  discovered: { install: 'capturing', 'ask-for-copy': 'copying', break: 'broken', refuse: 'refused', vanish: 'gone' },
   capturing: {
     install: 'capturing',
     'ask-for-copy': 'copying',
+    break: 'broken',
     refuse: 'refused',
     mismatch: 'capturing',
     vanish: 'gone',
@@ -67,8 +68,8 @@ const TRANSITIONS: Readonly<Record<TableState, Partial<Readonly<Record<TableEven
     refuse: 'refused',
   },
   recopied: { pause: 'paused', mismatch: 'suspect', 'ask-for-copy': 'copying', break: 'broken', vanish: 'gone' },
-  copied: { 'ask-for-copy': 'copying', install: 'suspect', vanish: 'gone' },
-  broken: { 'ask-for-copy': 'copying', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
+  copied: { 'ask-for-copy': 'copying', install: 'suspect', break: 'broken', vanish: 'gone' },
+  broken: { 'ask-for-copy': 'copying', break: 'broken', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
   refused: { accept: 'discovered', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
   gone: { accept: 'discovered', mismatch: 'suspect', 'ask-for-copy': 'copying' },
 }

@@ -44,6 +44,8 @@ export interface IndexPart {
 export interface SourceIndex {
   readonly name: string
   readonly unique: boolean
+  /** False: INVISIBLE (MySQL) or IGNORED (MariaDB); it still makes rows unique, but no statement may name it. */
+  readonly visible: boolean
   readonly kind: 'btree' | 'fulltext' | 'spatial' | 'other'
   readonly parts: readonly IndexPart[]
 }
@@ -66,6 +68,12 @@ export interface SourceCheck {
   readonly expression: string
 }
 
+/** Why the server hands out no row of a table, and what to do. */
+export interface TableFault {
+  readonly reason: string
+  readonly remedy: string
+}
+
 export interface SourceTable {
   readonly name: string
   readonly engine: string
@@ -79,6 +87,8 @@ export interface SourceTable {
   readonly comment: string
   readonly estimatedRows: number
   readonly estimatedBytes: number
+  /** null: it can be read, as far as anybody has tried. */
+  readonly fault: TableFault | null
 }
 
 export interface SourceCatalog {
@@ -92,10 +102,15 @@ export interface SourceCatalog {
 
 /** What a database holds beside tables: nothing of it is carried. */
 export interface OtherObjects {
-  /** How many of each there are; null: this account may not see them. Our own triggers are not counted. */
+  /** How many of each there are; null: this account may not see them, or the server cannot list them. Our own triggers are not counted. */
   readonly counts: Readonly<Record<'views' | 'routines' | 'events' | 'triggers' | 'sequences', number | null>>
   /** What the account may not see, each with the statement that lets it. */
   readonly notVisible: readonly { readonly objects: 'routines' | 'events' | 'triggers'; readonly grant: string }[]
+  /** What the server cannot list, with the name and number of its error. */
+  readonly notListed: readonly {
+    readonly objects: 'views' | 'routines' | 'events' | 'triggers' | 'sequences' | 'partitions'
+    readonly reason: string
+  }[]
   readonly partitionedTables: readonly string[]
 }
 

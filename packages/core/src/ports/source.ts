@@ -142,8 +142,11 @@ export interface Source {
   otherObjects(): Promise<OtherObjects>
   /** Names of tables that the catalog has and `isKnown` denies. The catalog itself is read only where there may be one. */
   otherTables(isKnown: (table: string) => boolean): Promise<string[]>
-  /** The catalog and the fingerprints that go with it, read now. */
-  definitions(): Promise<SourceDefinitions>
+  /**
+   * The catalog and the fingerprints that go with it, read now. With `tryTables` one row of each table is asked for, which tells
+   * tables that the server cannot read.
+   */
+  definitions(options?: { readonly tryTables: boolean }): Promise<SourceDefinitions>
   /** As the snapshot's, outside of one, all of it as of now. */
   fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
   /** Whether fingerprints hold the storage's own number; without PROCESS they do not, and TRUNCATE changes none of them. */

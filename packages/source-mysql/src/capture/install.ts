@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { counted, SyncError, type TriggerTarget } from '@mylab-sync/core'
 import type { Server } from '../catalog/catalog.js'
-import { errorNumber } from '../connection/errors.js'
+import { errorNumber, ofTable } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -133,12 +133,21 @@ export async function installTriggers(
   const found = await existing(session, settings.database, wanted)
   let right = 0
   for (const trigger of wanted) {
-    if (options.recreate || !rightOne(found, trigger)) await replace(installer, trigger, found)
+    if (options.recreate || !rightOne(found, trigger)) await replaceOn(installer, trigger, found)
     right += 1
     options.done?.(trigger.table)
   }
   await refusePrepared(installer)
   return right
+}
+
+/** As `replace`. Throws TableBroken where the table takes no trigger; the right to make one is the database's. */
+async function replaceOn(...[installer, wanted, found]: Parameters<typeof replace>): Promise<void> {
+  try {
+    await replace(installer, wanted, found)
+  } catch (error) {
+    throw error instanceof SyncError && error.code === 'missing-right' ? error : ofTable(wanted.table, error)
+  }
 }
 
 /** Without a gap: a server that cannot replace gets the new trigger before the old one goes. */

@@ -1,11 +1,20 @@
-import type { SourceCatalog, SourceCheck, SourceColumn, SourceIndex, SourceTable } from '@mylab-sync/core'
+import {
+  type SourceCatalog,
+  type SourceCheck,
+  type SourceColumn,
+  type SourceIndex,
+  type SourceTable,
+  SyncError,
+  type TableFault,
+} from '@mylab-sync/core'
 import type { Session, TextRow } from '../connection/session.js'
 import { isOlderPackages } from './older-package.js'
 import { MARKER } from '../ddl/own-tables.js'
 import type { SourceSettings } from '../settings.js'
 import { column, isPeriodColumn } from './columns.js'
 import { foreignKeys, type Grouped, grouped, hiddenActions } from './foreign-keys.js'
-import { catalogQueries, checksQuery, FEATURES_QUERY, SERVER_QUERY, tableNamesQuery } from './queries.js'
+import { findFaults } from './faults.js'
+import { catalogQueries, checksQuery, FEATURES_QUERY, indexFeatures, SERVER_QUERY, tableNamesQuery } from './queries.js'
 
 /** Vendor and version of the server behind a connection. */
 export interface Server {
@@ -22,8 +31,17 @@ export async function readServer(session: Session): Promise<Server> {
 
 /** Of all base tables but our own; some may be the older package's. */
 export async function readTableNames(session: Session, settings: SourceSettings): Promise<string[]> {
+  return [...(await readComments(session, settings)).keys()]
+}
+
+/**
+ * Beside the tables' statistics MySQL 9.7 shows what it says of a table that it cannot open as the comment of another one:
+ * one of ours would not be known by its comment any more.
+ */
+async function readComments(session: Session, settings: SourceSettings): Promise<ReadonlyMap<string, string>> {
   const rows = await session.definitions(tableNamesQuery(settings.database))
-  return rows.filter((row) => !isOwn(row[0], row[1], settings)).map(([name]) => name ?? '')
+  const others = rows.filter((row) => !isOwn(row[0], row[1], settings))
+  return new Map(others.map(([name, comment]) => [name ?? '', comment ?? '']))
 }
 
 function isOwn(
@@ -38,10 +56,11 @@ function isOwn(
 export async function readCatalog(
   session: Session,
   settings: SourceSettings,
+  options: { readonly tryTables: boolean } = { tryTables: false },
 ): Promise<{ readonly catalog: SourceCatalog; readonly columnRows: Grouped }> {
   const server = await readServer(session)
   const [features] = await session.rows(FEATURES_QUERY)
-  const queries = catalogQueries(settings.database, Number(features?.[1]) > 0)
+  const queries = catalogQueries(settings.database, indexFeatures(features))
   const checks =
     Number(features?.[0]) > 0 ? await session.definitions(checksQuery(settings.database, server.vendor)) : []
   const tables = await session.definitions(queries.tables)
@@ -54,9 +73,20 @@ export async function readCatalog(
     keys: grouped([...actions, ...(await hiddenActions(session, settings.database, { keyColumns, actions }))]),
     checks: grouped(checks),
   }
-  const others = tables
-    .filter(([name, , , comment]) => !isOwn(name, comment, settings))
-    .map((row) => table(row, parts, { ...server, database: settings.database }))
+  const comments = await readComments(session, settings)
+  const listed = tables.filter(([name]) => comments.has(name ?? ''))
+  const faults = await findFaults(session, namesToTry(listed, { columns: parts.columns, ...options }))
+  const others = listed.map((row) => {
+    const [name = ''] = row.map((value) => value ?? '')
+    const own = { ...parts, comment: comments.get(name) ?? '', fault: faults.get(name) ?? null }
+    return table(row, own, { ...server, database: settings.database })
+  })
+  const half = others.find(({ engine, fault }) => engine === '' && fault === null)
+  if (half)
+    throw new SyncError(
+      'generation-changed',
+      `source: table ${half.name} was listed by half while its definition changed`,
+    )
   const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
   const catalog: SourceCatalog = {
     vendor: server.vendor,
@@ -76,9 +106,26 @@ interface Parts {
   readonly checks: Grouped
 }
 
+interface Own {
+  readonly comment: string
+  readonly fault: TableFault | null
+}
+
 const JSON_CHECK = /^\(?json_valid\(`((?:[^`]|``)+)`\)\)?$/i
 
-function table(row: TextRow, parts: Parts, place: Server & { readonly database: string }): SourceTable {
+/**
+ * MariaDB tells no engine of a table that it cannot open, and no key of it: as another definition that would be carried, or
+ * take what is carried for changed.
+ */
+function namesToTry(
+  tables: readonly TextRow[],
+  { columns, tryTables }: { readonly columns: Grouped; readonly tryTables: boolean },
+): string[] {
+  const isHalf = ([name, engine]: TextRow): boolean => engine === null || !columns.has(name ?? '')
+  return tables.filter((row) => tryTables || isHalf(row)).map(([name]) => name ?? '')
+}
+
+function table(row: TextRow, parts: Parts & Own, place: Server & { readonly database: string }): SourceTable {
   const name = row[0] ?? ''
   const columnRows = parts.columns.get(name) ?? []
   const checkRows = parts.checks.get(name) ?? []
@@ -100,9 +147,10 @@ function table(row: TextRow, parts: Parts, place: Server & { readonly database: 
     checks: checkRows
       .filter(([, , clause]) => !JSON_CHECK.test(clause ?? ''))
       .map((entry): SourceCheck => ({ name: entry[1] ?? '', expression: entry[2] ?? '' })),
-    comment: row[3] ?? '',
+    comment: parts.comment,
     estimatedRows: Number(row[4] ?? 0),
     estimatedBytes: Number(row[5] ?? 0),
+    fault: parts.fault,
   }
 }
 
@@ -111,6 +159,7 @@ function indexesOf(rows: readonly TextRow[], period: ReadonlySet<string>): Sourc
   return [...grouped(rows, 1)].map(([name, group]) => ({
     name,
     unique: group[0]?.[2] === '0',
+    visible: group[0]?.[7] === '1',
     kind: indexKind(group[0]?.[6] ?? ''),
     parts: group
       .filter((part) => !period.has(part[3] ?? ''))

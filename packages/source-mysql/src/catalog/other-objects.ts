@@ -1,11 +1,12 @@
-import type { OtherObjects } from '@mylab-sync/core'
+import { type OtherObjects, SyncError } from '@mylab-sync/core'
 import { isOurTrigger } from '../capture/trigger-text.js'
-import type { Session } from '../connection/session.js'
+import { labelOf } from '../connection/errors.js'
+import type { Session, TextRow } from '../connection/session.js'
 import { type Account, isAtLeast, readAccount } from '../preflight/check.js'
 import { Grants } from '../preflight/grants.js'
 import * as sql from '../sql.js'
 import type { Server } from './catalog.js'
-import { otherObjectsQuery, partitionedTablesQuery, triggerNamesQuery } from './queries.js'
+import { otherObjectsQueries, partitionedTablesQuery } from './queries.js'
 
 /**
  * What the database holds beside tables. The servers show nothing of what an account may not see, so a count of 0 says
@@ -13,23 +14,55 @@ import { otherObjectsQuery, partitionedTablesQuery, triggerNamesQuery } from './
  */
 export async function readOtherObjects(session: Session, server: Server, database: string): Promise<OtherObjects> {
   const account = await readAccount(session, server, database)
-  const [counts] = await session.rows(otherObjectsQuery(database))
-  const triggers = await session.definitions(triggerNamesQuery(database))
-  const partitioned = await session.definitions(partitionedTablesQuery(database))
+  const listing = new Listing(session)
+  const queries = otherObjectsQueries(database)
+  const [views, routines, events, sequences] = [
+    await listing.count('views', queries.views),
+    await listing.count('routines', queries.routines),
+    await listing.count('events', queries.events),
+    await listing.count('sequences', queries.sequences),
+  ]
+  const triggers = await listing.rows('triggers', queries.triggers)
+  const partitioned = await listing.rows('partitions', partitionedTablesQuery(database))
   const notVisible = missingGrants(account, server, database)
-  const seen = (objects: keyof OtherObjects['counts'], count: string | null | undefined): number | null =>
-    notVisible.some((missing) => missing.objects === objects) ? null : Number(count ?? 0)
-  const own = triggers.filter(([name]) => isOurTrigger(name ?? ''))
+  const seen = (objects: keyof OtherObjects['counts'], count: number | null): number | null =>
+    notVisible.some((missing) => missing.objects === objects) ? null : count
   return {
     counts: {
-      views: seen('views', counts?.[0]),
-      routines: seen('routines', counts?.[1]),
-      events: seen('events', counts?.[2]),
-      triggers: seen('triggers', String(triggers.length - own.length)),
-      sequences: seen('sequences', counts?.[3]),
+      views: seen('views', views),
+      routines: seen('routines', routines),
+      events: seen('events', events),
+      triggers: seen('triggers', triggers?.filter(([name]) => !isOurTrigger(name ?? '')).length ?? null),
+      sequences: seen('sequences', sequences),
     },
     notVisible,
-    partitionedTables: partitioned.map(([name]) => name ?? ''),
+    notListed: listing.failed,
+    partitionedTables: (partitioned ?? []).map(([name]) => name ?? ''),
+  }
+}
+
+/** What only informs ends no command: a server whose own tables are damaged, or of an older version (1805), cannot list some kinds. */
+class Listing {
+  readonly #session: Session
+  readonly failed: { objects: OtherObjects['notListed'][number]['objects']; reason: string }[] = []
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  async rows(objects: OtherObjects['notListed'][number]['objects'], query: string): Promise<TextRow[] | null> {
+    try {
+      return await this.#session.rows(query)
+    } catch (error) {
+      if (!(error instanceof SyncError) || this.#session.broken) throw error
+      this.failed.push({ objects, reason: labelOf(error) })
+      return null
+    }
+  }
+
+  async count(objects: keyof OtherObjects['counts'], query: string): Promise<number | null> {
+    const rows = await this.rows(objects, query)
+    return rows === null ? null : Number(rows[0]?.[0] ?? 0)
   }
 }
 

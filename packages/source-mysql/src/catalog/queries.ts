@@ -9,13 +9,25 @@ export interface CatalogQueries {
   readonly foreignKeys: string
 }
 
-export function catalogQueries(database: string, indexExpressions: boolean): CatalogQueries {
+/** Columns of information_schema.STATISTICS that some servers have. */
+export interface IndexFeatures {
+  readonly expressions: boolean
+  /** What tells that the optimizer does not use an index, and statements may not name it: MySQL's, MariaDB's, or none. */
+  readonly visibility: 'IS_VISIBLE' | 'IGNORED' | null
+}
+
+const VISIBLE: Readonly<Record<NonNullable<IndexFeatures['visibility']>, string>> = {
+  IS_VISIBLE: "IS_VISIBLE = 'YES'",
+  IGNORED: "IGNORED = 'NO'",
+}
+
+export function catalogQueries(database: string, { expressions, visibility }: IndexFeatures): CatalogQueries {
   const schema = sql.text(database)
   return {
     tables: `SELECT TABLE_NAME, ENGINE, TABLE_TYPE, TABLE_COMMENT, TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES
       WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME`,
     columns: columnsQuery(database, null),
-    indexes: `SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE${indexExpressions ? ', EXPRESSION' : ''}
+    indexes: `SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE, ${visibility === null ? '1' : VISIBLE[visibility]}${expressions ? ', EXPRESSION' : ''}
       FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ${schema} ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`,
     foreignKeyColumns: `SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME
       FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = ${schema} AND CONSTRAINT_SCHEMA = ${schema} AND REFERENCED_TABLE_NAME IS NOT NULL
@@ -24,17 +36,20 @@ export function catalogQueries(database: string, indexExpressions: boolean): Cat
   }
 }
 
-/** Counts of views, routines, events and MariaDB's sequences, as far as the account sees them. */
-export function otherObjectsQuery(database: string): string {
+/** Counts of views, routines, events and MariaDB's sequences, and the names of all triggers, as far as the account sees them; each alone, since one may fail. */
+export function otherObjectsQueries(
+  database: string,
+): Readonly<Record<'views' | 'routines' | 'events' | 'triggers' | 'sequences', string>> {
   const schema = sql.text(database)
   const tables = (type: string): string =>
-    `(SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE = ${sql.text(type)})`
-  return `SELECT ${tables('VIEW')}, (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}),
-    (SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ${schema}), ${tables('SEQUENCE')}`
-}
-
-export function triggerNamesQuery(database: string): string {
-  return `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)}`
+    `SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE = ${sql.text(type)}`
+  return {
+    views: tables('VIEW'),
+    routines: `SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}`,
+    events: `SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ${schema}`,
+    triggers: `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema}`,
+    sequences: tables('SEQUENCE'),
+  }
 }
 
 export function partitionedTablesQuery(database: string): string {
@@ -71,4 +86,12 @@ export const SERVER_QUERY = 'SELECT VERSION(), @@version_comment'
 /** Which of the columns and views that not every server has are there. */
 export const FEATURES_QUERY = `SELECT
   (SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'CHECK_CONSTRAINTS' AND COLUMN_NAME = 'CHECK_CLAUSE'),
-  (SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'STATISTICS' AND COLUMN_NAME = 'EXPRESSION')`
+  (SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'STATISTICS' AND COLUMN_NAME = 'EXPRESSION'),
+  (SELECT MAX(COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'STATISTICS' AND COLUMN_NAME IN ('IS_VISIBLE', 'IGNORED'))`
+
+export function indexFeatures([, expressions, visibility]: readonly (string | null)[] = []): IndexFeatures {
+  return {
+    expressions: Number(expressions) > 0,
+    visibility: visibility === 'IS_VISIBLE' || visibility === 'IGNORED' ? visibility : null,
+  }
+}

@@ -1,32 +1,36 @@
-import { type ErrorCode, SyncError } from '@mylab-sync/core'
+import { type ErrorCode, SyncError, TableBroken } from '@mylab-sync/core'
+import * as sql from '../sql.js'
 
-const BY_NUMBER: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
-  [1040, 'cannot-connect'],
-  [1044, 'cannot-connect'],
-  [1045, 'cannot-connect'],
-  [1049, 'cannot-connect'],
-  [1130, 'cannot-connect'],
-  [1203, 'cannot-connect'],
-  [1226, 'cannot-connect'],
-  [1698, 'cannot-connect'],
-  [1862, 'cannot-connect'],
-  [3118, 'cannot-connect'],
-  [4151, 'cannot-connect'],
-  [1053, 'lost-connection'],
-  [1927, 'lost-connection'],
-  [4031, 'lost-connection'],
-  [1142, 'missing-right'],
-  [1143, 'missing-right'],
-  [1227, 'missing-right'],
-  [1370, 'missing-right'],
-  [1419, 'missing-right'],
-  [1205, 'lock-timeout'],
-  [1213, 'lock-timeout'],
-  [3572, 'lock-timeout'],
-  [1412, 'generation-changed'],
-  [1146, 'generation-changed'],
-  [1054, 'generation-changed'],
-])
+/** https://mariadb.com/kb/en/mariadb-error-code-reference/ https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html */
+const NUMBERS: Readonly<Partial<Record<ErrorCode, readonly number[]>>> = {
+  // Strangers are refused, by account, by address or all of them: 1129 a blocked host, 1524 and 1251 ways to log in, 3032 offline mode.
+  'cannot-connect': [
+    1040, 1044, 1045, 1049, 1129, 1130, 1135, 1203, 1226, 1251, 1275, 1524, 1698, 1820, 1862, 3032, 3118, 3159, 3878,
+    4151,
+  ],
+  // 1158 to 1161: what the server read or wrote stopped half-way.
+  'lost-connection': [1053, 1152, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031],
+  'missing-right': [1142, 1143, 1227, 1370, 1419],
+  'lock-timeout': [1205, 1213, 3572],
+  'generation-changed': [1054, 1146, 1176, 1412],
+  /*
+   * The server as a whole cannot, whoever asks and for whatever table: no space (3, 20, 1021, 1114, 1878), no memory or files
+   * (5, 23, 1037, 1038, 1041, 1206), read-only (1290, 1792, 1836), a cluster's node that is not ready (1047, 3168), and
+   * statements that it ended by itself or was told to end (1028, 1317, 1969, 3024).
+   */
+  unavailable: [
+    1, 3, 5, 20, 23, 1021, 1028, 1037, 1038, 1041, 1047, 1114, 1206, 1290, 1317, 1792, 1836, 1878, 1969, 3024, 3168,
+  ],
+}
+const BY_NUMBER: ReadonlyMap<number, ErrorCode> = new Map(
+  (Object.keys(NUMBERS) as ErrorCode[]).flatMap((code) =>
+    (NUMBERS[code] ?? []).map((number) => [number, code] as const),
+  ),
+)
+
+/** ER_GET_ERRNO: the storage engine's own number stands in its text, 12, 23, 24 and 28 being the system's for memory, files and space. */
+const GET_ERRNO = 1030
+const OF_SYSTEM = /^Got error (12|23|24|28)\b/
 
 const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ['ECONNREFUSED', 'cannot-connect'],
@@ -43,15 +47,29 @@ const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
 ])
 
 /**
- * Refusals that the server words by account, database and table alone: whom it took us for is what a person has to know,
- * since the account is found by the host that the server sees. Every other text may quote row data.
+ * What the server words by account, database, table and file alone: whom it took us for is what a person has to know, since
+ * the account is found by the host that the server sees, and which file it lacks. Every other text may quote row data.
  */
-const QUOTABLE: ReadonlySet<number> = new Set([1044, 1045, 1049, 1142, 1143, 1226, 1227, 1698])
+const QUOTABLE: ReadonlySet<number> = new Set([
+  13, 29, 1016, 1017, 1018, 1021, 1030, 1031, 1033, 1034, 1035, 1036, 1044, 1045, 1047, 1049, 1114, 1142, 1143, 1168,
+  1194, 1195, 1226, 1227, 1286, 1290, 1296, 1317, 1698, 1792, 1812, 1814, 1836, 1932, 1969, 3024, 3032, 3168, 3185,
+])
 
 const MORE_CONNECTIONS =
   "raise the limit, the account's MAX_USER_CONNECTIONS or the server's max_connections, or run fewer workers"
 
+const MORE_SPACE = 'free space on the disk of the source'
+const WRITABLE = 'SET GLOBAL read_only = 0 on the source, or name the server of its cluster that is written to'
+
 const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
+  [3, MORE_SPACE],
+  [20, MORE_SPACE],
+  [1021, MORE_SPACE],
+  [1114, MORE_SPACE],
+  [1878, MORE_SPACE],
+  [1290, WRITABLE],
+  [1836, WRITABLE],
+  [3032, 'SET GLOBAL offline_mode = OFF on the source'],
   [1040, MORE_CONNECTIONS],
   [1203, MORE_CONNECTIONS],
   [1226, MORE_CONNECTIONS],
@@ -70,6 +88,7 @@ const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
   'missing-right':
     'mylab-sync doctor names each missing right and its GRANT (1419: SET GLOBAL log_bin_trust_function_creators = 1)',
   'lock-timeout': 'a long transaction of another session holds a lock; try again',
+  unavailable: 'the cause is a state of the source server; try again when it has passed',
 }
 
 function property(error: unknown, key: string): unknown {
@@ -86,23 +105,77 @@ export function errorNumber(error: unknown): number | undefined {
 /** What a driver error means to us. The driver's text may quote row data: it is kept as `cause`, and shown where it cannot. */
 export function mapped(error: unknown, doing: string): SyncError {
   if (error instanceof SyncError) return error
-  const number = errorNumber(error)
-  const code = property(error, 'code')
-  const found =
-    (number === undefined ? undefined : BY_NUMBER.get(number)) ??
-    (typeof code === 'string' ? BY_CODE.get(code) : undefined)
-  const label = typeof code === 'string' ? code : 'unknown error'
-  const remedy = remedyOf(number, found)
-  const what = found === 'lock-timeout' ? `a lock was not got in time, ${label}` : label
-  const message = `source: ${doing}: ${what}${number === undefined ? '' : ` (${number})`}${quoted(error, number)}`
+  const found = codeOf(error)
+  const remedy = remedyOf(errorNumber(error), found)
+  const what = found === 'lock-timeout' ? `a lock was not got in time, ${labelOf(error)}` : labelOf(error)
+  const message = `source: ${doing}: ${what}${wordsOf(error)}`
   return new SyncError(found ?? 'internal', message, remedy === undefined ? { cause: error } : { cause: error, remedy })
+}
+
+/** As `mapped`, before there is a session: whoever answers otherwise than a server of ours, or hangs up, is none. */
+export function connectError(error: unknown, place: string): SyncError {
+  const found = mapped(error, `connecting to ${place}`)
+  const isOther = found.code === 'lost-connection' || (found.code === 'internal' && errorNumber(found) === undefined)
+  if (!isOther) return found
+  return new SyncError('cannot-connect', `${found.message}: what listens there is no MySQL or MariaDB, or hangs up`, {
+    cause: error,
+    remedy: REMEDIES['cannot-connect'] ?? '',
+  })
+}
+
+/** An error of a read is the table's own, not the server's or the connection's. A number that nobody knows is of the table. */
+export function isOfTable(error: unknown): boolean {
+  if (!(error instanceof SyncError)) return false
+  if (error.code === 'truncated-read') return true
+  // 1142 and 1143: the right to read this table; our own tables are read first.
+  return (error.code === 'internal' || error.code === 'missing-right') && errorNumber(error) !== undefined
+}
+
+/** The error of a read of `table`: TableBroken where it is that table's own. */
+export function ofTable(table: string, error: unknown): unknown {
+  if (!(error instanceof SyncError) || error instanceof TableBroken || !isOfTable(error)) return error
+  const what = error.message.replace(/^source: (statement failed: )?/, '')
+  const remedy = `${firstRemedy(table, error)}; then mylab-sync initial --table ${table}`
+  return new TableBroken(table, `the source cannot read it: ${what}`, { remedy, cause: error })
+}
+
+function firstRemedy(table: string, error: SyncError): string {
+  if (error.code === 'missing-right') return `GRANT SELECT ON ${sql.name(table)} to the account`
+  return error.code === 'truncated-read' && error.remedy !== null ? error.remedy : mendRemedy(table)
+}
+
+/** For a table that the server itself cannot open or read. */
+export function mendRemedy(table: string): string {
+  return `mend or restore it at the source (CHECK TABLE ${sql.name(table)}), or add it to tables.exclude`
+}
+
+/** The error's name and number, without any text. */
+export function labelOf(error: unknown): string {
+  const code = property(error instanceof SyncError ? error.cause : error, 'code')
+  const number = errorNumber(error)
+  // The driver knows no names of numbers below 1000, which are of files.
+  const name = typeof code !== 'string' ? 'unknown error' : code.startsWith('UNKNOWN') ? 'error' : code
+  return number === undefined ? name : `${name} (${number})`
+}
+
+function codeOf(error: unknown): ErrorCode | undefined {
+  const number = errorNumber(error)
+  if (number === GET_ERRNO && OF_SYSTEM.test(textOf(error))) return 'unavailable'
+  const code = property(error, 'code')
+  const byNumber = number === undefined ? undefined : BY_NUMBER.get(number)
+  return byNumber ?? (typeof code === 'string' ? BY_CODE.get(code) : undefined)
 }
 
 function remedyOf(number: number | undefined, code: ErrorCode | undefined): string | undefined {
   return REMEDY_BY_NUMBER.get(number ?? 0) ?? (code === undefined ? undefined : REMEDIES[code])
 }
 
-function quoted(error: unknown, number: number | undefined): string {
-  const text = property(error, 'message')
-  return number !== undefined && QUOTABLE.has(number) && typeof text === 'string' ? `: ${text}` : ''
+/** What the server says, where that quotes no row. */
+export function wordsOf(error: unknown): string {
+  return QUOTABLE.has(errorNumber(error) ?? 0) ? `: ${textOf(error)}` : ''
+}
+
+function textOf(error: unknown): string {
+  const text = property(error instanceof SyncError ? error.cause : error, 'message')
+  return typeof text === 'string' ? text : ''
 }

@@ -2,7 +2,7 @@ import { type Connection, type ConnectionOptions, createConnection } from 'mysql
 import { SyncError } from '@mylab-sync/core'
 import { watchSilence } from '@mylab-sync/runtime'
 import type { SourceSettings } from '../settings.js'
-import { errorNumber, mapped } from './errors.js'
+import { connectError, errorNumber, mapped } from './errors.js'
 
 /** One result row, undecoded. */
 export type RawValues = (Buffer | null)[]
@@ -50,8 +50,11 @@ const OPTIONAL_SETUP = [
   'SET SESSION max_execution_time = 0',
   'SET SESSION tx_read_only = 0',
   'SET SESSION transaction_read_only = 0',
+  // MySQL: a key whose index is INVISIBLE is looked up by it all the same.
+  "SET SESSION optimizer_switch = 'use_invisible_indexes=on'",
 ]
-const UNKNOWN_VARIABLE = 1193
+/** ER_UNKNOWN_SYSTEM_VARIABLE, ER_WRONG_VALUE_FOR_VAR. */
+const NOT_KNOWN = new Set([1193, 1231])
 
 interface Running {
   readonly fail: (error: unknown) => void
@@ -95,7 +98,7 @@ export class Session {
       for (const statement of OPTIONAL_SETUP) await session.#optional(statement)
     } catch (error) {
       session.destroy()
-      throw mapped(error, `connecting to ${placeOf(settings)}`)
+      throw connectError(error, placeOf(settings))
     }
     return session
   }
@@ -228,7 +231,7 @@ export class Session {
       await this.run(statement)
     } catch (error) {
       // A right may be missing too: these settings only help.
-      if (errorNumber(error) !== UNKNOWN_VARIABLE && !(error instanceof SyncError && error.code === 'missing-right'))
+      if (!NOT_KNOWN.has(errorNumber(error) ?? 0) && !(error instanceof SyncError && error.code === 'missing-right'))
         throw error
     }
   }

@@ -51,6 +51,7 @@ test('the default foreign key mode of MySQL 9.6 and later is told where a foreig
     comment: '',
     estimatedRows: 0,
     estimatedBytes: 0,
+    fault: null,
   })
   const told = (server: string, mode: string, action: 'CASCADE' | 'RESTRICT'): number =>
     findingsOf(foreignKeyMode, 'mysql', server, {

@@ -83,12 +83,12 @@ export class DefinitionWatch {
   }
 
   /** Reads the catalog too, and keeps what it tells of columns. */
-  definitions(session: Session): Promise<SourceDefinitions> {
+  definitions(session: Session, options?: { readonly tryTables: boolean }): Promise<SourceDefinitions> {
     return this.#looks.run(async () => {
       const storage = await this.#storage(session, null)
       const now = await this.#moment(session)
       const altered = byTable(await session.definitions(alteredQuery(this.#settings.database, null)))
-      const { catalog, columnRows } = await readCatalog(session, this.#settings)
+      const { catalog, columnRows } = await readCatalog(session, this.#settings, options)
       const columns = digestsOf(columnRows)
       await this.#keep(session, { altered, isPartial: false }, { columns, now })
       this.#nextLook = performance.now() + LOOK_MS

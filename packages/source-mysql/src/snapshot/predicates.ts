@@ -64,11 +64,7 @@ export function keysSql(key: KeyMapping, keys: readonly RowKey[]): string {
   )
 }
 
-export function orderSql(key: KeyMapping): string {
-  return key.columns.map(column).join(', ')
-}
-
-/** The index of the key, so that a stream in key order never sorts the table first. */
+/** The index of the key, so that a stream in key order never sorts the table first. None where the server hides it: naming one fails (1176). */
 export function indexHint(table: TableMapping): string {
   const columns = table.key?.columns.map((key) => key.column.source.name)
   if (columns === undefined) return ''
@@ -78,6 +74,7 @@ export function indexHint(table: TableMapping): string {
   const index = table.source.indexes.find(
     (each) =>
       each.unique &&
+      each.visible &&
       each.kind === 'btree' &&
       each.parts.every((part) => part.prefix === null) &&
       same(each.parts.map((part) => part.column)),

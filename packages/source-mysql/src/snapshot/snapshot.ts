@@ -13,7 +13,7 @@ import {
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import { PENDING_INDEX } from '../ddl/own-tables.js'
-import { errorNumber } from '../connection/errors.js'
+import { errorNumber, ofTable } from '../connection/errors.js'
 import type { SessionPool } from '../connection/pool.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
@@ -183,11 +183,11 @@ class Snapshot implements SourceSnapshot {
   }
 
   readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]> {
-    return this.#reader.batches(selectRange(table, range))
+    return this.#tableBatches(table, selectRange(table, range))
   }
 
   async *readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncGenerator<RawRow[], void, void> {
-    if (keys.length > 0) yield* this.#reader.batches(selectKeys(table, keys))
+    if (keys.length > 0) yield* this.#tableBatches(table, selectKeys(table, keys))
   }
 
   async readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]> {
@@ -198,7 +198,7 @@ class Snapshot implements SourceSnapshot {
         throw new SyncError('internal', `source: table ${table.source.name} has no mapped column ${name}`)
       return column
     })
-    return await this.#reader.all(selectKeys(table, keys, mapped))
+    return await this.#tableRows(table, selectKeys(table, keys, mapped))
   }
 
   async *childKeys(
@@ -207,18 +207,37 @@ class Snapshot implements SourceSnapshot {
     parents: readonly (readonly string[])[],
   ): AsyncGenerator<RowKey[], void, void> {
     if (parents.length === 0) return
-    for await (const rows of this.#reader.batches(selectChildKeys(child, edge, parents)))
+    for await (const rows of this.#tableBatches(child, selectChildKeys(child, edge, parents)))
       yield rows.map((row) => row.key)
   }
 
   async keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null> {
-    const [row] = await this.#reader.all(selectKeyAfter(table, after, rows))
+    const [row] = await this.#tableRows(table, selectKeyAfter(table, after, rows))
     return row?.key ?? null
   }
 
   async countRows(table: string): Promise<number> {
-    const [row] = await this.#reader.all(`SELECT COUNT(*) FROM ${sql.name(table)}`)
-    return Number(row?.key ?? 0)
+    try {
+      const [row] = await this.#reader.all(`SELECT COUNT(*) FROM ${sql.name(table)}`)
+      return Number(row?.key ?? 0)
+    } catch (error) {
+      throw ofTable(table, error)
+    }
+  }
+
+  /** Rows of a read of one table, whose own errors take it out alone. */
+  async *#tableBatches({ source }: TableMapping, statement: string): AsyncGenerator<RawRow[], void, void> {
+    try {
+      yield* this.#reader.batches(statement)
+    } catch (error) {
+      throw ofTable(source.name, error)
+    }
+  }
+
+  async #tableRows(table: TableMapping, statement: string): Promise<RawRow[]> {
+    const rows: RawRow[] = []
+    for await (const batch of this.#tableBatches(table, statement)) for (const row of batch) rows.push(row)
+    return rows
   }
 
   async refresh(): Promise<void> {

@@ -8,7 +8,7 @@ import {
 } from '@mylab-sync/core'
 import { keySql } from '../capture/token.js'
 import * as sql from '../sql.js'
-import { indexHint, inSql, keysSql, orderSql, rangeSql } from './predicates.js'
+import { indexHint, inSql, keysSql, rangeSql } from './predicates.js'
 
 /** A column as its mapping wants it handed out. */
 export function readSql(mapping: ColumnMapping): string {
@@ -27,8 +27,17 @@ export function readSql(mapping: ColumnMapping): string {
   }
 }
 
+/** Named by us: the driver refuses results whose columns have names such as `__proto__`. */
 function selectList(table: TableMapping, columns: readonly ColumnMapping[]): string {
-  return [keySql(table.key, ''), ...columns.map(readSql)].join(', ')
+  return [`${keySql(table.key, '')} AS k`, ...columns.map((column, at) => `${readSql(column)} AS v${at}`)].join(', ')
+}
+
+/** With the table's name, since a bare one would be that of an alias first. */
+function orderBy(table: TableMapping): string {
+  const name = sql.name(table.source.name)
+  return keyOf(table)
+    .columns.map(({ column }) => `${name}.${sql.name(column.source.name)}`)
+    .join(', ')
 }
 
 function from(table: TableMapping): string {
@@ -37,7 +46,7 @@ function from(table: TableMapping): string {
 
 export function selectRange(table: TableMapping, range: KeyRange): string {
   const select = `SELECT ${selectList(table, table.columns)} ${from(table)}`
-  return table.key === null ? select : `${select} WHERE ${rangeSql(table.key, range)} ORDER BY ${orderSql(table.key)}`
+  return table.key === null ? select : `${select} WHERE ${rangeSql(table.key, range)} ORDER BY ${orderBy(table)}`
 }
 
 export function selectKeys(
@@ -51,13 +60,13 @@ export function selectKeys(
 /** No index hint: the foreign key's index is the one to use. */
 export function selectChildKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): string {
   const condition = inSql(edge.childKey.columns, edge.parentKey.columns, parents)
-  return `SELECT ${child.key === null ? 'DISTINCT ' : ''}${keySql(child.key, '')} FROM ${sql.name(child.source.name)} WHERE ${condition}`
+  return `SELECT ${child.key === null ? 'DISTINCT ' : ''}${keySql(child.key, '')} AS k FROM ${sql.name(child.source.name)} WHERE ${condition}`
 }
 
 export function selectKeyAfter(table: TableMapping, after: RowKey | null, rows: number): string {
   const key = keyOf(table)
   const condition = rangeSql(key, { lower: after, upper: null })
-  return `SELECT ${keySql(key, '')} ${from(table)} WHERE ${condition} ORDER BY ${orderSql(key)} LIMIT 1 OFFSET ${sql.integer(Math.max(0, rows - 1))}`
+  return `SELECT ${keySql(key, '')} AS k ${from(table)} WHERE ${condition} ORDER BY ${orderBy(table)} LIMIT 1 OFFSET ${sql.integer(Math.max(0, rows - 1))}`
 }
 
 export function keyOf(table: TableMapping): NonNullable<TableMapping['key']> {
