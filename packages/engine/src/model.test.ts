@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ReferentialAction, SourceColumn, SourceForeignKey, SourceTable } from '@mylab-sync/core'
+import { defaultMappingOptions } from '@mylab-sync/mapping'
+import { Model } from './model.js'
+
+const GRAPHS = 3_000
+
+function integer(name: string, nullable: boolean): SourceColumn {
+  return {
+    name,
+    dataType: 'int',
+    columnType: 'int',
+    unsigned: false,
+    zerofill: false,
+    nullable,
+    length: null,
+    precision: 10,
+    scale: 0,
+    fraction: 0,
+    charset: null,
+    collation: null,
+    members: null,
+    json: false,
+    generated: null,
+    expression: null,
+    invisible: false,
+    autoIncrement: false,
+    defaultValue: { kind: 'none' },
+    onUpdate: false,
+    comment: '',
+  }
+}
+
+function foreignKey(name: string, parent: string, onDelete: ReferentialAction, parentDatabase: string | null = null) {
+  return {
+    name,
+    columns: [name],
+    parentDatabase,
+    parent,
+    parentColumns: ['id'],
+    onDelete,
+    onUpdate: 'RESTRICT',
+  } as const
+}
+
+function table(name: string, foreignKeys: readonly SourceForeignKey[], more: Partial<SourceTable> = {}): SourceTable {
+  return {
+    name,
+    engine: 'InnoDB',
+    systemVersioned: false,
+    columns: [integer('id', false), ...foreignKeys.map((key) => integer(key.name, true))],
+    primaryKey: ['id'],
+    indexes: [],
+    foreignKeys,
+    checks: [],
+    comment: '',
+    estimatedRows: 0,
+    estimatedBytes: 0,
+    fault: null,
+    ...more,
+  }
+}
+
+function modelOf(tables: readonly SourceTable[], exclude: readonly string[]): Model {
+  const catalog = { vendor: 'mariadb', version: '10.11', database: 'd', tables, olderPackage: [] } as const
+  const options = {
+    include: ['*'],
+    exclude,
+    mapping: defaultMappingOptions,
+    batchRows: null,
+    copyConcurrency: 1,
+    memoryMb: 256,
+  }
+  return new Model({ generations: new Map(), catalog }, { options }, null)
+}
+
+/** A sequence of numbers below 2^31 that a seed gives again. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+    return (state >> 8) % below
+  }
+}
+
+/** Tables whose foreign keys lead anywhere, some excluded, unreadable, without a key, or with a parent in another database. */
+function randomTables(seed: number): { readonly tables: SourceTable[]; readonly exclude: string[] } {
+  const next = numbers(seed)
+  const names = Array.from({ length: 2 + next(9) }, (_, at) => `t${at}`)
+  const actions = ['CASCADE', 'SET NULL', 'RESTRICT'] as const
+  const tables = names.map((name) => {
+    const keys = Array.from({ length: next(3) }, (_, at) =>
+      foreignKey(
+        `${name}_${at}`,
+        names[next(names.length)] ?? name,
+        actions[next(3)] ?? 'CASCADE',
+        next(25) === 0 ? 'elsewhere' : null,
+      ),
+    )
+    const fault = next(15) === 0 ? { reason: 'the source cannot read it: 1030', remedy: 'mend it' } : null
+    return table(name, keys, { fault, ...(next(15) === 0 ? { primaryKey: null } : {}) })
+  })
+  return { tables, exclude: names.filter(() => next(6) === 0) }
+}
+
+test('each selected table is carried or refused, whatever leads to it, and none that is carried follows one that is refused', () => {
+  for (let seed = 1; seed <= GRAPHS; seed++) {
+    const { tables, exclude } = randomTables(seed)
+    const model = modelOf(tables, exclude)
+    const refused = new Set(model.refused.map((refusal) => refusal.table))
+    for (const { name, foreignKeys } of tables) {
+      const places = [model.tables.has(name), refused.has(name), model.isCaptureOnly(name)].filter(Boolean)
+      const at = `graph ${seed}, table ${name}`
+      assert.ok(places.length <= 1, at)
+      assert.equal(model.tables.has(name) || refused.has(name), !exclude.includes(name), at)
+      if (!model.tables.has(name)) continue
+      for (const { onDelete, parent } of foreignKeys.filter((key) => key.onDelete !== 'RESTRICT'))
+        assert.ok(model.tables.has(parent) || model.isCaptureOnly(parent), `${at}: ${onDelete} from ${parent}`)
+    }
+    assert.deepEqual(
+      model.edges.filter(({ child }) => !model.tables.has(child)),
+      [],
+      `graph ${seed}`,
+    )
+  }
+})
+
+test('a chain of any length is refused from the table on whose parent is not carried', () => {
+  const names = Array.from({ length: 12 }, (_, at) => `t${at}`)
+  const chain = names.map((name, at) =>
+    table(name, at === 0 ? [] : [foreignKey(`${name}_parent`, names[at - 1] ?? '', 'CASCADE')]),
+  )
+  const model = modelOf(chain, ['t1'])
+  assert.deepEqual([...model.tables.keys()], ['t0'])
+  assert.deepEqual(model.refused.map((refusal) => refusal.table).sort(), names.slice(2).sort())
+})

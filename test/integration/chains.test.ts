@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { plan, status } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { assertEqual, copyAll, type Installation, settle, states, withCopied } from '../support/installation.js'
+
+/** f <- a <- b <- c: what happens to a row reaches the whole chain, and `lone` beside it. */
+const CHAIN = `
+  CREATE TABLE f (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  CREATE TABLE a (id INT PRIMARY KEY, fid INT, FOREIGN KEY (fid) REFERENCES f (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE b (id INT PRIMARY KEY, aid INT, FOREIGN KEY (aid) REFERENCES a (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE c (id INT PRIMARY KEY, bid INT, FOREIGN KEY (bid) REFERENCES b (id) ON DELETE SET NULL) ENGINE=InnoDB;
+  CREATE TABLE lone (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  INSERT INTO f VALUES (1, 1), (2, 2), (3, 3); INSERT INTO a VALUES (1, 1), (2, 2), (3, 3); INSERT INTO b VALUES (1, 1), (2, 2), (3, 3);
+  INSERT INTO c VALUES (1, 1), (2, 2), (3, 3); INSERT INTO lone VALUES (1, 1)`
+const LIVE = { a: 'live', b: 'live', c: 'live', f: 'live', lone: 'live' }
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+interface Scene {
+  readonly what: string
+  /** Of the middle table; undefined: it is not shown. */
+  readonly state: string | undefined
+  readonly begin: (at: Installation) => Promise<Installation>
+  readonly end: (at: Installation) => Promise<Installation>
+}
+
+const sql =
+  (statements: string) =>
+  async (at: Installation): Promise<Installation> => {
+    await at.app.query(statements)
+    return at
+  }
+const excluding =
+  (exclude: readonly string[]) =>
+  async (at: Installation): Promise<Installation> =>
+    await Promise.resolve({ ...at, context: { ...at.context, options: { ...at.context.options, exclude } } })
+
+const SCENES: readonly Scene[] = [
+  {
+    what: 'renamed',
+    state: 'gone',
+    begin: sql('RENAME TABLE a TO elsewhere'),
+    end: sql('RENAME TABLE elsewhere TO a'),
+  },
+  {
+    what: 'dropped',
+    state: 'gone',
+    begin: sql('SET FOREIGN_KEY_CHECKS = 0; DROP TABLE a; SET FOREIGN_KEY_CHECKS = 1'),
+    end: sql(`CREATE TABLE a (id INT PRIMARY KEY, fid INT, FOREIGN KEY (fid) REFERENCES f (id) ON DELETE CASCADE) ENGINE=InnoDB;
+      INSERT INTO a SELECT id, id FROM f`),
+  },
+  { what: 'excluded', state: undefined, begin: excluding(['a']), end: excluding([]) },
+  {
+    what: 'unreadable',
+    state: 'broken',
+    begin: sql(
+      `ALTER TABLE a DROP FOREIGN KEY a_ibfk_1; SET FOREIGN_KEY_CHECKS = 0; ALTER TABLE a DISCARD TABLESPACE; SET FOREIGN_KEY_CHECKS = 1`,
+    ),
+    end: sql(`SET FOREIGN_KEY_CHECKS = 0; DROP TABLE a; SET FOREIGN_KEY_CHECKS = 1;
+      CREATE TABLE a (id INT PRIMARY KEY, fid INT, FOREIGN KEY (fid) REFERENCES f (id) ON DELETE CASCADE) ENGINE=InnoDB; INSERT INTO a SELECT id, id FROM f`),
+  },
+]
+
+async function copies(at: Installation): Promise<unknown> {
+  return at.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1')
+}
+
+async function problems(at: Installation): Promise<Record<string, string | null>> {
+  return Object.fromEntries((await status(at.context)).tables.map(({ table, problem }) => [table, problem]))
+}
+
+for (const { what, state, begin, end } of SCENES)
+  test(`a chain of foreign key actions whose middle is ${what} while it is live stands still with its reasons, and comes back`, async () => {
+    await withCopied(servers, { name: `chain_${what}`, schema: CHAIN }, async (copied) => {
+      const at = await begin(copied)
+      await at.app.query('UPDATE lone SET v = v + 1; UPDATE f SET v = v + 1')
+      await settle(at)
+      await settle(at)
+      const before = { copies: await copies(at), states: await states(at), problems: await problems(at) }
+      assert.equal(before.states['a'], state)
+      for (const table of ['b', 'c']) {
+        assert.ok(['refused', 'suspect'].includes(before.states[table] ?? ''), `${table} is ${before.states[table]}`)
+        assert.match(before.problems[table] ?? '', /table [ab]|elsewhere|is not there/)
+      }
+      await at.app.query('UPDATE lone SET v = v + 1; UPDATE c SET bid = NULL WHERE id = 3')
+      await settle(at)
+      assert.deepEqual(
+        { copies: await copies(at), states: await states(at), problems: await problems(at) },
+        before,
+        'nothing goes round',
+      )
+      await assertEqual(at, ['f', 'lone'])
+      const back = await end(at)
+      if (state === 'broken') await copyAll(back.context, ['a'])
+      await settle(back)
+      await settle(back)
+      assert.deepEqual(await states(back), LIVE)
+      await assertEqual(back, ['a', 'b', 'c', 'f', 'lone'])
+    })
+  })
+
+test('plan names each table of a chain once, live or refused', async () => {
+  await withCopied(servers, { name: 'chain_plan', schema: CHAIN }, async (copied) => {
+    const at = await excluding(['a'])(copied)
+    const { tables, refused, captureOnly } = await plan(at.context, [])
+    assert.deepEqual(tables.map(({ table }) => table).sort(), ['f', 'lone'])
+    assert.deepEqual(refused.map(({ table }) => table).sort(), ['b', 'c'])
+    assert.deepEqual(captureOnly, [])
+  })
+})
