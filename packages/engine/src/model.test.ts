@@ -72,7 +72,7 @@ function modelOf(tables: readonly SourceTable[], exclude: readonly string[]): Mo
     copyConcurrency: 1,
     memoryMb: 256,
   }
-  return new Model({ generations: new Map(), catalog }, { options }, null)
+  return new Model({ fingerprints: new Map(), catalog }, { options }, null)
 }
 
 /** A sequence of numbers below 2^31 that a seed gives again. */
