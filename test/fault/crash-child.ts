@@ -9,7 +9,7 @@ import mysql from 'mysql2/promise'
 import { connect } from '../support/connect.js'
 
 const [name = '', wanted = '', nth = '1'] = process.argv.slice(2)
-const servers = JSON.parse(process.env['CRASH_SERVERS'] ?? '') as Pick<ServerSet, 'source' | 'target'>
+const servers = JSON.parse(process.env['CRASH_SERVERS'] ?? '') as Pick<ServerSet, 'source' | 'target' | 'product'>
 const DRAINS = 4
 
 let left = Number(nth)

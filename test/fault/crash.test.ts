@@ -35,8 +35,8 @@ interface End {
 }
 
 async function live(name: string, point: CrashPoint | '', nth: number): Promise<End> {
-  const { source, target } = servers
-  const env = { ...process.env, CRASH_SERVERS: JSON.stringify({ source, target }) }
+  const { source, target, product } = servers
+  const env = { ...process.env, CRASH_SERVERS: JSON.stringify({ source, target, product }) }
   const child = spawn(process.execPath, [CHILD, name, point, String(nth)], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (data: Buffer) => (said += data.toString()))

@@ -43,8 +43,9 @@ async function far(name: string, roundTripMs: number): Promise<Far> {
     source: await Proxy.start(servers.source, { roundTripMs }),
     target: await Proxy.start(servers.target, { roundTripMs }),
   }
+  const { source, target, product } = servers
   const sides = await connect(
-    { source: { ...servers.source, port: lines.source.port }, target: { ...servers.target, port: lines.target.port } },
+    { source: { ...source, port: lines.source.port }, target: { ...target, port: lines.target.port }, product },
     name,
   )
   const options = {

@@ -243,6 +243,7 @@ test('two installations on one source see all changes each, and one leaves witho
   for (const target of ['two_a', 'two_b']) await assertSame({ source: 'two', target })
   const sharing = cliOf({ ...second, SYNC_AUDIT_TABLE: 'sync_audit_log' })
   await assert.rejects(sharing('migrate'), /change log of the installation default/)
+  await servers.grantDrop('two')
   await one('uninstall', '--yes')
   await onSource('two', 'UPDATE a SET v = 2 WHERE id < 10')
   await two('database', '--once')

@@ -53,7 +53,7 @@ test('the older package is taken over: its triggers go, its log stays under anot
     const limited = await mylab.run(['migrate', '--adopt'], { DB_USERNAME: 'limited', DB_PASSWORD: 'x' })
     assert.match(limited.err, /lacks DROP on sync_audit_log; nothing was removed\n {2}try: GRANT DROP/)
     assert.equal((await names(app, 'SHOW TRIGGERS')).length, 3)
-    const reader = await servers.targetAdmin('adopt_older')
+    const reader = await servers.targetOwner('adopt_older')
     try {
       // what the older package had carried, and a row that was deleted without its knowledge
       await reader.query(
@@ -61,6 +61,7 @@ test('the older package is taken over: its triggers go, its log stays under anot
       )
       const refused = await mylab.run(['migrate'])
       assert.deepEqual([refused.code, /try: mylab-sync migrate --adopt/.test(refused.err)], [1, true], refused.err)
+      await servers.grantDrop('adopt_older')
       const adopted = await mylab.run(['migrate', '--adopt'])
       assert.equal(adopted.code, 0, adopted.err)
       assert.match(

@@ -100,7 +100,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     env: { DB_PASSWORD: 'wrong' },
     code: 4,
     says: says(
-      'source: connecting to bad_input at 127.0.0.1:\\d+ as mylab: ER_ACCESS_DENIED_ERROR \\(1045\\): Access denied for user .mylab.@\\S+ \\(using password: YES\\)',
+      'source: connecting to bad_input at 127.0.0.1:\\d+ as sync_\\w+: ER_ACCESS_DENIED_ERROR \\(1045\\): Access denied for user .sync_\\w+.@\\S+ \\(using password: YES\\)',
       LOGIN_REMEDY,
     ),
   }),
@@ -109,7 +109,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     env: { PGSQL_PASSWORD: 'wrong' },
     code: 4,
     says: says(
-      'target bad_input at 127.0.0.1:\\d+ as mylab: cannot connect \\(wrong user or password, 28P01\\): password authentication failed for user "mylab"',
+      'target bad_input at 127.0.0.1:\\d+ as sync_\\w+: cannot connect \\(wrong user or password, 28P01\\): password authentication failed for user "sync_\\w+"',
       TARGET_REMEDY,
     ),
   }),
@@ -136,7 +136,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     env: { DB_DATABASE: 'nowhere' },
     code: 4,
     says: says(
-      'source: connecting to nowhere at 127.0.0.1:\\d+ as mylab: ER_BAD_DB_ERROR \\(1049\\): Unknown database .nowhere.',
+      'source: connecting to nowhere at 127.0.0.1:\\d+ as sync_\\w+: ER_DBACCESS_DENIED_ERROR \\(1044\\): Access denied for user \\S+ to database .nowhere.',
       SOURCE_REMEDY,
     ),
   }),
@@ -145,7 +145,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     env: { PGSQL_DATABASE: 'nowhere' },
     code: 4,
     says: says(
-      'target nowhere at 127.0.0.1:\\d+ as mylab: cannot connect \\(no such database, 3D000\\): database "nowhere" does not exist',
+      'target nowhere at 127.0.0.1:\\d+ as sync_\\w+: cannot connect \\(no such database, 3D000\\): database "nowhere" does not exist',
       TARGET_REMEDY,
     ),
   }),
@@ -153,7 +153,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     lines: ['migrate', 'status'],
     env: { DB_PORT: '1' },
     code: 4,
-    says: says('source: connecting to bad_input at 127.0.0.1:1 as mylab: ECONNREFUSED', SOURCE_REMEDY),
+    says: says('source: connecting to bad_input at 127.0.0.1:1 as sync_\\w+: ECONNREFUSED', SOURCE_REMEDY),
   }),
   'a read-only target': () => ({
     lines: ['migrate', 'initial --create-tables'],

@@ -126,6 +126,7 @@ test('uninstall leaves no trigger, no table and no state, and says what it would
     assert.equal((await run(servers, 'care_uninstall', ['uninstall'])).code, 2)
     const statements = await cli('care_uninstall', 'uninstall', '--sql')
     assert.equal(statements.match(/DROP TRIGGER/g)?.length, 9)
+    await servers.grantDrop('care_uninstall')
     await cli('care_uninstall', 'uninstall', '--yes')
     const [triggers] = await at.app.query('SHOW TRIGGERS')
     const [tables] = await at.app.query("SHOW TABLES LIKE 'sync%'")

@@ -74,7 +74,8 @@ const SET_UPS: readonly SetUp[] = [
   },
   {
     name: 'definer-gone',
-    source: `${GOOD_TABLE}; ${STRICT}; CREATE DEFINER = 'gone'@'10.%' TRIGGER mylab_0123456789ab_ai AFTER INSERT ON visit FOR EACH ROW SET @x = 1`,
+    source: `${GOOD_TABLE}; ${ALL_RIGHTS}; GRANT SELECT ON mysql.* TO ${ACCOUNT}; ${STRICT}; CREATE DEFINER = 'gone'@'10.%' TRIGGER mylab_0123456789ab_ai AFTER INSERT ON visit FOR EACH ROW SET @x = 1`,
+    env: SOURCE_ACCOUNT,
     code: 5,
   },
   {
@@ -128,7 +129,12 @@ const SET_UPS: readonly SetUp[] = [
     env: TARGET_ACCOUNT,
     code: 5,
   },
-  { name: 'wrong-password', target: 'CREATE VIEW v AS SELECT 1', env: { DB_PASSWORD: 'wrong' }, code: 4 },
+  {
+    name: 'wrong-password',
+    target: 'CREATE VIEW v AS SELECT 1',
+    env: { ...SOURCE_ACCOUNT, DB_PASSWORD: 'wrong' },
+    code: 4,
+  },
   { name: 'no-tables', env: {}, code: 5 },
   {
     name: 'newer-state-and-no-redis',
@@ -168,11 +174,14 @@ async function prepared(setUp: SetUp, use: () => Promise<void>): Promise<void> {
   try {
     if (setUp.targetOptions) {
       await admin.query(`DROP DATABASE ${DATABASE}`)
-      await admin.query(`CREATE DATABASE ${DATABASE} ${setUp.targetOptions} TEMPLATE template0`)
+      const owner = servers.product.target.user
+      await admin.query(`CREATE DATABASE ${DATABASE} OWNER ${owner} ${setUp.targetOptions} TEMPLATE template0`)
     }
     await app.query(`CREATE USER ${ACCOUNT} IDENTIFIED BY '${PASSWORD}'; ${setUp.source ?? 'DO 0'}`)
     await admin.query(`CREATE ROLE ${ACCOUNT} LOGIN PASSWORD '${PASSWORD}'`)
-    const inside = await servers.targetAdmin(DATABASE)
+    const inside = await (setUp.env === TARGET_ACCOUNT || setUp.name === 'remedies'
+      ? servers.targetAdmin(DATABASE)
+      : servers.targetOwner(DATABASE))
     await inside.query(setUp.target ?? 'SELECT 1').finally(() => inside.end())
     await use()
   } finally {

@@ -103,6 +103,7 @@ for (const [number, file] of DOCUMENTS.entries()) {
     await servers.createDatabases({ source: name, target: name })
     const app = await servers.sourceAdmin(name)
     await app.query(SAMPLE).finally(() => app.end())
+    if (lines.some((line) => /mylab-sync uninstall/.test(line))) await servers.grantDrop(name)
     const redis = lines.some((line) => /mylab-sync (worker|scheduler|enqueue)/.test(line))
     const env = {
       ...servers.environment({ source: name, target: name, redis }),

@@ -131,6 +131,7 @@ test('SYNC_INSTANCE is a second installation beside the first: neither takes wha
       assert.match((await mylab.run(['database'], installation)).out, / Processed: 1 \| Success: 1 /)
     const { rows } = await reader.query('SELECT (SELECT count(*) FROM a)::int AS a, (SELECT count(*) FROM b)::int AS b')
     assert.deepEqual(rows, [{ a: 1, b: 1 }])
+    await servers.grantDrop('settings_instance')
     assert.equal((await mylab.run(['uninstall', '--yes'], first)).code, 0)
     await app.query('INSERT INTO b VALUES (2)')
     assert.match((await mylab.run(['verify-counts'], second)).out, /\nb +2 +2\n$/)

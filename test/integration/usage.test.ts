@@ -127,6 +127,7 @@ test('what is not set up says so, before and after', async () => {
       (await run('status')).out,
       /^No table is live; 3 are not carried yet: mylab-sync initial --create-tables\.\n/,
     )
+    await servers.grantDrop('usage_bare')
     assert.equal((await run('uninstall', '--yes')).code, 0)
     assert.match((await run('status')).err, /is not set up/)
   })
@@ -226,6 +227,7 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
       )
       assert.equal(await triggers(), 9)
 
+      await servers.grantDrop('usage_rights')
       // what no right tells beforehand
       await app.query(`CREATE TABLE child (owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
         FOREIGN KEY (owner) REFERENCES sync_instance (owner)) ENGINE=InnoDB`)

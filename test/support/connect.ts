@@ -1,14 +1,14 @@
 import type { Source, Target } from '@mylab-sync/core'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
-import type { DatabaseNames, ServerSet } from '@mylab-sync/testkit'
+import type { DatabaseNames, Login, ServerSet } from '@mylab-sync/testkit'
 
 /** Both sides of an installation between two databases, of one name or of two; the caller closes them. */
 export async function connect(
-  servers: Pick<ServerSet, 'source' | 'target'>,
+  servers: Pick<ServerSet, 'source' | 'target' | 'product'>,
   names: string | DatabaseNames,
-  /** The source's account; the one of everything else unless it is given. */
-  account: { readonly user: string; readonly password: string } = servers.source,
+  /** The source's account; the documented one unless it is given. */
+  account: Login = servers.product.source,
 ): Promise<{ source: Source; target: Target }> {
   const at = typeof names === 'string' ? { source: names, target: names } : names
   const { source: mine, target: theirs } = servers
@@ -24,8 +24,8 @@ export async function connect(
   const target = await createTarget({
     host: theirs.host,
     port: theirs.port,
-    user: theirs.user,
-    password: theirs.password,
+    user: servers.product.target.user,
+    password: servers.product.target.password,
     database: at.target,
     schema: 'public',
     stateSchema: 'mylab_sync',

@@ -94,16 +94,8 @@ let source: Source
 let tables: TableMapping[] = []
 
 before(async () => {
-  app = await mysql.createConnection({
-    host: settings.host,
-    port: settings.port,
-    user: settings.user,
-    password: settings.password,
-    charset: 'utf8mb4',
-  })
-  await app.query(`DROP DATABASE IF EXISTS ${DATABASE}`)
-  await app.query(`CREATE DATABASE ${DATABASE} CHARACTER SET utf8mb4`)
-  await app.query(`USE ${DATABASE}`)
+  await servers.createSourceDatabase(DATABASE)
+  app = await servers.sourceAdmin(DATABASE)
   await app.query("SET sql_mode = ''")
   for (const statement of TABLES) await app.query(statement)
   source = await createSource(settings)

@@ -26,8 +26,7 @@ const access = servers.target
 const settings: TargetSettings = {
   host: access.host,
   port: access.port,
-  user: access.user,
-  password: access.password,
+  ...servers.product.target,
   database: DATABASE,
   schema: 'public',
   stateSchema: 'mylab "sync_',

@@ -20,7 +20,11 @@ export async function recreateSourceDatabase(admin: mysql.Connection, wanted: Wa
 }
 
 /** As recreateSourceDatabase; ends the sessions in the older one. */
-export async function recreateTargetDatabase(admin: pg.Client, wanted: WantedDatabase): Promise<void> {
+export async function recreateTargetDatabase(
+  admin: pg.Client,
+  /** `create`: the statement that makes it. */
+  wanted: WantedDatabase & { readonly create: string },
+): Promise<void> {
   const quoted = pg.escapeIdentifier(wanted.name)
   const { rowCount } = await admin.query('SELECT 1 FROM pg_database WHERE datname = $1', [wanted.name])
   if (!wanted.mayDrop) refuse(rowCount ?? 0, wanted)
@@ -33,8 +37,7 @@ export async function recreateTargetDatabase(admin: pg.Client, wanted: WantedDat
     if (!force) await admin.query(end, [wanted.name])
     await admin.query(`DROP DATABASE IF EXISTS ${quoted}${force ? ' WITH (FORCE)' : ''}`)
   }
-  // template1 would refuse while somebody is connected to it
-  await admin.query(`CREATE DATABASE ${quoted} TEMPLATE template0`)
+  await admin.query(wanted.create)
 }
 
 function refuse(existing: number, { name }: WantedDatabase): void {

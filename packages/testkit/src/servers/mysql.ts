@@ -31,6 +31,8 @@ export const MYSQL: ServiceKind = {
     `--innodb-redo-log-capacity=${256 * MEBIBYTE}`,
     `--sync-binlog=${place.durable ? 1 : 0}`,
     '--mysqlx=OFF',
+    // with its binary log, an account without SUPER may make triggers only so, as docs/operations.md says
+    '--log-bin-trust-function-creators=ON',
     '--loose-innodb-native-foreign-keys=ON',
     '--secure-file-priv=NULL',
     ...place.extraArguments,

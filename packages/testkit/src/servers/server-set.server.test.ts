@@ -145,8 +145,39 @@ describe('a set of private servers', () => {
     assert.equal(await sourceRows(), 2)
   })
 
+  test('gives the product the rights of the README, on databases that the set has made', async () => {
+    await set.createSourceDatabase('not_all_of')
+    const { host, port } = set.source
+    const source = await mysql.createConnection({ host, port, ...set.product.source })
+    try {
+      const [rows] = await source.query<mysql.RowDataPacket[]>('SHOW GRANTS')
+      const grants = rows.map((row) => String(Object.values(row)[0]))
+      assert.match(
+        grants.join('\n'),
+        /SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX, ALTER, TRIGGER ON `not\\_all\\_of`/,
+      )
+      assert.deepEqual(
+        grants.map((grant) => /^GRANT (.*?) ON \*\.\*/.exec(grant)?.[1]).filter((rights) => rights !== undefined),
+        ['PROCESS'],
+      )
+    } finally {
+      await source.end()
+    }
+    await set.createTargetDatabase('not_all_of')
+    const owner = await set.targetOwner('not_all_of')
+    try {
+      const { rows } = await owner.query('SELECT rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user')
+      assert.deepEqual(rows, [{ rolsuper: false, rolcreatedb: false }])
+      await owner.query('CREATE SCHEMA of_ours; CREATE TABLE of_ours.t (); CREATE TABLE public.t ()')
+    } finally {
+      await owner.end()
+    }
+  })
+
   test('describes itself in the variables of the product', () => {
     const environment = set.environment({ source: 'here', target: 'there' })
+    assert.equal(environment['DB_USERNAME'], set.product.source.user)
+    assert.equal(environment['PGSQL_USERNAME'], set.product.target.user)
     assert.equal(environment['DB_PORT'], String(set.source.port))
     assert.equal(environment['PGSQL_DATABASE'], 'there')
     assert.equal(environment['REDIS_URL'], set.redisUrl)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { recreateSourceDatabase, recreateTargetDatabase } from './databases.js'
+import { DocumentedAccounts, type Login } from './documented-accounts.js'
 import { type ExternalServer, externalServer } from './external-server.js'
 import { type Backup, PrivateServer } from './private-server.js'
 import { KINDS, provideServers } from './provide.js'
@@ -56,6 +57,7 @@ export class ServerSet {
   readonly #private: ReadonlyMap<ServiceName, PrivateServer>
   readonly #external: ReadonlyMap<ServiceName, ExternalServer>
   readonly #watchdog: Watchdog
+  readonly #accounts = new DocumentedAccounts()
   readonly #created = new Set<string>()
 
   private constructor(external: ReadonlyMap<ServiceName, ExternalServer>, privately: PrivateParts) {
@@ -78,6 +80,7 @@ export class ServerSet {
       await set.close()
       throw failed.reason
     }
+    await set.#createAccounts()
     for (const { service, version, port } of set.#private.values())
       options.log?.(`${KINDS[service].title} ${version} on port ${port}`)
     return set
@@ -94,6 +97,7 @@ export class ServerSet {
     )
   }
 
+  /** The administrator and the application. */
   get source(): SourceAccess {
     const external = this.#external.get('mariadb')
     if (external) return accessOf(external)
@@ -102,6 +106,7 @@ export class ServerSet {
     return { host: '127.0.0.1', port, ...ACCOUNT, adminUrl, socketPath: socket }
   }
 
+  /** The administrator. */
   get target(): ServerAccess {
     const external = this.#external.get('postgres')
     if (external) return accessOf(external)
@@ -110,25 +115,30 @@ export class ServerSet {
     return { host: '127.0.0.1', port, ...ACCOUNT, adminUrl }
   }
 
+  /** The product's own accounts, on databases that this set makes: with the rights that the README names, and no more. */
+  get product(): { readonly source: Login; readonly target: Login } {
+    return { source: this.#accounts.source, target: this.#accounts.target }
+  }
+
   get redisUrl(): string {
     return this.#external.get('redis')?.url.href ?? `redis://127.0.0.1:${this.server('redis').port}`
   }
 
-  /** The variables by which the product finds these servers; Redis only if it is in the set and `redis` not false. */
+  /** The variables by which the product finds these servers, with its own accounts; Redis only if it is in the set and `redis` not false. */
   environment(use: DatabaseNames & { readonly redis?: boolean }): Record<string, string> {
-    const { source, target } = this
-    const withRedis = (use.redis ?? true) && (this.#private.has('redis') || this.#external.has('redis'))
+    const { source, target, product } = this
+    const withRedis = (use.redis ?? true) && this.#has('redis')
     return {
       DB_HOST: source.host,
       DB_PORT: String(source.port),
       DB_DATABASE: use.source,
-      DB_USERNAME: source.user,
-      DB_PASSWORD: source.password,
+      DB_USERNAME: product.source.user,
+      DB_PASSWORD: product.source.password,
       PGSQL_HOST: target.host,
       PGSQL_PORT: String(target.port),
       PGSQL_DATABASE: use.target,
-      PGSQL_USERNAME: target.user,
-      PGSQL_PASSWORD: target.password,
+      PGSQL_USERNAME: product.target.user,
+      PGSQL_PASSWORD: product.target.password,
       PGSQL_SCHEMA: 'public',
       PGSQL_SSLMODE: this.#external.get('postgres')?.url.searchParams.get('sslmode') ?? 'disable',
       ...(withRedis ? { REDIS_URL: this.redisUrl } : {}),
@@ -158,34 +168,43 @@ export class ServerSet {
     return client
   }
 
+  /** Whoever has made the target's database, and so what the product may fill there; the caller ends the connection. */
+  async targetOwner(database: string): Promise<pg.Client> {
+    const { host, port } = this.target
+    const client = new pg.Client({ host, port, ...this.product.target, database })
+    client.on('error', () => {})
+    await client.connect()
+    return client
+  }
+
   /**
-   * A fresh, empty one; an older one of this name is dropped. On a server given by URL only if this set made it or its
+   * A fresh, empty one, with the product's rights on it; an older one of this name is dropped. On a server given by URL only if this set made it or its
    * name begins with `sync_test_`; throws otherwise. `close` drops it there.
    */
   async createSourceDatabase(name: string): Promise<void> {
-    const admin = await this.sourceAdmin()
-    try {
+    await this.#asSourceAdmin(async (admin) => {
       await recreateSourceDatabase(admin, { name, mayDrop: this.#mayDrop('mariadb', name) })
-    } finally {
-      await admin.end()
-    }
+      await this.#accounts.grantOnSource(admin, name)
+    })
     this.#created.add(`mariadb ${name}`)
   }
 
-  /** As createSourceDatabase; sessions in the older one are ended. */
+  /** As createSourceDatabase, the product as its owner; sessions in the older one are ended. */
   async createTargetDatabase(name: string): Promise<void> {
-    const admin = await this.targetAdmin()
-    try {
-      await recreateTargetDatabase(admin, { name, mayDrop: this.#mayDrop('postgres', name) })
-    } finally {
-      await admin.end()
-    }
+    const create = this.#accounts.targetDatabase(name)
+    const mayDrop = this.#mayDrop('postgres', name)
+    await this.#asTargetAdmin((admin) => recreateTargetDatabase(admin, { name, create, mayDrop }))
     this.#created.add(`postgres ${name}`)
   }
 
   async createDatabases(names: DatabaseNames): Promise<void> {
     await this.createSourceDatabase(names.source)
     await this.createTargetDatabase(names.target)
+  }
+
+  /** What the README asks for besides where something of ours is removed from the source. */
+  async grantDrop(database: string): Promise<void> {
+    await this.#asSourceAdmin((admin) => this.#accounts.grantDrop(admin, database))
   }
 
   start(service: ServiceName): Promise<void> {
@@ -216,9 +235,9 @@ export class ServerSet {
     return this.server(backup.service).restore(backup)
   }
 
-  /** Kills what is private, removes the folder, drops its databases on servers given by URL. May be called twice. */
+  /** Kills what is private, removes the folder, drops what it made on servers given by URL. May be called twice. */
   async close(): Promise<void> {
-    await this.#dropExternalDatabases().finally(async () => {
+    await this.#dropExternal().finally(async () => {
       await Promise.all([...this.#private.values()].map((server) => server.kill()))
       await this.#watchdog.release()
     })
@@ -232,18 +251,42 @@ export class ServerSet {
     return this.#private.has(service) || name.startsWith('sync_test_') || this.#created.has(`${service} ${name}`)
   }
 
-  async #dropExternalDatabases(): Promise<void> {
-    for (const entry of this.#created) {
+  #has(service: ServiceName): boolean {
+    return this.#private.has(service) || this.#external.has(service)
+  }
+
+  async #createAccounts(): Promise<void> {
+    if (this.#has('mariadb')) await this.#asSourceAdmin((admin) => this.#accounts.createOnSource(admin))
+    if (this.#has('postgres')) await this.#asTargetAdmin((admin) => this.#accounts.createOnTarget(admin))
+    for (const service of this.#external.keys()) this.#created.add(service)
+  }
+
+  /** In the order in which they were not made: an account goes after the databases that it owns. */
+  async #dropExternal(): Promise<void> {
+    for (const entry of [...this.#created].reverse()) {
       this.#created.delete(entry)
-      const [service, name = ''] = entry.split(/ (.*)/s)
-      if (service === 'mariadb' && this.#external.has(service)) {
-        const admin = await this.sourceAdmin()
-        await admin.query(`DROP DATABASE IF EXISTS ${mysql.escapeId(name, true)}`).finally(() => admin.end())
-      } else if (service === 'postgres' && this.#external.has(service)) {
-        const admin = await this.targetAdmin()
-        await admin.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)}`).finally(() => admin.end())
-      }
+      const [service, name] = entry.split(/ (.*)/s)
+      if (service === 'mariadb' && this.#external.has(service))
+        await this.#asSourceAdmin(async (admin) => {
+          if (name === undefined) await this.#accounts.dropOnSource(admin)
+          else await admin.query(`DROP DATABASE IF EXISTS ${mysql.escapeId(name, true)}`)
+        })
+      else if (service === 'postgres' && this.#external.has(service))
+        await this.#asTargetAdmin(async (admin) => {
+          if (name === undefined) await this.#accounts.dropOnTarget(admin)
+          else await admin.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)}`)
+        })
     }
+  }
+
+  async #asSourceAdmin(use: (admin: mysql.Connection) => Promise<void>): Promise<void> {
+    const admin = await this.sourceAdmin()
+    await use(admin).finally(() => admin.end())
+  }
+
+  async #asTargetAdmin(use: (admin: pg.Client) => Promise<void>): Promise<void> {
+    const admin = await this.targetAdmin()
+    await use(admin).finally(() => admin.end())
   }
 }
 

@@ -1,7 +1,7 @@
 /** The three kinds of server that demo, tests and benches need. */
 export type ServiceName = 'mariadb' | 'postgres' | 'redis'
 
-/** The account of every private server: all rights, over TCP, only with its password. No log may hold the password. */
+/** The administrator of every private server: all rights, over TCP, only with its password, which no log may hold. */
 export const ACCOUNT = { user: 'mylab', password: 'private-password-that-no-log-may-hold' } as const
 
 /** A server program that was started once, for its version, and works. */

@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import mysql from 'mysql2/promise'
+import pg from 'pg'
+import { ACCOUNT } from './service.js'
+
+/** One side's account: its name and its password. */
+export interface Login {
+  readonly user: string
+  readonly password: string
+}
+
+const README = new URL('../../../../README.md', import.meta.url)
+
+/**
+ * The statements that the README gives to the administrators of both servers, for an account and a database of ours.
+ * They are read from the README itself: with rights of the tests' own, a right that it forgets would be missed by nobody.
+ */
+export class DocumentedAccounts {
+  readonly source: Login
+  readonly target: Login
+  readonly #account: { readonly source: string; readonly target: string }
+  readonly #rights: readonly string[]
+  readonly #database: string
+
+  /** Throws where the README's blocks do not read as they should. */
+  constructor(readme: string = readFileSync(README, 'utf8')) {
+    const source = documented(readme, 'source')
+    const target = documented(readme, 'target')
+    // of its own on a server that other sets use at the same time
+    const login = { user: `sync_${randomBytes(4).toString('hex')}`, password: ACCOUNT.password }
+    this.source = login
+    this.target = login
+    const [createUser = '', ...rights] = source
+    const [createRole = '', createDatabase = ''] = target
+    this.#account = {
+      source: fitted(createUser, /^CREATE USER 'sync'@'%' IDENTIFIED BY 'secret'$/, login),
+      target: fitted(createRole, /^CREATE ROLE sync LOGIN PASSWORD 'secret'$/, login),
+    }
+    this.#rights = rights.map((grant) => fitted(grant, /^GRANT [A-Z, ]+ ON (clinic|\*)\.\* TO 'sync'@'%'$/, login))
+    this.#database = fitted(createDatabase, /^CREATE DATABASE clinic OWNER sync\b/, login)
+  }
+
+  async createOnSource(admin: mysql.Connection): Promise<void> {
+    await admin.query(this.#account.source)
+  }
+
+  async createOnTarget(admin: pg.Client): Promise<void> {
+    await admin.query(this.#account.target)
+  }
+
+  /** On one database of the source, whose name may hold what GRANT takes for wildcards. */
+  async grantOnSource(admin: mysql.Connection, database: string): Promise<void> {
+    for (const grant of this.#rights)
+      await admin.query(grant.replace('clinic.*', () => `${databasePattern(database)}.*`))
+  }
+
+  /** What the README's last words ask for besides: for `uninstall`, and for `migrate --adopt`. */
+  async grantDrop(admin: mysql.Connection, database: string): Promise<void> {
+    await admin.query(`GRANT DROP ON ${databasePattern(database)}.* TO ${mysql.escape(this.source.user)}@'%'`)
+  }
+
+  /** CREATE DATABASE as the README has it. */
+  targetDatabase(name: string): string {
+    return this.#database.replace('clinic', () => pg.escapeIdentifier(name))
+  }
+
+  /** The source's, and the databases that it owns in the target go before. */
+  async dropOnSource(admin: mysql.Connection): Promise<void> {
+    await admin.query(`DROP USER ${mysql.escape(this.source.user)}@'%'`)
+  }
+
+  async dropOnTarget(admin: pg.Client): Promise<void> {
+    await admin.query(`DROP ROLE ${pg.escapeIdentifier(this.target.user)}`)
+  }
+}
+
+function databasePattern(database: string): string {
+  return mysql.escapeId(database.replaceAll(/[_%]/g, '\\$&'), true)
+}
+
+/** The statements of the block that is marked so. */
+function documented(readme: string, side: 'source' | 'target'): string[] {
+  const block = new RegExp(`^ *\`\`\`sql ${side}\\n(.*?)^ *\`\`\`$`, 'ms').exec(readme)?.[1]
+  if (block === undefined) throw new Error(`README.md has no block "sql ${side}"`)
+  return block
+    .split(/;\s*/)
+    .map((statement) => statement.trim())
+    .filter((statement) => statement !== '')
+}
+
+function fitted(statement: string, form: RegExp, { user, password }: Login): string {
+  if (!form.test(statement)) throw new Error(`README.md: ${statement || 'nothing'} where ${form.source} is awaited`)
+  return statement.replace(/(?<= ')sync(?='@)|(?<=\b(?:ROLE|OWNER) )sync\b/, user).replace("'secret'", `'${password}'`)
+}

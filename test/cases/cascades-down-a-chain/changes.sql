@@ -1,0 +1,4 @@
+SET sql_mode = '';
+UPDATE b SET id = 11 WHERE id = 10;
+DELETE FROM a WHERE id = 2;
+INSERT INTO d VALUES (3000, 100, 11);

@@ -1,0 +1,2 @@
+SET sql_mode = '';
+INSERT INTO form VALUES (4, '0000-00-00', '2020-01-01', '2020-01-01', NULL, '2019-00-31');
