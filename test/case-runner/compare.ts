@@ -61,7 +61,7 @@ function asDigest(cell: Cell): Cell {
 function digestedLike(wanted: Rows, row: readonly Cell[]): readonly Cell[] {
   return row.map((cell, at) => {
     if (typeof cell !== 'string' || !wanted.some((each) => isDigest(each[at] ?? null))) return cell
-    const digest = { sha256: createHash('sha256').update(cell).digest('hex'), length: [...cell].length }
+    const digest = { sha256: createHash('sha256').update(cell).digest('hex'), length: Array.from(cell).length }
     return wanted.some((each) => same(digest, each[at])) ? digest : cell
   })
 }

@@ -79,7 +79,8 @@ test('a target that is published as a whole is written, tables without a primary
     await at.app.query(`CREATE TABLE bare (a INT, b INT) ENGINE=InnoDB; INSERT INTO bare VALUES (1, 1), (1, 1), (2, 2);
       CREATE TABLE single (a INT NOT NULL UNIQUE, b INT) ENGINE=InnoDB; INSERT INTO single VALUES (1, 1), (2, 2)`)
     await copyAll(at.context)
-    await at.reader.query('CREATE PUBLICATION everything FOR ALL TABLES')
+    const admin = await servers.targetAdmin('r_published')
+    await admin.query('CREATE PUBLICATION everything FOR ALL TABLES').finally(() => admin.end())
     await at.app.query(
       'UPDATE bare SET b = 9; UPDATE single SET b = 9; DELETE FROM p WHERE id = 1; UPDATE p SET id = 9 WHERE id = 2',
     )

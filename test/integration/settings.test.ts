@@ -23,7 +23,7 @@ interface Place {
 async function at(name: string, use: (place: Place) => Promise<void>): Promise<void> {
   await servers.createDatabases({ source: name, target: name })
   const app = await servers.sourceAdmin(name)
-  const reader = await servers.targetAdmin(name)
+  const reader = await servers.targetOwner(name)
   const mylab = new Cli(servers.environment({ source: name, target: name, redis: false }))
   try {
     await use({ app, reader, mylab })

@@ -16,7 +16,7 @@ import { connect } from './connect.js'
 import { textRows } from './content.js'
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
-type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
+type Reader = Awaited<ReturnType<ServerSet['targetOwner']>>
 
 /** The signals of a job that nobody stops. */
 export const AT_WORK: { readonly signal: AbortSignal; readonly yielding: AbortSignal } = {
@@ -31,6 +31,7 @@ export interface Installation {
   readonly target: Target
   /** The application's own connection. */
   readonly app: Admin
+  /** The user's own: it looks, and makes what the user has there. */
   readonly reader: Reader
   /** All rows of a query on the target, as text. */
   rows(query: string): Promise<(string | null)[][]>
@@ -44,7 +45,7 @@ export async function installation(
 ): Promise<Installation> {
   await servers.createDatabases({ source: name, target: name })
   const app = await servers.sourceAdmin(name)
-  const reader = await servers.targetAdmin(name)
+  const reader = await servers.targetOwner(name)
   const { source, target } = await connect(servers, name)
   return {
     source,

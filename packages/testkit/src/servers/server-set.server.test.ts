@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import mysql from 'mysql2/promise'
 import { eventually } from '../eventually.js'
 import { ServerSet } from './server-set.js'
 
