@@ -23,12 +23,13 @@ export class DocumentedAccounts {
   readonly #rights: readonly string[]
   readonly #database: string
 
-  /** Throws where the README's blocks do not read as they should. */
-  constructor(readme: string = readFileSync(README, 'utf8')) {
+  /** `shared`: the servers are somebody else's too. Throws where the README's blocks do not read as they should. */
+  constructor(shared: boolean) {
+    const readme = readFileSync(README, 'utf8')
     const source = documented(readme, 'source')
     const target = documented(readme, 'target')
-    // of its own on a server that other sets use at the same time
-    const login = { user: `sync_${randomBytes(4).toString('hex')}`, password: ACCOUNT.password }
+    const user = shared ? `sync_${randomBytes(4).toString('hex')}` : 'sync_product'
+    const login = { user, password: ACCOUNT.password }
     this.source = login
     this.target = login
     const [createUser = '', ...rights] = source

@@ -73,7 +73,8 @@ function unpackedPlaces(root: string): SearchedPlace[] {
   return folders.map((folder) => ({ folder, libraryPath }))
 }
 
-function postgresFolders(root: string): string[] {
+/** Of the programs of each version below this root, the newest first. */
+export function postgresFolders(root: string): string[] {
   const folder = join(root, 'usr/lib/postgresql')
   return list(folder)
     .sort((a, b) => Number(b) - Number(a))

@@ -5,9 +5,6 @@ import { ACCOUNT, type Place, type ServiceKind } from './service.js'
 
 const MEBIBYTE = 2 ** 20
 
-/** Names the folder of an unpacked MySQL (`usr/sbin/mysqld` in it), which is the source then. */
-export const MYSQL_ROOT = 'TEST_MYSQL_ROOT'
-
 /**
  * The source as MySQL, with its own defaults, a binary log and GTIDs among them, wherever speed allows. Foreign keys are
  * InnoDB's: 9.6 and later by default change children for which no trigger fires, so that no comparison could hold.
@@ -16,7 +13,6 @@ export const MYSQL: ServiceKind = {
   ...MARIADB,
   title: 'MySQL',
   programs: [{ file: 'mysqld' }],
-  folder: join(process.env[MYSQL_ROOT] ?? '/', 'usr/sbin'),
   version: /Ver ([\d.]+)(?!.*MariaDB)/,
 
   async initialise(place, run) {

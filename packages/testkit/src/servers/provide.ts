@@ -1,19 +1,29 @@
+import { join } from 'node:path'
 import { isExternal } from './external-server.js'
-import { locate } from './locate.js'
+import { locate, postgresFolders } from './locate.js'
 import { MARIADB } from './mariadb.js'
 import { manualCommands, thisSystem } from './manual.js'
-import { MYSQL, MYSQL_ROOT } from './mysql.js'
+import { MYSQL } from './mysql.js'
 import { installPackages, unpackPackages } from './packages.js'
 import { POSTGRES } from './postgres.js'
 import { REDIS } from './redis.js'
 import { runCommand } from './run-command.js'
 import type { Installation, ServiceKind, ServiceName } from './service.js'
 
+/** Folders of servers that `scripts/unpack-server.sh` has unpacked (`usr` in them), to be used instead of the installed ones. */
+const { TEST_MYSQL_ROOT: mysqlRoot, TEST_MARIADB_ROOT: mariadbRoot, TEST_POSTGRES_ROOT: postgresRoot } = process.env
+
 /** The service `mariadb` is the source, whichever product it is. */
 export const KINDS: Readonly<Record<ServiceName, ServiceKind>> = {
-  mariadb: process.env[MYSQL_ROOT] ? MYSQL : MARIADB,
-  postgres: POSTGRES,
+  mariadb: mysqlRoot
+    ? only(MYSQL, join(mysqlRoot, 'usr/sbin'))
+    : only(MARIADB, mariadbRoot && join(mariadbRoot, 'usr/sbin')),
+  postgres: only(POSTGRES, postgresRoot && (postgresFolders(postgresRoot)[0] ?? postgresRoot)),
   redis: REDIS,
+}
+
+function only(kind: ServiceKind, folder: string | undefined): ServiceKind {
+  return folder ? { ...kind, folder } : kind
 }
 
 /**

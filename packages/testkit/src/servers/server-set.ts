@@ -57,11 +57,12 @@ export class ServerSet {
   readonly #private: ReadonlyMap<ServiceName, PrivateServer>
   readonly #external: ReadonlyMap<ServiceName, ExternalServer>
   readonly #watchdog: Watchdog
-  readonly #accounts = new DocumentedAccounts()
+  readonly #accounts: DocumentedAccounts
   readonly #created = new Set<string>()
 
   private constructor(external: ReadonlyMap<ServiceName, ExternalServer>, privately: PrivateParts) {
     this.#external = external
+    this.#accounts = new DocumentedAccounts(external.size > 0)
     this.directory = privately.directory
     this.#private = privately.servers
     this.#watchdog = privately.watchdog
