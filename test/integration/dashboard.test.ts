@@ -20,6 +20,7 @@ const GUARDED = [
   '/assets/style.css',
   '/api/status',
   '/api/session',
+  '/api/not-carried',
   '/metrics',
   '/queues',
   '/queues/api/queues',
@@ -96,6 +97,9 @@ test('a change of state shows without a new page, and the figures are those of t
     ],
   )
   assert.equal((await ask(`${open.url}readyz`)).status, 200)
+  const { groups } = JSON.parse((await ask(`${open.url}api/not-carried`)).body)
+  assert.equal(groups[0].text, 'case-insensitive text in 1 table')
+  assert.match(groups[0].items[0].text, /_ci of column t$/)
 
   const admin = await servers.sourceAdmin(NAME)
   await admin.query('UPDATE a SET t = 2 WHERE id < 4')
@@ -216,7 +220,7 @@ test('a host beyond loopback without a password ends with exit 3 and one line, b
   }
 })
 
-test('the command serves with a password on all addresses, takes no secret into its output, and ends at SIGTERM', async () => {
+test('the command serves with a password on all addresses, takes no secret into its output, and ends at SIGTERM', async (t) => {
   const env = {
     ...process.env,
     ...servers.environment({ source: NAME, target: NAME }),
@@ -227,9 +231,10 @@ test('the command serves with a password on all addresses, takes no secret into 
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
   })
+  t.after(() => child.kill('SIGKILL'))
   let said = ''
   child.stderr.on('data', (data: Buffer) => (said += data.toString()))
-  const [, port] = await eventually('it says its address', () => /:(\d+)\//.exec(said), 10_000)
+  const [, port] = await eventually('it says its address', () => /:(\d+)\//.exec(said), 30_000)
   const url = `http://127.0.0.1:${port}/`
   assert.equal((await ask(url)).status, 401)
   const page = await ask(`${url}api/status`, { headers: AUTHORIZED })

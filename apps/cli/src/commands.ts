@@ -35,7 +35,7 @@ export const COMMANDS: readonly Command[] = [
   }),
   command({
     name: 'doctor',
-    describe: 'look for what stands in the way, with the remedy of each finding; change nothing',
+    describe: 'check servers, tables, clocks and Redis, with a fix for each finding; change nothing',
     options: {},
     examples: [['doctor', 'look at both servers, the tables, the clocks and Redis']],
     run: async (a) => (await import('./commands/doctor.js')).runDoctor(a),
@@ -77,7 +77,7 @@ export const COMMANDS: readonly Command[] = [
   }),
   command({
     name: 'setup-triggers',
-    describe: 'make the triggers of all selected tables what they must be',
+    describe: 'create or repair the triggers of all selected tables',
     options: {
       table: TABLE,
       drop: flag('create again, without a gap'),
@@ -153,7 +153,7 @@ export const COMMANDS: readonly Command[] = [
   }),
   command({
     name: 'scheduler',
-    describe: 'name the work that is due',
+    describe: 'schedule due work',
     options: {},
     examples: [['scheduler', 'one is enough, more do no harm']],
     run: async (a) => (await import('./commands/scheduler.js')).runSchedulerCommand(a),
@@ -172,10 +172,14 @@ export const COMMANDS: readonly Command[] = [
   command({
     name: 'status',
     describe: 'where every table stands',
-    options: { table: TABLE, problems: flag('only what is wrong'), watch: flag('again and again, until Ctrl-C') },
+    options: {
+      table: TABLE,
+      problems: flag('only what is wrong, and what is not carried'),
+      watch: flag('again and again, until Ctrl-C'),
+    },
     examples: [
       ['status', 'one sentence first: right or not, as of when'],
-      ['status --problems', 'exit 5 if anything is wrong'],
+      ['status --problems', 'exit 5 if somebody has to act'],
       ['status --watch', 'refreshed in place'],
     ],
     run: async (a) => (await import('./commands/status.js')).runStatus({ ...a, tables: a.table }),
@@ -184,7 +188,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'verify-counts',
     describe: 'exact row counts of both sides at one moment',
     options: { table: TABLE },
-    examples: [['verify-counts', 'exit 5 if any table differs']],
+    examples: [['verify-counts', 'exit 5 if a table differs, or one with rows was not counted']],
     run: async (a) => (await import('./commands/verify-counts.js')).runVerifyCounts({ ...a, tables: a.table }),
   }),
   command({

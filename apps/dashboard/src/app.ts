@@ -6,7 +6,7 @@ import type { StatusFeed } from './feed.js'
 import { ActionToken, refuse, refuseCrossSite, requireLocalName, requirePassword, securityHeaders } from './guard.js'
 import { Metrics } from './metrics.js'
 import type { DashboardOptions } from './options.js'
-import type { SessionView } from './page/shape.js'
+import type { NotCarriedView, SessionView } from './page/shape.js'
 
 const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url))
 /** The page's program, built beside this file. */
@@ -58,6 +58,10 @@ function status(options: DashboardOptions, feed: StatusFeed): RequestHandler {
   const metrics = new Metrics()
   router.get('/api/status', async (request, response) => {
     await sendCompressed(request, response, 'application/json; charset=utf-8', JSON.stringify(await feed.view()))
+  })
+  router.get('/api/not-carried', async (request, response) => {
+    const view: NotCarriedView = { groups: await feed.notCarried() }
+    await sendCompressed(request, response, 'application/json; charset=utf-8', JSON.stringify(view))
   })
   router.get('/metrics', async (request, response) => {
     // Redis away must not hide the figures of the databases

@@ -1,5 +1,12 @@
 import { isOpen, SyncError } from '@mylab-sync/core'
-import { status, type StatusReport, type TableStatus } from '@mylab-sync/engine'
+import {
+  listNotCarried,
+  type NotCarriedGroup,
+  notCarriedGroups,
+  status,
+  type StatusReport,
+  type TableStatus,
+} from '@mylab-sync/engine'
 import type { Connection, DashboardOptions } from './options.js'
 import type { TableView, View } from './page/shape.js'
 import { Throughput } from './throughput.js'
@@ -12,6 +19,8 @@ const LONGEST_PAUSE_MS = 30_000
 const PAUSE_AFTER_FAILURE_MS = 2_000
 /** After that a viewer gets the last report, and is told that there is no newer one. */
 const PATIENCE_MS = 4_000
+/** Definitions change seldom. */
+const NOT_CARRIED_MS = 600_000
 /** For a connection that is being opened while the dashboard stops. */
 const CLOSING_MS = 2_000
 
@@ -40,6 +49,7 @@ export class StatusFeed {
   #readAt: Date | null = null
   #health: readonly string[] = []
   #fault: Fault | null = null
+  #left: { readonly groups: Promise<readonly NotCarriedGroup[]>; readonly until: number } | null = null
   #closed = false
 
   constructor(options: FeedOptions) {
@@ -54,6 +64,20 @@ export class StatusFeed {
   async view(): Promise<View> {
     await this.#refresh()
     return this.#view()
+  }
+
+  /** What definitions leave behind, for all viewers together: the catalog is read, which a server with many tables notices. */
+  async notCarried(): Promise<readonly NotCarriedGroup[]> {
+    const now = performance.now()
+    if (this.#left === null || now > this.#left.until) {
+      const groups = this.#connected().then(async ({ context }) => notCarriedGroups(await listNotCarried(context)))
+      const left = { groups, until: now + NOT_CARRIED_MS }
+      this.#left = left
+      groups.catch(() => {
+        if (this.#left === left) this.#left = null
+      })
+    }
+    return await this.#left.groups
   }
 
   /** Runs `work` on the open databases and has the next view read again. Throws what the work throws. */

@@ -1,5 +1,5 @@
 import { isOpen } from '@mylab-sync/core'
-import type { StatusReport, TableStatus } from '@mylab-sync/engine'
+import { type StatusReport, type TableStatus, waitsForSomebody } from '@mylab-sync/engine'
 import type { Problem, Verdict } from './page/shape.js'
 
 /** Why the last attempt to read the status gave none; never a driver's text, which may quote data. */
@@ -29,9 +29,10 @@ function stalled({ lagMs }: StatusReport): Problem[] {
   ]
 }
 
-function ofTable({ table, state, problem, quarantined }: TableStatus): Problem[] {
+function ofTable(status: TableStatus): Problem[] {
+  const { table, state, problem, quarantined } = status
   const problems: Problem[] = []
-  const remedy = REMEDIES[state]?.(table) ?? null
+  const remedy = waitsForSomebody(status) ? RUN_STATEMENT : (REMEDIES[state]?.(table) ?? null)
   if (problem !== null) problems.push({ table, text: problem, remedy })
   else if (state === 'broken' || state === 'suspect' || state === 'gone')
     problems.push({ table, text: `is ${state}`, remedy })
@@ -44,10 +45,12 @@ function ofTable({ table, state, problem, quarantined }: TableStatus): Problem[]
   return problems
 }
 
+const RUN_STATEMENT = 'Run the statement that it names in the target; the table is then copied again by itself.'
+
 const REMEDIES: Readonly<Partial<Record<TableStatus['state'], (table: string) => string>>> = {
   broken: (table) => `Remove the cause, then copy it again: mylab-sync initial --table ${table}`,
   suspect: (table) =>
-    `A running drain copies it again in place by itself; at once: mylab-sync initial --table ${table}`,
+    `A running daemon or worker copies it again in place; at once: mylab-sync initial --table ${table}`,
   refused: () => 'Change the table as it says, or leave it out: tables.exclude in mylab-sync.yaml.',
   gone: () =>
     'The source has dropped it; the rows in the target stay until you remove them. Leave it out then: tables.exclude in mylab-sync.yaml.',

@@ -4,6 +4,7 @@ import { captureSigns, NO_TRIGGERS } from './check-triggers.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { behind } from './set-aside.js'
+import { waitsFor } from './waits.js'
 import { writeTarget } from './write-target.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { countSurplus } from './surplus.js'
@@ -128,7 +129,7 @@ async function prepareTable(
     if (obstacle !== null) return obstacle
   }
   const left = await prepareMerge(context, model, { table, isOurs })
-  return left.length > 0 ? `waits for: ${left.join('; ')}` : { table, inPlace: true }
+  return left.length > 0 ? waitsFor(left) : { table, inPlace: true }
 }
 
 /** Rows of a table that we did not fill go only where the user has said so. */

@@ -11,7 +11,7 @@ import { requireOwner } from './owner.js'
 import { pause } from './pause.js'
 import { readTarget } from './read-target.js'
 import { problemIn } from './set-aside.js'
-import { verifyCounts } from './verify-counts.js'
+import { countOpen } from './verify-counts.js'
 import { writeTarget } from './write-target.js'
 
 export interface InitialReport {
@@ -148,7 +148,7 @@ async function report(
   selected: readonly string[],
   listed: readonly Listed[],
 ): Promise<InitialReport> {
-  const counts = new Map((await verifyCounts(context, selected)).tables.map((table) => [table.table, table]))
+  const counts = new Map((await countOpen(context, selected)).tables.map((table) => [table.table, table]))
   const states = await readTarget(context, (target) => target.progress())
   const constraints = await context.target.constraints()
   const tables = selected.map((table) => {

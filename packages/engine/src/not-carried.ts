@@ -1,4 +1,4 @@
-import type { Edge, NotCarried, OtherObjects, SourceForeignKey, SourceTable } from '@mylab-sync/core'
+import type { Edge, NotCarried, NotCarriedKind, OtherObjects, SourceForeignKey, SourceTable } from '@mylab-sync/core'
 import { leftBehind } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 import { type Model, wholeModel } from './model.js'
@@ -6,6 +6,14 @@ import { type Model, wholeModel } from './model.js'
 /** What a table's target never gets, known from its definition. */
 export interface TableNotCarried extends NotCarried {
   readonly table: string
+}
+
+export interface KindCount {
+  readonly kind: NotCarriedKind
+  readonly count: number
+  readonly tables: number
+  /** null: they have several. */
+  readonly reason: string | null
 }
 
 export interface NotCarriedReport {
@@ -60,4 +68,21 @@ export function whyNoForeignKey(edge: Edge | undefined, { parentDatabase }: Sour
   if (parentDatabase !== null) return `its parent is in database ${parentDatabase}`
   if (edge === undefined) return 'its parent is not carried, or its columns have types that do not compare'
   return edge.notCarried
+}
+
+/** In the order of the kinds' names. */
+export function countKinds(all: readonly TableNotCarried[]): KindCount[] {
+  const byKind = new Map<NotCarriedKind, TableNotCarried[]>()
+  for (const left of all) {
+    const others = byKind.get(left.kind)
+    if (others === undefined) byKind.set(left.kind, [left])
+    else others.push(left)
+  }
+  return [...byKind]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([kind, items]) => {
+      const reasons = new Set(items.map(({ reason }) => reason))
+      const [only = null] = reasons.size === 1 ? reasons : []
+      return { kind, count: items.length, tables: new Set(items.map(({ table }) => table)).size, reason: only }
+    })
 }

@@ -1,4 +1,5 @@
-import type { NotCarriedKind, Refusal } from '@mylab-sync/core'
+import type { Refusal } from '@mylab-sync/core'
+import { countKinds, type KindCount } from './not-carried.js'
 import type { PlannedTable } from './planned-table.js'
 
 /** A plan in figures. Rows and bytes are the source's own estimates. */
@@ -21,14 +22,6 @@ export interface RuleCount {
   readonly outcome: string
   readonly columns: number
   readonly tables: number
-}
-
-export interface KindCount {
-  readonly kind: NotCarriedKind
-  readonly count: number
-  readonly tables: number
-  /** null: they have several. */
-  readonly reason: string | null
 }
 
 const LARGEST = 5
@@ -56,62 +49,20 @@ export function summaryOf({
       .slice(0, LARGEST)
       .map(({ table, estimatedRows, estimatedBytes }) => ({ table, estimatedRows, estimatedBytes })),
     rules: rules(tables),
-    notCarried: kinds(tables),
+    notCarried: countKinds(tables.flatMap(({ table, notCarried }) => notCarried.map((left) => ({ table, ...left })))),
   }
 }
 
+/** By rule and outcome, in the order of their names. */
 function rules(tables: readonly PlannedTable[]): RuleCount[] {
-  const found = groups(tables, ({ columns }) => columns.flatMap((column) => column.rules), ruleName)
-  return found.map(({ items: [first], count, tables: of }) => ({
-    rule: first.rule,
-    outcome: first.outcome,
-    columns: count,
-    tables: of,
-  }))
-}
-
-function ruleName({ rule, outcome }: { readonly rule: string; readonly outcome: string }): string {
-  return `${rule} ${outcome}`
-}
-
-function kinds(tables: readonly PlannedTable[]): KindCount[] {
-  const found = groups(
-    tables,
-    (table) => table.notCarried,
-    ({ kind }) => kind,
-  )
-  return found.map(({ items, count, tables: of }) => {
-    const [{ kind, reason }] = items
-    return { kind, count, tables: of, reason: items.every((item) => item.reason === reason) ? reason : null }
-  })
-}
-
-interface Group<T> {
-  readonly items: [T, ...T[]]
-  count: number
-  tables: number
-}
-
-/** The parts of all tables under one name each, sorted by it. */
-function groups<T>(
-  tables: readonly PlannedTable[],
-  parts: (table: PlannedTable) => readonly T[],
-  nameOf: (part: T) => string,
-): Group<T>[] {
-  const found = new Map<string, Group<T>>()
-  for (const table of tables) {
-    const seen = new Set<string>()
-    for (const part of parts(table)) {
-      const name = nameOf(part)
-      const group = found.get(name)
-      if (group === undefined) found.set(name, { items: [part], count: 1, tables: 1 })
-      else {
-        group.items.push(part)
-        group.count += 1
-        if (!seen.has(name)) group.tables += 1
-      }
-      seen.add(name)
+  const found = new Map<string, { count: RuleCount; tables: Set<string> }>()
+  for (const { table, columns } of tables)
+    for (const { rule, outcome } of columns.flatMap((column) => column.rules)) {
+      const name = `${rule} ${outcome}`
+      const known = found.get(name)?.tables ?? new Set()
+      const columnsBefore = found.get(name)?.count.columns ?? 0
+      known.add(table)
+      found.set(name, { count: { rule, outcome, columns: columnsBefore + 1, tables: known.size }, tables: known })
     }
-  }
-  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group)
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { count }]) => count)
 }

@@ -6,6 +6,7 @@ import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { behind } from './set-aside.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
+import { waitsFor } from './waits.js'
 import { writeTarget } from './write-target.js'
 
 /**
@@ -61,7 +62,7 @@ async function adapt(context: EngineContext, model: Model, table: string): Promi
     return null
   }
   const left = await prepareMerge(context, model, { table, isOurs: true })
-  return left.length > 0 ? `waits for: ${left.join('; ')}` : null
+  return left.length > 0 ? waitsFor(left) : null
 }
 
 async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<string> {

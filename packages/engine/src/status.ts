@@ -2,6 +2,7 @@ import { counted, isBeingOpened, isOpen, type TableProgress, type TableState } f
 import type { EngineContext } from './context.js'
 import { isSelected } from './model.js'
 import { readTarget } from './read-target.js'
+import { waitsForSomebody } from './waits.js'
 
 export interface StatusReport {
   readonly totals: {
@@ -103,34 +104,50 @@ function sentence(
   asOf: string | null,
 ): string {
   const open = tables.filter((table) => isOpen(table.state)).length
+  const absent = sum(tables.filter(({ state }) => isOpen(state)).map(({ quarantined }) => quarantined))
+  const others = totals.failed - absent
   const rest = [
     ...whyNotOpen(tables),
     ...(totals.pending > 0 ? [totals.pending === 1 ? '1 change waits' : `${totals.pending} changes wait`] : []),
-    ...(totals.failed > 0
-      ? [`${counted(totals.failed, 'row')} ${totals.failed === 1 ? 'is' : 'are'} quarantined: mylab-sync show-errors`]
+    ...(others > 0
+      ? [`${counted(others, 'row')} of tables that are not live ${isOrAre(others)} quarantined: mylab-sync show-errors`]
       : []),
   ]
   if (open === 0) return `${['No table is live', ...rest].join('; ')}.`
   const equal = `${open} of ${counted(tables.length, 'table')} ${open === 1 ? 'equals' : 'equal'} the source as of`
-  return `${[`${equal} ${asOf ?? 'an unknown time'}`, ...rest].join('; ')}.`
+  const but = absent === 0 ? '' : ` but for ${counted(absent, 'quarantined row')}: mylab-sync show-errors`
+  return `${[`${equal} ${asOf ?? 'an unknown time'}${but}`, ...rest].join('; ')}.`
 }
+
+const isOrAre = (n: number): string => (n === 1 ? 'is' : 'are')
 
 /** Tables that are not open, by what to do about them. */
 function whyNotOpen(tables: readonly TableStatus[]): string[] {
   const closed = tables.filter(({ state }) => !isOpen(state))
-  const paused = closed.filter(({ state }) => state === 'paused').length
-  const moving = closed.filter(({ state }) => isBeingOpened(state) || state === 'suspect').length
-  const uncarried = closed.filter(({ state }) => state === 'discovered' || state === 'capturing').length
-  const copied = closed.filter(({ state }) => state === 'copied').length
-  const others = closed.length - paused - moving - uncarried - copied
-  const are = (n: number): string => `${n} ${n === 1 ? 'is' : 'are'}`
+  const waiting = closed.filter((table) => waitsForSomebody(table))
+  const others = closed.filter((table) => !waiting.includes(table))
+  const count = (isOne: (state: TableState) => boolean): number => others.filter(({ state }) => isOne(state)).length
+  const paused = count((state) => state === 'paused')
+  const moving = count(isBeingOpened)
+  const suspect = count((state) => state === 'suspect')
+  const uncarried = count((state) => state === 'discovered' || state === 'capturing')
+  const copied = count((state) => state === 'copied')
+  const are = (n: number): string => `${n} ${isOrAre(n)}`
+  const stuck = [
+    ...(waiting.length > 0 ? [`${waiting.length} ${waiting.length === 1 ? 'waits' : 'wait'} for you`] : []),
+    ...(['refused', 'broken', 'gone'] as const).flatMap((state) => {
+      const n = count((other) => other === state)
+      return n > 0 ? [`${are(n)} ${state}`] : []
+    }),
+  ]
   return [
+    ...(stuck.length > 0 ? [`${stuck.join(', ')}: mylab-sync status --problems`] : []),
     ...(paused > 0 ? [`${are(paused)} paused: mylab-sync resume`] : []),
     ...(moving > 0 ? [`${are(moving)} being copied`] : []),
+    ...(suspect > 0 ? [`${are(suspect)} set aside, to be copied again`] : []),
     ...(copied > 0 ? [`${are(copied)} copied and followed by no trigger: mylab-sync setup-triggers`] : []),
-    ...(others > 0 ? [`${are(others)} not live`] : []),
     ...(uncarried > 0 ? [`${are(uncarried)} not carried yet: mylab-sync initial --create-tables`] : []),
-    ...(tables.length === others ? ['mylab-sync initial --create-tables begins'] : []),
+    ...(tables.length === 0 ? ['mylab-sync initial --create-tables begins'] : []),
   ]
 }
 

@@ -29,6 +29,7 @@ import { DefinitionWatch } from './snapshot/definitions.js'
 import { seesStorage } from './snapshot/storage.js'
 import { hasMarks, takeBack } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
+import * as sql from './sql.js'
 
 /** Connects once, to tell a wrong address or password at the start. The database is named as the server spells it. */
 export async function createSource(settings: SourceSettings): Promise<Source> {
@@ -70,6 +71,12 @@ class MysqlSource implements Source {
       const { catalog } = await readCatalog(session, this.#settings)
       return catalog.tables.map(({ name }) => name).filter((name) => !isKnown(name))
     })
+  }
+
+  async hasRows(table: string): Promise<boolean> {
+    return await this.#pool.with(
+      async (session) => (await session.rows(`SELECT 1 FROM ${sql.name(table)} LIMIT 1`)).length > 0,
+    )
   }
 
   async definitions(...[options]: Parameters<Source['definitions']>): Promise<SourceDefinitions> {

@@ -1,32 +1,12 @@
 import { counted } from '@mylab-sync/core'
-import type { KindCount, Plan, PlanSummary } from '@mylab-sync/engine'
+import { notCarriedGroups, type Plan, type PlanSummary } from '@mylab-sync/engine'
 import { print, printColumns } from '../output.js'
-
-type Kind = KindCount['kind']
-
-/** What is counted of each kind. */
-const COUNTED: Readonly<Record<Kind, (found: KindCount) => string>> = {
-  'case-insensitive-text': ({ tables }) => `case-insensitive text in ${counted(tables, 'table')}`,
-  check: ({ count }) => counted(count, 'CHECK'),
-  default: ({ count }) => counted(count, 'DEFAULT'),
-  'expression-index': ({ count }) => counted(count, 'index on an expression', 'indexes on expressions'),
-  'foreign-key': ({ count }) => counted(count, 'foreign key'),
-  'foreign-key-action': ({ count }) => `actions of ${counted(count, 'foreign key')}`,
-  'fulltext-index': ({ count }) => counted(count, 'FULLTEXT index', 'FULLTEXT indexes'),
-  'generated-expression': ({ count }) => `expressions of ${counted(count, 'generated column')}`,
-  history: ({ count }) => `history of ${counted(count, 'system-versioned table')}`,
-  index: ({ count }) => counted(count, 'index', 'indexes'),
-  'on-update': ({ count }) => `ON UPDATE of ${counted(count, 'column')}`,
-  partitions: ({ count }) => `partitions of ${counted(count, 'table')}`,
-  'spatial-index': ({ count }) => counted(count, 'SPATIAL index', 'SPATIAL indexes'),
-}
 
 /** How much there is, what stays behind, and what becomes of values: a screen, however many tables there are. */
 export function showSummary(planned: Omit<Plan, 'sql'>): void {
-  const { summary } = planned
-  showLargest(summary)
+  showLargest(planned.summary)
   showNotCarried(planned)
-  showRules(summary)
+  showRules(planned.summary)
 }
 
 function showLargest({ largest, estimatedRows, estimatedBytes, live, recopied }: PlanSummary): void {
@@ -39,35 +19,14 @@ function showLargest({ largest, estimatedRows, estimatedBytes, live, recopied }:
   if (tables > largest.length) print(`  and ${counted(tables - largest.length, 'smaller table')}`)
 }
 
-function showNotCarried({ summary, notCarried, notVisible, notListed }: Omit<Plan, 'sql'>): void {
-  const rows = summary.notCarried.map((found): string[] => [
-    COUNTED[found.kind](found),
-    found.reason ?? 'mylab-sync plan --full gives the reason of each',
-  ])
-  const others = otherObjects(notCarried)
-  if (rows.length + others.length + notVisible.length + notListed.length === 0) return
+function showNotCarried({ tables, notCarried, notVisible, notListed }: Omit<Plan, 'sql'>): void {
+  const groups = notCarriedGroups({
+    tables: tables.flatMap((table) => table.notCarried.map((left) => ({ table: table.table, ...left }))),
+    others: { counts: notCarried, notVisible, notListed, partitionedTables: [] },
+  })
+  if (groups.length === 0) return
   print('\nNot carried')
-  printColumns([...rows, ...others.map((counts) => [counts, 'of the application; they stay in the source'])])
-  for (const { objects, grant } of notVisible)
-    print(`  ${objects}: whether there are any is not visible to this account; to see: ${grant}`)
-  for (const { objects, reason } of notListed)
-    print(`  ${objects}: the server cannot list them: ${reason}; its upgrade program mends its own tables`)
-}
-
-const ONE_OF: Readonly<Record<keyof Plan['notCarried'], string>> = {
-  views: 'view',
-  routines: 'routine',
-  events: 'event',
-  triggers: 'trigger',
-  sequences: 'sequence',
-}
-
-/** All kinds of which there is at least one, in one text. */
-export function otherObjects(counts: Plan['notCarried']): string[] {
-  const present = (['views', 'routines', 'events', 'triggers', 'sequences'] as const)
-    .filter((kind) => (counts[kind] ?? 0) > 0)
-    .map((kind) => counted(counts[kind] ?? 0, ONE_OF[kind]))
-  return present.length === 0 ? [] : [present.join(', ')]
+  printColumns(groups.map(({ text, reason }) => [text, reason ?? 'mylab-sync plan --full gives the reason of each']))
 }
 
 function showRules({ rules }: PlanSummary): void {

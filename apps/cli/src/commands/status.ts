@@ -1,6 +1,16 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
-import { type EngineContext, matches, pause, status } from '@mylab-sync/engine'
-import { print, printJson, printTable } from '../output.js'
+import { counted, SyncError } from '@mylab-sync/core'
+import {
+  type EngineContext,
+  listNotCarried,
+  matches,
+  notCarriedGroups,
+  type NotCarriedReport,
+  pause,
+  status,
+  type TableStatus,
+} from '@mylab-sync/engine'
+import { print, printJson, printTable, tell } from '../output.js'
 import { healthProblems, queueHealth } from '../queue.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
 
@@ -18,6 +28,7 @@ export async function runStatus(
   )
 }
 
+const PROBLEMS = 5
 const WATCH_MS = 2_000
 const HOME_AND_CLEAR = '\u001b[H\u001b[2J'
 
@@ -40,30 +51,63 @@ export async function showStatus(context: EngineContext, config: ResolvedConfig,
     sentence: [known.sentence, ...missing.map(asSentence)].join(' '),
     problems: [...missing, ...known.problems],
   }
-  const tables = report.tables.filter((table) => shown.tables.length === 0 || matches(table.table, shown.tables))
-  if (shown.json) {
-    printJson({ mode: config.useQueue ? 'queue' : 'direct', ...report, tables })
-    return 0
+  const isShown = ({ table }: { readonly table: string }): boolean =>
+    shown.tables.length === 0 || matches(table, shown.tables)
+  const tables = report.tables.filter(isShown)
+  const problems = [...tables.flatMap(tableProblems), ...report.problems]
+  const left = shown.problems ? await notCarriedNow(context) : null
+  const notCarried = left === null ? null : { ...left, tables: left.tables.filter(isShown) }
+  if (shown.json)
+    printJson({
+      mode: config.useQueue ? 'queue' : 'direct',
+      ...report,
+      tables,
+      ...(notCarried === null ? {} : { notCarried }),
+    })
+  else {
+    print(report.sentence)
+    if (!shown.problems) printTables(tables)
+    for (const problem of problems) print(`problem: ${problem}`)
+    if (notCarried !== null) showNotCarried(notCarried)
   }
-  print(report.sentence)
-  if (!shown.problems) {
-    const rows = tables.map((t) => [
-      t.table,
-      t.state,
-      t.rowsCopied,
-      t.pending,
-      t.parked,
-      t.quarantined,
-      t.problem ?? '',
-    ])
-    printTable(['table', 'state', 'copied', 'pending', 'parked', 'quarantined', 'problem'], rows)
+  return shown.problems && problems.length > 0 ? PROBLEMS : 0
+}
+
+/** null, and a line of why, where the definitions cannot be read at this moment: the status is right without them. */
+async function notCarriedNow(context: EngineContext): Promise<NotCarriedReport | null> {
+  try {
+    return await listNotCarried(context)
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error
+    tell(`mylab-sync: what is not carried cannot be listed now: ${error.message}`)
+    return null
   }
-  const problems = [
-    ...tables.flatMap((table) => (table.problem === null ? [] : [`${table.table}: ${table.problem}`])),
-    ...report.problems,
+}
+
+function printTables(tables: readonly TableStatus[]): void {
+  const rows = tables.map((t) => [t.table, t.state, t.rowsCopied, t.pending, t.parked, t.quarantined, t.problem ?? ''])
+  printTable(['table', 'state', 'copied', 'pending', 'parked', 'quarantined', 'problem'], rows)
+}
+
+function tableProblems({ table, problem, quarantined }: TableStatus): string[] {
+  return [
+    ...(problem === null ? [] : [`${table}: ${problem}`]),
+    ...(quarantined === 0
+      ? []
+      : [
+          `${table}: ${counted(quarantined, 'row')} ${quarantined === 1 ? 'is' : 'are'} quarantined; mylab-sync show-errors --table ${table}`,
+        ]),
   ]
-  for (const problem of problems) print(`problem: ${problem}`)
-  return shown.problems && problems.length > 0 ? 5 : 0
+}
+
+/** What the definitions leave behind: to know, and nothing to act on. A kind a line, and under it where. */
+function showNotCarried(report: NotCarriedReport): void {
+  const groups = notCarriedGroups(report)
+  if (groups.length > 0) print('Not carried, which nobody has to act on (mylab-sync plan says the same):')
+  for (const { text, reason, items } of groups) {
+    print(`  ${text}${reason === null ? '' : `: ${reason}`}`)
+    for (const item of items) print(`    ${item.table}: ${item.text}`)
+  }
 }
 
 function asSentence(problem: string): string {

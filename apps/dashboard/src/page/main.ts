@@ -1,6 +1,6 @@
 import { find, make, setText, toggle } from './dom.js'
 import { count, duration, moment, percent, perSecond, withMoments } from './format.js'
-import type { Problem, SessionView, Tone, View } from './shape.js'
+import type { NotCarriedView, Problem, SessionView, Tone, View } from './shape.js'
 import { TableList } from './table-list.js'
 
 const PAUSE_MS = 2_000
@@ -152,6 +152,19 @@ find('#all-problems', HTMLElement).addEventListener('click', () => {
   if (last) showProblems(last.problems)
 })
 
+/** Once a page: definitions change seldom. */
+async function showNotCarried(): Promise<void> {
+  const { groups } = await answer<NotCarriedView>('/api/not-carried')
+  toggle(find('#not-carried', HTMLElement), 'hidden', groups.length === 0)
+  find('#not-carried-list', HTMLElement).replaceChildren(...groups.map(notCarriedItem))
+}
+
+function notCarriedItem({ text, reason, items }: NotCarriedView['groups'][number]): HTMLElement {
+  const where = items.map((item) => `${item.table}: ${item.text}`).join('; ')
+  const lines = [...(reason === null ? [] : [reason]), ...(where === '' ? [] : [where])]
+  return make('li', {}, make('p', {}, text), ...lines.map((line) => make('p', { class: 'remedy' }, line)))
+}
+
 /** One request at a time, and none while nobody looks; a page that is looked at again asks at once. */
 async function follow(): Promise<void> {
   let wake = (): void => {}
@@ -172,4 +185,6 @@ try {
 }
 tables.offer(session.actions)
 toggle(find('#queues', HTMLElement), 'hidden', !session.queues)
+// The page is right without it.
+showNotCarried().catch(() => {})
 await follow()

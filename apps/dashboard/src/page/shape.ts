@@ -54,6 +54,15 @@ export interface Problem {
   readonly remedy: string | null
 }
 
+/** What `/api/not-carried` answers: nothing of it has to be acted on. */
+export interface NotCarriedView {
+  readonly groups: readonly {
+    readonly text: string
+    readonly reason: string | null
+    readonly items: readonly { readonly table: string; readonly text: string }[]
+  }[]
+}
+
 /** What `/api/session` answers: what this page may do, and the token that a cross-site page cannot read. */
 export interface SessionView {
   readonly token: string

@@ -142,6 +142,8 @@ export interface Source {
   otherObjects(): Promise<OtherObjects>
   /** Names of tables that the catalog has and `isKnown` denies. The catalog itself is read only where there may be one. */
   otherTables(isKnown: (table: string) => boolean): Promise<string[]>
+  /** Whether a table of the database holds any row now. */
+  hasRows(table: string): Promise<boolean>
   /**
    * The catalog and the fingerprints that go with it, read now. With `tryTables` one row of each table is asked for, which tells
    * tables that the server cannot read.

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { ServerSet } from '@mylab-sync/testkit'
+import { Cli, type Finished } from '../support/processes.js'
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+interface Place {
+  readonly app: Awaited<ReturnType<ServerSet['sourceAdmin']>>
+  readonly reader: Awaited<ReturnType<ServerSet['targetAdmin']>>
+  run(...args: string[]): Promise<Finished>
+}
+
+async function at(name: string, schema: string, use: (place: Place) => Promise<void>): Promise<void> {
+  await servers.createDatabases({ source: name, target: name })
+  const app = await servers.sourceAdmin(name)
+  const reader = await servers.targetAdmin(name)
+  const mylab = new Cli({
+    ...servers.environment({ source: name, target: name, redis: false }),
+    SYNC_TABLES_EXCLUDE: 'excluded_*',
+  })
+  try {
+    await app.query(schema)
+    await use({ app, reader, run: (...args) => mylab.run(args) })
+  } finally {
+    await mylab.close()
+    await reader.end()
+    await app.end()
+  }
+}
+
+/** `stay` is refused, since what acts on its parent is excluded; the key of `named` may hold what PostgreSQL cannot. */
+const SCHEMA = `
+  CREATE TABLE room (id INT PRIMARY KEY, beds INT) ENGINE=InnoDB; INSERT INTO room VALUES (1, 1), (2, 4);
+  CREATE TABLE named (name VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY) ENGINE=InnoDB; INSERT INTO named VALUES ('a'), (CONCAT('b', CHAR(0)));
+  CREATE TABLE excluded_bed (id INT PRIMARY KEY, room INT, CONSTRAINT in_room FOREIGN KEY (room) REFERENCES room (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  CREATE TABLE stay (id INT PRIMARY KEY, bed INT, CONSTRAINT in_bed FOREIGN KEY (bed) REFERENCES excluded_bed (id) ON DELETE CASCADE) ENGINE=InnoDB;
+  INSERT INTO stay VALUES (1, NULL)`
+
+test('verify-counts names each selected table that it leaves out, and each quarantined row, and is equal only without the former', async () => {
+  await at('reports_counts', SCHEMA, async ({ app, run }) => {
+    assert.equal((await run('initial', '--create-tables')).code, 5)
+    const refused = await run('verify-counts')
+    assert.equal(refused.code, 5)
+    assert.match(
+      refused.out,
+      /^Both sides hold the same number of rows in the 2 tables that were counted, but for 1 quarantined row \(1 of named\): mylab-sync show-errors; 1 selected table with rows is not counted\.\nnot counted: stay: it is refused: /,
+    )
+    await app.query(
+      'CREATE TABLE fresh (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE fresh_empty (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO fresh VALUES (1)',
+    )
+    await run('pause', '--table', 'room')
+    const { code, out } = await run('verify-counts', '--json')
+    assert.equal(code, 5)
+    const report = JSON.parse(out)
+    assert.deepEqual(
+      report.notCounted.map((t: { table: string; state: string; rows: boolean }) => [t.table, t.state, t.rows]),
+      [
+        ['fresh', 'discovered', true],
+        ['fresh_empty', 'discovered', false],
+        ['room', 'paused', true],
+        ['stay', 'refused', true],
+      ],
+    )
+    assert.deepEqual(report.tables, [
+      { table: 'named', source: 2, target: 1, equal: true, quarantined: 1, withoutTriggers: false },
+    ])
+    assert.equal(report.equal, false)
+    await run('resume')
+    await app.query('DELETE FROM fresh; DELETE FROM stay')
+    const empty = await run('verify-counts')
+    assert.equal(empty.code, 0, empty.out)
+    assert.match(
+      empty.out,
+      /^Both sides .* in the 2 tables that were counted, but for 1 quarantined row .*show-errors\.\n/,
+    )
+    assert.match(
+      empty.out,
+      /\nnot counted: fresh_empty: it is not carried yet; mylab-sync initial --create-tables \(it is empty\)\n/,
+    )
+  })
+})
+
+test('the sentence tells tables that wait for a person from those that move by themselves, and equal from equal but for quarantined rows', async () => {
+  await at('reports_sentence', SCHEMA, async ({ app, reader, run }) => {
+    await run('initial', '--create-tables')
+    const first = await run('status')
+    assert.match(
+      first.out,
+      /^2 of 3 tables equal the source as of \S+ but for 1 quarantined row: mylab-sync show-errors; 1 is refused: mylab-sync status --problems\.\n/,
+    )
+    await reader.query('CREATE VIEW on_room AS SELECT beds + 1 AS next FROM room')
+    await app.query('ALTER TABLE room MODIFY beds BIGINT')
+    await run('database', '--once')
+    const { out } = await run('status')
+    assert.match(
+      out,
+      /^1 of 3 tables equals the source .*; 1 waits for you, 1 is refused: mylab-sync status --problems\.\n/,
+    )
+    const problems = await run('status', '--problems')
+    assert.equal(problems.code, 5)
+    assert.match(problems.out, /^problem: room: waits for: ALTER TABLE /m)
+    assert.match(problems.out, /^problem: named: 1 row is quarantined; mylab-sync show-errors --table named$/m)
+  })
+})
+
+test('status --problems lists what definitions leave behind, and is no problem for that', async () => {
+  const schema = `CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, twice INT AS (id * 2) VIRTUAL,
+      changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, FULLTEXT words (name)) ENGINE=InnoDB;
+    CREATE TABLE child (id INT PRIMARY KEY, parent INT, CONSTRAINT of_parent FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE CASCADE) ENGINE=InnoDB;
+    CREATE TABLE parts (id INT PRIMARY KEY) ENGINE=InnoDB PARTITION BY HASH (id) PARTITIONS 2; CREATE VIEW seen AS SELECT id FROM parent`
+  await at('reports_left', schema, async ({ run }) => {
+    const copied = await run('initial', '--create-tables')
+    assert.equal(copied.code, 0, copied.out)
+    const { code, out } = await run('status', '--problems')
+    assert.equal(code, 0, out)
+    for (const line of [
+      'child: ON DELETE CASCADE of FOREIGN KEY of_parent',
+      'parent: expression of VIRTUAL column twice',
+      'parent: utf8mb4_general_ci of column name',
+      'parent: ON UPDATE of column changed',
+      'parent: FULLTEXT INDEX words',
+      'parts: PARTITIONS',
+    ])
+      assert.ok(out.includes(`\n    ${line}\n`), out)
+    assert.match(out, /\n {2}1 view: of the application; they stay in the source\n/)
+    assert.doesNotMatch(out, /problem:/)
+    const json = JSON.parse((await run('status', '--problems', '--json', '--table', 'parts')).out)
+    assert.deepEqual(
+      json.notCarried.tables.map((left: { table: string; kind: string }) => [left.table, left.kind]),
+      [['parts', 'partitions']],
+    )
+  })
+})
