@@ -1,4 +1,4 @@
-import { isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
+import { isBeingOpened, isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import { drain } from './drain.js'
 import { isSelected, loadModel, matches, type Model } from './model.js'
@@ -94,18 +94,12 @@ async function whyNotCounted(
 }
 
 function reasonOf(state: TableProgress['state'], problem: string | null): string {
-  switch (state) {
-    case 'discovered':
-    case 'capturing':
-      return `it is not carried yet${problem === null ? '' : `: ${problem}`}; mylab-sync initial --create-tables`
-    case 'copying':
-    case 'catching-up':
-      return 'it is being copied'
-    case 'paused':
-      return 'it is paused; mylab-sync resume'
-    default:
-      return problem === null ? `it is ${state}` : `it is ${state}: ${problem}`
-  }
+  if (isBeingOpened(state)) return 'it is being copied'
+  if (state === 'paused') return 'it is paused; mylab-sync resume'
+  const cause = problem === null ? '' : `: ${problem}`
+  if (state === 'discovered' || state === 'capturing')
+    return `it is not carried yet${cause}; mylab-sync initial --create-tables`
+  return `it is ${state}${cause}`
 }
 
 /** A table whose rows nobody can read is not taken for an empty one. */
