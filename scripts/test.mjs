@@ -1,11 +1,15 @@
 // npm test: installs and builds what is missing, then runs every test; real servers are started by the tests themselves.
 import { spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { prepare } from './prepare.mjs'
+
+const NOT_THERE = 3
 
 prepare()
 run('unit')
 // once, and with one message where it cannot be done: every test file would try by itself, two at a time
-const { installServers } = await import('../packages/testkit/dist/index.js')
+const { cacheFolder, installServers } = await import('../packages/testkit/dist/index.js')
 try {
   await installServers((line) => process.stderr.write(`${line}\n`))
 } catch (error) {
@@ -13,8 +17,31 @@ try {
   process.exit(1)
 }
 run('server')
+if (!process.env.TEST_MYSQL_ROOT && !process.env.SYNC_TEST_MYSQL_URL) {
+  const mysql = mysqlRoot()
+  if (mysql === null) process.stderr.write('\nNOT TESTED ON MYSQL: this machine finds no package of it (see above)\n')
+  else run('mysql', { TEST_MYSQL_ROOT: mysql })
+}
 
-function run(kind) {
-  const { status } = spawnSync(process.execPath, ['scripts/run-tests.mjs', kind], { stdio: 'inherit' })
+function run(kind, env = {}) {
+  process.stderr.write(`\nnpm test: ${kind} tests\n`)
+  const options = { stdio: 'inherit', env: { ...process.env, ...env } }
+  const { status } = spawnSync(process.execPath, ['scripts/run-tests.mjs', kind], options)
   if (status !== 0) process.exit(status ?? 1)
+}
+
+/** Of a MySQL in our cache, unpacked now if it is not there; null where this machine's packages have none. */
+function mysqlRoot() {
+  const folder = join(cacheFolder(), 'mysql')
+  const program = join(folder, 'root/usr/sbin/mysqld')
+  if (spawnSync(program, ['--version']).status === 0) return join(folder, 'root')
+  mkdirSync(cacheFolder(), { recursive: true })
+  process.stderr.write(`\nnpm test: unpacking MySQL below ${folder}: 50 MB to download, 270 MB on disk\n`)
+  const { status } = spawnSync('scripts/unpack-server.sh', ['mysql', folder], { stdio: 'inherit' })
+  if (status === 0) return join(folder, 'root')
+  if (status === NOT_THERE || status === null) return null
+  process.stderr.write(
+    'npm test: MySQL could not be unpacked; TEST_MYSQL_ROOT or SYNC_TEST_MYSQL_URL names another one\n',
+  )
+  process.exit(1)
 }

@@ -2,9 +2,10 @@
 # scripts/unpack-server.sh mysql|mariadb|postgres FOLDER: downloads MySQL 9.7 (50 MB, Debian's unstable suite), MariaDB 11.8
 # (Debian 13, 17 MB) or PostgreSQL 18 (unstable, 33 MB) and unpacks it, its own C library included, into FOLDER/root for
 # TEST_MYSQL_ROOT, TEST_MARIADB_ROOT, TEST_POSTGRES_ROOT. On Debian, without root; nothing outside FOLDER changes.
-# Exit 3: the mirror of this machine has no such package. The programs bear the folder's path: it cannot be moved.
+# Exit 3: this machine has no apt, or its mirror no such package. The programs bear the folder's path: it cannot be moved.
 set -euo pipefail
 product=$1
+command -v apt-get > /dev/null && command -v dpkg-deb > /dev/null || { echo 'unpack-server.sh: no apt here' >&2 && exit 3; }
 mkdir -p "$2" && folder=$(cd "$2" && pwd) && cd "$folder"
 # `leave_out`: what dependencies name and the server does not use; `besides`: fetched without its dependencies.
 besides=
@@ -32,8 +33,7 @@ Dir::State "$folder"; Dir::State::lists "$folder/lists"; Dir::State::status "$fo
 Dir::Cache "$folder/cache"; Dir::Log "$folder"; APT::Sandbox::User ""; Acquire::Languages "none";
 END
 export APT_CONFIG="$folder/apt.conf"
-apt-get update -qq
-if ! apt-cache show $packages $besides > /dev/null 2>&1; then
+if ! apt-get update -qq || ! apt-cache show $packages $besides > /dev/null 2>&1; then
   echo "unpack-server.sh: $mirror has no $packages in $suite" >&2
   exit 3
 fi
