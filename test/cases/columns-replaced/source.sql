@@ -1,0 +1,9 @@
+SET NAMES utf8mb4, sql_mode = '';
+CREATE TABLE price (id INT NOT NULL PRIMARY KEY, amount INT, note VARCHAR(20));
+INSERT INTO price VALUES (1, 100, 'a'), (2, 200, 'b');
+CREATE TABLE stock (id INT NOT NULL PRIMARY KEY, amount INT, kept INT);
+INSERT INTO stock VALUES (1, 5, 50), (2, 6, 60);
+CREATE TABLE both_go (id INT NOT NULL PRIMARY KEY, a INT, b INT);
+INSERT INTO both_go VALUES (1, 1, 2);
+CREATE TABLE beside (id INT NOT NULL PRIMARY KEY, v INT);
+INSERT INTO beside VALUES (1, 1);

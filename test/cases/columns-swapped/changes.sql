@@ -1,0 +1,5 @@
+SET sql_mode = '';
+ALTER TABLE person CHANGE first last VARCHAR(20), CHANGE last first VARCHAR(20);
+ALTER TABLE pairs CHANGE a b INT NOT NULL, CHANGE b a INT NOT NULL;
+ALTER TABLE heir DROP COLUMN old, CHANGE new old INT, ADD COLUMN new INT DEFAULT 5;
+UPDATE beside SET v = 2;
