@@ -37,7 +37,7 @@ function mysqlRoot() {
   if (spawnSync(program, ['--version']).status === 0) return join(folder, 'root')
   mkdirSync(cacheFolder(), { recursive: true })
   process.stderr.write(`\nnpm test: unpacking MySQL below ${folder}: 50 MB to download, 270 MB on disk\n`)
-  const { status } = spawnSync('scripts/unpack-server.sh', ['mysql', folder], { stdio: 'inherit' })
+  const { status } = spawnSync('bash', ['scripts/unpack-server.sh', 'mysql', folder], { stdio: 'inherit' })
   if (status === 0) return join(folder, 'root')
   if (status === NOT_THERE || status === null) return null
   process.stderr.write(
