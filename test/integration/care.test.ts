@@ -107,7 +107,7 @@ test('cleanup removes only what is synced and old, and a target from before it i
       new RegExp(`^${synced[0]?.n} entr(y|ies) .* would be`),
     )
     assert.match(await cli('care_cleanup', 'cleanup'), new RegExp(`^${synced[0]?.n} entr(y|ies) .* removed`))
-    const [left] = await at.app.query('SELECT synced FROM sync_audit_log')
+    const [left] = await at.app.query('SELECT synced FROM sync_audit_log WHERE id > 0')
     assert.deepEqual(left, [{ synced: 0 }])
     // as a restored target would be: older rows, an older number
     await at.reader.query(

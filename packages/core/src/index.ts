@@ -59,6 +59,7 @@ export {
   TargetTableUnfit,
   ValueRefused,
 } from './errors.js'
+export { HARMED_LOG, MALFORMED_ENTRY } from './ports/source.js'
 export type {
   ChangeEntry,
   DrainName,

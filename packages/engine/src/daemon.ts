@@ -27,6 +27,8 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   await requireMigrated(context)
   const started = performance.now()
   const sum = { drains: 0, processed: 0, failed: 0 }
+  // Before the first drain, which tells all tables to be read again, so that this call heals them.
+  await context.source.guardLog()
   const first = await retrying(context, signal, async () => drainAndProbe(context))
   add(sum, first)
   if (!signal.aborted) {

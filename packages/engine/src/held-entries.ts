@@ -1,4 +1,4 @@
-import type { ChangeEntry, Marks, RowKey } from '@mylab-sync/core'
+import { type ChangeEntry, MALFORMED_ENTRY, type Marks, type RowKey } from '@mylab-sync/core'
 import type { Outcome } from './apply.js'
 import { dirtyKeysOf } from './dirty-keys.js'
 import type { Quarantine } from './quarantine.js'
@@ -14,6 +14,7 @@ interface Held {
 export class HeldEntries {
   readonly #tables = new Map<string, Map<RowKey, Held>>()
   readonly #released = new Set<number>()
+  readonly #malformed = new Set<number>()
 
   /** Takes in one slice of a drain: its entries, and what became of the quarantined keys. */
   add(entries: readonly ChangeEntry[], quarantine: Quarantine, outcome: Outcome): void {
@@ -29,6 +30,11 @@ export class HeldEntries {
       const keys = messages.get(entry.table)
       if (keys) this.#hold(entry, keys, quarantine)
     }
+  }
+
+  /** Stays where people look for it; nobody comes back to it. */
+  addMalformed(entry: number): void {
+    this.#malformed.add(entry)
   }
 
   #recover(table: string, keys: readonly RowKey[], quarantine: Quarantine): void {
@@ -58,6 +64,7 @@ export class HeldEntries {
 
   marks(ids: Iterable<number>): Marks {
     const held = new Map(this.all().map(({ entry, message }) => [entry, message]))
+    for (const entry of this.#malformed) held.set(entry, MALFORMED_ENTRY)
     return {
       ids: without(ids, held),
       held: [...held].map(([id, message]) => ({ id, message })),

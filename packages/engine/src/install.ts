@@ -2,6 +2,7 @@ import { type Refusal, SyncError, TableBroken, type TableState, transition, type
 import { checkTriggers, keepingCapture } from './check-triggers.js'
 import type { EngineContext, Progress } from './context.js'
 import { type Model, modelWith } from './model.js'
+import { readTarget } from './read-target.js'
 import { requireOwner } from './owner.js'
 import { breakTable } from './set-aside.js'
 import { writeTarget } from './write-target.js'
@@ -9,7 +10,9 @@ import { writeTarget } from './write-target.js'
 /** Creates or upgrades what is ours on both sides; safe to run again. */
 export async function migrate(context: EngineContext): Promise<void> {
   await context.target.migrate()
-  await context.source.migrate()
+  // A source that is set up anew stands where the target does only if neither has drained.
+  const { number, token } = await readTarget(context, (target) => target.lastDrain())
+  await context.source.migrate(number === 0 ? token : undefined)
 }
 
 /** Throws SyncError not-migrated, naming the side, and wrong-owner where a side is somebody else's. */

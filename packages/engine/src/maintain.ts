@@ -8,11 +8,12 @@ import { settingAside } from './set-aside.js'
 import { betweenDrains } from './write-target.js'
 
 /**
- * Control work: triggers that are gone, what changed in tables that have none, and constraints that may hold again.
+ * Control work: triggers that are gone, those of the change log among them, what changed in tables that have none, and constraints that may hold again.
  * False when another process is at it: of two that build, one would take the other's unfinished index for a ruin.
  */
 export async function maintain(context: EngineContext, model: Model): Promise<boolean> {
   const done = await exclusively(context, 'maintain', async () => {
+    await context.source.guardLog()
     await checkTriggers(context, model)
     goOn(context)
     await settingAside(context, model, () => noticeUncaptured(context, model))

@@ -1,4 +1,4 @@
-import { type DrainName, type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
+import { type DrainName, HARMED_LOG, type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
 import { type EngineContext, limitsOf } from './context.js'
 import { pause } from './pause.js'
 
@@ -24,8 +24,8 @@ interface Standing {
 type Finding =
   /** The source's last mark is the target's. */
   | { readonly kind: 'own'; readonly common: number }
-  /** Everything has to be read again, because somebody has asked for it. */
-  | { readonly kind: 'asked' }
+  /** Everything has to be read again: somebody has asked for it, or has changed the change log by hand. */
+  | { readonly kind: 'asked'; readonly problem: string }
   /** The source has later marks than the target's last one: the target was put back, or another target is at work. */
   | { readonly kind: 'target-behind'; readonly common: DrainName }
   /** It was put in the other's place, or both are at work. */
@@ -55,10 +55,15 @@ export class NotAsLeft extends Error {
  */
 const MOVES_AT_WORK = 3
 
+const HARMED =
+  'the change log at the source was emptied, replaced or changed by hand, and what its entries would have told is unknown'
+
 async function findingOf({ snapshot, target }: Sides, last: LastDrain): Promise<Finding> {
   if (last.identity !== null && last.identity !== snapshot.identity) return { kind: 'other-source' }
   const { token } = snapshot
-  if (token === '') return { kind: 'asked' }
+  if (token === '') return { kind: 'asked', problem: 'all tables were asked to be read again' }
+  if (token === HARMED_LOG) return { kind: 'asked', problem: HARMED }
+  if (last.number === 0 && snapshot.lastDrain === 0) return { kind: 'own', common: 0 }
   if (token === null) return { kind: 'own', common: 0 }
   if (token === last.token) return { kind: 'own', common: last.number }
   const kept = await target.keptDrains()
@@ -88,8 +93,7 @@ export async function judgeOwner(sides: Sides, before: Watched | undefined): Pro
   const last = await sides.target.lastDrain()
   const finding = await findingOf(sides, last)
   if (finding.kind === 'own') return { kind: 'go-on', last, common: finding.common }
-  if (finding.kind === 'asked')
-    return { kind: 'read-everything', last, problem: 'all tables were asked to be read again' }
+  if (finding.kind === 'asked') return { kind: 'read-everything', last, problem: finding.problem }
   const standing = standingOf(snapshot, last)
   if (!before) throw new NotAsLeft({ standing, moves: 0 })
   if (hasMoved(finding.kind, before.standing, standing)) {

@@ -12,12 +12,13 @@ import {
   type TableProgress,
   type TableState,
   type TargetTransaction,
+  transition,
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import { applySlice } from './apply.js'
 import { addClosure, addParked, Overflow, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from './context.js'
-import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
+import { DirtyKeys } from './dirty-keys.js'
 import { EntryIds } from './entry-ids.js'
 import { HeldEntries } from './held-entries.js'
 import { holeOf, lostTables } from './hole.js'
@@ -27,10 +28,13 @@ import { parkOrphans } from './orphans.js'
 import { Quarantine } from './quarantine.js'
 import { SanitisedTally } from './rows.js'
 import { isFollowed, type Misfit, misfits, misfitsFrom, noteBenignChanges, putAside } from './set-aside.js'
+import { readEntry } from './read-entry.js'
 import { findUnseen } from './unseen.js'
 import { settle } from './settle.js'
 
 const SNAPSHOTS_BEFORE_GROWTH = 8
+/** So many drains that met entries of a table which nobody can read, and it is no longer copied again for them. */
+const MOST_UNREAD = 5
 
 export type DrainReport =
   | { readonly kind: 'busy' }
@@ -73,7 +77,7 @@ export interface DrainRequest {
   readonly waitMs?: number
 }
 
-/** The source had marks that the target does not know; they are taken back and the drain begins again. */
+/** What stood at the source did not fit the target or the change log; it is put right there and the drain begins again. */
 export class WentBack extends Error {}
 
 /** The work of one slice: all that it holds in memory at once. */
@@ -112,8 +116,10 @@ export class RunningDrain {
   #since = performance.now()
   /** Parked keys of open tables may be left. */
   #kept = true
-  /** Tables of entries whose keys are of another layout: which rows they speak of is not known. */
-  readonly #misread = new Set<string>()
+  /** Tables of entries whose keys are of another layout, with the last one: which rows they speak of is not known. */
+  readonly #misread = new Map<string, number>()
+  /** Tables of entries that no trigger of ours can have written. */
+  readonly #malformed = new Set<string>()
   /** Ids that the last snapshot shows and that are still to be read; the last slices are of them. */
   #late: Iterator<number[], void> | null = null
 
@@ -151,6 +157,10 @@ export class RunningDrain {
       await context.source.takeBack(judgement.to, snapshot)
       throw new WentBack('the source has marks that the target does not know')
     }
+    if (!snapshot.isSealed) {
+      await context.source.sealLog(snapshot)
+      throw new WentBack('the change log does not hold its seal')
+    }
     const states = await target.progress()
     const carried = [...states.values()].filter(isKept).map((p) => p.table)
     const now = parts.model.tablesOf(await snapshot.fingerprints())
@@ -186,7 +196,7 @@ export class RunningDrain {
     await this.#breakTables()
     await this.#probe()
     if (this.#snapshots > 1) await this.#putMovedAside()
-    await this.#putMisreadAside()
+    await this.#putUnreadAside()
     const { takenAt: consistentAsOf, identity } = snapshot
     await target.recordDrain({ number: this.#number, token: this.#token, consistentAsOf, identity })
     await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
@@ -247,10 +257,28 @@ export class RunningDrain {
     await this.#putAside(misfitsFrom(model, this.#states, moved, problem))
   }
 
-  /** The copy that follows holds what those entries are of: they were all committed before the triggers were made anew. */
-  async #putMisreadAside(): Promise<void> {
-    const problem = 'its triggers wrote keys of another layout'
-    await this.#putAside(misfitsFrom(this.#parts.model, this.#states, [...this.#misread], problem))
+  /** The copy that follows holds what those entries are of: they were all committed before it. */
+  async #putUnreadAside(): Promise<void> {
+    for (const id of this.#misread.values()) this.#held.addMalformed(id)
+    await this.#putUnread([...this.#misread.keys()], 'its triggers wrote keys of another layout')
+    await this.#putUnread(
+      [...this.#malformed],
+      'the change log holds an entry of it that no trigger of ours can have written',
+    )
+  }
+
+  /** Who writes such an entry again and again would have the table copied for ever: it is broken then. */
+  async #putUnread(tables: readonly string[], problem: string): Promise<void> {
+    if (tables.length === 0) return
+    const { model, snapshot, target } = this.#parts
+    const before = await snapshot.malformedDrains(tables)
+    await this.#putAside(misfitsFrom(model, this.#states, tables, problem))
+    for (const table of tables) {
+      const state = transition(this.#states.get(table)?.state ?? 'discovered', 'break')
+      if ((before.get(table) ?? 0) + 1 < MOST_UNREAD || state === undefined) continue
+      const remedy = `find out who else writes to the change log, delete what its error_message names there, then: mylab-sync resync --table ${table}`
+      await target.setProgress(table, { state, problem: `${problem}, for the ${MOST_UNREAD}th time; ${remedy}` })
+    }
   }
 
   async #putAside(found: readonly Misfit[]): Promise<void> {
@@ -389,11 +417,17 @@ export class RunningDrain {
       const { table } = entry
       const isDirty = this.#open.has(table) || model.isCaptureOnly(table)
       if (!isDirty && !this.#waiting.has(table)) continue
-      if (!isOfLayout(model, entry)) {
-        this.#misread.add(table)
+      const keys = readEntry(model, entry)
+      if (keys === 'other-layout') {
+        this.#misread.set(table, entry.id)
         continue
       }
-      for (const { key, start } of dirtyKeysOf(entry)) {
+      if (keys === 'malformed') {
+        this.#malformed.add(table)
+        this.#held.addMalformed(entry.id)
+        continue
+      }
+      for (const { key, start } of keys) {
         if (isDirty) dirty.add(table, key, start)
         else parked.push({ table, key, drain, start: start && rules.parkStartFlag })
       }
@@ -409,10 +443,4 @@ export class RunningDrain {
     await addParked(slice, await target.parkedParents(opening))
     await target.unparkParents(opening)
   }
-}
-
-/** Tokens of another layout are no keys of this table; of one without a key every entry says the same. */
-function isOfLayout(model: Model, { table, layout }: ChangeEntry): boolean {
-  const key = model.keyed(table)?.key
-  return !key || layout === key.layout
 }

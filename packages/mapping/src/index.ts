@@ -3,6 +3,7 @@
  */
 export { mapTables } from './tables.js'
 export { leftBehind } from './left-behind.js'
+export { isKeyOf } from './key-form.js'
 export { keyText } from './key-text.js'
 export { keyMapping } from './keys.js'
 export { actionComponents, type EdgeGraph, edges } from './edges.js'

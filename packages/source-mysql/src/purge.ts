@@ -1,5 +1,7 @@
+import { MALFORMED_ENTRY } from '@mylab-sync/core'
 import type { Session } from './connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from './settings.js'
+import { HELD } from './snapshot/mark.js'
 import * as sql from './sql.js'
 
 /** Entries of one transaction: small, so that the application's inserts never wait for a purge. */
@@ -19,7 +21,9 @@ export interface PurgeRequest {
  */
 export async function purge(session: Session, settings: SourceSettings, request: PurgeRequest): Promise<number> {
   const log = sql.name(settings.auditTable)
-  const old = `synced = 1 AND synced_at < NOW() - INTERVAL ${sql.integer(request.olderThanDays)} DAY`
+  const before = `NOW() - INTERVAL ${sql.integer(request.olderThanDays)} DAY`
+  const malformed = `${HELD} AND error_message = ${sql.text(MALFORMED_ENTRY)}`
+  const old = `(synced = 1 AND synced_at < ${before} OR ${malformed} AND created_at < ${before})`
   if (request.dryRun) {
     const [row] = await session.rows(`SELECT COUNT(*) FROM ${log} WHERE ${old}`)
     return Number(row?.[0] ?? 0)
@@ -72,7 +76,7 @@ async function removeBatch(
   try {
     await session.run(notePurged(settings, drain))
     await session.run(
-      `DELETE FROM ${sql.name(settings.auditTable)} WHERE id IN (${ids.map(sql.integer).join(', ')}) AND synced = 1`,
+      `DELETE FROM ${sql.name(settings.auditTable)} WHERE id IN (${ids.map(sql.integer).join(', ')}) AND (synced = 1 OR ${HELD})`,
     )
     await session.run('COMMIT')
   } catch (error) {

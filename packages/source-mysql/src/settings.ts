@@ -15,6 +15,9 @@ export interface SourceSettings {
 export const INSTANCE_TABLE = 'sync_instance'
 export const MARK_TABLE = 'sync_instance_mark'
 
+/** Set in every session of ours: by it the guards of the change log tell our work from what somebody does by hand. */
+export const OWN_SESSION = '@mylab_sync_own'
+
 /** All that an installation keeps on its source. */
 export function ownTableNames(settings: Pick<SourceSettings, 'auditTable'>): string[] {
   return [settings.auditTable, INSTANCE_TABLE, MARK_TABLE]

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type {
   Finding,
   OtherObjects,
@@ -12,10 +13,12 @@ import type {
   TriggerTarget,
 } from '@mylab-sync/core'
 import { DDL_SESSION, INSTALL_SESSION, installTriggers, patiently, triggerSigns } from './capture/install.js'
+import { isGuarded, makeGuards } from './capture/log-guards.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
 import { readCatalog, readServer, readTableNames, type Server } from './catalog/catalog.js'
 import { readOtherObjects } from './catalog/other-objects.js'
 import { SessionPool } from './connection/pool.js'
+import type { Session } from './connection/session.js'
 import { contentSign } from './content-sign.js'
 import { adopt, type Adopted } from './ddl/adopt.js'
 import { isMigrated, migrate, ownTables } from './ddl/own-tables.js'
@@ -27,7 +30,7 @@ import { purge, type PurgeRequest } from './purge.js'
 import type { SourceSettings } from './settings.js'
 import { DefinitionWatch } from './snapshot/definitions.js'
 import { seesStorage } from './snapshot/storage.js'
-import { hasMarks, takeBack } from './snapshot/mark.js'
+import { hasMarks, sealLog, sealNewLog, takeBack } from './snapshot/mark.js'
 import { openSnapshot } from './snapshot/snapshot.js'
 import * as sql from './sql.js'
 
@@ -87,16 +90,33 @@ class MysqlSource implements Source {
     return await this.#pool.with((session) => this.#watch.fingerprints(session, false))
   }
 
-  async migrate(): Promise<void> {
-    await this.#pool.with((session) => migrate(session, this.#settings))
+  async migrate(token: string = randomUUID()): Promise<void> {
+    await this.#pool.with(async (session) => {
+      await migrate(session, this.#settings, token)
+      await sealNewLog(session, this.#settings)
+    })
+    await this.guardLog()
   }
 
   async adopt(): Promise<Adopted> {
+    return await this.#installing((session) => adopt(session, this.#settings))
+  }
+
+  async guardLog(): Promise<boolean> {
+    if (await this.#pool.with((session) => isGuarded(session, this.#settings))) return false
+    return await this.#installing((session) => makeGuards(session, this.#settings))
+  }
+
+  async sealLog(seen: Parameters<Source['sealLog']>[0]): Promise<void> {
+    await this.#pool.with((session) => sealLog(session, this.#settings, seen))
+  }
+
+  /** With a connection of its own, whose sql_mode and lock_wait_timeout are those of an installation afterwards. */
+  async #installing<T>(use: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.#pool.acquire()
     try {
-      return await adopt(session, this.#settings)
+      return await use(session)
     } finally {
-      // Its sql_mode and lock_wait_timeout are those of an installation.
       session.destroy()
     }
   }
@@ -109,13 +129,11 @@ class MysqlSource implements Source {
     targets: readonly TriggerTarget[],
     options: { readonly recreate: boolean; readonly done?: (table: string) => void },
   ): Promise<number> {
-    const session = await this.#pool.acquire()
-    try {
-      return await installTriggers({ session, settings: this.#settings, server: this.#server }, targets, options)
-    } finally {
-      // Its sql_mode and lock_wait_timeout are those of an installation.
-      session.destroy()
-    }
+    if (options.recreate) await this.#installing((session) => makeGuards(session, this.#settings))
+    else await this.guardLog()
+    return await this.#installing((session) =>
+      installTriggers({ session, settings: this.#settings, server: this.#server }, targets, options),
+    )
   }
 
   triggerStatements(targets: readonly TriggerTarget[]): string[] {
@@ -126,7 +144,7 @@ class MysqlSource implements Source {
   }
 
   installStatements(targets: readonly TriggerTarget[]): string[] {
-    return [...INSTALL_SESSION, ...ownTables(this.#settings), ...this.triggerStatements(targets)]
+    return [...INSTALL_SESSION, ...ownTables(this.#settings, randomUUID()), ...this.triggerStatements(targets)]
   }
 
   async preflight(tables: readonly TableMapping[]): Promise<Finding[]> {
@@ -193,14 +211,10 @@ class MysqlSource implements Source {
   }
 
   async run(statements: readonly string[]): Promise<void> {
-    const session = await this.#pool.acquire()
-    try {
+    await this.#installing(async (session) => {
       await session.run(DDL_SESSION)
       for (const statement of statements) await patiently(session, statement, 'of a definition')
-    } finally {
-      // Its sql_mode and lock_wait_timeout are those of an installation.
-      session.destroy()
-    }
+    })
   }
 
   async close(): Promise<void> {

@@ -27,6 +27,12 @@ export interface KeyRange {
   readonly upper: RowKey | null
 }
 
+/** Stands for the token of the last mark where the change log was changed by hand: everything is to be read again. */
+export const HARMED_LOG = 'log-harmed'
+
+/** The message of a held entry that names no row of its table. */
+export const MALFORMED_ENTRY = 'it holds no key of its table as our triggers write it now; the table was copied again'
+
 export interface PollResult {
   readonly pending: boolean
   readonly lastDrain: number
@@ -68,6 +74,8 @@ export interface SourceSnapshot {
   readonly purgedDrain: number
   /** What the drain left that marked last; null: none has since tokens are written. */
   readonly token: string | null
+  /** The change log holds the seal that the last mark left in it; one that was emptied or replaced does not. */
+  readonly isSealed: boolean
   /** Of these drains of the target the latest that has marked here, under this very token; null: none is known. */
   latestMark(drains: readonly DrainName[]): Promise<DrainName | null>
   /**
@@ -89,6 +97,8 @@ export interface SourceSnapshot {
   /** Ids of unsynced entries up to and including `id`, ascending, in batches: finds those that committed late. */
   pendingIdsUpTo(id: number): AsyncIterable<readonly number[]>
   entriesById(ids: readonly number[]): Promise<ChangeEntry[]>
+  /** Of each of these tables how many drains have held a malformed entry that is still in the log; none is absent. */
+  malformedDrains(tables: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Rows of a range in batches of bounded bytes, in key order; the whole table where it has no key. */
   readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]>
   /** The rows of these keys (at most 1,000), and those that the source's collation equates with them. Batches of bounded bytes. */
@@ -153,8 +163,18 @@ export interface Source {
   fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
   /** Whether fingerprints hold the storage's own number; without PROCESS they do not, and TRUNCATE changes none of them. */
   seesStorage(): Promise<boolean>
-  /** Creates sync_audit_log, sync_instance and sync_instance_mark, or checks them. Throws SyncError foreign-audit-table. */
-  migrate(): Promise<void>
+  /**
+   * Creates sync_audit_log, sync_instance and sync_instance_mark, or checks them; where one of them was lost, everything
+   * is read again. A new installation stands at `token`. Throws SyncError foreign-audit-table.
+   */
+  migrate(token?: string): Promise<void>
+  /**
+   * Makes the triggers of the change log that note what somebody deletes or changes in it by hand. True: they were lost
+   * or replaced, with the log perhaps, so that everything is read again.
+   */
+  guardLog(): Promise<boolean>
+  /** Seals the change log again, and notes that everything is to be read where its seal was broken. Only while the last mark is still the one of `seen`. */
+  sealLog(seen: { readonly lastDrain: number; readonly token: string | null }): Promise<void>
   migrated(): Promise<boolean>
   /** Drops the triggers of the older package and keeps its log under another name; nothing where there is none. Throws foreign-audit-table. */
   adopt(): Promise<{ readonly triggers: number; readonly log: string | null; readonly pending: number }>

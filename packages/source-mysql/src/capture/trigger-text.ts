@@ -43,7 +43,7 @@ export function triggerName(table: string, event: TriggerEvent, instance: string
 }
 
 /** Two installations' names never collide: what had to be changed in a name is told by its hash. */
-function instancePart(instance: string): string {
+export function instancePart(instance: string): string {
   if (instance === 'default') return ''
   const plain = instance.replace(INSTANCE_ALLOWED, '').slice(0, INSTANCE_LENGTH)
   if (plain === instance) return `${plain}_`

@@ -1,7 +1,7 @@
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2'
 import { SyncError } from '@mylab-sync/core'
 import { watchSilence } from '@mylab-sync/runtime'
-import type { SourceSettings } from '../settings.js'
+import { OWN_SESSION, type SourceSettings } from '../settings.js'
 import { connectError, errorNumber, mapped } from './errors.js'
 
 /** One result row, undecoded. */
@@ -23,19 +23,24 @@ const LEAVE_MS = 1_000
 
 /** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_WARN_I_S_SKIPPED_TABLE: https://mariadb.com/kb/en/mariadb-error-code-reference/ */
 const LEFT_OUT = new Set(['1205', '1213', '1684'])
+/** Without these rows would be read or written otherwise. */
 const SETTINGS = [
+  `${OWN_SESSION} = 1`,
   "time_zone = '+00:00'",
   "sql_mode = 'NO_ENGINE_SUBSTITUTION'",
   'autocommit = 1',
+  // What a server may have for everybody: rows beyond the first of these are left out in silence.
+  'sql_select_limit = 18446744073709551615',
+  'completion_type = 0',
+  'sql_quote_show_create = 1',
+]
+/** These only help. An account may lack the right to set them: which ones need a right differs from version to version. */
+const HELPFUL = [
   'net_write_timeout = 600',
   'wait_timeout = 900',
   'lock_wait_timeout = 3',
   'innodb_lock_wait_timeout = 5',
-  // What a server may have for everybody: rows beyond the first of these are left out in silence.
-  'sql_select_limit = 18446744073709551615',
   'sql_big_selects = 1',
-  'completion_type = 0',
-  'sql_quote_show_create = 1',
 ]
 const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, ${SETTINGS.join(', ')}`
 /** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges, no row locks for a host that is gone, no end but our own. */
@@ -53,8 +58,6 @@ const OPTIONAL_SETUP = [
   // MySQL: a key whose index is INVISIBLE is looked up by it all the same.
   "SET SESSION optimizer_switch = 'use_invisible_indexes=on'",
 ]
-/** ER_UNKNOWN_SYSTEM_VARIABLE, ER_WRONG_VALUE_FOR_VAR. */
-const NOT_KNOWN = new Set([1193, 1231])
 
 interface Running {
   readonly fail: (error: unknown) => void
@@ -94,8 +97,7 @@ export class Session {
       await new Promise<void>((resolve, reject) => {
         connection.connect((error) => (error === null ? resolve() : reject(error)))
       })
-      await session.run(SETUP)
-      for (const statement of OPTIONAL_SETUP) await session.#optional(statement)
+      await session.#setUp()
     } catch (error) {
       session.destroy()
       throw connectError(error, placeOf(settings))
@@ -226,13 +228,23 @@ export class Session {
     }
   }
 
-  async #optional(statement: string): Promise<void> {
+  async #setUp(): Promise<void> {
+    // One round trip where nothing is refused, as on most servers.
+    if (!(await this.#isAccepted(`${SETUP}, ${HELPFUL.join(', ')}`))) {
+      await this.run(SETUP)
+      for (const setting of HELPFUL) await this.#isAccepted(`SET ${setting}`)
+    }
+    for (const statement of OPTIONAL_SETUP) await this.#isAccepted(statement)
+  }
+
+  /** False where the server refuses it, for whatever reason: a name that it does not know, a value, a right. */
+  async #isAccepted(statement: string): Promise<boolean> {
     try {
       await this.run(statement)
+      return true
     } catch (error) {
-      // A right may be missing too: these settings only help.
-      if (!NOT_KNOWN.has(errorNumber(error) ?? 0) && !(error instanceof SyncError && error.code === 'missing-right'))
-        throw error
+      if (this.#broken || errorNumber(error) === undefined) throw error
+      return false
     }
   }
 

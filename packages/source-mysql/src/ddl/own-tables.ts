@@ -1,4 +1,4 @@
-import { SyncError } from '@mylab-sync/core'
+import { HARMED_LOG, SyncError } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -27,15 +27,20 @@ export function createAuditTable(auditTable: string): string {
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: change log, version 1`)}`
 }
 
-/** The token of the last mark, and which log is whose. */
-const LATER_COLUMNS = `token VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  log VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL`
+const ASCII = 'CHARACTER SET ascii COLLATE ascii_bin NULL'
+/** The token of the last mark, which log is whose, what stands in the log's seal, and the fingerprint of the log's guards. */
+const LATER_COLUMNS: ReadonlyMap<string, string> = new Map([
+  ['token', `VARCHAR(36) ${ASCII}`],
+  ['log', 'VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL'],
+  ['seal', `VARCHAR(36) ${ASCII}`],
+  ['guards', `VARCHAR(64) ${ASCII}`],
+])
 
 export const CREATE_INSTANCE_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(INSTANCE_TABLE)} (
   owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
   last_drain BIGINT UNSIGNED NOT NULL DEFAULT 0,
   purged_drain BIGINT UNSIGNED NOT NULL DEFAULT 0,
-  ${LATER_COLUMNS}
+  ${[...LATER_COLUMNS].map(([name, type]) => `${name} ${type}`).join(',\n  ')}
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: installations, version 1`)}`
 
 /**
@@ -75,28 +80,46 @@ function refuseForeign(found: ReadonlyMap<string, Presence>): void {
   }
 }
 
-/** Creates what is missing and refuses what is not ours. May be run again at any time. */
-export async function migrate(session: Session, settings: SourceSettings): Promise<void> {
+/**
+ * Creates what is missing and refuses what is not ours. May be run again at any time. What an installation has lost of
+ * its tables, its change log among them, is known from what is left: everything is read again then.
+ */
+export async function migrate(session: Session, settings: SourceSettings, token: string): Promise<void> {
   const found = await presence(session, settings)
   refuseForeign(found)
-  if (found.get(INSTANCE_TABLE) === 'ours') {
-    if (!(await hasLaterColumns(session, settings)))
-      await session.run(`ALTER TABLE ${sql.name(INSTANCE_TABLE)} ADD COLUMN (${LATER_COLUMNS})`)
+  const isThere = (table: string): boolean => found.get(table) === 'ours'
+  if (isThere(INSTANCE_TABLE)) {
+    const missing = await missingColumns(session, settings)
+    const added = missing.map((name) => `ADD COLUMN ${name} ${LATER_COLUMNS.get(name)}`)
+    if (added.length > 0) await session.run(`ALTER TABLE ${sql.name(INSTANCE_TABLE)} ${added.join(', ')}`)
     await refuseShared(session, settings)
   }
-  for (const statement of ownTables(settings)) await session.run(statement)
+  const isKnown = async (table: string): Promise<boolean> =>
+    isThere(table) && (await session.rows(`SELECT 1 FROM ${sql.name(table)} ${ownerIs(settings)} LIMIT 1`)).length > 0
+  const hasLog = isThere(settings.auditTable)
+  const hasRow = await isKnown(INSTANCE_TABLE)
+  const isHarmed = hasRow ? !hasLog : hasLog || (await isKnown(MARK_TABLE))
+  for (const statement of ownTables(settings, isHarmed ? HARMED_LOG : token)) await session.run(statement)
+  if (isHarmed)
+    await session.run(
+      `UPDATE ${sql.name(INSTANCE_TABLE)} SET token = ${sql.text(HARMED_LOG)}, seal = NULL ${ownerIs(settings)}`,
+    )
 }
 
-/** Our tables and this installation's row. */
-export function ownTables(settings: SourceSettings): string[] {
-  const row = `(owner, log) VALUES (${sql.text(settings.instance)}, ${sql.text(settings.auditTable)})`
+function ownerIs(settings: SourceSettings): string {
+  return `WHERE owner = ${sql.text(settings.instance)}`
+}
+
+/** Our tables and this installation's row; a new one stands at `token`. */
+export function ownTables(settings: SourceSettings, token: string): string[] {
+  const row = `(owner, log, token) VALUES (${sql.text(settings.instance)}, ${sql.text(settings.auditTable)}, ${sql.text(token)})`
   return [
     createAuditTable(settings.auditTable),
     CREATE_INSTANCE_TABLE,
     CREATE_MARK_TABLE,
     `INSERT INTO ${sql.name(INSTANCE_TABLE)} ${row} ON DUPLICATE KEY UPDATE log = VALUES(log)`,
     // An older version noted its last mark only.
-    `INSERT IGNORE INTO ${sql.name(MARK_TABLE)} (owner, drain_no, token) SELECT owner, last_drain, token FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND token <> ''`,
+    `INSERT IGNORE INTO ${sql.name(MARK_TABLE)} (owner, drain_no, token) SELECT owner, last_drain, token FROM ${sql.name(INSTANCE_TABLE)} ${ownerIs(settings)} AND last_drain > 0 AND token NOT IN ('', ${sql.text(HARMED_LOG)})`,
   ]
 }
 
@@ -113,21 +136,24 @@ async function refuseShared(session: Session, settings: SourceSettings): Promise
   )
 }
 
-/** Tables that an older version made lack some. */
-export async function hasLaterColumns(session: Session, settings: SourceSettings): Promise<boolean> {
-  const rows =
-    await session.rows(`SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ${sql.text(settings.database)}
-    AND TABLE_NAME = ${sql.text(INSTANCE_TABLE)} AND COLUMN_NAME IN ('token', 'log')`)
-  return rows.length === 2
+/** Of the columns of sync_instance those that an older version did not make. */
+async function missingColumns(session: Session, settings: SourceSettings): Promise<string[]> {
+  const rows = await session.rows(`SELECT COLUMN_NAME FROM information_schema.COLUMNS
+    WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME = ${sql.text(INSTANCE_TABLE)}`)
+  const there = new Set(rows.map(([name]) => name))
+  return [...LATER_COLUMNS.keys()].filter((name) => !there.has(name))
+}
+
+/** Whether sync_instance names the log of each installation, which an older version did not note. */
+export async function namesLogs(session: Session, settings: SourceSettings): Promise<boolean> {
+  return !(await missingColumns(session, settings)).includes('log')
 }
 
 export async function isMigrated(session: Session, settings: SourceSettings): Promise<boolean> {
   const found = await presence(session, settings)
   refuseForeign(found)
-  if ([...found.values()].includes('none') || !(await hasLaterColumns(session, settings))) return false
+  if ([...found.values()].includes('none') || (await missingColumns(session, settings)).length > 0) return false
   await refuseShared(session, settings)
-  const rows = await session.rows(
-    `SELECT 1 FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
-  )
+  const rows = await session.rows(`SELECT 1 FROM ${sql.name(INSTANCE_TABLE)} ${ownerIs(settings)}`)
   return rows.length > 0
 }

@@ -1,6 +1,6 @@
 import { isOurTrigger, isTriggerOf } from '../capture/trigger-text.js'
 import type { Session } from '../connection/session.js'
-import { hasLaterColumns } from './own-tables.js'
+import { namesLogs } from './own-tables.js'
 import { INSTANCE_TABLE, MARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { requireDrop } from './require-right.js'
@@ -51,6 +51,6 @@ async function otherLogs(
 ): Promise<(string | null)[]> {
   if (!tables.includes(INSTANCE_TABLE)) return []
   const others = `FROM ${sql.name(INSTANCE_TABLE)} WHERE owner <> ${sql.text(settings.instance)}`
-  const noted = await hasLaterColumns(session, settings)
+  const noted = await namesLogs(session, settings)
   return (await session.rows(`SELECT ${noted ? 'log' : 'NULL'} ${others}`)).map(([log]) => log ?? null)
 }

@@ -1,4 +1,5 @@
-import { batchesOf, type DrainName, type Marks } from '@mylab-sync/core'
+import { batchesOf, type DrainName, HARMED_LOG, type Marks } from '@mylab-sync/core'
+import { randomUUID } from 'node:crypto'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -6,6 +7,7 @@ import * as sql from '../sql.js'
 const BATCH = 4_000
 /** Drains read entries with retry_count 0. */
 const HELD_RETRIES = 3
+export const HELD = `synced = 0 AND retry_count = ${HELD_RETRIES}`
 /** Under REPEATABLE READ the update would lock the gap that the application inserts into. */
 const READ_COMMITTED = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED'
 
@@ -19,6 +21,12 @@ export interface SeenMark {
   readonly lastDrain: number
   readonly token: string | null
 }
+
+/** The row of the change log that holds its seal: no read of entries asks for an id of 0, and no cleaning by hand for `synced = 2`. */
+const SEAL = 'id = 0'
+
+/** What the change log and sync_instance hold of its seal. */
+export const READ_SEAL = (log: string): string => `seal, (SELECT row_key FROM ${log} WHERE ${SEAL})`
 
 /** Thrown inside a transaction that another drain's mark was in before. */
 class MarkedMeanwhile extends Error {}
@@ -41,6 +49,53 @@ async function inTransaction(session: Session, statements: () => Promise<void>):
 function standsAt(settings: SourceSettings, { lastDrain, token }: SeenMark): string {
   const known = token === null ? 'IS NULL' : `= ${sql.text(token)}`
   return `WHERE owner = ${sql.text(settings.instance)} AND last_drain = ${sql.integer(lastDrain)} AND token ${known}`
+}
+
+/**
+ * TRUNCATE and a table put in the log's place fire no trigger, but lose the seal or bring an older one. First in its
+ * transaction: who deletes all entries locks them in the order of their ids.
+ */
+async function moveSeal(session: Session, settings: SourceSettings, from: string, to: string): Promise<void> {
+  const row = `row_key = ${sql.text(to)}, synced = 2, created_at = CURRENT_TIMESTAMP(6)`
+  const moved = await session.run(
+    `UPDATE ${sql.name(settings.auditTable)} SET ${row} WHERE ${SEAL} AND row_key = ${sql.text(from)}`,
+  )
+  if (moved === 0) throw new MarkedMeanwhile()
+  await noteSeal(session, settings, to)
+}
+
+async function noteSeal(session: Session, settings: SourceSettings, seal: string): Promise<void> {
+  await session.run(
+    `UPDATE ${sql.name(INSTANCE_TABLE)} SET seal = ${sql.text(seal)} WHERE owner = ${sql.text(settings.instance)}`,
+  )
+}
+
+/** As the port's. A log that was never sealed is not harmed. */
+export async function sealLog(session: Session, settings: SourceSettings, seen: SeenMark): Promise<void> {
+  const log = sql.name(settings.auditTable)
+  const seal = randomUUID()
+  await inTransaction(session, async () => {
+    const [row] = await session.rows(
+      `SELECT seal FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)} FOR UPDATE`,
+    )
+    const isKept = (row?.[0] ?? null) === null || seen.token === ''
+    await moveMark(session, settings, seen, { lastDrain: seen.lastDrain, token: isKept ? seen.token : HARMED_LOG })
+    await session.run(`DELETE FROM ${log} WHERE ${SEAL}`)
+    await session.run(
+      `INSERT INTO ${log} (table_name, operation, row_key, flags, synced) VALUES ('', 'UPDATE', ${sql.text(seal)}, 0, 2)`,
+    )
+    // An INSERT of 0 would mean the next id.
+    await session.run(`UPDATE ${log} SET id = 0 WHERE id = LAST_INSERT_ID()`)
+    await noteSeal(session, settings, seal)
+  })
+}
+
+/** Seals a log that has no seal yet. */
+export async function sealNewLog(session: Session, settings: SourceSettings): Promise<void> {
+  const [row] = await session.rows(
+    `SELECT last_drain, token FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND seal IS NULL`,
+  )
+  if (row) await sealLog(session, settings, { lastDrain: Number(row[0]), token: row[1] ?? null })
 }
 
 /** Rows that a condition meets are counted, those that it does not change too. */
@@ -76,9 +131,15 @@ export async function hasMarks(
   return true
 }
 
+interface Marking {
+  readonly session: Session
+  readonly settings: SourceSettings
+  readonly seen: SeenMark & { readonly seal: string }
+}
+
 /** Marks exactly these entries; the first batch records the drain, even where there is nothing to mark. */
 export async function markIds(
-  { session, settings, seen }: { session: Session; settings: SourceSettings; seen: SeenMark },
+  { session, settings, seen }: Marking,
   { ids, held, released }: Marks,
   drain: DrainName,
 ): Promise<boolean> {
@@ -86,6 +147,7 @@ export async function markIds(
   const batches = batchesOf(ids, BATCH)
   const first = batches.next().value ?? []
   const isFirst = await inTransaction(session, async () => {
+    await moveSeal(session, settings, seen.seal, drain.token)
     await markBatch(session, settings, first, drain)
     await moveMark(session, settings, seen, ours)
     await leaveMark(session, settings, drain)
@@ -132,13 +194,10 @@ async function hold(session: Session, settings: SourceSettings, held: Marks['hel
 }
 
 /** Wrong on purpose: marks entries that committed late, unread. */
-export function markUpTo(
-  { session, settings, seen }: { session: Session; settings: SourceSettings; seen: SeenMark },
-  id: number,
-  drain: DrainName,
-): Promise<boolean> {
+export function markUpTo({ session, settings, seen }: Marking, id: number, drain: DrainName): Promise<boolean> {
   return inTransaction(session, async () => {
-    await session.run(markEntries(settings.auditTable, drain.number, `id <= ${sql.integer(id)}`))
+    await moveSeal(session, settings, seen.seal, drain.token)
+    await session.run(markEntries(settings.auditTable, drain.number, `id BETWEEN 1 AND ${sql.integer(id)}`))
     await moveMark(session, settings, seen, { lastDrain: drain.number, token: drain.token })
     await leaveMark(session, settings, drain)
   })

@@ -3,6 +3,7 @@ import {
   type DrainName,
   type Edge,
   type KeyRange,
+  MALFORMED_ENTRY,
   type Marks,
   type RawRow,
   type RowKey,
@@ -19,7 +20,7 @@ import type { Session, TextRow } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import type { DefinitionWatch } from './definitions.js'
-import { leaveMark, markIds, markUpTo } from './mark.js'
+import { HELD, leaveMark, markIds, markUpTo, READ_SEAL } from './mark.js'
 import { Reader } from './reader.js'
 import { selectChildKeys, selectKeyAfter, selectKeys, selectRange } from './statements.js'
 
@@ -39,6 +40,9 @@ interface Opening {
   readonly lastDrain: number
   readonly purgedDrain: number
   readonly token: string | null
+  /** What it should be, and what stands in the log. */
+  readonly seal: string | null
+  readonly sealOfLog: string | null
   readonly identity: string
 }
 
@@ -66,7 +70,7 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
   for (const statement of BEGIN) await session.run(statement)
   const drains = await session
     .rows(
-      `SELECT last_drain, purged_drain, token FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
+      `SELECT last_drain, purged_drain, token, ${READ_SEAL(sql.name(settings.auditTable))} FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
     )
     .catch((error: unknown) => {
       if (errorNumber(error) === NO_SUCH_TABLE) throw notMigrated()
@@ -80,6 +84,8 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
     lastDrain: Number(drain[0]),
     purgedDrain: Number(drain[1]),
     token: drain[2] ?? null,
+    seal: drain[3] ?? null,
+    sealOfLog: drain[4] ?? null,
     identity: [...identity.sort(), `database=${settings.database}`].join(';'),
   }
 }
@@ -96,6 +102,8 @@ class Snapshot implements SourceSnapshot {
   readonly #reader: Reader
   readonly #log: string
   #opening: Opening
+  /** As of the first view: what has moved since was not judged, and nothing is marked over it. */
+  readonly #seen: Opening
   #open = true
   #released = false
 
@@ -105,6 +113,7 @@ class Snapshot implements SourceSnapshot {
     this.#reader = new Reader(session)
     this.#log = sql.name(context.settings.auditTable)
     this.#opening = opening
+    this.#seen = opening
   }
 
   get takenAt(): string {
@@ -121,6 +130,10 @@ class Snapshot implements SourceSnapshot {
 
   get token(): string | null {
     return this.#opening.token
+  }
+
+  get isSealed(): boolean {
+    return this.#opening.seal !== null && this.#opening.seal === this.#opening.sealOfLog
   }
 
   get identity(): string {
@@ -180,6 +193,13 @@ class Snapshot implements SourceSnapshot {
       for (const entry of await this.#entries(`WHERE id IN (${batch.join(', ')}) ORDER BY id`)) entries.push(entry)
     }
     return entries
+  }
+
+  async malformedDrains(tables: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#rows(
+      `SELECT table_name, COUNT(DISTINCT drain_no) FROM ${this.#log} ${BY_PENDING} WHERE ${HELD} AND error_message = ${sql.text(MALFORMED_ENTRY)} AND table_name IN (${tables.map(sql.text).join(', ')}) GROUP BY table_name`,
+    )
+    return new Map(rows.map(([table, drains]) => [table ?? '', Number(drains)]))
   }
 
   readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]> {
@@ -264,7 +284,12 @@ class Snapshot implements SourceSnapshot {
   }
 
   get #marking(): Parameters<typeof markIds>[0] {
-    return { session: this.#session, settings: this.#context.settings, seen: this.#opening }
+    const { lastDrain, token, seal } = this.#seen
+    return {
+      session: this.#session,
+      settings: this.#context.settings,
+      seen: { lastDrain, token, seal: seal ?? '' },
+    }
   }
 
   /** A connection whose transaction stands open is not worth a statement that may fail: it goes. */
@@ -296,7 +321,8 @@ function entry(row: TextRow): ChangeEntry {
   return {
     id: Number(row[0]),
     table: row[1] ?? '',
-    operation: operation === 'INSERT' || operation === 'DELETE' ? operation : 'UPDATE',
+    // What is none of the three may be any of them; a DELETE is followed furthest.
+    operation: operation === 'INSERT' || operation === 'UPDATE' ? operation : 'DELETE',
     rowKey: row[3] ?? '',
     oldKey: row[4] ?? null,
     layout: Number(row[5]),

@@ -1,0 +1,119 @@
+import { isUtf8 } from 'node:buffer'
+import { isIPv4, isIPv6 } from 'node:net'
+import type { KeyColumn, KeyMapping, RowKey, SourceColumn } from '@mylab-sync/core'
+import { isText } from './columns.js'
+
+/**
+ * Whether a row key is one that a trigger of this layout can have written: as many tokens as columns, each the name of a
+ * value that its column's type has. Whoever may write the change log may write any text, and a look-up of what is no value
+ * is an error on either server.
+ */
+export function isKeyOf(key: KeyMapping, text: RowKey): boolean {
+  const tokens = text.split(',')
+  return tokens.length === key.columns.length && key.columns.every((column, at) => isTokenOf(column, tokens[at] ?? ''))
+}
+
+const INTEGER = /^(0|-?[1-9]\d{0,19})$/
+const NUMBER = /^-?\d{1,310}(\.\d{1,340})?(e[+-]?\d{1,3})?$/i
+const DECIMAL = /^-?(\d{1,65})(?:\.(\d{1,38}))?$/
+const DATE = String.raw`(\d{4})-(0\d|1[0-2])-([0-2]\d|3[01])`
+const CLOCK = String.raw`([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?`
+const TEMPORAL: Readonly<Record<string, RegExp>> = {
+  date: new RegExp(`^${DATE}$`),
+  datetime: new RegExp(`^${DATE} ${CLOCK}$`),
+  timestamp: new RegExp(`^${DATE} ${CLOCK}$`),
+  time: /^-?([0-7]?\d{2}|8[0-2]\d|83[0-8]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/,
+}
+const HEX = /^([0-9A-F]{2})*$/i
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+function isTokenOf({ column: { source }, rule }: KeyColumn, token: string): boolean {
+  switch (rule) {
+    case 'integer':
+      return INTEGER.test(token) && isInRange(source, BigInt(token))
+    case 'decimal':
+      return isDecimal(source, token)
+    case 'double':
+      return NUMBER.test(token) && isDouble(Number(token), token, source.dataType === 'float')
+    case 'temporal':
+    case 'timestamp':
+      return TEMPORAL[source.dataType]?.test(token) ?? false
+    case 'text':
+    case 'binary':
+      return HEX.test(token) && isStored(source, Buffer.from(token, 'hex'))
+    case 'quoted':
+      if (source.dataType === 'uuid') return UUID.test(token)
+      return source.dataType === 'inet4' ? isIPv4(token) : isIPv6(token)
+  }
+}
+
+const BITS: Readonly<Record<string, number>> = { tinyint: 8, smallint: 16, mediumint: 24, int: 32, bigint: 64 }
+
+function isInRange(source: SourceColumn, value: bigint): boolean {
+  if (source.dataType === 'year') return value === 0n || (value > 1900n && value < 2156n)
+  const most = mostOf(source)
+  if (most !== null) return value >= 0n && value <= most
+  const bits = BITS[source.dataType] ?? 64
+  return source.unsigned ? BigInt.asUintN(bits, value) === value : BigInt.asIntN(bits, value) === value
+}
+
+/** null: a number of its own. */
+function mostOf({ dataType, members, precision }: SourceColumn): bigint | null {
+  if (dataType === 'enum') return BigInt(members?.length ?? 0)
+  if (dataType === 'set') return (1n << BigInt(members?.length ?? 0)) - 1n
+  return dataType === 'bit' ? (1n << BigInt(precision ?? 1)) - 1n : null
+}
+
+function isDecimal(source: SourceColumn, token: string): boolean {
+  const [, whole = '', fraction = ''] = DECIMAL.exec(token) ?? []
+  const scale = source.scale ?? 0
+  const digits = whole.replace(/^0+/, '').length
+  return whole !== '' && digits <= (source.precision ?? 65) - scale && fraction.length <= scale
+}
+
+/** PostgreSQL refuses what a type would make infinite, or zero. */
+function isDouble(value: number, token: string, isFloat: boolean): boolean {
+  const kept = isFloat ? Math.fround(value) : value
+  return Number.isFinite(kept) && (kept !== 0 || !/[1-9]/.test(token.replace(/e.*/i, '')))
+}
+
+const MOST_BYTES_A_CHARACTER = 4
+
+/** Bytes that the column can hold; where its character set is checked by the server as it reads a literal, by the same rule. */
+function isStored(source: SourceColumn, bytes: Buffer): boolean {
+  const most = isText(source) ? MOST_BYTES_A_CHARACTER : 1
+  if (source.length !== null && bytes.length > source.length * most) return false
+  return !isText(source) || isOfCharset(source.charset ?? '', bytes)
+}
+
+function isOfCharset(charset: string, bytes: Buffer): boolean {
+  switch (charset) {
+    case 'utf8mb4':
+      return isUtf8(bytes)
+    case 'utf8':
+    case 'utf8mb3':
+      return isUtf8(bytes) && bytes.every((byte) => byte < 0xf0)
+    case 'ascii':
+      return bytes.every((byte) => byte < 0x80)
+    case 'ucs2':
+      return bytes.length % 2 === 0
+    case 'utf16':
+    case 'utf16le':
+      return bytes.length % 2 === 0 && isUtf16(bytes, charset === 'utf16')
+    case 'utf32':
+      return bytes.length % 4 === 0 && isUtf32(bytes)
+    default:
+      return true
+  }
+}
+
+function isUtf16(bytes: Buffer, isBigEndian: boolean): boolean {
+  const text = Buffer.from(bytes)
+  if (isBigEndian) text.swap16()
+  return !/\p{Surrogate}/u.test(text.toString('utf16le'))
+}
+
+function isUtf32(bytes: Buffer): boolean {
+  for (let at = 0; at < bytes.length; at += 4) if (bytes.readUInt32BE(at) > 0x10ffff) return false
+  return true
+}

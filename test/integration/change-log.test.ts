@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { MALFORMED_ENTRY } from '@mylab-sync/core'
+import { ServerSet } from '@mylab-sync/testkit'
+import { drain, loadModel, migrate, resyncTables } from '@mylab-sync/engine'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  settle,
+  states,
+  withCopied,
+} from '../support/installation.js'
+import { textRows } from '../support/content.js'
+
+const SCHEMA = `
+  CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  CREATE TABLE b (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  INSERT INTO a (v) VALUES (1), (2), (3); INSERT INTO b (v) VALUES (1)`
+const TABLES = ['a', 'b'] as const
+/** Changes of which the log holds four entries that nobody has read. */
+const CHANGE =
+  'UPDATE a SET v = v + 1 LIMIT 1; DELETE FROM a ORDER BY id LIMIT 1; INSERT INTO a (v) VALUES (5); INSERT INTO b (v) VALUES (2)'
+const HARMED = /change log at the source was emptied, replaced or changed by hand|no drain in common that is still kept/
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+/** The next drain sets every table aside and says why; control work copies them again. */
+async function assertHealed(at: Installation): Promise<void> {
+  await at.context.source.guardLog()
+  const report = await drainNow(at)
+  const setAside = report.kind === 'done' ? report.setAside : []
+  assert.deepEqual(setAside.map(({ table }) => table).sort(), TABLES)
+  for (const { problem } of setAside) assert.match(problem, HARMED)
+  await settle(at)
+  assert.deepEqual(await states(at), { a: 'live', b: 'live' })
+  await assertEqual(at, TABLES)
+  await assertAtRest(at)
+}
+
+/** It is not read again and again, and changes are carried one by one. */
+async function assertAtRest(at: Installation): Promise<void> {
+  await at.app.query(CHANGE)
+  await at.context.source.guardLog()
+  const report = await drainNow(at)
+  assert.deepEqual(report.kind === 'done' && [report.entries, report.setAside], [4, []])
+  await assertEqual(at, TABLES)
+}
+
+const dumped = `CREATE TABLE kept AS SELECT * FROM sync_audit_log`
+const MIGRATED = 'mylab-sync migrate'
+const HARM: Record<string, readonly string[]> = {
+  'all entries are deleted': [CHANGE, 'DELETE FROM sync_audit_log'],
+  'one unread entry is deleted': [CHANGE, 'DELETE FROM sync_audit_log WHERE synced = 0 ORDER BY id LIMIT 1'],
+  'unread entries are marked by hand': [CHANGE, 'UPDATE sync_audit_log SET synced = 1, synced_at = NOW()'],
+  'unread entries are held by hand': [CHANGE, 'UPDATE sync_audit_log SET retry_count = 9 WHERE synced = 0'],
+  'an unread entry is given another key': [CHANGE, "UPDATE sync_audit_log SET row_key = '9' WHERE synced = 0"],
+  'it is truncated': [CHANGE, 'TRUNCATE TABLE sync_audit_log'],
+  'it is truncated and written again': [CHANGE, 'TRUNCATE TABLE sync_audit_log', 'UPDATE a SET v = v + 1'],
+  'it is dropped': [CHANGE, 'DROP TABLE sync_audit_log', MIGRATED],
+  'all of ours is dropped': [CHANGE, 'DROP TABLE sync_audit_log, sync_instance, sync_instance_mark', MIGRATED],
+  'it is dropped with sync_instance': [CHANGE, 'DROP TABLE sync_audit_log, sync_instance', MIGRATED],
+  'sync_instance is emptied': [CHANGE, 'DELETE FROM sync_instance', MIGRATED],
+  'sync_instance is truncated, and the log': [CHANGE, 'TRUNCATE sync_instance', 'TRUNCATE sync_audit_log', MIGRATED],
+  'another table is put in its place': [
+    CHANGE,
+    'RENAME TABLE sync_audit_log TO away',
+    'CREATE TABLE sync_audit_log LIKE away',
+  ],
+  'another table with the same seal is put in its place': [
+    'RENAME TABLE sync_audit_log TO away',
+    "CREATE TABLE sync_audit_log LIKE away; SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'; INSERT INTO sync_audit_log SELECT * FROM away; SET sql_mode = DEFAULT",
+  ],
+  'it is put back from a dump': [
+    dumped,
+    CHANGE,
+    'DROP TABLE sync_audit_log',
+    MIGRATED,
+    "DELETE FROM sync_audit_log; SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'; INSERT INTO sync_audit_log SELECT * FROM kept; SET sql_mode = DEFAULT",
+  ],
+  'its guards are dropped before an entry is': [
+    CHANGE,
+    'DROP TRIGGER mylab_log_ad',
+    'DELETE FROM sync_audit_log WHERE synced = 0 LIMIT 1',
+  ],
+}
+
+test('where entries are deleted or changed by hand, or the log is lost, everything is read again, and it is said', async (t) => {
+  await withCopied(servers, { name: 'log_harm', schema: SCHEMA }, async (at) => {
+    for (const [name, statements] of Object.entries(HARM))
+      await t.test(name, async () => {
+        for (const statement of statements) {
+          if (statement === MIGRATED) await migrate(at.context)
+          else await at.app.query(statement)
+        }
+        await at.app.query('DROP TABLE IF EXISTS away, kept')
+        await assertHealed(at)
+      })
+  })
+})
+
+test('an unread entry that goes while a drain reads is not hidden by its mark', async () => {
+  let harm: string | undefined
+  await withCopied(servers, { name: 'log_race', schema: SCHEMA }, async (at) => {
+    for (const statement of ['DELETE FROM sync_audit_log WHERE synced = 0', 'TRUNCATE TABLE sync_audit_log']) {
+      harm = statement
+      await at.app.query('UPDATE a SET v = v + 1')
+      const hooks = {
+        at: async (point: string) => {
+          if (point !== 'drain:applied' || harm === undefined) return
+          const now = harm
+          harm = undefined
+          await at.app.query(`INSERT INTO b (v) VALUES (9); ${now}`)
+        },
+      }
+      await drain({ ...at.context, hooks }, await loadModel(at.context))
+      await assertHealed(at)
+    }
+  })
+})
+
+test('entries that are drained may go by hand, and only a target from before them is read again as a whole', async () => {
+  await withCopied(servers, { name: 'log_drained', schema: SCHEMA }, async (at) => {
+    await at.reader.query('CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain')
+    await at.app.query(CHANGE)
+    await settle(at)
+    await at.app.query('DELETE FROM sync_audit_log WHERE synced = 1')
+    await assertAtRest(at)
+    await at.reader.query('UPDATE a SET v = 99; UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)')
+    const report = await drainNow(at)
+    assert.equal(report.kind === 'done' && report.setAside.length, 2)
+    await settle(at)
+    await assertEqual(at, TABLES)
+  })
+})
+
+test('marks of an older version and entries that are asked for again by hand harm nothing', async () => {
+  await withCopied(servers, { name: 'log_older', schema: SCHEMA }, async (at) => {
+    await at.app.query(CHANGE)
+    await settle(at)
+    await at.app.query(
+      'UPDATE sync_audit_log SET synced_at = NOW() - INTERVAL 8 DAY WHERE synced = 1; UPDATE sync_audit_log SET synced = 0, drain_no = NULL, synced_at = NULL WHERE id > 0',
+    )
+    await at.app.query('UPDATE sync_audit_log, sync_instance SET synced = 1, drain_no = last_drain + 1 WHERE id > 0')
+    await assertAtRest(at)
+  })
+})
+
+test('an installation of an older version is sealed and guarded by migrate, and nothing is read again', async () => {
+  await withCopied(servers, { name: 'log_upgrade', schema: SCHEMA }, async (at) => {
+    await at.app.query(
+      'DROP TRIGGER mylab_log_au; DROP TRIGGER mylab_log_ad; DELETE FROM sync_audit_log WHERE id = 0; ALTER TABLE sync_instance DROP COLUMN seal, DROP COLUMN guards',
+    )
+    assert.equal(await at.source.migrated(), false)
+    await at.app.query(CHANGE)
+    await migrate(at.context)
+    const report = await drainNow(at)
+    assert.deepEqual(report.kind === 'done' && [report.entries, report.setAside], [4, []])
+    await assertAtRest(at)
+    await at.app.query(CHANGE)
+    await at.app.query('DELETE FROM sync_audit_log WHERE synced = 0')
+    await assertHealed(at)
+  })
+})
+
+test('a first copy during which the log is emptied ends with all rows', async () => {
+  await withCopied(servers, { name: 'log_copy', schema: SCHEMA }, async (at) => {
+    await at.app.query('CREATE TABLE later (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO later VALUES (1)')
+    let isHarmed = false
+    const hooks = {
+      afterChunkRead: async () => {
+        if (isHarmed) return
+        isHarmed = true
+        await at.app.query('INSERT INTO later VALUES (2); TRUNCATE TABLE sync_audit_log')
+      },
+    }
+    await copyAll({ ...at.context, hooks }, ['later'])
+    await settle(at)
+    assert.deepEqual(await states(at), { a: 'live', b: 'live', later: 'live' })
+    await assertEqual(at, TABLES)
+    assert.deepEqual(await at.rows('SELECT id FROM later ORDER BY 1'), [['1'], ['2']])
+  })
+})
+
+const FORGED = [
+  'x',
+  '1,2',
+  '',
+  '1 OR 1=1',
+  "1'); DELETE FROM b; --",
+  '99999999999999999999999',
+  '2147483648',
+  '-',
+  '1.5',
+  '0x1',
+]
+
+test('a malformed entry harms its own table only: that is copied again, and the entry is held with a message', async () => {
+  await withCopied(servers, { name: 'log_forged', schema: SCHEMA }, async (at) => {
+    await at.app.query(CHANGE)
+    await settle(at)
+    const forge = `INSERT INTO sync_audit_log (table_name, operation, row_key, flags) SELECT 'a', 'UPDATE', ?, flags FROM sync_audit_log WHERE table_name = 'a' LIMIT 1`
+    for (const key of FORGED) await at.app.query(forge, [key])
+    await at.app.query(
+      'INSERT INTO b (v) VALUES (3); SET @mylab_sync_bypass = 1; UPDATE a SET v = 8; SET @mylab_sync_bypass = NULL',
+    )
+    const report = await drainNow(at)
+    const setAside = report.kind === 'done' ? report.setAside : []
+    assert.deepEqual(setAside, [
+      {
+        table: 'a',
+        event: 'mismatch',
+        problem: 'the change log holds an entry of it that no trigger of ours can have written',
+      },
+    ])
+    await assertEqual(at, ['b'])
+    const held = await textRows(at.app, 'SELECT COUNT(*), MIN(error_message) FROM sync_audit_log WHERE retry_count = 3')
+    assert.deepEqual(held, [[String(FORGED.length), MALFORMED_ENTRY]])
+    await settle(at)
+    await assertEqual(at, TABLES)
+    await assertAtRest(at)
+  })
+})
+
+test('who writes malformed entries again and again has their table copied a few times, and then it is broken', async () => {
+  await withCopied(servers, { name: 'log_again', schema: SCHEMA }, async (at) => {
+    const forge = `INSERT INTO sync_audit_log (table_name, operation, row_key, flags) VALUES ('a', 'UPDATE', '5', 7), ('no such table ä', '', 'é', 0)`
+    for (let time = 1; time <= 5; time++) {
+      assert.deepEqual(await states(at), { a: 'live', b: 'live' })
+      await at.app.query(`SET sql_mode = ''; ${forge}; SET sql_mode = DEFAULT`)
+      await settle(at)
+    }
+    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
+    await at.app.query(`SET sql_mode = ''; ${forge}; INSERT INTO b (v) VALUES (3)`)
+    await settle(at)
+    await assertEqual(at, ['b'])
+    await at.app.query('DELETE FROM sync_audit_log WHERE error_message IS NOT NULL')
+    await resyncTables(at.context, ['a'], { progress: () => {}, signal: new AbortController().signal })
+    assert.deepEqual(await states(at), { a: 'live', b: 'live' })
+    await assertEqual(at, TABLES)
+  })
+})
