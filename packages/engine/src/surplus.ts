@@ -1,4 +1,4 @@
-import type { ParkedKey, RowKey, SourceSnapshot } from '@mylab-sync/core'
+import type { KeyPage, RowKey, SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
 import { KEYS_A_LIST } from './closure.js'
 import { type EngineContext, goOn } from './context.js'
 import type { Model } from './model.js'
@@ -9,7 +9,9 @@ const PAGES_A_SNAPSHOT = 50
 
 interface Looking {
   /** Keys of the target's rows that the source does not hold, page by page and in the target's transaction, which is committed after each page. */
-  found(keys: readonly RowKey[], park: (keys: readonly ParkedKey[]) => Promise<void>): Promise<void>
+  found(keys: readonly RowKey[], target: TargetTransaction): Promise<void>
+  /** Rows that no key of the source can name. */
+  strayed(strays: KeyPage['strays'], target: TargetTransaction): Promise<void>
   /** After the last page, before the snapshot is given back. */
   ended(snapshot: SourceSnapshot): Promise<void>
 }
@@ -25,9 +27,10 @@ async function findSurplus(context: EngineContext, model: Model, table: string, 
       if (page % PAGES_A_SNAPSHOT === 0) await snapshot.refresh()
       const from: readonly string[] | null = after
       after = await writeTarget(context, async (target) => {
-        const { keys, next } = await target.keysAfter(mapping, from, KEYS_A_LIST)
+        const { keys, strays, next } = await target.keysAfter(mapping, from, KEYS_A_LIST)
+        if (strays.length > 0) await looking.strayed(strays, target)
         const surplus = await absent(snapshot, model, table, keys)
-        if (surplus.length > 0) await looking.found(surplus, (parked) => target.park(parked))
+        if (surplus.length > 0) await looking.found(surplus, target)
         return next
       })
     }
@@ -53,9 +56,10 @@ async function absent(
  * surplus is so by what the source held: its mark tells whether the source still has that history when the table opens.
  */
 export async function parkSurplus(context: EngineContext, model: Model, table: string): Promise<void> {
-  await writeTarget(context, (target) => target.deleteUnknownMembers(model.mapping(table)))
   await findSurplus(context, model, table, {
-    found: (keys, park) => park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
+    found: (keys, target) => target.park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
+    // No entry and no re-read could ever name one.
+    strayed: (strays, target) => target.deleteStrays(model.mapping(table), strays),
     async ended(snapshot) {
       const mark = await snapshot.leaveMark()
       await writeTarget(context, (target) => target.noteCopyMark([table], mark))
@@ -67,6 +71,7 @@ export async function countSurplus(context: EngineContext, model: Model, table: 
   let count = 0
   await findSurplus(context, model, table, {
     found: async (keys) => void (count += keys.length),
+    strayed: async (strays) => void (count += strays.length),
     ended: async () => {},
   })
   return count

@@ -19,7 +19,7 @@ import { readCatalog, readServer, readTableNames, type Server } from './catalog/
 import { readOtherObjects } from './catalog/other-objects.js'
 import { SessionPool } from './connection/pool.js'
 import type { Session } from './connection/session.js'
-import { contentSign } from './content-sign.js'
+import { ContentWatch } from './content-sign.js'
 import { adopt, type Adopted } from './ddl/adopt.js'
 import { isMigrated, migrate, ownTables } from './ddl/own-tables.js'
 import { requireTrigger } from './ddl/require-right.js'
@@ -50,6 +50,7 @@ class MysqlSource implements Source {
   readonly #settings: SourceSettings
   readonly #server: Server
   readonly #watch: DefinitionWatch
+  readonly #contents = new ContentWatch()
   #seesStorage: Promise<boolean> | undefined
 
   constructor(pool: SessionPool, settings: SourceSettings, server: Server) {
@@ -191,7 +192,7 @@ class MysqlSource implements Source {
   }
 
   async contentSign(table: string): Promise<string> {
-    return await this.#pool.with((session) => contentSign(session, this.#settings.database, table))
+    return await this.#pool.with((session) => this.#contents.sign(session, this.#settings.database, table))
   }
 
   async purge(request: PurgeRequest): Promise<number> {

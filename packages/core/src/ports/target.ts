@@ -227,8 +227,6 @@ export interface TargetTransaction {
   /** As copyRows, row by row where needed: what is refused alone is returned, the rest is in. */
   insertRows(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]>
   deleteKeys(table: TableMapping, keys: readonly RowKey[]): Promise<void>
-  /** Deletes rows whose key holds a member that the source's ENUM or SET has not: no row key names them. */
-  deleteUnknownMembers(table: TableMapping): Promise<void>
   /** INSERT .. ON CONFLICT DO UPDATE where something differs; `uniques` are those that cannot be deferred. */
   upsertRows(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<UpsertOutcome>
   /** Makes a table without a key equal to these rows as a multiset, writing only the difference; what is refused alone is returned. */
@@ -248,10 +246,14 @@ export interface TargetTransaction {
   countRows(table: TableMapping): Promise<number>
   /** Keys of the target's rows in the target's own order, after the given texts of the key columns; for tables with a key. */
   keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage>
+  /** Deletes these rows, which no key of the source names. */
+  deleteStrays(table: TableMapping, strays: KeyPage['strays']): Promise<void>
 }
 
 export interface KeyPage {
   readonly keys: readonly RowKey[]
+  /** Texts of rows whose key is none that the source's type can give: left over from another type, or not of the source. */
+  readonly strays: readonly (readonly string[])[]
   /** Where the next page begins; null: this was the last. */
   readonly next: readonly string[] | null
 }

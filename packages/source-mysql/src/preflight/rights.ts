@@ -52,7 +52,7 @@ export const processRight: Check = (facts) =>
         finding(
           'warning',
           'source-process-missing',
-          `${facts.account} lacks PROCESS, so the storage numbers of tables are hidden: TRUNCATE, partition operations and rebuilt tables ` +
+          `${facts.account} lacks PROCESS, so the storage numbers of tables are hidden: TRUNCATE, partition operations and imported tablespaces ` +
             'go unnoticed until a comparison finds the rows, instead of within seconds, and foreign keys are read more slowly',
           `GRANT PROCESS ON *.* TO ${facts.account};`,
         ),

@@ -65,16 +65,3 @@ function isNamedAlone(column: KeyColumn, token: string | undefined, text: string
 export function keyOfTexts(columns: readonly KeyColumn[], texts: readonly string[]): RowKey {
   return columns.map((column, at) => column.fromTarget(texts[at] ?? '')).join(',')
 }
-
-/** The condition that a row's key holds a member which the source's ENUM or SET has not, and its values; null: no key of members. */
-export function unknownMembers(table: TableMapping): { readonly where: string; readonly arrays: string[][] } | null {
-  const listed = (table.key?.columns ?? []).flatMap(({ column }) => (column.source.members === null ? [] : [column]))
-  if (listed.length === 0) return null
-  const conditions = listed.map(({ name, type, source }, at) => {
-    const [column, known] = [sql.name(name), `$${at + 1}::text[]`]
-    if (source.dataType === 'enum') return `${column} <> ALL (${known})`
-    return `NOT ${type === 'text[]' ? column : `string_to_array(${column}, ',')`} <@ ${known}`
-  })
-  // The error value of an ENUM is the empty text.
-  return { where: conditions.join(' OR '), arrays: listed.map(({ source }) => [...(source.members ?? []), '']) }
-}

@@ -18,7 +18,8 @@ import * as sql from '../sql.js'
 import { State } from '../state/state.js'
 import { copyInto } from './copy-stream.js'
 import { holders } from './holders.js'
-import { bytesOf, columnArrays, insertSelect, keyArrays, keyOfTexts, unknownMembers, upsertTail } from './statements.js'
+import { type Run, TargetKey } from './key-pages.js'
+import { bytesOf, columnArrays, insertSelect, keyArrays, keyOfTexts, upsertTail } from './statements.js'
 
 /** Fewer rows go as arrays in one statement; more through a temporary table. */
 const UNNEST_ROWS = 500
@@ -250,11 +251,6 @@ export class Transaction extends State {
     )
   }
 
-  async deleteUnknownMembers(table: TableMapping): Promise<void> {
-    const unknown = unknownMembers(table)
-    if (unknown) await this.#runOn(table, `DELETE FROM ${this.#table(table)} WHERE ${unknown.where}`, unknown.arrays)
-  }
-
   async replaceTable(
     table: TableMapping,
     batches: AsyncIterable<readonly TargetRow[]>,
@@ -391,21 +387,16 @@ export class Transaction extends State {
   }
 
   async keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage> {
-    const columns = table.key?.columns ?? []
-    const named = sql.keyColumns(columns).map((column) => ({ ...column, name: sql.name(column.name) }))
-    const places = named.map((column, at) => `$${at + 1}::${column.castType}`)
-    const where = after === null ? '' : `WHERE (${named.map((c) => `t.${c.name}`).join(', ')}) > (${places.join(', ')})`
-    const rows = await this.#runOn(
-      table,
-      `SELECT ${named.map((c, at) => `t.${c.name}::text AS k${at}`).join(', ')} FROM ${this.#table(table)} t ${where}
-       ORDER BY ${named.map((c) => `t.${c.name}`).join(', ')} LIMIT ${Math.floor(limit)}`,
-      after ?? [],
-    )
-    const texts = rows.map((row) => columns.map((_, at) => String(row[`k${at}`])))
-    return {
-      keys: texts.map((row) => keyOfTexts(columns, row)),
-      next: texts.length < limit ? null : (texts.at(-1) ?? null),
-    }
+    return this.#onKey(table, (key, run) => key.page(run, after, limit))
+  }
+
+  async deleteStrays(table: TableMapping, strays: KeyPage['strays']): Promise<void> {
+    await this.#onKey(table, (key, run) => key.delete(run, strays))
+  }
+
+  async #onKey<T>(table: TableMapping, work: (key: TargetKey, run: Run) => Promise<T>): Promise<T> {
+    const run: Run = (text, values) => this.#runOn(table, text, values)
+    return work(await TargetKey.read(run, this.#table(table), table), run)
   }
 
   /** For comparisons that share no code with the product. */

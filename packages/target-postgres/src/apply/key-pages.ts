@@ -1,0 +1,117 @@
+import { type KeyColumn, type KeyPage, type RowKey, SyncError, type TableMapping, ValueRefused } from '@mylab-sync/core'
+import * as sql from '../sql.js'
+import { keyOfTexts } from './statements.js'
+
+export type Run = (text: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>
+
+const RANGES: Readonly<Record<string, readonly [least: bigint, most: bigint]>> = {
+  smallint: [-(2n ** 15n), 2n ** 15n - 1n],
+  integer: [-(2n ** 31n), 2n ** 31n - 1n],
+  bigint: [-(2n ** 63n), 2n ** 63n - 1n],
+}
+
+/** The key columns of a table of the target, each by the type that it has there: it may be wider than the mapping's. */
+export class TargetKey {
+  readonly #columns: readonly KeyColumn[]
+  readonly #names: readonly string[]
+  readonly #types: readonly string[]
+  readonly #target: string
+
+  private constructor(target: string, columns: readonly KeyColumn[], types: readonly string[]) {
+    this.#target = target
+    this.#columns = columns
+    this.#names = sql.keyColumns(columns).map((column) => `t.${sql.name(column.name)}`)
+    this.#types = types
+  }
+
+  static async read(run: Run, target: string, table: TableMapping): Promise<TargetKey> {
+    const columns = table.key?.columns ?? []
+    // A modifier of -1 names the type without a length: `bit` alone would be bit(1).
+    const rows = await run(
+      'SELECT attname::text AS name, format_type(atttypid, -1) AS type FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped',
+      [target],
+    )
+    const types = new Map(rows.map((row) => [String(row['name']), String(row['type'])]))
+    return new TargetKey(
+      target,
+      columns,
+      columns.map(({ column }) => types.get(column.name) ?? column.castType),
+    )
+  }
+
+  /** As the port's `keysAfter`. */
+  async page(run: Run, after: readonly string[] | null, limit: number): Promise<KeyPage> {
+    const places = this.#types.map((type, at) => `$${at + 1}::${type}`)
+    const where = after === null ? '' : `WHERE (${this.#names.join(', ')}) > (${places.join(', ')})`
+    const rows = await run(
+      `SELECT ${this.#names.map((name, at) => `${name}::text AS k${at}`).join(', ')} FROM ${this.#target} t ${where}
+       ORDER BY ${this.#names.join(', ')} LIMIT ${Math.floor(limit)}`,
+      after ?? [],
+    )
+    const texts = rows.map((row) => this.#columns.map((_, at) => String(row[`k${at}`])))
+    const strays = await this.#strays(run, texts)
+    const keys = texts.flatMap((row): RowKey[] => (strays.has(row) ? [] : [keyOfTexts(this.#columns, row)]))
+    return { keys, strays: [...strays], next: texts.length < limit ? null : (texts.at(-1) ?? null) }
+  }
+
+  /** Deletes the rows of exactly these texts. */
+  async delete(run: Run, rows: readonly (readonly string[])[]): Promise<void> {
+    const match = this.#names.map((name, at) => `${name} = u.c${at}::${this.#types[at]}`)
+    await run(
+      `DELETE FROM ${this.#target} t USING ${sql.unnested(this.#names.length)} WHERE ${match.join(' AND ')}`,
+      this.#names.map((_, at) => rows.map((row) => row[at] ?? null)),
+    )
+  }
+
+  /** Rows whose key no key of the source gives: it has another spelling, other digits, a member or a value that the source's type has not. */
+  async #strays(run: Run, rows: readonly (readonly string[])[]): Promise<Set<readonly string[]>> {
+    const strays = new Set<readonly string[]>()
+    const doubtful: { readonly row: readonly string[]; readonly given: readonly string[] }[] = []
+    for (const row of rows) {
+      const given = givenTexts(this.#columns, row)
+      if (given === null) strays.add(row)
+      else if (given.some((text, at) => text !== row[at])) doubtful.push({ row, given })
+    }
+    if (doubtful.length === 0) return strays
+    // Texts may differ where values do not: 0.1 and 0.10000000149011612 are one REAL.
+    const differ = this.#types.map((type, at) => `u.c${2 * at}::${type} IS DISTINCT FROM u.c${2 * at + 1}::${type}`)
+    const found = await run(
+      `SELECT n::int AS n FROM ROWS FROM (${unnests(2 * this.#types.length)}) WITH ORDINALITY AS u(${names(2 * this.#types.length)}, n) WHERE ${differ.join(' OR ')}`,
+      this.#types.flatMap((_, at) => [doubtful.map(({ row }) => row[at]), doubtful.map(({ given }) => given[at])]),
+    )
+    for (const { n } of found) {
+      const stray = doubtful[Number(n) - 1]
+      if (stray) strays.add(stray.row)
+    }
+    return strays
+  }
+}
+
+function unnests(count: number): string {
+  return Array.from({ length: count }, (_, at) => `unnest($${at + 1}::text[])`).join(', ')
+}
+
+function names(count: number): string {
+  return Array.from({ length: count }, (_, at) => `c${at}`).join(', ')
+}
+
+/** What the target would hold of the key that these texts stand for; null: they stand for none. */
+function givenTexts(columns: readonly KeyColumn[], row: readonly string[]): string[] | null {
+  try {
+    const texts = columns.map((column, at) => column.toTarget(column.fromTarget(row[at] ?? '')))
+    return columns.every(({ column }, at) => isInRange(column.type, texts[at] ?? '')) ? texts : null
+  } catch (error) {
+    // A value that cannot be carried, or a member that the type has not.
+    if (error instanceof ValueRefused || (error instanceof SyncError && error.code === 'generation-changed'))
+      return null
+    throw error
+  }
+}
+
+/** `found` types may be wider than the mapping's, which later statements cast to. */
+function isInRange(type: string, text: string): boolean {
+  const [least, most] = RANGES[type] ?? []
+  if (least === undefined || most === undefined || !/^-?\d+$/.test(text)) return true
+  const value = BigInt(text)
+  return value >= least && value <= most
+}

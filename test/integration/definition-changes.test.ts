@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type EngineHooks, runDaemon, status, type StatusReport } from '@mylab-sync/engine'
+import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { textRows } from '../support/content.js'
+import { changesByAlgorithm, type DefinitionChange, statementsOf } from '../support/definition-changes.js'
+import { copyAll, type Installation, installation, settle } from '../support/installation.js'
+
+const DEADLINE_MS = 120_000
+/** Longer than a daemon takes between two looks at definitions. */
+const LOOKED_MS = 5_000
+/** Daemons that run side by side, each with a database of its own. */
+const LANES = 6
+/** Of the changes that a daemon sees alone, one in so many; DEFINITIONS=all takes all of them. */
+const SHARE_ALONE = process.env['DEFINITIONS'] === 'all' ? 1 : 9
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+interface Scene {
+  readonly name: string
+  readonly change: DefinitionChange
+  readonly statements: readonly string[]
+}
+
+/** Tables of these changes, each with its rows; what this server has no such table for is left out. */
+async function build(at: Installation, changes: ReturnType<typeof changesByAlgorithm>): Promise<Scene[]> {
+  const scenes: Scene[] = []
+  for (const [index, change] of changes.entries()) {
+    const name = `d${String(index).padStart(3, '0')}`
+    const { schema, statements } = statementsOf(change, name)
+    try {
+      await at.app.query(schema)
+      scenes.push({ name, change, statements })
+    } catch {
+      await at.app.query(`DROP TABLE IF EXISTS ${name}, ${name}_u`)
+    }
+  }
+  return scenes
+}
+
+/** Those that the server takes; a change of which it has refused a part counts for what it has done. */
+async function apply(at: Installation, { statements }: Scene): Promise<boolean> {
+  let done = 0
+  for (const statement of statements) {
+    try {
+      await at.app.query(statement)
+      done++
+    } catch (error) {
+      assert.ok((error as { errno?: number }).errno, statement)
+    }
+  }
+  return done > 0
+}
+
+const isOpen = (state: string | undefined): boolean => state === 'live' || state === 'recopied'
+
+/** One spelling for both sides: numbers as a FLOAT holds them, a moment without the zeros of its fraction, bytes as what they are. */
+function plain(value: string | null): string | null {
+  if (value?.startsWith('\\x')) return Buffer.from(value.slice(2), 'hex').toString('latin1').replace(/\0+$/, '')
+  if (value?.startsWith('{')) return value.slice(1, -1)
+  if (value !== null && /^-?\d+(\.\d+)?$/.test(value)) return String(Math.fround(Number(value)))
+  return value?.replace(/(\d\d:\d\d:\d\d)(?:(\.\d*[1-9])0*|\.0*)?(\+00)?$/, '$1$2').replace(/\0+$/, '') ?? null
+}
+
+async function contentOf(at: Installation, side: 'source' | 'target', table: string): Promise<string[]> {
+  const columns = await textRows(
+    at.app,
+    `SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '${table}' ORDER BY 1`,
+  )
+  const shown = ([name, type]: (string | null)[]): string => {
+    if (side === 'target') return `"${name}"`
+    return type === 'bit' ? `BIN(\`${name}\` + 0)` : `\`${name}\``
+  }
+  const list = columns.map(shown).join(', ')
+  const query = `SELECT ${list} FROM ${side === 'source' ? `\`${table}\`` : `"${table}"`}`
+  const rows = side === 'source' ? await textRows(at.app, query) : await at.rows(query)
+  return rows.map((row) => JSON.stringify(row.map(plain))).sort()
+}
+
+async function isTable(at: Installation, table: string): Promise<boolean> {
+  const found = await textRows(
+    at.app,
+    `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '${table}' AND TABLE_TYPE <> 'VIEW'`,
+  )
+  return found.length > 0
+}
+
+/** Null once the table is right: equal, or named as not live with statements that help. */
+async function wrong(at: Installation, { name }: Scene, now: StatusReport): Promise<string | null> {
+  const known = now.tables.find((each) => each.table === name)
+  if (!(await isTable(at, name))) return isOpen(known?.state) ? `is ${known?.state} without a table` : null
+  if (!isOpen(known?.state)) {
+    const problem = known?.problem ?? ''
+    return /^waits for: |cannot|no rule|server says|discard/i.test(problem) ? null : `is ${known?.state}: ${problem}`
+  }
+  const [source, target] = [await contentOf(at, 'source', name), await contentOf(at, 'target', name)]
+  return JSON.stringify(source) === JSON.stringify(target) ? null : `${source.join(' ')} | ${target.join(' ')}`
+}
+
+async function allWrong(at: Installation, scenes: readonly Scene[]): Promise<string[]> {
+  const now = await status(at.context)
+  const found: string[] = []
+  for (const scene of scenes) {
+    const fault = await wrong(at, scene, now).catch((error: unknown) => String(error))
+    if (fault !== null) found.push(`${scene.name}: ${scene.statements.join('; ')}: ${fault}`)
+  }
+  return found
+}
+
+/** What waits for a person is equal once the statements that it names are run. */
+async function doAsTold(at: Installation, scenes: readonly Scene[]): Promise<number> {
+  const waiting = (await status(at.context)).tables.filter(({ problem }) => problem?.startsWith('waits for: '))
+  for (const { problem } of waiting) await at.reader.query((problem ?? '').slice('waits for: '.length))
+  if (waiting.length > 0) await settle(at)
+  assert.deepEqual(await allWrong(at, scenes), [])
+  const still = (await status(at.context)).tables.filter(({ problem }) => problem?.startsWith('waits for: '))
+  assert.deepEqual(still, [])
+  return waiting.length
+}
+
+async function settled(at: Installation, scenes: readonly Scene[]): Promise<void> {
+  let last: string[] = []
+  await eventually(
+    'all tables are equal or named',
+    async () => (last = await allWrong(at, scenes)).length === 0,
+    DEADLINE_MS,
+  ).catch(() => assert.deepEqual(last, []))
+}
+
+async function withDaemon(at: Installation, use: () => Promise<void>): Promise<void> {
+  const stop = new AbortController()
+  const problems: string[] = []
+  const options = {
+    intervalMs: 60_000,
+    onInterval: () => {},
+    onProblem: (error: Error) => void problems.push(error.message),
+  }
+  const daemon = runDaemon(at.context, options, stop.signal)
+  try {
+    await use()
+  } finally {
+    stop.abort()
+    await daemon
+  }
+}
+
+async function withScenes(
+  name: string,
+  { changes, hooks }: { readonly changes: ReturnType<typeof changesByAlgorithm>; readonly hooks?: EngineHooks },
+  use: (at: Installation, scenes: Scene[]) => Promise<void>,
+): Promise<void> {
+  const at = await installation(servers, name, hooks ? { hooks } : {})
+  try {
+    await use(at, await build(at, changes))
+  } finally {
+    await at.close()
+  }
+}
+
+test('every change of a definition is followed by a daemon that runs', async () => {
+  await withScenes('changes_live', { changes: changesByAlgorithm() }, async (at, scenes) => {
+    await copyAll(at.context)
+    let tried = 0
+    await withDaemon(at, async () => {
+      for (const scene of scenes) if (await apply(at, scene)) tried++
+      await settled(at, scenes)
+    })
+    const waited = await doAsTold(at, scenes)
+    process.stderr.write(`${tried} changes beside a running daemon, ${waited} waited for a person\n`)
+  })
+})
+
+test('every change of a definition is followed by the next call after it', async () => {
+  await withScenes('changes_later', { changes: changesByAlgorithm() }, async (at, scenes) => {
+    await copyAll(at.context)
+    for (const scene of scenes) await apply(at, scene)
+    await settle(at)
+    await settle(at)
+    assert.deepEqual(await allWrong(at, scenes), [])
+    await doAsTold(at, scenes)
+  })
+})
+
+test('every change of a definition in the middle of the first copy is followed', async () => {
+  const running: Promise<unknown>[] = []
+  const waiting = new Map<string, Scene>()
+  let other: Installation | undefined
+  const afterChunkRead = async (table: string): Promise<void> => {
+    const scene = waiting.get(table)
+    if (!scene || !other) return
+    waiting.delete(table)
+    // It waits for the read that it stands in the middle of.
+    running.push(apply(other, scene))
+  }
+  await withScenes('changes_copy', { changes: changesByAlgorithm(), hooks: { afterChunkRead } }, async (at, scenes) => {
+    other = at
+    for (const scene of scenes) waiting.set(scene.name, scene)
+    await copyAll(at.context)
+    await Promise.all(running)
+    await settle(at)
+    await settle(at)
+    assert.deepEqual(await allWrong(at, scenes), [])
+    await doAsTold(at, scenes)
+    assert.ok(running.length > scenes.length / 2, `${running.length} of ${scenes.length} in the middle of a copy`)
+  })
+})
+
+test('a change that touches no value leaves its table live, and is followed', async () => {
+  const at = await installation(servers, 'changes_benign')
+  const copies = (): Promise<(string | null)[][]> =>
+    at.rows('SELECT table_name, copy_no, state FROM mylab_sync.sync_progress ORDER BY 1')
+  try {
+    await at.app.query('CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE u (id INT PRIMARY KEY, v INT)')
+    await copyAll(at.context)
+    const before = await copies()
+    await withDaemon(at, async () => {
+      // A look that comes after the second in which the tables were made.
+      const since = Date.now() + LOOKED_MS
+      await eventually(
+        'the daemon has looked at the tables',
+        async () => Date.parse((await status(at.context)).consistentAsOf ?? '') > since,
+        DEADLINE_MS,
+      )
+      await at.app.query("ALTER TABLE t ADD INDEX q (v), COMMENT = 'x'; ALTER TABLE u ALTER v SET DEFAULT 4")
+      await eventually(
+        'the index is in the target',
+        async () => (await at.rows("SELECT 1 FROM pg_indexes WHERE indexname = 't_q'")).length > 0,
+        DEADLINE_MS,
+      )
+    })
+    assert.deepEqual(await copies(), before)
+  } finally {
+    await at.close()
+  }
+})
+
+test('a daemon needs no change of another table to notice one', async () => {
+  const changes = changesByAlgorithm().filter((_, at) => at % SHARE_ALONE === 0)
+  const lane = async (number: number): Promise<void> => {
+    for (let at = number; at < changes.length; at += LANES) {
+      const change = changes[at]
+      if (!change) continue
+      await withScenes(`alone_${at}`, { changes: [change] }, async (alone, scenes) => {
+        await copyAll(alone.context)
+        await withDaemon(alone, async () => {
+          for (const scene of scenes) await apply(alone, scene)
+          await settled(alone, scenes)
+        })
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)))
+})
