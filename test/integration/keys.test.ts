@@ -30,7 +30,11 @@ test('a number whose scale rounds what is read is a key by what is stored', asyn
   })
 })
 
-test('halves of surrogate pairs are counted in a text, and refuse the row in a key', async () => {
+test('halves of surrogate pairs are counted in a text, and refuse the row in a key', async (context) => {
+  if (servers.isMysql) {
+    context.skip('MySQL stores none')
+    return
+  }
   const schema = `CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(3)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4; INSERT INTO t VALUES (1, X'61EDA08062');
     CREATE TABLE k (k VARCHAR(9) PRIMARY KEY) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin; INSERT INTO k VALUES (X'EDA080'), ('a')`
   await withCopied(servers, { name: 'k_halves', schema }, async (at) => {

@@ -160,7 +160,11 @@ test('a right trigger stays, a dropped one is missed and made again', async () =
   assert.ok(after.has('k_int'))
 })
 
-test('definitions are not told while one of them is being changed, instead of without it', async () => {
+test('definitions are not told while one of them is being changed, instead of without it', async (context) => {
+  if (servers.isMysql) {
+    context.skip('its definitions are transactional, and it has no CREATE OR REPLACE TABLE')
+    return
+  }
   await source.catalog()
   await app.query('CREATE TABLE changing (id INT PRIMARY KEY) ENGINE=InnoDB')
   const other = await servers.sourceAdmin(DATABASE)
@@ -285,12 +289,16 @@ test('a prepared XA transaction refuses the installation', async () => {
   await other.query("UPDATE `ünï ``q' x` SET v = 2")
   await other.query("XA END 'x'")
   await other.query("XA PREPARE 'x'")
+  // MySQL shows them to nobody else
+  if (servers.isMysql) await app.query(`GRANT XA_RECOVER_ADMIN ON *.* TO '${settings.user}'@'%'`)
+  const seeing = await createSource(settings)
   try {
     await assert.rejects(
-      source.installTriggers([], { recreate: false }),
+      seeing.installTriggers([], { recreate: false }),
       (error: SyncError) => error.code === 'xa-prepared',
     )
   } finally {
+    await seeing.close()
     await other.query("XA ROLLBACK 'x'")
     await other.end()
   }

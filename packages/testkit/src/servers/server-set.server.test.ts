@@ -186,6 +186,37 @@ describe('a set of private servers', () => {
   })
 })
 
+test('servers given by a URL get the accounts of the README too, and lose them at close', async () => {
+  const theirs = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+  const { host, port, user, password } = theirs.source
+  process.env['SYNC_TEST_MYSQL_URL'] = `mysql://${user}:${password}@${host}:${port}`
+  process.env['SYNC_TEST_POSTGRES_URL'] = theirs.target.adminUrl
+  try {
+    const set = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+    try {
+      await set.createDatabases({ source: 'sync_test_here', target: 'sync_test_here' })
+      const source = await mysql.createConnection({ host, port, ...set.product.source, database: 'sync_test_here' })
+      await source.query('CREATE TABLE t (id INT PRIMARY KEY)').finally(() => source.end())
+      const owner = await set.targetOwner('sync_test_here')
+      await owner.query('CREATE TABLE t ()').finally(() => owner.end())
+    } finally {
+      await set.close()
+    }
+    const admin = await theirs.sourceAdmin()
+    const [users] = await admin.query("SELECT User FROM mysql.user WHERE User LIKE 'sync%' ORDER BY 1")
+    await admin.end()
+    assert.deepEqual(users, [{ User: theirs.product.source.user }])
+    const reader = await theirs.targetAdmin()
+    const { rows } = await reader.query("SELECT rolname FROM pg_roles WHERE rolname LIKE 'sync%'")
+    await reader.end()
+    assert.deepEqual(rows, [{ rolname: theirs.product.target.user }])
+  } finally {
+    delete process.env['SYNC_TEST_MYSQL_URL']
+    delete process.env['SYNC_TEST_POSTGRES_URL']
+    await theirs.close()
+  }
+})
+
 test('close leaves no process and no folder behind', async () => {
   const set = await ServerSet.start({ services: ALL })
   assert.notDeepEqual(processesBelow(set.directory), [])

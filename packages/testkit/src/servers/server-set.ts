@@ -59,6 +59,7 @@ export class ServerSet {
   readonly #watchdog: Watchdog
   readonly #accounts: DocumentedAccounts
   readonly #created = new Set<string>()
+  #isMysql = false
 
   private constructor(external: ReadonlyMap<ServiceName, ExternalServer>, privately: PrivateParts) {
     this.#external = external
@@ -114,6 +115,11 @@ export class ServerSet {
     const { port } = this.server('postgres')
     const adminUrl = `postgres://${ACCOUNT.user}:${ACCOUNT.password}@127.0.0.1:${port}/postgres`
     return { host: '127.0.0.1', port, ...ACCOUNT, adminUrl }
+  }
+
+  /** Whether the source is MySQL instead of MariaDB. */
+  get isMysql(): boolean {
+    return this.#isMysql
   }
 
   /** The product's own accounts, on databases that this set makes: with the rights that the README names, and no more. */
@@ -257,7 +263,12 @@ export class ServerSet {
   }
 
   async #createAccounts(): Promise<void> {
-    if (this.#has('mariadb')) await this.#asSourceAdmin((admin) => this.#accounts.createOnSource(admin))
+    if (this.#has('mariadb'))
+      await this.#asSourceAdmin(async (admin) => {
+        await this.#accounts.createOnSource(admin)
+        const [rows] = await admin.query<mysql.RowDataPacket[]>('SELECT VERSION() AS version')
+        this.#isMysql = !/mariadb/i.test(String(rows[0]?.['version']))
+      })
     if (this.#has('postgres')) await this.#asTargetAdmin((admin) => this.#accounts.createOnTarget(admin))
     for (const service of this.#external.keys()) this.#created.add(service)
   }
