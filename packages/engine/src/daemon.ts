@@ -1,4 +1,4 @@
-import type { SyncError, TableProgress } from '@mylab-sync/core'
+import { SyncError, type TableProgress } from '@mylab-sync/core'
 import { Backoff, mayPass, retrying } from './backoff.js'
 import { bringUp } from './bring-up.js'
 import { cleanUp } from './clean-up.js'
@@ -90,13 +90,19 @@ export async function runDaemon(context: EngineContext, options: DaemonOptions, 
       await daemon.round(signal)
       backoff.reset()
     } catch (error) {
-      if (!mayPass(error)) throw error
+      if (!mayPass(error)) {
+        await daemon.leave()
+        throw error
+      }
       options.onProblem?.(error)
       await backoff.wait(signal)
     }
   }
   await daemon.end()
 }
+
+/** What heals may wait for a lock of the application's for a minute: a daemon that has to end does not. */
+const LEAVE_MS = 3_000
 
 class Daemon {
   readonly #context: EngineContext
@@ -105,6 +111,7 @@ class Daemon {
   #maintained = 0
   #purged = performance.now()
   #healing: Promise<void> | undefined
+  readonly #leaving = new AbortController()
   /** What no retry cures; it ends the daemon at the next round. */
   #failure: unknown
   readonly #tail: SourceTail
@@ -157,18 +164,27 @@ class Daemon {
 
   /** Beside the drains, one at a time; what fails is told and tried again with the next control work. */
   #heal(signal: AbortSignal): void {
-    this.#healing ??= bringUp({ context: this.#context, progress: () => {}, signal }, isHealing)
+    const until = AbortSignal.any([signal, this.#leaving.signal])
+    const context = { ...this.#context, signal: until }
+    this.#healing ??= bringUp({ context, progress: () => {}, signal: until }, isHealing)
       .then((opened) => {
         // the constraints of what is open again
         if (opened) this.#maintained = 0
       })
       .catch((error: unknown) => {
+        if (this.#leaving.signal.aborted || (error instanceof SyncError && error.code === 'stopped')) return
         if (mayPass(error)) this.#options.onProblem?.(error)
         else this.#failure = error
       })
       .finally(() => {
         this.#healing = undefined
       })
+  }
+
+  /** Ends what heals at its next safe place, or leaves it to the end of its connections. */
+  async leave(): Promise<void> {
+    this.#leaving.abort()
+    await Promise.race([this.#healing, pause(LEAVE_MS, new AbortController().signal)])
   }
 
   async end(): Promise<void> {

@@ -7,6 +7,7 @@ const KEPT_IDLE = 4
 export class SessionPool {
   readonly #settings: SourceSettings
   #idle: Session[] = []
+  readonly #lent = new Set<Session>()
   #closed = false
 
   constructor(settings: SourceSettings) {
@@ -15,13 +16,16 @@ export class SessionPool {
 
   async acquire(): Promise<Session> {
     for (;;) {
-      const session = this.#idle.pop()
-      if (session === undefined) return await Session.open(this.#settings)
-      if (!session.broken) return session
+      const session = this.#idle.pop() ?? (await Session.open(this.#settings))
+      if (session.broken) continue
+      for (const lent of this.#lent) if (lent.broken) this.#lent.delete(lent)
+      this.#lent.add(session)
+      return session
     }
   }
 
   release(session: Session): void {
+    this.#lent.delete(session)
     if (session.broken) return
     if (this.#closed || this.#idle.length >= KEPT_IDLE) void session.close()
     else this.#idle.push(session)
@@ -40,8 +44,10 @@ export class SessionPool {
     }
   }
 
+  /** Also ends what is still at work: it may wait for a lock, and the process has to end. */
   async close(): Promise<void> {
     this.#closed = true
+    for (const session of this.#lent) session.destroy()
     const idle = this.#idle
     this.#idle = []
     await Promise.all(idle.map((session) => session.close()))

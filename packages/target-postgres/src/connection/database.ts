@@ -103,8 +103,7 @@ export class Session {
       answers: () => this.#database.answers(),
       mostMs: BUILD_MS,
       lost: () => {
-        this.#broken = true
-        this.client.connection.stream.destroy()
+        this.destroy()
       },
     })
   }
@@ -133,9 +132,16 @@ export class Session {
     return this.#broken
   }
 
+  /** Ends the connection under whatever is at work on it. */
+  destroy(): void {
+    this.#broken = true
+    this.client.connection.stream.destroy()
+  }
+
   release(): void {
     if (this.#released) return
     this.#released = true
+    this.#database.returned(this)
     this.client.removeListener('error', this.#onError)
     this.client.release(this.#broken)
   }
@@ -145,6 +151,7 @@ export class Session {
 export class Database {
   readonly settings: TargetSettings
   readonly #pool: pg.Pool
+  readonly #lent = new Set<Session>()
   /** Those that this server knows. */
   optionalSettings: readonly string[] = []
 
@@ -163,7 +170,9 @@ export class Database {
 
   async session(): Promise<Session> {
     try {
-      return new Session(await this.#pool.connect(), this)
+      const session = new Session(await this.#pool.connect(), this)
+      this.#lent.add(session)
+      return session
     } catch (error) {
       throw connectError(error, placeOf(this.settings))
     }
@@ -221,7 +230,14 @@ export class Database {
     }
   }
 
+  /** A session tells that it is given back. */
+  returned(session: Session): void {
+    this.#lent.delete(session)
+  }
+
+  /** Also ends what is still at work: it may wait for a lock, and the process has to end. */
   async close(): Promise<void> {
+    for (const session of this.#lent) session.destroy()
     await this.#pool.end()
   }
 }

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Server, type Socket } from 'node:net'
+import { after, before, test } from 'node:test'
+import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { run } from '../support/cli.js'
+import { dropTriggers } from '../support/family.js'
+import { copyAll, installation } from '../support/installation.js'
+import { cli } from '../support/run.js'
+
+const SOON_S = 20
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
+})
+after(() => servers.close())
+
+test('a daemon that must end ends at once, although what it heals waits for a lock', async () => {
+  const at = await installation(servers, 'ends_daemon')
+  const holder = await servers.sourceAdmin('ends_daemon')
+  try {
+    await at.app.query('CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1)')
+    await copyAll(at.context)
+    await dropTriggers(at.app)
+    // Behind it the trigger that is missing cannot be made.
+    await holder.query('START TRANSACTION; SELECT * FROM t; UPDATE t SET v = 2')
+    const ended = run(servers, 'ends_daemon', ['database', '--daemon'])
+    await eventually(
+      'the daemon makes the trigger again',
+      async () => {
+        const [waiting] = await at.app.query(
+          "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'CREATE%TRIGGER%' AND ID <> CONNECTION_ID()",
+        )
+        return (waiting as unknown[]).length > 0
+      },
+      60_000,
+    )
+    await at.reader.query('ALTER SYSTEM SET default_transaction_read_only = on')
+    await at.reader.query('SELECT pg_reload_conf()')
+    const since = performance.now()
+    const { code, stderr } = await ended
+    assert.equal(code, 1, stderr)
+    assert.match(stderr, /read-only \(25006\)/)
+    assert.ok(
+      (performance.now() - since) / 1000 < SOON_S,
+      `it took ${Math.round((performance.now() - since) / 1000)} s`,
+    )
+  } finally {
+    await at.reader.query('SET default_transaction_read_only = off')
+    await at.reader.query('ALTER SYSTEM RESET default_transaction_read_only')
+    await at.reader.query('SELECT pg_reload_conf()')
+    await holder.end()
+    await at.close()
+  }
+})
+
+/** Listens on a free port and does `answer` with whoever comes. */
+async function listening(
+  answer: (socket: Socket) => void,
+): Promise<{ readonly server: Server; readonly port: number }> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    answer(socket)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  return { server, port: typeof address === 'object' && address !== null ? address.port : 0 }
+}
+
+const STRANGERS: readonly (readonly [string, (socket: Socket) => void])[] = [
+  ['hangs up', (socket) => socket.end()],
+  ['hangs up hard', (socket) => socket.resetAndDestroy()],
+  ['speaks HTTP', (socket) => socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')],
+  ['speaks SSH', (socket) => socket.write('SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n')],
+  ['speaks Redis', (socket) => socket.write('-ERR wrong number of arguments\r\n')],
+]
+
+for (const [what, answer] of STRANGERS)
+  test(`what ${what} where a server is expected is no connection: exit 4, on both sides and for Redis`, async () => {
+    const { server, port } = await listening(answer)
+    try {
+      await servers.createDatabases({ source: 'ends_other', target: 'ends_other' })
+      const at = servers.environment({ source: 'ends_other', target: 'ends_other' })
+      const sides = [
+        ['source', { DB_HOST: '127.0.0.1', DB_PORT: String(port) }],
+        ['target', { PGSQL_HOST: '127.0.0.1', PGSQL_PORT: String(port) }],
+        ['Redis', { REDIS_URL: `redis://127.0.0.1:${port}`, SYNC_USE_QUEUE: 'true' }],
+      ] as const
+      for (const [side, env] of sides) {
+        const { code, err } = await cli([side === 'Redis' ? 'worker' : 'plan'], { ...at, ...env })
+        assert.equal(code, 4, `${side}: ${err}`)
+        assert.match(err, /try: check (DB_HOST|PGSQL_HOST|REDIS_URL)/, side)
+      }
+    } finally {
+      server.close()
+    }
+  })
