@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
 import { dropTriggers } from '../support/family.js'
-import { copyAll, installation } from '../support/installation.js'
+import { assertEqual, copyAll, installation, settle, withCopied } from '../support/installation.js'
 import { cli } from '../support/run.js'
 
 const SOON_S = 20
@@ -96,3 +96,43 @@ for (const [what, answer] of STRANGERS)
       server.close()
     }
   })
+
+const EMPTIED = ['sync_drain', 'sync_drain_token', 'sync_drain, mylab_sync.sync_drain_token, mylab_sync.sync_drain_key']
+for (const [at, tables] of EMPTIED.entries())
+  test(`state that somebody has emptied (${tables}) ends a command with the one that mends it, and nothing is lost`, async () => {
+    const name = `ends_state_${at}`
+    const schema = 'CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1), (2, 2)'
+    await withCopied(servers, { name, schema }, async (installed) => {
+      await installed.app.query('UPDATE t SET v = 3')
+      await settle(installed)
+      // Drains know nothing of it, and nothing but a look at everything finds it.
+      await installed.reader.query('UPDATE t SET v = 99 WHERE id = 1')
+      await installed.reader.query(`TRUNCATE mylab_sync.${tables}`)
+      const { code, stderr } = await run(servers, name, ['database'])
+      assert.equal(code, 1)
+      assert.match(stderr, /rows of sync_drain or sync_drain_token were deleted\n {2}try: mylab-sync migrate/)
+      assert.equal((await run(servers, name, ['migrate'])).code, 0)
+      await installed.app.query('DELETE FROM t WHERE id = 2')
+      await settle(installed)
+      await assertEqual(installed, ['t'])
+    })
+  })
+
+test('chunks that somebody has deleted from the state are copied again before their table opens', async () => {
+  const name = 'ends_chunks'
+  const at = await installation(servers, name, { batchRows: 2, hooks: { at: deleteChunks } })
+  let isDone = false
+  async function deleteChunks(point: string): Promise<void> {
+    if (point !== 'chunk:committed' || isDone) return
+    isDone = true
+    await at.reader.query("DELETE FROM mylab_sync.sync_chunk WHERE chunk_no = 3 OR (chunk_no > 3 AND state = 'open')")
+  }
+  try {
+    await at.app.query(`CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+      INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (9, 9)`)
+    await copyAll(at.context)
+    await assertEqual(at, ['t'])
+  } finally {
+    await at.close()
+  }
+})

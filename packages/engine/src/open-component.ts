@@ -58,7 +58,11 @@ interface ToOpen {
 async function openAlone(context: EngineContext, model: Model, { tables: all, stillAlone }: ToOpen): Promise<Opening> {
   const ready = await readyToOpen(context, model, all)
   if (typeof ready === 'string') return ready
-  const { merged, copies } = ready
+  const { merged, copies, gapped } = ready
+  if (gapped.length > 0) {
+    await setAside(context, model, gapped, CHUNKS_GONE)
+    return 'set-aside'
+  }
   const tables = [...copies.keys()]
   for (const table of tables) {
     const foreignKeys = model.edges.filter((edge) => edge.child === table)
@@ -114,7 +118,11 @@ function stateWhenOpen(model: Model, table: string): TableState {
   return model.isWhole(table) ? 'recopied' : 'live'
 }
 
+const CHUNKS_GONE = 'chunks of its copy are missing in the state'
+
 interface Ready {
+  /** Those of which somebody has deleted chunks: who knows what was copied. */
+  readonly gapped: readonly string[]
   /** Those that were merged into rows of the target. */
   readonly merged: readonly string[]
   readonly copies: Copies
@@ -142,7 +150,8 @@ async function readyToOpen(context: EngineContext, model: Model, all: readonly s
     }
     if (model.isBlocked(tables, (table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'blocked'
     const merged = tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
-    return { merged, copies: new Map(tables.map((table) => [table, progress.get(table)?.copyNumber ?? 0])) }
+    const gapped = await target.gappedChunks(tables.filter((table) => progress.get(table)?.state === 'copying'))
+    return { gapped, merged, copies: new Map(tables.map((table) => [table, progress.get(table)?.copyNumber ?? 0])) }
   })
 }
 

@@ -3,6 +3,7 @@ import {
   type ChangeEntry,
   ConstraintViolated,
   counted,
+  type ErrorCode,
   isKept,
   isOpen,
   type ParkedKey,
@@ -35,6 +36,8 @@ import { settle } from './settle.js'
 const SNAPSHOTS_BEFORE_GROWTH = 8
 /** So many drains that met entries of a table which nobody can read, and it is no longer copied again for them. */
 const MOST_UNREAD = 5
+/** What keeps a mark from the source and passes: the next drain marks what this one has carried. */
+const MARK_LATER: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'lock-timeout', 'unavailable'])
 
 export type DrainReport =
   | { readonly kind: 'busy' }
@@ -328,8 +331,7 @@ export class RunningDrain {
       else await snapshot.markUpTo(this.#highest, drain)
       return null
     } catch (error) {
-      if (error instanceof SyncError && (error.code === 'lost-connection' || error.code === 'lock-timeout'))
-        return error
+      if (error instanceof SyncError && MARK_LATER.has(error.code)) return error
       throw error
     }
   }

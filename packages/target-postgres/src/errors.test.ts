@@ -17,6 +17,10 @@ test('a driver error becomes one of ours by its SQLSTATE, without a word of its 
     ['42P01', 'not-migrated'],
     ['57P01', 'lost-connection'],
     ['25P03', 'lost-connection'],
+    ['57P05', 'lost-connection'],
+    ['53100', 'unavailable'],
+    ['53200', 'unavailable'],
+    ['53400', 'unavailable'],
     ['XX000', 'internal'],
   ]
   for (const [code, expected] of table) {

@@ -23,19 +23,19 @@ const LOST = new Set([
   '08001',
   '25P03',
 ])
+/** Beside the classes of connections (08), accounts (28), resources (53) and the server's own end (57). */
 const UNREACHABLE = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
+  'ENOENT',
   'ENOTFOUND',
   'EAI_AGAIN',
   'ETIMEDOUT',
   'EHOSTUNREACH',
-  '28P01',
-  '28000',
+  'ENETUNREACH',
   '3D000',
-  '53300',
-  '57P03',
+  '55000',
 ])
 
 export function sqlState(error: unknown): string {
@@ -77,7 +77,7 @@ const IN_WORDS: Readonly<Record<string, string>> = {
 
 export function connectError(error: unknown, place: string): SyncError {
   const code = sqlState(error)
-  if (UNREACHABLE.has(code) || code === '') {
+  if (UNREACHABLE.has(code) || /^(08|28|53|57)/.test(code) || code === '') {
     // Before there is a session there is no row data to quote: which entry of pg_hba.conf is missing, say.
     const said =
       error instanceof pg.DatabaseError || (error instanceof Error && code === '') ? `: ${error.message}` : ''

@@ -155,6 +155,8 @@ export interface TargetTransaction {
   takeChunk(tables: readonly string[], only?: number): Promise<Chunk | null>
   chunkDone(chunk: Chunk, rows: number, failed: number): Promise<void>
   openChunks(table: string): Promise<number>
+  /** Of these tables, whose chunks are all planned, those whose chunks leave out a range of keys: somebody has deleted rows of the state. */
+  gappedChunks(tables: readonly string[]): Promise<string[]>
   /** The first open chunks of each table, at most `perTable`: all first ones in the order of `tables`, then all second ones. */
   openChunkNumbers(
     tables: readonly string[],

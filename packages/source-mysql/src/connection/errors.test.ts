@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { errorNumber, mapped } from './errors.js'
+import { SyncError, TableBroken } from '@mylab-sync/core'
+import { connectError, errorNumber, mapped, ofTable } from './errors.js'
 
 test('driver errors are told apart by number and code, and never quoted but for refusals of an account', () => {
   const driver = (errno: number, code: string): Error =>
@@ -22,4 +23,34 @@ test('driver errors are told apart by number and code, and never quoted but for 
     mapped(refused, 'x').message,
     "source: x: ER_ACCESS_DENIED_ERROR (1045): Access denied for user 'a'@'localhost' (using password: YES)",
   )
+})
+
+const driverError = (errno: number, message = 'secret'): Error =>
+  Object.assign(new Error(message), { errno, code: `ER_${errno}` })
+
+test('an error of a read is the table’s own unless it is one of the connection, the server, a lock or a definition', () => {
+  const codeOf = (errno: number, message?: string): string => {
+    const error = ofTable('t', mapped(driverError(errno, message), 'statement failed'))
+    return error instanceof SyncError ? error.code : 'none'
+  }
+  for (const number of [13, 29, 145, 1017, 1030, 1142, 1168, 1194, 1286, 1296, 1812, 1814, 1932, 64_999])
+    assert.equal(codeOf(number), 'table-broken', String(number))
+  for (const number of [20, 1021, 1041, 1047, 1114, 1290, 1317, 1792, 1836, 1969, 3024])
+    assert.equal(codeOf(number), 'unavailable', String(number))
+  for (const number of [1053, 1159, 1160, 1161, 4031]) assert.equal(codeOf(number), 'lost-connection', String(number))
+  for (const number of [1040, 1226, 3032]) assert.equal(codeOf(number), 'cannot-connect', String(number))
+  for (const number of [1205, 1213]) assert.equal(codeOf(number), 'lock-timeout', String(number))
+  for (const number of [1054, 1146, 1176, 1412]) assert.equal(codeOf(number), 'generation-changed', String(number))
+  assert.equal(codeOf(1030, 'Got error 28 "No space left on device" from storage engine InnoDB'), 'unavailable')
+  assert.equal(codeOf(1030, 'Got error 194 "Tablespace is missing" from storage engine InnoDB'), 'table-broken')
+  const broken = ofTable('t', mapped(driverError(1062), 'statement failed'))
+  assert.ok(broken instanceof TableBroken)
+  assert.equal(broken.message, 'table t: the source cannot read it: ER_1062 (1062)')
+})
+
+test('whoever hangs up or speaks otherwise is no connection, and an error of the server keeps its own code', () => {
+  assert.equal(connectError(new Error('Unexpected packet'), 'x').code, 'cannot-connect')
+  assert.equal(connectError(Object.assign(new Error(''), { code: 'ECONNRESET' }), 'x').code, 'cannot-connect')
+  assert.equal(connectError(driverError(1045), 'x').code, 'cannot-connect')
+  assert.equal(connectError(driverError(1193), 'x').code, 'internal')
 })

@@ -25,11 +25,39 @@ export async function migrate(database: Database): Promise<void> {
     )
     const applied = await appliedVersions(session, database.settings.stateSchema)
     await session.raw(`SET LOCAL search_path = ${schema}`)
+    await refuseUnversioned(session, { applied, schema: database.settings.stateSchema })
     for (const [at, file] of files.entries()) {
       if (applied.has(at + 1)) continue
       await session.raw(readFileSync(new URL(file, FOLDER), 'utf8'))
       await session.raw(`INSERT INTO sync_schema_version (version) VALUES (${at + 1})`)
     }
+    for (const statement of LAST_DRAIN) await session.raw(statement)
+  })
+}
+
+/**
+ * Where somebody has deleted what names the last drain, one that the source has never seen takes its place: nothing that is
+ * left tells what the target holds, so everything is read again.
+ */
+const LAST_DRAIN = [
+  `DELETE FROM sync_drain_token WHERE NOT EXISTS (SELECT FROM sync_drain JOIN sync_drain_token ON drain_no = number)`,
+  `INSERT INTO sync_drain (number) SELECT coalesce(max(drain_no), 0) FROM sync_drain_size ON CONFLICT DO NOTHING`,
+  `WITH named AS (
+     INSERT INTO sync_drain_token SELECT number, md5(random()::text || clock_timestamp()::text) FROM sync_drain
+     WHERE NOT EXISTS (SELECT FROM sync_drain_token) RETURNING drain_no
+   ) UPDATE sync_drain SET source_identity = NULL, keys_from = drain_no + 1 FROM named`,
+]
+
+/** Which of the migrations made what is there cannot be told any more. */
+async function refuseUnversioned(
+  session: Session,
+  { applied, schema }: { readonly applied: ReadonlySet<number>; readonly schema: string },
+): Promise<void> {
+  if (applied.size > 0) return
+  const { rows } = await session.raw("SELECT FROM pg_class WHERE oid = to_regclass('sync_progress')")
+  if (rows.length === 0) return
+  throw new SyncError('not-migrated', `target: rows of ${schema}.sync_schema_version were deleted`, {
+    remedy: `DROP SCHEMA ${sql.name(schema)} CASCADE, then mylab-sync initial: everything is compared with the source again`,
   })
 }
 

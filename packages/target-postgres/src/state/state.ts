@@ -180,6 +180,18 @@ export class State extends QuarantineState {
     return this.#count("SELECT count(*)::int AS n FROM sync_chunk WHERE table_name = $1 AND state = 'open'", [table])
   }
 
+  async gappedChunks(tables: readonly string[]): Promise<string[]> {
+    const rows = await this.stateRows<{ table_name: string }>(
+      `SELECT t AS table_name FROM unnest($1::text[]) AS u(t) WHERE NOT coalesce((
+         SELECT bool_and(chunk_no = place AND lower_key IS NOT DISTINCT FROM before AND (upper_key IS NULL) = (place = total)) FROM (
+           SELECT chunk_no, lower_key, upper_key, lag(upper_key) OVER (ORDER BY chunk_no) AS before,
+             row_number() OVER (ORDER BY chunk_no) AS place, count(*) OVER () AS total FROM sync_chunk WHERE table_name = t
+         ) c), false)`,
+      [tables],
+    )
+    return rows.map((row) => row.table_name)
+  }
+
   async openChunkNumbers(tables: readonly string[], perTable: number): Promise<{ table: string; chunk: number }[]> {
     const rows = await this.stateRows<{ table_name: string; chunk_no: number }>(
       `SELECT table_name, chunk_no FROM (
@@ -261,7 +273,10 @@ export class State extends QuarantineState {
       `SELECT number::float8 AS number, token, to_char(consistent_as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS as_of, source_identity
        FROM sync_drain JOIN sync_drain_token ON drain_no = number`,
     )
-    if (!row) throw new SyncError('internal', 'target: sync_drain and sync_drain_token do not name the last drain')
+    if (!row)
+      throw new SyncError('not-migrated', 'target: rows of sync_drain or sync_drain_token were deleted', {
+        remedy: 'mylab-sync migrate puts them back; everything is read again then',
+      })
     const { number, token, as_of: consistentAsOf, source_identity: identity } = row
     return { number, token, consistentAsOf, identity }
   }
