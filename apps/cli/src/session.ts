@@ -1,5 +1,5 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
-import { type Source, SyncError, type Target } from '@mylab-sync/core'
+import { placeText, type Source, SyncError, type Target } from '@mylab-sync/core'
 import { type EngineContext, type EngineOptions, requireMigrated, requireTables } from '@mylab-sync/engine'
 import { beat, createLog, listenForShutdown, type Log } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
@@ -86,9 +86,9 @@ export async function withConfig(
 
 /** No secret among it. */
 function tellConnections({ source, target, useQueue, queuePrefix, include, exclude, instance }: ResolvedConfig): void {
-  tell(`source: ${source.database} at ${source.socket ?? `${source.host}:${source.port}`} as ${source.user}`)
+  tell(`source: ${source.database} at ${source.socket ?? placeText(source.host, source.port)} as ${source.user}`)
   tell(
-    `target: ${target.database} at ${target.host}:${target.port} as ${target.user}, schema ${target.schema}, state in ${target.stateSchema}`,
+    `target: ${target.database} at ${placeText(target.host, target.port)} as ${target.user}, schema ${target.schema}, state in ${target.stateSchema}`,
   )
   tell(`queue: ${useQueue ? `Redis, keys ${queuePrefix}` : 'none, one process does everything'}; instance: ${instance}`)
   tell(`tables: ${include.join(', ')}${exclude.length === 0 ? '' : ` without ${exclude.join(', ')}`}`)

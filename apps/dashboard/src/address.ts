@@ -1,9 +1,11 @@
-import { SyncError } from '@mylab-sync/core'
-import { isIP, isIPv6 } from 'node:net'
+import { placeText, SyncError } from '@mylab-sync/core'
+import { isIP } from 'node:net'
 
+/** An address of IPv4 may be written as one of IPv6. */
 export function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true
-  return isIP(host) === 4 && host.startsWith('127.')
+  const address = host.replace(/^::ffff:(?=\d+\.)/i, '')
+  if (address === 'localhost' || /^(?:0{0,4}:){2,7}0{0,3}1$/.test(address)) return true
+  return isIP(address) === 4 && address.startsWith('127.')
 }
 
 /** Whoever reaches the page sees names of tables and may pause them: beyond this machine that takes a password. */
@@ -16,5 +18,5 @@ export function requireSafeAddress(host: string, password: string | null): void 
 }
 
 export function urlOf(host: string, port: number): string {
-  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}/`
+  return `http://${placeText(host, port)}/`
 }

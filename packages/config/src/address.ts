@@ -1,62 +1,134 @@
+import { AddressRefused, parsePlace, parseServerUrl, type Place, type ServerAddress } from '@mylab-sync/core'
 import { fault } from './fault.js'
 
-export interface Address {
-  readonly host?: string
-  readonly port?: number
-  readonly user?: string
-  readonly password?: string
-  readonly database?: string
-}
+export const SOURCE_SCHEMES = ['mysql', 'mariadb'] as const
+export const TARGET_SCHEMES = ['postgres', 'postgresql'] as const
+const REDIS_SCHEMES = ['redis', 'rediss'] as const
+/** A socket in the file system; none of these says more than the others. */
+const REDIS_SOCKET_SCHEMES: readonly string[] = ['redis+unix', 'redis+socket', 'unix']
+const REDIS_PORT = 6379
 
-export const SOURCE_SCHEMES = ['mysql:', 'mariadb:'] as const
-export const TARGET_SCHEMES = ['postgres:', 'postgresql:'] as const
-export const REDIS_SCHEMES = ['redis:', 'rediss:'] as const
+/** What a URL says; empty where there is none. */
+export type Address = Place & Pick<ServerAddress, 'user' | 'password' | 'database'>
 
-/** Throws a fault that quotes nothing of the URL: a password may stand anywhere in it. */
-export function checkUrl(url: string, name: string, schemes: readonly string[]): void {
-  if (!URL.canParse(url) || !schemes.includes(new URL(url).protocol))
-    throw fault(`${name}: not a URL that begins with ${schemes.map((s) => `${s}//`).join(' or ')}`)
-  const { username, password, pathname } = new URL(url)
-  if (/%(?![0-9a-f]{2})/i.test(username + password + pathname))
-    throw fault(`${name}: a % without two hex digits after it, expected %25 for the sign itself`)
-}
-
-export function addressOf(url: string | undefined, name: string, schemes: readonly string[]): Address {
-  if (url === undefined) return {}
-  checkUrl(url, name, schemes)
-  const { hostname, port: number, username, password, pathname } = new URL(url)
-  return {
-    host: hostname,
-    ...(number === '' ? {} : { port: Number(number) }),
-    ...(username === '' ? {} : { user: decodeURIComponent(username) }),
-    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 ? { database: decodeURIComponent(pathname.slice(1)) } : {}),
+/** Parses by `parse`; what it refuses is a fault of the variable or option `name`, and quotes nothing. */
+function named<T>(name: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof AddressRefused) throw fault(`${name}: ${error.message}`)
+    throw error
   }
 }
 
-/** `sslmode` and `schema` after the question mark; another parameter would be lost without a word. */
-export function targetParameters(
-  url: string | undefined,
-  name: string,
-): { sslmode?: 'disable' | 'require'; schema?: string } {
-  const found: { sslmode?: 'disable' | 'require'; schema?: string } = {}
-  if (url === undefined) return found
-  for (const [parameter, value] of new URL(url).searchParams) {
-    if (parameter === 'schema') found.schema = value
-    else if (parameter === 'sslmode' && (value === 'disable' || value === 'require')) found.sslmode = value
-    else
-      throw fault(`${name}: found ${shown(parameter, value)}, expected schema=NAME, sslmode=disable or sslmode=require`)
+export function placeOf(text: string | undefined, name: string): Place {
+  return text === undefined ? {} : named(name, () => parsePlace(text))
+}
+
+function parsed(url: string, name: string, schemes: readonly string[]): ServerAddress {
+  const address = named(name, () => parseServerUrl(url))
+  if (schemes.includes(address.scheme)) return address
+  throw fault(`${name}: not a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`)
+}
+
+export function sourceAddress(url: string | undefined, name: string): Address {
+  if (url === undefined) return {}
+  const address = parsed(url, name, SOURCE_SCHEMES)
+  const sockets = ['socket', 'socketPath', 'unix_socket']
+  let { socket } = address
+  for (const [parameter, value] of address.parameters) {
+    if (!sockets.includes(parameter) || !value.startsWith('/'))
+      throw fault(`${name}: found ${parameter}=[secret], expected nothing but socket=PATH after the database`)
+    socket = value
+  }
+  return withoutExtras({ ...address, ...(socket === undefined ? {} : { socket }) })
+}
+
+export interface TargetUrl extends Address {
+  readonly sslmode?: 'disable' | 'require'
+  readonly schema?: string
+}
+
+/** `sslmode`, `schema`, and libpq's `host` and `port` after the question mark; another parameter would be lost without a word. */
+export function targetAddress(url: string | undefined, name: string): TargetUrl {
+  if (url === undefined) return {}
+  const address = parsed(url, name, TARGET_SCHEMES)
+  let found: TargetUrl = withoutExtras(address)
+  for (const [parameter, value] of address.parameters) {
+    if (parameter === 'schema') found = { ...found, schema: value }
+    else if (parameter === 'sslmode' && (value === 'disable' || value === 'require'))
+      found = { ...found, sslmode: value }
+    else if (parameter === 'host') found = { ...found, ...placeOf(value, name) }
+    else if (parameter === 'port') found = { ...found, ...placeOf(`host:${value}`, name), ...hostOf(found) }
+    else {
+      // Other values are not quoted: `password=...` is how some drivers take one.
+      const shown = parameter === 'sslmode' ? value : '[secret]'
+      throw fault(
+        `${name}: found ${parameter}=${shown}, expected schema=NAME, host=PLACE, port=NUMBER, sslmode=disable or sslmode=require`,
+      )
+    }
   }
   return found
 }
 
-export function refuseParameters(url: string | undefined, name: string): void {
-  if (url === undefined) return
-  for (const [parameter, value] of new URL(url).searchParams)
-    throw fault(`${name}: found ${shown(parameter, value)}, expected nothing after the database`)
+function hostOf({ host }: Place): Place {
+  return host === undefined ? {} : { host }
 }
 
-/** Other values are not quoted: `password=...` is how some drivers take one. */
-function shown(parameter: string, value: string): string {
-  return `${parameter}=${parameter === 'sslmode' ? value : '[secret]'}`
+function withoutExtras({ host, port, socket, user, password, database }: ServerAddress): Address {
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    ...(socket === undefined ? {} : { socket }),
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    ...(database === undefined ? {} : { database }),
+  }
+}
+
+/** The one form in which the rest of the program knows a Redis: `redis://`, `rediss://`, or `redis+unix://` with a path. */
+export function redisUrlOf(url: string, name: string): string {
+  const known = [...REDIS_SCHEMES, ...REDIS_SOCKET_SCHEMES]
+  const address = parsed(url.startsWith('/') ? `unix:${url}` : url, name, known)
+  const db = redisDatabase(address, name)
+  const account = accountText(address)
+  if (REDIS_SOCKET_SCHEMES.includes(address.scheme) || address.socket !== undefined) {
+    const path = address.socket ?? (address.database === undefined ? undefined : `/${address.database}`)
+    if (path === undefined) throw fault(`${name}: names no socket, expected its path after redis+unix://`)
+    return redisSocketUrl(path, account, db)
+  }
+  const port = address.port === undefined ? '' : `:${address.port}`
+  return `${address.scheme}://${account}${inUrl(address.host ?? '127.0.0.1')}${port}${db === null ? '' : `/${db}`}`
+}
+
+export function redisUrlAt({ host, port, socket }: Place, password: string | undefined): string {
+  const account = accountText(password === undefined ? {} : { password })
+  if (socket !== undefined) return redisSocketUrl(socket, account, null)
+  return `redis://${account}${inUrl(host ?? '127.0.0.1')}:${port ?? REDIS_PORT}`
+}
+
+function redisSocketUrl(path: string, account: string, db: string | null): string {
+  return `redis+unix://${account}${path.split('/').map(encodeURIComponent).join('/')}${db === null ? '' : `?db=${db}`}`
+}
+
+/** The number of a database, behind the place or, of a socket, behind the question mark. */
+function redisDatabase({ scheme, socket, database, parameters }: ServerAddress, name: string): string | null {
+  let found = REDIS_SOCKET_SCHEMES.includes(scheme) && socket === undefined ? undefined : database
+  for (const [parameter, value] of parameters) {
+    if (parameter !== 'db') throw fault(`${name}: found ${parameter}=[secret], expected nothing but db=NUMBER`)
+    found = value
+  }
+  if (found === undefined || found === '') return null
+  if (/^\d{1,5}$/.test(found)) return found
+  throw fault(`${name}: found another database than a number`)
+}
+
+function accountText({ user = '', password = '' }: Pick<ServerAddress, 'user' | 'password'>): string {
+  if (user === '' && password === '') return ''
+  return `${encodeURIComponent(user)}${password === '' ? '' : `:${encodeURIComponent(password)}`}@`
+}
+
+/** With its brackets, and its zone as a URL has it. */
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host.replace('%', '%25')}]` : host
 }

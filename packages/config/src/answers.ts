@@ -1,4 +1,5 @@
-import { addressOf, SOURCE_SCHEMES, TARGET_SCHEMES, targetParameters } from './address.js'
+import type { SyncError } from '@mylab-sync/core'
+import { redisUrlOf, sourceAddress, targetAddress } from './address.js'
 import { redisAddress, type ResolvedConfig, sourceOf, targetOf } from './config.js'
 import { type ConfigInput, environmentOf } from './environment.js'
 import { fault } from './fault.js'
@@ -21,32 +22,33 @@ export interface ServerUrls {
 export function suggestedAnswers(input: ConfigInput, urls: ServerUrls): Answers {
   const env = environmentOf(input)
   return {
-    source:
-      urls.source === undefined
-        ? sourceOf({ database: '' }, env)
-        : sourceOf(fileShape(urls.source, '--source-url', SOURCE_SCHEMES), {}),
-    target:
-      urls.target === undefined
-        ? targetOf({ database: '' }, env)
-        : targetOf(
-            {
-              ...fileShape(urls.target, '--target-url', TARGET_SCHEMES),
-              ...targetParameters(urls.target, '--target-url'),
-            },
-            {},
-          ),
-    redisUrl: urls.redis === undefined ? redisAddress({}, env) : redisUrl(urls.redis),
+    source: urls.source === undefined ? sourceOf({ database: '' }, env) : answeredSource(urls.source),
+    target: urls.target === undefined ? targetOf({ database: '' }, env) : answeredTarget(urls.target),
+    redisUrl: urls.redis === undefined ? redisAddress({}, env) : redisUrlOf(urls.redis, '--redis-url'),
   }
 }
 
-function fileShape(url: string, option: string, schemes: readonly string[]) {
-  const { user, ...address } = addressOf(url, option, schemes)
-  if (address.database === undefined) throw fault(`${option}: names no database after the host, expected one`)
-  return user === undefined ? address : { ...address, username: user }
+function answeredSource(url: string): Answers['source'] {
+  if (sourceAddress(url, '--source-url').database === undefined) throw noDatabase('--source-url')
+  return sourceOf({ url }, {})
 }
 
-function redisUrl(url: string): string {
-  if (!URL.canParse(url) || !['redis:', 'rediss:'].includes(new URL(url).protocol))
-    throw fault('--redis-url: not a URL that begins with redis:// or rediss://')
-  return url
+function answeredTarget(url: string): Answers['target'] {
+  if (targetAddress(url, '--target-url').database === undefined) throw noDatabase('--target-url')
+  return targetOf({ url }, {})
+}
+
+function noDatabase(option: string): SyncError {
+  return fault(`${option}: names no database after the host, expected one`)
+}
+
+/** A host or socket as somebody types it, beside a port. Throws SyncError configuration. */
+export function typedSource(host: string, port: string): Pick<Answers['source'], 'host' | 'port' | 'socket'> {
+  const { host: found, port: at, socket } = sourceOf({ database: '' }, { DB_HOST: host, DB_PORT: port })
+  return { host: found, port: at, socket }
+}
+
+export function typedTarget(host: string, port: string): Pick<Answers['target'], 'host' | 'port'> {
+  const { host: found, port: at } = targetOf({ database: '' }, { PGSQL_HOST: host, PGSQL_PORT: port })
+  return { host: found, port: at }
 }

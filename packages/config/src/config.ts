@@ -1,13 +1,6 @@
 import { createHash } from 'node:crypto'
-import {
-  addressOf,
-  checkUrl,
-  REDIS_SCHEMES,
-  refuseParameters,
-  SOURCE_SCHEMES,
-  TARGET_SCHEMES,
-  targetParameters,
-} from './address.js'
+import type { Place } from '@mylab-sync/core'
+import { placeOf, redisUrlAt, redisUrlOf, sourceAddress, type TargetUrl, targetAddress } from './address.js'
 import { type ConfigInput, type Env, environmentOf } from './environment.js'
 import { fault } from './fault.js'
 import { type ColumnOption, type File, LEAST_MEMORY_MB, memoryLimitMb, port, readFile } from './file.js'
@@ -206,18 +199,46 @@ function derivedPrefix(source: ResolvedConfig['source'], target: ResolvedConfig[
   return `{mylab-sync-${instance}-${digest}}`
 }
 
+/** A socket wins over a host, and a single variable over the URL. */
 export function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['source'] {
-  const given = env['SYNC_SOURCE_URL'] ?? file.url
-  const url = addressOf(given, 'environment: SYNC_SOURCE_URL', SOURCE_SCHEMES)
-  refuseParameters(given, 'environment: SYNC_SOURCE_URL')
+  const url = sourceAddress(env['SYNC_SOURCE_URL'] ?? file.url, nameOf(env, 'SYNC_SOURCE_URL', 'source.url'))
+  const own = placeOf(env['DB_HOST'], 'environment: DB_HOST')
+  const filed = placeOf(file.host, 'source.host')
+  const given = env['DB_HOST'] === undefined ? first(url.socket, filed.socket) : own.socket
   return {
-    host: first(env['DB_HOST'], url.host, file.host) ?? '127.0.0.1',
-    port: portOf(first<string | number>(env['DB_PORT'], url.port, file.port), 'DB_PORT', 3306),
-    socket: first(env['DB_SOCKET'], file.socket) ?? null,
+    host: first(own.host, url.host, filed.host) ?? '127.0.0.1',
+    port: portOf(
+      first(placedPort(env['DB_PORT'], own, 'DB_PORT'), url.port, placedPort(file.port, filed, 'source.port')),
+      'DB_PORT',
+      3306,
+    ),
+    socket:
+      first(socketIn(env['DB_SOCKET'], 'environment: DB_SOCKET'), given, socketIn(file.socket, 'source.socket')) ??
+      null,
     user: first(env['DB_USERNAME'], url.user, file.username) ?? 'root',
     password: first(env['DB_PASSWORD'], url.password, file.password) ?? '',
     database: first(env['DB_DATABASE'], url.database, file.database) ?? missing('DB_DATABASE', 'source.database'),
   }
+}
+
+/** Where a value was given, for those who have to change it. */
+function nameOf(env: Env, variable: string, key: string): string {
+  return env[variable] === undefined ? key : `environment: ${variable}`
+}
+
+/** The path of a socket, however it is written. */
+function socketIn(text: string | undefined, name: string): string | undefined {
+  if (text === undefined) return undefined
+  const { socket } = placeOf(text, name)
+  if (socket !== undefined) return socket
+  throw fault(`${name}: not the path of a socket`)
+}
+
+/** A port that stands behind the host, or in its own place: two that differ cannot both be meant. */
+function placedPort(given: string | number | undefined, { port }: Place, name: string): string | number | undefined {
+  if (port !== undefined && given !== undefined && Number(given) !== port)
+    throw fault(`${name}: found ${given}, and another port behind the host`)
+  return given ?? port
 }
 
 /** An empty password is none. */
@@ -230,22 +251,36 @@ function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard']
 }
 
 export function targetOf(file: NonNullable<File['target']>, env: Env, instance = 'default'): ResolvedConfig['target'] {
-  const given = env['SYNC_TARGET_URL'] ?? file.url
-  const url = addressOf(given, 'environment: SYNC_TARGET_URL', TARGET_SCHEMES)
+  const url = targetAddress(env['SYNC_TARGET_URL'] ?? file.url, nameOf(env, 'SYNC_TARGET_URL', 'target.url'))
+  const own = socketFolder(placeOf(env['PGSQL_HOST'], 'environment: PGSQL_HOST'))
+  const filed = socketFolder(placeOf(file.host, 'target.host'))
+  const inUrl = socketFolder(url)
   return {
-    host: first(env['PGSQL_HOST'], url.host, file.host) ?? '127.0.0.1',
-    port: portOf(first<string | number>(env['PGSQL_PORT'], url.port, file.port), 'PGSQL_PORT', 5432),
+    host: first(own.host, inUrl.host, filed.host) ?? '127.0.0.1',
+    port: portOf(
+      first(placedPort(env['PGSQL_PORT'], own, 'PGSQL_PORT'), inUrl.port, placedPort(file.port, filed, 'target.port')),
+      'PGSQL_PORT',
+      5432,
+    ),
     user: first(env['PGSQL_USERNAME'], url.user, file.username) ?? 'postgres',
     password: first(env['PGSQL_PASSWORD'], url.password, file.password) ?? '',
     database: first(env['PGSQL_DATABASE'], url.database, file.database) ?? missing('PGSQL_DATABASE', 'target.database'),
-    ...targetNames(file, env, { instance, url: targetParameters(given, 'environment: SYNC_TARGET_URL') }),
+    ...targetNames(file, env, { instance, url }),
   }
+}
+
+/** PostgreSQL's sockets have their port in their name, and are named by their folder. */
+function socketFolder({ host, port, socket }: Place): Place {
+  if (socket === undefined) return { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) }
+  const [, folder, own] = /^(.*)\/\.s\.PGSQL\.(\d+)$/.exec(socket) ?? []
+  const number = own === undefined ? port : Number(own)
+  return { host: folder ?? socket, ...(number === undefined ? {} : { port: number }) }
 }
 
 function targetNames(
   file: NonNullable<File['target']>,
   env: Env,
-  { instance, url }: { readonly instance: string; readonly url: ReturnType<typeof targetParameters> },
+  { instance, url }: { readonly instance: string; readonly url: TargetUrl },
 ): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'ssl'> {
   return {
     schema: first(env['PGSQL_SCHEMA'], url.schema, file.schema) ?? 'public',
@@ -274,19 +309,18 @@ function booleanOf(value: string | undefined, name: string): boolean | undefined
 
 export function redisAddress(file: File, env: Record<string, string | undefined>): string | null {
   const url = env['REDIS_URL'] ?? file.redis?.url
-  if (url) {
-    checkUrl(url, 'environment: REDIS_URL', REDIS_SCHEMES)
-    return url
-  }
+  if (url) return redisUrlOf(url, nameOf(env, 'REDIS_URL', 'redis.url'))
   const host = env['REDIS_HOST'] ?? file.redis?.host
   if (!host) return null
+  const place = placeOf(host, nameOf(env, 'REDIS_HOST', 'redis.host'))
+  const given = placedPort(env['REDIS_PORT'] ?? file.redis?.port, place, 'REDIS_PORT')
   const password = redisPassword(env['REDIS_PASSWORD'] ?? file.redis?.password)
-  return `redis://${password}${host}:${portOf(env['REDIS_PORT'] ?? file.redis?.port, 'REDIS_PORT', 6379)}`
+  return redisUrlAt({ ...place, port: portOf(given, 'REDIS_PORT', 6379) }, password)
 }
 
 /** `null` is how Laravel's .env says that there is none. */
-function redisPassword(given: string | undefined): string {
-  return given === undefined || given === '' || given === 'null' ? '' : `:${encodeURIComponent(given)}@`
+function redisPassword(given: string | undefined): string | undefined {
+  return given === '' || given === 'null' ? undefined : given
 }
 
 /** SYNC_INCLUDE_TABLES and SYNC_EXCLUDE_TABLES: their names in the older package. */
@@ -303,9 +337,12 @@ function tablesOf(
       ?.split(',')
       .map((part) => part.trim())
       .filter((part) => part !== '')
-  const columns: Record<string, Record<string, ColumnOption>> = {}
-  for (const [table, options] of Object.entries(file.tables ?? {}))
-    if (!Array.isArray(options) && options.columns) columns[table] = options.columns
+  // A table may be named `__proto__`.
+  const columns = Object.fromEntries(
+    Object.entries(file.tables ?? {}).flatMap(([table, options]) =>
+      !Array.isArray(options) && options.columns ? [[table, options.columns] as const] : [],
+    ),
+  )
   return {
     include: split(env['SYNC_TABLES_INCLUDE'] ?? env['SYNC_INCLUDE_TABLES']) ?? listed('include') ?? ['*'],
     exclude: split(env['SYNC_TABLES_EXCLUDE'] ?? env['SYNC_EXCLUDE_TABLES']) ?? listed('exclude') ?? [],

@@ -28,7 +28,12 @@ const setting = (key: string | null, variables: readonly string[], value: string
 
 /** Every key of the file and every variable; a test holds it to both. */
 export const SETTINGS: readonly Setting[] = [
-  setting('source.host', ['DB_HOST'], '127.0.0.1', 'MySQL or MariaDB'),
+  setting(
+    'source.host',
+    ['DB_HOST'],
+    '127.0.0.1',
+    'MySQL or MariaDB: a name, an address of IPv4 or IPv6, or the path of a socket',
+  ),
   setting('source.port', ['DB_PORT'], '3306', ''),
   setting('source.socket', ['DB_SOCKET'], '', 'a Unix socket; wins over host and port'),
   setting('source.database', ['DB_DATABASE'], 'required', ''),
@@ -38,9 +43,9 @@ export const SETTINGS: readonly Setting[] = [
     'source.url',
     ['SYNC_SOURCE_URL'],
     '',
-    'all of these in one: `mysql://user:password@host:port/database`; the single variables win',
+    'all of these in one: `mysql://user:password@host:port/database`, IPv6 in brackets, a socket percent-encoded (`%2Frun%2Fmysqld.sock`); the single variables win',
   ),
-  setting('target.host', ['PGSQL_HOST'], '127.0.0.1', 'PostgreSQL'),
+  setting('target.host', ['PGSQL_HOST'], '127.0.0.1', 'PostgreSQL: the same, of a socket its folder'),
   setting('target.port', ['PGSQL_PORT'], '5432', ''),
   setting('target.database', ['PGSQL_DATABASE'], 'required', ''),
   setting('target.username', ['PGSQL_USERNAME'], 'postgres', ''),
@@ -67,7 +72,12 @@ export const SETTINGS: readonly Setting[] = [
   setting('redis.host', ['REDIS_HOST'], '', 'no host and no URL: no queue'),
   setting('redis.port', ['REDIS_PORT'], '6379', ''),
   setting('redis.password', ['REDIS_PASSWORD'], '', "`null`, as Laravel's `.env` has it, is none"),
-  setting('redis.url', ['REDIS_URL'], '', '`redis://` or `rediss://`; wins over the other three'),
+  setting(
+    'redis.url',
+    ['REDIS_URL'],
+    '',
+    '`redis://`, `rediss://`, or `redis+unix:///path?db=1`; wins over the other three',
+  ),
   setting(
     'performance.useQueue',
     ['SYNC_USE_QUEUE'],

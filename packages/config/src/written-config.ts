@@ -1,3 +1,4 @@
+import { parseServerUrl } from '@mylab-sync/core'
 import { stringify } from 'yaml'
 import type { Answers } from './answers.js'
 
@@ -70,14 +71,14 @@ function redisPart(url: string | null): WrittenConfig {
       yaml: '# redis:\n#   host: 127.0.0.1\n#   port: 6379\n#   # the password: REDIS_PASSWORD, or REDIS_PASSWORD_FILE',
       secrets: {},
     }
-  const { protocol, hostname, port, username, password, pathname, search } = new URL(url)
-  const plain = protocol === 'redis:' && username === '' && pathname.length <= 1 && search === ''
-  if (plain)
+  const { scheme, host = '', port, user, password, database, parameters } = parseServerUrl(url)
+  const isPlain = scheme === 'redis' && user === undefined && database === undefined && parameters.length === 0
+  if (isPlain)
     return {
-      yaml: `redis:\n  host: ${scalar(hostname)}\n  port: ${port === '' ? 6379 : port}\n  # the password: REDIS_PASSWORD, or REDIS_PASSWORD_FILE`,
-      secrets: password === '' ? {} : { REDIS_PASSWORD: decodeURIComponent(password) },
+      yaml: `redis:\n  host: ${scalar(host)}\n  port: ${port ?? 6379}\n  # the password: REDIS_PASSWORD, or REDIS_PASSWORD_FILE`,
+      secrets: password === undefined ? {} : { REDIS_PASSWORD: password },
     }
-  if (password === '') return { yaml: `redis:\n  url: ${scalar(url)}`, secrets: {} }
+  if (password === undefined) return { yaml: `redis:\n  url: ${scalar(url)}`, secrets: {} }
   return { yaml: '# redis: the address holds a password, so it is REDIS_URL', secrets: { REDIS_URL: url } }
 }
 

@@ -95,3 +95,11 @@ export type {
   UniqueHolder,
   UpsertOutcome,
 } from './ports/target.js'
+export {
+  AddressRefused,
+  parsePlace,
+  parseServerUrl,
+  type Place,
+  placeText,
+  type ServerAddress,
+} from './server-address.js'

@@ -1,13 +1,15 @@
-import { SyncError } from '@mylab-sync/core'
+import { parseServerUrl, placeText, SyncError } from '@mylab-sync/core'
 import type { ConnectionOptions } from 'bullmq'
 import { Redis } from 'ioredis'
 
 export interface QueueSettings {
+  /** `redis://`, `rediss://`, or `redis+unix://` with the path of a socket and `?db=NUMBER`. */
   readonly redisUrl: string
   /** One for all queues of an installation; another installation's never equals it. */
   readonly prefix: string
 }
 
+const REDIS_PORT = 6379
 const CONNECT_MS = 5_000
 const COMMAND_MS = 5_000
 const KEEP_ALIVE_MS = 10_000
@@ -21,10 +23,34 @@ function reconnect(closing: () => boolean): (times: number) => number | null {
   return (times) => (closing() ? null : Math.min(LONGEST_RECONNECT_MS, FIRST_RECONNECT_MS * 2 ** Math.min(times, 10)))
 }
 
+interface AddressOptions {
+  readonly path?: string
+  readonly host?: string
+  readonly port?: number
+  readonly username?: string
+  readonly password?: string
+  readonly db?: number
+  readonly tls?: Record<string, never>
+}
+
+/** The driver's own reading of a URL takes no IPv6 address and no socket. */
+function addressOptions(url: string): AddressOptions {
+  const { scheme, host, port, user, password, database, parameters } = parseServerUrl(url)
+  const isSocket = scheme === 'redis+unix'
+  const db = isSocket ? parameters.find(([name]) => name === 'db')?.[1] : database
+  return {
+    ...(isSocket ? { path: `/${database ?? ''}` } : { host: host ?? '127.0.0.1', port: port ?? REDIS_PORT }),
+    ...(user === undefined ? {} : { username: user }),
+    ...(password === undefined ? {} : { password }),
+    ...(db === undefined ? {} : { db: Number(db) }),
+    ...(scheme === 'rediss' ? { tls: {} } : {}),
+  }
+}
+
 /** For those who add jobs: an error within seconds, since the caller has something better to do than to wait. */
 export function producerConnection(url: string, closing: () => boolean): ConnectionOptions {
   return {
-    url,
+    ...addressOptions(url),
     keepAlive: KEEP_ALIVE_MS,
     socketTimeout: SILENCE_MS,
     connectTimeout: CONNECT_MS,
@@ -37,7 +63,7 @@ export function producerConnection(url: string, closing: () => boolean): Connect
 /** For those who take jobs: they wait for Redis as long as it is away. */
 export function workerConnection(url: string, closing: () => boolean): ConnectionOptions {
   return {
-    url,
+    ...addressOptions(url),
     keepAlive: KEEP_ALIVE_MS,
     socketTimeout: SILENCE_MS,
     connectTimeout: CONNECT_MS,
@@ -46,10 +72,10 @@ export function workerConnection(url: string, closing: () => boolean): Connectio
   }
 }
 
-/** Host and port only: the password of the URL is never shown. */
+/** The place only: the password of the URL is never shown. */
 export function redisPlace(url: string): string {
-  const { hostname, port } = new URL(url)
-  return `${hostname}:${port === '' ? '6379' : port}`
+  const { host, port, path } = addressOptions(url)
+  return path ?? placeText(host ?? '', port ?? REDIS_PORT)
 }
 
 /** The code of a refusal, in brackets: Redis begins its own with one, and what follows it may quote anything. */
@@ -64,10 +90,8 @@ function reasonOf(error: unknown): string {
  * wrong with its settings as sentences.
  */
 export async function checkRedis(url: string): Promise<string[]> {
-  if (!URL.canParse(url) || !['redis:', 'rediss:'].includes(new URL(url).protocol)) {
-    throw new SyncError('configuration', 'REDIS_URL: not a URL that begins with redis:// or rediss://')
-  }
-  const client = new Redis(url, {
+  const client = new Redis({
+    ...addressOptions(url),
     lazyConnect: true,
     connectTimeout: CONNECT_MS,
     commandTimeout: COMMAND_MS,

@@ -1,5 +1,5 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
-import { SyncError } from '@mylab-sync/core'
+import { AddressRefused, parsePlace, placeText, SyncError } from '@mylab-sync/core'
 import { type DashboardOptions, runDashboard } from '@mylab-sync/dashboard'
 import { type EngineContext, retryFailed } from '@mylab-sync/engine'
 import { Producer } from '@mylab-sync/queue'
@@ -17,9 +17,20 @@ export async function runDashboardCommand(
     const port = options.port ?? config.dashboard.port
     if (!Number.isInteger(port) || port < 0 || port > HIGHEST_PORT)
       throw new SyncError('usage', `--port: not a port, expected 0 to ${HIGHEST_PORT}`)
-    await serve({ config, signal, log }, { host: options.host, port })
+    await serve({ config, signal, log }, { host: hostOf(options.host), port })
     return 0
   })
+}
+
+/** With or without brackets where it is one of IPv6; the port has an option of its own. */
+function hostOf(text: string): string {
+  try {
+    const { host, port } = parsePlace(text)
+    if (host !== undefined && port === undefined) return host
+  } catch (error) {
+    if (!(error instanceof AddressRefused)) throw error
+  }
+  throw new SyncError('usage', `--host: found ${text}, expected a name or an address of this machine`)
 }
 
 /** Serves the page until the signal, with the queues where there are some. */
@@ -65,5 +76,5 @@ async function retry(context: EngineContext, table: string): Promise<string> {
 }
 
 function titleOf({ source, target }: ResolvedConfig): string {
-  return `${source.database} at ${source.socket ?? `${source.host}:${source.port}`} → ${target.database} at ${target.host}:${target.port}`
+  return `${source.database} at ${source.socket ?? placeText(source.host, source.port)} → ${target.database} at ${placeText(target.host, target.port)}`
 }

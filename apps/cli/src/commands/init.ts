@@ -4,6 +4,8 @@ import {
   loadConfig,
   type ServerUrls,
   suggestedAnswers,
+  typedSource,
+  typedTarget,
   type WrittenConfig,
   writtenConfig,
 } from '@mylab-sync/config'
@@ -101,13 +103,16 @@ async function asked(suggested: Answers, urls: ServerUrls, signal: AbortSignal):
   const prompt = new Prompt(signal)
   try {
     const source = await untilGood(urls.source !== undefined, suggested.source, {
-      ask: async (known) => ({ ...known, ...(await askAddress(prompt, 'MySQL or MariaDB', known)) }),
+      ask: async (known) => ({
+        ...known,
+        ...(await askAddress(prompt, 'MySQL or MariaDB', { ...known, at: typedSource })),
+      }),
       test: testSource,
     })
     const target = await untilGood(urls.target !== undefined, suggested.target, {
       ask: async (known) => ({
         ...known,
-        ...(await askAddress(prompt, 'PostgreSQL', known)),
+        ...(await askAddress(prompt, 'PostgreSQL', { ...known, at: typedTarget })),
         schema: await prompt.ask('PostgreSQL schema', known.schema),
       }),
       test: testTarget,
@@ -145,24 +150,29 @@ async function untilGood<T>(given: boolean, suggested: T, { ask, test }: Asking<
   }
 }
 
-interface Address {
+interface Asked<T> {
   readonly host: string
+  readonly socket?: string | null
   readonly port: number
   readonly database: string
   readonly user: string
   readonly password: string
+  /** What is meant by a host and a port as they are typed. */
+  readonly at: (host: string, port: string) => T
 }
 
-async function askAddress(prompt: Prompt, server: string, known: Address): Promise<Address> {
-  const host = await prompt.ask(`${server} host`, known.host)
-  const port = Number(await prompt.ask(`${server} port`, String(known.port)))
+async function askAddress<T>(
+  prompt: Prompt,
+  server: string,
+  known: Asked<T>,
+): Promise<T & Pick<Asked<T>, 'database' | 'user' | 'password'>> {
+  const host = await prompt.ask(`${server} host`, known.socket ?? known.host)
+  const port = host.startsWith('/') ? String(known.port) : await prompt.ask(`${server} port`, String(known.port))
   const database = await prompt.ask(`${server} database`, known.database)
   const user = await prompt.ask(`${server} user`, known.user)
   const password = await prompt.askSecret(`${server} password of ${user}`, known.password)
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new SyncError('usage', `${server} port: found ${port}, expected 1 to 65535`)
   if (database === '') throw new SyncError('usage', `${server} database: none is named`)
-  return { host, port, database, user, password }
+  return { ...known.at(host, port), database, user, password }
 }
 
 /** Writes both files and says what to type next, and what of the environment will count before the new file. */

@@ -1,5 +1,5 @@
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2'
-import { SyncError } from '@mylab-sync/core'
+import { placeText, SyncError } from '@mylab-sync/core'
 import { watchSilence } from '@mylab-sync/runtime'
 import { OWN_SESSION, type SourceSettings } from '../settings.js'
 import { connectError, errorNumber, mapped } from './errors.js'
@@ -318,5 +318,5 @@ function isRow(result: unknown): result is RawValues {
 
 /** Who is asked for what, without the password. */
 function placeOf({ socket, host, port, database, user }: SourceSettings): string {
-  return `${database} at ${socket ?? `${host}:${port}`} as ${user}`
+  return `${database} at ${socket ?? placeText(host, port)} as ${user}`
 }

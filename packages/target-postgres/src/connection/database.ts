@@ -1,4 +1,4 @@
-import { SyncError } from '@mylab-sync/core'
+import { placeText, SyncError } from '@mylab-sync/core'
 import { watchSilence } from '@mylab-sync/runtime'
 import pg from 'pg'
 import { connectError, mapped } from '../errors.js'
@@ -249,5 +249,5 @@ function login({ host, port, user, password, database, ssl }: TargetSettings): p
 
 /** Who is asked for what, without the password. */
 function placeOf({ host, port, database, user }: TargetSettings): string {
-  return `${database} at ${host}:${port} as ${user}`
+  return `${database} at ${placeText(host, port)} as ${user}`
 }
