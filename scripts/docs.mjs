@@ -163,6 +163,7 @@ function mappedColumn(source, options) {
     comment: '',
     estimatedRows: 0,
     estimatedBytes: 0,
+    fault: null,
   }
   const { mapped } = mapTables([whole], options)
   return mapped.get('t')?.columns[1] ?? null

@@ -88,8 +88,9 @@ test('an address of Redis is understood however it is written', () => {
 })
 
 test('what is no address names its variable or key, and quotes nothing', () => {
-  const refused = (env: Readonly<Record<string, string>>, message: RegExp): void =>
-    void assert.throws(() => load(env), { code: 'configuration', message })
+  const refused = (env: Readonly<Record<string, string>>, message: RegExp): void => {
+    assert.throws(() => load(env), { code: 'configuration', message })
+  }
   refused({ DB_HOST: 'mysql://u:Sesame@db' }, /^environment: DB_HOST: (?!.*Sesame)/)
   refused({ PGSQL_HOST: 'a b' }, /^environment: PGSQL_HOST: the host is no name/)
   refused({ DB_SOCKET: 'mysqld.sock' }, /^environment: DB_SOCKET: not the path of a socket/)
