@@ -91,6 +91,7 @@ const column = (dataType, more = {}) => ({
   members: null,
   json: false,
   generated: null,
+  expression: null,
   invisible: false,
   autoIncrement: false,
   defaultValue: { kind: 'none' },
@@ -117,6 +118,8 @@ const KINDS = [
   column('decimal', { columnType: 'decimal(12,2)', precision: 12, scale: 2 }),
   column('float'),
   column('double'),
+  column('float', { columnType: 'float(9,2)', precision: 9, scale: 2 }),
+  column('double', { columnType: 'double(8,2)', precision: 8, scale: 2 }),
   column('bit', { columnType: 'bit(1)', precision: 1 }),
   column('bit', { columnType: 'bit(8)', precision: 8 }),
   column('char', { ...text, columnType: 'char(10)', length: 10 }),
@@ -195,7 +198,7 @@ What is altered to fit is counted by table, column and rule, with sample keys, i
 
 | rule | when | options |
 |---|---|---|
-| \`zero-date\` | \`0000-00-00\`, with or without a time | \`null\`, \`-infinity\`, a date, \`quarantine\` |
+| \`zero-date\` | \`0000-00-00\`, with or without a time; \`-infinity\` in a key and at both ends of a foreign key that acts on rows, but for TIMESTAMP \`1970-01-01 00:00:00+00\` | \`null\`, \`-infinity\`, a date, \`quarantine\` |
 | \`partial-date\` | month or day 0, not all three; follows \`zero-date\` | the same, and \`clamp\` |
 | \`nul-byte\` | U+0000 in text | \`remove\`, \`{ replace: '?' }\`, \`quarantine\` |
 | \`invalid-text\` | halves of surrogate pairs, which the source stores and UTF-8 has not: U+FFFD | \`replace\`, \`quarantine\` |
@@ -207,6 +210,10 @@ What is altered to fit is counted by table, column and rule, with sample keys, i
 In key columns, and in the columns of foreign keys that act on rows (CASCADE, SET NULL, SET DEFAULT), only the exact zero date is replaced; any other
 rule that would alter such a column quarantines the row, so that two keys never become one. A foreign key column follows the options of the
 column that it references. A year 0000 is kept, as \`0001 BC\`.
+
+\`FLOAT(M,D)\` and \`DOUBLE(M,D)\` carry the number that the source shows, with D digits, also in keys: what it stores is another one
+(\`DOUBLE(5,1)\` -0.1 is -0.09999999999999998). Two rows whose keys differ only beyond the shown digits, which an \`ALTER TABLE\` that adds the
+digits can leave behind, make their table \`broken\` until one of them is changed.
 
 ## Objects
 

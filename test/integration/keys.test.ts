@@ -15,17 +15,73 @@ const refusals = async ({ context }: Installation): Promise<(readonly [string, s
     ({ table, code }) => [table, code] as const,
   )
 
-test('a number whose scale rounds what is read is a key by what is stored', async () => {
+test('a number with shown digits is a key by what is shown, whatever is stored', async () => {
   const schema = `CREATE TABLE d (k DOUBLE(10, 2) PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO d VALUES (-0.01, 1), (1.005, 2), (99999999.99, 3), (0.07, 4);
-    CREATE TABLE f (k FLOAT(9, 2) PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO f VALUES (-0.01, 1), (1.1, 2), (1234567.89, 3)`
+    CREATE TABLE f (k FLOAT(9, 2) PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO f VALUES (-0.01, 1), (1.1, 2), (1234567.625, 3);
+    CREATE TABLE a (k DOUBLE, v INT, PRIMARY KEY (k, v)) ENGINE=InnoDB; INSERT INTO a VALUES (-0.1, 1), (0.123, 2), (1.239, 3); ALTER TABLE a MODIFY k DOUBLE(8, 2)`
   await withCopied(servers, { name: 'k_scale', schema }, async (at) => {
-    assert.deepEqual(await at.rows('SELECT v FROM d ORDER BY v'), [['1'], ['2'], ['3'], ['4']])
+    assert.deepEqual(await at.rows('SELECT k FROM d ORDER BY v'), [['-0.01'], ['1'], ['99999999.99'], ['0.07']])
+    assert.deepEqual(await at.rows('SELECT k FROM f ORDER BY v'), [['-0.01'], ['1.1'], ['1.2345676e+06']])
+    assert.deepEqual(await at.rows('SELECT k FROM a ORDER BY v'), [['-0.1'], ['0.12'], ['1.24']])
     await at.app.query(
-      'UPDATE d SET k = k + 1 WHERE v = 1; DELETE FROM d WHERE v > 1; UPDATE f SET v = v + 10; DELETE FROM f WHERE v > 11',
+      'UPDATE d SET k = k + 1 WHERE v = 1; DELETE FROM d WHERE v > 1; UPDATE f SET v = v + 10; DELETE FROM f WHERE v > 11; UPDATE a SET v = 10 * v; DELETE FROM a WHERE v = 20',
     )
     await drainNow(at)
     assert.deepEqual(await at.rows('SELECT k, v FROM d'), [['0.99', '1']])
-    assert.deepEqual(await at.rows('SELECT v FROM f'), [['11']])
+    assert.deepEqual(await at.rows('SELECT k, v FROM f'), [['-0.01', '11']])
+    assert.deepEqual(await at.rows('SELECT k, v FROM a ORDER BY v'), [['-0.1', '10'], ['1.24', '30']]) // biome-ignore format: rows
+    assert.deepEqual(await refusals(at), [])
+  })
+})
+
+test('two rows whose keys the target cannot tell apart break their table, and no other', async () => {
+  const schema =
+    'CREATE TABLE a (k DOUBLE PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1), (0.123, 2); CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB'
+  await withCopied(servers, { name: 'k_twins', schema }, async (at) => {
+    await at.app.query('INSERT INTO a VALUES (0.1234, 3); INSERT INTO b VALUES (1)')
+    await at.app.query('ALTER TABLE a MODIFY k DOUBLE(8, 2)')
+    await settle(at)
+    await at.app.query('INSERT INTO b VALUES (2)')
+    await settle(at)
+    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
+    assert.deepEqual(await at.rows('SELECT id FROM b ORDER BY id'), [['1'], ['2']])
+  })
+})
+
+test('keys of FLOAT and DOUBLE are found whatever their value, and those that an older version has logged are read again', async () => {
+  const schema =
+    'CREATE TABLE x (k DOUBLE PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO x VALUES (-1.7976931348623157e307, 1), (1.7976931348623157e308, 2), (4.9406564584124654e-324, 3)'
+  await withCopied(servers, { name: 'k_double', schema }, async (at) => {
+    await at.app.query('UPDATE x SET v = v + 10; INSERT INTO x VALUES (-1.7976931348623157e308, 4)')
+    await drainNow(at)
+    const all = [['-1.7976931348623157e+308', '4'], ['-1.7976931348623158e+307', '11'], ['5e-324', '13'], ['1.7976931348623157e+308', '12']] // biome-ignore format: rows
+    assert.deepEqual(await at.rows('SELECT k, v FROM x ORDER BY k'), all)
+    await at.app.query(
+      "INSERT INTO sync_audit_log (table_name, operation, row_key, flags) VALUES ('x', 'UPDATE', '0.5', 7)",
+    )
+    await drainNow(at)
+    assert.deepEqual(await states(at), { x: 'suspect' })
+    await settle(at)
+    assert.deepEqual(await states(at), { x: 'live' })
+    assert.deepEqual(await at.rows('SELECT k, v FROM x ORDER BY k'), all)
+  })
+})
+
+test('a zero date in a key and at both ends of an acting foreign key is -infinity, beside the first day that there is', async () => {
+  const schema = `SET sql_mode = ''; CREATE TABLE p (d DATE, n INT, PRIMARY KEY (d, n)) ENGINE=InnoDB; INSERT INTO p VALUES ('0000-00-00', 1), ('0001-01-01', 1);
+    CREATE TABLE c (id INT PRIMARY KEY, d DATE, n INT, FOREIGN KEY (d, n) REFERENCES p (d, n) ON UPDATE CASCADE ON DELETE CASCADE) ENGINE=InnoDB; INSERT INTO c VALUES (1, '0000-00-00', 1), (2, '0001-01-01', 1), (3, NULL, 1);
+    CREATE TABLE t (t TIMESTAMP DEFAULT '0000-00-00 00:00:00' PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES ('0000-00-00 00:00:00', 1)`
+  await withCopied(servers, { name: 'k_zero', schema }, async (at) => {
+    assert.deepEqual(await at.rows('SELECT d, n FROM p ORDER BY d'), [['-infinity', '1'], ['0001-01-01', '1']]) // biome-ignore format: rows
+    assert.deepEqual(await at.rows('SELECT id, d FROM c ORDER BY id'), [['1', '-infinity'], ['2', '0001-01-01'], ['3', null]]) // biome-ignore format: rows
+    assert.deepEqual(await at.rows("SELECT t = '1970-01-01 00:00:00+00' FROM t"), [['t']])
+    await at.app.query(
+      "UPDATE p SET n = 2 WHERE d = '0000-00-00'; DELETE FROM p WHERE d = '0001-01-01'; UPDATE t SET v = 2",
+    )
+    await drainNow(at)
+    assert.deepEqual(await at.rows('SELECT d, n FROM p'), [['-infinity', '2']])
+    assert.deepEqual(await at.rows('SELECT id, d, n FROM c ORDER BY id'), [['1', '-infinity', '2'], ['3', null, '1']]) // biome-ignore format: rows
+    assert.deepEqual(await at.rows('SELECT v FROM t'), [['2']])
     assert.deepEqual(await refusals(at), [])
   })
 })

@@ -56,6 +56,14 @@ export class TableBroken extends SyncError {
   }
 }
 
+/** Two rows of one table have keys that are one in the target; to write either would lose the other. */
+export function keysAlike(table: string, cause?: unknown): TableBroken {
+  return new TableBroken(table, 'two of its rows have keys that are one in the target', {
+    remedy: `change one of them, as what a FLOAT(M,D) or DOUBLE(M,D) holds beyond the digits that it shows; then: mylab-sync initial --force --table ${table}`,
+    cause,
+  })
+}
+
 /** A value that the rules do not let into the target: its row is quarantined. The message names no value. */
 export class ValueRefused extends Error {
   override readonly name = 'ValueRefused'

@@ -55,6 +55,7 @@ export {
   ConstraintViolated,
   type ErrorCode,
   SyncError,
+  keysAlike,
   TableBroken,
   TargetTableUnfit,
   ValueRefused,

@@ -9,6 +9,7 @@ import {
 } from '@mylab-sync/core'
 import type { ProtocolRules } from './context.js'
 import { type DirtyKeys, slices } from './dirty-keys.js'
+import { findKeys } from './look-ups.js'
 import type { Model } from './model.js'
 import type { Quarantine } from './quarantine.js'
 import { tokensOfValues } from './references.js'
@@ -137,7 +138,7 @@ export async function learnPresence(slice: Slice, table: TableMapping, keys: rea
   if (slice.model.isCaptureOnly(name)) return
   const unknown = keys.filter((key) => slice.dirty.presence(name, key) === undefined)
   if (unknown.length === 0) return
-  const found = new Set((await slice.snapshot.readColumns(table, unknown, [])).map((row) => row.key))
+  const found = await findKeys(slice.snapshot, table, unknown)
   for (const key of unknown) slice.dirty.setPresence(name, key, found.has(key))
 }
 

@@ -140,7 +140,17 @@ export class Model {
     let definition = this.#definitions.get(table)
     if (definition === undefined) {
       const { columns, key } = this.mapping(table)
-      const facts = [key?.layout ?? null, ...columns.map((c) => [c.source.name, c.name, c.type, c.read, c.notNull])]
+      const facts = [
+        key?.layout ?? null,
+        ...columns.map((c) => [
+          c.source.name,
+          c.name,
+          c.type,
+          c.read,
+          c.notNull,
+          ...(c.standIn === null ? [] : [c.standIn]),
+        ]),
+      ]
       definition = createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16)
       this.#definitions.set(table, definition)
     }

@@ -1,9 +1,12 @@
 import {
+  ConstraintViolated,
   isBeingOpened,
   isOpen,
+  keysAlike,
   type ParkedKey,
   parksKeys,
   type SourceSnapshot,
+  type TableMapping,
   type TableState,
   type TargetTransaction,
 } from '@mylab-sync/core'
@@ -68,7 +71,7 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
     const foreignKeys = model.edges.filter((edge) => edge.child === table)
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
     goOn(context)
-    await context.target.buildKeyIndexes(model.mapping(table), columnSets)
+    await buildKeyIndexes(context, model.mapping(table), columnSets)
   }
   await reach(context, 'opening:indexed')
   for (const table of merged) if (model.mapping(table).key) await parkSurplus(context, model, table)
@@ -93,6 +96,19 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
   const report = await drain(context, model, { opening, copies, waitMs: DRAIN_WAIT_MS, beforeCommit: stillAlone })
   if (report.kind === 'busy') return 'waiting'
   return report.opened ? 'opened' : 'set-aside'
+}
+
+/** A first copy writes without the key's index, so that two rows of one key show when it is built. */
+async function buildKeyIndexes(
+  { target }: EngineContext,
+  table: TableMapping,
+  foreignKeys: readonly (readonly string[])[],
+): Promise<void> {
+  try {
+    await target.buildKeyIndexes(table, foreignKeys)
+  } catch (error) {
+    throw error instanceof ConstraintViolated && error.kind === 'unique' ? keysAlike(table.source.name, error) : error
+  }
 }
 
 /**

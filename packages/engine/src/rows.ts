@@ -120,13 +120,14 @@ function strayKey(table: TableMapping, key: RowKey, values: TargetRow['values'])
 
 /** Of values that the two ways, by token and by reading, may spell unlike: text in a character set, members, digits. */
 function isSpelt({ rule, column }: KeyColumn): boolean {
-  return rule === 'text' || rule === 'double' || column.source.members !== null
+  return rule === 'text' || rule === 'bits' || rule === 'digits' || column.source.members !== null
 }
 
 function isNamedBy(column: KeyColumn, token: string, value: Buffer | HexDigits): boolean {
   if (column.rule === 'text' && isPlain(token, value)) return true
   const text = value.toString('utf8')
-  if (column.rule === 'double') return Number(column.toTarget(token)) === Number(text)
+  if (column.rule === 'bits') return Number(column.toTarget(token)) === Number(text)
+  if (column.rule === 'digits') return column.fromTarget(text) === token
   return column.toTarget(token) === text && column.fromTarget(text) === token
 }
 

@@ -1,5 +1,5 @@
 import type { ColumnMapping, Convert, ReadRule, SourceColumn } from '@mylab-sync/core'
-import { dateConvert, dateMayBecomeNull, type DateKind } from './dates.js'
+import { dateConvert, dateMayBecomeNull, type DateKind, keyStandIn } from './dates.js'
 import type { ValueContext } from './value-rules.js'
 import * as values from './values.js'
 
@@ -10,6 +10,7 @@ export interface TypeRule {
   readonly read?: ReadRule
   readonly convert?: Convert | null
   readonly mayBecomeNull?: boolean
+  readonly standIn?: string | null
 }
 
 /** A column that no rule carries. */
@@ -150,10 +151,10 @@ function otherRule(column: SourceColumn, context: ValueContext): TypeRule | null
         read: numberRead(column),
       }
     case 'float':
-      return { type: 'real', read: 'double' }
+      // With a scale it is the number that every client sees, though the bits that are stored are of another one.
+      return { type: 'real', read: column.scale === null ? 'double' : 'plain' }
     case 'double':
-      // A scale rounds what is read, and not what is stored and compared.
-      return { type: 'double precision', read: column.scale === null ? numberRead(column) : 'double' }
+      return { type: 'double precision', read: column.scale === null ? numberRead(column) : 'plain' }
     case 'bit':
       return { type: `bit(${column.precision ?? 1})`, castType: 'varbit', read: 'bits' }
     case 'enum':
@@ -193,6 +194,7 @@ function dateRule(kind: DateKind, type: string, context: ValueContext): TypeRule
     castType: type.replace(/\(\d\)/, ''),
     convert: dateConvert(kind, context),
     mayBecomeNull: dateMayBecomeNull(kind, context),
+    standIn: keyStandIn(kind, context),
   }
 }
 

@@ -17,13 +17,26 @@ const STAND_INS: Readonly<Record<DateKind, string>> = {
 
 /** What a zero date becomes: target text, `null`, or `quarantine`. */
 export function zeroDateOutcome(kind: DateKind, context: ValueContext, option: string | undefined): string {
-  const policy = option ?? (context.nullable ? 'null' : undefined)
+  const policy = option ?? defaultPolicy(kind, context)
   if (policy === undefined) return STAND_INS[kind]
   if (policy === 'null') return context.inKey ? 'quarantine' : 'null'
   if (policy === 'quarantine' || policy.endsWith('infinity')) return policy
   if (kind === 'date') return policy.slice(0, 10)
   const time = policy.includes(' ') ? policy : `${policy} 00:00:00`
   return trimFraction(time) + ZONES[kind]
+}
+
+/** A real 0001-01-01 may stand beside it in a key; the stand-in of a TIMESTAMP lies below all that its type holds. */
+function defaultPolicy(kind: DateKind, { strict, nullable }: ValueContext): string | undefined {
+  if (strict) return kind === 'timestamp' ? undefined : '-infinity'
+  return nullable ? 'null' : undefined
+}
+
+/** What a zero date becomes in a key or at an end of an acting foreign key; null: as in any other column, or the column is none of these. */
+export function keyStandIn(kind: DateKind, context: ValueContext): string | null {
+  if (!context.strict) return null
+  const outcome = zeroDateOutcome(kind, context, context.rules['zero-date'])
+  return outcome === STAND_INS[kind] ? null : outcome
 }
 
 /** True when a value rule may put NULL into a column. */

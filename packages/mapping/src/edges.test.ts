@@ -68,3 +68,44 @@ test('a parent that is not carried is captured only, unless its children may be 
     ['child'],
   )
 })
+
+test('an edge meets a key that is computed from its columns, through any number of expressions', () => {
+  const computed = (expression: string): Partial<SourceColumn> => ({ generated: 'stored', expression })
+  const overlapping = (read: string, keyed: string): boolean | undefined => {
+    const columns = [testColumn('id'), testColumn('wärd'), testColumn('half', 'int', computed(read))]
+    const code = testColumn('code', 'int', computed('(`HALF` + 1)'))
+    const bed = testTable('bed', [...columns, code], {
+      primaryKey: [keyed],
+      foreignKeys: [testForeignKey(['wärd'], 'ward', ['id'], { onUpdate: 'CASCADE' })],
+    })
+    const ward = testTable('ward', [testColumn('id')], { primaryKey: ['id'] })
+    return graph([ward, bed]).edges[0]?.overlapping
+  }
+  assert.equal(overlapping('(`wärd` DIV 2)', 'half'), true)
+  assert.equal(overlapping('(`WÄRD` DIV 2)', 'code'), true)
+  assert.equal(overlapping('(`wärd` DIV 2)', 'id'), false)
+  assert.equal(overlapping('(`id` DIV 2)', 'code'), false)
+})
+
+test('an edge meets a computed column that another action edge references', () => {
+  const code = testColumn('code', 'int', { generated: 'virtual', expression: '`ward` + 100' })
+  const ward = testTable('ward', [testColumn('id')], { primaryKey: ['id'] })
+  const bed = testTable('bed', [testColumn('id'), testColumn('ward'), code], {
+    primaryKey: ['id'],
+    foreignKeys: [testForeignKey(['ward'], 'ward', ['id'], { onUpdate: 'CASCADE' })],
+  })
+  const sheet = testTable('sheet', [testColumn('id'), testColumn('bed')], {
+    primaryKey: ['id'],
+    foreignKeys: [testForeignKey(['bed'], 'bed', ['code'], { onDelete: 'CASCADE' })],
+  })
+  const of = (tables: readonly SourceTable[]) => graph(tables).edges.find(({ child }) => child === 'bed')?.overlapping
+  assert.equal(of([ward, bed, sheet]), true)
+  assert.equal(of([ward, bed]), false)
+})
+
+test('an action edge between numbers that show other digits is refused: the server compares what is stored', () => {
+  const digits = (scale: number | null) => ({ precision: 8, scale })
+  const reasons = (a: number | null, b: number | null) =>
+    graph(family(testColumn('k', 'double', digits(a)), testColumn('pk', 'double', digits(b)))).refused.length
+  assert.deepEqual([reasons(2, 1), reasons(2, null), reasons(2, 2), reasons(null, null)], [1, 1, 0, 0])
+})

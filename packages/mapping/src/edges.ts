@@ -190,6 +190,11 @@ function actionObstacle({ child, key }: Place, parent: SourceTable): Outcome {
       return refusal(`column ${name} or the one that it references is not there`)
     const unlike = unlikeMembers(mapping.source, referenced)
     if (unlike !== null) return refusal(unlike, 'give both columns the same members in the same order')
+    if (isShownUnlike(mapping.source, referenced))
+      return refusal(
+        `column ${name} and the one that it references do not show the same digits`,
+        'give both columns the same number of digits',
+      )
     const obstacle = keyObstacle(mapping)
     if (obstacle !== null) return refusal(`column ${name}: ${obstacle}`)
   }
@@ -201,6 +206,11 @@ function unlikeMembers(child: SourceColumn, parent: SourceColumn): string | null
   if (child.members === null && parent.members === null) return null
   const same = child.dataType === parent.dataType && JSON.stringify(child.members) === JSON.stringify(parent.members)
   return same ? null : `column ${child.name} and the one that it references do not have the same members`
+}
+
+/** The source compares the bits of floating point numbers, of which the target holds what each column shows. */
+function isShownUnlike(child: SourceColumn, parent: SourceColumn): boolean {
+  return child.dataType === parent.dataType && /^(float|double)$/.test(child.dataType) && child.scale !== parent.scale
 }
 
 function captureOnlyObstacle({ key }: Place, parent: TableMapping): string | null {
@@ -217,9 +227,10 @@ function captureOnlyObstacle({ key }: Place, parent: TableMapping): string | nul
     : `table ${name} is not carried, and is referenced by columns outside its key`
 }
 
-/** The child's columns meet its own key or columns that an action edge references. */
+/** The child's columns, or what is computed from them, meet its own key or columns that an action edge references. */
 function isOverlapping({ child, key, mapped }: Place): boolean {
-  if (child.key?.columns.some(({ column }) => hasName(key.columns, column.source.name)) === true) return true
+  const moved = movedColumns(child.source, key.columns)
+  if (child.key?.columns.some(({ column }) => hasName(moved, column.source.name)) === true) return true
   for (const { source } of mapped.values()) {
     for (const other of source.foreignKeys) {
       if (
@@ -229,10 +240,27 @@ function isOverlapping({ child, key, mapped }: Place): boolean {
         !sameName(other.parent, child.source.name)
       )
         continue
-      if (other.parentColumns.some((column) => hasName(key.columns, column))) return true
+      if (other.parentColumns.some((column) => hasName(moved, column))) return true
     }
   }
   return false
+}
+
+/**
+ * Columns that change when a foreign key's action changes its own: these, and generated ones whose expressions read any of them.
+ * The expression is the server's text, quoted and spelt in its way; whatever in it may be a name counts as one, also within a
+ * literal or a longer name.
+ */
+function movedColumns(table: SourceTable, names: readonly string[]): string[] {
+  const moved = [...names]
+  const plain = (text: string): string => text.replace(/[^!-~]|[`\\]/g, '').toLowerCase()
+  const mayRead = (expression: string, name: string): boolean =>
+    expression === '' || plain(expression).includes(plain(name))
+  for (const name of moved) {
+    for (const { name: generated, expression } of table.columns)
+      if (expression !== null && !hasName(moved, generated) && mayRead(expression, name)) moved.push(generated)
+  }
+  return moved
 }
 
 function hasLooseText(table: SourceTable, names: readonly string[]): boolean {

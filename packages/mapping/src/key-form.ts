@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { isIPv4, isIPv6 } from 'node:net'
 import type { KeyColumn, KeyMapping, RowKey, SourceColumn } from '@mylab-sync/core'
 import { isText } from './columns.js'
+import { bitsOfDouble, doubleOfBits } from './doubles.js'
 
 /**
  * Whether a row key is one that a trigger of this layout can have written: as many tokens as columns, each the name of a
@@ -14,7 +15,8 @@ export function isKeyOf(key: KeyMapping, text: RowKey): boolean {
 }
 
 const INTEGER = /^(0|-?[1-9]\d{0,19})$/
-const NUMBER = /^-?\d{1,310}(\.\d{1,340})?(e[+-]?\d{1,3})?$/i
+const BITS_OF_DOUBLE = /^[0-9A-F]{16}$/
+const NUMBER = /^-?\d{1,310}(\.\d{1,30})?$/
 const DECIMAL = /^-?(\d{1,65})(?:\.(\d{1,38}))?$/
 const DATE = String.raw`(\d{4})-(0\d|1[0-2])-([0-2]\d|3[01])`
 const CLOCK = String.raw`([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?`
@@ -33,8 +35,10 @@ function isTokenOf({ column: { source }, rule }: KeyColumn, token: string): bool
       return INTEGER.test(token) && isInRange(source, BigInt(token))
     case 'decimal':
       return isDecimal(source, token)
-    case 'double':
-      return NUMBER.test(token) && isDouble(Number(token), token, source.dataType === 'float')
+    case 'bits':
+      return BITS_OF_DOUBLE.test(token) && isDouble(doubleOfBits(token), token, source.dataType === 'float')
+    case 'digits':
+      return NUMBER.test(token) && (token.split('.')[1] ?? '').length === source.scale && Number.isFinite(Number(token))
     case 'temporal':
     case 'timestamp':
       return TEMPORAL[source.dataType]?.test(token) ?? false
@@ -71,10 +75,9 @@ function isDecimal(source: SourceColumn, token: string): boolean {
   return whole !== '' && digits <= (source.precision ?? 65) - scale && fraction.length <= scale
 }
 
-/** PostgreSQL refuses what a type would make infinite, or zero. */
+/** A trigger writes the bits of one number in one way. */
 function isDouble(value: number, token: string, isFloat: boolean): boolean {
-  const kept = isFloat ? Math.fround(value) : value
-  return Number.isFinite(kept) && (kept !== 0 || !/[1-9]/.test(token.replace(/e.*/i, '')))
+  return Number.isFinite(value) && bitsOfDouble(value) === token && (!isFloat || Math.fround(value) === value)
 }
 
 const MOST_BYTES_A_CHARACTER = 4

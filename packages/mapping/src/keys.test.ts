@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type SourceColumn, ValueRefused } from '@mylab-sync/core'
-import { doubleText } from './doubles.js'
+import { shownText } from './doubles.js'
 import { testColumn, testTable } from './fixtures.js'
 import { keyMapping } from './keys.js'
 import { type ColumnOption, defaultMappingOptions } from './options.js'
@@ -27,11 +27,16 @@ const PAIRS: readonly (readonly [SourceColumn, token: string, text: string, opti
   [testColumn('c', 'set', { members: ['a', 'b'] }), '2', 'b', 'text'],
   [testColumn('c', 'tinyint', { columnType: 'tinyint(1)' }), '1', 'true', 'boolean'],
   [testColumn('c', 'decimal', { precision: 10, scale: 2 }), '-1.50', '-1.50'],
-  [testColumn('c', 'float'), '0.10000000149011612', '0.10000000149011612'],
-  [testColumn('c', 'date'), '0000-00-00', '0001-01-01'],
+  [testColumn('c', 'float'), '000000A09999B93F', '0.10000000149011612'],
+  [testColumn('c', 'double'), 'FFFFFFFFFFFFEFFF', '-1.7976931348623157e+308'],
+  [testColumn('c', 'double'), '0100000000000000', '5e-324'],
+  [testColumn('c', 'double', { precision: 5, scale: 1 }), '-0.1', '-0.1'],
+  [testColumn('c', 'float', { precision: 9, scale: 2, zerofill: true }), '001234.50', '001234.50'],
+  [testColumn('c', 'date'), '0000-00-00', '-infinity'],
+  [testColumn('c', 'date'), '0001-01-01', '0001-01-01'],
   [testColumn('c', 'date'), '0000-02-03', '0001-02-03 BC'],
   [testColumn('c', 'datetime', { fraction: 2 }), '2020-01-02 03:04:05.50', '2020-01-02 03:04:05.5'],
-  [testColumn('c', 'datetime', { fraction: 2 }), '0000-00-00 00:00:00.00', '0001-01-01 00:00:00'],
+  [testColumn('c', 'datetime', { fraction: 2 }), '0000-00-00 00:00:00.00', '-infinity'],
   [testColumn('c', 'timestamp', { fraction: 6 }), '2020-01-02 03:04:05.000100', '2020-01-02 03:04:05.0001+00'],
   [testColumn('c', 'timestamp', { fraction: 0 }), '0000-00-00 00:00:00', '1970-01-01 00:00:00+00'],
   [testColumn('c', 'time', { fraction: 3 }), '-838:59:59.000', '-838:59:59'],
@@ -64,20 +69,21 @@ test('a token of bytes goes there and back', () => {
   }
 })
 
-test('doubles are printed as the source prints them', () => {
-  const table: readonly (readonly [number, string])[] = [
-    [0, '0'],
-    [-0, '0'],
-    [0.1, '0.1'],
-    [1e14, '100000000000000'],
-    [1e15, '1e15'],
-    [1e-15, '0.000000000000001'],
-    [1e-16, '1e-16'],
-    [-1.5e300, '-1.5e300'],
-    [123456.75, '123456.75'],
-    [Math.fround(0.1), '0.10000000149011612'],
+test('a number with shown digits is shown as the source shows it', () => {
+  const table: readonly (readonly [number, digits: number, string])[] = [
+    [0, 2, '0.00'],
+    [-0, 2, '0.00'],
+    [-0.001, 2, '0.00'],
+    [-0.09999999999999998, 1, '-0.1'],
+    [1234567.625, 2, '1234567.62'],
+    [1234567.375, 2, '1234567.38'],
+    [-1234567.625, 2, '-1234567.62'],
+    [2.5, 0, '2'],
+    [5e-324, 3, '0.000'],
+    [1e22, 1, '10000000000000000000000.0'],
+    [0.1, 20, '0.10000000000000000555'],
   ]
-  for (const [value, text] of table) assert.equal(doubleText(value), text)
+  for (const [value, digits, text] of table) assert.equal(shownText(value, digits), text)
 })
 
 test('keys that cannot be told apart are refused', () => {

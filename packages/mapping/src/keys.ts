@@ -12,7 +12,7 @@ import {
 import { charsetOf } from './charsets.js'
 import { isText } from './columns.js'
 import { trimFraction } from './dates.js'
-import { doubleText } from './doubles.js'
+import { bitsOfDouble, doubleOfBits, shownText } from './doubles.js'
 import { findNamed } from './names.js'
 import { arrayItems, arrayLiteral, dashed } from './values.js'
 
@@ -32,8 +32,13 @@ export function keyOf(table: string, columns: readonly ColumnMapping[], names: r
     if (column === undefined) throw new Error(`table ${table} has no column ${name}`)
     return keyColumn(column)
   })
-  // The token of an ENUM or a SET is the places of members.
-  const layout = key.map(({ column: { source, type }, rule }) => [source.name, rule, type, ...(source.members ?? [])])
+  // The token of an ENUM or a SET is the places of members, that of a number with shown digits has so many.
+  const layout = key.map(({ column: { source, type }, rule }) => [
+    source.name,
+    rule,
+    type,
+    ...(rule === 'digits' ? [String(source.scale)] : (source.members ?? [])),
+  ])
   return {
     columns: key,
     layout: createHash('sha256').update(JSON.stringify(layout)).digest().readUInt32BE(0) & 0x7fffffff,
@@ -69,7 +74,7 @@ export function tokenRule(column: SourceColumn): TokenRule | null {
       return 'decimal'
     case 'float':
     case 'double':
-      return 'double'
+      return column.scale === null ? 'bits' : 'digits'
     case 'date':
     case 'datetime':
     case 'time':
@@ -111,8 +116,13 @@ function codec(column: ColumnMapping, rule: TokenRule): Codec {
       return integerCodec(column)
     case 'decimal':
       return { toTarget: (token) => token, fromTarget: (text) => text }
-    case 'double':
-      return doubleCodec(column)
+    case 'bits':
+      return {
+        toTarget: (token) => String(doubleOfBits(token)),
+        fromTarget: (text) => bitsOfDouble(numberOf(column, text)),
+      }
+    case 'digits':
+      return digitsCodec(column)
     case 'temporal':
       return column.source.dataType === 'time' ? timeCodec(column) : dateCodec(column)
     case 'timestamp':
@@ -191,12 +201,17 @@ function setCodec(column: ColumnMapping): Codec {
   }
 }
 
-/** The token of a FLOAT holds all digits of its double; PostgreSQL prints the shortest text of the real. */
-function doubleCodec(column: ColumnMapping): Codec {
-  const isFloat = column.source.dataType === 'float'
+/** PostgreSQL prints the shortest text that tells one real from another, which is that of another double. */
+function numberOf({ source }: ColumnMapping, text: string): number {
+  return source.dataType === 'float' ? Math.fround(Number(text)) : Number(text)
+}
+
+function digitsCodec(column: ColumnMapping): Codec {
+  const { scale, zerofill, precision } = column.source
+  const width = zerofill ? (precision ?? 0) : 0
   return {
     toTarget: (token) => token,
-    fromTarget: (text) => doubleText(isFloat ? Math.fround(Number(text)) : Number(text)),
+    fromTarget: (text) => shownText(numberOf(column, text), scale ?? 0).padStart(width, '0'),
   }
 }
 

@@ -118,5 +118,6 @@ function mapColumn(
     collateC: role.inKey && (rule.type === 'text' || rule.type.startsWith('character varying')),
     read: rule.read ?? 'plain',
     convert: rule.convert ?? null,
+    standIn: rule.standIn ?? null,
   }
 }

@@ -36,7 +36,8 @@ const CASES: readonly Case[] = [
     note: 'partial-date',
   },
   { column: testColumn('c', 'date'), key: true, value: '2021-00-31', gives: { refused: 'partial-date' } },
-  { column: testColumn('c', 'date'), key: true, value: '0001-01-01', gives: { refused: 'zero-date' } },
+  { column: testColumn('c', 'date'), key: true, value: '0001-01-01', gives: '0001-01-01' },
+  { column: testColumn('c', 'date'), key: true, value: '0000-00-00', gives: '-infinity', note: 'zero-date' },
   {
     column: testColumn('c', 'date'),
     key: true,
@@ -49,13 +50,20 @@ const CASES: readonly Case[] = [
     column: testColumn('c', 'datetime', { fraction: 3 }),
     key: true,
     value: '0001-01-01 00:00:00.000',
-    gives: { refused: 'zero-date' },
+    gives: '0001-01-01 00:00:00.000',
   },
   {
     column: testColumn('c', 'datetime', { fraction: 3 }),
     key: true,
     value: '0000-00-00 00:00:00.000',
-    gives: '0001-01-01 00:00:00',
+    gives: '-infinity',
+    note: 'zero-date',
+  },
+  {
+    column: testColumn('c', 'timestamp'),
+    key: true,
+    value: '0000-00-00 00:00:00',
+    gives: '1970-01-01 00:00:00+00',
     note: 'zero-date',
   },
   {
@@ -202,7 +210,7 @@ test('a foreign key column follows the column that it references', () => {
     of('c')
       ?.convert?.(Buffer.from('0000-00-00'), () => undefined)
       ?.toString(),
-    '0001-01-01',
+    '-infinity',
   )
   assert.throws(() => of('c')?.convert?.(Buffer.from('2000-00-00'), () => undefined), ValueRefused)
   assert.equal(of('h')?.notNull, false)

@@ -61,7 +61,7 @@ const ROWS = [
 function rule(dataType: string): TokenRule {
   if (['char', 'varchar'].includes(dataType)) return 'text'
   if (dataType.includes('binary')) return 'binary'
-  if (dataType === 'float' || dataType === 'double') return 'double'
+  if (dataType === 'float' || dataType === 'double') return 'bits'
   if (dataType === 'decimal' || dataType === 'timestamp') return dataType
   return ['date', 'datetime', 'time'].includes(dataType) ? 'temporal' : 'integer'
 }

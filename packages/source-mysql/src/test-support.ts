@@ -38,6 +38,7 @@ export function columnMapping(source: SourceColumn): ColumnMapping {
     collateC: false,
     read: 'plain',
     convert: null,
+    standIn: null,
   }
 }
 

@@ -1,6 +1,7 @@
 import {
   BatchRefused,
   ConstraintViolated,
+  keysAlike,
   SyncError,
   TargetTableUnfit,
   type TableMapping,
@@ -195,8 +196,12 @@ export function definitionRefusal(error: unknown): string | null {
 /** No such table, column or unique index; another type; a view in its place; a key that can wait, or none where a publication wants one. */
 const UNFIT = new Set(['42P01', '42703', '42P10', '42804', '42883', '42809', '55000'])
 
+/** ON CONFLICT would write one row twice. */
+const ROW_TWICE = '21000'
+
 /** The error of a statement on the target's table of `table`, and on no other. */
 export function ofTable(table: TableMapping, error: unknown): Error {
   const code = sqlState(error instanceof SyncError ? error.cause : error)
+  if (code === ROW_TWICE) return keysAlike(table.source.name, error)
   return UNFIT.has(code) ? new TargetTableUnfit(table.source.name, code, error) : mapped(error)
 }

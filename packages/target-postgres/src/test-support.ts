@@ -40,6 +40,7 @@ export function testColumn(name: string, typed: string): ColumnMapping {
     collateC: false,
     read: 'plain',
     convert: null,
+    standIn: null,
   }
 }
 

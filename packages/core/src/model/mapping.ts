@@ -16,17 +16,28 @@ export type SanitisingRule =
 export type ReadRule =
   | 'plain' // col
   | 'number' // col + 0: ZEROFILL would print its zeros
-  | 'double' // col * 1e0: the text protocol gives FLOAT only 6 digits
+  | 'double' // col * 1e0: the text protocol gives a FLOAT without a scale only 6 digits
   | 'bits' // LPAD(BIN(col + 0), precision, '0')
   | 'enum' // CONCAT(col + 0, ':', col): index 0 differs from a member ''
 
 /**
  * The kinds of token that a key column is written as, by the trigger and by every SELECT alike (ASCII, never a comma).
- * integer: digits of `col + 0` (also BIT, YEAR, ENUM and SET by number) · decimal: `col + 0` or plain digits · double: `col + 0e0` ·
- * temporal: CAST(col AS CHAR) · timestamp: text 'YYYY-MM-DD hh:mm:ss[.f]' in UTC whatever the session's time zone · text: HEX of the
- * bytes in the column's own character set · binary: HEX · quoted: CAST(col AS CHAR) of UUID, INET4, INET6.
+ * integer: digits of `col + 0` (also BIT, YEAR, ENUM and SET by number) · decimal: `col + 0` or plain digits · bits: 16 hexadecimal
+ * digits of FLOAT and DOUBLE as a double, little-endian (MySQL's text of a double ends after 22 characters, so some name no row) ·
+ * digits: FLOAT(M,D) and DOUBLE(M,D) as the server shows them · temporal: CAST(col AS CHAR) · timestamp: text
+ * 'YYYY-MM-DD hh:mm:ss[.f]' in UTC whatever the session's time zone · text: HEX of the bytes in the column's own character set ·
+ * binary: HEX · quoted: CAST(col AS CHAR) of UUID, INET4, INET6.
  */
-export type TokenRule = 'integer' | 'decimal' | 'double' | 'temporal' | 'timestamp' | 'text' | 'binary' | 'quoted'
+export type TokenRule =
+  | 'integer'
+  | 'decimal'
+  | 'bits'
+  | 'digits'
+  | 'temporal'
+  | 'timestamp'
+  | 'text'
+  | 'binary'
+  | 'quoted'
 
 /** Where a conversion reports that it altered a value. */
 export type Note = (rule: SanitisingRule) => void
@@ -48,6 +59,8 @@ export interface ColumnMapping {
   readonly read: ReadRule
   /** null: the bytes pass as they are. */
   readonly convert: Convert | null
+  /** What `convert` makes of a value that is part of a key or referenced, where type and read do not tell; a fact of the table's generation. */
+  readonly standIn: string | null
 }
 
 /** Token <-> target text of one column that is part of a key or of a foreign key. */

@@ -14,8 +14,11 @@ export function tokenSql(key: KeyColumn, prefix: Prefix): string {
       return source.dataType === 'set' || source.dataType === 'enum' ? `CAST(${column} AS UNSIGNED)` : `(${column} + 0)`
     case 'decimal':
       return source.zerofill ? `(${column} + 0)` : `CAST(${column} AS CHAR)`
-    case 'double':
-      return `(${column} + 0e0)`
+    case 'bits':
+      // The bytes of a point's x are those of the double; -0 + 0 is 0.
+      return `SUBSTR(HEX(POINT(${column} + 0e0, 0)), 19, 16)`
+    case 'digits':
+      return digitsSql(column, source.scale ?? 0)
     case 'temporal':
     case 'quoted':
       return `CAST(${column} AS CHAR)`
@@ -25,6 +28,13 @@ export function tokenSql(key: KeyColumn, prefix: Prefix): string {
     case 'binary':
       return `HEX(${column})`
   }
+}
+
+/** Bits that no statement stores any more, but ALTER TABLE keeps, may be shown as -0.00. */
+function digitsSql(column: string, digits: number): string {
+  const zero = digits === 0 ? '0' : `0.${'0'.repeat(digits)}`
+  const shown = `CAST(${column} AS CHAR)`
+  return `IF(${shown} = '-${zero}', '${zero}', ${shown})`
 }
 
 /**
@@ -47,7 +57,8 @@ export function keySql(key: KeyMapping | null, prefix: Prefix): string {
 const SHAPES: Readonly<Record<TokenRule, RegExp>> = {
   integer: /^-?\d+$/,
   decimal: /^-?\d+(\.\d+)?$/,
-  double: /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i,
+  bits: /^[0-9A-F]{16}$/i,
+  digits: /^-?\d+(\.\d+)?$/,
   temporal: /^-?[\d: .-]+$/,
   timestamp: /^[\d: .-]+$/,
   text: /^([0-9A-F]{2})*$/i,
@@ -63,10 +74,14 @@ export function literalSql(key: KeyColumn, token: string): string {
   }
   switch (key.rule) {
     case 'integer':
+      // The servers take a SET of 64 members for a signed number where they compare it.
+      return source.dataType === 'set' ? String(BigInt.asIntN(64, BigInt(token))) : token
     case 'decimal':
       return token
-    case 'double':
-      return /e/i.test(token) ? token : `${token}e0`
+    case 'bits':
+      return Buffer.from(token, 'hex').readDoubleLE().toExponential()
+    case 'digits':
+      return digitsLiteral(token)
     case 'temporal':
     case 'timestamp':
     case 'quoted':
@@ -76,6 +91,26 @@ export function literalSql(key: KeyColumn, token: string): string {
     case 'binary':
       return `X'${token}'`
   }
+}
+
+/** A number with shown digits, or one that is so many of its last digit away. */
+export function digitsLiteral(token: string, away = 0n): string {
+  const [, fraction = ''] = token.split('.')
+  return `${unitsOf(token) + away}e-${fraction.length}`
+}
+
+/**
+ * How many units of the last digit lie safely between a shown number and whatever is shown otherwise: one, or as many as its
+ * type skips. MySQL takes a bound at the type's nominal end for that end itself, beyond which a FLOAT's bits may lie.
+ */
+export function digitsWidth(key: KeyColumn, token: string): bigint {
+  const units = unitsOf(token)
+  const bits = key.column.source.dataType === 'float' ? 22n : 51n
+  return 1n + ((units < 0n ? -units : units) >> bits)
+}
+
+function unitsOf(token: string): bigint {
+  return BigInt(token.replace('.', ''))
 }
 
 function charset(value: string | null): string {

@@ -31,7 +31,7 @@ test('tokens of every kind', () => {
   assert.equal(of('set', 'integer'), 'CAST(NEW.`c` AS UNSIGNED)')
   assert.equal(of('bit', 'integer'), '(NEW.`c` + 0)')
   assert.equal(of('decimal', 'decimal'), 'CAST(NEW.`c` AS CHAR)')
-  assert.equal(of('float', 'double'), '(NEW.`c` + 0e0)')
+  assert.equal(of('float', 'bits'), 'SUBSTR(HEX(POINT(NEW.`c` + 0e0, 0)), 19, 16)')
   assert.equal(of('varchar', 'text'), 'HEX(NEW.`c`)')
   assert.equal(of('time', 'temporal'), 'CAST(NEW.`c` AS CHAR)')
   assert.match(of('timestamp', 'timestamp'), /UNIX_TIMESTAMP\(NEW\.`c`\)/)
@@ -40,8 +40,10 @@ test('tokens of every kind', () => {
 test('literals are rendered by kind, and what is no token is refused without being quoted', () => {
   assert.equal(literalSql(keyColumn(column('c', 'varchar'), 'text'), 'C3A9'), "_latin1 X'C3A9'")
   assert.equal(literalSql(keyColumn(column('c', 'varbinary'), 'binary'), ''), "X''")
-  assert.equal(literalSql(keyColumn(column('c', 'double'), 'double'), '0.5'), '0.5e0')
-  assert.equal(literalSql(keyColumn(column('c', 'double'), 'double'), '1e300'), '1e300')
+  assert.equal(literalSql(keyColumn(column('c', 'double'), 'bits'), '000000000000E0BF'), '-5e-1')
+  assert.equal(literalSql(keyColumn(column('c', 'double'), 'bits'), 'FFFFFFFFFFFFEF7F'), '1.7976931348623157e+308')
+  assert.equal(literalSql(keyColumn(column('c', 'double', { scale: 2 }), 'digits'), '-0.10'), '-10e-2')
+  assert.equal(literalSql(keyColumn(column('c', 'set'), 'integer'), '18446744073709551615'), '-1')
   assert.equal(literalSql(keyColumn(column('c', 'time'), 'temporal'), '-838:59:59.000'), "'-838:59:59.000'")
   assert.throws(
     () => literalSql(keyColumn(column('c', 'int'), 'integer'), '1 OR 1'),

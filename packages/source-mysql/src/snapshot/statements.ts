@@ -32,12 +32,18 @@ function selectList(table: TableMapping, columns: readonly ColumnMapping[]): str
   return [`${keySql(table.key, '')} AS k`, ...columns.map((column, at) => `${readSql(column)} AS v${at}`)].join(', ')
 }
 
-/** With the table's name, since a bare one would be that of an alias first. */
+/**
+ * The order of the key's index; with the table's name, since a bare one would be that of an alias first. Over a prefix the server
+ * sorts by itself, and MySQL a SET of 64 members as a signed number, which is not how ranges are read.
+ */
 function orderBy(table: TableMapping): string {
-  const name = sql.name(table.source.name)
-  return keyOf(table)
-    .columns.map(({ column }) => `${name}.${sql.name(column.source.name)}`)
-    .join(', ')
+  const columns = keyOf(table).columns.map(({ column }) => column.source)
+  const isSorted = columns.some(({ dataType }) => /text$|blob$/.test(dataType))
+  const ordered = columns.map(({ name, dataType }) => {
+    const column = `${sql.name(table.source.name)}.${sql.name(name)}`
+    return isSorted && dataType === 'set' ? `CAST(${column} AS UNSIGNED)` : column
+  })
+  return ordered.join(', ')
 }
 
 function from(table: TableMapping): string {
