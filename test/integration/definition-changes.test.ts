@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type EngineHooks, runDaemon, status, type StatusReport } from '@mylab-sync/engine'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { connect } from '../support/connect.js'
 import { textRows } from '../support/content.js'
 import { changesByAlgorithm, type DefinitionChange, statementsOf } from '../support/definition-changes.js'
 import { copyAll, type Installation, installation, settle } from '../support/installation.js'
@@ -182,6 +183,28 @@ test('every change of a definition is followed by the next call after it', async
     await settle(at)
     assert.deepEqual(await allWrong(at, scenes), [])
     await doAsTold(at, scenes)
+  })
+})
+
+test('every change of a definition is followed without PROCESS too', async () => {
+  const account = { user: 'unprocessed', password: 'x' }
+  await withScenes('changes_blind', { changes: changesByAlgorithm() }, async (at, scenes) => {
+    await at.app.query(`CREATE USER unprocessed@'%' IDENTIFIED BY 'x';
+      GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, TRIGGER ON changes_blind.* TO unprocessed@'%'`)
+    const { source, target } = await connect(servers, 'changes_blind', account)
+    const blind = { ...at, context: { ...at.context, source, target } }
+    try {
+      assert.equal(await source.seesStorage(), false)
+      await copyAll(blind.context)
+      for (const scene of scenes) await apply(blind, scene)
+      await settle(blind)
+      await settle(blind)
+      assert.deepEqual(await allWrong(blind, scenes), [])
+    } finally {
+      await source.close()
+      await target.close()
+      await at.app.query("DROP USER unprocessed@'%'")
+    }
   })
 })
 
