@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { Producer } from '@mylab-sync/queue'
 import { ServerSet } from '@mylab-sync/testkit'
+import { Redis } from 'ioredis'
 import { Cli, type Finished } from '../support/processes.js'
 
 let servers: ServerSet
 before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
 })
 after(() => servers.close())
 
@@ -13,7 +15,11 @@ interface Place {
   readonly app: Awaited<ReturnType<ServerSet['sourceAdmin']>>
   readonly reader: Awaited<ReturnType<ServerSet['targetAdmin']>>
   run(...args: string[]): Promise<Finished>
+  /** The same with the queues of a Redis. */
+  queued(redisUrl: string, ...args: string[]): Promise<Finished>
 }
+
+const PREFIX = '{reports}'
 
 async function at(name: string, schema: string, use: (place: Place) => Promise<void>): Promise<void> {
   await servers.createDatabases({ source: name, target: name })
@@ -25,7 +31,12 @@ async function at(name: string, schema: string, use: (place: Place) => Promise<v
   })
   try {
     await app.query(schema)
-    await use({ app, reader, run: (...args) => mylab.run(args) })
+    await use({
+      app,
+      reader,
+      run: (...args) => mylab.run(args),
+      queued: (REDIS_URL, ...args) => mylab.run(args, { REDIS_URL, SYNC_QUEUE_PREFIX: PREFIX, SYNC_USE_QUEUE: 'true' }),
+    })
   } finally {
     await mylab.close()
     await reader.end()
@@ -134,5 +145,49 @@ test('status --problems lists what definitions leave behind, and is no problem f
       json.notCarried.tables.map((left: { table: string; kind: string }) => [left.table, left.kind]),
       [['parts', 'partitions']],
     )
+  })
+})
+
+test('a queue that is held back is named by status and doctor with the command that frees it, and that frees it', async () => {
+  await at('reports_held', 'CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB', async ({ run, queued }) => {
+    await run('migrate')
+    const { redisUrl } = servers
+    const producer = await Producer.open({ redisUrl, prefix: PREFIX })
+    try {
+      await producer.queues.find(({ name }) => name === 'drain')?.pause()
+      const held = 'queue drain is paused: mylab-sync resume --queues drain'
+      assert.ok((await queued(redisUrl, 'status', '--problems')).out.includes(`problem: ${held}\n`))
+      assert.match(
+        (await queued(redisUrl, 'doctor')).out,
+        /queue drain is paused\n {4}remedy: mylab-sync resume --queues drain\n/,
+      )
+      const resumed = await queued(redisUrl, 'resume', '--queues', 'drain')
+      assert.deepEqual([resumed.code, resumed.out, resumed.err], [0, 'queue drain: resumed\n', ''])
+      assert.deepEqual((await producer.health()).held, [])
+    } finally {
+      await producer.close()
+    }
+  })
+})
+
+test('what a driver would print by itself does not reach the terminal: Redis refuses, and one line of ours says so', async () => {
+  await at('reports_quiet', 'CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB', async ({ run, queued }) => {
+    await run('migrate')
+    const client = new Redis(servers.redisUrl)
+    try {
+      // without INFO, for which its driver warns on the console
+      await client.acl('SETUSER', 'blind', 'reset', 'on', '>pw', '~*', '+@all', '-info')
+      const url = new URL(servers.redisUrl)
+      Object.assign(url, { username: 'blind', password: 'pw' })
+      const { out, err } = await queued(url.href, 'status')
+      assert.equal(err, '')
+      assert.match(
+        out,
+        /Nothing is drained: Redis at \S+ denies this user a command or a key of the queues \(NOPERM\): the ACL SETUSER line/,
+      )
+    } finally {
+      await client.acl('DELUSER', 'blind')
+      client.disconnect()
+    }
   })
 })

@@ -233,10 +233,18 @@ export const COMMANDS: readonly Command[] = [
   }),
   command({
     name: 'resume',
-    describe: 'go on with paused tables',
-    options: { table: TABLE },
-    examples: [['resume', 'all that are paused']],
-    run: async (a) => (await import('./commands/table-control.js')).runResume({ ...a, tables: a.table }),
+    describe: 'go on with paused tables, or with queues that are held back',
+    options: { table: TABLE, queues: words('these queues instead, whatever holds them back in Redis') },
+    examples: [
+      ['resume', 'all tables that are paused'],
+      ['resume --queues drain,copy', 'queues that some tool has paused or limited'],
+    ],
+    run: async ({ queues, ...a }) =>
+      (await import('./commands/table-control.js')).runResume({
+        ...a,
+        tables: a.table,
+        ...(queues === undefined ? {} : { queues }),
+      }),
   }),
   command({
     name: 'resync',

@@ -3,6 +3,7 @@ import { hideBin } from 'yargs/helpers'
 import { COMMANDS } from './commands.js'
 import { COMMON, UsageFault } from './definition.js'
 import { tell } from './output.js'
+import { quietLibraries } from './quiet.js'
 import { checkFlags, explainUsage } from './usage.js'
 
 const USAGE = 2
@@ -57,4 +58,5 @@ function shortHelp(): void {
   tell('\n  try: mylab-sync <command> --help')
 }
 
+quietLibraries()
 await run(hideBin(process.argv))

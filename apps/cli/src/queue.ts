@@ -25,8 +25,8 @@ export async function requireRedis(config: ResolvedConfig): Promise<void> {
   for (const warning of await checkRedis(queueSettings(config).redisUrl)) tell(`mylab-sync: ${warning}`)
 }
 
-/** null: Redis does not answer. */
-export async function queueHealth(config: ResolvedConfig): Promise<QueueHealth | null> {
+/** Where Redis cannot be asked: why. */
+export async function queueHealth(config: ResolvedConfig): Promise<QueueHealth | SyncError> {
   try {
     const settings = queueSettings(config)
     const { checkRedis, Producer } = await queue()
@@ -34,17 +34,44 @@ export async function queueHealth(config: ResolvedConfig): Promise<QueueHealth |
     const producer = await Producer.open(settings)
     return await producer.health().finally(() => producer.close())
   } catch (error) {
-    if (error instanceof SyncError && error.code !== 'configuration') return null
+    if (error instanceof SyncError && error.code !== 'configuration') return error
     throw error
   }
 }
 
-/** Who is missing for the work to go on, as sentences. */
-export function healthProblems(health: QueueHealth | null): string[] {
-  if (health === null) return ['Redis does not answer: nothing is drained until it does']
-  const problems = unserved(health, ['drain', 'copy', 'control'])
+/** Who is missing, and what holds jobs back, for the work to go on, as sentences. */
+export function healthProblems(health: QueueHealth | SyncError): string[] {
+  if (health instanceof SyncError)
+    return [`nothing is drained: ${health.message}${health.remedy === null ? '' : `: ${health.remedy}`}`]
+  const problems = [...health.held.map(heldProblem), ...unserved(health, ['drain', 'copy', 'control'])]
   if (!health.scheduler) problems.push('no scheduler is alive: start mylab-sync scheduler')
   return problems
+}
+
+export function heldProblem({ queue: name, how }: QueueHealth['held'][number]): string {
+  return `queue ${name} is ${how}: ${resumeCommand(name)}`
+}
+
+export function resumeCommand(name: QueueName): string {
+  return `mylab-sync resume --queues ${name}`
+}
+
+/** Names of queues with commas between them. Throws SyncError usage. */
+export function queueNames(list: string): QueueName[] {
+  const known = ['copy', 'drain', 'control'] as const
+  return list.split(',').map((text) => {
+    const name = known.find((one) => one === text.trim())
+    if (name === undefined)
+      throw new SyncError('usage', `--queues: found ${text}, expected some of ${known.join(', ')}`)
+    return name
+  })
+}
+
+/** Takes off what holds these queues back. */
+export async function resumeQueues(config: ResolvedConfig, names: readonly QueueName[]): Promise<void> {
+  const { Producer } = await queue()
+  const producer = await Producer.open(queueSettings(config))
+  await producer.resume(names).finally(() => producer.close())
 }
 
 /** Which of these queues nobody takes jobs from, as a sentence. */

@@ -178,6 +178,16 @@ export async function openContext(
   }
 }
 
+/** One of our errors becomes a value. */
+export async function orItsError<T>(opening: Promise<T>): Promise<T | SyncError> {
+  try {
+    return await opening
+  } catch (error) {
+    if (error instanceof SyncError) return error
+    throw error
+  }
+}
+
 /** One line of what and where, one of what to do. Errors of drivers quote row data, so theirs are never printed. */
 export function explain(error: unknown): void {
   if (error instanceof SyncError) {

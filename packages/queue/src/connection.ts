@@ -1,6 +1,7 @@
 import { parseServerUrl, placeText, SyncError } from '@mylab-sync/core'
 import type { ConnectionOptions } from 'bullmq'
 import { Redis } from 'ioredis'
+import { reasonOf, refusal } from './errors.js'
 
 export interface QueueSettings {
   /** `redis://`, `rediss://`, or `redis+unix://` with the path of a socket and `?db=NUMBER`. */
@@ -78,13 +79,6 @@ export function redisPlace(url: string): string {
   return path ?? placeText(host ?? '', port ?? REDIS_PORT)
 }
 
-/** The code of a refusal, in brackets: Redis begins its own with one, and what follows it may quote anything. */
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const [word = code] = /^[A-Z]{4,}(?= )/.exec(error instanceof Error ? error.message : '') ?? []
-  return word === '' ? '' : ` (${word})`
-}
-
 /**
  * One look at the server before anything is built on it: throws SyncError cannot-connect within seconds. Returns what is
  * wrong with its settings as sentences.
@@ -98,15 +92,19 @@ export async function checkRedis(url: string): Promise<string[]> {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   })
-  let reason = ''
-  client.on('error', (error) => (reason = reasonOf(error)))
+  // Why there is no connection, which `connect` itself says in other words.
+  let reason: unknown = null
+  client.on('error', (error) => (reason = error))
   try {
     await client.connect()
     const [, policy] = /^maxmemory_policy:(\S+)/m.exec(await client.info('memory')) ?? []
     if (policy === undefined || policy === 'noeviction') return []
     return [`Redis may throw jobs away when its memory is full: set maxmemory-policy noeviction (found ${policy})`]
   } catch (error) {
-    throw new SyncError('cannot-connect', `no connection to Redis at ${redisPlace(url)}${reason || reasonOf(error)}`, {
+    const place = redisPlace(url)
+    const told = refusal(error, place) ?? refusal(reason, place)
+    if (told !== null) throw told
+    throw new SyncError('cannot-connect', `no connection to Redis at ${place}${reasonOf(reason) || reasonOf(error)}`, {
       remedy: 'check REDIS_URL, its password, and that Redis runs',
       cause: error,
     })

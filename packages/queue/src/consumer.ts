@@ -1,7 +1,8 @@
 import { SyncError } from '@mylab-sync/core'
 import { type Job, UnrecoverableError, WaitingError, type Worker } from 'bullmq'
 import { cappedBackoff } from './backoff.js'
-import { type QueueSettings, workerConnection } from './connection.js'
+import { type QueueSettings, redisPlace, workerConnection } from './connection.js'
+import { redisError } from './errors.js'
 import {
   type AnyJob,
   type JobOf,
@@ -92,7 +93,7 @@ export class Consumer {
       },
     )
     worker.on('error', (error) => {
-      if (!this.#closing) onProblem(name, new SyncError('lost-connection', `Redis: ${error.message}`, { cause: error }))
+      if (!this.#closing) onProblem(name, redisError(error, redisPlace(settings.redisUrl)))
     })
     worker.on('lockRenewalFailed', (ids) => {
       for (const id of ids) worker.cancelJob(id, 'another worker holds the job')

@@ -1,6 +1,6 @@
-import { SyncError } from '@mylab-sync/core'
 import type { Job, Queue } from 'bullmq'
 import { producerConnection, type QueueSettings, redisPlace } from './connection.js'
+import { redisError } from './errors.js'
 import { type AnyJob, type JobOf, jobOptions, QUEUE_NAMES, QUEUE_RULES, type QueueName } from './jobs.js'
 import { ReadableQueue } from './readable.js'
 
@@ -17,6 +17,14 @@ export interface QueueHealth {
   /** Workers connected, per queue. */
   readonly workers: Readonly<Record<QueueName, number>>
   readonly scheduler: boolean
+  readonly held: readonly HeldQueue[]
+}
+
+/** A queue whose jobs are kept back by a setting in Redis, which any tool for BullMQ can make. */
+export interface HeldQueue {
+  readonly queue: QueueName
+  /** As `paused`. */
+  readonly how: string
 }
 
 type Queues = Readonly<Record<QueueName, Queue<AnyJob>>>
@@ -131,7 +139,37 @@ export class Producer {
       const [copy, drain, control] = await Promise.all(this.#all().map((queue) => queue.getWorkersCount()))
       const client = await this.#queues.control.backend.client
       const scheduler = (await client.get(this.#schedulerKey)) !== null
-      return { workers: { copy: copy ?? 0, drain: drain ?? 0, control: control ?? 0 }, scheduler }
+      const held = (await Promise.all(QUEUE_NAMES.map((name) => this.#heldBy(name)))).flat()
+      return { workers: { copy: copy ?? 0, drain: drain ?? 0, control: control ?? 0 }, scheduler, held }
+    })
+  }
+
+  async #heldBy(name: QueueName): Promise<HeldQueue[]> {
+    const queue = this.#queues[name]
+    const [paused, rate, most, waitMs] = await Promise.all([
+      queue.isPaused(),
+      queue.getGlobalRateLimit(),
+      queue.getGlobalConcurrency(),
+      queue.getRateLimitTtl(),
+    ])
+    const how = [
+      ...(paused ? ['paused'] : []),
+      ...(rate === null ? [] : [`limited to ${rate.max} jobs in ${rate.duration} ms`]),
+      ...(most === null ? [] : [`limited to ${most} jobs at once`]),
+      ...(rate === null && waitMs > 0 ? [`held back for ${Math.ceil(waitMs / 1000)} s`] : []),
+    ]
+    return how.map((one) => ({ queue: name, how: one }))
+  }
+
+  /** Takes off whatever holds these queues back. */
+  async resume(names: readonly QueueName[]): Promise<void> {
+    await this.#call(async () => {
+      for (const queue of names.map((name) => this.#queues[name])) {
+        await queue.resume()
+        await queue.removeGlobalRateLimit()
+        await queue.removeGlobalConcurrency()
+        await queue.removeRateLimitKey()
+      }
     })
   }
 
@@ -161,10 +199,7 @@ export class Producer {
       // what waits for a first connection has no deadline of its own
       return await within(READY_MS, work())
     } catch (error) {
-      throw new SyncError('lost-connection', `Redis at ${redisPlace(this.#settings.redisUrl)} does not answer`, {
-        remedy: 'mylab-sync status',
-        cause: error,
-      })
+      throw redisError(error, redisPlace(this.#settings.redisUrl))
     }
   }
 }

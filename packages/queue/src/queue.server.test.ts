@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, afterEach, before, test } from 'node:test'
+import type { SyncError } from '@mylab-sync/core'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { Redis } from 'ioredis'
 import { checkRedis } from './connection.js'
@@ -13,7 +15,10 @@ let servers: ServerSet
 let redis: Redis
 const closers: (() => Promise<unknown>)[] = []
 before(async () => {
-  servers = await ServerSet.start({ services: ['redis'] })
+  servers = await ServerSet.start({
+    services: ['redis'],
+    extraArguments: { redis: ['--enable-protected-configs', 'yes'] },
+  })
   redis = new Redis(servers.redisUrl)
   redis.on('error', () => {})
 })
@@ -244,4 +249,174 @@ test('ten thousand chunks leave a bounded trace in Redis', async () => {
   process.stderr.write(`Redis after 1,000 chunks ${first} bytes, after 10,000 ${last} bytes\n`)
   assert.ok(last - first < 2 << 20, `grew by ${last - first} bytes`)
   assert.ok((await redis.zcard('{test}:copy:completed')) <= 1_200)
+})
+
+/** The line of the documents, as its fields. */
+const [, ACL_LINE = ''] =
+  /^ACL SETUSER (.*)$/m.exec(readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8')) ?? []
+
+function urlOf(user: string, password: string): string {
+  const url = new URL(servers.redisUrl)
+  url.username = user
+  url.password = password
+  return url.href
+}
+
+test('the rights that the documents name are enough for everything, and Redis denies nothing', async () => {
+  const [user = '', ...rules] = ACL_LINE.split(' ')
+  await redis.acl('SETUSER', user, ...rules)
+  closers.push(() => redis.acl('DELUSER', user))
+  await redis.acl('LOG', 'RESET')
+  const theirs = { redisUrl: urlOf(user, 'secret'), prefix: '{mylab-sync-default-0123456789ab}' }
+  const problems: string[] = []
+  const done: string[] = []
+  await checkRedis(theirs.redisUrl)
+  const puts = await Producer.open(theirs)
+  closers.push(() => puts.close())
+  let failures = 0
+  const serves = new Consumer({
+    settings: theirs,
+    handlers: {
+      copy: ({ kind }) => {
+        if (failures++ === 0) return Promise.reject(new Error('the first attempt fails'))
+        done.push(kind)
+        return Promise.resolve()
+      },
+      drain: ({ kind }) => Promise.resolve(void done.push(kind)),
+      control: ({ kind }) => Promise.resolve(void done.push(kind)),
+    },
+    concurrency: new Map(QUEUE_NAMES.map((name) => [name, 1])),
+    onProblem: (queue, error) => problems.push(`${queue}: ${error instanceof Error ? error.message : String(error)}`),
+  })
+  closers.push(() => serves.close(1_000))
+  await puts.add('copy', [chunk(1), { kind: 'plan-table', table: 't' }])
+  await puts.add('drain', [{ kind: 'drain' }, { kind: 'drain' }])
+  await puts.add('control', [{ kind: 'maintain' }])
+  await puts.showScheduler()
+  await eventually('all jobs are done', () => done.length >= 4 && failures >= 3, WAIT_MS)
+  await puts.hasten()
+  await puts.counts()
+  await puts.resume(QUEUE_NAMES)
+  assert.deepEqual(await puts.health(), { workers: { copy: 1, drain: 1, control: 1 }, scheduler: true, held: [] })
+  assert.ok(
+    problems.every((problem) => problem === 'copy: the first attempt fails'),
+    problems.join('; '),
+  )
+  assert.deepEqual(await redis.acl('LOG'), [])
+})
+
+test('a queue that somebody has paused or limited is named with how, and goes on when it is resumed', async () => {
+  const puts = await producer()
+  const byName = (name: string) => puts.queues.find((queue) => queue.name === name)
+  await byName('drain')?.pause()
+  await byName('copy')?.setGlobalRateLimit(1, 60_000)
+  await byName('control')?.setGlobalConcurrency(1)
+  assert.deepEqual((await puts.health()).held, [
+    { queue: 'copy', how: 'limited to 1 jobs in 60000 ms' },
+    { queue: 'drain', how: 'paused' },
+    { queue: 'control', how: 'limited to 1 jobs at once' },
+  ])
+  await puts.resume(QUEUE_NAMES)
+  await byName('drain')?.rateLimit(50_000)
+  assert.match((await puts.health()).held[0]?.how ?? '', /^held back for \d+ s$/)
+  await puts.resume(['drain'])
+  assert.deepEqual((await puts.health()).held, [])
+})
+
+/** What makes Redis refuse, and what ends that. */
+const REFUSALS: readonly {
+  readonly code: string
+  readonly says: RegExp
+  readonly remedy: RegExp
+  readonly before: readonly (readonly [string, ...string[]])[]
+  readonly after: readonly (readonly [string, ...string[]])[]
+}[] = [
+  {
+    code: 'unavailable',
+    says: /has used its maxmemory and takes no jobs \(OOM\)$/,
+    remedy: /CONFIG SET maxmemory/,
+    before: [['CONFIG', 'SET', 'maxmemory', '1']],
+    after: [['CONFIG', 'SET', 'maxmemory', '0']],
+  },
+  {
+    code: 'unavailable',
+    says: /holds a key of the queues that is of another type \(WRONGTYPE\)$/,
+    remedy: /SYNC_QUEUE_PREFIX/,
+    before: [['SET', '{test}:drain:wait', 'x']],
+    after: [],
+  },
+  {
+    code: 'unavailable',
+    says: /is a replica.* \((READONLY|MASTERDOWN)\)$/,
+    remedy: /REDIS_URL/,
+    before: [['REPLICAOF', '127.0.0.1', '1']],
+    after: [['REPLICAOF', 'NO', 'ONE']],
+  },
+  {
+    code: 'unavailable',
+    says: /too few replicas to take writes \(NOREPLICAS\)$/,
+    remedy: /min-replicas-to-write/,
+    before: [['CONFIG', 'SET', 'min-replicas-to-write', '1']],
+    after: [['CONFIG', 'SET', 'min-replicas-to-write', '0']],
+  },
+  {
+    code: 'unavailable',
+    says: /cannot save to its disk and takes no writes until it can \(MISCONF\)$/,
+    remedy: /make room on its disk/,
+    // a folder stands where the snapshot is to be
+    before: [['CONFIG', 'SET', 'save', '3600 1'], ['CONFIG', 'SET', 'dbfilename', 'appendonlydir'], ['BGSAVE']],
+    after: [
+      ['CONFIG', 'SET', 'dbfilename', 'dump.rdb'],
+      ['CONFIG', 'SET', 'save', ''],
+    ],
+  },
+]
+
+for (const { code, says, remedy, before, after: ended } of REFUSALS)
+  test(`what Redis refuses has its cause and remedy: ${says.source}`, async () => {
+    const puts = await producer()
+    try {
+      for (const [name, ...args] of before) await redis.call(name, ...args)
+      const error = await eventually(
+        'it refuses',
+        () =>
+          puts.add('drain', [{ kind: 'drain' }]).then(
+            () => false as const,
+            (thrown: unknown) => thrown as SyncError,
+          ),
+        WAIT_MS,
+      )
+      assert.deepEqual(
+        [error.code, says.test(error.message), remedy.test(error.remedy ?? '')],
+        [code, true, true],
+        `${error.message}: ${error.remedy}`,
+      )
+    } finally {
+      for (const [name, ...args] of ended) await redis.call(name, ...args)
+    }
+  })
+
+test('a password that is missing or wrong, and a user without rights, are told apart', async () => {
+  await redis.acl('SETUSER', 'other', 'reset', 'on', '>pw', '~other', '+@all')
+  await redis.acl('SETUSER', 'default', 'resetpass', '>master')
+  closers.push(async () => {
+    await redis.acl('SETUSER', 'default', 'nopass')
+    await redis.acl('DELUSER', 'other')
+  })
+  const told = async (redisUrl: string): Promise<[string, string]> => {
+    const error = await checkRedis(redisUrl)
+      .then(async () => {
+        const puts = Producer.unopened({ redisUrl, prefix: '{test}' })
+        closers.push(() => puts.close())
+        return puts.add('drain', [{ kind: 'drain' }])
+      })
+      .then(
+        () => assert.fail('it let us in'),
+        (thrown: unknown) => thrown as SyncError,
+      )
+    return [error.code, /\((\w+)\)$/.exec(error.message)?.[1] ?? error.message]
+  }
+  assert.deepEqual(await told(servers.redisUrl), ['cannot-connect', 'NOAUTH'])
+  assert.deepEqual(await told(urlOf('other', 'wrong')), ['cannot-connect', 'WRONGPASS'])
+  assert.deepEqual(await told(urlOf('other', 'pw')), ['missing-right', 'NOPERM'])
 })

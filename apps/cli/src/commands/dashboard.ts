@@ -5,7 +5,7 @@ import { type EngineContext, retryFailed } from '@mylab-sync/engine'
 import { Producer } from '@mylab-sync/queue'
 import type { Log } from '@mylab-sync/runtime'
 import { healthProblems, queueSettings } from '../queue.js'
-import { type CommonOptions, openContext, type Session, withConfig } from '../session.js'
+import { type CommonOptions, openContext, orItsError, type Session, withConfig } from '../session.js'
 import { retried } from './show-errors.js'
 
 const HIGHEST_PORT = 65_535
@@ -41,8 +41,7 @@ export async function serve(
   const options = dashboardOptions(config, at, log)
   if (!config.useQueue) return runDashboard(options, signal)
   const producer = Producer.unopened(queueSettings(config))
-  // null is told on the page: Redis does not answer
-  const health = async (): Promise<readonly string[]> => healthProblems(await producer.health().catch(() => null))
+  const health = async (): Promise<readonly string[]> => healthProblems(await orItsError(producer.health()))
   try {
     const queues = { queues: producer.queues, health, queueCounts: () => producer.counts() }
     return await runDashboard({ ...options, ...queues }, signal)

@@ -1,9 +1,10 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
 import { type Finding, SyncError } from '@mylab-sync/core'
 import { type Diagnosis, doctor } from '@mylab-sync/engine'
-import { checkRedis } from '@mylab-sync/queue'
+import { checkRedis, Producer } from '@mylab-sync/queue'
 import { print, printJson } from '../output.js'
-import { type CommonOptions, engineOptions, openSource, openTarget, withConfig } from '../session.js'
+import { queueSettings, resumeCommand } from '../queue.js'
+import { type CommonOptions, engineOptions, openSource, openTarget, orItsError, withConfig } from '../session.js'
 
 const CANNOT_CONNECT = 4
 const PROBLEMS = 5
@@ -23,8 +24,7 @@ async function diagnose(config: ResolvedConfig): Promise<Diagnosis> {
   const source = await orItsError(openSource(config))
   const target = await orItsError(openTarget(config))
   try {
-    const { redisUrl } = config
-    const redis = redisUrl === null ? {} : { redis: () => redisFindings(redisUrl) }
+    const redis = config.redisUrl === null ? {} : { redis: () => redisFindings(config) }
     return await doctor({ source, target, options: engineOptions(config), ...redis })
   } finally {
     if (!(target instanceof SyncError)) await target.close()
@@ -32,24 +32,20 @@ async function diagnose(config: ResolvedConfig): Promise<Diagnosis> {
   }
 }
 
-async function redisFindings(url: string): Promise<Finding[]> {
-  const warnings = await checkRedis(url)
-  return warnings.map((cause) => ({
-    code: 'redis-eviction',
-    severity: 'warning',
-    side: 'redis',
-    cause,
-    remedy: 'CONFIG SET maxmemory-policy noeviction',
-  }))
+async function redisFindings(config: ResolvedConfig): Promise<Finding[]> {
+  const settings = queueSettings(config)
+  const warnings = await checkRedis(settings.redisUrl)
+  const found = warnings.map((cause) => redisFinding('redis-eviction', cause, 'CONFIG SET maxmemory-policy noeviction'))
+  const producer = await Producer.open(settings)
+  const { held } = await producer.health().finally(() => producer.close())
+  const kept = held.map(({ queue, how }) =>
+    redisFinding('redis-queue-held', `queue ${queue} is ${how}`, resumeCommand(queue)),
+  )
+  return [...found, ...kept]
 }
 
-async function orItsError<T>(opening: Promise<T>): Promise<T | SyncError> {
-  try {
-    return await opening
-  } catch (error) {
-    if (error instanceof SyncError) return error
-    throw error
-  }
+function redisFinding(code: string, cause: string, remedy: string): Finding {
+  return { code, severity: 'warning', side: 'redis', cause, remedy }
 }
 
 const TITLES: Readonly<Record<Finding['severity'], string>> = {

@@ -96,7 +96,7 @@ async function detach(
   const { copying, listed } = await askForCopies(context, options, progress)
   const health = await queueHealth(config)
   const problems = healthProblems(health)
-  const workers = health?.workers.copy ?? 0
+  const workers = health instanceof SyncError ? 0 : health.workers.copy
   if (options.json) printJson({ copying, listed, workers, problems })
   else {
     print(

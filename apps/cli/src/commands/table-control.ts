@@ -1,7 +1,8 @@
 import { type EngineContext, pauseTables, resumeTables, resyncTables } from '@mylab-sync/engine'
 import { print, printJson } from '../output.js'
 import { showProgress } from '../progress.js'
-import { type CommonOptions, withInstallation } from '../session.js'
+import { queueNames, resumeQueues } from '../queue.js'
+import { type CommonOptions, withConfig, withInstallation } from '../session.js'
 
 export interface TableControlOptions extends CommonOptions {
   readonly tables: string[]
@@ -25,5 +26,17 @@ async function control(options: TableControlOptions, done: string, work: Work): 
 }
 
 export const runPause = (options: TableControlOptions): Promise<void> => control(options, 'paused', pauseTables)
-export const runResume = (options: TableControlOptions): Promise<void> => control(options, 'resumed', resumeTables)
+
+/** Tables, or with `queues` the named queues instead. */
+export async function runResume({ queues, ...options }: TableControlOptions & { queues?: string }): Promise<void> {
+  if (queues === undefined) return control(options, 'resumed', resumeTables)
+  const names = queueNames(queues)
+  await withConfig(options, async ({ config }) => {
+    await resumeQueues(config, names)
+    if (options.json) printJson({ queues: names })
+    else for (const name of names) print(`queue ${name}: resumed`)
+    return 0
+  })
+}
+
 export const runResync = (options: TableControlOptions): Promise<void> => control(options, 'copied again', resyncTables)

@@ -52,11 +52,16 @@ const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
  */
 const QUOTABLE: ReadonlySet<number> = new Set([
   13, 29, 1016, 1017, 1018, 1021, 1030, 1031, 1033, 1034, 1035, 1036, 1044, 1045, 1047, 1049, 1114, 1142, 1143, 1168,
-  1194, 1195, 1226, 1227, 1286, 1290, 1296, 1317, 1698, 1792, 1812, 1814, 1836, 1932, 1969, 3024, 3032, 3168, 3185,
+  1194, 1195, 1226, 1227, 1286, 1290, 1296, 1317, 1698, 1792, 1812, 1814, 1820, 1836, 1862, 1932, 1969, 3024, 3032,
+  3118, 3159, 3168, 3185, 4151,
 ])
 
 const MORE_CONNECTIONS =
   "raise the limit, the account's MAX_USER_CONNECTIONS or the server's max_connections, or run fewer workers"
+
+const NEW_PASSWORD =
+  "give the account a password anew (ALTER USER .. IDENTIFIED BY '..'), or one that does not expire (PASSWORD EXPIRE NEVER)"
+const UNLOCK = 'let an administrator unlock the account: ALTER USER .. ACCOUNT UNLOCK'
 
 const MORE_SPACE = 'free space on the disk of the source'
 const WRITABLE = 'SET GLOBAL read_only = 0 on the source, or name the server of its cluster that is written to'
@@ -72,10 +77,25 @@ const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
   [3032, 'SET GLOBAL offline_mode = OFF on the source'],
   [1040, MORE_CONNECTIONS],
   [1203, MORE_CONNECTIONS],
-  [1226, MORE_CONNECTIONS],
+  [
+    1226,
+    'lift the limit that it names (ALTER USER .. WITH MAX_USER_CONNECTIONS 0, MAX_QUERIES_PER_HOUR 0), or run fewer workers',
+  ],
+  [
+    1044,
+    'grant the account the rights that docs/operations.md names on this database, or name another one in DB_DATABASE; servers say this too of one that is not there',
+  ],
+  [1820, NEW_PASSWORD],
+  [1862, NEW_PASSWORD],
+  [3118, UNLOCK],
+  [4151, UNLOCK],
+  [
+    3159,
+    "connect through the server's socket (DB_SOCKET), which counts as secure: this program does not encrypt its connections to the source; or SET GLOBAL require_secure_transport = OFF",
+  ],
   [
     1045,
-    "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%', and one with REQUIRE SSL is refused",
+    "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%'; REQUIRE SSL, and require_secure_transport on MariaDB, refuse in these words too: then connect through the server's socket (DB_SOCKET)",
   ],
   [
     1665,

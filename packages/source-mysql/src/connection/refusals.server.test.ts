@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { SyncError } from '@mylab-sync/core'
+import { ServerSet } from '@mylab-sync/testkit'
+import { createSource } from '../source.js'
+
+const NAME = 'refusals'
+let servers: ServerSet
+let admin: Awaited<ReturnType<ServerSet['sourceAdmin']>>
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+  await servers.createDatabases({ source: NAME, target: NAME })
+  admin = await servers.sourceAdmin(NAME)
+})
+after(async () => {
+  await admin.end()
+  await servers.close()
+})
+
+const USER = "refused@'%'"
+
+/** Why a server lets an account in no longer, and the remedy that it is told with. */
+const REFUSALS: readonly {
+  readonly name: string
+  readonly numbers: readonly number[]
+  readonly by: string
+  readonly remedy: RegExp
+  readonly undo?: string
+  readonly held?: number
+}[] = [
+  {
+    name: 'a database that it has no right to',
+    numbers: [1044],
+    by: `REVOKE ALL ON ${NAME}.* FROM ${USER}`,
+    remedy: /^grant the account/,
+  },
+  {
+    name: 'a password that has expired',
+    numbers: [1862, 1820],
+    by: `ALTER USER ${USER} PASSWORD EXPIRE`,
+    remedy: /IDENTIFIED BY/,
+  },
+  { name: 'a locked account', numbers: [3118, 4151], by: `ALTER USER ${USER} ACCOUNT LOCK`, remedy: /ACCOUNT UNLOCK/ },
+  {
+    name: 'a limit of its connections',
+    numbers: [1226],
+    by: `ALTER USER ${USER} WITH MAX_USER_CONNECTIONS 1`,
+    remedy: /MAX_USER_CONNECTIONS 0/,
+    held: 1,
+  },
+  {
+    name: 'a connection in plaintext',
+    // 1045: MariaDB's.
+    numbers: [3159, 1045],
+    by: 'SET GLOBAL require_secure_transport = ON',
+    remedy: /DB_SOCKET/,
+    undo: 'SET GLOBAL require_secure_transport = OFF',
+  },
+]
+
+for (const { name, numbers, by, remedy, undo, held = 0 } of REFUSALS)
+  test(`a server refuses ${name}: its number, its words and a remedy are told`, async () => {
+    await admin.query(`CREATE USER ${USER} IDENTIFIED BY 'pw'; GRANT SELECT ON ${NAME}.* TO ${USER}`)
+    const { host, port } = servers.source
+    const open = () =>
+      createSource({
+        host,
+        port,
+        user: 'refused',
+        password: 'pw',
+        database: NAME,
+        auditTable: 'sync_audit_log',
+        instance: 'default',
+      })
+    const opened: Awaited<ReturnType<typeof open>>[] = []
+    try {
+      await admin.query(by)
+      for (let one = 0; one < held; one++) {
+        const source = await open()
+        opened.push(source)
+      }
+      const error = await open().then(
+        (source) => source.close().then(() => assert.fail('it was let in')),
+        (thrown: unknown) => thrown as SyncError,
+      )
+      assert.equal(error.code, 'cannot-connect', error.message)
+      assert.ok(
+        numbers.some((number) => error.message.includes(`(${number}): `)),
+        error.message,
+      )
+      assert.match(error.remedy ?? '', remedy)
+    } finally {
+      for (const source of opened) await source.close()
+      if (undo !== undefined) await admin.query(undo)
+      await admin.query(`DROP USER ${USER}`)
+    }
+  })
