@@ -101,7 +101,7 @@ function refusalCode(error: unknown): string | null {
   if (word === undefined) return null
   if (Object.hasOwn(REFUSALS, word)) return word
   // Before Redis 7 a script's error begins with ERR and has the code of the command that failed further on.
-  if (/^ERR ACL failure in script/.test(error.message)) return 'NOPERM'
+  if (error.message.startsWith('ERR ACL failure in script')) return 'NOPERM'
   const [inner] = new RegExp(`(?<=: )(?:${NAMES})(?= )`).exec(error.message) ?? []
   return inner ?? word
 }
