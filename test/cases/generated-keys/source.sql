@@ -1,0 +1,7 @@
+SET NAMES utf8mb4, sql_mode = '';
+CREATE TABLE site (id INT NOT NULL PRIMARY KEY, v INT);
+INSERT INTO site VALUES (1, 1), (2, 2), (3, 3);
+CREATE TABLE room (no INT NOT NULL, site INT NOT NULL, code VARCHAR(30) AS (CONCAT(site, '/', no)) VIRTUAL NOT NULL, v INT, UNIQUE KEY u (code), FOREIGN KEY (site) REFERENCES site (id) ON DELETE CASCADE ON UPDATE CASCADE);
+INSERT INTO room (no, site, v) VALUES (10, 1, 1), (20, 2, 2), (30, 3, 3), (31, 3, 4);
+CREATE TABLE half (n INT NOT NULL, site INT NOT NULL, twice INT AS (site * 2) VIRTUAL NOT NULL, UNIQUE KEY u (n, twice), FOREIGN KEY (site) REFERENCES site (id) ON UPDATE CASCADE ON DELETE CASCADE);
+INSERT INTO half (n, site) VALUES (1, 1), (1, 2), (2, 3);
