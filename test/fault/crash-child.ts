@@ -30,6 +30,7 @@ const context: EngineContext = {
     batchRows: 7,
     copyConcurrency: 2,
     memoryMb: 256,
+    schemaChanges: 'apply',
   },
   limits: { lastSliceKeys: 5, catchUpKeys: 20, sliceEntries: 60, snapshotMs: 0 },
   hooks: { at: async (point) => dieAt(point) },

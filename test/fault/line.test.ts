@@ -55,6 +55,7 @@ async function far(name: string, roundTripMs: number): Promise<Far> {
     batchRows: 5_000,
     copyConcurrency: 2,
     memoryMb: 256,
+    schemaChanges: 'apply' as const,
   }
   return {
     context: { ...sides, options },

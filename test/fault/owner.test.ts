@@ -47,6 +47,7 @@ async function open(names: DatabaseNames): Promise<EngineContext> {
     batchRows: null,
     copyConcurrency: 2,
     memoryMb: 256,
+    schemaChanges: 'apply' as const,
   }
   return { ...sides, options, limits: { otherMs: OTHER_MS } }
 }

@@ -27,6 +27,7 @@ test('poison rows of a first copy are quarantined one by one, a broken CHECK is 
     batchRows: null,
     copyConcurrency: 2,
     memoryMb: 256,
+    schemaChanges: 'apply' as const,
   }
   const context: EngineContext = { ...sides, options }
   try {

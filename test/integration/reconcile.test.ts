@@ -57,8 +57,13 @@ test('added columns, widened types, new and dropped foreign keys and a swap of t
   })
 })
 
-test('a change that could lose something waits with its statement, and the rest goes on', async () => {
-  await withFamily(servers, 'r_waits', async (at) => {
+test('where changes of type are to wait, a table waits with its statements, and the rest goes on', async () => {
+  await withFamily(servers, 'r_waits', async (applying) => {
+    const { context } = applying
+    const at: Installation = {
+      ...applying,
+      context: { ...context, options: { ...context.options, schemaChanges: 'wait' } },
+    }
     await copyAll(at.context)
     await at.app.query('ALTER TABLE other MODIFY v VARCHAR(20); UPDATE other SET v = "one"; UPDATE p SET v = 5')
     await settle(at)

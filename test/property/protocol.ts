@@ -79,6 +79,7 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
         batchRows: 7,
         copyConcurrency: 2,
         memoryMb: 256,
+        schemaChanges: 'apply',
       },
     }
     await migrate(context)

@@ -12,6 +12,7 @@ export async function contextOf(servers: ServerSet, name: string): Promise<Engin
     batchRows: null,
     copyConcurrency: 2,
     memoryMb: 256,
+    schemaChanges: 'apply' as const,
   }
   return { ...(await connect(servers, name)), options }
 }

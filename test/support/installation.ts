@@ -63,6 +63,7 @@ export async function installation(
         batchRows: settings.batchRows ?? null,
         copyConcurrency: 2,
         memoryMb: 256,
+        schemaChanges: 'apply',
       },
     },
     rows: (query) => textRows(reader, query),

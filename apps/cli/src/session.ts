@@ -135,8 +135,16 @@ export function openTarget({ target, instance }: Pick<ResolvedConfig, 'target' |
 
 export function engineOptions(config: ResolvedConfig, batchRows: number | null = null): EngineOptions {
   const mapping = { names: config.names, types: config.types, columns: config.columns }
-  const { include, exclude, memoryLimitMb: memoryMb } = config
-  return { include, exclude, mapping, batchRows, copyConcurrency: memoryMb < TWO_COPIES_MB ? 1 : 2, memoryMb }
+  const { include, exclude, schemaChanges, memoryLimitMb: memoryMb } = config
+  return {
+    include,
+    exclude,
+    mapping,
+    batchRows,
+    copyConcurrency: memoryMb < TWO_COPIES_MB ? 1 : 2,
+    memoryMb,
+    schemaChanges,
+  }
 }
 
 const peakMb = (): number => Math.round(process.resourceUsage().maxRSS / 1024)

@@ -3,7 +3,16 @@ import type { Place } from '@mylab-sync/core'
 import { placeOf, redisUrlAt, redisUrlOf, sourceAddress, type TargetUrl, targetAddress } from './address.js'
 import { type ConfigInput, type Env, environmentOf } from './environment.js'
 import { fault } from './fault.js'
-import { type ColumnOption, type File, LEAST_MEMORY_MB, memoryLimitMb, port, readFile } from './file.js'
+import {
+  type ColumnOption,
+  type File,
+  LEAST_MEMORY_MB,
+  memoryLimitMb,
+  port,
+  readFile,
+  SCHEMA_CHANGES,
+  type SchemaChanges,
+} from './file.js'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -59,6 +68,8 @@ export interface ResolvedConfig {
   readonly include: readonly string[]
   readonly exclude: readonly string[]
   readonly names: 'keep' | 'lower'
+  /** What becomes of a changed type of a live table. */
+  readonly schemaChanges: SchemaChanges
   readonly types: Readonly<Record<string, ColumnOption>>
   readonly columns: Readonly<Record<string, Readonly<Record<string, ColumnOption>>>>
 }
@@ -103,6 +114,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
     instance,
     auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? ownName('sync_audit_log', instance),
     names: file.names ?? 'keep',
+    schemaChanges: schemaChangesOf(file, env),
     types: file.types ?? {},
   }
 }
@@ -165,6 +177,10 @@ function logOf({ monitoring }: File, env: Env): ResolvedConfig['log'] {
     format:
       oneOf(env['SYNC_LOG_FORMAT'], 'SYNC_LOG_FORMAT', ['pretty', 'json'] as const) ?? monitoring?.log?.format ?? null,
   }
+}
+
+function schemaChangesOf({ schemaChanges }: File, env: Env): SchemaChanges {
+  return oneOf(env['SYNC_SCHEMA_CHANGES'], 'SYNC_SCHEMA_CHANGES', SCHEMA_CHANGES) ?? schemaChanges ?? 'apply'
 }
 
 function oneOf<T extends string>(value: string | undefined, name: string, allowed: readonly T[]): T | undefined {

@@ -8,6 +8,9 @@ import { fileFaults } from './file-faults.js'
 
 export const port = z.coerce.number().int().min(1).max(65_535)
 /** An idle process takes about 80 MB. */
+export const SCHEMA_CHANGES = ['apply', 'wait'] as const
+export type SchemaChanges = (typeof SCHEMA_CHANGES)[number]
+
 export const LEAST_MEMORY_MB = 128
 export const memoryLimitMb = z.coerce.number().int().min(LEAST_MEMORY_MB)
 const patterns = z.array(z.string().min(1))
@@ -59,6 +62,7 @@ export const FILE = z.strictObject({
     .partial()
     .optional(),
   names: z.enum(['keep', 'lower']).optional(),
+  schemaChanges: z.enum(SCHEMA_CHANGES).optional(),
   types: z.record(z.string(), columnOption).optional(),
   tables: z.record(z.string(), z.union([patterns, tableOptions])).optional(),
   monitoring: z

@@ -131,6 +131,12 @@ export const SETTINGS: readonly Setting[] = [
   setting('types.<type>', [], '', 'the same for all columns of a type'),
   setting('names', [], 'keep', '`keep` or `lower`: names of the target'),
   setting(
+    'schemaChanges',
+    ['SYNC_SCHEMA_CHANGES'],
+    'apply',
+    '`apply`: a changed type of a live table is applied by itself; `wait`: the table waits, with the statements to run',
+  ),
+  setting(
     'instance',
     ['SYNC_INSTANCE'],
     'default',

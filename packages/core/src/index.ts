@@ -79,6 +79,7 @@ export type {
 export type {
   Chunk,
   ConstraintState,
+  OutdatedObject,
   KeyPage,
   ParkedKey,
   ParkedParent,

@@ -18,6 +18,8 @@ export interface EngineOptions {
   readonly copyConcurrency: number
   /** What the process may take, in MiB: how much is held at once follows from it. */
   readonly memoryMb: number
+  /** Whether changed types of live tables are applied, or wait for somebody with their statements. */
+  readonly schemaChanges: 'apply' | 'wait'
 }
 
 /**

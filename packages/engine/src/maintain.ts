@@ -1,10 +1,11 @@
-import { isOpen } from '@mylab-sync/core'
+import { isOpen, type Target } from '@mylab-sync/core'
 import { type EngineContext, goOn } from './context.js'
 import { exclusively } from './exclusive.js'
-import { isTransactional, type Model } from './model.js'
+import { isTransactional, loadModel, type Model } from './model.js'
 import { readTarget } from './read-target.js'
 import { checkTriggers } from './check-triggers.js'
 import { settingAside } from './set-aside.js'
+import { targetDefinition } from './target-definition.js'
 import { betweenDrains } from './write-target.js'
 
 /**
@@ -52,10 +53,13 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
 async function buildConstraints(context: EngineContext, model: Model): Promise<void> {
   const open = await openTables(context, model)
   const { target } = context
+  const { unfinished, unknown } = await dropOutdated(context, model, open)
   const told = new Set((await target.constraints()).map(({ table }) => table))
   for (const table of open) {
     goOn(context)
     const mapping = model.mapping(table)
+    if (unknown.has(mapping.name)) await target.adoptObjects(targetDefinition(model, table))
+    if (unfinished.has(mapping.name)) await target.finishTable(mapping, model.objects(table))
     await target.buildIndexes(mapping, model.objects(table))
     if (!told.has(mapping.name)) continue
     await target.buildChecks(mapping, model.objects(table))
@@ -66,6 +70,24 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
     goOn(context)
     await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
   }
+}
+
+/** What of ours the source has dropped or defined anew. */
+async function dropOutdated(
+  context: EngineContext,
+  model: Model,
+  open: ReadonlySet<string>,
+): Promise<Awaited<ReturnType<Target['objectsDue']>>> {
+  const dueBy = (now: Model): ReturnType<Target['objectsDue']> =>
+    context.target.objectsDue(
+      [...open].filter((table) => now.tables.has(table)).map((table) => targetDefinition(now, table)),
+    )
+  const due = await dueBy(model)
+  if (due.outdated.length === 0) return due
+  // A model that is older than another process's would drop what that has just built.
+  const latest = await dueBy(await loadModel(context))
+  await context.target.dropObjects(latest.outdated)
+  return due
 }
 
 async function openTables(context: EngineContext, model: Model): Promise<Set<string>> {

@@ -1,14 +1,8 @@
-import type {
-  ColumnMapping,
-  OtherObjects,
-  Refusal,
-  TableMapping,
-  TableObjects,
-  TargetDefinition,
-} from '@mylab-sync/core'
+import type { ColumnMapping, OtherObjects, Refusal, TableMapping, TableObjects } from '@mylab-sync/core'
 import { valueOutcomes } from '@mylab-sync/mapping'
 import type { EngineContext } from './context.js'
 import { isTransactional, matches, type Model, modelWith } from './model.js'
+import { targetDefinition } from './target-definition.js'
 import { edgeOf, notCarriedOf, whyNoForeignKey } from './not-carried.js'
 import { type PlanSummary, summaryOf } from './plan-summary.js'
 import type { PlannedColumn, PlannedForeignKey, PlannedTable } from './planned-table.js'
@@ -57,22 +51,9 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
     notVisible: others.notVisible,
     notListed: others.notListed,
     sql: {
-      target: context.target.statements(selected.map((table) => definition(model, table))),
+      target: context.target.statements(selected.map((table) => targetDefinition(model, table))),
       source: context.source.installStatements(model.triggerTargets(new Set(selected))),
     },
-  }
-}
-
-/** A table as the target gets it once it is open; the order of its parts is that of a first copy. */
-function definition(model: Model, table: string): TargetDefinition {
-  const edges = model.edges.filter((edge) => edge.child === table)
-  return {
-    table: model.mapping(table),
-    objects: model.objects(table),
-    foreignKeyColumns: edges.map((edge) => edge.childKey.columns.map(({ column }) => column.source.name)),
-    foreignKeys: edges
-      .filter((edge) => edge.notCarried === null)
-      .map((edge) => ({ edge, parent: { table: model.mapping(edge.parent), objects: model.objects(edge.parent) } })),
   }
 }
 

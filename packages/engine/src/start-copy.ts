@@ -18,7 +18,7 @@ export interface CopyStart {
  * (`isOurs`) is what the source's is now, and its key is what rows are merged by. Returns what a human has to run first.
  */
 export async function prepareMerge(
-  { target }: EngineContext,
+  { target, options }: EngineContext,
   model: Model,
   { table, isOurs }: { readonly table: string; readonly isOurs: boolean },
 ): Promise<string[]> {
@@ -26,9 +26,10 @@ export async function prepareMerge(
   const objects = model.objects(table)
   // Foreign keys of the target hold the key that they reference.
   await target.loosenTable(mapping, objects, model.edgesAt(table))
-  const left = isOurs ? await target.adaptTable(mapping, objects) : []
+  const how = { wait: options.schemaChanges === 'wait' }
+  const left = isOurs ? await target.adaptTable(mapping, objects, how) : []
   // A first copy that was left before it opened has no key yet.
-  return left.length > 0 ? left : target.buildKey(mapping)
+  return left.length > 0 ? left : target.buildKey(mapping, isOurs ? how : { wait: true })
 }
 
 /** Tables whose copies have begun, and those that have to wait for another one, by its name. */

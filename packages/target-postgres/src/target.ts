@@ -2,7 +2,11 @@ import { SyncError, type TableMapping, type Target, type TargetTransaction } fro
 import { Transaction } from './apply/transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
 import { Constraints } from './ddl/constraints.js'
-import { adaptTable, createTable, differences, hasRows, tableExists } from './ddl/tables.js'
+import { adaptTable } from './ddl/adapt.js'
+import { MadeControl } from './ddl/control.js'
+import { ForeignKeys } from './ddl/foreign-keys.js'
+import { ConstraintRecord } from './ddl/record.js'
+import { createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
 import { mapped, ofTable } from './errors.js'
 import * as sql from './sql.js'
@@ -19,6 +23,9 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     throw error
   }
   const constraints = new Constraints(database)
+  const foreignKeys = new ForeignKeys(database)
+  const record = new ConstraintRecord(database)
+  const control = new MadeControl(database)
   const on = async <T>(table: TableMapping, work: Promise<T>): Promise<T> => {
     try {
       return await work
@@ -40,16 +47,20 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     hasRows: (table) => hasRows(database, table),
     differences: (table) => differences(database, table),
     createTable: (table, objects) => createTable(database, table, objects),
-    adaptTable: (table, objects) => adaptTable(database, table, objects),
+    adaptTable: (table, objects, how) => adaptTable(database, table, objects, how),
     loosenTable: (table, objects, edges) => constraints.loosenTable(table, objects, edges),
-    buildKey: (table) => constraints.buildKey(table),
-    buildKeyIndexes: (table, foreignKeys) => on(table, constraints.buildKeyIndexes(table, foreignKeys)),
+    buildKey: (table, how) => constraints.buildKey(table, how),
+    buildKeyIndexes: (table, columnSets) => on(table, constraints.buildKeyIndexes(table, columnSets)),
     buildIndexes: (table, objects) => on(table, constraints.buildIndexes(table, objects)),
     buildChecks: (table, objects) => on(table, constraints.buildChecks(table, objects)),
-    buildForeignKey: (child, parent, edge) => on(child, constraints.buildForeignKey(child, parent, edge)),
+    buildForeignKey: (child, parent, edge) => on(child, foreignKeys.buildForeignKey(child, parent, edge)),
     suspend: (violated, planned) => constraints.suspend(violated, planned),
-    forgetConstraints: (table, planned) => constraints.forgetConstraints(table, planned),
-    constraints: () => constraints.constraints(),
+    forgetConstraints: (table, planned) => record.forgetConstraints(table, planned),
+    constraints: () => record.constraints(),
+    objectsDue: (definitions) => control.due(definitions),
+    dropObjects: (outdated) => control.drop(outdated),
+    adoptObjects: (definition) => control.adopt(definition),
+    finishTable: (table, objects) => on(table, control.finish(table, objects)),
     uninstallStatements: () => [`DROP SCHEMA IF EXISTS ${sql.name(settings.stateSchema)} CASCADE`],
     mayUninstall: () => mayUninstall(database),
     run: (statements) =>

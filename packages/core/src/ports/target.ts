@@ -123,6 +123,13 @@ export interface ConstraintState {
   readonly detail: string | null
 }
 
+/** An object that we have made, by the name of its table in the target. */
+export interface OutdatedObject {
+  readonly table: string
+  readonly kind: string
+  readonly name: string
+}
+
 export type UpsertOutcome =
   | { readonly kind: 'done'; readonly refused: readonly RefusedRow[] }
   /** UNIQUEs that cannot wait are held by these rows of the target; nothing of the batch was written. */
@@ -291,14 +298,18 @@ export interface Target {
   /** Columns, defaults, comments and CHECKs; no index. */
   createTable(table: TableMapping, objects: TableObjects): Promise<void>
   /**
-   * Makes an existing table that we filled hold this mapping where that loses nothing, and drops our key of an older
-   * definition; returns the statements that are left to a human, with the reason behind one that was refused.
+   * Makes the columns of a table that is about to be copied again what the mapping says, and drops what of ours stands in
+   * the way. Returns the statements that are left to a human, in their order: where an object of the user's depends on a
+   * column, where `wait` keeps changes of type for a human, and where PostgreSQL refuses one.
    */
-  adaptTable(table: TableMapping, objects: TableObjects): Promise<string[]>
+  adaptTable(table: TableMapping, objects: TableObjects, how: { readonly wait: boolean }): Promise<string[]>
   /** Drops our UNIQUEs and foreign keys on and to a table whose rows are about to be merged; they are built again when it is open. */
   loosenTable(table: TableMapping, objects: TableObjects, edges: readonly Edge[]): Promise<void>
-  /** The sync key's index; returns the statement that a human has to run first where rows of an older key do not hold it. */
-  buildKey(table: TableMapping): Promise<string[]>
+  /**
+   * The sync key's index. Rows of an older key that do not hold it go, before a copy that brings the source's; with `wait`,
+   * and where they hold values of the user's own columns, the statement that a human has to run first is returned.
+   */
+  buildKey(table: TableMapping, how: { readonly wait: boolean }): Promise<string[]>
   /** The sync key's index and one on every given column set; names from the table. Already there: nothing. */
   buildKeyIndexes(table: TableMapping, foreignKeyColumns: readonly (readonly string[])[]): Promise<void>
   /** The other indexes and UNIQUEs. What cannot be built is recorded in sync_constraint and returned as sentences. */
@@ -319,6 +330,18 @@ export interface Target {
   /** Forgets what of ours was suspended on this table and is not planned any more. */
   forgetConstraints(table: TableMapping, planned: readonly string[]): Promise<void>
   constraints(): Promise<ConstraintState[]>
+  /** What of our own making the source defines otherwise or not at all any more, and tables with work left for when they are open. */
+  objectsDue(definitions: readonly TargetDefinition[]): Promise<{
+    readonly outdated: readonly OutdatedObject[]
+    /** Names in the target. */
+    readonly unfinished: ReadonlySet<string>
+    readonly unknown: ReadonlySet<string>
+  }>
+  dropObjects(outdated: readonly OutdatedObject[]): Promise<void>
+  /** Takes what stands under a planned name for made as it is planned; of a table that nothing is known of. */
+  adoptObjects(definition: TargetDefinition): Promise<void>
+  /** Sets NOT NULL and adds the counter where a changed column had to wait for its rows. */
+  finishTable(table: TableMapping, objects: TableObjects): Promise<void>
   /** What takes our state off the target. */
   uninstallStatements(): string[]
   /** Throws SyncError missing-right where the role may not run them. */

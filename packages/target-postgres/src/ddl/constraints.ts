@@ -2,20 +2,21 @@ import {
   type CheckPlan,
   type ConstraintState,
   ConstraintViolated,
-  counted,
   type Edge,
   type IndexPlan,
   SyncError,
   type TableMapping,
   type TableObjects,
 } from '@mylab-sync/core'
-import { setTimeout } from 'node:timers/promises'
 import type { Database, Row, Session } from '../connection/database.js'
 import { definitionRefusal, mapped, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
+import { lacksIdentity, standingColumns } from './columns.js'
+import { type MadeObject, MadeObjects, madeKey } from './made-objects.js'
+import { checkRecord, foreignKeyIndexRecord, indexRecord } from './planned.js'
+import { ConstraintRecord, NOT_OURS, withShortLocks } from './record.js'
 import {
   addCheck,
-  addForeignKey,
   addKey,
   addUnique,
   createIndex,
@@ -25,21 +26,20 @@ import {
   targetColumns,
 } from './statements.js'
 
-const LOCK = ["SET LOCAL lock_timeout = '2s'"]
-const LOCK_TRIES = 10
-/** For whoever made it to make it again. Its definition may hold values. */
-const NOT_OURS = '; it is not one of the source'
-/** Those who queued behind us get their turn. */
-const LOCK_PAUSE_MS = 200
+/** Of an index entry. */
+const TOO_LONG = '54000'
+const BROKEN = 'broken by rows of the source'
 
 /** Indexes and constraints of the target's tables, each in short transactions of its own. */
 export class Constraints {
   readonly #database: Database
-  readonly #state: string
+  readonly #record: ConstraintRecord
+  readonly #made: MadeObjects
 
   constructor(database: Database) {
     this.#database = database
-    this.#state = sql.name(database.settings.stateSchema)
+    this.#record = new ConstraintRecord(database)
+    this.#made = new MadeObjects(database.settings.stateSchema)
   }
 
   #table(table: Pick<TableMapping, 'name'>): string {
@@ -48,77 +48,150 @@ export class Constraints {
 
   /** The key's index, and one on every given column set; where they stand already, nothing. */
   async buildKeyIndexes(table: TableMapping, foreignKeys: readonly (readonly string[])[]): Promise<void> {
-    const { schema } = this.#database.settings
-    const key = table.key?.columns.map(({ column }) => column.name)
-    await this.#short(async (session) => {
-      const present = await indexedColumns(session, this.#table(table))
-      if (key && !present.some((index) => index.unique && same(index.columns, key))) {
-        // A table of the user's may have a primary key of its own.
-        const kind =
-          table.source.primaryKey === null || present.some((index) => index.primary) ? 'UNIQUE' : 'PRIMARY KEY'
-        const name = await freeKeyName(session, schema, table)
-        await session.build(addKey(schema, table, kind, name))
-        present.push({ unique: true, primary: kind === 'PRIMARY KEY', columns: key })
-      }
-      for (const columns of foreignKeys.map((sources) => targetColumns(table, sources))) {
-        if (present.some((index) => same(index.columns.slice(0, columns.length), columns))) continue
-        await session.build(foreignKeyIndex(schema, table, columns))
-        present.push({ unique: false, primary: false, columns })
-      }
-    })
+    await withShortLocks(this.#database, (session) => this.#keyIndexesIn(session, table, foreignKeys))
   }
 
-  /** The key's index on a table that may hold rows of an older key. Returns what a human has to run first. */
-  async buildKey(table: TableMapping): Promise<string[]> {
+  async #keyIndexesIn(
+    session: Session,
+    table: TableMapping,
+    foreignKeys: readonly (readonly string[])[],
+  ): Promise<void> {
+    const { schema } = this.#database.settings
+    const key = table.key?.columns.map(({ column }) => column.name)
+    const present = await indexedColumns(session, this.#table(table))
+    if (key && !present.some((index) => index.unique && same(index.columns, key))) {
+      // A table of the user's may have a primary key of its own.
+      const kind = table.source.primaryKey === null || present.some((index) => index.primary) ? 'UNIQUE' : 'PRIMARY KEY'
+      const name = await freeKeyName(session, schema, table)
+      await session.build(addKey(schema, table, kind, name))
+      present.push({ unique: true, primary: kind === 'PRIMARY KEY', columns: key })
+    }
+    for (const columns of foreignKeys.map((sources) => targetColumns(table, sources))) {
+      if (present.some((index) => same(index.columns.slice(0, columns.length), columns))) continue
+      await this.#foreignKeyIndexIn(session, table, columns)
+      present.push({ unique: false, primary: false, columns })
+    }
+  }
+
+  /** Look-ups go faster with it, and right without: a value that is too long for it leaves it out. */
+  async #foreignKeyIndexIn(session: Session, table: TableMapping, columns: readonly string[]): Promise<void> {
+    const { schema } = this.#database.settings
+    const record = foreignKeyIndexRecord(schema, table, columns)
+    await session.raw('SAVEPOINT foreign_key_index')
+    try {
+      await session.build(foreignKeyIndex(schema, table, columns))
+      await this.#made.note(session, table.name, [record])
+    } catch (error) {
+      if (sqlState(error) !== TOO_LONG) throw error
+      await session.raw('ROLLBACK TO SAVEPOINT foreign_key_index')
+      await this.#made.note(session, table.name, [{ ...record, state: 'left-out' }])
+    }
+    await session.raw('RELEASE SAVEPOINT foreign_key_index')
+  }
+
+  /**
+   * The key's index on a table that may hold rows of an older key: rows without the new one, or with one that another
+   * has too, go; the copy that follows brings the source's. Returns what a human has to run first: with `wait`, and where
+   * such rows hold values of the user's own columns.
+   */
+  async buildKey(table: TableMapping, { wait }: { readonly wait: boolean }): Promise<string[]> {
     try {
       await this.buildKeyIndexes(table, [])
       return []
     } catch (error) {
       const refusal = definitionRefusal(error)
       if (refusal === null) throw error
-      return [`TRUNCATE TABLE ${this.#table(table)} /* no new key: ${refusal} */`]
+      const left = [`TRUNCATE TABLE ${this.#table(table)} /* no new key: ${refusal} */`]
+      if (wait || (await this.#holdsOthers(table))) return left
+      return (await this.#keyByForce(table)) ? [] : left
     }
   }
 
-  /** The other indexes and UNIQUEs, concurrently. What cannot be built is recorded as suspended, and returned in sentences. */
+  /** False where PostgreSQL refuses it. */
+  async #keyByForce(table: TableMapping): Promise<boolean> {
+    for (const empty of [dropUnkeyed, dropAll]) {
+      try {
+        await withShortLocks(this.#database, async (session) => {
+          const target = this.#table(table)
+          // Without a key PostgreSQL deletes no row of a table that is published.
+          const isPublished = await lacksIdentity(session, target)
+          if (isPublished) await session.build(`ALTER TABLE ${target} REPLICA IDENTITY FULL`)
+          for (const statement of empty(target, table)) await session.build(statement)
+          await this.#keyIndexesIn(session, table, [])
+          if (isPublished && table.source.primaryKey !== null)
+            await session.build(`ALTER TABLE ${target} REPLICA IDENTITY DEFAULT`)
+        })
+        return true
+      } catch (error) {
+        if (definitionRefusal(error) === null) throw error
+      }
+    }
+    return false
+  }
+
+  /** Values in columns that were never the source's. */
+  async #holdsOthers(table: TableMapping): Promise<boolean> {
+    const target = this.#table(table)
+    return this.#database.transaction(async (session) => {
+      const known = await this.#made.of(session, table.name)
+      const ours = new Set([...table.columns.map(({ name }) => name), ...[...known.values()].map(({ name }) => name)])
+      const others = (await standingColumns(session, target)).filter(({ name }) => !ours.has(name))
+      if (others.length === 0) return false
+      const held = others.map(({ name }) => `${sql.name(name)} IS NOT NULL`).join(' OR ')
+      const { rows } = await session.build(`SELECT FROM ${target} WHERE ${held} LIMIT 1`)
+      return rows.length > 0
+    })
+  }
+
+  /** The other indexes and UNIQUEs, concurrently, and CHECKs. What cannot be built is recorded as suspended, and returned in sentences. */
   async buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]> {
-    const present = await this.#database.transaction((session) => indexNames(session, this.#table(table)))
+    const present = await this.#database.transaction((session) => objectNames(session, this.#table(table)))
+    const isMissing = (index: IndexPlan): boolean => {
+      const standing = present.get(index.name)
+      return standing !== 'constraint' && (standing !== 'index' || index.deferrable)
+    }
+    const indexes = objects.indexes.filter(isMissing)
+    const checks = objects.checks.filter(({ name }) => !present.has(name))
+    if (indexes.length === 0 && checks.length === 0) return []
     const suspended = new Map(
-      (await this.constraints())
+      (await this.#record.constraints())
         .filter((c) => c.state === 'suspended' && c.table === table.name)
         .map((c) => [c.name, c]),
     )
+    for (const check of checks) if (!suspended.has(check.name)) await this.#buildCheck(table, check)
+    const known = await this.#database.transaction((session) => this.#made.of(session, table.name))
     const problems: string[] = []
-    for (const index of objects.indexes) {
-      const standing = present.get(index.name)
-      if (standing === 'constraint' || (standing === 'index' && !index.deferrable)) continue
-      const known = suspended.get(index.name)
-      const problem = await this.#buildIndex(table, index, standing)
+    for (const index of indexes) {
+      if (isLeftOut(known, indexRecord(this.#table(table), index))) continue
+      const problem = await this.#buildIndex(table, index, present.get(index.name))
       if (problem !== null) {
         problems.push(`${table.name}: ${problem}`)
-        if (known?.detail !== problem)
-          await this.#record({
+        if (suspended.get(index.name)?.detail !== problem)
+          await this.#record.record({
             table: table.name,
             name: index.name,
             kind: 'unique',
             state: 'suspended',
             detail: problem,
           })
-      } else if (known) await this.#forget(table.name, index.name)
+      } else if (suspended.has(index.name)) await this.#record.forget(table.name, index.name)
     }
     return problems
   }
 
+  /** Null where it stands, or is left out, being no UNIQUE and too narrow for a value. */
   async #buildIndex(table: TableMapping, index: IndexPlan, found: string | undefined): Promise<string | null> {
     const target = this.#table(table)
+    const record = indexRecord(target, index)
     try {
       await this.#database.outside(async (session) => {
         if (found === 'invalid') await this.#dropIndex(session, table, index.name, 'CONCURRENTLY ')
         if (found !== 'index') await session.build(createIndex(target, index, 'CONCURRENTLY '))
       })
-      if (index.deferrable) {
-        await this.#short((session) => session.raw(addUnique(target, index)))
-      }
+      await withShortLocks(this.#database, async (session) => {
+        if (index.deferrable) await session.raw(addUnique(target, index))
+        await this.#made.note(session, table.name, [record])
+      })
       return null
     } catch (error) {
       const cause = mapped(error)
@@ -127,13 +200,18 @@ export class Constraints {
         return `index ${index.name} is not made a constraint yet: ${cause.message}`
       if (cause instanceof SyncError && cause.code === 'lost-connection') throw cause
       await this.#database.outside((session) => this.#dropIndex(session, table, index.name, 'CONCURRENTLY '))
-      return `index ${index.name} cannot be built: ${whyNoIndex(sqlState(error instanceof SyncError ? error.cause : error))}`
+      const code = sqlState(error instanceof SyncError ? error.cause : error)
+      if (code !== TOO_LONG || index.unique) return `index ${index.name} cannot be built: ${whyNoIndex(code)}`
+      await this.#database.transaction((session) =>
+        this.#made.note(session, table.name, [{ ...record, state: 'left-out' }]),
+      )
+      return null
     }
   }
 
   /** Suspended CHECKs that all rows hold now. */
   async buildChecks(table: TableMapping, objects: TableObjects): Promise<void> {
-    const suspended = (await this.constraints()).filter(
+    const suspended = (await this.#record.constraints()).filter(
       ({ table: of, kind, state }) => of === table.name && kind === 'check' && state === 'suspended',
     )
     for (const check of objects.checks)
@@ -146,99 +224,28 @@ export class Constraints {
       const { rows } = await session.build(`SELECT FROM ${target} WHERE (${expression}) IS FALSE LIMIT 1`)
       return rows.length > 0
     })
-    if (isBroken) return
+    if (isBroken) return this.#recordBroken(table, name)
     const drop = `ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`
     // One that was left before it was validated is in the way. Nobody waits while the rows are read.
-    await this.#short(async (session) => {
+    await withShortLocks(this.#database, async (session) => {
       await session.raw(drop)
       await session.raw(addCheck(target, { name, expression }))
+      await this.#made.note(session, table.name, [checkRecord(target, { name, expression })])
     })
     try {
-      await this.#short((session) => session.build(`ALTER TABLE ${target} VALIDATE CONSTRAINT ${sql.name(name)}`))
-    } catch (error) {
-      if (!(error instanceof ConstraintViolated)) throw error
-      return this.#short((session) => session.raw(drop))
-    }
-    await this.#forget(table.name, name)
-  }
-
-  async buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState> {
-    const at = { table: child.name, name: edge.name, kind: 'foreign-key' } as const
-    const held = await this.#foreignKeyState(child, edge.name)
-    if (held === 'validated') {
-      await this.#forget(child.name, edge.name)
-      return { ...at, state: 'validated', detail: null }
-    }
-    if (!(await this.#referenceable(parent, edge)))
-      return this.#record({
-        ...at,
-        state: 'suspended',
-        detail: 'not carried: no unique index covers the referenced columns',
-      })
-    const orphans = await this.#orphans(child, parent, edge)
-    // Re-created while misspelt children exist, it would roll back every drain that brings another one.
-    if (orphans > 0 && edge.text && held === 'absent')
-      return this.#record({
-        ...at,
-        state: 'suspended',
-        detail: `${counted(orphans, 'row')} without a parent that is equal byte for byte`,
-      })
-    if (held === 'absent') {
-      const { schema } = this.#database.settings
-      await this.#short((session) => session.raw(`${addForeignKey(schema, edge, { child, parent })} NOT VALID`))
-    }
-    if (orphans > 0)
-      return this.#record({ ...at, state: 'not-valid', detail: `${counted(orphans, 'row')} without a parent` })
-    return this.#validate(child, edge, at)
-  }
-
-  async #validate(
-    child: TableMapping,
-    edge: Edge,
-    at: { table: string; name: string; kind: 'foreign-key' },
-  ): Promise<ConstraintState> {
-    try {
-      await this.#short((session) =>
-        session.build(`ALTER TABLE ${this.#table(child)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`),
+      await withShortLocks(this.#database, (session) =>
+        session.build(`ALTER TABLE ${target} VALIDATE CONSTRAINT ${sql.name(name)}`),
       )
     } catch (error) {
       if (!(error instanceof ConstraintViolated)) throw error
-      return this.#record({ ...at, state: 'not-valid', detail: 'rows without a parent' })
+      await withShortLocks(this.#database, (session) => session.raw(drop))
+      return this.#recordBroken(table, name)
     }
-    await this.#forget(child.name, edge.name)
-    return { ...at, state: 'validated', detail: null }
+    await this.#record.forget(table.name, name)
   }
 
-  async #foreignKeyState(child: TableMapping, name: string): Promise<'absent' | 'not-valid' | 'validated'> {
-    return this.#database.transaction(async (session) => {
-      const { rows } = await session.raw<{ convalidated: boolean }>(
-        "SELECT convalidated FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2 AND contype = 'f'",
-        [this.#table(child), name],
-      )
-      const [row] = rows
-      if (!row) return 'absent'
-      return row.convalidated ? 'validated' : 'not-valid'
-    })
-  }
-
-  async #referenceable(parent: TableMapping, edge: Edge): Promise<boolean> {
-    const wanted = edge.parentKey.columns.map(({ column }) => column.name).sort()
-    return this.#database.transaction(async (session) => {
-      const { rows } = await session.raw<{ columns: string[] }>(
-        `SELECT array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) k(n) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n) AS columns
-         FROM pg_index x WHERE x.indrelid = $1::regclass AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL`,
-        [this.#table(parent)],
-      )
-      return rows.some((row) => same([...row.columns].sort(), wanted))
-    })
-  }
-
-  async #orphans(child: TableMapping, parent: TableMapping, edge: Edge): Promise<number> {
-    const orphans = sql.orphans(this.#database.settings.schema, edge, { child, parent })
-    return this.#database.transaction(async (session) => {
-      const { rows } = await session.build<{ n: number }>(`SELECT count(*)::float8 AS n ${orphans}`)
-      return rows[0]?.n ?? 0
-    })
+  async #recordBroken(table: TableMapping, name: string): Promise<void> {
+    await this.#record.record({ table: table.name, name, kind: 'check', state: 'suspended', detail: BROKEN })
   }
 
   /** Drops what the truth breaks, with the foreign keys that stand on it, and records it; it is built again when it holds. */
@@ -247,13 +254,13 @@ export class Constraints {
     planned: boolean,
   ): Promise<void> {
     const { table, constraint: name, kind } = violated
-    await this.#short(async (session) => {
+    await withShortLocks(this.#database, async (session) => {
       const target = this.#table({ name: table })
       if (kind === 'unique') {
         for (const foreignKey of await referencing(session, target, name)) {
           await session.raw(`ALTER TABLE ${foreignKey.held_by} DROP CONSTRAINT ${sql.name(foreignKey.name)}`)
           const detail = `the referenced UNIQUE ${name} of table ${table} is broken by rows of the source`
-          await this.#recordIn(session, { ...foreignKey, kind: 'foreign-key', state: 'suspended', detail })
+          await this.#record.recordIn(session, { ...foreignKey, kind: 'foreign-key', state: 'suspended', detail })
         }
       }
       await session.raw(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
@@ -261,18 +268,13 @@ export class Constraints {
         // A unique index over expressions is no constraint.
         await this.#dropIndex(session, { name: table }, name)
       }
-      const detail = `broken by rows of the source${planned ? '' : NOT_OURS}`
-      await this.#recordIn(session, { table, name, kind, state: 'suspended', detail })
+      const made = { kind: kind === 'unique' ? 'index' : kind, name } as const
+      const isOurs = planned || (await this.#made.of(session, table)).has(madeKey(made))
+      // The source has dropped it: nobody is to make it again.
+      if (isOurs && !planned) return this.#made.forget(session, table, [made])
+      const detail = `${BROKEN}${isOurs ? '' : NOT_OURS}`
+      await this.#record.recordIn(session, { table, name, kind, state: 'suspended', detail })
     })
-  }
-
-  async forgetConstraints(table: TableMapping, planned: readonly string[]): Promise<void> {
-    await this.#database.transaction((session) =>
-      session.raw(
-        `DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name <> ALL ($2) AND strpos(coalesce(detail, ''), $3) = 0`,
-        [table.name, planned, NOT_OURS],
-      ),
-    )
   }
 
   /** Rows that move between ranges exist twice until the table is open, and references lead to rows that are not there yet. */
@@ -282,7 +284,7 @@ export class Constraints {
       ...objects.indexes.filter((index) => index.unique).map((index) => index.name),
     ]
     const key = (table.key?.columns ?? []).map(({ column }) => column.name).sort()
-    await this.#short(async (session) => {
+    await withShortLocks(this.#database, async (session) => {
       const { rows } = await session.raw<{ held_by: string; name: string }>(
         `SELECT conrelid::regclass::text AS held_by, conname AS name FROM pg_constraint
          WHERE (conrelid = $1::regclass OR confrelid = $1::regclass) AND conname = ANY($2) AND contype IN ('f', 'u')
@@ -304,61 +306,29 @@ export class Constraints {
     name: string,
     how: 'CONCURRENTLY ' | '' = '',
   ): Promise<void> {
-    const present = await indexNames(session, this.#table(table))
+    const present = await objectNames(session, this.#table(table))
     if (present.has(name))
       await session.raw(`DROP INDEX ${how}${sql.name(this.#database.settings.schema)}.${sql.name(name)}`)
   }
+}
 
-  async constraints(): Promise<ConstraintState[]> {
-    return this.#database.transaction(async (session) => {
-      const { rows } = await session.raw<{
-        table_name: string
-        name: string
-        kind: ConstraintState['kind']
-        state: ConstraintState['state']
-        detail: string | null
-      }>(`SELECT table_name, name, kind, state, detail FROM ${this.#state}.sync_constraint ORDER BY 1, 2`)
-      return rows.map((row) => ({
-        table: row.table_name,
-        name: row.name,
-        kind: row.kind,
-        state: row.state,
-        detail: row.detail,
-      }))
-    })
-  }
+function isLeftOut(known: ReadonlyMap<string, MadeObject>, record: MadeObject): boolean {
+  const before = known.get(madeKey(record))
+  return before?.state === 'left-out' && before.definition === record.definition
+}
 
-  async #record(state: ConstraintState): Promise<ConstraintState> {
-    await this.#database.transaction((session) => this.#recordIn(session, state))
-    return state
-  }
+/** Rows that no other key than their own leads to stay: the copy writes over them. */
+function dropUnkeyed(target: string, table: TableMapping): string[] {
+  const key = (table.key?.columns ?? []).map(({ column }) => sql.name(column.name))
+  const copies = `SELECT ctid AS place, row_number() OVER (PARTITION BY ${key.join(', ')}) AS copy FROM ${target}`
+  return [
+    `DELETE FROM ${target} WHERE ${key.map((name) => `${name} IS NULL`).join(' OR ')}`,
+    `DELETE FROM ${target} t USING (${copies}) c WHERE t.ctid = c.place AND c.copy > 1`,
+  ]
+}
 
-  async #recordIn(session: Session, { table, name, kind, state, detail }: ConstraintState): Promise<void> {
-    await session.raw(
-      `INSERT INTO ${this.#state}.sync_constraint (table_name, name, kind, state, detail) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (table_name, name) DO UPDATE SET kind = EXCLUDED.kind, state = EXCLUDED.state, detail = EXCLUDED.detail`,
-      [table, name, kind, state, detail],
-    )
-  }
-
-  async #forget(table: string, name: string): Promise<void> {
-    await this.#database.transaction((session) =>
-      session.raw(`DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name = $2`, [table, name]),
-    )
-  }
-
-  /** A definition's locks are waited for 2 s at a time, so that nobody queues behind us for longer. */
-  async #short(work: (session: Session) => Promise<unknown>): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#database.transaction(work, LOCK)
-        return
-      } catch (error) {
-        if (!(error instanceof SyncError) || error.code !== 'lock-timeout' || attempt >= LOCK_TRIES) throw error
-        await setTimeout(LOCK_PAUSE_MS)
-      }
-    }
-  }
+function dropAll(target: string): string[] {
+  return [`TRUNCATE TABLE ${target}`]
 }
 
 function whyNoIndex(code: string): string {
@@ -409,11 +379,12 @@ async function indexedColumns(session: Session, table: string): Promise<IndexedC
   return rows
 }
 
-/** Name of each index of a table -> 'constraint', 'index', or 'invalid' where a concurrent build was interrupted. */
-async function indexNames(session: Session, table: string): Promise<Map<string, string>> {
+/** Name of each index and CHECK of a table -> 'constraint', 'index', or 'invalid' where a concurrent build was interrupted. */
+async function objectNames(session: Session, table: string): Promise<Map<string, string>> {
   const { rows } = await session.raw<{ name: string; kind: string }>(
     `SELECT c.relname AS name, CASE WHEN NOT x.indisvalid THEN 'invalid' WHEN k.oid IS NOT NULL THEN 'constraint' ELSE 'index' END AS kind
-     FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid LEFT JOIN pg_constraint k ON k.conindid = x.indexrelid AND k.contype IN ('u', 'p') WHERE x.indrelid = $1::regclass`,
+     FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid LEFT JOIN pg_constraint k ON k.conindid = x.indexrelid AND k.contype IN ('u', 'p') WHERE x.indrelid = $1::regclass
+     UNION ALL SELECT conname, 'constraint' FROM pg_constraint WHERE conrelid = $1::regclass AND contype = 'c'`,
     [table],
   )
   return new Map(rows.map((row) => [row.name, row.kind]))

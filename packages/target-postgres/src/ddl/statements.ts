@@ -51,14 +51,22 @@ export function keyName(table: TableMapping): string {
   return sql.shortName(`${table.name}_pkey`)
 }
 
+/** Names that are ours in whatever table: of its key, and of what is planned. */
+export function plannedNames(table: TableMapping, { indexes, checks }: TableObjects): string[] {
+  return [keyName(table), otherKeyName(table), ...[...indexes, ...checks].map(({ name }) => name)]
+}
+
 /** Where something else has that name. */
 export function otherKeyName(table: TableMapping): string {
   return sql.shortName(`${table.name}_sync_key`)
 }
 
+export function foreignKeyIndexName(table: TableMapping, columns: readonly string[]): string {
+  return sql.shortName(`${table.name}_${columns.join('_')}_fk_idx`)
+}
+
 export function foreignKeyIndex(schema: string, table: TableMapping, columns: readonly string[]): string {
-  const name = sql.name(sql.shortName(`${table.name}_${columns.join('_')}_fk_idx`))
-  return `CREATE INDEX IF NOT EXISTS ${name} ON ${sql.tableName(schema, table)} (${columns.map(sql.name).join(', ')})`
+  return `CREATE INDEX IF NOT EXISTS ${sql.name(foreignKeyIndexName(table, columns))} ON ${sql.tableName(schema, table)} (${columns.map(sql.name).join(', ')})`
 }
 
 export function createIndex(target: string, index: IndexPlan, how: 'CONCURRENTLY ' | ''): string {

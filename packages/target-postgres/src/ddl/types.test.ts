@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { holds } from './tables.js'
+import { holds } from './types.js'
 
 test('an equal or wider type holds every value', () => {
   for (const [found, wanted] of [

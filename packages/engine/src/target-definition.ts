@@ -1,0 +1,15 @@
+import type { TargetDefinition } from '@mylab-sync/core'
+import type { Model } from './model.js'
+
+/** A table as the target gets it once it is open; the order of its parts is that of a first copy. */
+export function targetDefinition(model: Model, table: string): TargetDefinition {
+  const edges = model.edges.filter((edge) => edge.child === table)
+  return {
+    table: model.mapping(table),
+    objects: model.objects(table),
+    foreignKeyColumns: edges.map((edge) => edge.childKey.columns.map(({ column }) => column.source.name)),
+    foreignKeys: edges
+      .filter((edge) => edge.notCarried === null)
+      .map((edge) => ({ edge, parent: { table: model.mapping(edge.parent), objects: model.objects(edge.parent) } })),
+  }
+}

@@ -1,0 +1,155 @@
+import type { OutdatedObject, TableMapping, TableObjects, TargetDefinition } from '@mylab-sync/core'
+import type { Database, Session } from '../connection/database.js'
+import * as sql from '../sql.js'
+import { columnRecords, counterOf } from './adapt.js'
+import { standingColumns } from './columns.js'
+import { addCounter } from './counters.js'
+import { type MadeObject, MadeObjects, madeKey } from './made-objects.js'
+import { plannedObjects } from './planned.js'
+import { ConstraintRecord, withShortLocks } from './record.js'
+
+/** What of the record is not as the source defines it now. */
+export interface Due {
+  readonly outdated: OutdatedObject[]
+  /** Target names of tables that have waited for their rows. */
+  readonly unfinished: ReadonlySet<string>
+  /** Of tables whose objects nobody has noted: they were made before there was a record, or by the user. */
+  readonly unknown: ReadonlySet<string>
+}
+
+/** The record of what was made, held to what is planned. */
+export class MadeControl {
+  readonly #database: Database
+  readonly #made: MadeObjects
+  readonly #record: ConstraintRecord
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#made = new MadeObjects(database.settings.stateSchema)
+    this.#record = new ConstraintRecord(database)
+  }
+
+  /** Two queries, however many tables there are. */
+  async due(definitions: readonly TargetDefinition[]): Promise<Due> {
+    const { schema } = this.#database.settings
+    const { made, tables } = await this.#database.transaction(async (session) => ({
+      made: await this.#made.all(session),
+      tables: await this.#made.tables(session),
+    }))
+    const planned = new Map(
+      definitions.map((definition) => [
+        definition.table.name,
+        new Map(plannedObjects(schema, definition).map((object) => [madeKey(object), object.definition])),
+      ]),
+    )
+    const outdated = made.filter((object) => {
+      const ofTable = planned.get(object.table)
+      return ofTable !== undefined && isDroppable(object) && ofTable.get(madeKey(object)) !== object.definition
+    })
+    return {
+      outdated: outdated.map(({ table, kind, name }) => ({ table, kind, name })),
+      unfinished: new Set(made.filter(({ state }) => state === 'wanted').map(({ table }) => table)),
+      unknown: new Set([...planned.keys()].filter((table) => !tables.has(table))),
+    }
+  }
+
+  async drop(outdated: readonly OutdatedObject[]): Promise<void> {
+    // A UNIQUE goes after the foreign keys that stand on it.
+    const inOrder = [...outdated].sort((a, b) => place(a) - place(b))
+    for (const { table, kind, name } of inOrder) {
+      await withShortLocks(this.#database, async (session) => {
+        for (const statement of await this.#drops(session, { table, kind, name })) await session.raw(statement)
+        if (kind === 'index' || kind === 'check' || kind === 'foreign-key')
+          await this.#made.forget(session, table, [{ kind, name }])
+        await this.#record.forgetIn(session, table, name)
+      })
+    }
+  }
+
+  async #drops(session: Session, { table, kind, name }: OutdatedObject): Promise<string[]> {
+    const { schema } = this.#database.settings
+    const target = sql.tableName(schema, { name: table })
+    const { rows } = await session.raw<{ index: boolean; held: boolean }>(
+      `SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass($1) AND conname = $2) AS held,
+         EXISTS (SELECT FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = to_regclass($1) AND c.relname = $2) AS index`,
+      [target, name],
+    )
+    const [found] = rows
+    if (found?.held) {
+      const references = kind === 'index' ? await this.#referencing(session, target, name) : []
+      return [...references, `ALTER TABLE ${target} DROP CONSTRAINT ${sql.name(name)}`]
+    }
+    return found?.index ? [`DROP INDEX ${sql.tableName(schema, { name })}`] : []
+  }
+
+  /** Foreign keys of ours on this UNIQUE: where they are still planned, they are built again on another one. */
+  async #referencing(session: Session, target: string, unique: string): Promise<string[]> {
+    const { rows } = await session.raw<{ holder: string; name: string }>(
+      `SELECT k.conrelid::regclass::text AS holder, k.conname::text AS name FROM pg_constraint k JOIN pg_class u ON u.oid = k.conindid
+       JOIN ${sql.name(this.#database.settings.stateSchema)}.sync_object o ON o.kind = 'foreign-key' AND o.name = k.conname
+         AND o.table_name = (SELECT relname FROM pg_class WHERE oid = k.conrelid)
+       WHERE k.contype = 'f' AND k.confrelid = $1::regclass AND u.relname = $2`,
+      [target, unique],
+    )
+    return rows.map(({ holder, name }) => `ALTER TABLE ${holder} DROP CONSTRAINT ${sql.name(name)}`)
+  }
+
+  /** Notes what stands under a planned name. */
+  async adopt(definition: TargetDefinition): Promise<void> {
+    const { schema } = this.#database.settings
+    const { table, objects } = definition
+    const target = sql.tableName(schema, table)
+    await this.#database.transaction(async (session) => {
+      const { rows } = await session.raw<{ name: string }>(
+        `SELECT conname::text AS name FROM pg_constraint WHERE conrelid = $1::regclass
+         UNION SELECT c.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass`,
+        [target],
+      )
+      const standing = new Set(rows.map(({ name }) => name))
+      const counter = counterOf(objects)
+      const counters: MadeObject[] =
+        counter === null ? [] : [{ kind: 'counter', name: counter, definition: 'identity', state: 'made' }]
+      await this.#made.note(session, table.name, [
+        ...columnRecords(table.columns, objects),
+        ...counters,
+        ...plannedObjects(schema, definition).filter(({ name }) => standing.has(name)),
+      ])
+    })
+  }
+
+  /** NOT NULL and the counter of columns whose rows have come since. */
+  async finish(table: TableMapping, objects: TableObjects): Promise<void> {
+    const { schema } = this.#database.settings
+    const target = sql.tableName(schema, table)
+    await withShortLocks(this.#database, async (session) => {
+      const known = [...(await this.#made.of(session, table.name)).values()]
+      const standing = new Map((await standingColumns(session, target)).map((column) => [column.name, column]))
+      const wanted = known.filter(({ state, name }) => state === 'wanted' && standing.has(name))
+      const required = new Set(table.columns.filter(({ notNull }) => notNull).map(({ name }) => name))
+      const unfilled = wanted.filter(
+        ({ kind, name }) => kind === 'not-null' && required.has(name) && !standing.get(name)?.notNull,
+      )
+      if (unfilled.length > 0) {
+        const actions = unfilled.map(({ name }) => `ALTER COLUMN ${sql.name(name)} SET NOT NULL`)
+        await session.build(`ALTER TABLE ${target} ${actions.join(', ')}`)
+      }
+      await this.#made.forget(
+        session,
+        table.name,
+        known.filter(({ state }) => state === 'wanted'),
+      )
+      const counter = wanted.find(({ kind, name }) => kind === 'counter' && name === counterOf(objects))
+      const held = counter && standing.get(counter.name)
+      if (held && held.identity === '' && !held.hasDefault)
+        await this.#made.note(session, table.name, await addCounter(session, schema, table, objects))
+    })
+  }
+}
+
+function isDroppable({ kind }: MadeObject): boolean {
+  return kind === 'index' || kind === 'check' || kind === 'foreign-key'
+}
+
+function place({ kind }: OutdatedObject): number {
+  return kind === 'foreign-key' ? 0 : 1
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto'
+import type { Session } from '../connection/database.js'
+import * as sql from '../sql.js'
+
+/** `column`: its type and NOT NULL as the mapping had them; `counter`: what an AUTO_INCREMENT became. */
+export type MadeKind = 'column' | 'default' | 'counter' | 'not-null' | 'index' | 'check' | 'foreign-key'
+
+export interface MadeObject {
+  readonly kind: MadeKind
+  readonly name: string
+  readonly definition: string
+  readonly state: 'made' | 'wanted' | 'left-out'
+}
+
+/** The record of what we have made, in the state schema. Every call runs in the session's transaction. */
+export class MadeObjects {
+  readonly #table: string
+
+  constructor(stateSchema: string) {
+    this.#table = `${sql.name(stateSchema)}.sync_object`
+  }
+
+  async of(session: Session, table: string): Promise<Map<string, MadeObject>> {
+    const { rows } = await session.raw<MadeObject & Record<string, unknown>>(
+      `SELECT kind, name, definition, state FROM ${this.#table} WHERE table_name = $1`,
+      [table],
+    )
+    return new Map(rows.map((row) => [madeKey(row), row]))
+  }
+
+  /** Of all tables, but for columns, which only their own table's change asks for. */
+  async all(session: Session): Promise<(MadeObject & { readonly table: string })[]> {
+    const { rows } = await session.raw<MadeObject & { table: string } & Record<string, unknown>>(
+      `SELECT table_name AS table, kind, name, definition, state FROM ${this.#table} WHERE kind NOT IN ('column', 'default')`,
+    )
+    return rows
+  }
+
+  /** Those whose columns are on record. */
+  async tables(session: Session): Promise<ReadonlySet<string>> {
+    const { rows } = await session.raw<{ name: string }>(
+      `SELECT DISTINCT table_name AS name FROM ${this.#table} WHERE kind = 'column'`,
+    )
+    return new Set(rows.map(({ name }) => name))
+  }
+
+  async note(session: Session, table: string, objects: readonly MadeObject[]): Promise<void> {
+    if (objects.length === 0) return
+    const array = (of: (object: MadeObject) => string): string[] => objects.map(of)
+    await session.raw(
+      `INSERT INTO ${this.#table} (table_name, kind, name, definition, state)
+       SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS u(kind, name, definition, state)
+       ON CONFLICT (table_name, kind, name) DO UPDATE SET definition = EXCLUDED.definition, state = EXCLUDED.state`,
+      [
+        table,
+        array((object) => object.kind),
+        array((object) => object.name),
+        array((object) => object.definition),
+        array((object) => object.state),
+      ],
+    )
+  }
+
+  async clear(session: Session, table: string): Promise<void> {
+    await session.raw(`DELETE FROM ${this.#table} WHERE table_name = $1`, [table])
+  }
+
+  async forget(session: Session, table: string, objects: readonly Pick<MadeObject, 'kind' | 'name'>[]): Promise<void> {
+    if (objects.length === 0) return
+    await session.raw(
+      `DELETE FROM ${this.#table} WHERE table_name = $1 AND (kind, name) IN (SELECT * FROM unnest($2::text[], $3::text[]))`,
+      [table, objects.map(({ kind }) => kind), objects.map(({ name }) => name)],
+    )
+  }
+}
+
+export function madeKey({ kind, name }: Pick<MadeObject, 'kind' | 'name'>): string {
+  return `${kind} ${name}`
+}
+
+/** Definitions are compared and never run again: their digest says whether they have changed. */
+export function digestOf(statement: string): string {
+  return createHash('sha256').update(statement).digest('hex').slice(0, 16)
+}

@@ -1,0 +1,84 @@
+import { type ConstraintState, SyncError, type TableMapping } from '@mylab-sync/core'
+import { setTimeout } from 'node:timers/promises'
+import type { Database, Session } from '../connection/database.js'
+import * as sql from '../sql.js'
+
+const LOCK = ["SET LOCAL lock_timeout = '2s'"]
+const LOCK_TRIES = 10
+/** For whoever made it to make it again. Its definition may hold values. */
+export const NOT_OURS = '; it is not one of the source'
+/** Those who queued behind us get their turn. */
+const LOCK_PAUSE_MS = 200
+
+/** A definition's locks are waited for 2 s at a time, so that nobody queues behind us for longer. */
+export async function withShortLocks(database: Database, work: (session: Session) => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await database.transaction(work, LOCK)
+      return
+    } catch (error) {
+      if (!(error instanceof SyncError) || error.code !== 'lock-timeout' || attempt >= LOCK_TRIES) throw error
+      await setTimeout(LOCK_PAUSE_MS)
+    }
+  }
+}
+
+/** Constraints that do not stand as planned, in sync_constraint. */
+export class ConstraintRecord {
+  readonly #database: Database
+  readonly #state: string
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#state = sql.name(database.settings.stateSchema)
+  }
+
+  async forgetConstraints(table: TableMapping, planned: readonly string[]): Promise<void> {
+    await this.#database.transaction((session) =>
+      session.raw(
+        `DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name <> ALL ($2) AND strpos(coalesce(detail, ''), $3) = 0`,
+        [table.name, planned, NOT_OURS],
+      ),
+    )
+  }
+
+  async constraints(): Promise<ConstraintState[]> {
+    return this.#database.transaction(async (session) => {
+      const { rows } = await session.raw<{
+        table_name: string
+        name: string
+        kind: ConstraintState['kind']
+        state: ConstraintState['state']
+        detail: string | null
+      }>(`SELECT table_name, name, kind, state, detail FROM ${this.#state}.sync_constraint ORDER BY 1, 2`)
+      return rows.map((row) => ({
+        table: row.table_name,
+        name: row.name,
+        kind: row.kind,
+        state: row.state,
+        detail: row.detail,
+      }))
+    })
+  }
+
+  async record(state: ConstraintState): Promise<ConstraintState> {
+    await this.#database.transaction((session) => this.recordIn(session, state))
+    return state
+  }
+
+  async recordIn(session: Session, { table, name, kind, state, detail }: ConstraintState): Promise<void> {
+    await session.raw(
+      `INSERT INTO ${this.#state}.sync_constraint (table_name, name, kind, state, detail) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (table_name, name) DO UPDATE SET kind = EXCLUDED.kind, state = EXCLUDED.state, detail = EXCLUDED.detail`,
+      [table, name, kind, state, detail],
+    )
+  }
+
+  async forget(table: string, name: string): Promise<void> {
+    await this.#database.transaction((session) => this.forgetIn(session, table, name))
+  }
+
+  async forgetIn(session: Session, table: string, name: string): Promise<void> {
+    await session.raw(`DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name = $2`, [table, name])
+  }
+}
