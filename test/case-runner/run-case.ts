@@ -97,9 +97,10 @@ function optionsOf({
   types,
   columns,
   memoryLimitMb,
+  schemaChanges,
 }: ResolvedConfig): EngineContext['options'] {
   const mapping = { names, types, columns }
-  return { include, exclude, mapping, batchRows: null, copyConcurrency: 2, memoryMb: memoryLimitMb }
+  return { include, exclude, mapping, batchRows: null, copyConcurrency: 2, memoryMb: memoryLimitMb, schemaChanges }
 }
 
 async function checkCopied(run: Run, listed: readonly string[]): Promise<void> {

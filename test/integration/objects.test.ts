@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { plan, status } from '@mylab-sync/engine'
+import { drain, listNotCarried, loadModel, plan, status } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
-import { copyAll, type Installation, installation } from '../support/installation.js'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+} from '../support/installation.js'
 
 let servers: ServerSet
 before(async () => {
@@ -68,5 +76,80 @@ test('a foreign key to a part of a key or to a plain index is not carried, which
     assert.deepEqual([report.constraints, report.listed], [[], []])
     assert.deepEqual((await status(at.context)).problems, [])
     assert.deepEqual(await at.rows("SELECT conname FROM pg_constraint WHERE contype = 'f'"), [['carried']])
+  })
+})
+
+test('what the source drops or defines anew goes in the target too, and is no problem', async () => {
+  const schema = `CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB;
+    CREATE TABLE t (id INT PRIMARY KEY, u INT, v INT, n INT, w INT, UNIQUE KEY u (u), KEY v (v), CONSTRAINT positive CHECK (n > 0),
+      CONSTRAINT to_p FOREIGN KEY (w) REFERENCES p (id)) ENGINE=InnoDB;
+    INSERT INTO p VALUES (1); INSERT INTO t VALUES (1, 1, 1, 1, 1), (2, 2, 2, 2, 1)`
+  await withSchema('o_dropped', schema, async (at) => {
+    await copyAll(at.context)
+    await at.reader.query('CREATE INDEX mine ON t (n); ALTER TABLE t ADD CONSTRAINT mine_too CHECK (id > 0)')
+    const objects = (): Promise<(string | null)[][]> =>
+      at.rows(
+        `SELECT conname FROM pg_constraint WHERE conrelid = 't'::regclass AND contype <> 'n' UNION SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1`,
+      )
+    assert.deepEqual((await objects()).flat(), [
+      'mine',
+      'mine_too',
+      't_pkey',
+      't_positive',
+      't_to_p',
+      't_u',
+      't_v',
+      't_w_fk_idx',
+      'to_p',
+    ])
+    await at.app.query(`ALTER TABLE t DROP INDEX u, DROP INDEX v, ADD INDEX v (v, n), DROP CONSTRAINT positive, DROP FOREIGN KEY to_p;
+      INSERT INTO t VALUES (3, 1, 1, -1, 7)`)
+    await settle(at)
+    await settle(at)
+    assert.deepEqual((await objects()).flat(), ['mine', 'mine_too', 't_pkey', 't_to_p', 't_v'])
+    assert.match((await at.rows("SELECT pg_get_indexdef('t_v'::regclass)"))[0]?.[0] ?? '', /\(v, n\)$/)
+    await assertEqual(at, ['t', 'p'])
+    assert.deepEqual((await status(at.context)).problems, [])
+    assert.deepEqual(await states(at), { p: 'live', t: 'live' })
+  })
+})
+
+test('an index that may be too narrow is built, and gives way to the first value that does not fit', async () => {
+  const schema = `CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(3000) CHARACTER SET latin1, w VARCHAR(3000) CHARACTER SET latin1, KEY v (v), KEY w (w)) ENGINE=InnoDB;
+    INSERT INTO t VALUES (1, 'a', (SELECT GROUP_CONCAT(MD5(CONCAT(a.n, b.n)) SEPARATOR '') FROM (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9 UNION SELECT 0) a,
+      (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) b))`
+  await withSchema('o_narrow', `SET SESSION group_concat_max_len = 3000; ${schema}`, async (at) => {
+    const report = await copyAll(at.context)
+    assert.deepEqual([report.constraints, report.listed], [[], []])
+    const indexes = async (): Promise<unknown[]> =>
+      (
+        await at.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1")
+      ).flat()
+    assert.deepEqual(await indexes(), ['t_pkey', 't_v'])
+    await at.app.query('UPDATE t SET v = w; INSERT INTO t (id, v) VALUES (2, 7)')
+    await drainNow(at)
+    await assertEqual(at, ['t'])
+    await settle(at)
+    assert.deepEqual(await indexes(), ['t_pkey'])
+    const { problems, totals } = await status(at.context)
+    assert.deepEqual([problems, totals.failed], [[], 0])
+    const left = (await listNotCarried(at.context)).tables.filter(({ kind }) => kind === 'index')
+    assert.deepEqual(left.map(({ object }) => object).sort(), ['INDEX t_v', 'INDEX t_w'])
+  })
+})
+
+test('rows of a wider type that arrive before anybody knows of it are not quarantined', async () => {
+  const schema = `CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), n DECIMAL(4,1)) ENGINE=InnoDB; INSERT INTO t VALUES (1, 'a', 1)`
+  await withSchema('o_wider', schema, async (at) => {
+    await copyAll(at.context)
+    const old = await loadModel(at.context)
+    await drain(at.context, old)
+    await at.app.query(
+      `ALTER TABLE t MODIFY v VARCHAR(60), MODIFY n DECIMAL(20,1); INSERT INTO t VALUES (2, REPEAT('b', 60), 1234567.5)`,
+    )
+    await drain(at.context, old)
+    await settle(at)
+    await assertEqual(at, ['t'])
+    assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_error_log'), [])
   })
 })

@@ -76,13 +76,13 @@ export class ValueRefused extends Error {
   }
 }
 
-/** A constraint that the truth breaks; the drain is rolled back, the constraint suspended, and the drain done again. */
+/** A constraint that the truth breaks, or an index too narrow for a value of it; the drain is rolled back, the constraint suspended, and the drain done again. */
 export class ConstraintViolated extends Error {
   override readonly name = 'ConstraintViolated'
   readonly table: string
   readonly constraint: string
-  readonly kind: 'foreign-key' | 'unique' | 'check'
-  constructor(table: string, constraint: string, kind: 'foreign-key' | 'unique' | 'check') {
+  readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
+  constructor(table: string, constraint: string, kind: 'foreign-key' | 'unique' | 'check' | 'index') {
     super(`constraint ${constraint} of table ${table} does not hold`)
     this.table = table
     this.constraint = constraint

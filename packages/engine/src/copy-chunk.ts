@@ -119,6 +119,9 @@ async function inSnapshot(
       now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
     }
     const copied = await work({ ...writing, snapshot })
+    // Rows of a later definition are refused for none of their own faults.
+    if (copied.refused.length > 0)
+      await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
     return { ...copied, mark: await snapshot.leaveMark() }
   } finally {
     snapshot.release()

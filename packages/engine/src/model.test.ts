@@ -71,6 +71,7 @@ function modelOf(tables: readonly SourceTable[], exclude: readonly string[]): Mo
     batchRows: null,
     copyConcurrency: 1,
     memoryMb: 256,
+    schemaChanges: 'apply' as const,
   }
   return new Model({ fingerprints: new Map(), catalog }, { options }, null)
 }

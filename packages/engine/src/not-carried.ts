@@ -22,14 +22,33 @@ export interface NotCarriedReport {
 }
 
 /** What is left behind of the selected tables and of the database around them. Reads the source's catalog. */
-export async function listNotCarried(context: Pick<EngineContext, 'source' | 'options'>): Promise<NotCarriedReport> {
+export async function listNotCarried(
+  context: Pick<EngineContext, 'source' | 'target' | 'options'>,
+): Promise<NotCarriedReport> {
   const model = await wholeModel(context)
+  const leftOut = await leftOutIndexes(context)
   const others = await context.source.otherObjects()
   const tables = [...model.tables.keys()].flatMap((table) =>
-    notCarriedOf(model, table, others).map((left) => ({ table, ...left })),
+    [...notCarriedOf(model, table, others), ...(leftOut.get(model.mapping(table).name) ?? [])].map((left) => ({
+      table,
+      ...left,
+    })),
   )
   return { tables, others }
 }
+
+/** By the names of tables in the target: known only once rows are there. */
+async function leftOutIndexes({ target }: Pick<EngineContext, 'target'>): Promise<ReadonlyMap<string, NotCarried[]>> {
+  const leftOut = new Map<string, NotCarried[]>()
+  if (!(await target.migrated())) return leftOut
+  for (const { table, name } of await target.leftOutIndexes()) {
+    const list = leftOut.get(table) ?? []
+    leftOut.set(table, [...list, { kind: 'index', object: `INDEX ${name}`, reason: TOO_LONG }])
+  }
+  return leftOut
+}
+
+const TOO_LONG = "a value is longer than the 2,704 bytes that an index of PostgreSQL's takes"
 
 export function notCarriedOf(model: Model, table: string, { partitionedTables }: OtherObjects): NotCarried[] {
   const { source } = model.mapping(table)

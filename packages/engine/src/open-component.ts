@@ -6,6 +6,8 @@ import {
   type ParkedKey,
   parksKeys,
   type SourceSnapshot,
+  SyncError,
+  TableBroken,
   type TableMapping,
   type TableState,
   type TargetTransaction,
@@ -20,7 +22,7 @@ import type { Model } from './model.js'
 import { parkOrphans } from './orphans.js'
 import { Quarantine } from './quarantine.js'
 import { captureSigns, isMadeAnew, TRIGGERS_GONE } from './check-triggers.js'
-import { setAside, settingAside } from './set-aside.js'
+import { breakTable, setAside, settingAside } from './set-aside.js'
 import { readTarget } from './read-target.js'
 import { parkSurplus } from './surplus.js'
 import { suspending } from './suspending.js'
@@ -44,6 +46,52 @@ export type Opening = 'opened' | 'waiting' | 'blocked' | 'set-aside'
  * indexes, surplus and orphan scans, catch-up, and an ordinary drain that takes its parked keys along.
  */
 export async function openComponent(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
+  try {
+    return await openTogether(context, model, tables)
+  } catch (error) {
+    if (!isOfTables(error)) throw error
+    return openApart(context, model, { tables, error })
+  }
+}
+
+/** Neither a server nor the network nor the work's own end: what somebody's table makes of a statement. */
+function isOfTables(error: unknown): error is SyncError {
+  return error instanceof SyncError && (error.code === 'internal' || error.code === 'truncated-read')
+}
+
+/**
+ * Finds which of a group of lone tables cannot be opened: each is tried alone, and what fails is broken, so that it holds
+ * up no other one. Where all of several fail it is no fault of one table, and none is broken for it.
+ */
+async function openApart(
+  context: EngineContext,
+  model: Model,
+  { tables, error }: { readonly tables: readonly string[]; readonly error: SyncError },
+): Promise<Opening> {
+  const parts = model.components(tables)
+  const failures: (readonly [tables: readonly string[], error: SyncError])[] = []
+  if (parts.length === 1) failures.push([tables, error])
+  else
+    for (const part of parts) {
+      goOn(context)
+      await openTogether(context, model, part).catch((cause: unknown) => {
+        if (!isOfTables(cause)) throw cause
+        failures.push([part, cause])
+      })
+    }
+  if (parts.length > 1 && failures.length === parts.length) throw error
+  for (const [part, cause] of failures) await breakAll(context, part, cause)
+  return 'set-aside'
+}
+
+async function breakAll(context: EngineContext, tables: readonly string[], cause: SyncError): Promise<void> {
+  for (const table of tables) {
+    const remedy = `remove the cause, then mylab-sync initial --table ${table}`
+    await breakTable(context, new TableBroken(table, `it cannot be opened: ${cause.message}`, { remedy, cause }))
+  }
+}
+
+async function openTogether(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
   const [first = ''] = [...tables].sort()
   // Groups of lone tables may overlap.
   const name = model.isLone(first) ? 'open lone tables' : `open ${first}`

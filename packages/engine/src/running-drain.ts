@@ -16,7 +16,7 @@ import {
   transition,
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
-import { applySlice } from './apply.js'
+import { applySlice, type Outcome } from './apply.js'
 import { addClosure, addParked, Overflow, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
@@ -38,6 +38,8 @@ const SNAPSHOTS_BEFORE_GROWTH = 8
 const MOST_UNREAD = 5
 /** What keeps a mark from the source and passes: the next drain marks what this one has carried. */
 const MARK_LATER: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'lock-timeout', 'unavailable'])
+/** Of a refusal by PostgreSQL; those of our own rules have names. */
+const SQLSTATE = /^[0-9A-Z]{5}$/
 
 export type DrainReport =
   | { readonly kind: 'busy' }
@@ -123,6 +125,8 @@ export class RunningDrain {
   readonly #misread = new Map<string, number>()
   /** Tables of entries that no trigger of ours can have written. */
   readonly #malformed = new Set<string>()
+  /** Tables with rows of a later definition than the model's. */
+  readonly #outdated = new Set<string>()
   /** Ids that the last snapshot shows and that are still to be read; the last slices are of them. */
   #late: Iterator<number[], void> | null = null
 
@@ -260,8 +264,10 @@ export class RunningDrain {
     await this.#putAside(misfitsFrom(model, this.#states, moved, problem))
   }
 
-  /** The copy that follows holds what those entries are of: they were all committed before it. */
+  /** The copy that follows holds what those rows and entries are of: they were all committed before it. */
   async #putUnreadAside(): Promise<void> {
+    const changed = 'its definition has changed at the source'
+    await this.#putAside(misfitsFrom(this.#parts.model, this.#states, [...this.#outdated], changed))
     for (const id of this.#misread.values()) this.#held.addMalformed(id)
     await this.#putUnread([...this.#misread.keys()], 'its triggers wrote keys of another layout')
     await this.#putUnread(
@@ -397,6 +403,7 @@ export class RunningDrain {
     await target.parkParents(slice.parents.all(this.#number))
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)
+    await this.#dropOutdated(outcome)
     this.#failed += await settle(target, outcome, { drain: this.#number, tally })
     this.#held.add(entries, quarantine, outcome)
     if (slice.overflow.isUsed) this.#kept = true
@@ -407,6 +414,17 @@ export class RunningDrain {
     for (const { id } of entries) {
       this.#ids.add(id)
       if (id > this.#highest) this.#highest = id
+    }
+  }
+
+  /** What PostgreSQL refuses for a type that the source has changed by now is no row to quarantine: the copy that follows brings it. */
+  async #dropOutdated({ refused }: Outcome): Promise<void> {
+    const { model, snapshot } = this.#parts
+    for (const [table, rows] of refused) {
+      if (!rows.some(({ code }) => SQLSTATE.test(code))) continue
+      if (model.isOf(table, await snapshot.fingerprint(table))) continue
+      this.#outdated.add(table)
+      refused.delete(table)
     }
   }
 

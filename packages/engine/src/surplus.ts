@@ -46,6 +46,7 @@ async function absent(
   table: string,
   keys: readonly RowKey[],
 ): Promise<readonly RowKey[]> {
+  if (keys.length === 0) return []
   const held = new Set((await snapshot.readColumns(model.mapping(table), keys, [])).map((row) => row.key))
   return keys.filter((key) => !held.has(key))
 }

@@ -9,6 +9,14 @@ export interface Charset {
 
 const UTF8: Charset = { decode: (bytes) => wellFormed(bytes).toString('utf8'), encode: (text) => Buffer.from(text) }
 
+/** Of UTF-8 without these characters; as the server does, they become a question mark. */
+function without(characters: RegExp): Charset {
+  return { decode: UTF8.decode, encode: (text) => Buffer.from(text.replace(characters, '?')) }
+}
+
+const ASCII = without(/[^\0-\x7f]/gu)
+const UTF8MB3 = without(/[\u{10000}-\u{10ffff}]/gu)
+
 /** iconv-lite's names of the server's character sets. */
 const NAMES: Readonly<Record<string, string>> = {
   latin1: 'windows1252',
@@ -102,7 +110,8 @@ export function charsetOf(name: string | null): Charset | null {
 }
 
 function makeCharset(name: string): Charset | null {
-  if (name.startsWith('utf8') || name === 'ascii') return UTF8
+  if (name === 'ascii') return ASCII
+  if (name.startsWith('utf8')) return name === 'utf8mb4' ? UTF8 : UTF8MB3
   const encoding = NAMES[name]
   if (encoding === undefined || !iconv.encodingExists(encoding)) return null
   const bytes = BYTES[name]

@@ -66,8 +66,8 @@ function indexPlan(
   if (index.unique && keyed === 'in order') return 'the key is the same'
   // The key's columns in another order: ON CONFLICT would choose it as well, which no constraint that waits may be.
   const unique = index.unique && keyed === null
+  // An INDEX is tried all the same: values are seldom as long as their type lets them be.
   const long = parts.reduce((bytes, part) => bytes + part.bytes + 8, 0) > MAX_ROW
-  if (long && !unique) return `its entries can be longer than the ${MAX_ROW} bytes of PostgreSQL's`
   const plain = !long && parts.every((part) => part.plain)
   const isReferenced = referenced.some(
     (set) => set.length === columns.length && columns.every((column) => hasName(set, column)),
@@ -75,7 +75,7 @@ function indexPlan(
   return {
     name: targetName(`${mapping.source.name}_${index.name}`, { lower: isLowered(mapping) }),
     unique,
-    parts: parts.map((part) => partSql(part, { long, constraint: unique && plain })),
+    parts: parts.map((part) => partSql(part, { long: long && unique, constraint: unique && plain })),
     columns,
     deferrable: unique && plain && !isReferenced,
   }

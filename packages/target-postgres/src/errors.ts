@@ -3,6 +3,7 @@ import {
   ConstraintViolated,
   keysAlike,
   SyncError,
+  TableBroken,
   TargetTableUnfit,
   type TableMapping,
   ValueRefused,
@@ -41,6 +42,12 @@ const UNREACHABLE = new Set([
 
 export function sqlState(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+/** The same of an error of ours, by its cause. */
+export function codeOf(error: unknown): string {
+  if (error instanceof ConstraintViolated) return VIOLATION_CODES[error.kind]
+  return sqlState(error instanceof SyncError ? error.cause : error)
 }
 
 /** A row that PostgreSQL cannot hold as it is. */
@@ -122,6 +129,13 @@ export function mapped(error: unknown): Error {
   return violation(error) ?? bySqlState(error)
 }
 
+const VIOLATION_CODES: Readonly<Record<ConstraintViolated['kind'], string>> = {
+  'foreign-key': '23503',
+  unique: '23505',
+  check: '23514',
+  index: '54000',
+}
+
 function violation(error: pg.DatabaseError): ConstraintViolated | null {
   const { table, constraint } = error
   const kind = VIOLATIONS[sqlState(error)]
@@ -198,10 +212,18 @@ const UNFIT = new Set(['42P01', '42703', '42P10', '42804', '42883', '42809', '55
 
 /** ON CONFLICT would write one row twice. */
 const ROW_TWICE = '21000'
+/** Of values, limits, definitions, and what a trigger or function of the user's raises: no other table's statement fails for them. */
+const OF_ONE_TABLE = /^(09|0A|22|2F|38|39|42|44|54|P0)/
 
 /** The error of a statement on the target's table of `table`, and on no other. */
 export function ofTable(table: TableMapping, error: unknown): Error {
   const code = sqlState(error instanceof SyncError ? error.cause : error)
   if (code === ROW_TWICE) return keysAlike(table.source.name, error)
-  return UNFIT.has(code) ? new TargetTableUnfit(table.source.name, code, error) : mapped(error)
+  if (UNFIT.has(code)) return new TargetTableUnfit(table.source.name, code, error)
+  if (!OF_ONE_TABLE.test(code) || code === '42501') return mapped(error)
+  const remedy = `remove the cause, then mylab-sync initial --table ${table.source.name}`
+  return new TableBroken(table.source.name, `PostgreSQL refuses a statement on it in the target (${code})`, {
+    remedy,
+    cause: error,
+  })
 }

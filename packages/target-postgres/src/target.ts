@@ -1,4 +1,4 @@
-import { SyncError, type TableMapping, type Target, type TargetTransaction } from '@mylab-sync/core'
+import { SyncError, type TableMapping, type Target, type TargetTransaction, TargetTableUnfit } from '@mylab-sync/core'
 import { Transaction } from './apply/transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
 import { Constraints } from './ddl/constraints.js'
@@ -8,7 +8,7 @@ import { ForeignKeys } from './ddl/foreign-keys.js'
 import { ConstraintRecord } from './ddl/record.js'
 import { createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
-import { mapped, ofTable } from './errors.js'
+import { codeOf, definitionRefusal, mapped, ofTable } from './errors.js'
 import * as sql from './sql.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { migrate, migrated } from './state/migrate.js'
@@ -50,13 +50,21 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     adaptTable: (table, objects, how) => adaptTable(database, table, objects, how),
     loosenTable: (table, objects, edges) => constraints.loosenTable(table, objects, edges),
     buildKey: (table, how) => constraints.buildKey(table, how),
-    buildKeyIndexes: (table, columnSets) => on(table, constraints.buildKeyIndexes(table, columnSets)),
+    buildKeyIndexes: async (table, columnSets) => {
+      try {
+        await constraints.buildKeyIndexes(table, columnSets)
+      } catch (error) {
+        // Rows that the key's index does not take go with the copy that follows.
+        throw definitionRefusal(error) === null ? error : new TargetTableUnfit(table.source.name, codeOf(error), error)
+      }
+    },
     buildIndexes: (table, objects) => on(table, constraints.buildIndexes(table, objects)),
     buildChecks: (table, objects) => on(table, constraints.buildChecks(table, objects)),
     buildForeignKey: (child, parent, edge) => on(child, foreignKeys.buildForeignKey(child, parent, edge)),
     suspend: (violated, planned) => constraints.suspend(violated, planned),
     forgetConstraints: (table, planned) => record.forgetConstraints(table, planned),
     constraints: () => record.constraints(),
+    leftOutIndexes: () => control.leftOutIndexes(),
     objectsDue: (definitions) => control.due(definitions),
     dropObjects: (outdated) => control.drop(outdated),
     adoptObjects: (definition) => control.adopt(definition),

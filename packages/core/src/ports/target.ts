@@ -118,7 +118,7 @@ export interface ParkedKey {
 export interface ConstraintState {
   readonly table: string
   readonly name: string
-  readonly kind: 'foreign-key' | 'unique' | 'check'
+  readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
   readonly state: 'validated' | 'not-valid' | 'suspended'
   readonly detail: string | null
 }
@@ -330,6 +330,8 @@ export interface Target {
   /** Forgets what of ours was suspended on this table and is not planned any more. */
   forgetConstraints(table: TableMapping, planned: readonly string[]): Promise<void>
   constraints(): Promise<ConstraintState[]>
+  /** Indexes of ours that values of their tables do not fit into. */
+  leftOutIndexes(): Promise<readonly Pick<OutdatedObject, 'table' | 'name'>[]>
   /** What of our own making the source defines otherwise or not at all any more, and tables with work left for when they are open. */
   objectsDue(definitions: readonly TargetDefinition[]): Promise<{
     readonly outdated: readonly OutdatedObject[]

@@ -1,14 +1,8 @@
 import { type KeyColumn, type KeyPage, type RowKey, SyncError, type TableMapping, ValueRefused } from '@mylab-sync/core'
 import * as sql from '../sql.js'
-import { keyOfTexts } from './statements.js'
+import { isInRange, keyOfTexts } from './statements.js'
 
 export type Run = (text: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>
-
-const RANGES: Readonly<Record<string, readonly [least: bigint, most: bigint]>> = {
-  smallint: [-(2n ** 15n), 2n ** 15n - 1n],
-  integer: [-(2n ** 31n), 2n ** 31n - 1n],
-  bigint: [-(2n ** 63n), 2n ** 63n - 1n],
-}
 
 /** The key columns of a table of the target, each by the type that it has there: it may be wider than the mapping's. */
 export class TargetKey {
@@ -106,12 +100,4 @@ function givenTexts(columns: readonly KeyColumn[], row: readonly string[]): stri
       return null
     throw error
   }
-}
-
-/** `found` types may be wider than the mapping's, which later statements cast to. */
-function isInRange(type: string, text: string): boolean {
-  const [least, most] = RANGES[type] ?? []
-  if (least === undefined || most === undefined || !/^-?\d+$/.test(text)) return true
-  const value = BigInt(text)
-  return value >= least && value <= most
 }

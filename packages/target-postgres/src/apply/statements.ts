@@ -49,7 +49,12 @@ function textsOf(columns: readonly KeyColumn[], key: RowKey): string[] | null {
   const tokens = key.split(',')
   try {
     const texts = columns.map((column, at) => column.toTarget(tokens[at] ?? ''))
-    return columns.every((column, at) => isNamedAlone(column, tokens[at], texts[at] ?? '')) ? texts : null
+    return columns.every(
+      (column, at) =>
+        isNamedAlone(column, tokens[at], texts[at] ?? '') && isInRange(column.column.castType, texts[at] ?? ''),
+    )
+      ? texts
+      : null
   } catch (error) {
     if (error instanceof ValueRefused) return null
     throw error
@@ -60,6 +65,20 @@ function textsOf(columns: readonly KeyColumn[], key: RowKey): string[] | null {
 function isNamedAlone(column: KeyColumn, token: string | undefined, text: string): boolean {
   const isSpelt = column.rule === 'text' || column.column.source.members !== null
   return !isSpelt || column.fromTarget(text) === token
+}
+
+const RANGES: Readonly<Record<string, readonly [least: bigint, most: bigint]>> = {
+  smallint: [-(2n ** 15n), 2n ** 15n - 1n],
+  integer: [-(2n ** 31n), 2n ** 31n - 1n],
+  bigint: [-(2n ** 63n), 2n ** 63n - 1n],
+}
+
+/** False for an integer that the type cannot hold: a cast would fail the whole statement. */
+export function isInRange(type: string, text: string): boolean {
+  const [least, most] = RANGES[type] ?? []
+  if (least === undefined || most === undefined || text.length < 5 || !/^-?\d+$/.test(text)) return true
+  const value = BigInt(text)
+  return value >= least && value <= most
 }
 
 export function keyOfTexts(columns: readonly KeyColumn[], texts: readonly string[]): RowKey {

@@ -169,10 +169,20 @@ export class Transaction extends State {
       if (!refusal && violated === null) throw ofTable(table, error)
       await this.#backTo('batch')
       if (violated !== null) return { violated }
+      if (refusal && error.code === '54000') await this.#throwIfIndex(table, error.constraint)
       const [row] = rows
       if (rows.length > 1 || !row) return this.#halves(table, rows, way)
       return { refused: [{ key: row.key, code: sqlState(error), message: refusalMessage(error, table.name) }] }
     }
+  }
+
+  /** No row is refused for the sake of an index that makes nothing unique. */
+  async #throwIfIndex(table: TableMapping, name: string | undefined): Promise<void> {
+    const [index] = await this.#run(
+      'SELECT x.indisunique AS unique FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass AND c.relname = $2',
+      [this.#table(table), name ?? ''],
+    )
+    if (name !== undefined && index?.['unique'] === false) throw new ConstraintViolated(table.name, name, 'index')
   }
 
   async #halves(table: TableMapping, rows: readonly TargetRow[], way: Way): Promise<Written> {

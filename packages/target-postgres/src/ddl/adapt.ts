@@ -160,7 +160,7 @@ async function statements(
 ): Promise<string[]> {
   const { table, objects, target, changes } = found
   const drops = new Set(changes.flatMap(({ ours }) => dropsOf(ours)))
-  for (const name of await oldKeys(session, settings.schema, table))
+  for (const name of await oldKeys(session, found))
     drops.add(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
   const before = changes.flatMap((change) => preparing(change, objects))
   const others = [...counterDrops(found), ...looser(found)]
@@ -219,13 +219,19 @@ function tryFunction({ column, held }: TypeChange, at: number): string {
 }
 
 /** What keeps NULLs of the source, or whole rows, out. */
-function looser({ table, standing, changes, waiting }: Adaptation): string[] {
+function looser(found: Adaptation): string[] {
+  const { table, standing, changes, waiting } = found
   const others = new Set([...waiting, ...changes.filter(({ widens }) => !widens).map(({ column }) => column.name)])
   const filled = table.columns.filter(
     ({ name, notNull }) => !notNull && standing.get(name)?.notNull === true && !others.has(name),
   )
-  const names = [...strangers([...standing.values()], table), ...filled.map(({ name }) => name)]
-  return names.map((name) => `ALTER COLUMN ${sql.name(name)} DROP NOT NULL`)
+  const own = new Set(table.columns.map(({ name }) => name))
+  const uncounted = lostCounters(found).filter(({ name }) => !own.has(name) && standing.get(name)?.notNull === true)
+  const names = new Set([
+    ...strangers([...standing.values()], table),
+    ...[...filled, ...uncounted].map(({ name }) => name),
+  ])
+  return [...names].map((name) => `ALTER COLUMN ${sql.name(name)} DROP NOT NULL`)
 }
 
 /** NOT NULL would need a value for the rows that are there; they get the source's in the copy that follows. */
@@ -331,15 +337,21 @@ export function columnRecords(columns: readonly ColumnMapping[], objects: TableO
   ])
 }
 
-/** Our key where the source has another one now. A key that fills itself and is not of the source is its owner's. */
-async function oldKeys(session: Session, schema: string, table: TableMapping): Promise<string[]> {
+/** Our key where the source has another one now. A key that fills itself and was never the source's is its owner's. */
+async function oldKeys(session: Session, { table, target, known }: Adaptation): Promise<string[]> {
   const key = table.key?.columns.map(({ column }) => column.name) ?? []
+  const ours = [...table.columns.map(({ name }) => name), ...formerColumns(known)]
   const { rows } = await session.raw<{ name: string; columns: string[]; foreign: boolean }>(
     `SELECT k.conname::text AS name, array_agg(a.attname::text ORDER BY c.o) AS columns,
        bool_or((a.atthasdef OR a.attidentity <> '') AND a.attname::text <> ALL ($3)) AS foreign
      FROM pg_constraint k, unnest(k.conkey) WITH ORDINALITY c(n, o), pg_attribute a
      WHERE k.conrelid = $1::regclass AND k.conname = ANY ($2) AND k.contype IN ('p', 'u') AND a.attrelid = k.conrelid AND a.attnum = c.n GROUP BY 1`,
-    [sql.tableName(schema, table), [keyName(table), otherKeyName(table)], table.columns.map((column) => column.name)],
+    [target, [keyName(table), otherKeyName(table)], ours],
   )
   return rows.filter((row) => !row.foreign && row.columns.join() !== key.join()).map((row) => row.name)
+}
+
+/** Columns that are or were the source's. */
+function formerColumns(known: Adaptation['known']): string[] {
+  return [...known.values()].filter(({ kind }) => kind === 'column').map(({ name }) => name)
 }

@@ -264,15 +264,17 @@ export class Constraints {
         }
       }
       await session.raw(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
-      if (kind === 'unique') {
+      if (kind === 'unique' || kind === 'index') {
         // A unique index over expressions is no constraint.
         await this.#dropIndex(session, { name: table }, name)
       }
       const made = { kind: kind === 'unique' ? 'index' : kind, name } as const
-      const isOurs = planned || (await this.#made.of(session, table)).has(madeKey(made))
+      const known = (await this.#made.of(session, table)).get(madeKey(made))
+      if (kind === 'index' && known) return this.#made.note(session, table, [{ ...known, state: 'left-out' }])
+      const isOurs = planned || known !== undefined
       // The source has dropped it: nobody is to make it again.
       if (isOurs && !planned) return this.#made.forget(session, table, [made])
-      const detail = `${BROKEN}${isOurs ? '' : NOT_OURS}`
+      const detail = `${kind === 'index' ? whyNoIndex(TOO_LONG) : BROKEN}${isOurs ? '' : NOT_OURS}`
       await this.#record.recordIn(session, { table, name, kind, state: 'suspended', detail })
     })
   }

@@ -53,6 +53,13 @@ export class MadeControl {
     }
   }
 
+  async leftOutIndexes(): Promise<Pick<OutdatedObject, 'table' | 'name'>[]> {
+    const made = await this.#database.transaction((session) => this.#made.all(session))
+    return made
+      .filter(({ kind, state }) => kind === 'index' && state === 'left-out')
+      .map(({ table, name }) => ({ table, name }))
+  }
+
   async drop(outdated: readonly OutdatedObject[]): Promise<void> {
     // A UNIQUE goes after the foreign keys that stand on it.
     const inOrder = [...outdated].sort((a, b) => place(a) - place(b))
