@@ -58,7 +58,14 @@ before(async () => {
   await servers.createTargetDatabase(DATABASE)
   const { host, port, user, password } = servers.target
   target = await createTarget({
-    ...{ host, port, user, password, database: DATABASE, schema: 'public', ssl: false, instance: 'default' },
+    host,
+    port,
+    user,
+    password,
+    database: DATABASE,
+    schema: 'public',
+    ssl: false,
+    instance: 'default',
     stateSchema: 'mylab_sync',
   })
   await target.migrate()
@@ -110,7 +117,7 @@ function defaultOf(column: string, type: string): [string, string][] {
 async function insertRows(name: string): Promise<void> {
   const values = NAMES.map((from) => TYPES[from]?.values ?? [])
   for (let id = 0; id < Math.min(...values.map(({ length }) => length)); id++) {
-    const row = values.map((of) => of[id] ?? '').map((value) => (/^B'/.test(value) ? value : `'${value}'`))
+    const row = values.map((of) => of[id] ?? '').map((value) => (value.startsWith("B'") ? value : `'${value}'`))
     await admin.query(`INSERT INTO ${name} VALUES (${id}, ${row.join(', ')})`)
   }
 }
@@ -205,7 +212,7 @@ async function key(
   ]
   await target.createTable(...of(from))
   for (const value of TYPES[from]?.values ?? [])
-    await admin.query(`INSERT INTO ${name} VALUES (${/^B'/.test(value) ? value : `'${value}'`}, 1)`)
+    await admin.query(`INSERT INTO ${name} VALUES (${value.startsWith("B'") ? value : `'${value}'`}, 1)`)
   await target.buildKeyIndexes(of(from)[0], [])
   const [table, objects] = of(to)
   await follow(table, objects, wait)

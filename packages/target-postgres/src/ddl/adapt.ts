@@ -158,7 +158,7 @@ async function statements(
   found: Adaptation,
   tries: boolean,
 ): Promise<string[]> {
-  const { table, objects, target, changes } = found
+  const { objects, target, changes } = found
   const drops = new Set(changes.flatMap(({ ours }) => dropsOf(ours)))
   for (const name of await oldKeys(session, found))
     drops.add(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
@@ -296,38 +296,41 @@ function orphanSequences(found: Adaptation, schema: string): string[] {
 
 /** What the table is now, and what is to be made once its rows are those of the source. */
 async function note(session: Session, { settings }: Database, found: Adaptation): Promise<void> {
-  const { table, objects, standing, known, changes, waiting } = found
+  const { table, objects, changes, waiting } = found
   const made = new MadeObjects(settings.stateSchema)
-  const gone = changes
-    .flatMap(({ ours }) => ours)
-    .flatMap(({ kind, name }) =>
-      kind === 'index'
-        ? [{ kind: 'index' as const, name }]
-        : [
-            { kind: 'index' as const, name },
-            { kind: 'check' as const, name },
-          ],
-    )
-  const wanted: MadeObject[] = []
+  // A UNIQUE and a CHECK are constraints alike.
+  const gone = changes.flatMap(({ ours }) =>
+    ours.flatMap(({ name }) => (['index', 'check'] as const).map((kind) => ({ kind, name }))),
+  )
   const columns = table.columns.filter((column) => !waiting.has(column.name))
-  for (const column of columns) {
-    const { name, notNull } = column
-    const held = standing.get(name)
-    const retyped = changes.find((change) => change.column === column)
-    const before = known.get(madeKey({ kind: 'column', name }))
-    const isNew =
-      held === undefined ||
-      retyped !== undefined ||
-      (before !== undefined && before.definition !== columnDefinition(column))
-    const isFilled = held?.notNull === true && (retyped?.widens ?? true)
-    if (isNew && notNull && !isFilled) wanted.push({ kind: 'not-null', name, definition: '', state: 'wanted' })
-    if (name !== counterOf(objects)) continue
-    const counts = held !== undefined && held.identity !== '' && objects.identity === name && (retyped?.widens ?? true)
-    const isUnknown = known.size > 0 && !known.has(madeKey({ kind: 'counter', name }))
-    if (!counts && (isNew || isUnknown)) wanted.push({ kind: 'counter', name, definition: '', state: 'wanted' })
-  }
+  const wanted = columns.flatMap((column) => wantedOf(found, column))
   await made.forget(session, table.name, [...gone, ...lostCounters(found)])
   await made.note(session, table.name, [...columnRecords(columns, objects), ...wanted])
+}
+
+/** NOT NULL and the counter of a column that is new or another one now. */
+function wantedOf(found: Adaptation, column: ColumnMapping): MadeObject[] {
+  const { standing, known, changes } = found
+  const held = standing.get(column.name)
+  const retyped = changes.find((change) => change.column === column)
+  const isNew = held === undefined || retyped !== undefined || isDefinedAnew(column, known)
+  // What stood on a type that its values did not outlive is gone.
+  const kept = retyped?.widens === false ? undefined : held
+  const kinds: ('not-null' | 'counter')[] = []
+  if (isNew && column.notNull && kept?.notNull !== true) kinds.push('not-null')
+  if (wantsCounter(found, column, { kept, isNew })) kinds.push('counter')
+  return kinds.map((kind) => ({ kind, name: column.name, definition: '', state: 'wanted' }))
+}
+
+function wantsCounter(
+  { objects, known }: Adaptation,
+  { name }: ColumnMapping,
+  { kept, isNew }: { readonly kept: StandingColumn | undefined; readonly isNew: boolean },
+): boolean {
+  if (name !== counterOf(objects)) return false
+  const counts = objects.identity === name && kept !== undefined && kept.identity !== ''
+  const isUnknown = known.size > 0 && !known.has(madeKey({ kind: 'counter', name }))
+  return !counts && (isNew || isUnknown)
 }
 
 export function columnRecords(columns: readonly ColumnMapping[], objects: TableObjects): MadeObject[] {

@@ -264,19 +264,24 @@ export class Constraints {
         }
       }
       await session.raw(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
-      if (kind === 'unique' || kind === 'index') {
-        // A unique index over expressions is no constraint.
-        await this.#dropIndex(session, { name: table }, name)
-      }
-      const made = { kind: kind === 'unique' ? 'index' : kind, name } as const
-      const known = (await this.#made.of(session, table)).get(madeKey(made))
-      if (kind === 'index' && known) return this.#made.note(session, table, [{ ...known, state: 'left-out' }])
-      const isOurs = planned || known !== undefined
-      // The source has dropped it: nobody is to make it again.
-      if (isOurs && !planned) return this.#made.forget(session, table, [made])
-      const detail = `${kind === 'index' ? whyNoIndex(TOO_LONG) : BROKEN}${isOurs ? '' : NOT_OURS}`
-      await this.#record.recordIn(session, { table, name, kind, state: 'suspended', detail })
+      // A unique index over expressions is no constraint.
+      if (kind === 'unique' || kind === 'index') await this.#dropIndex(session, { name: table }, name)
+      await this.#noteSuspended(session, violated, planned)
     })
+  }
+
+  async #noteSuspended(
+    session: Session,
+    { table, constraint: name, kind }: { table: string; constraint: string; kind: ConstraintState['kind'] },
+    planned: boolean,
+  ): Promise<void> {
+    const made = { kind: kind === 'unique' ? 'index' : kind, name } as const
+    const known = (await this.#made.of(session, table)).get(madeKey(made))
+    if (kind === 'index' && known) return this.#made.note(session, table, [{ ...known, state: 'left-out' }])
+    // The source has dropped it: nobody is to make it again.
+    if (known && !planned) return this.#made.forget(session, table, [made])
+    const detail = `${kind === 'index' ? whyNoIndex(TOO_LONG) : BROKEN}${planned ? '' : NOT_OURS}`
+    await this.#record.recordIn(session, { table, name, kind, state: 'suspended', detail })
   }
 
   /** Rows that move between ranges exist twice until the table is open, and references lead to rows that are not there yet. */

@@ -63,14 +63,30 @@ export function conversion(value: string, from: string, to: string): string {
   if (source === wanted && source !== 'other') return `${value}::${to}`
   if (parsed(from).base === 'timestamp without time zone' && parsed(to).base === 'timestamp with time zone')
     return `(${value} AT TIME ZONE 'UTC')::${to}`
-  if (source === 'boolean' && wanted === 'number') return `${value}::integer::${to}`
-  if (source === 'number' && wanted === 'boolean') return `(${value} <> 0)`
-  if (source === 'bits' && wanted === 'number') return `lpad(${value}::text, 64, '0')::bit(64)::bigint::${to}`
-  if (source === 'number' && wanted === 'bits') return `${value}::bigint::${to}`
-  const text = textOf(value, source)
+  return numberConversion(value, { source, wanted, to }) ?? textConversion(textOf(value, source), wanted, to)
+}
+
+function numberConversion(
+  value: string,
+  { source, wanted, to }: { readonly source: Family; readonly wanted: Family; readonly to: string },
+): string | null {
+  switch (`${source} to ${wanted}`) {
+    case 'boolean to number':
+      return `${value}::integer::${to}`
+    case 'number to boolean':
+      return `(${value} <> 0)`
+    case 'bits to number':
+      return `lpad(${value}::text, 64, '0')::bit(64)::bigint::${to}`
+    case 'number to bits':
+      return `${value}::bigint::${to}`
+    default:
+      return null
+  }
+}
+
+function textConversion(text: string, wanted: Family, to: string): string {
   if (wanted === 'bytes') return `convert_to(${text}, 'UTF8')`
-  if (wanted === 'array') return `string_to_array(${text}, ',')::${to}`
-  return `${text}::${to}`
+  return wanted === 'array' ? `string_to_array(${text}, ',')::${to}` : `${text}::${to}`
 }
 
 function textOf(value: string, source: Family): string {
