@@ -221,7 +221,7 @@ digits can leave behind, make their table \`broken\` until one of them is change
 |---|---|
 | primary key | the same columns; text columns of it have \`COLLATE "C"\` |
 | UNIQUE | a deferrable constraint, but immediate where it is the key or a foreign key references it; over prefixes or long columns a unique index over an expression |
-| index | btree on the same columns; one that a value turns out to be too long for (2,704 bytes) is left out, which `mylab-sync status --problems` tells; FULLTEXT and SPATIAL are listed as not carried |
+| index | btree on the same columns; one that a value turns out to be too long for (2,704 bytes) is left out, which \`mylab-sync status --problems\` tells; FULLTEXT and SPATIAL are listed as not carried |
 | foreign key | \`NO ACTION DEFERRABLE INITIALLY DEFERRED\`, validated once the rows hold; rows that break it suspend the constraint, never the rows; one to a part of a key or to a plain index, which PostgreSQL does not have, is not carried |
 | AUTO_INCREMENT | an identity column; where its type can be none (BIGINT UNSIGNED, FLOAT, DOUBLE) a sequence of its own as its DEFAULT; the sequence is not moved while changes follow ([limits](limits.md)) |
 | DEFAULT, CHECK | what can be said in PostgreSQL; the rest is listed by \`mylab-sync plan\` |

@@ -38,8 +38,6 @@ const SNAPSHOTS_BEFORE_GROWTH = 8
 const MOST_UNREAD = 5
 /** What keeps a mark from the source and passes: the next drain marks what this one has carried. */
 const MARK_LATER: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'lock-timeout', 'unavailable'])
-/** Of a refusal by PostgreSQL; those of our own rules have names. */
-const SQLSTATE = /^[0-9A-Z]{5}$/
 
 export type DrainReport =
   | { readonly kind: 'busy' }
@@ -421,7 +419,8 @@ export class RunningDrain {
   async #dropOutdated({ refused }: Outcome): Promise<void> {
     const { model, snapshot } = this.#parts
     for (const [table, rows] of refused) {
-      if (!rows.some(({ code }) => SQLSTATE.test(code))) continue
+      // An SQLSTATE: refusals by our own rules have names.
+      if (!rows.some(({ code }) => /^[0-9A-Z]{5}$/.test(code))) continue
       if (model.isOf(table, await snapshot.fingerprint(table))) continue
       this.#outdated.add(table)
       refused.delete(table)
