@@ -68,7 +68,7 @@ test('the older package is taken over: its triggers go, its log stays under anot
         adopted.out,
         /^Taken over: 2 triggers dropped, the log is kept as sync_audit_log_old \(1 change in it had not been carried\)\.\nNext: mylab-sync initial --take-over/,
       )
-      assert.deepEqual(await names(app, 'SHOW TRIGGERS'), ['mine_checked'])
+      assert.deepEqual(await names(app, 'SHOW TRIGGERS'), ['mine_checked', 'mylab_log_ad', 'mylab_log_au'])
       const planned = JSON.parse((await mylab.run(['plan', '--json'])).out) as {
         tables: { table: string }[]
         olderPackage: string[]

@@ -105,20 +105,21 @@ test('where entries are deleted or changed by hand, or the log is lost, everythi
 })
 
 test('an unread entry that goes while a drain reads is not hidden by its mark', async () => {
-  let harm: string | undefined
   await withCopied(servers, { name: 'log_race', schema: SCHEMA }, async (at) => {
     for (const statement of ['DELETE FROM sync_audit_log WHERE synced = 0', 'TRUNCATE TABLE sync_audit_log']) {
-      harm = statement
-      await at.app.query('UPDATE a SET v = v + 1')
+      await at.app.query('UPDATE a SET v = v + 1; UPDATE b SET v = v + 1')
+      let harm: Promise<unknown> | undefined
       const hooks = {
         at: async (point: string) => {
-          if (point !== 'drain:applied' || harm === undefined) return
-          const now = harm
-          harm = undefined
-          await at.app.query(`INSERT INTO b (v) VALUES (9); ${now}`)
+          if (point !== 'drain:applied' || harm !== undefined) return
+          await at.app.query('INSERT INTO b (v) VALUES (9)')
+          // TRUNCATE waits for the end of the drain's view, and comes before its mark.
+          harm = at.app.query(statement)
+          if (statement.startsWith('DELETE')) await harm
         },
       }
       await drain({ ...at.context, hooks }, await loadModel(at.context))
+      await harm
       await assertHealed(at)
     }
   })

@@ -213,7 +213,7 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
       refused.err,
       /^mylab-sync: source: 'limited'@'%' lacks DROP on sync_audit_log, sync_instance, sync_instance_mark; nothing was removed\n {2}try: GRANT DROP ON `usage_rights`.`sync_\w+` TO 'limited'@'%';/,
     )
-    assert.equal(await triggers(), 9)
+    assert.equal(await triggers(), 11)
 
     const reader = await servers.targetAdmin('usage_rights')
     try {
@@ -225,7 +225,7 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
         owner.err,
         /^mylab-sync: target: schema mylab_sync belongs to \S+; nothing was removed\n {2}try: as \S+: ALTER SCHEMA/,
       )
-      assert.equal(await triggers(), 9)
+      assert.equal(await triggers(), 11)
 
       await servers.grantDrop('usage_rights')
       // what no right tells beforehand

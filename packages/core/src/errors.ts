@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'missing-right'
   | 'not-migrated'
   | 'foreign-audit-table'
+  | 'foreign-trigger'
   | 'wrong-owner'
   | 'table-refused'
   | 'target-table-missing'

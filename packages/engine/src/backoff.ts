@@ -11,6 +11,7 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   'missing-right',
   'not-migrated',
   'foreign-audit-table',
+  'foreign-trigger',
   'wrong-owner',
   'table-refused',
   'target-table-missing',

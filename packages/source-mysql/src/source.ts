@@ -12,6 +12,7 @@ import type {
   TableMapping,
   TriggerTarget,
 } from '@mylab-sync/core'
+import { actAsDefiner } from './capture/definer.js'
 import { DDL_SESSION, INSTALL_SESSION, installTriggers, patiently, triggerSigns } from './capture/install.js'
 import { isGuarded, makeGuards } from './capture/log-guards.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
@@ -105,7 +106,14 @@ class MysqlSource implements Source {
 
   async guardLog(): Promise<boolean> {
     if (await this.#pool.with((session) => isGuarded(session, this.#settings))) return false
-    return await this.#installing((session) => makeGuards(session, this.#settings))
+    return await this.#makeGuards()
+  }
+
+  #makeGuards(): Promise<boolean> {
+    return this.#installing(async (session) => {
+      await actAsDefiner(session, this.#server)
+      return await makeGuards(session, this.#settings)
+    })
   }
 
   async sealLog(seen: Parameters<Source['sealLog']>[0]): Promise<void> {
@@ -130,7 +138,7 @@ class MysqlSource implements Source {
     targets: readonly TriggerTarget[],
     options: { readonly recreate: boolean; readonly done?: (table: string) => void },
   ): Promise<number> {
-    if (options.recreate) await this.#installing((session) => makeGuards(session, this.#settings))
+    if (options.recreate) await this.#makeGuards()
     else await this.guardLog()
     return await this.#installing((session) =>
       installTriggers({ session, settings: this.#settings, server: this.#server }, targets, options),

@@ -4,8 +4,10 @@ import { counted, SyncError, type TriggerTarget } from '@mylab-sync/core'
 import type { Server } from '../catalog/catalog.js'
 import { errorNumber, ofTable } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
-import type { SourceSettings } from '../settings.js'
+import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
+import { activeRoles, readAccount } from '../preflight/check.js'
 import * as sql from '../sql.js'
+import { actAsDefiner } from './definer.js'
 import { createTrigger, type TriggerText, triggersOf } from './trigger-text.js'
 
 /** A trigger keeps the sql_mode that it was created under: strict, so that a key is never cut, and without NO_ZERO_DATE. */
@@ -128,15 +130,21 @@ export async function installTriggers(
 ): Promise<number> {
   const { session, settings } = installer
   await session.run(DDL_SESSION)
-  await tryInsert(session, settings)
+  const hasRoles = (await activeRoles(session)) !== null
+  await asDefiner(installer, async () => {
+    if (hasRoles) await tryKeys(session, targets)
+    await tryInsert(session, settings)
+  })
   const wanted = targets.flatMap((target) => triggersOf(target, settings))
   const found = await existing(session, settings.database, wanted)
   let right = 0
-  for (const trigger of wanted) {
-    if (options.recreate || !rightOne(found, trigger)) await replaceOn(installer, trigger, found)
-    right += 1
-    options.done?.(trigger.table)
-  }
+  await asDefiner(installer, async () => {
+    for (const trigger of wanted) {
+      if (options.recreate || !rightOne(found, trigger)) await replaceOn(installer, trigger, found)
+      right += 1
+      options.done?.(trigger.table)
+    }
+  })
   await refusePrepared(installer)
   return right
 }
@@ -231,12 +239,47 @@ async function withoutWait(session: Session, statement: string): Promise<boolean
   }
 }
 
+/**
+ * Does `work` with the rights that triggers of the account have. Every write of the application would fail for want of one, and a
+ * server asks for them as a trigger runs, not as it is made; so each is tried before the first trigger is made.
+ */
+async function asDefiner({ session, settings, server }: Installer, work: () => Promise<void>): Promise<void> {
+  await actAsDefiner(session, server)
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof SyncError) || !DENIED.has(errorNumber(error) ?? 0)) throw error
+    const { name } = await readAccount(session, server, settings.database)
+    throw new SyncError(
+      'missing-right',
+      `${error.message}; triggers run with the rights of ${name} without those of roles that only a session takes on`,
+      {
+        cause: error,
+        remedy: `GRANT SELECT, INSERT, UPDATE, TRIGGER ON ${sql.name(settings.database)}.* TO ${name};`,
+      },
+    )
+  }
+}
+
+/** ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR. */
+const DENIED = new Set([1142, 1143])
+
+/** Where no role is active every read asks the same rights. */
+async function tryKeys(session: Session, targets: readonly TriggerTarget[]): Promise<void> {
+  for (const { table, key } of targets) {
+    const columns = key?.columns.map(({ column }) => sql.name(column.source.name)) ?? []
+    if (columns.length > 0) await session.rows(`SELECT ${columns.join(', ')} FROM ${sql.name(table)} LIMIT 0`)
+  }
+}
+
 /** What the triggers will do, once: better that we fail here than every statement of the application. */
 async function tryInsert(session: Session, settings: SourceSettings): Promise<void> {
   await session.run('START TRANSACTION')
   await session.run(
     `INSERT INTO ${sql.name(settings.auditTable)} (table_name, operation, row_key, old_key, flags) VALUES ('', 'UPDATE', '', NULL, 0)`,
   )
+  // What the guards of the log do.
+  await session.run(`UPDATE ${sql.name(INSTANCE_TABLE)} SET token = token, purged_drain = purged_drain WHERE FALSE`)
   await session.run('ROLLBACK')
 }
 

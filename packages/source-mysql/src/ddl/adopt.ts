@@ -1,6 +1,6 @@
 import { SyncError } from '@mylab-sync/core'
 import { DDL_SESSION, patiently } from '../capture/install.js'
-import { isOurTrigger } from '../capture/trigger-text.js'
+import { dropTrigger, logWriters } from '../capture/log-writers.js'
 import { isOlderPackages, KEPT } from '../catalog/older-package.js'
 import type { Session } from '../connection/session.js'
 import { ownTableNames, type SourceSettings } from '../settings.js'
@@ -33,22 +33,14 @@ export async function adopt(session: Session, settings: SourceSettings): Promise
     })
   // what renames a table may drop it
   await requireDrop(session, settings, [auditTable])
-  const writers = await writersOf(session, settings)
+  const writers = await logWriters(session, settings)
   await session.run(DDL_SESSION)
-  for (const trigger of writers) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(trigger)}`, auditTable)
+  for (const writer of writers) await patiently(session, dropTrigger(writer, settings), writer.table)
   const [counts] = await session.rows(`SELECT COUNT(*) FROM ${sql.name(auditTable)} WHERE synced = 0`)
   const log = await freeName(session, settings)
   await patiently(session, `RENAME TABLE ${sql.name(auditTable)} TO ${sql.name(log)}`, auditTable)
   await patiently(session, `ALTER TABLE ${sql.name(log)} COMMENT = ${sql.text(KEPT)}`, log)
   return { triggers: writers.length, log, pending: Number(counts?.[0] ?? 0) }
-}
-
-/** Triggers, not ours, that name the log. */
-async function writersOf(session: Session, { auditTable, database }: SourceSettings): Promise<string[]> {
-  const rows = await session.definitions(`SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS
-    WHERE TRIGGER_SCHEMA = ${sql.text(database)} ORDER BY TRIGGER_NAME`)
-  const word = new RegExp(`(?<![\\w$])${auditTable.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w$])`, 'i')
-  return rows.flatMap(([name, body]) => (name && !isOurTrigger(name) && word.test(body ?? '') ? [name] : []))
 }
 
 async function freeName(session: Session, settings: SourceSettings): Promise<string> {

@@ -56,6 +56,14 @@ const CREATE_MARK_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(MARK_TABLE)} (
   KEY drains (owner, drain_no)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: marks of drains and copies, version 1`)}`
 
+/** The change log alone is missing: processes go on trying, for its table may come back, and every write of the application fails until then. */
+export function logGone(settings: SourceSettings, cause: unknown): SyncError {
+  return new SyncError('generation-changed', `source: the change log ${settings.auditTable} is gone`, {
+    cause,
+    remedy: 'mylab-sync migrate; until then every write to the tables fails',
+  })
+}
+
 type Presence = 'none' | 'ours' | 'foreign'
 
 async function presence(session: Session, settings: SourceSettings): Promise<Map<string, Presence>> {

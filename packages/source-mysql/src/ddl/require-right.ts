@@ -9,8 +9,8 @@ import * as sql from '../sql.js'
  * TRIGGER would fail too, but only after our tables were made.
  */
 export async function requireTrigger(session: Session, settings: SourceSettings): Promise<void> {
-  const { grants, account } = await readFacts(session, settings, [])
-  if (grants.anywhere('TRIGGER')) return
+  const { definerGrants, account } = await readFacts(session, settings, [])
+  if (definerGrants.anywhere('TRIGGER')) return
   const where = `database ${settings.database}`
   throw new SyncError('missing-right', `source: ${account} lacks TRIGGER on ${where}; nothing was made`, {
     remedy: `GRANT TRIGGER ON ${sql.name(settings.database)}.* TO ${account};`,

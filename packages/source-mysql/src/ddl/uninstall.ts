@@ -1,3 +1,5 @@
+import { counted, SyncError } from '@mylab-sync/core'
+import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.js'
 import { isOurTrigger, isTriggerOf } from '../capture/trigger-text.js'
 import type { Session } from '../connection/session.js'
 import { namesLogs } from './own-tables.js'
@@ -6,20 +8,27 @@ import * as sql from '../sql.js'
 import { requireDrop } from './require-right.js'
 
 /**
- * Triggers first, so that no write of the application meets a missing table. Beside other installations
- * only this one's triggers, log and row go.
+ * Triggers first, so that no write of the application meets a missing table: all that write to this installation's log, whatever
+ * they are called and wherever they stand. Beside other installations only this one's triggers, log and row go. Throws SyncError
+ * foreign-trigger, before anything is removed, for triggers that name the log among other work.
  */
 export async function uninstallStatements(session: Session, settings: SourceSettings): Promise<string[]> {
   const triggers = await session.definitions(
     `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(settings.database)} ORDER BY 1`,
   )
-  const names = triggers.map(([name]) => name ?? '').filter(isOurTrigger)
-  const mine = names.filter((name) => isTriggerOf(name, settings.instance))
+  const writers = await logWriters(session, settings)
+  refuseStrangers(writers, settings)
+  const isWriter = new Set(writers.filter(({ schema }) => schema === settings.database).map(({ name }) => name))
+  const names = triggers.map(([name]) => name ?? '').filter((name) => isOurTrigger(name) && !isWriter.has(name))
+  const broken = names.filter((name) => isTriggerOf(name, settings.instance))
   const tables = await ourTables(session, settings)
-  const statements = mine.map((name) => `DROP TRIGGER IF EXISTS ${sql.name(name)}`)
+  const statements = [
+    ...writers.map((writer) => dropTrigger(writer, settings)),
+    ...broken.map((name) => `DROP TRIGGER IF EXISTS ${sql.name(name)}`),
+  ]
   const others = await otherLogs(session, settings, tables)
   const drop = (table: string): string => `DROP TABLE IF EXISTS ${sql.name(table)}`
-  if (names.length === mine.length && others.length === 0) return [...statements, ...tables.map(drop)]
+  if (names.length === broken.length && others.length === 0) return [...statements, ...tables.map(drop)]
   // An older version did not note whose a log is.
   if (others.length > 0 && !others.some((log) => log === null || log === settings.auditTable))
     statements.push(drop(settings.auditTable))
@@ -27,6 +36,20 @@ export async function uninstallStatements(session: Session, settings: SourceSett
   const forget = (table: string): string =>
     `DELETE FROM ${sql.name(table)} WHERE owner = ${sql.text(settings.instance)}`
   return [...statements, ...shared.map(forget)]
+}
+
+/** What else such a trigger does is the application's. */
+function refuseStrangers(writers: readonly LogWriter[], settings: SourceSettings): void {
+  const strangers = writers.filter(({ onlyLogs }) => !onlyLogs)
+  if (strangers.length === 0) return
+  const shown = strangers.map(({ schema, name, table }) => `${schema}.${name} on ${table}`).join(', ')
+  throw new SyncError(
+    'foreign-trigger',
+    `source: ${counted(strangers.length, 'trigger')} of somebody else's would fail every write without ${settings.auditTable}: ${shown}; nothing was removed`,
+    {
+      remedy: `take ${settings.auditTable} out of their text, or: ${strangers.map((writer) => `${dropTrigger(writer, settings)};`).join(' ')}`,
+    },
+  )
 }
 
 /** Triggers need TRIGGER, which capture needs too; the right to drop tables is one that nothing else needs. */

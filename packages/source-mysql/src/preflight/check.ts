@@ -1,5 +1,7 @@
 import type { Finding, Severity, SourceTable, TableMapping } from '@mylab-sync/core'
 import { readServer, type Server } from '../catalog/catalog.js'
+import { actAsDefiner } from '../capture/definer.js'
+import { errorNumber } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -14,6 +16,8 @@ export interface Facts {
   /** Global variables by name, in the server's text. */
   readonly variables: ReadonlyMap<string, string>
   readonly grants: Grants
+  /** What triggers of the account may do. */
+  readonly definerGrants: Grants
   /** The account that the server took us for, quoted: `'sync'@'%'`. */
   readonly account: string
 }
@@ -44,6 +48,8 @@ export async function readFacts(
     `SHOW GLOBAL VARIABLES WHERE Variable_name IN (${VARIABLES.map(sql.text).join(', ')})`,
   )
   const account = await readAccount(session, server, settings.database)
+  const roles = await activeRoles(session)
+  const definer = roles === null ? account.lines : await definerLines(session, server, roles)
   return {
     server,
     settings,
@@ -51,6 +57,7 @@ export async function readFacts(
     tables: mappings.map((mapping) => mapping.source),
     variables: new Map(variables.map(([name, value]) => [(name ?? '').toLowerCase(), value ?? ''])),
     grants: account.grants,
+    definerGrants: new Grants(definer, settings.database),
     account: account.name,
   }
 }
@@ -67,6 +74,29 @@ export async function readAccount(session: Session, server: Server, database: st
   const [identity] = await session.rows('SELECT CURRENT_USER()')
   const lines = await grantLines(session, server)
   return { name: quotedAccount(identity?.[0] ?? ''), lines, grants: new Grants(lines, database) }
+}
+
+/** As SET ROLE takes them; null: there are none, or the server knows no roles. */
+export async function activeRoles(session: Session): Promise<string | null> {
+  try {
+    const [row] = await session.rows('SELECT CURRENT_ROLE()')
+    const roles = row?.[0] ?? 'NONE'
+    return roles === 'NONE' ? null : roles
+  } catch (error) {
+    if (errorNumber(error) === NO_SUCH_FUNCTION) return null
+    throw error
+  }
+}
+
+const NO_SUCH_FUNCTION = 1305
+
+async function definerLines(session: Session, server: Server, roles: string): Promise<string[]> {
+  await actAsDefiner(session, server)
+  try {
+    return await grantLines(session, server)
+  } finally {
+    await session.run(`SET ROLE ${server.vendor === 'mariadb' ? sql.text(roles) : roles}`)
+  }
 }
 
 /** MariaDB's SHOW GRANTS tells the active role's too; MySQL 8 has to be asked for them. */

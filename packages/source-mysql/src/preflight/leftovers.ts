@@ -1,6 +1,7 @@
 import { counted, SyncError } from '@mylab-sync/core'
 import { TRIGGER_SQL_MODE } from '../capture/install.js'
-import { isOurTrigger } from '../capture/trigger-text.js'
+import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.js'
+import { isOurTrigger, triggerName, TRIGGER_EVENTS } from '../capture/trigger-text.js'
 import { errorNumber } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { MARKER } from '../ddl/own-tables.js'
@@ -63,10 +64,10 @@ export const foreignLog: Check = async ({ settings }, session) => {
   const rows = await session.rows(`SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME IN (${names.map(sql.text).join(', ')})`)
   const foreign = rows.filter(([, comment]) => !(comment ?? '').startsWith(MARKER)).map(([name]) => name ?? '')
-  const found = await triggers(session, settings.database)
-  return foreign.map((table) => {
-    const writers = found.filter((trigger) => !isOurTrigger(trigger.name) && trigger.body.includes(table))
-    const drops = writers.map((trigger) => `DROP TRIGGER ${sql.name(trigger.name)};`)
+  const found: (readonly [string, LogWriter[]])[] = []
+  for (const table of foreign) found.push([table, await logWriters(session, { ...settings, auditTable: table })])
+  return found.map(([table, writers]) => {
+    const drops = writers.map((writer) => `${dropTrigger(writer, settings)};`)
     // Triggers first: without their table they would fail every write of the application.
     const rename = `RENAME TABLE ${sql.name(table)} TO ${sql.name(`${table}_old`)};`
     return finding(
@@ -79,6 +80,32 @@ export const foreignLog: Check = async ({ settings }, session) => {
       [...drops, rename].join(' '),
     )
   })
+}
+
+/**
+ * Schema change tools carry triggers over to copies of a table under other names. On a carried table every entry is written twice,
+ * on another one entries name a table that is not it: harmless both, but each write pays for it.
+ */
+export const strayWriters: Check = async ({ settings }, session) => {
+  const isOurs = ({ schema, name, table }: LogWriter): boolean =>
+    schema === settings.database &&
+    TRIGGER_EVENTS.some((event) => name.startsWith(triggerName(table, event, settings.instance)))
+  const [ours] = await session.rows(
+    `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME = ${sql.text(settings.auditTable)} AND TABLE_COMMENT LIKE ${sql.text(`${MARKER}%`)}`,
+  )
+  const strays = ours === undefined ? [] : (await logWriters(session, settings)).filter((writer) => !isOurs(writer))
+  if (strays.length === 0) return []
+  const tables = someOf([
+    ...new Set(strays.map(({ schema, table }) => (schema === settings.database ? table : `${schema}.${table}`))),
+  ])
+  return [
+    finding(
+      'warning',
+      'source-stray-triggers',
+      `${counted(strays.length, 'trigger')} that ${strays.length === 1 ? 'is none' : 'are none'} of ours ${strays.length === 1 ? 'writes' : 'write'} to the change log, on ${tables}, as copies that a schema change tool leaves do: nothing is carried wrong, but each write there costs more, and would fail if ${settings.auditTable} were gone`,
+      strays.map((writer) => `${dropTrigger(writer, settings)};`).join(' '),
+    ),
+  ]
 }
 
 /** Our triggers run with the rights of who created them: without that account every write of the application fails (1449). */

@@ -19,7 +19,7 @@ function needed(facts: Facts): readonly (readonly [right: Right, tables: readonl
   const own = ownTableNames(facts.settings)
   return [
     ['SELECT', [...carried, ...own]],
-    ['TRIGGER', carried],
+    ['TRIGGER', [...carried, facts.settings.auditTable]],
     ['INSERT', own],
     ['UPDATE', own],
     ['DELETE', own],
@@ -30,19 +30,28 @@ function needed(facts: Facts): readonly (readonly [right: Right, tables: readonl
 export const rights: Check = (facts) => {
   const database = sql.name(facts.settings.database)
   return needed(facts).flatMap(([right, tables]) => {
-    if (facts.grants.on(right, null)) return []
-    const lacking = tables.filter((table) => !facts.grants.on(right, table))
+    // What a session's roles allow no trigger may do, and these four are needed by triggers.
+    const grants = BY_TRIGGERS.has(right) ? facts.definerGrants : facts.grants
+    if (grants.on(right, null)) return []
+    const lacking = tables.filter((table) => !grants.on(right, table))
     if (lacking.length === 0 && tables.length > 0) return []
     const where = lacking.length === tables.length ? `database ${facts.settings.database}` : someOf(lacking)
     return [
       finding(
         'error',
         'source-right-missing',
-        `${facts.account} lacks ${right} on ${where}: ${WHY[right]}`,
+        `${facts.account} lacks ${right} on ${where}${byRole(facts, right, lacking)}: ${WHY[right]}`,
         `GRANT ${right} ON ${database}.* TO ${facts.account};`,
       ),
     ]
   })
+}
+
+const BY_TRIGGERS: ReadonlySet<Right> = new Set(['SELECT', 'TRIGGER', 'INSERT', 'UPDATE'])
+
+function byRole({ grants }: Facts, right: Right, lacking: readonly string[]): string {
+  const hasRole = grants.on(right, null) || (lacking.length > 0 && lacking.every((table) => grants.on(right, table)))
+  return hasRole ? ' but by a role, without which its triggers run' : ''
 }
 
 export const processRight: Check = (facts) =>

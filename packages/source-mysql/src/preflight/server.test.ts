@@ -21,6 +21,7 @@ function findingsOf(
     mappings: [],
     variables: new Map(Object.entries(more.variables ?? {})),
     grants: new Grants([], 'app'),
+    definerGrants: new Grants([], 'app'),
     account: "'u'@'%'",
   }
   const outcome = check(facts, null as unknown as Session)

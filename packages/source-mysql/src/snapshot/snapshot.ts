@@ -13,7 +13,7 @@ import {
   type TableMapping,
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
-import { PENDING_INDEX } from '../ddl/own-tables.js'
+import { logGone, PENDING_INDEX } from '../ddl/own-tables.js'
 import { errorNumber, ofTable } from '../connection/errors.js'
 import type { SessionPool } from '../connection/pool.js'
 import type { Session, TextRow } from '../connection/session.js'
@@ -24,7 +24,7 @@ import { HELD, leaveMark, markIds, markUpTo, READ_SEAL } from './mark.js'
 import { Reader } from './reader.js'
 import { selectChildKeys, selectKeyAfter, selectKeys, selectRange } from './statements.js'
 
-const CLOCK = `SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')`
+const CLOCK = `DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')`
 /** One-shot each time: a session left in READ COMMITTED makes WITH CONSISTENT SNAPSHOT none, and MariaDB says nothing. */
 const BEGIN = ['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION WITH CONSISTENT SNAPSHOT']
 /** A copy beside its original on one server is another source, so the database's name goes with these. */
@@ -65,28 +65,38 @@ export async function openSnapshot(context: SnapshotContext): Promise<SourceSnap
 }
 
 async function begin(session: Session, settings: SourceSettings): Promise<Opening> {
-  // Before the view, so that the view holds everything up to this time; outside its transaction, since SET TRANSACTION is one-shot.
-  const [clock] = await session.rows(CLOCK)
-  for (const statement of BEGIN) await session.run(statement)
-  const drains = await session
-    .rows(
-      `SELECT last_drain, purged_drain, token, ${READ_SEAL(sql.name(settings.auditTable))} FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
-    )
-    .catch((error: unknown) => {
-      if (errorNumber(error) === NO_SUCH_TABLE) throw notMigrated()
-      throw error
+  const { instance, auditTable } = settings
+  const ours = `FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(instance)}`
+  // Before the view, so that the view holds everything up to this time, and what breaks the seal later fails the mark; outside
+  // its transaction, since SET TRANSACTION is one-shot, and so that no TRUNCATE of the log waits for the view's end.
+  const [before] = await session
+    .rows(`SELECT ${CLOCK}, ${READ_SEAL(sql.name(auditTable))} ${ours}`)
+    .catch(async (error: unknown) => {
+      if (errorNumber(error) !== NO_SUCH_TABLE) throw error
+      await ownRows(session, `SELECT 1 ${ours}`)
+      throw logGone(settings, error)
     })
-  const [drain] = drains
-  if (drain === undefined) throw notMigrated()
+  for (const statement of BEGIN) await session.run(statement)
+  const [drain] = await ownRows(session, `SELECT last_drain, purged_drain, token ${ours}`)
+  if (before === undefined || drain === undefined) throw notMigrated()
   const identity = (await session.rows(IDENTITY)).map(([variable, value]) => `${variable ?? ''}=${value ?? ''}`)
   return {
-    takenAt: clock?.[0] ?? '',
+    takenAt: before[0] ?? '',
     lastDrain: Number(drain[0]),
     purgedDrain: Number(drain[1]),
     token: drain[2] ?? null,
-    seal: drain[3] ?? null,
-    sealOfLog: drain[4] ?? null,
+    seal: before[1] ?? null,
+    sealOfLog: before[2] ?? null,
     identity: [...identity.sort(), `database=${settings.database}`].join(';'),
+  }
+}
+
+async function ownRows(session: Session, statement: string): Promise<TextRow[]> {
+  try {
+    return await session.rows(statement)
+  } catch (error) {
+    if (errorNumber(error) === NO_SUCH_TABLE) throw notMigrated()
+    throw error
   }
 }
 
