@@ -33,10 +33,10 @@ test('a UNIQUE that the source has dropped goes in the target too, and takes no 
      INSERT INTO t VALUES (1, 'abcd'), (2, 'xyz')`,
     async (at) => {
       await at.app.query("ALTER TABLE t DROP INDEX w; INSERT INTO t VALUES (3, 'abce')")
-      await drainNow(at)
+      await settle(at)
       await assertEqual(at, ['t'])
       await at.app.query("UPDATE t SET w = 'abcg' WHERE id = 2; INSERT INTO t VALUES (4, 'abch')")
-      await drainNow(at)
+      await settle(at)
       await assertEqual(at, ['t'])
       assert.deepEqual(await suspended(at), [])
     },
