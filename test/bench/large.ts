@@ -7,6 +7,19 @@ const MOST_MB = Number(process.env['SYNC_MEMORY_LIMIT'] ?? 256)
 const WIDE_ROWS = Number(process.env['BENCH_WIDE_ROWS'] ?? 5_000)
 const TABLES = Number(process.env['BENCH_TABLES'] ?? 2_000)
 
+const WIDE_TABLES = Number(process.env['BENCH_WIDE_TABLES'] ?? 400)
+const COLUMNS = 150
+const TYPES = [
+  'INT',
+  'BIGINT UNSIGNED',
+  'VARCHAR(60)',
+  'DECIMAL(12,3)',
+  'DATETIME',
+  "ENUM('yes', 'no')",
+  'TEXT',
+  'DATE',
+]
+
 /** Rows of 100 kB and one of 64 MB, copied and changed; memory follows the largest row, not the table. */
 export async function wide(): Promise<readonly object[]> {
   return withServers('wide', async (servers, name) => {
@@ -57,6 +70,29 @@ export async function manyTables(): Promise<readonly object[]> {
       return [
         { what: 'copy', tables: TABLES, seconds: copy.seconds, residentMb: copy.peakMb, limitMb: MOST_MB },
         { what: 'drain', tables: TABLES, seconds: drained.seconds, residentMb: drained.peakMb, limitMb: MOST_MB },
+      ]
+    } finally {
+      await app.end()
+    }
+  })
+}
+
+/** A schema of 400 tables and 60,000 columns: what a process knows of it, and how often it reads it again, is its memory. */
+export async function wideTables(): Promise<readonly object[]> {
+  return withServers('wide_tables', async (servers, name) => {
+    const app = await servers.sourceAdmin(name)
+    try {
+      const columns = Array.from({ length: COLUMNS - 1 }, (_, n) => `column_${n} ${TYPES[n % TYPES.length]}`)
+      for (let n = 0; n < WIDE_TABLES; n++)
+        await app.query(`CREATE TABLE wide_${n} (id INT PRIMARY KEY, ${columns.join(', ')}) ENGINE=InnoDB;
+          INSERT INTO wide_${n} (id) VALUES (1), (2)`)
+      const copy = await measured(servers, name, ['initial', '--create-tables'])
+      await app.query('UPDATE wide_0 SET column_0 = 1')
+      const drained = await measured(servers, name, ['database', '--once'])
+      const size = { tables: WIDE_TABLES, columns: COLUMNS, limitMb: MOST_MB }
+      return [
+        { what: 'copy', ...size, seconds: copy.seconds, residentMb: copy.peakMb },
+        { what: 'drain', ...size, seconds: drained.seconds, residentMb: drained.peakMb },
       ]
     } finally {
       await app.end()

@@ -4,7 +4,7 @@
  */
 import { backlog } from './backlog.js'
 import { impact } from './impact.js'
-import { manyTables, wide } from './large.js'
+import { manyTables, wide, wideTables } from './large.js'
 import { redis } from './redis.js'
 import { workers } from './workers.js'
 
@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly object[]>>> = {
   impact,
   wide,
   manyTables,
+  wideTables,
   redis,
   workers,
 }

@@ -19,6 +19,7 @@ after(() => servers.close())
 test('a daemon that must end ends at once, although what it heals waits for a lock', async () => {
   const at = await installation(servers, 'ends_daemon')
   const holder = await servers.sourceAdmin('ends_daemon')
+  const admin = await servers.targetAdmin()
   try {
     await at.app.query('CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1)')
     await copyAll(at.context)
@@ -36,8 +37,8 @@ test('a daemon that must end ends at once, although what it heals waits for a lo
       },
       60_000,
     )
-    await at.reader.query('ALTER SYSTEM SET default_transaction_read_only = on')
-    await at.reader.query('SELECT pg_reload_conf()')
+    await admin.query('ALTER SYSTEM SET default_transaction_read_only = on')
+    await admin.query('SELECT pg_reload_conf()')
     const since = performance.now()
     const { code, stderr } = await ended
     assert.equal(code, 1, stderr)
@@ -47,9 +48,10 @@ test('a daemon that must end ends at once, although what it heals waits for a lo
       `it took ${Math.round((performance.now() - since) / 1000)} s`,
     )
   } finally {
-    await at.reader.query('SET default_transaction_read_only = off')
-    await at.reader.query('ALTER SYSTEM RESET default_transaction_read_only')
-    await at.reader.query('SELECT pg_reload_conf()')
+    await admin.query('SET default_transaction_read_only = off')
+    await admin.query('ALTER SYSTEM RESET default_transaction_read_only')
+    await admin.query('SELECT pg_reload_conf()')
+    await admin.end()
     await holder.end()
     await at.close()
   }
