@@ -219,6 +219,7 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
     try {
       await reader.query("CREATE ROLE limited LOGIN PASSWORD 'x'")
       const role = { PGSQL_USERNAME: 'limited', PGSQL_PASSWORD: 'x' }
+      await servers.grantDrop('usage_rights')
       const owner = await mylab.run(['uninstall', '--yes'], role)
       assert.equal(owner.code, 1)
       assert.match(
@@ -227,7 +228,6 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
       )
       assert.equal(await triggers(), 11)
 
-      await servers.grantDrop('usage_rights')
       // what no right tells beforehand
       await app.query(`CREATE TABLE child (owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
         FOREIGN KEY (owner) REFERENCES sync_instance (owner)) ENGINE=InnoDB`)
