@@ -248,3 +248,25 @@ async function findings(): Promise<Found[]> {
   assert.equal(report.version, 1)
   return report.findings
 }
+
+test('the key that doctor advises is out of the application’s sight: INSERT without a list of columns goes on, and the table is live', async () => {
+  await servers.createDatabases({ source: 'advice', target: 'advice' })
+  const app = await servers.sourceAdmin('advice')
+  try {
+    await app.query('CREATE TABLE log_line (at DATETIME, line TEXT) ENGINE=InnoDB')
+    const env = {
+      ...servers.environment({ source: 'advice', target: 'advice', redis: false }),
+      SYNC_USE_QUEUE: 'false',
+    }
+    const { findings } = JSON.parse((await cli(['doctor', '--json'], env)).out)
+    const { remedy } = findings.find(({ code }: { code: string }) => code === 'source-keyless-table')
+    await app.query(/^[^;]+;/.exec(remedy)?.[0] ?? '')
+    await app.query("INSERT INTO log_line VALUES ('2020-01-01', 'a')")
+    const [rows] = await app.query('SELECT * FROM log_line')
+    assert.deepEqual(Object.keys((rows as object[])[0] ?? {}), ['at', 'line'])
+    const { tables } = JSON.parse((await cli(['plan', '--json'], env)).out)
+    assert.deepEqual([tables[0].carried, tables[0].key], ['live', ['sync_id']])
+  } finally {
+    await app.end()
+  }
+})

@@ -124,18 +124,31 @@ export const tableNames: Check = ({ variables, tables }) => {
   ]
 }
 
-/** Without strictness the application's writes may leave values that PostgreSQL does not know. */
-export const sqlMode: Check = ({ variables }) => {
+/** Without strictness the application's writes may leave values that PostgreSQL does not know, where there are columns for them. */
+export const sqlMode: Check = ({ variables, tables }) => {
   const mode = variables.get('sql_mode') ?? ''
-  if (/STRICT_(ALL|TRANS)_TABLES/.test(mode) && /NO_ZERO_DATE/.test(mode) && /NO_ZERO_IN_DATE/.test(mode)) return []
+  const isStrict = /STRICT_(ALL|TRANS)_TABLES/.test(mode)
+  // Both modes act on strict sessions alone.
+  const letsDates = !(isStrict && /NO_ZERO_DATE/.test(mode) && /NO_ZERO_IN_DATE/.test(mode))
+  const values = [
+    ...(letsDates && hasColumn(tables, DATED) ? ['zero or partial dates'] : []),
+    ...(!isStrict && hasColumn(tables, ['enum']) ? ['members that an ENUM has not'] : []),
+  ]
+  if (values.length === 0) return []
   return [
     finding(
       'note',
       'source-sql-mode',
-      'the sql_mode of new sessions lets in zero or partial dates or values that were cut to fit; what PostgreSQL cannot hold of them is altered and counted in mylab_sync.sync_sanitised',
-      'mylab-sync plan shows the rule of each column; the value rules of the configuration change it',
+      `the sql_mode of new sessions lets in ${values.join(' and ')}; what PostgreSQL cannot hold of them is altered and counted in mylab_sync.sync_sanitised`,
+      'mylab-sync plan shows what becomes of them; the value rules of the configuration change it',
     ),
   ]
+}
+
+const DATED = ['date', 'datetime', 'timestamp']
+
+function hasColumn(tables: readonly SourceTable[], types: readonly string[]): boolean {
+  return tables.some(({ columns }) => columns.some(({ dataType }) => types.includes(dataType)))
 }
 
 /** Bytes of these pass through the server's conversion to UTF-8, which replaces in silence what it does not know. */
@@ -165,7 +178,9 @@ export const charsets: Check = async ({ tables, settings }, session) => {
             `look at one: SELECT HEX(column_name), column_name FROM ${settings.database}.${lossy[0]?.name ?? ''} WHERE column_name LIKE '%?%' LIMIT 10;`,
           ),
         ]
-  if (database === null || database.startsWith('utf8')) return found
+  // What the database says counts for columns that took it over.
+  const isUsed = tables.some(({ columns }) => columns.some(({ charset }) => charset === database))
+  if (database === null || database.startsWith('utf8') || !isUsed) return found
   return [
     ...found,
     finding(

@@ -1,5 +1,6 @@
+import type { SourceTable } from '@mylab-sync/core'
 import * as sql from '../sql.js'
-import { type Check, finding, someOf } from './check.js'
+import { type Check, finding, isAtLeast, someOf } from './check.js'
 
 /** As many statements as a reader takes in. */
 const MOST_STATEMENTS = 5
@@ -19,8 +20,11 @@ export const engines: Check = ({ tables }) => {
   ]
 }
 
-/** Without a key no row can be addressed. */
-export const keys: Check = ({ mappings }) => {
+/**
+ * Without a key no row can be addressed. An invisible column is not among those of `INSERT INTO t VALUES (..)` and
+ * `SELECT *`: the application goes on as it is.
+ */
+export const keys: Check = ({ mappings, server }) => {
   const keyless = mappings.filter(({ key }) => key === null).map(({ source }) => source)
   if (keyless.length === 0) return []
   return [
@@ -31,14 +35,21 @@ export const keys: Check = ({ mappings }) => {
         keyless.map((table) => table.name),
         20,
       )}: no primary key and no UNIQUE index of NOT NULL columns, so every change has the whole table read and compared again`,
-      statements(
-        keyless.map(
-          ({ name }) =>
-            `ALTER TABLE ${sql.name(name)} ADD COLUMN sync_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY;`,
-        ),
-      ) + ' (or a primary key of its own columns)',
+      statements(keyless.map((table) => addKey(table, isAtLeast(server, INVISIBLE[server.vendor])))) +
+        ' (or a primary key of its own columns)',
     ),
   ]
+}
+
+/** The first versions that know invisible columns. */
+const INVISIBLE = { mariadb: [10, 3, 3], mysql: [8, 0, 23] } as const
+
+function addKey({ name, columns }: SourceTable, invisible: boolean): string {
+  const taken = (wanted: string): boolean => columns.some((column) => column.name.toLowerCase() === wanted)
+  let column = 'sync_id'
+  while (taken(column)) column += '_'
+  const counter = `BIGINT UNSIGNED NOT NULL AUTO_INCREMENT${invisible ? ' INVISIBLE' : ''}`
+  return `ALTER TABLE ${sql.name(name)} ADD COLUMN ${column} ${counter}, ADD PRIMARY KEY (${column});`
 }
 
 function statements(all: readonly string[]): string {
