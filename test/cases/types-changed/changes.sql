@@ -1,0 +1,5 @@
+SET sql_mode = '';
+ALTER TABLE grows MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, MODIFY v VARCHAR(60), MODIFY n VARCHAR(9) DEFAULT 'x';
+INSERT INTO grows (v) VALUES ('a much longer text than before');
+ALTER TABLE turns MODIFY e INT;
+UPDATE beside SET v = 2;
