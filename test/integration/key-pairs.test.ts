@@ -70,6 +70,7 @@ async function faultsOf(
     [],
   )
   expect('all at once', keysOf(await snapshot.readColumns(table, keys, [])).sort(), sorted)
+  expect('another form', (await snapshot.findAgain(table, keys)).sort(), sorted)
   const parent = table.key
   assert.ok(parent)
   const edge = { childKey: parent, parentKey: parent } as unknown as Edge

@@ -9,7 +9,7 @@ import {
 } from '@mylab-sync/core'
 import type { ProtocolRules } from './context.js'
 import { type DirtyKeys, slices } from './dirty-keys.js'
-import { findKeys } from './look-ups.js'
+import { findKeys, requireAbsent } from './look-ups.js'
 import type { Model } from './model.js'
 import type { Quarantine } from './quarantine.js'
 import { tokensOfValues } from './references.js'
@@ -139,6 +139,11 @@ export async function learnPresence(slice: Slice, table: TableMapping, keys: rea
   const unknown = keys.filter((key) => slice.dirty.presence(name, key) === undefined)
   if (unknown.length === 0) return
   const found = await findKeys(slice.snapshot, table, unknown)
+  await requireAbsent(
+    slice.snapshot,
+    table,
+    unknown.filter((key) => !found.has(key) && slice.dirty.isExpected(name, key)),
+  )
   for (const key of unknown) slice.dirty.setPresence(name, key, found.has(key))
 }
 

@@ -37,7 +37,8 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
     await bringUp({ context, progress: () => {}, signal: until }, isHealing)
     const model = await loadModel(context)
     if (!signal.aborted) await maintain(context, model)
-    add(sum, await retrying(context, signal, () => drain(context, model)))
+    const lookUps = [...model.tables.keys()]
+    add(sum, await retrying(context, signal, () => drain(context, model, { lookUps })))
   }
   const { pending } = await context.source.pending()
   return { ...sum, pending, ms: performance.now() - started }

@@ -5,14 +5,16 @@ import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 const entry = { id: 1, table: 't', rowKey: '2', layout: 0 }
 
 test('a plain update makes one key dirty and starts no closure', () => {
-  assert.deepEqual(dirtyKeysOf({ ...entry, operation: 'UPDATE', oldKey: null }), [{ key: '2', start: false }])
+  assert.deepEqual(dirtyKeysOf({ ...entry, operation: 'UPDATE', oldKey: null }), [
+    { key: '2', start: false, isThere: true },
+  ])
 })
 
 test('a changed key makes both keys dirty, and both start a closure', () => {
   const keys = dirtyKeysOf({ ...entry, operation: 'UPDATE', oldKey: '1' })
   assert.deepEqual(keys, [
-    { key: '2', start: true },
-    { key: '1', start: true },
+    { key: '2', start: true, isThere: true },
+    { key: '1', start: true, isThere: false },
   ])
 })
 

@@ -2,6 +2,8 @@ import type { ChangeEntry, RowKey } from '@mylab-sync/core'
 
 interface Mark {
   start: boolean
+  /** The last entry of it says that the row is there. */
+  isExpected: boolean
   /** Looked at by the closure, and whether as a start key. */
   examined: 'no' | 'plain' | 'start'
   /** Found in the snapshot; undefined while nobody asked. */
@@ -28,8 +30,18 @@ export class DirtyKeys {
       mark.start ||= start
       return
     }
-    marks.set(key, { start, examined: 'no', present: undefined, applied: false, written: false })
+    marks.set(key, { start, isExpected: false, examined: 'no', present: undefined, applied: false, written: false })
     this.#size++
+  }
+
+  /** What the entry says that comes after all others of this key so far. */
+  expect(table: string, key: RowKey, isThere: boolean): void {
+    const mark = this.#tables.get(table)?.get(key)
+    if (mark) mark.isExpected = isThere
+  }
+
+  isExpected(table: string, key: RowKey): boolean {
+    return this.#tables.get(table)?.get(key)?.isExpected ?? false
   }
 
   tables(): string[] {
@@ -95,11 +107,12 @@ export class DirtyKeys {
 }
 
 /** The one or two keys that an entry makes dirty; anything but a plain update starts a closure. */
-export function dirtyKeysOf(entry: ChangeEntry): { key: RowKey; start: boolean }[] {
-  if (entry.oldKey === null) return [{ key: entry.rowKey, start: entry.operation !== 'UPDATE' }]
+export function dirtyKeysOf(entry: ChangeEntry): { key: RowKey; start: boolean; isThere: boolean }[] {
+  const isThere = entry.operation !== 'DELETE'
+  if (entry.oldKey === null) return [{ key: entry.rowKey, start: entry.operation !== 'UPDATE', isThere }]
   return [
-    { key: entry.rowKey, start: true },
-    { key: entry.oldKey, start: true },
+    { key: entry.rowKey, start: true, isThere },
+    { key: entry.oldKey, start: true, isThere: false },
   ]
 }
 

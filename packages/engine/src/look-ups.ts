@@ -1,4 +1,4 @@
-import { keysAlike, type RowKey, type SourceSnapshot, type TableMapping } from '@mylab-sync/core'
+import { keysAlike, type RowKey, type SourceSnapshot, TableBroken, type TableMapping } from '@mylab-sync/core'
 
 /** Which of these keys a snapshot holds, byte for byte. Throws TableBroken where two rows have one key. */
 export async function findKeys(
@@ -10,4 +10,37 @@ export async function findKeys(
   const found = new Set(rows.map(({ key }) => key))
   if (found.size < rows.length) throw keysAlike(table.source.name)
   return found
+}
+
+/**
+ * Throws TableBroken where rows that are read by range are not found by their own keys: every row of such a table that
+ * changes would be taken for a deleted one.
+ */
+export async function checkLookUps(snapshot: SourceSnapshot, table: TableMapping): Promise<void> {
+  const keys = await snapshot.sampleKeys(table)
+  const found = await findKeys(snapshot, table, keys)
+  if (!keys.every((key) => found.has(key))) throw lookUpFails(table)
+}
+
+/**
+ * Throws TableBroken where the source, asked in another way, has one of these keys, which it was not found to have though
+ * the last entry of each is no delete. That it is gone all the same has its reasons: a cascade, TRUNCATE.
+ */
+export async function requireAbsent(
+  snapshot: SourceSnapshot,
+  table: TableMapping,
+  keys: readonly RowKey[],
+): Promise<void> {
+  if (keys.length > 0 && (await snapshot.findAgain(table, keys)).length > 0) throw lookUpFails(table)
+}
+
+function lookUpFails({ source: { name }, key }: TableMapping): TableBroken {
+  const types = (key?.columns ?? []).map(({ column }) => column.source.columnType.slice(0, 40)).join(', ')
+  return new TableBroken(
+    name,
+    `the source does not find its rows by their key (${types}), so nothing of it is deleted`,
+    {
+      remedy: 'exclude it or give it another key, and report these column types with the version of the source',
+    },
+  )
 }

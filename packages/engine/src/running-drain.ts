@@ -21,6 +21,7 @@ import { addClosure, addParked, Overflow, ParkedParents, type Slice } from './cl
 import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from './context.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { EntryIds } from './entry-ids.js'
+import { checkLookUps } from './look-ups.js'
 import { HeldEntries } from './held-entries.js'
 import { holeOf, lostTables } from './hole.js'
 import type { Model } from './model.js'
@@ -73,6 +74,8 @@ export interface DrainRequest {
   readonly copies?: ReadonlyMap<string, number>
   /** Open tables that are looked at for rows which went without an entry. */
   readonly probe?: readonly string[]
+  /** Open tables of which a few rows are looked up by their own keys; those that open always are. */
+  readonly lookUps?: readonly string[]
   readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
   /** Where both sides stood at an earlier look that left open whose they are. */
   readonly before?: NotAsLeft['watched']
@@ -190,6 +193,7 @@ export class RunningDrain {
   async run(): Promise<DrainReport> {
     const { context, request, snapshot, target, rules } = this.#parts
     await reach(context, 'drain:begun')
+    await this.#checkLookUps()
     await this.#takeAll()
     if (this.#snapshots > 1 && (await this.#parkOrphans())) await this.#takeAll()
     await reach(context, 'drain:applied')
@@ -243,6 +247,15 @@ export class RunningDrain {
     const found = await parkOrphans(target, model, { edges, drain: this.#number })
     this.#kept ||= found
     return found
+  }
+
+  /** Before anything is deleted for what a look-up does not find. */
+  async #checkLookUps(): Promise<void> {
+    const { model, request, snapshot } = this.#parts
+    for (const table of new Set([...this.#opening.keys(), ...(request.lookUps ?? [])])) {
+      if (this.#open.has(table) && model.tables.has(table) && !model.isWhole(table))
+        await checkLookUps(snapshot, model.mapping(table))
+    }
   }
 
   async #probe(): Promise<void> {
@@ -446,9 +459,11 @@ export class RunningDrain {
         this.#held.addMalformed(entry.id)
         continue
       }
-      for (const { key, start } of keys) {
-        if (isDirty) dirty.add(table, key, start)
-        else parked.push({ table, key, drain, start: start && rules.parkStartFlag })
+      for (const { key, start, isThere } of keys) {
+        if (isDirty) {
+          dirty.add(table, key, start)
+          dirty.expect(table, key, isThere)
+        } else parked.push({ table, key, drain, start: start && rules.parkStartFlag })
       }
     }
     if (parked.length > 0) await target.park(parked)

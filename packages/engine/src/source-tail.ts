@@ -32,6 +32,10 @@ export class SourceTail {
   /** The open table that is probed next. */
   #turn = 0
 
+  /** Tables whose rows this process has found by their keys. */
+  readonly #checked = new Set<string>()
+  #chosen = Number.NEGATIVE_INFINITY
+
   /** `drained`: when the last drain of this process was, on the clock of `performance.now()`. */
   constructor(context: EngineContext, drained: number) {
     this.#context = context
@@ -45,10 +49,33 @@ export class SourceTail {
     const { pending, lastDrain } = await this.#context.source.poll()
     const context = signal ? { ...this.#context, signal } : this.#context
     const isAsked = pending || isDue || (await this.#owes(lastDrain))
-    const report = isAsked ? await drain(context, await model(), { probe: await this.#toProbe() }) : null
+    const report = isAsked ? await this.#drain(context, await model()) : null
     const ended = performance.now()
     if (report) this.#drained = ended
     return { pending, report, ms: ended - started }
+  }
+
+  async #drain(context: EngineContext, model: Model): Promise<DrainReport> {
+    const lookUps = await this.#toCheck()
+    const report = await drain(context, model, { probe: await this.#toProbe(), lookUps })
+    if (report.kind === 'done') for (const table of lookUps) this.#checked.add(table)
+    return report
+  }
+
+  /** Each open table once in a process, by turns, so that the first drain of many tables does not wait for all of them. */
+  async #toCheck(): Promise<readonly string[]> {
+    if (performance.now() - this.#chosen < IDLE_DRAIN_MS) return []
+    this.#chosen = performance.now()
+    const open = await this.#openTables()
+    return open
+      .filter((table) => !this.#checked.has(table))
+      .slice(0, Math.max(LEAST_PROBES, Math.ceil(open.length / TURNS)))
+  }
+
+  async #openTables(): Promise<string[]> {
+    return readTarget(this.#context, async (target) =>
+      [...(await target.progress()).values()].filter((p) => isOpen(p.state)).map((p) => p.table),
+    )
   }
 
   /** Something besides entries asks for a drain: the two sides' numbers differ, or an open table has parked keys. */
@@ -64,9 +91,7 @@ export class SourceTail {
   async #toProbe(): Promise<readonly string[]> {
     if (performance.now() - this.#probed < IDLE_DRAIN_MS || (await this.#context.source.seesStorage())) return []
     this.#probed = performance.now()
-    const open = await readTarget(this.#context, async (target) =>
-      [...(await target.progress()).values()].filter((p) => isOpen(p.state)).map((p) => p.table),
-    )
+    const open = await this.#openTables()
     const count = Math.max(LEAST_PROBES, Math.ceil(open.length / TURNS))
     const from = this.#turn >= open.length ? 0 : this.#turn
     this.#turn = from + count

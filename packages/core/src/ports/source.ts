@@ -105,6 +105,10 @@ export interface SourceSnapshot {
   readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncIterable<RawRow[]>
   /** As readKeys, but only the row key and the given columns. */
   readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]>
+  /** A few keys from either end of the table, read in the order of its key and not looked up; fewer of a key that has no such order. */
+  sampleKeys(table: TableMapping): Promise<RowKey[]>
+  /** Which of these keys a look-up in another form than `readKeys` finds, byte for byte: column by column, each value by itself. */
+  findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
   /** Row keys of the children whose foreign key columns equal one of these token lists (tokens of `edge.parentKey`), in batches. */
   childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): AsyncIterable<RowKey[]>
   /** The key `rows` rows after `after`, null when fewer are left. */

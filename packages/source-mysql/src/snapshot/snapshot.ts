@@ -22,7 +22,7 @@ import * as sql from '../sql.js'
 import type { DefinitionWatch } from './definitions.js'
 import { HELD, leaveMark, markIds, markUpTo, READ_SEAL } from './mark.js'
 import { Reader } from './reader.js'
-import { selectChildKeys, selectKeyAfter, selectKeys, selectRange } from './statements.js'
+import { selectAgain, selectChildKeys, selectKeyAfter, selectKeys, selectRange, selectSample } from './statements.js'
 
 const CLOCK = `DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')`
 /** One-shot each time: a session left in READ COMMITTED makes WITH CONSISTENT SNAPSHOT none, and MariaDB says nothing. */
@@ -229,6 +229,18 @@ class Snapshot implements SourceSnapshot {
       return column
     })
     return await this.#tableRows(table, selectKeys(table, keys, mapped))
+  }
+
+  async sampleKeys(table: TableMapping): Promise<RowKey[]> {
+    const rows = await this.#reader.all(selectSample(table))
+    return [...new Set(rows.map((row) => row.key))]
+  }
+
+  async findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
+    if (keys.length === 0) return []
+    const wanted = new Set(keys)
+    const rows = await this.#reader.all(selectAgain(table, keys))
+    return rows.map((row) => row.key).filter((key) => wanted.has(key))
   }
 
   async *childKeys(

@@ -8,7 +8,10 @@ import {
 } from '@mylab-sync/core'
 import { keySql } from '../capture/token.js'
 import * as sql from '../sql.js'
-import { indexHint, inSql, keysSql, rangeSql } from './predicates.js'
+import { eachBySql, indexHint, inSql, keysSql, rangeSql } from './predicates.js'
+
+/** From either end. */
+const SAMPLED_KEYS = 5
 
 /** A column as its mapping wants it handed out. */
 export function readSql(mapping: ColumnMapping): string {
@@ -37,13 +40,19 @@ function selectList(table: TableMapping, columns: readonly ColumnMapping[]): str
  * sorts by itself, and MySQL a SET of 64 members as a signed number, which is not how ranges are read.
  */
 function orderBy(table: TableMapping): string {
-  const columns = keyOf(table).columns.map(({ column }) => column.source)
-  const isSorted = columns.some(({ dataType }) => /text$|blob$/.test(dataType))
-  const ordered = columns.map(({ name, dataType }) => {
-    const column = `${sql.name(table.source.name)}.${sql.name(name)}`
-    return isSorted && dataType === 'set' ? `CAST(${column} AS UNSIGNED)` : column
+  return ordered(table).join(', ')
+}
+
+function ordered(table: TableMapping): string[] {
+  const isSorted = isOverPrefix(table)
+  return keyOf(table).columns.map(({ column: { source } }) => {
+    const column = `${sql.name(table.source.name)}.${sql.name(source.name)}`
+    return isSorted && source.dataType === 'set' ? `CAST(${column} AS UNSIGNED)` : column
   })
-  return ordered.join(', ')
+}
+
+function isOverPrefix(table: TableMapping): boolean {
+  return keyOf(table).columns.some(({ column }) => /text$|blob$/.test(column.source.dataType))
 }
 
 function from(table: TableMapping): string {
@@ -61,6 +70,22 @@ export function selectKeys(
   columns: readonly ColumnMapping[] = table.columns,
 ): string {
   return `SELECT ${selectList(table, columns)} ${from(table)} WHERE ${keysSql(keyOf(table), keys)}`
+}
+
+/** A key over a prefix has no index whose order is its own: what is read first is as good. */
+export function selectSample(table: TableMapping): string {
+  const select = `SELECT ${keySql(table.key, '')} AS k ${from(table)}`
+  if (isOverPrefix(table)) return `${select} LIMIT ${SAMPLED_KEYS}`
+  const inOrder = (way: string): string =>
+    ordered(table)
+      .map((column) => `${column} ${way}`)
+      .join(', ')
+  const ends = ['ASC', 'DESC'].map((way) => `(${select} ORDER BY ${inOrder(way)} LIMIT ${SAMPLED_KEYS})`)
+  return ends.join(' UNION ALL ')
+}
+
+export function selectAgain(table: TableMapping, keys: readonly RowKey[]): string {
+  return `SELECT ${keySql(table.key, '')} AS k ${from(table)} WHERE ${eachBySql(keyOf(table), keys)}`
 }
 
 /** No index hint: the foreign key's index is the one to use. */

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Source, SourceSnapshot } from '@mylab-sync/core'
+import { drain, drainAll, type EngineContext, loadModel, runDaemon } from '@mylab-sync/engine'
+import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { copyAll, drainNow, type Installation, installation, states, withCopied } from '../support/installation.js'
+
+const SCHEMA =
+  'CREATE TABLE a (k INT, i INT, v INT, PRIMARY KEY (k, i)) ENGINE=InnoDB; CREATE TABLE b (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO b VALUES (1, 1)'
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+/** A source that finds nothing by the keys of table `a`, as a server does that compares a type in a way of its own. */
+function blindTo({ context }: Installation): EngineContext {
+  const with_ = <T extends object>(object: T, others: Partial<T>): T =>
+    new Proxy(object, {
+      get(target, name) {
+        const own: unknown = Reflect.get(others, name)
+        if (own !== undefined) return own
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  const openSnapshot = async (): Promise<SourceSnapshot> => {
+    const snapshot = await context.source.openSnapshot()
+    const isBlind = (table: Parameters<SourceSnapshot['readColumns']>[0]): boolean => table.source.name === 'a'
+    return with_(snapshot, {
+      readColumns: async (table, keys, columns) => (isBlind(table) ? [] : snapshot.readColumns(table, keys, columns)),
+      readKeys: (table, keys) => snapshot.readKeys(table, isBlind(table) ? [] : keys),
+    })
+  }
+  return { ...context, source: with_<Source>(context.source, { openSnapshot }) }
+}
+
+test('a changed row that a look-up does not find, and another form of it does, is not deleted: its table is broken', async () => {
+  await withCopied(servers, { name: 'l_drain', schema: SCHEMA }, async (at) => {
+    await at.app.query('UPDATE a SET v = v + 10; UPDATE b SET v = 2')
+    const context = blindTo(at)
+    await drain(context, await loadModel(context))
+    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
+    assert.deepEqual(await at.rows('SELECT v FROM a ORDER BY v'), [['1'], ['2'], ['3']])
+    assert.deepEqual(await at.rows('SELECT v FROM b'), [['2']])
+    const [[problem]] = (await at.rows("SELECT problem FROM mylab_sync.sync_progress WHERE table_name = 'a'")) as [
+      [string],
+    ]
+    assert.match(problem, /does not find its rows by their key \(int.*\), so nothing of it is deleted; exclude it/)
+  })
+})
+
+test('a row that is gone without an entry of its own, after one that says it is there, breaks nothing', async () => {
+  const schema = `CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE a (k INT, i INT, PRIMARY KEY (k, i), FOREIGN KEY (k) REFERENCES p (id) ON DELETE CASCADE) ENGINE=InnoDB;
+    INSERT INTO p VALUES (1), (2); INSERT INTO a VALUES (1, 1), (2, 1)`
+  await withCopied(servers, { name: 'l_cascade', schema }, async (at) => {
+    await at.app.query('INSERT INTO a VALUES (1, 2); UPDATE a SET i = 3 WHERE i = 1; DELETE FROM p WHERE id = 1')
+    await drainNow(at)
+    assert.deepEqual(await states(at), { a: 'live', p: 'live' })
+    assert.deepEqual(await at.rows('SELECT k, i FROM a'), [['2', '3']])
+  })
+})
+
+test('a table whose rows are not found by their own keys does not open', async () => {
+  const at = await installation(servers, 'l_open')
+  try {
+    await at.app.query(SCHEMA)
+    await copyAll(blindTo(at))
+    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
+  } finally {
+    await at.close()
+  }
+})
+
+test('a process that starts finds out whether rows are found by their own keys, before any of them changes', async () => {
+  await withCopied(servers, { name: 'l_once', schema: SCHEMA }, async (at) => {
+    await drainAll(blindTo(at), new AbortController().signal)
+    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
+  })
+  await withCopied(servers, { name: 'l_daemon', schema: SCHEMA }, async (at) => {
+    const stop = new AbortController()
+    const daemon = runDaemon(blindTo(at), { intervalMs: 60_000, onInterval: () => {} }, stop.signal)
+    try {
+      await eventually('table a is broken', async () => (await states(at))['a'] === 'broken', 30_000)
+      assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
+    } finally {
+      stop.abort()
+      await daemon
+    }
+  })
+})
