@@ -8,7 +8,7 @@ import { requireMigrated } from './install.js'
 import { maintain } from './maintain.js'
 import { loadModel, type Model } from './model.js'
 import { pause } from './pause.js'
-import { type DrainReport, problemsOf } from './running-drain.js'
+import { type DrainReport, problemsOf } from './drain-report.js'
 import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
 
 export interface DrainedReport {

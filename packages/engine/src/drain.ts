@@ -4,7 +4,8 @@ import { loadModel, type Model } from './model.js'
 import { NotAsLeft, watchOthers } from './owner.js'
 import { settingAside } from './set-aside.js'
 import { suspend } from './suspending.js'
-import { type DrainReport, type DrainRequest, RunningDrain, WentBack } from './running-drain.js'
+import type { DrainReport } from './drain-report.js'
+import { type DrainRequest, RunningDrain, WentBack } from './running-drain.js'
 
 /** Definitions that move between two looks, again and again, are for the caller's pause. */
 const MOST_RELOADS = 10

@@ -10,7 +10,7 @@ import { planChunks } from './plan-chunks.js'
 import { readTarget } from './read-target.js'
 import { reconcile } from './reconcile.js'
 import { retryFailed } from './show-errors.js'
-import { problemsOf } from './running-drain.js'
+import { problemsOf } from './drain-report.js'
 import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
 import { readyGroups } from './tick.js'
 

@@ -19,6 +19,7 @@ import { randomUUID } from 'node:crypto'
 import { applySlice, type Outcome } from './apply.js'
 import { addClosure, addParked, Overflow, ParkedParents, type Slice } from './closure.js'
 import { type EngineContext, goOn, limitsOf, type ProtocolRules, reach } from './context.js'
+import type { DrainReport } from './drain-report.js'
 import { DirtyKeys } from './dirty-keys.js'
 import { EntryIds } from './entry-ids.js'
 import { checkLookUps } from './look-ups.js'
@@ -39,33 +40,6 @@ const SNAPSHOTS_BEFORE_GROWTH = 8
 const MOST_UNREAD = 5
 /** What keeps a mark from the source and passes: the next drain marks what this one has carried. */
 const MARK_LATER: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'lock-timeout', 'unavailable'])
-
-export type DrainReport =
-  | { readonly kind: 'busy' }
-  | {
-      readonly kind: 'done'
-      readonly drain: number
-      readonly entries: number
-      readonly failed: number
-      readonly slices: number
-      /** Tables set aside by this drain, each with its reason. */
-      readonly setAside: readonly Misfit[]
-      /** The tables asked for are open now; false where one of them had to be set aside. */
-      readonly opened: boolean
-      /** The model that the drain was done with: newer than the caller's where definitions have moved. */
-      readonly model: Model
-      /** Why the entries stay pending, to be read again with what this drain wrote. */
-      readonly unmarked: SyncError | null
-    }
-
-/** What a drain that is done has to tell all the same. */
-export function problemsOf(report: DrainReport): SyncError[] {
-  if (report.kind === 'busy') return []
-  const setAside = report.setAside.map(
-    ({ table, problem }) => new SyncError('generation-changed', `table ${table} is set aside: ${problem}`),
-  )
-  return report.unmarked ? [...setAside, report.unmarked] : setAside
-}
 
 export interface DrainRequest {
   /** Tables that this drain opens: their parked keys are part of it, and their new states are committed with it. */

@@ -3,7 +3,7 @@ import type { EngineContext } from './context.js'
 import { drain } from './drain.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
-import type { DrainReport } from './running-drain.js'
+import type { DrainReport } from './drain-report.js'
 
 /** Pause between two looks at the source while nothing is pending: one index look-up of 0.15 ms each. */
 export const POLL_MS = 100
