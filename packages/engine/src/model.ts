@@ -285,7 +285,7 @@ async function modelOf(
   carried: ReadonlySet<string> | null,
 ): Promise<Model> {
   try {
-    return new Model(read, context, carried)
+    return keptModel(read, context, carried)
   } catch (error) {
     if (error instanceof SyncError || isDeepStrictEqual(await context.source.fingerprints(), read.fingerprints))
       throw error
@@ -293,6 +293,29 @@ async function modelOf(
       cause: error,
     })
   }
+}
+
+interface KeptModel {
+  readonly options: EngineContext['options']
+  readonly carried: string | null
+  readonly model: Model
+}
+
+/** The latest model of definitions that were handed out before: a schema of 400 wide tables takes 40 MB. */
+const keptModels = new WeakMap<SourceDefinitions, KeptModel>()
+
+function keptModel(
+  read: SourceDefinitions,
+  context: Pick<EngineContext, 'options'>,
+  carried: ReadonlySet<string> | null,
+): Model {
+  const { options } = context
+  const names = carried === null ? null : JSON.stringify([...carried].sort())
+  const kept = keptModels.get(read)
+  if (kept?.options === options && kept.carried === names) return kept.model
+  const model = new Model(read, context, carried)
+  keptModels.set(read, { options, carried: names, model })
+  return model
 }
 
 /** The model of all selected tables; the target is not asked. With `tryTables`, those that the source cannot read are refused. */

@@ -14,6 +14,8 @@ const LOOK_MS = 2_000
 const SHARE = 50
 /** Columns of more tables are read by one statement without their names. */
 const TABLES_A_LIST = 100
+/** Estimates of rows and bytes are part of the catalog and of no fingerprint. */
+const KEPT_MS = 60_000
 /** Of the second that CREATE_TIME names, and of the clock of file systems, which lags by some milliseconds. */
 const SETTLING = 'INTERVAL 1050000 MICROSECOND'
 /** Benign changes in a row that the target may not have taken note of yet. */
@@ -58,6 +60,7 @@ export class DefinitionWatch {
   /** Before the look that `#known` is of; null: it did not see all tables. */
   #before: Moment | null = null
   #nextLook = Number.NEGATIVE_INFINITY
+  #last: { readonly read: SourceDefinitions; readonly until: number } | null = null
 
   constructor(settings: SourceSettings, server: Server) {
     this.#settings = settings
@@ -82,18 +85,38 @@ export class DefinitionWatch {
     return this.#composed(storage, new Map(known)).get(table)
   }
 
-  /** Reads the catalog too, and keeps what it tells of columns. */
+  /**
+   * Reads the catalog too, and keeps what it tells of columns. While no fingerprint changes, the same object is handed out for a
+   * minute: each reading of 400 tables of 150 columns leaves 66 MB to collect.
+   */
   definitions(session: Session, options?: { readonly tryTables: boolean }): Promise<SourceDefinitions> {
     return this.#looks.run(async () => {
       const storage = await this.#storage(session, null)
-      const now = await this.#moment(session)
-      const altered = byTable(await session.definitions(alteredQuery(this.#settings.database, null)))
-      const { catalog, columnRows } = await readCatalog(session, this.#settings, options)
-      const columns = digestsOf(columnRows)
-      await this.#keep(session, { altered, isPartial: false }, { columns, now })
-      this.#nextLook = performance.now() + LOOK_MS
-      return { catalog, fingerprints: this.#composed(storage, this.#known) }
+      if (options?.tryTables) return this.#readCatalog(session, storage, options)
+      const last = this.#last
+      if (last !== null && performance.now() < last.until) {
+        await this.#look(session)
+        if (isSame(this.#composed(storage, this.#known), last.read.fingerprints)) return last.read
+      }
+      const read = await this.#readCatalog(session, storage)
+      // A second ALTER within a second changes no fingerprint.
+      const isSettled = [...this.#known.values()].every((definition) => definition.isSettled)
+      this.#last = isSettled ? { read, until: performance.now() + KEPT_MS } : null
+      return read
     })
+  }
+
+  async #readCatalog(
+    session: Session,
+    storage: ReadonlyMap<string, Storage>,
+    options?: { readonly tryTables: boolean },
+  ): Promise<SourceDefinitions> {
+    const now = await this.#moment(session)
+    const altered = byTable(await session.definitions(alteredQuery(this.#settings.database, null)))
+    const { catalog, columnRows } = await readCatalog(session, this.#settings, options)
+    await this.#keep(session, { altered, isPartial: false }, { columns: digestsOf(columnRows), now })
+    this.#nextLook = performance.now() + LOOK_MS
+    return { catalog, fingerprints: this.#composed(storage, this.#known) }
   }
 
   async #look(session: Session): Promise<void> {
@@ -174,6 +197,13 @@ export class DefinitionWatch {
   #composed(storage: ReadonlyMap<string, Storage>, known: Known): Map<string, TableFingerprint> {
     return new Map([...storage].map(([table, stored]) => [table, composed(stored, known.get(table))]))
   }
+}
+
+function isSame(now: ReadonlyMap<string, TableFingerprint>, before: ReadonlyMap<string, TableFingerprint>): boolean {
+  return (
+    now.size === before.size &&
+    [...now].every(([table, { definition }]) => before.get(table)?.definition === definition)
+  )
 }
 
 function alteredQuery(database: string, only: string | null): string {
