@@ -50,10 +50,12 @@ export class TargetTableUnfit extends SyncError {
  */
 export class TableBroken extends SyncError {
   readonly table: string
+  readonly reason: string
 
   constructor(table: string, reason: string, options: { remedy: string; cause?: unknown }) {
     super('table-broken', `table ${table}: ${reason}`, options)
     this.table = table
+    this.reason = reason
   }
 }
 
@@ -83,8 +85,11 @@ export class ConstraintViolated extends Error {
   readonly table: string
   readonly constraint: string
   readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
-  constructor(table: string, constraint: string, kind: 'foreign-key' | 'unique' | 'check' | 'index') {
+  /** Where the table is, if the server said so; undefined: among ours. */
+  readonly schema: string | undefined
+  constructor(table: string, constraint: string, kind: 'foreign-key' | 'unique' | 'check' | 'index', schema?: string) {
     super(`constraint ${constraint} of table ${table} does not hold`)
+    this.schema = schema
     this.table = table
     this.constraint = constraint
     this.kind = kind

@@ -91,6 +91,7 @@ export type {
   SanitisedCount,
   TableProgress,
   Target,
+  TableHindrance,
   TargetDefinition,
   TargetRow,
   TargetTransaction,

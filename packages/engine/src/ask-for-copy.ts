@@ -1,9 +1,9 @@
-import { counted, isCarried, isOpen, SyncError, type TableProgress, transition } from '@mylab-sync/core'
+import { counted, isCarried, isOpen, SyncError, TableBroken, type TableProgress, transition } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import { captureSigns, NO_TRIGGERS } from './check-triggers.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
-import { behind } from './set-aside.js'
+import { behind, problemIn } from './set-aside.js'
 import { waitsFor } from './waits.js'
 import { writeTarget } from './write-target.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
@@ -54,7 +54,7 @@ export async function askForCopy(
     const progress = states.get(table)
     if (!asked.has(table) && !(progress && isOpen(progress.state))) continue
     const isOurs = progress !== undefined && isCarried(progress.state)
-    const prepared = await prepareTable(context, model, table, { ...request, isOurs })
+    const prepared = await prepareOrRefuse(context, model, table, { ...request, isOurs })
     if (typeof prepared === 'string') listed.push({ table, problem: prepared })
     else starts.push(prepared)
   }
@@ -101,12 +101,33 @@ function mayBegin(progress: TableProgress | undefined): boolean {
   return transition(progress?.state ?? 'discovered', 'ask-for-copy') !== undefined
 }
 
+interface Preparing {
+  readonly createTables: boolean
+  readonly takeOver: boolean
+  readonly isOurs: boolean
+}
+
+/** As prepareTable; what the target refuses of this table keeps no other from its copy. */
+async function prepareOrRefuse(
+  context: EngineContext,
+  model: Model,
+  table: string,
+  request: Preparing,
+): Promise<Prepared | string> {
+  try {
+    return await prepareTable(context, model, table, request)
+  } catch (error) {
+    if (!(error instanceof TableBroken) || error.table !== table) throw error
+    return problemIn(error)
+  }
+}
+
 /** How the copy of a table begins, or why the table cannot be filled; nothing is changed then. */
 async function prepareTable(
   context: EngineContext,
   model: Model,
   table: string,
-  request: { readonly createTables: boolean; readonly takeOver: boolean; readonly isOurs: boolean },
+  request: Preparing,
 ): Promise<Prepared | string> {
   const { target } = context
   const mapping = model.mapping(table)
@@ -121,15 +142,33 @@ async function prepareTable(
     return { table, inPlace: false }
   }
   const { isOurs } = request
+  const [hindrance] = await target.hindrances([mapping])
+  if (hindrance?.broken) throw hindrance.broken
+  const triggers = hindrance?.triggers ?? []
   if (!isOurs) {
-    const differences = await target.differences(mapping)
-    if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
-    if (!(await target.hasRows(mapping))) return { table, inPlace: false }
-    const obstacle = request.takeOver ? null : await strangersIn(context, model, table)
+    const obstacle = await obstacleIn(context, model, table, { takeOver: request.takeOver, triggers })
     if (obstacle !== null) return obstacle
+    // Rows that go through triggers are compared by their key, which a copy into an empty table does not have yet.
+    if (triggers.length === 0 && !(await target.hasRows(mapping))) return { table, inPlace: false }
   }
   const left = await prepareMerge(context, model, { table, isOurs })
   return left.length > 0 ? waitsFor(left) : { table, inPlace: true }
+}
+
+/** Why a table that we did not fill is left as it is; null: it is ours to fill. */
+async function obstacleIn(
+  context: EngineContext,
+  model: Model,
+  table: string,
+  { takeOver, triggers }: { readonly takeOver: boolean; readonly triggers: readonly string[] },
+): Promise<string | null> {
+  const mapping = model.mapping(table)
+  const differences = await context.target.differences(mapping)
+  if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
+  if (takeOver) return null
+  if (triggers.length > 0)
+    return `the target's table has enabled triggers: ${triggers.join(', ')}; disable them, or let rows through them with --take-over`
+  return (await context.target.hasRows(mapping)) ? strangersIn(context, model, table) : null
 }
 
 /** Rows of a table that we did not fill go only where the user has said so. */

@@ -18,6 +18,7 @@ export async function maintain(context: EngineContext, model: Model): Promise<bo
     await checkTriggers(context, model)
     goOn(context)
     await settingAside(context, model, () => noticeUncaptured(context, model))
+    await settingAside(context, model, () => breakUnkept(context, model))
     await settingAside(context, model, () => buildConstraints(context, model))
     return true
   })
@@ -47,6 +48,13 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
       await target.park([{ table, key: '', drain: 0, start: false }])
     }
   })
+}
+
+/** Tables that the target cannot keep as they are given, before the next change of one of their rows finds out. */
+async function breakUnkept(context: EngineContext, model: Model): Promise<void> {
+  const open = [...(await openTables(context, model))]
+  const looked = await context.target.hindrances(open.map((table) => model.mapping(table)))
+  for (const { broken } of looked) if (broken) throw broken
 }
 
 /** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. The target records what cannot be built. */

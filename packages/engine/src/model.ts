@@ -329,16 +329,22 @@ export async function wholeModel(
 /** The model of the tables that the target carries. */
 export async function loadModel(context: EngineContext): Promise<Model> {
   const carried = await carriedTables(context)
-  return modelOf(context, await context.source.definitions(), new Set(carried))
+  return told(context, await modelOf(context, await context.source.definitions(), new Set(carried)))
+}
+
+/** The target has to know which tables are the source's. */
+function told({ target }: EngineContext, model: Model): Model {
+  target.carries([...model.tables.values()])
+  return model
 }
 
 /** As loadModel, with the tables that are about to be carried, and without those that the source cannot read; empty patterns: all. */
 export async function modelWith(context: EngineContext, patterns: readonly string[]): Promise<Model> {
-  if (patterns.length === 0) return wholeModel(context, { tryTables: true })
+  if (patterns.length === 0) return told(context, await wholeModel(context, { tryTables: true }))
   const definitions = await context.source.definitions({ tryTables: true })
   const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
   const carried = (await context.target.migrated()) ? await carriedTables(context) : []
-  return modelOf(context, definitions, new Set([...carried, ...named]))
+  return told(context, await modelOf(context, definitions, new Set([...carried, ...named])))
 }
 
 async function carriedTables(context: EngineContext): Promise<string[]> {

@@ -5,12 +5,15 @@ import { isTransactional, matches, type Model, modelWith } from './model.js'
 import { targetDefinition } from './target-definition.js'
 import { edgeOf, notCarriedOf, whyNoForeignKey } from './not-carried.js'
 import { type PlanSummary, summaryOf } from './plan-summary.js'
+import { problemIn } from './set-aside.js'
 import type { PlannedColumn, PlannedForeignKey, PlannedTable } from './planned-table.js'
 
 export interface Plan {
   readonly summary: PlanSummary
   readonly tables: readonly PlannedTable[]
   readonly refused: readonly Refusal[]
+  /** Tables of the target that stand already and do more with rows than keep them. */
+  readonly hindrances: readonly PlannedHindrance[]
   /** Parents that get triggers and no table in the target. */
   readonly captureOnly: readonly string[]
   /** Tables of the database that include and exclude leave out. */
@@ -29,6 +32,14 @@ export interface Plan {
   }
 }
 
+export interface PlannedHindrance {
+  readonly table: string
+  /** Why it cannot keep its rows, and what is to be run first; null: nothing is known against it. */
+  readonly problem: string | null
+  /** Names of its enabled triggers, without `--take-over` a reason to refuse it. */
+  readonly triggers: readonly string[]
+}
+
 /** What `initial` would make of these tables; both sides are only read. */
 export async function plan(context: EngineContext, patterns: readonly string[]): Promise<Plan> {
   const model = await modelWith(context, patterns)
@@ -44,6 +55,9 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
     summary: summaryOf({ tables, refused, leftOut }),
     tables,
     refused,
+    hindrances: (await context.target.hindrances(selected.map((table) => model.mapping(table)))).map(
+      ({ table, broken, triggers }) => ({ table, problem: broken && problemIn(broken), triggers }),
+    ),
     captureOnly: model.captureOnly,
     leftOut,
     olderPackage: model.catalog.olderPackage,

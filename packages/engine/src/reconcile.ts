@@ -1,10 +1,10 @@
-import { type TableProgress, transition } from '@mylab-sync/core'
+import { TableBroken, type TableProgress, transition } from '@mylab-sync/core'
 import { captureSigns, NO_TRIGGERS } from './check-triggers.js'
 import { type EngineContext, goOn, type Progress, reach } from './context.js'
 import { install } from './install.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
-import { behind } from './set-aside.js'
+import { behind, breakTable } from './set-aside.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { waitsFor } from './waits.js'
 import { writeTarget } from './write-target.js'
@@ -26,9 +26,10 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   for (const suspect of suspects) {
     goOn(context)
     if (broken.has(suspect.table)) continue
-    const problem = mapped.includes(suspect.table)
-      ? await adapt(context, model, suspect.table)
-      : await exclude(context, model, suspect)
+    const problem = await takenUp(context, suspect.table, () =>
+      mapped.includes(suspect.table) ? adapt(context, model, suspect.table) : exclude(context, model, suspect),
+    )
+    if (problem === 'broken') continue
     const { table } = suspect
     if (problem === null)
       starts.push({ table, inPlace: true, captured: true, captureSign: signs.get(table) ?? NO_TRIGGERS })
@@ -50,6 +51,17 @@ async function tellHeld(
     const parent = held.get(table)
     if (parent === undefined || problem === behind(parent)) continue
     await writeTarget(context, (target) => target.setProgress(table, { problem: behind(parent) }))
+  }
+}
+
+/** As `work`; a table that its target refuses is broken then, and the others are taken up all the same. */
+async function takenUp<T>(context: EngineContext, table: string, work: () => Promise<T>): Promise<T | 'broken'> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof TableBroken) || error.table !== table) throw error
+    await breakTable(context, error)
+    return 'broken'
   }
 }
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConstraintViolated, SyncError } from '@mylab-sync/core'
+import { ConstraintViolated, SyncError, TableBroken, TargetTableUnfit } from '@mylab-sync/core'
 import pg from 'pg'
-import { connectError, isRowRefusal, mapped, refusalMessage, RowsFailed } from './errors.js'
+import { connectError, isRowRefusal, mapped, ofTable, refusalMessage, RowsFailed } from './errors.js'
+import { testTable } from './test-support.js'
+
+const T = testTable('t', { a: 'integer!' }, ['a'])
 
 function databaseError(code: string, fields: Partial<pg.DatabaseError> = {}): pg.DatabaseError {
   return Object.assign(new pg.DatabaseError('Key (name)=(SECRET) and more', 1, 'error'), { code }, fields)
@@ -53,10 +56,11 @@ test('a violated constraint is named by table, name and kind', () => {
 })
 
 test('only what one row can be guilty of is a refusal', () => {
-  for (const code of ['22001', '22P02', '22021', '23502', '54000']) assert.ok(isRowRefusal(databaseError(code)), code)
+  for (const code of ['22001', '22P02', '22021', '23502', '54000'])
+    assert.ok(isRowRefusal(databaseError(code), T), code)
   for (const code of ['23503', '23505', '23514', '40001', '57014', '53100'])
-    assert.ok(!isRowRefusal(databaseError(code)), code)
-  assert.ok(!isRowRefusal(new Error('x')))
+    assert.ok(!isRowRefusal(databaseError(code), T), code)
+  assert.ok(!isRowRefusal(new Error('x'), T))
 })
 
 test('a refusal names its place, not its value', () => {
@@ -67,4 +71,36 @@ test('a refusal names its place, not its value', () => {
 test('an error of the rows that a COPY reads is passed on as it is', () => {
   const cause = new SyncError('truncated-read', 'x')
   assert.equal(mapped(new RowsFailed(cause)), cause)
+})
+
+test('an error that no server, lock or row has to answer for takes out the table of its statement', () => {
+  const raised = { routine: 'exec_stmt_raise' }
+  const table: readonly (readonly [string, Partial<pg.DatabaseError>, string])[] = [
+    ['P0001', raised, 'table-broken'],
+    ['57P01', raised, 'table-broken'],
+    ['42P01', raised, 'table-broken'],
+    ['42P01', { internalQuery: 'INSERT' }, 'table-broken'],
+    ['42P01', {}, 'target-table-differs'],
+    ['23505', { table: 'audit', constraint: 'c' }, 'table-broken'],
+    ['23503', { table: 'audit', constraint: 'c', where: 'x' }, 'table-broken'],
+    ['42501', {}, 'table-broken'],
+    ['XX001', {}, 'table-broken'],
+    ['ZZ999', {}, 'table-broken'],
+    ['53100', {}, 'unavailable'],
+    ['58030', {}, 'unavailable'],
+    ['25006', {}, 'missing-right'],
+    ['57P01', {}, 'lost-connection'],
+    ['40001', {}, 'lock-timeout'],
+    ['55P03', {}, 'lock-timeout'],
+  ]
+  for (const [code, fields, expected] of table) {
+    const error = ofTable(T, databaseError(code, fields))
+    assert.ok(error instanceof SyncError, code)
+    assert.equal(error.code, expected, `${code} ${JSON.stringify(fields)}`)
+    assert.ok(!error.message.includes('SECRET'))
+    if (error instanceof TableBroken || error instanceof TargetTableUnfit) assert.equal(error.table, 't')
+  }
+  // A foreign key of another table that stands on these rows is suspended like one of ours.
+  const standing = ofTable(T, databaseError('23503', { schema: 'other', table: 'note', constraint: 'c' }))
+  assert.ok(standing instanceof ConstraintViolated && standing.schema === 'other')
 })

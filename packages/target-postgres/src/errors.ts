@@ -50,15 +50,61 @@ export function codeOf(error: unknown): string {
   return sqlState(error instanceof SyncError ? error.cause : error)
 }
 
-/** A row that PostgreSQL cannot hold as it is. */
-export function isRowRefusal(error: unknown): error is pg.DatabaseError {
-  const code = sqlState(error)
-  return error instanceof pg.DatabaseError && (code.startsWith('22') || code.startsWith('54') || code === '23502')
+/** Whom an error of a statement concerns: everybody, what this transaction met, one row, or the table of the statement. */
+type Scope = 'server' | 'transaction' | 'row' | 'table'
+
+/**
+ * By SQLSTATE or its class; the longest entry counts. What nobody foresaw concerns the table of the statement alone, so
+ * that it holds up no other: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const SCOPES: Readonly<Record<string, Scope>> = {
+  '08': 'server',
+  '22': 'row',
+  '23502': 'row',
+  '25': 'server',
+  '28': 'server',
+  '3D': 'server',
+  '3F': 'server',
+  '40': 'transaction',
+  '53': 'server',
+  '54': 'row',
+  '55006': 'transaction',
+  '55P03': 'transaction',
+  '57': 'server',
+  '57014': 'transaction',
+  '58000': 'server',
+  '58030': 'server',
+  F0: 'server',
 }
 
-/** Name of the UNIQUE that this error is about, else null. */
-export function violatedUnique(error: unknown): string | null {
-  return error instanceof pg.DatabaseError && error.code === '23505' ? (error.constraint ?? '') : null
+function scopeOf(error: pg.DatabaseError): Scope {
+  const code = sqlState(error)
+  const scope = SCOPES[code] ?? SCOPES[code.slice(0, 2)] ?? 'table'
+  // A function may raise any code: it speaks for no server.
+  return isRaised(error) && scope !== 'row' ? 'table' : scope
+}
+
+/** Raised by RAISE in a function of the user's, whatever its code. */
+function isRaised({ routine }: pg.DatabaseError): boolean {
+  return routine === 'exec_stmt_raise'
+}
+
+/** Of a statement inside a function of the user's, and not of ours: their text is parsed by themselves. */
+function isOfFunction(error: pg.DatabaseError): boolean {
+  return isRaised(error) || error.internalQuery !== undefined
+}
+
+/** A row of `table` that PostgreSQL cannot hold as it is. */
+export function isRowRefusal(error: unknown, table: Pick<TableMapping, 'name'>): error is pg.DatabaseError {
+  if (!(error instanceof pg.DatabaseError) || scopeOf(error) !== 'row') return false
+  const { schema, table: at } = error
+  return at === undefined || at === table.name || schema?.startsWith('pg_temp') === true
+}
+
+/** Name of the UNIQUE of `table` that this error is about, else null. */
+export function violatedUnique(error: unknown, table: Pick<TableMapping, 'name'>): string | null {
+  if (!(error instanceof pg.DatabaseError) || error.code !== '23505' || error.table !== table.name) return null
+  return error.constraint ?? ''
 }
 
 /** Why one row is refused, by place only: the driver's own text quotes the row. */
@@ -99,7 +145,6 @@ export function connectError(error: unknown, place: string): SyncError {
   return new SyncError('internal', `target ${place}: ${code}`, { cause: error })
 }
 
-const LOCK_TIMEOUTS = new Set(['55P03', '57014', '40P01'])
 /** The server as a whole cannot: no space, memory or files, a limit of its configuration, a device that fails. */
 const UNAVAILABLE = new Set(['53000', '53100', '53200', '53400', '58000', '58030'])
 const UNAVAILABLE_WORDS: Readonly<Record<string, string>> = {
@@ -125,7 +170,7 @@ export function mapped(error: unknown): Error {
   // A mistake of ours; told as a lost connection it would be tried again for ever.
   if (error instanceof TypeError || error instanceof RangeError)
     return new SyncError('internal', `target: ${error.name} in the program`, { cause: error })
-  if (!(error instanceof pg.DatabaseError) || LOST.has(sqlState(error))) return lost(error)
+  if (!(error instanceof pg.DatabaseError) || (LOST.has(sqlState(error)) && !isRaised(error))) return lost(error)
   return violation(error) ?? bySqlState(error)
 }
 
@@ -137,15 +182,15 @@ const VIOLATION_CODES: Readonly<Record<ConstraintViolated['kind'], string>> = {
 }
 
 function violation(error: pg.DatabaseError): ConstraintViolated | null {
-  const { table, constraint } = error
+  const { schema, table, constraint } = error
   const kind = VIOLATIONS[sqlState(error)]
-  return kind && table && constraint ? new ConstraintViolated(table, constraint, kind) : null
+  return kind && table && constraint ? new ConstraintViolated(table, constraint, kind, schema) : null
 }
 
 function bySqlState(error: pg.DatabaseError): SyncError {
   const code = sqlState(error)
   const where = placeOf(error)
-  if (LOCK_TIMEOUTS.has(code))
+  if (scopeOf(error) === 'transaction')
     return new SyncError('lock-timeout', `target: a lock was not got in time (${code})${where}`, { cause: error })
   if (UNAVAILABLE.has(code))
     return new SyncError('unavailable', `target: ${UNAVAILABLE_WORDS[code] ?? 'the server fails'} (${code})${where}`, {
@@ -202,9 +247,22 @@ const REFUSALS: Readonly<Record<string, string>> = {
  */
 export function definitionRefusal(error: unknown): string | null {
   if (error instanceof ConstraintViolated) return 'rows do not hold it'
-  const code = sqlState(error instanceof SyncError ? error.cause : error)
-  const isOfTable = /^(0A|22|23|2B|42|54)/.test(code) && code !== '42P01'
-  return isOfTable ? `${REFUSALS[code] ?? 'PostgreSQL refuses it'} (${code})` : null
+  const cause = driverError(error)
+  if (cause === null || sqlState(cause) === '42P01' || !concernsOneTable(cause)) return null
+  return `${REFUSALS[sqlState(cause)] ?? 'PostgreSQL refuses it'} (${sqlState(cause)})`
+}
+
+/** True for an error of the server that one table has to answer for. */
+export function concernsOneTable(error: unknown): boolean {
+  const cause = driverError(error)
+  if (cause === null) return false
+  const scope = scopeOf(cause)
+  return scope === 'table' || scope === 'row'
+}
+
+function driverError(error: unknown): pg.DatabaseError | null {
+  const cause = error instanceof SyncError ? error.cause : error
+  return cause instanceof pg.DatabaseError ? cause : null
 }
 
 /** No such table, column or unique index; another type; a view in its place; a key that can wait, or none where a publication wants one. */
@@ -212,18 +270,45 @@ const UNFIT = new Set(['42P01', '42703', '42P10', '42804', '42883', '42809', '55
 
 /** ON CONFLICT would write one row twice. */
 const ROW_TWICE = '21000'
-/** Of values, limits, definitions, and what a trigger or function of the user's raises: no other table's statement fails for them. */
-const OF_ONE_TABLE = /^(09|0A|22|2F|38|39|42|44|54|P0)/
 
-/** The error of a statement on the target's table of `table`, and on no other. */
+/**
+ * The error of a statement on the target's table of `table`, and on no other. Throws nothing; TableBroken where it
+ * concerns that table alone and no new copy helps.
+ */
 export function ofTable(table: TableMapping, error: unknown): Error {
-  const code = sqlState(error instanceof SyncError ? error.cause : error)
-  if (code === ROW_TWICE) return keysAlike(table.source.name, error)
-  if (UNFIT.has(code)) return new TargetTableUnfit(table.source.name, code, error)
-  if (!OF_ONE_TABLE.test(code) || code === '42501') return mapped(error)
-  const remedy = `remove the cause, then mylab-sync initial --table ${table.source.name}`
-  return new TableBroken(table.source.name, `PostgreSQL refuses a statement on it in the target (${code})`, {
-    remedy,
+  const cause = driverError(error)
+  if (cause === null || error instanceof TableBroken || error instanceof TargetTableUnfit) return mapped(error)
+  const code = sqlState(cause)
+  if (code === ROW_TWICE && !isOfFunction(cause)) return keysAlike(table.source.name, cause)
+  if (UNFIT.has(code) && !isOfFunction(cause)) return new TargetTableUnfit(table.source.name, code, cause)
+  const violated = violation(cause)
+  if (violated !== null && !isOfStranger(table, cause)) return violated
+  const scope = scopeOf(cause)
+  return scope === 'server' || scope === 'transaction' ? mapped(error) : broken(table, cause)
+}
+
+/**
+ * What a function of the user's has met in a table of its own. A foreign key of another table stands on this one's rows
+ * where no function was at work: its error has no context then.
+ */
+function isOfStranger({ name }: TableMapping, error: pg.DatabaseError): boolean {
+  if (error.table === undefined || error.table === name) return false
+  return sqlState(error) !== '23503' || error.where !== undefined
+}
+
+/** Names places only: the server's own words may hold values. */
+function broken(table: TableMapping, error: pg.DatabaseError): TableBroken {
+  const code = sqlState(error)
+  const constraint = error.constraint === undefined ? '' : `, constraint ${error.constraint}`
+  const where = error.table === undefined || error.table === table.name ? '' : ` of table ${error.table}`
+  const by = isOfFunction(error) ? ' by a function of the target' : ''
+  return new TableBroken(table.source.name, `its rows are refused${by} (SQLSTATE ${code}${constraint}${where})`, {
+    remedy: `mend its cause (the server's log has the whole message), then ${copyAgain(table)}`,
     cause: error,
   })
+}
+
+/** What takes a table up again once its cause is mended. */
+export function copyAgain({ source }: TableMapping): string {
+  return `mylab-sync resync --table ${source.name}`
 }

@@ -1,4 +1,5 @@
 import { SyncError, type TableMapping, type Target, type TargetTransaction, TargetTableUnfit } from '@mylab-sync/core'
+import { KnownTables } from './apply/known-tables.js'
 import { Transaction } from './apply/transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
 import { Constraints } from './ddl/constraints.js'
@@ -8,7 +9,7 @@ import { ForeignKeys } from './ddl/foreign-keys.js'
 import { ConstraintRecord } from './ddl/record.js'
 import { createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
-import { codeOf, definitionRefusal, mapped, ofTable } from './errors.js'
+import { codeOf, mapped } from './errors.js'
 import * as sql from './sql.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { migrate, migrated } from './state/migrate.js'
@@ -26,36 +27,43 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
   const foreignKeys = new ForeignKeys(database)
   const record = new ConstraintRecord(database)
   const control = new MadeControl(database)
+  const known = new KnownTables(database)
   const on = async <T>(table: TableMapping, work: Promise<T>): Promise<T> => {
     try {
       return await work
     } catch (error) {
-      throw ofTable(table, error)
+      throw await known.explain(table, error)
     }
   }
   return {
     migrate: () => migrate(database),
     migrated: () => migrated(database),
     begin: (options) =>
-      opened(database, (session) =>
+      opened(database, known, (session) =>
         session.begin(options?.asynchronousCommit ? ['SET LOCAL synchronous_commit = off'] : []),
       ),
-    beginDrain: () => beginLocked(database, 'drain'),
-    beginExclusive: (work) => beginLocked(database, work, ['SET LOCAL idle_in_transaction_session_timeout = 0']),
-    beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, deadlineMs),
+    beginDrain: () => beginLocked(database, known, { work: 'drain', extra: [] }),
+    beginExclusive: (work) =>
+      beginLocked(database, known, { work, extra: ['SET LOCAL idle_in_transaction_session_timeout = 0'] }),
+    beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, known, deadlineMs),
+    carries: (tables) => {
+      known.carried = tables.map(({ name }) => name)
+    },
+    hindrances: (tables) => known.look(tables),
     tableExists: (table) => tableExists(database, table),
-    hasRows: (table) => hasRows(database, table),
+    hasRows: (table) => on(table, hasRows(database, table)),
     differences: (table) => differences(database, table),
-    createTable: (table, objects) => createTable(database, table, objects),
-    adaptTable: (table, objects, how) => adaptTable(database, table, objects, how),
-    loosenTable: (table, objects, edges) => constraints.loosenTable(table, objects, edges),
-    buildKey: (table, how) => constraints.buildKey(table, how),
+    createTable: (table, objects) => on(table, createTable(database, table, objects)),
+    adaptTable: (table, objects, how) => on(table, adaptTable(database, table, objects, how)),
+    loosenTable: (table, objects, edges) => on(table, constraints.loosenTable(table, objects, edges)),
+    buildKey: (table, how) => on(table, constraints.buildKey(table, how)),
     buildKeyIndexes: async (table, columnSets) => {
       try {
-        await constraints.buildKeyIndexes(table, columnSets)
+        await on(table, constraints.buildKeyIndexes(table, columnSets))
       } catch (error) {
         // Rows that the key's index does not take go with the copy that follows.
-        throw definitionRefusal(error) === null ? error : new TargetTableUnfit(table.source.name, codeOf(error), error)
+        const code = codeOf(error)
+        throw /^(22|23|54)/.test(code) ? new TargetTableUnfit(table.source.name, code, error) : error
       }
     },
     buildIndexes: (table, objects) => on(table, constraints.buildIndexes(table, objects)),
@@ -102,9 +110,13 @@ async function mayUninstall(database: Database): Promise<void> {
 }
 
 /** A transaction that `start` has begun; a session that could not begin one is given back, rolled back. */
-async function opened(database: Database, start: (session: Session) => Promise<unknown>): Promise<Transaction> {
+async function opened(
+  database: Database,
+  known: KnownTables,
+  start: (session: Session) => Promise<unknown>,
+): Promise<Transaction> {
   const session = await database.session()
-  const transaction = new Transaction(session, database.settings)
+  const transaction = new Transaction(session, database.settings, known)
   try {
     await start(session)
     return transaction
@@ -123,11 +135,11 @@ const lockName = (database: Database, work: string): string =>
  */
 async function beginLocked(
   database: Database,
-  work: string,
-  extra: readonly string[] = [],
+  known: KnownTables,
+  { work, extra }: { readonly work: string; readonly extra: readonly string[] },
 ): Promise<TargetTransaction | null> {
   let got = false
-  const transaction = await opened(database, async (session) => {
+  const transaction = await opened(database, known, async (session) => {
     await session.begin(extra)
     const name = sql.text(lockName(database, work))
     const { rows } = await session.raw<{ got: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtext(${name})) AS got`)
@@ -138,8 +150,8 @@ async function beginLocked(
   return null
 }
 
-function beginDrainWaiting(database: Database, deadlineMs: number): Promise<TargetTransaction> {
-  return opened(database, async (session) => {
+function beginDrainWaiting(database: Database, known: KnownTables, deadlineMs: number): Promise<TargetTransaction> {
+  return opened(database, known, async (session) => {
     await session.begin([`SET LOCAL lock_timeout = ${Math.max(1, Math.floor(deadlineMs))}`])
     await waitForLock(session, database)
     await session.raw("SET LOCAL lock_timeout = '5s'")

@@ -54,14 +54,20 @@ function show(planned: Omit<Plan, 'sql'>, { tables, full }: Shown): void {
 }
 
 /** What a person should read before a first copy. */
-function showAttention({ tables, refused }: Omit<Plan, 'sql'>, inDetail: boolean): void {
+function showAttention({ tables, refused, hindrances }: Omit<Plan, 'sql'>, inDetail: boolean): void {
   const recopied = inDetail ? [] : tables.filter(({ why }) => why !== null)
-  if (refused.length + recopied.length === 0) return
+  if (refused.length + recopied.length + hindrances.length === 0) return
   print('\nRead first')
   for (const { table, column, reason, remedy } of refused) {
     print(`  ${table}: cannot be carried: ${column === null ? '' : `column ${column}: `}${reason}`)
     if (remedy !== '') print(`    remedy: ${remedy}`)
   }
+  for (const { table, problem, triggers } of hindrances)
+    print(
+      problem === null
+        ? `  ${table}: the target's table has enabled triggers: ${triggers.join(', ')}; it is refused without --take-over`
+        : `  ${problem}`,
+    )
   for (const [why, names] of byReason(recopied)) print(`  copied again as a whole on change, since ${why}: ${names}`)
 }
 

@@ -1,3 +1,4 @@
+import type { TableBroken } from '../errors.js'
 import type { HexDigits } from '../hex-digits.js'
 import type { Finding } from '../model/finding.js'
 import type { Edge, IndexPlan, SanitisingRule, TableMapping, TableObjects } from '../model/mapping.js'
@@ -250,7 +251,7 @@ export interface TargetTransaction {
   orphanKeys(child: TableMapping, parent: TableMapping, edge: Edge): AsyncIterable<RowKey[]>
   /** Names of the foreign keys of ours that are validated now. */
   validatedForeignKeys(): Promise<ReadonlySet<string>>
-  /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated. */
+  /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated, or TableBroken for a trigger of the user's. */
   checkConstraints(): Promise<void>
   countRows(table: TableMapping): Promise<number>
   /** Keys of the target's rows in the target's own order, after the given texts of the key columns; for tables with a key. */
@@ -276,7 +277,20 @@ export interface TargetDefinition {
   readonly foreignKeys: readonly { readonly edge: Edge; readonly parent: Pick<TargetDefinition, 'table' | 'objects'> }[]
 }
 
+/** What the target does with rows of one table beside keeping them. */
+export interface TableHindrance {
+  readonly table: string
+  /** Why the table cannot keep what it is given; null: nothing is known against it. */
+  readonly broken: TableBroken | null
+  /** Names of its enabled triggers: what they make of rows is compared with what was given. */
+  readonly triggers: readonly string[]
+}
+
 export interface Target {
+  /** All tables that are carried: a trigger that writes into one of them breaks its own table. */
+  carries(tables: readonly TableMapping[]): void
+  /** Looks at all of these tables at once; one without any hindrance is absent. */
+  hindrances(tables: readonly TableMapping[]): Promise<TableHindrance[]>
   migrate(): Promise<void>
   migrated(): Promise<boolean>
   begin(options?: { readonly asynchronousCommit?: boolean }): Promise<TargetTransaction>
@@ -324,6 +338,8 @@ export interface Target {
       readonly table: string
       readonly constraint: string
       readonly kind: ConstraintState['kind']
+      /** Of the table; undefined: among ours. */
+      readonly schema?: string | undefined
     },
     planned: boolean,
   ): Promise<void>

@@ -8,13 +8,19 @@ import { copyPieces } from './copy-text.js'
 /** Each write is a message of its own; small ones cost more than they carry. */
 const COPY_BYTES = 64 << 10
 
-/** Streams rows into a table and returns their number. Throws the driver's error, or RowsFailed where the rows' own source failed. */
+/** Rows that a COPY was given, and how many of them the server says it has written: a trigger may drop some. */
+export interface Copied {
+  readonly given: number
+  readonly affected: number
+}
+
+/** Streams rows into a table. Throws the driver's error, or RowsFailed where the rows' own source failed. */
 export async function copyInto(
   session: Session,
   into: string,
   columns: TableMapping['columns'],
   batches: AsyncIterable<readonly TargetRow[]>,
-): Promise<number> {
+): Promise<Copied> {
   const writer = new CopyWriter(session, `COPY ${into} (${sql.columnList(columns)}) FROM STDIN`)
   const iterator = batches[Symbol.asyncIterator]()
   let rows = 0
@@ -25,8 +31,7 @@ export async function copyInto(
       rows += next.value.length
       for (const piece of copyPieces(next.value, COPY_BYTES)) await writer.add(piece)
     }
-    await writer.finish()
-    return rows
+    return { given: rows, affected: await writer.finish() }
   } catch (error) {
     writer.abort()
     // A generator that stands in a read of the source is told to end; what it says to that is of no use.
@@ -74,11 +79,13 @@ class CopyWriter {
     await this.#await('drain')
   }
 
-  async finish(): Promise<void> {
+  /** Returns the server's count of rows. */
+  async finish(): Promise<number> {
     await this.#flush()
     const finished = this.#await('finish')
     this.#stream.end()
     await finished
+    return this.#stream.rowCount
   }
 
   /** An error of the stream, or of the connection under it, ends the waiting. */

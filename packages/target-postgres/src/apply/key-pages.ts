@@ -48,13 +48,13 @@ export class TargetKey {
     return { keys, strays: [...strays], next: texts.length < limit ? null : (texts.at(-1) ?? null) }
   }
 
-  /** Deletes the rows of exactly these texts. */
-  async delete(run: Run, rows: readonly (readonly string[])[]): Promise<void> {
-    const match = this.#names.map((name, at) => `${name} = u.c${at}::${this.#types[at]}`)
-    await run(
-      `DELETE FROM ${this.#target} t USING ${sql.unnested(this.#names.length)} WHERE ${match.join(' AND ')}`,
-      this.#names.map((_, at) => rows.map((row) => row[at] ?? null)),
-    )
+  /** Rows `t` of exactly these texts, as a FROM item with its condition. */
+  rowsOf(rows: readonly (readonly string[])[]): { from: string; match: string; values: (string | null)[][] } {
+    return {
+      from: sql.unnested(this.#names.length),
+      match: this.#names.map((name, at) => `${name} = u.c${at}::${this.#types[at]}`).join(' AND '),
+      values: this.#names.map((_, at) => rows.map((row) => row[at] ?? null)),
+    }
   }
 
   /** Rows whose key no key of the source gives: it has another spelling, other digits, a member or a value that the source's type has not. */

@@ -22,7 +22,7 @@ test('a number of jsonb that changes in its digits alone differs', () => {
 test('an upsert writes only what differs, json by its text', () => {
   assert.equal(
     upsertTail(TABLE),
-    ' ON CONFLICT ("i d") DO UPDATE SET "na""me" = EXCLUDED."na""me", "doc" = EXCLUDED."doc" WHERE (t."na""me", t."doc"::text) IS DISTINCT FROM (EXCLUDED."na""me", EXCLUDED."doc"::text)',
+    ' ON CONFLICT ("i d") DO UPDATE SET "na""me" = EXCLUDED."na""me", "doc" = EXCLUDED."doc" WHERE (t."na""me" COLLATE "C", t."doc"::text) IS DISTINCT FROM (EXCLUDED."na""me" COLLATE "C", EXCLUDED."doc"::text)',
   )
 })
 

@@ -24,12 +24,30 @@ export function upsertTail(table: TableMapping): string {
   const target = [...keys].map(sql.name).join(', ')
   const others = table.columns.filter((column) => !keys.has(column.name))
   if (others.length === 0) return ` ON CONFLICT (${target}) DO NOTHING`
-  // json has no equality, and that of jsonb takes 10.0 for 10.
-  const isJson = ({ type }: { readonly type: string }): boolean => type === 'json' || type === 'jsonb'
-  const compared = (prefix: string): string =>
-    others.map((column) => `${prefix}.${sql.name(column.name)}${isJson(column) ? '::text' : ''}`).join(', ')
   const set = others.map((column) => `${sql.name(column.name)} = EXCLUDED.${sql.name(column.name)}`).join(', ')
-  return ` ON CONFLICT (${target}) DO UPDATE SET ${set} WHERE (${compared('t')}) IS DISTINCT FROM (${compared('EXCLUDED')})`
+  return ` ON CONFLICT (${target}) DO UPDATE SET ${set} WHERE (${compared(others, 't')}) IS DISTINCT FROM (${compared(others, 'EXCLUDED')})`
+}
+
+/** Types some of whose unlike values are equal: 10.0 and 10 in jsonb, -0 and 0, a day and 24 hours. json has no equality. */
+const BY_TEXT = /^(json|jsonb|real|double precision|interval|real\[\])/
+const TEXT = /^(text|character varying)/
+
+/** These columns, such that values are equal where they are the same. A collation may take unlike texts for one. */
+export function compared(columns: TableMapping['columns'], prefix: string): string {
+  return columns
+    .map(({ name, type }) => {
+      const how = BY_TEXT.test(type) ? '::text' : TEXT.test(type) ? ' COLLATE "C"' : ''
+      return `${prefix}.${sql.name(name)}${how}`
+    })
+    .join(', ')
+}
+
+/** Rows `t` and `s` of one key. */
+export function keyMatch(table: TableMapping): string {
+  return sql
+    .keyColumns(table.key?.columns ?? [])
+    .map(({ name }) => `t.${sql.name(name)} = s.${sql.name(name)}`)
+    .join(' AND ')
 }
 
 /** The target's texts of row keys, one array a column; a key that cannot stand in the target is in no row of it. Null when none is left. */

@@ -1,4 +1,4 @@
-import { placeText, SyncError } from '@mylab-sync/core'
+import { placeText } from '@mylab-sync/core'
 import { watchSilence } from '@mylab-sync/runtime'
 import pg from 'pg'
 import { connectError, mapped } from '../errors.js'
@@ -25,28 +25,91 @@ const QUERY_MS = 600_000
 /** The longest that a timer takes: 24 days. */
 const BUILD_MS = 2 ** 31 - 1
 
-/** Values print one way whatever the server's or the user's settings; only SET LOCAL, for poolers in transaction mode. */
-const LOCAL_SETTINGS = [
-  "SET LOCAL TimeZone = 'UTC'",
-  "SET LOCAL DateStyle = 'ISO, YMD'",
-  "SET LOCAL IntervalStyle = 'postgres'",
-  "SET LOCAL bytea_output = 'hex'",
-  'SET LOCAL extra_float_digits = 1',
-  "SET LOCAL lock_timeout = '5s'",
-  // A role's own limit would end copies and builds at any size it did not think of.
-  'SET LOCAL statement_timeout = 0',
-  "SET LOCAL idle_in_transaction_session_timeout = '10min'",
-  'SET LOCAL standard_conforming_strings = on',
-  // A host that vanished holds its locks until the server notices: 11 s instead of two hours.
-  'SET LOCAL tcp_keepalives_idle = 5',
-  'SET LOCAL tcp_keepalives_interval = 2',
-  'SET LOCAL tcp_keepalives_count = 3',
-].join('; ')
+/** Operators and functions are PostgreSQL's own: objects of ours are qualified, and nobody can put others before them. */
+const PATH = 'search_path = pg_catalog, pg_temp'
+/** A policy that would hide rows raises an error. */
+const NO_POLICY = 'row_security = off'
+
 /**
- * The same for what keepalive does not reach: an answer that nobody acknowledges, and a statement at work for a process
- * that is gone. Later versions and some systems know them only.
+ * What text means and how values print, and that a statement does what it says, whatever a server, a database or a role
+ * sets. Not `default_transaction_read_only`: who sets that wants nothing to be written, and `role` is whom it writes as.
  */
-const OPTIONAL_SETTINGS = ["SET LOCAL tcp_user_timeout = '11s'", "SET LOCAL client_connection_check_interval = '2s'"]
+const SETTINGS = [
+  // First, or they would end the rest.
+  'statement_timeout = 0',
+  "idle_in_transaction_session_timeout = '10min'",
+  "lock_timeout = '5s'",
+  "client_encoding = 'UTF8'",
+  'standard_conforming_strings = on',
+  'backslash_quote = safe_encoding',
+  'escape_string_warning = off',
+  'quote_all_identifiers = off',
+  'transform_null_equals = off',
+  'array_nulls = on',
+  "TimeZone = 'UTC'",
+  "DateStyle = 'ISO, YMD'",
+  "IntervalStyle = 'postgres'",
+  "bytea_output = 'hex'",
+  'extra_float_digits = 1',
+  'xmlbinary = base64',
+  'xmloption = content',
+  'client_min_messages = warning',
+  'exit_on_error = off',
+  "default_tablespace = ''",
+  "temp_tablespaces = ''",
+  // A host that vanished holds its locks until the server notices: 11 s instead of two hours.
+  'tcp_keepalives_idle = 5',
+  'tcp_keepalives_interval = 2',
+  'tcp_keepalives_count = 3',
+  NO_POLICY,
+  PATH,
+]
+const local = (settings: readonly string[]): string => settings.map((setting) => `SET LOCAL ${setting}`).join('; ')
+/** In every transaction: a pooler hands out another session for each. */
+const LOCAL_SETTINGS = local(SETTINGS)
+
+/** Names and settings as the account has them, for functions of the user's that a statement calls; then ours again. */
+export const THEIR_NAMES = 'SET LOCAL search_path TO DEFAULT; SET LOCAL row_security TO DEFAULT'
+export const OUR_NAMES = local([PATH, NO_POLICY])
+
+/**
+ * Once a connection: plans that look up keys, whatever somebody has tried out for a role; what no transaction can set for
+ * itself; and all of it for statements outside of transactions. A pooler in transaction mode gives it to another session.
+ */
+const SESSION_SETTINGS = [
+  ...SETTINGS,
+  // It reads a file. What we write as text has its offset in digits.
+  "timezone_abbreviations = 'Default'",
+  // An index that is built concurrently waits for others' transactions.
+  'lock_timeout = 0',
+  'default_transaction_deferrable = off',
+  "default_transaction_isolation = 'read committed'",
+  ...['bitmapscan', 'hashagg', 'hashjoin', 'indexonlyscan', 'indexscan', 'material', 'mergejoin', 'nestloop']
+    .concat(['seqscan', 'sort', 'tidscan'])
+    .map((way) => `enable_${way} = on`),
+]
+  .map((setting) => `SET ${setting}`)
+  .join('; ')
+/** Of later versions, which older ones do not know. */
+const TIMEOUTS = `SELECT CASE WHEN v >= 170000 THEN pg_catalog.set_config('transaction_timeout', '0', false) END,
+  CASE WHEN v >= 140000 THEN pg_catalog.set_config('idle_session_timeout', '0', false) END
+  FROM (SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS v) s`
+
+/**
+ * Later versions and some systems know them only. Keepalive does not reach an answer that nobody acknowledges, nor a
+ * statement at work for a process that is gone.
+ */
+const OPTIONAL_SETTINGS = [
+  'transaction_timeout = 0',
+  'idle_session_timeout = 0',
+  "tcp_user_timeout = '11s'",
+  "client_connection_check_interval = '2s'",
+  "default_table_access_method = 'heap'",
+  'plan_cache_mode = auto',
+  'jit = off',
+  // It would add row data to errors, and to the server's log.
+  'log_parameter_max_length_on_error = 0',
+]
 
 export type Row = Record<string, unknown>
 
@@ -124,7 +187,7 @@ export class Session {
   }
 
   async begin(extra: readonly string[] = []): Promise<void> {
-    const settings = [LOCAL_SETTINGS, ...this.#database.optionalSettings, ...extra]
+    const settings = [LOCAL_SETTINGS, local(this.#database.optionalSettings), ...extra].filter(Boolean)
     await this.rows(['BEGIN ISOLATION LEVEL READ COMMITTED', ...settings].join('; '))
   }
 
@@ -136,6 +199,12 @@ export class Session {
   destroy(): void {
     this.#broken = true
     this.client.connection.stream.destroy()
+  }
+
+  /** Gives the client back as one that nobody can use. */
+  discard(): void {
+    this.#broken = true
+    this.release()
   }
 
   release(): void {
@@ -152,6 +221,7 @@ export class Database {
   readonly settings: TargetSettings
   readonly #pool: pg.Pool
   readonly #lent = new Set<Session>()
+  readonly #prepared = new WeakSet<pg.PoolClient>()
   /** Those that this server knows. */
   optionalSettings: readonly string[] = []
 
@@ -169,25 +239,32 @@ export class Database {
   }
 
   async session(): Promise<Session> {
+    let client: pg.PoolClient
     try {
-      const session = new Session(await this.#pool.connect(), this)
-      this.#lent.add(session)
-      return session
+      client = await this.#pool.connect()
     } catch (error) {
       throw connectError(error, placeOf(this.settings))
+    }
+    const session = new Session(client, this)
+    this.#lent.add(session)
+    if (this.#prepared.has(client)) return session
+    try {
+      await session.raw(`${SESSION_SETTINGS}; ${TIMEOUTS}`)
+      this.#prepared.add(client)
+      return session
+    } catch (error) {
+      session.discard()
+      throw mapped(error)
     }
   }
 
   /** Connects once, to tell a wrong address or password at the start, and finds out what this server knows. */
   async open(): Promise<void> {
-    await this.transaction((session) => session.raw('SELECT 1'))
-    for (const setting of OPTIONAL_SETTINGS) {
-      const known = await this.transaction((session) => session.raw(setting)).then(
-        () => true,
-        (error: unknown) => (error instanceof SyncError && error.code === 'internal' ? false : Promise.reject(error)),
-      )
-      if (known) this.optionalSettings = [...this.optionalSettings, setting]
-    }
+    this.optionalSettings = await this.transaction(async (session) => {
+      const known: string[] = []
+      for (const setting of OPTIONAL_SETTINGS) if (await isKnown(session, setting)) known.push(setting)
+      return known
+    })
   }
 
   /** Whether the server says anything at all to a new connection, be it that it has too many of them. */
@@ -239,6 +316,19 @@ export class Database {
   async close(): Promise<void> {
     for (const session of this.#lent) session.destroy()
     await this.#pool.end()
+  }
+}
+
+async function isKnown(session: Session, setting: string): Promise<boolean> {
+  await session.raw('SAVEPOINT setting')
+  try {
+    await session.raw(`SET LOCAL ${setting}`)
+    await session.raw('RELEASE SAVEPOINT setting')
+    return true
+  } catch (error) {
+    if (session.broken) throw error
+    await session.raw('ROLLBACK TO SAVEPOINT setting; RELEASE SAVEPOINT setting')
+    return false
   }
 }
 

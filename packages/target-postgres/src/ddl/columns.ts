@@ -12,12 +12,15 @@ export interface StandingColumn {
   readonly notNull: boolean
   readonly identity: '' | 'a' | 'd'
   readonly hasDefault: boolean
+  /** GENERATED ALWAYS AS an expression. */
+  readonly computed: boolean
 }
 
 export async function standingColumns(session: Session, table: string): Promise<StandingColumn[]> {
   const { rows } = await session.raw<StandingColumn & Row>(
     `SELECT a.attname::text AS name, a.attnum::int AS place, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required,
-       a.attnotnull AS "notNull", a.attidentity::text AS identity, a.atthasdef AS "hasDefault"
+       a.attnotnull AS "notNull", a.attidentity::text AS identity, a.atthasdef AS "hasDefault",
+       coalesce(to_jsonb(a) ->> 'attgenerated', '') <> '' AS computed
      FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`,
     [table],
   )

@@ -250,12 +250,12 @@ export class Constraints {
 
   /** Drops what the truth breaks, with the foreign keys that stand on it, and records it; it is built again when it holds. */
   async suspend(
-    violated: { table: string; constraint: string; kind: ConstraintState['kind'] },
+    violated: { table: string; constraint: string; kind: ConstraintState['kind']; schema?: string | undefined },
     planned: boolean,
   ): Promise<void> {
-    const { table, constraint: name, kind } = violated
+    const { table, constraint: name, kind, schema = this.#database.settings.schema } = violated
     await withShortLocks(this.#database, async (session) => {
-      const target = this.#table({ name: table })
+      const target = sql.tableName(schema, { name: table })
       if (kind === 'unique') {
         for (const foreignKey of await referencing(session, target, name)) {
           await session.raw(`ALTER TABLE ${foreignKey.held_by} DROP CONSTRAINT ${sql.name(foreignKey.name)}`)

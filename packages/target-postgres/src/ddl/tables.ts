@@ -35,7 +35,8 @@ export async function differences(database: Database, table: TableMapping): Prom
     const held = found.get(column.name)
     if (held === undefined) return [`column ${column.name} is missing`]
     if (!holds(held.type, column.type)) return [`column ${column.name} is ${held.type}, not ${column.type}`]
-    if (held.identity === 'a') return [`column ${column.name} is GENERATED ALWAYS and takes no value of the source`]
+    if (held.identity === 'a' || held.computed)
+      return [`column ${column.name} is GENERATED ALWAYS and takes no value of the source`]
     return held.notNull && !column.notNull ? [`column ${column.name} is NOT NULL and takes no NULL of the source`] : []
   })
   return [

@@ -1,6 +1,7 @@
 import { type Finding, SyncError, type TableMapping } from '@mylab-sync/core'
 import type { Database } from '../connection/database.js'
 import { type Check, finding, readFacts } from './check.js'
+import { keptRows } from './kept.js'
 import { schemaRights, temporaryTables } from './rights.js'
 import { connections, encoding, pooler, readOnly, version } from './server.js'
 import { standingTables } from './tables.js'
@@ -13,6 +14,7 @@ const CHECKS: readonly Check[] = [
   schemaRights,
   temporaryTables,
   standingTables,
+  keptRows,
   connections,
   pooler,
 ]

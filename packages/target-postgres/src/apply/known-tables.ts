@@ -1,0 +1,72 @@
+import { SyncError, TableBroken, type TableHindrance, type TableMapping } from '@mylab-sync/core'
+import type { Database } from '../connection/database.js'
+import { ofTable } from '../errors.js'
+import {
+  brokenBy,
+  hasMoreTriggers,
+  type Hindrances,
+  lookAt,
+  refusedByTriggers,
+  tableHindrances,
+  triggersFound,
+} from './hindrances.js'
+
+/** What this process knows of the target's tables beside their rows; each transaction that writes makes sure of it. */
+export class KnownTables {
+  readonly #database: Database
+  readonly hindrances = new Map<string, Hindrances>()
+  /** Names of all tables that are carried: what triggers must not write into. */
+  carried: readonly string[] = []
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  get schema(): string {
+    return this.#database.settings.schema
+  }
+
+  note(names: readonly string[], looked: ReadonlyMap<string, Hindrances>): void {
+    for (const name of names) {
+      const hindrances = looked.get(name)
+      if (hindrances === undefined) this.hindrances.delete(name)
+      else this.hindrances.set(name, hindrances)
+    }
+  }
+
+  /** Looks at these tables, in three statements however many there are. */
+  async look(tables: readonly TableMapping[]): Promise<TableHindrance[]> {
+    const names = tables.map(({ name }) => name)
+    const looked = await this.#database.transaction((session) => lookAt(session, this.schema, names))
+    this.note(names, looked)
+    return tableHindrances(this.schema, tables, looked)
+  }
+
+  /**
+   * What the error of a statement on this table means, with the cause by name where the table shows one. Where it has
+   * triggers beside those `known` to the statement, it is to be done again: they have run under names that are not theirs.
+   */
+  async explain(
+    table: TableMapping,
+    error: unknown,
+    known: Hindrances | undefined = this.hindrances.get(table.name),
+  ): Promise<Error> {
+    const meaning = ofTable(table, error)
+    if (!(meaning instanceof TableBroken) || meaning === error) return meaning
+    try {
+      // All at once: where one has got triggers, others have, and each costs the work done again.
+      const names = [...new Set([table.name, ...this.carried])]
+      const looked = await this.#database.transaction((session) => lookAt(session, this.schema, names))
+      this.note(names, looked)
+      const hindrances = looked.get(table.name)
+      if (hindrances === undefined) return meaning
+      const broken = brokenBy(this.schema, table, hindrances)
+      if (broken === null && hasMoreTriggers(hindrances, known)) return triggersFound(table, error)
+      return broken ?? refusedByTriggers(this.schema, { table, hindrances, meaning })
+    } catch (failure) {
+      // The error itself is what has to be told.
+      if (failure instanceof SyncError) return meaning
+      throw failure
+    }
+  }
+}
