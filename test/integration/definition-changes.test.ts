@@ -7,7 +7,7 @@ import { textRows } from '../support/content.js'
 import { changesByAlgorithm, type DefinitionChange, statementsOf } from '../support/definition-changes.js'
 import { copyAll, type Installation, installation, settle } from '../support/installation.js'
 
-const DEADLINE_MS = 120_000
+const DEADLINE_MS = 300_000
 /** Longer than a daemon takes between two looks at definitions. */
 const LOOKED_MS = 5_000
 /** Daemons that run side by side, each with a database of its own. */

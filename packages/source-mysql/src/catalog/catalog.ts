@@ -8,6 +8,7 @@ import {
   type TableFault,
 } from '@mylab-sync/core'
 import type { Session, TextRow } from '../connection/session.js'
+import { withByteDefaults } from './byte-defaults.js'
 import { isOlderPackages } from './older-package.js'
 import { MARKER } from '../ddl/own-tables.js'
 import type { SourceSettings } from '../settings.js'
@@ -88,11 +89,13 @@ export async function readCatalog(
       `source: table ${half.name} was listed by half while its definition changed`,
     )
   const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
+  const theirs: SourceTable[] = []
+  for (const each of others) if (!older.has(each)) theirs.push(await withByteDefaults(session, each))
   const catalog: SourceCatalog = {
     vendor: server.vendor,
     version: server.version,
     database: settings.database,
-    tables: others.filter((each) => !older.has(each)),
+    tables: theirs,
     olderPackage: [...older].map(({ name }) => name),
   }
   return { catalog, columnRows: parts.columns }
