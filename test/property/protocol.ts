@@ -213,7 +213,7 @@ export async function firstDifference(
       await source.texts(`SELECT ${COLUMNS[table].map((c) => `\`${c}\``).join(', ')} FROM \`${table}\``),
     )
     const theirs = sorted(
-      await target.texts(`SELECT ${COLUMNS[table].map((c) => `"${c}"::text`).join(', ')} FROM "${table}"`),
+      await target.texts(`SELECT ${COLUMNS[table].map((c) => `"${c}"::text`).join(', ')} FROM public."${table}"`),
     )
     const at = mine.findIndex((row, index) => row !== theirs[index])
     if (at >= 0 || mine.length !== theirs.length)
