@@ -243,3 +243,19 @@ test('a foreign key of the target that changes rows by itself is suspended befor
     await assertSame(at, ['par'])
   })
 })
+
+test('a copy that is forced writes again whatever was spoilt, values that are equal and not the same included', async () => {
+  await within('kept_spoilt', async (at) => {
+    await at.app.query(`CREATE TABLE spoilt (id INT PRIMARY KEY, s SET('x','NULL'), j JSON, d DOUBLE, f FLOAT, ti TIME, t VARCHAR(20)) ENGINE=InnoDB;
+      INSERT INTO spoilt VALUES (1, 'x', '{"a": 1.0}', 0, 0, '24:00:00', 'a'), (2, NULL, '[1]', 1.5, 1.5, '-01:00:00', 'b'), (3, 'NULL', NULL, NULL, NULL, NULL, NULL)`)
+    await copyAll(at.context)
+    const query = 'SELECT id, s::text, j::text, d::text, f::text, ti::text, t FROM spoilt ORDER BY 1'
+    const right = await at.rows(query)
+    await at.reader.query(`DELETE FROM spoilt WHERE id = 2; INSERT INTO spoilt VALUES (7, NULL, NULL, NULL, NULL, NULL, NULL);
+      UPDATE spoilt SET s = ARRAY['x', NULL], j = '{"a": 1.00}', d = '-0', f = '-0', ti = '1 day', t = 'A' WHERE id = 1; UPDATE spoilt SET s = ARRAY[NULL]::text[] WHERE id = 3`)
+    assert.notDeepEqual(await at.rows(query), right)
+    const request = { tables: [], createTables: true, resume: false, triggers: true, force: true, takeOver: false }
+    await initial(at.context, request, () => {}, ENDLESS.signal)
+    assert.deepEqual(await at.rows(query), right)
+  })
+})

@@ -53,6 +53,16 @@ const OPTIONAL_SETUP = [
   'SET SESSION idle_write_transaction_timeout = 20',
   'SET SESSION max_statement_time = 0',
   'SET SESSION max_execution_time = 0',
+  'SET SESSION idle_transaction_timeout = 0',
+  'SET SESSION idle_readonly_transaction_timeout = 0',
+  // The present, whatever somebody looks at; all of a text; what sorting and small temporary tables need.
+  'SET SESSION system_versioning_asof = DEFAULT',
+  'SET SESSION group_concat_max_len = 1048576',
+  'SET SESSION sort_buffer_size = 2097152',
+  'SET SESSION max_sort_length = 1024',
+  'SET SESSION tmp_table_size = 16777216, max_heap_table_size = 16777216',
+  'SET SESSION tmp_disk_table_size = 18446744073709551615',
+  'SET SESSION sql_safe_updates = 0, sql_auto_is_null = 0',
   'SET SESSION tx_read_only = 0',
   'SET SESSION transaction_read_only = 0',
   // MySQL: a key whose index is INVISIBLE is looked up by it all the same.
