@@ -117,13 +117,19 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     lines: QUEUE,
     env: { REDIS_URL: servers.redisUrl.replace('redis://', 'redis://:wrong@'), SYNC_USE_QUEUE: 'true' },
     code: 4,
-    says: says('no connection to Redis at 127.0.0.1:\\d+ \\(WRONGPASS\\)', REDIS_REMEDY),
+    says: says(
+      'Redis at 127.0.0.1:\\d+ refuses this user and password \\(WRONGPASS\\)',
+      '\\n  try: set REDIS_PASSWORD, or user and password in REDIS_URL',
+    ),
   }),
   'no password of Redis': () => ({
     lines: QUEUE,
     env: { REDIS_URL: servers.redisUrl, SYNC_USE_QUEUE: 'true' },
     code: 4,
-    says: says('no connection to Redis at 127.0.0.1:\\d+ \\(NOAUTH\\)', REDIS_REMEDY),
+    says: says(
+      'Redis at 127.0.0.1:\\d+ asks for a password \\(NOAUTH\\)',
+      '\\n  try: set REDIS_PASSWORD, or user and password in REDIS_URL',
+    ),
   }),
   'Redis is down': () => ({
     lines: QUEUE,
@@ -137,7 +143,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     code: 4,
     says: says(
       'source: connecting to nowhere at 127.0.0.1:\\d+ as sync_\\w+: ER_DBACCESS_DENIED_ERROR \\(1044\\): Access denied for user \\S+ to database .nowhere.',
-      SOURCE_REMEDY,
+      '\\n  try: grant the account the rights that docs/operations.md names on this database, or name another one in DB_DATABASE; servers say this too of one that is not there',
     ),
   }),
   'no such database in the target': () => ({
@@ -193,7 +199,9 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     lines: ['status', 'dashboard'],
     env: { REDIS_URL: 'cache:6379' },
     code: 3,
-    says: says('environment: REDIS_URL: not a URL that begins with redis:// or rediss://'),
+    says: says(
+      'environment: REDIS_URL: not a URL that begins with redis:// or rediss:// or redis\\+unix:// or redis\\+socket:// or unix://',
+    ),
   }),
 }
 
