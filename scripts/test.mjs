@@ -20,7 +20,7 @@ run('server')
 if (!process.env.TEST_MYSQL_ROOT && !process.env.SYNC_TEST_MYSQL_URL) {
   const mysql = mysqlRoot()
   if (mysql === null) process.stderr.write('\nNOT TESTED ON MYSQL: this machine finds no package of it (see above)\n')
-  else run('mysql', { TEST_MYSQL_ROOT: mysql })
+  else run('mysql', { TEST_MYSQL_ROOT: mysql, PROPERTY_SECONDS: process.env.PROPERTY_SECONDS ?? '10' })
 }
 
 function run(kind, env = {}) {

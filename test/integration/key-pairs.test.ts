@@ -20,8 +20,13 @@ interface Pair {
   readonly types: readonly [KeyType, KeyType]
 }
 
+/** A third of the pairs, each type in several of them; KEY_PAIRS=all takes all. */
+const isTried = (_: unknown, at: number): boolean => process.env['KEY_PAIRS'] === 'all' || at % 3 === 0
+
 function pairsOf(vendor: 'mariadb' | 'mysql'): Pair[] {
-  return pairsOfKeyTypes(vendor).map((types) => ({ table: types.map(({ name }) => name).join('_'), types }))
+  return pairsOfKeyTypes(vendor)
+    .filter(isTried)
+    .map((types) => ({ table: types.map(({ name }) => name).join('_'), types }))
 }
 
 function createTable({ table, types }: Pair): string {

@@ -66,6 +66,7 @@ const TRIES = Number(process.env['PROPERTY_TRIES'] ?? 20)
 
 for (const { without, rule } of BROKEN) {
   test(`without ${without} the same comparison finds wrong drains`, async (t) => {
+    if (servers.isMysql) return t.skip('the rules are of the engine: they are left out on MariaDB')
     for (let attempt = 1; attempt <= TRIES; attempt++) {
       const seed = SEED + attempt * 100
       const verdict = await runExperiment(servers, {

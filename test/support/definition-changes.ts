@@ -223,9 +223,13 @@ export const DEFINITION_CHANGES: readonly DefinitionChange[] = [
 /** DEFINITIONS=all: with every algorithm that a server takes; else with the one that it chooses. */
 const ALGORITHMS = process.env['DEFINITIONS'] === 'all' ? ['', 'INSTANT', 'NOCOPY', 'INPLACE', 'COPY'] : ['']
 
-/** Every change by each algorithm; those that a server refuses fall out when they are run. */
-export function changesByAlgorithm(): (DefinitionChange & { readonly algorithm: string })[] {
-  return DEFINITION_CHANGES.flatMap((each) => {
+/**
+ * Changes by each algorithm; those that a server refuses fall out when they are run. Of all of them one in `share`, begun with
+ * another one each, so that modes with shares of their own try all together.
+ */
+export function changesByAlgorithm(share = 1, first = 0): (DefinitionChange & { readonly algorithm: string })[] {
+  const isTaken = (_: unknown, at: number): boolean => process.env['DEFINITIONS'] === 'all' || at % share === first
+  return DEFINITION_CHANGES.filter(isTaken).flatMap((each) => {
     const isAlter = each.statements.some((statement) =>
       /^ALTER TABLE \w+ (?!RENAME TO|DISCARD|.*PARTITION)/.test(statement),
     )
