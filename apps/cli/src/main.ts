@@ -2,7 +2,7 @@ import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { COMMANDS } from './commands.js'
 import { COMMON, UsageFault } from './definition.js'
-import { tell } from './output.js'
+import { print, tell } from './output.js'
 import { quietLibraries } from './quiet.js'
 import { checkFlags, explainUsage } from './usage.js'
 
@@ -37,7 +37,10 @@ async function run(given: readonly string[]): Promise<void> {
   }
   try {
     checkFlags(words, COMMANDS)
-    await parserOf(words).parseAsync()
+    // Without a callback yargs prints its help to the console, which is not ours to write to.
+    await parserOf(words).parseAsync([...words], {}, (_error, _argv, help) => {
+      if (help) print(help)
+    })
   } catch (error) {
     if (!(error instanceof Error && (error instanceof UsageFault || error.name === 'YError'))) throw error
     explainUsage(words, COMMANDS, error.message)
