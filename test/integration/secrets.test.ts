@@ -225,7 +225,7 @@ async function live(): Promise<void> {
     UPDATE visits SET note = '${VALUE} long' WHERE id = 4; INSERT INTO log_line VALUES ('${VALUE} more')`)
   await until('a row more is quarantined', async () => (await quarantined()) > 2)
   await reader.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION '% is refused', NEW USING DETAIL = '${VALUE}', HINT = '${VALUE}'; END $$;
+    $$ BEGIN RAISE EXCEPTION '% is refused', NEW USING ERRCODE = 'disk_full', DETAIL = '${VALUE}', HINT = '${VALUE}'; END $$;
     CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON visits FOR EACH ROW EXECUTE FUNCTION refuse()`)
   await app.query(`UPDATE visits SET note = '${VALUE} again' WHERE id < 9`)
 }
@@ -237,7 +237,7 @@ async function failingJobs(): Promise<void> {
   )
   await reader.query(`CREATE TABLE late (id integer PRIMARY KEY, t varchar(60)); ALTER TABLE late OWNER TO ${ACCOUNT};
     CREATE TRIGGER refuse BEFORE INSERT ON late FOR EACH ROW EXECUTE FUNCTION refuse()`)
-  await command('initial --detach --table late')
+  await command('initial --detach --table late --take-over')
   await until('a job has failed', async () => (await allOfRedis(redis)).includes('failedReason'))
 }
 

@@ -79,6 +79,7 @@ test('an error that no server, lock or row has to answer for takes out the table
     ['P0001', raised, 'table-broken'],
     ['57P01', raised, 'table-broken'],
     ['42P01', raised, 'table-broken'],
+    ['53100', raised, 'unavailable'],
     ['42P01', { internalQuery: 'INSERT' }, 'table-broken'],
     ['42P01', {}, 'target-table-differs'],
     ['23505', { table: 'audit', constraint: 'c' }, 'table-broken'],

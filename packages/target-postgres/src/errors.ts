@@ -80,8 +80,8 @@ const SCOPES: Readonly<Record<string, Scope>> = {
 function scopeOf(error: pg.DatabaseError): Scope {
   const code = sqlState(error)
   const scope = SCOPES[code] ?? SCOPES[code.slice(0, 2)] ?? 'table'
-  // A function may raise any code: it speaks for no server.
-  return isRaised(error) && scope !== 'row' ? 'table' : scope
+  // A function may raise any code. It may know of a full disk, but the connection and the server are not its own.
+  return isRaised(error) && scope === 'server' && !/^5[38]/.test(code) ? 'table' : scope
 }
 
 /** Raised by RAISE in a function of the user's, whatever its code. */
