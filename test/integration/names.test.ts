@@ -29,7 +29,7 @@ const uniques = (at: Installation, table: string): Promise<string> =>
     .then((rows) =>
       rows
         .flat()
-        .map((definition) => /\((.*)\)/.exec(definition ?? '')?.[1])
+        .map((definition) => /\((.*)\)/.exec(definition ?? '')?.[1] ?? '')
         .sort()
         .join('; '),
     )
