@@ -15,9 +15,7 @@ const refusals = async ({ context }: Installation): Promise<(readonly [string, s
     ({ table, code }) => [table, code] as const,
   )
 
-// The guard takes such a table out by name, with nothing wrong in the target: carried again is what is wanted.
-const SHOWN = { todo: 'the look-up of a key of FLOAT(9, 2) or DOUBLE(10, 2) alone finds no row' }
-test('a number with shown digits is a key by what is shown, whatever is stored', SHOWN, async () => {
+test('a number with shown digits is a key by what is shown, whatever is stored', async () => {
   const schema = `CREATE TABLE d (k DOUBLE(10, 2) PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO d VALUES (-0.01, 1), (1.005, 2), (99999999.99, 3), (0.07, 4);
     CREATE TABLE f (k FLOAT(9, 2) PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO f VALUES (-0.01, 1), (1.1, 2), (1234567.625, 3);
     CREATE TABLE a (k DOUBLE, v INT, PRIMARY KEY (k, v)) ENGINE=InnoDB; INSERT INTO a VALUES (-0.1, 1), (0.123, 2), (1.239, 3); ALTER TABLE a MODIFY k DOUBLE(8, 2)`
@@ -97,6 +95,7 @@ test('halves of surrogate pairs are counted in a text, and refuse the row in a k
     CREATE TABLE k (k VARCHAR(9) PRIMARY KEY) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin; INSERT INTO k VALUES (X'EDA080'), ('a')`
   await withCopied(servers, { name: 'k_halves', schema }, async (at) => {
     await at.app.query("INSERT INTO t VALUES (2, X'EDB080'); INSERT INTO k VALUES (X'EDB080')")
+    // Such a key's entry passes for a malformed one, and its table is copied again.
     await settle(at)
     assert.deepEqual(await at.rows('SELECT v FROM t ORDER BY id'), [['a\ufffdb'], ['\ufffd']])
     assert.deepEqual(await at.rows('SELECT k FROM k'), [['a']])

@@ -22,7 +22,7 @@ import * as sql from '../sql.js'
 import type { DefinitionWatch } from './definitions.js'
 import { HELD, leaveMark, markIds, markUpTo, READ_SEAL } from './mark.js'
 import { Reader } from './reader.js'
-import { selectAgain, selectChildKeys, selectKeyAfter, selectKeys, selectRange, selectSample } from './statements.js'
+import { selectAgain, selectChildKeys, selectKeyAfter, selectKeys, selectRange, selectSamples } from './statements.js'
 
 const CLOCK = `DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')`
 /** One-shot each time: a session left in READ COMMITTED makes WITH CONSISTENT SNAPSHOT none, and MariaDB says nothing. */
@@ -232,8 +232,10 @@ class Snapshot implements SourceSnapshot {
   }
 
   async sampleKeys(table: TableMapping): Promise<RowKey[]> {
-    const rows = await this.#reader.all(selectSample(table))
-    return [...new Set(rows.map((row) => row.key))]
+    const found = new Set<RowKey>()
+    for (const statement of selectSamples(table))
+      for (const { key } of await this.#reader.all(statement)) found.add(key)
+    return [...found]
   }
 
   async findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
