@@ -114,7 +114,7 @@ test('the sentence tells tables that wait for a person from those that move by t
     )
     const problems = await run('status', '--problems')
     assert.equal(problems.code, 5)
-    assert.match(problems.out, /^problem: room: waits for: ALTER TABLE /m)
+    assert.match(problems.out, /^problem: room: waits for: DROP VIEW public\.on_room /m)
     assert.match(problems.out, /^problem: named: 1 row is quarantined; mylab-sync show-errors --table named$/m)
   })
 })

@@ -14,7 +14,7 @@ import type {
 } from '@mylab-sync/core'
 import { actAsDefiner } from './capture/definer.js'
 import { DDL_SESSION, INSTALL_SESSION, installTriggers, patiently, triggerSigns } from './capture/install.js'
-import { isGuarded, makeGuards } from './capture/log-guards.js'
+import { guardStatements, isGuarded, makeGuards } from './capture/log-guards.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
 import { readCatalog, readServer, readTableNames, type Server } from './catalog/catalog.js'
 import { readOtherObjects } from './catalog/other-objects.js'
@@ -66,7 +66,7 @@ class MysqlSource implements Source {
   }
 
   async otherObjects(): Promise<OtherObjects> {
-    return await this.#pool.with((session) => readOtherObjects(session, this.#server, this.#settings.database))
+    return await this.#pool.with((session) => readOtherObjects(session, this.#server, this.#settings))
   }
 
   async otherTables(isKnown: (table: string) => boolean): Promise<string[]> {
@@ -153,7 +153,8 @@ class MysqlSource implements Source {
   }
 
   installStatements(targets: readonly TriggerTarget[]): string[] {
-    return [...INSTALL_SESSION, ...ownTables(this.#settings, randomUUID()), ...this.triggerStatements(targets)]
+    const log = [...ownTables(this.#settings, randomUUID()), ...guardStatements(this.#settings)]
+    return [...INSTALL_SESSION, ...log, ...this.triggerStatements(targets)]
   }
 
   async preflight(tables: readonly TableMapping[]): Promise<Finding[]> {

@@ -81,10 +81,20 @@ export async function makeGuards(session: Session, settings: SourceSettings): Pr
   return isHarmed
 }
 
-async function replace(session: Session, { auditTable }: SourceSettings, { name, event, body }: Guard): Promise<void> {
-  const create = `CREATE DEFINER = CURRENT_USER TRIGGER ${sql.name(name)} AFTER ${event} ON ${sql.name(auditTable)} FOR EACH ROW ${body}`
-  await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(name)}`, auditTable)
-  await patiently(session, create, auditTable)
+async function replace(session: Session, { auditTable }: SourceSettings, guard: Guard): Promise<void> {
+  for (const statement of statementsOf(guard, auditTable)) await patiently(session, statement, auditTable)
+}
+
+function statementsOf({ name, event, body }: Guard, auditTable: string): string[] {
+  return [
+    `DROP TRIGGER IF EXISTS ${sql.name(name)}`,
+    `CREATE DEFINER = CURRENT_USER TRIGGER ${sql.name(name)} AFTER ${event} ON ${sql.name(auditTable)} FOR EACH ROW ${body}`,
+  ]
+}
+
+/** For those who install by hand. */
+export function guardStatements(settings: SourceSettings): string[] {
+  return guardsOf(settings).flatMap((guard) => statementsOf(guard, settings.auditTable))
 }
 
 async function knownFingerprint(session: Session, settings: SourceSettings): Promise<string | null> {

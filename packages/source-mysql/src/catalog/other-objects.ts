@@ -4,6 +4,7 @@ import { labelOf } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { type Account, isAtLeast, readAccount } from '../preflight/check.js'
 import { Grants } from '../preflight/grants.js'
+import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import type { Server } from './catalog.js'
 import { otherObjectsQueries, partitionedTablesQuery } from './queries.js'
@@ -12,7 +13,11 @@ import { otherObjectsQueries, partitionedTablesQuery } from './queries.js'
  * What the database holds beside tables. The servers show nothing of what an account may not see, so a count of 0 says
  * something only where the account has the right to look (measured on MariaDB 10.11 and MySQL 9.7).
  */
-export async function readOtherObjects(session: Session, server: Server, database: string): Promise<OtherObjects> {
+export async function readOtherObjects(
+  session: Session,
+  server: Server,
+  { database, auditTable }: SourceSettings,
+): Promise<OtherObjects> {
   const account = await readAccount(session, server, database)
   const listing = new Listing(session)
   const queries = otherObjectsQueries(database)
@@ -24,6 +29,7 @@ export async function readOtherObjects(session: Session, server: Server, databas
   ]
   const triggers = await listing.rows('triggers', queries.triggers)
   const partitioned = await listing.rows('partitions', partitionedTablesQuery(database))
+  const ofApplication = triggers?.filter(([name, table]) => table !== auditTable && !isOurTrigger(name ?? ''))
   const notVisible = missingGrants(account, server, database)
   const seen = (objects: keyof OtherObjects['counts'], count: number | null): number | null =>
     notVisible.some((missing) => missing.objects === objects) ? null : count
@@ -32,7 +38,7 @@ export async function readOtherObjects(session: Session, server: Server, databas
       views: seen('views', views),
       routines: seen('routines', routines),
       events: seen('events', events),
-      triggers: seen('triggers', triggers?.filter(([name]) => !isOurTrigger(name ?? '')).length ?? null),
+      triggers: seen('triggers', ofApplication?.length ?? null),
       sequences: seen('sequences', sequences),
     },
     notVisible,

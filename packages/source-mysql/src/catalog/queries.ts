@@ -36,7 +36,7 @@ export function catalogQueries(database: string, { expressions, visibility }: In
   }
 }
 
-/** Counts of views, routines, events and MariaDB's sequences, and the names of all triggers, as far as the account sees them; each alone, since one may fail. */
+/** Counts of views, routines, events and MariaDB's sequences, and all triggers by name and table, as far as the account sees them; each alone, since one may fail. */
 export function otherObjectsQueries(
   database: string,
 ): Readonly<Record<'views' | 'routines' | 'events' | 'triggers' | 'sequences', string>> {
@@ -47,7 +47,7 @@ export function otherObjectsQueries(
     views: tables('VIEW'),
     routines: `SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}`,
     events: `SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ${schema}`,
-    triggers: `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema}`,
+    triggers: `SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema}`,
     sequences: tables('SEQUENCE'),
   }
 }
