@@ -98,6 +98,7 @@ export type {
   UniqueHolder,
   UpsertOutcome,
 } from './ports/target.js'
+export { isLoopback, type Line, lineFindings, tlsReason } from './lines.js'
 export {
   AddressRefused,
   parsePlace,

@@ -3,6 +3,7 @@
  */
 export { CLINIC_STATEMENTS } from './datasets/clinic.js'
 export type { Login } from './servers/documented-accounts.js'
+export { Authority, type Certificate } from './servers/certificates.js'
 export { eventually } from './eventually.js'
 export { freePort } from './free-port.js'
 export { NetworkNamespace } from './network/namespace.js'

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isLoopback, lineFindings, tlsReason } from './lines.js'
+
+const failed = (code: string): Error => Object.assign(new Error('text of a driver'), { code })
+
+test('a line beyond this machine is told where it is not encrypted, or not verified', () => {
+  const line = { side: 'redis', host: 'cache.example.org', remedy: 'rediss://' } as const
+  const codes = (host: string, encrypted: boolean, verified: boolean): string[] =>
+    lineFindings({ ...line, host, encrypted, verified }).map(({ code }) => code)
+  for (const host of ['cache.example.org', '10.0.0.1', '2001:db8::1']) {
+    assert.deepEqual(codes(host, false, false), ['line-unencrypted'])
+    assert.deepEqual(codes(host, true, false), ['line-unverified'])
+    assert.deepEqual(codes(host, true, true), [])
+  }
+  for (const host of ['localhost', '127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1', '/run/redis.sock'])
+    assert.deepEqual(codes(host, false, false), [], host)
+})
+
+test('names that only begin like an address of this machine are none of it', () => {
+  for (const host of ['127.0.0.1.example.org', '127.evil', '128.0.0.1', '::2', 'localhost.example.org'])
+    assert.equal(isLoopback(host), false, host)
+})
+
+test('why a certificate was refused is told by the code, and no text of a driver', () => {
+  assert.equal(tlsReason(failed('CERT_HAS_EXPIRED')), 'its certificate has expired')
+  assert.equal(tlsReason(failed('ERR_TLS_CERT_ALTNAME_INVALID')), 'its certificate is for another name')
+  assert.match(tlsReason(failed('SELF_SIGNED_CERT_IN_CHAIN')) ?? '', /authority/)
+  assert.match(tlsReason(failed('ERR_SSL_WRONG_VERSION_NUMBER')) ?? '', /offers no encryption/)
+  assert.equal(tlsReason(failed('ERR_SSL_SOMETHING_NEW')), 'TLS fails (ERR_SSL_SOMETHING_NEW)')
+  for (const error of [failed('ECONNREFUSED'), failed('toString'), new Error('x'), null])
+    assert.equal(tlsReason(error), null)
+})
