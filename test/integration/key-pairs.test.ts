@@ -150,7 +150,7 @@ function insertTriggers(source: Source, mapped: ReadonlyMap<string, TableMapping
 
 async function entriesOf(snapshot: SourceSnapshot): Promise<ChangeEntry[]> {
   const entries: ChangeEntry[] = []
-  for (let last = 0; ; ) {
+  for (let last = 0n; ; ) {
     const some = await snapshot.entriesAfter(last, 5_000)
     entries.push(...some)
     if (some.length === 0) return entries

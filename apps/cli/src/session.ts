@@ -45,7 +45,7 @@ export async function withSession(
 ): Promise<void> {
   await withConfig(options, async ({ config, signal, log }) => {
     await options.check?.(config)
-    const { context, close } = await openContext(config, options.batch ?? null)
+    const { context, close } = await openContext(config, options.batch ?? null, log)
     try {
       return await work({ context, config, signal, log })
     } finally {
@@ -170,12 +170,19 @@ function limitsFrom({ batchRows, retry }: ResolvedConfig): NonNullable<EngineCon
 export async function openContext(
   config: ResolvedConfig,
   batchRows: number | null = null,
+  log?: Log,
 ): Promise<{ context: EngineContext; close: () => Promise<void> }> {
   const source = await openSource(config)
   try {
     const target = await openTarget(config)
     return {
-      context: { source, target, options: engineOptions(config, batchRows), limits: limitsFrom(config) },
+      context: {
+        source,
+        target,
+        options: engineOptions(config, batchRows),
+        limits: limitsFrom(config),
+        ...(log && { tell: (line: string) => log.warn(line) }),
+      },
       close: async () => {
         await target.close().finally(() => source.close())
       },

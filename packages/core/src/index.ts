@@ -60,9 +60,10 @@ export {
   TargetTableUnfit,
   ValueRefused,
 } from './errors.js'
-export { HARMED_LOG, MALFORMED_ENTRY } from './ports/source.js'
+export { HARMED_LOG, HIGHEST_OWN_ID, MALFORMED_ENTRY } from './ports/source.js'
 export type {
   ChangeEntry,
+  MendedLog,
   DrainName,
   KeyRange,
   Marks,

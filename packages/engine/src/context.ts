@@ -135,6 +135,8 @@ export interface EngineContext {
   /** Small in tests, so that catch-up and backlogs have something to do. */
   readonly limits?: Partial<WorkLimits>
   readonly hooks?: EngineHooks
+  /** Called with one line for whoever runs this, about what was put right and that a person should look into. */
+  readonly tell?: (line: string) => void
   /** Ends the work at its next safe place: a batch of a chunk, a slice of a drain, a step of an opening. What is not committed is rolled back. */
   readonly signal?: AbortSignal
 }

@@ -6,6 +6,7 @@ import { type EngineContext, limitsOf } from './context.js'
 import { drain } from './drain.js'
 import { requireMigrated } from './install.js'
 import { maintain } from './maintain.js'
+import { mendLog } from './mend-log.js'
 import { loadModel, type Model } from './model.js'
 import { pause } from './pause.js'
 import { type DrainReport, problemsOf } from './drain-report.js'
@@ -28,6 +29,7 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   const started = performance.now()
   const sum = { drains: 0, processed: 0, failed: 0 }
   // Before the first drain, which tells all tables to be read again, so that this call heals them.
+  await mendLog(context)
   await context.source.guardLog()
   const first = await retrying(context, signal, async () => drainAndProbe(context))
   add(sum, first)

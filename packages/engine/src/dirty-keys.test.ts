@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DirtyKeys, dirtyKeysOf } from './dirty-keys.js'
 
-const entry = { id: 1, table: 't', rowKey: '2', layout: 0 }
+const entry = { id: 1n, table: 't', rowKey: '2', layout: 0 }
 
 test('a plain update makes one key dirty and starts no closure', () => {
   assert.deepEqual(dirtyKeysOf({ ...entry, operation: 'UPDATE', oldKey: null }), [

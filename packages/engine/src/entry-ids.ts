@@ -1,15 +1,15 @@
 interface Run {
-  readonly first: number
-  last: number
+  readonly first: bigint
+  last: bigint
   /** Distance between neighbours; 0 while the run has one id. */
-  step: number
+  step: bigint
 }
 
 /**
  * Ids of change entries that a drain has read, exactly these. Ids mostly come in runs (also with an auto_increment_increment
  * above 1), so millions of them take little memory; each of them is still marked by its own number.
  */
-export class EntryIds implements Iterable<number> {
+export class EntryIds implements Iterable<bigint> {
   readonly #runs: Run[] = []
   #size = 0
 
@@ -17,20 +17,20 @@ export class EntryIds implements Iterable<number> {
     return this.#size
   }
 
-  add(id: number): void {
+  add(id: bigint): void {
     this.#size++
     const run = this.#runs.at(-1)
-    const step = run ? id - run.last : 0
-    if (run && step > 0 && (run.step === 0 || run.step === step)) {
+    const step = run ? id - run.last : 0n
+    if (run && step > 0n && (run.step === 0n || run.step === step)) {
       run.last = id
       run.step = step
       return
     }
-    this.#runs.push({ first: id, last: id, step: 0 })
+    this.#runs.push({ first: id, last: id, step: 0n })
   }
 
   /** Those of `pending` that it lacks: lower ones that have committed since, for ids commit out of order. Both ascend. */
-  async missingOf(pending: AsyncIterable<readonly number[]>): Promise<EntryIds> {
+  async missingOf(pending: AsyncIterable<readonly bigint[]>): Promise<EntryIds> {
     const missing = new EntryIds()
     const read = this[Symbol.iterator]()
     let next = read.next()
@@ -43,7 +43,7 @@ export class EntryIds implements Iterable<number> {
     return missing
   }
 
-  *[Symbol.iterator](): Iterator<number> {
-    for (const { first, last, step } of this.#runs) for (let id = first; id <= last; id += Math.max(1, step)) yield id
+  *[Symbol.iterator](): Iterator<bigint> {
+    for (const { first, last, step } of this.#runs) for (let id = first; id <= last; id += step || 1n) yield id
   }
 }

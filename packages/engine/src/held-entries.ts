@@ -6,15 +6,15 @@ import type { Quarantine } from './quarantine.js'
 interface Held {
   readonly table: string
   readonly key: RowKey
-  readonly entry: number
+  readonly entry: bigint
   readonly message: string
 }
 
 /** Of each quarantined key one audit entry, the last, stays unsynced with its error, where people look for it. */
 export class HeldEntries {
   readonly #tables = new Map<string, Map<RowKey, Held>>()
-  readonly #released = new Set<number>()
-  readonly #malformed = new Set<number>()
+  readonly #released = new Set<bigint>()
+  readonly #malformed = new Set<bigint>()
 
   /** Takes in one slice of a drain: its entries, and what became of the quarantined keys. */
   add(entries: readonly ChangeEntry[], quarantine: Quarantine, outcome: Outcome): void {
@@ -33,7 +33,7 @@ export class HeldEntries {
   }
 
   /** Stays where people look for it; nobody comes back to it. */
-  addMalformed(entry: number): void {
+  addMalformed(entry: bigint): void {
     this.#malformed.add(entry)
   }
 
@@ -54,7 +54,7 @@ export class HeldEntries {
     }
   }
 
-  #release(entry: number | null): void {
+  #release(entry: bigint | null): void {
     if (entry !== null) this.#released.add(entry)
   }
 
@@ -62,7 +62,7 @@ export class HeldEntries {
     return [...this.#tables.values()].flatMap((keys) => [...keys.values()])
   }
 
-  marks(ids: Iterable<number>): Marks {
+  marks(ids: Iterable<bigint>): Marks {
     const held = new Map(this.all().map(({ entry, message }) => [entry, message]))
     for (const entry of this.#malformed) held.set(entry, MALFORMED_ENTRY)
     return {
@@ -81,6 +81,6 @@ function at<V>(tables: Map<string, Map<RowKey, V>>, table: string): Map<RowKey, 
   return fresh
 }
 
-function* without(ids: Iterable<number>, held: ReadonlyMap<number, string>): Iterable<number> {
+function* without(ids: Iterable<bigint>, held: ReadonlyMap<bigint, string>): Iterable<bigint> {
   for (const id of ids) if (!held.has(id)) yield id
 }

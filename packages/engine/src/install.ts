@@ -1,6 +1,7 @@
 import { type Refusal, SyncError, TableBroken, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
 import { checkTriggers, keepingCapture } from './check-triggers.js'
 import type { EngineContext, Progress } from './context.js'
+import { mendLog } from './mend-log.js'
 import { type Model, modelWith } from './model.js'
 import { readTarget } from './read-target.js'
 import { requireOwner } from './owner.js'
@@ -70,6 +71,8 @@ export async function install(
   what: { readonly targets: readonly TriggerTarget[]; readonly recreate: boolean },
   progress: Progress,
 ): Promise<Installed> {
+  // The INSERT that tries the log would fail.
+  await mendLog(context)
   await checkTriggers(context, model)
   const broken = new Map<string, TableBroken>()
   for (;;) {

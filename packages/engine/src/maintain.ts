@@ -3,6 +3,7 @@ import { type EngineContext, goOn } from './context.js'
 import { exclusively } from './exclusive.js'
 import { isTransactional, loadModel, type Model } from './model.js'
 import { readTarget } from './read-target.js'
+import { mend } from './mend-log.js'
 import { checkTriggers } from './check-triggers.js'
 import { settingAside } from './set-aside.js'
 import { targetDefinition } from './target-definition.js'
@@ -14,6 +15,7 @@ import { betweenDrains } from './write-target.js'
  */
 export async function maintain(context: EngineContext, model: Model): Promise<boolean> {
   const done = await exclusively(context, 'maintain', async () => {
+    await mend(context)
     await context.source.guardLog()
     await checkTriggers(context, model)
     goOn(context)

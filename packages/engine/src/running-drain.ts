@@ -89,7 +89,7 @@ export class RunningDrain {
   readonly #setAside: Misfit[]
   readonly #ids = new EntryIds()
   readonly #held = new HeldEntries()
-  #highest = 0
+  #highest = 0n
   #failed = 0
   #slices = 0
   #snapshots = 1
@@ -97,13 +97,13 @@ export class RunningDrain {
   /** Parked keys of open tables may be left. */
   #kept = true
   /** Tables of entries whose keys are of another layout, with the last one: which rows they speak of is not known. */
-  readonly #misread = new Map<string, number>()
+  readonly #misread = new Map<string, bigint>()
   /** Tables of entries that no trigger of ours can have written. */
   readonly #malformed = new Set<string>()
   /** Tables with rows of a later definition than the model's. */
   readonly #outdated = new Set<string>()
   /** Ids that the last snapshot shows and that are still to be read; the last slices are of them. */
-  #late: Iterator<number[], void> | null = null
+  #late: Iterator<bigint[], void> | null = null
 
   private constructor(
     parts: DrainParts,

@@ -1,7 +1,7 @@
 import { MALFORMED_ENTRY } from '@mylab-sync/core'
 import type { Session } from './connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from './settings.js'
-import { HELD } from './snapshot/mark.js'
+import { among, HELD } from './snapshot/mark.js'
 import * as sql from './sql.js'
 
 /** Entries of one transaction: small, so that the application's inserts never wait for a purge. */
@@ -28,13 +28,15 @@ export async function purge(session: Session, settings: SourceSettings, request:
     const [row] = await session.rows(`SELECT COUNT(*) FROM ${log} WHERE ${old}`)
     return Number(row?.[0] ?? 0)
   }
+  // A forged entry may name a drain that never was.
+  const lastDrain = `(SELECT last_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)})`
   let removed = 0
-  for (let after = 0; !request.signal.aborted; ) {
+  for (let after = 0n; !request.signal.aborted; ) {
     const rows = await session.rows(
-      `SELECT id, drain_no FROM ${log} FORCE INDEX (PRIMARY) WHERE id > ${sql.integer(after)} AND ${old} ORDER BY id LIMIT ${BATCH}`,
+      `SELECT id, IF(drain_no <= ${lastDrain}, drain_no, 0) FROM ${log} FORCE INDEX (PRIMARY) WHERE id > ${sql.integer(after)} AND ${old} ORDER BY id LIMIT ${BATCH}`,
     )
     if (rows.length === 0) break
-    const ids = rows.map(([id]) => Number(id))
+    const ids = rows.map(([id]) => BigInt(id ?? 0))
     await removeBatch(session, settings, { ids, drain: Math.max(...rows.map(([, drain]) => Number(drain ?? 0))) })
     removed += ids.length
     after = ids.at(-1) ?? after
@@ -69,15 +71,13 @@ function notePurged(settings: SourceSettings, drain: number): string {
 async function removeBatch(
   session: Session,
   settings: SourceSettings,
-  { ids, drain }: { readonly ids: readonly number[]; readonly drain: number },
+  { ids, drain }: { readonly ids: readonly bigint[]; readonly drain: number },
 ): Promise<void> {
   await session.run('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await session.run('START TRANSACTION')
   try {
     await session.run(notePurged(settings, drain))
-    await session.run(
-      `DELETE FROM ${sql.name(settings.auditTable)} WHERE id IN (${ids.map(sql.integer).join(', ')}) AND (synced = 1 OR ${HELD})`,
-    )
+    await session.run(`DELETE FROM ${sql.name(settings.auditTable)} WHERE ${among(ids)} AND (synced = 1 OR ${HELD})`)
     await session.run('COMMIT')
   } catch (error) {
     if (!session.broken) await session.run('ROLLBACK')

@@ -119,7 +119,7 @@ after(async () => {
 
 test('trigger, SELECT and look-up agree on the key of every type', async () => {
   await inSnapshot(source, async (snapshot) => {
-    const entries = await snapshot.entriesAfter(0, 1000)
+    const entries = await snapshot.entriesAfter(0n, 1000)
     for (const table of tables) {
       const logged = entries
         .filter((entry: ChangeEntry) => entry.table === table.source.name)
@@ -249,7 +249,7 @@ test('foreign key actions are read by an account that may do nothing but SELECT'
 
 test('marks are exact, raise the drain, and are taken back', async () => {
   const ids = await inSnapshot(source, async (snapshot) => {
-    const [first, second] = await snapshot.entriesAfter(0, 2)
+    const [first, second] = await snapshot.entriesAfter(0n, 2)
     assert.ok(first !== undefined && second !== undefined)
     assert.equal(snapshot.token, 'first')
     assert.equal(await snapshot.mark({ ids: [second.id], held: [], released: [] }, { number: 3, token: 'three' }), true)
@@ -264,7 +264,7 @@ test('marks are exact, raise the drain, and are taken back', async () => {
     ]
     assert.deepEqual(await snapshot.latestMark([two, three]), three)
     assert.equal(await snapshot.latestMark([two, other]), null)
-    const rest: number[] = []
+    const rest: bigint[] = []
     for await (const ids of snapshot.pendingIdsUpTo(second.id)) rest.push(...ids)
     return { first: first.id, rest }
   })

@@ -1,6 +1,8 @@
+import { HIGHEST_OWN_ID } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import type {
   Finding,
+  MendedLog,
   OtherObjects,
   PendingSummary,
   PollResult,
@@ -15,6 +17,7 @@ import type {
 import { actAsDefiner } from './capture/definer.js'
 import { DDL_SESSION, INSTALL_SESSION, installTriggers, patiently, triggerSigns } from './capture/install.js'
 import { guardStatements, isGuarded, makeGuards } from './capture/log-guards.js'
+import { mendIds, nextEntryId } from './capture/log-ids.js'
 import { createTrigger, triggersOf } from './capture/trigger-text.js'
 import { readCatalog, readServer, readTableNames, type Server } from './catalog/catalog.js'
 import { readOtherObjects } from './catalog/other-objects.js'
@@ -107,6 +110,12 @@ class MysqlSource implements Source {
   async guardLog(): Promise<boolean> {
     if (await this.#pool.with((session) => isGuarded(session, this.#settings))) return false
     return await this.#makeGuards()
+  }
+
+  async mendIds(): Promise<MendedLog | undefined> {
+    const next = await this.#pool.with((session) => nextEntryId(session, this.#settings))
+    if (next === null || next <= HIGHEST_OWN_ID) return undefined
+    return await this.#installing((session) => mendIds(session, this.#settings, next))
   }
 
   #makeGuards(): Promise<boolean> {

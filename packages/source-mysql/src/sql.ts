@@ -17,7 +17,8 @@ export function text(value: string): string {
 }
 
 /** An unsigned integer literal. */
-export function integer(value: number): string {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError('not an unsigned integer')
+export function integer(value: number | bigint): string {
+  if ((typeof value === 'number' && !Number.isSafeInteger(value)) || value < 0)
+    throw new RangeError('not an unsigned integer')
   return String(value)
 }

@@ -336,8 +336,8 @@ test('chunks are taken once, and a quarantined key counts its attempts', async (
   )
   assert.deepEqual(rows, [{ row_key: 'k', drain_no: '2', attempts: 3, error_code: '22001' }])
   await within(async (transaction) => {
-    await transaction.holdEntries([{ table: 't', key: 'k', entry: 7 }])
-    const expected = { digest: 'd', entry: 7, references: refused.references, message: refused.message }
+    await transaction.holdEntries([{ table: 't', key: 'k', entry: 2n ** 64n - 2n }])
+    const expected = { digest: 'd', entry: 2n ** 64n - 2n, references: refused.references, message: refused.message }
     assert.deepEqual(await transaction.quarantined(), [{ table: 't', key: 'k', ...expected }])
     assert.equal(await transaction.retryQuarantined(['t']), 1)
     assert.equal((await transaction.quarantined())[0]?.digest, null)

@@ -6,7 +6,8 @@ import type { OtherObjects, SourceCatalog } from '../model/source-table.js'
 export type RowKey = string
 
 export interface ChangeEntry {
-  readonly id: number
+  /** Up to 2^64: whoever may write to a captured table can choose it (`SET insert_id`). */
+  readonly id: bigint
   readonly table: string
   readonly operation: 'INSERT' | 'UPDATE' | 'DELETE'
   readonly rowKey: RowKey
@@ -29,6 +30,19 @@ export interface KeyRange {
 
 /** Stands for the token of the last mark where the change log was changed by hand: everything is to be read again. */
 export const HARMED_LOG = 'log-harmed'
+
+/** Ids beyond were chosen by somebody: a log that counts a million a second gets there in 285 years. */
+export const HIGHEST_OWN_ID = 2n ** 53n - 1n
+
+/** What became of a change log with ids that somebody had chosen. */
+export interface MendedLog {
+  /** Entries that have other ids now. */
+  readonly entries: number
+  /** The id that the next entry would have had. */
+  readonly found: bigint
+  /** The one that it gets now; null: a long transaction kept the counter from being set back. */
+  readonly next: bigint | null
+}
 
 /** The message of a held entry that names no row of its table. */
 export const MALFORMED_ENTRY = 'it holds no key of its table as our triggers write it now; the table was copied again'
@@ -93,10 +107,10 @@ export interface SourceSnapshot {
   /** Of one table, all of it as of now; undefined: the table is gone. */
   fingerprint(table: string): Promise<TableFingerprint | undefined>
   /** Unsynced entries (retry_count = 0) with a greater id, in the order of ids, at most `limit`. */
-  entriesAfter(id: number, limit: number): Promise<ChangeEntry[]>
+  entriesAfter(id: bigint, limit: number): Promise<ChangeEntry[]>
   /** Ids of unsynced entries up to and including `id`, ascending, in batches: finds those that committed late. */
-  pendingIdsUpTo(id: number): AsyncIterable<readonly number[]>
-  entriesById(ids: readonly number[]): Promise<ChangeEntry[]>
+  pendingIdsUpTo(id: bigint): AsyncIterable<readonly bigint[]>
+  entriesById(ids: readonly bigint[]): Promise<ChangeEntry[]>
   /** Of each of these tables how many drains have held a malformed entry that is still in the log; none is absent. */
   malformedDrains(tables: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Rows of a range in batches of bounded bytes, in key order; the whole table where it has no key. */
@@ -125,15 +139,15 @@ export interface SourceSnapshot {
    */
   mark(marks: Marks, drain: DrainName): Promise<boolean>
   /** Test seam of the guarantee page: marks by `id <= max`, which loses entries that commit late. */
-  markUpTo(id: number, drain: DrainName): Promise<boolean>
+  markUpTo(id: bigint, drain: DrainName): Promise<boolean>
   release(): void
 }
 
 export interface Marks {
   /** Walked once. */
-  readonly ids: Iterable<number>
-  readonly held: readonly { readonly id: number; readonly message: string }[]
-  readonly released: readonly number[]
+  readonly ids: Iterable<bigint>
+  readonly held: readonly { readonly id: bigint; readonly message: string }[]
+  readonly released: readonly bigint[]
 }
 
 /** Two targets that were one once may give a number twice, a token never. */
@@ -177,6 +191,11 @@ export interface Source {
    * or replaced, with the log perhaps, so that everything is read again.
    */
   guardLog(): Promise<boolean>
+  /**
+   * Gives entries of the change log whose ids were chosen by somebody other ones, and sets its counter back: behind the
+   * highest id of all every write of the application fails. Undefined: all is well. Only one process at a time.
+   */
+  mendIds(): Promise<MendedLog | undefined>
   /** Seals the change log again, and notes that everything is to be read where its seal was broken. Only while the last mark is still the one of `seen`. */
   sealLog(seen: { readonly lastDrain: number; readonly token: string | null }): Promise<void>
   migrated(): Promise<boolean>

@@ -39,7 +39,7 @@ export interface QuarantinedKey {
   /** null: to be tried again whatever it holds. */
   readonly digest: string | null
   /** The audit entry that stays unsynced for it, if it has one. */
-  readonly entry: number | null
+  readonly entry: bigint | null
   readonly message: string
   readonly references: readonly ReferencedValues[]
 }
@@ -189,7 +189,7 @@ export interface TargetTransaction {
   quarantined(): Promise<QuarantinedKey[]>
   countQuarantined(): Promise<ReadonlyMap<string, number>>
   /** Notes which audit entries stay unsynced for quarantined keys. */
-  holdEntries(held: readonly { readonly table: string; readonly key: RowKey; readonly entry: number }[]): Promise<void>
+  holdEntries(held: readonly { readonly table: string; readonly key: RowKey; readonly entry: bigint }[]): Promise<void>
   releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void>
   /** The next drain tries all quarantined keys of these tables again. Returns how many. */
   retryQuarantined(tables: readonly string[]): Promise<number>

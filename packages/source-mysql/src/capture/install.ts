@@ -183,7 +183,7 @@ async function replace(installer: Installer, wanted: TriggerText, found: Readonl
 }
 
 /** Runs one definition: without waiting for its lock as long as that may do, then in short waits. */
-export async function patiently(session: Session, statement: string, table: string): Promise<void> {
+export async function patiently(session: Session, statement: string, table: string, most = TRIES): Promise<void> {
   if (await withoutWait(session, statement)) return
   for (let tries = 1; ; tries += 1) {
     try {
@@ -191,7 +191,7 @@ export async function patiently(session: Session, statement: string, table: stri
       return
     } catch (error) {
       if (!(error instanceof SyncError) || error.code !== 'lock-timeout') throw error
-      if (tries === TRIES) {
+      if (tries === most) {
         throw new SyncError(
           'lock-timeout',
           `source: table ${table} is in use by a long transaction; its definition could not be changed`,

@@ -1,5 +1,6 @@
-import { counted, SyncError } from '@mylab-sync/core'
+import { counted, HIGHEST_OWN_ID, SyncError } from '@mylab-sync/core'
 import { TRIGGER_SQL_MODE } from '../capture/install.js'
+import { nextEntryId } from '../capture/log-ids.js'
 import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.js'
 import { isOurTrigger, triggerName, TRIGGER_EVENTS } from '../capture/trigger-text.js'
 import { errorNumber } from '../connection/errors.js'
@@ -148,6 +149,20 @@ export const triggerModes: Check = async ({ settings }, session) => {
       'source-trigger-mode',
       `triggers of ${someOf([...new Set(lax.map((trigger) => trigger.table))])} were created under another sql_mode than ${TRIGGER_SQL_MODE}, so they could write a key that is cut`,
       'mylab-sync setup-triggers --drop',
+    ),
+  ]
+}
+
+/** Behind the highest id of all every write of the application fails. */
+export const logIds: Check = async ({ settings }, session) => {
+  const next = await nextEntryId(session, settings)
+  if (next === null || next <= HIGHEST_OWN_ID) return []
+  return [
+    finding(
+      'error',
+      'source-log-ids',
+      `the next entry of the change log ${settings.auditTable} would have the id ${next}: somebody who may write to a captured table or to the log has chosen one (SET insert_id), and behind the highest of all every write of the application fails (error 1467)`,
+      'mylab-sync database --once gives these entries ids in their order and sets the counter back, as a daemon and workers do within some 10 s; then find out who it was',
     ),
   ]
 }

@@ -2,7 +2,7 @@ import { type Finding, SyncError, type TableMapping } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import { type Check, finding, readFacts } from './check.js'
-import { definers, foreignLog, logSize, preparedTransactions, strayWriters, triggerModes } from './leftovers.js'
+import { definers, foreignLog, logIds, logSize, preparedTransactions, strayWriters, triggerModes } from './leftovers.js'
 import { processRight, rights, triggerCreators } from './rights.js'
 import { engines, keys } from './tables.js'
 import { binlogFormat, charsets, foreignKeyMode, packet, readOnly, sqlMode, tableNames, version } from './server.js'
@@ -17,6 +17,7 @@ const CHECKS: readonly Check[] = [
   binlogFormat,
   charsets,
   foreignLog,
+  logIds,
   strayWriters,
   definers,
   triggerModes,

@@ -32,7 +32,7 @@ export const READ_SEAL = (log: string): string => `seal, (SELECT row_key FROM ${
 class MarkedMeanwhile extends Error {}
 
 /** False: another drain has marked meanwhile, and nothing was done. */
-async function inTransaction(session: Session, statements: () => Promise<void>): Promise<boolean> {
+export async function inTransaction(session: Session, statements: () => Promise<void>): Promise<boolean> {
   await session.run(READ_COMMITTED)
   await session.run('START TRANSACTION')
   try {
@@ -169,17 +169,17 @@ export async function markIds(
   return true
 }
 
-async function markBatch(session: Session, settings: SourceSettings, ids: readonly number[], drain: DrainName) {
+async function markBatch(session: Session, settings: SourceSettings, ids: readonly bigint[], drain: DrainName) {
   if (ids.length > 0) await session.run(markEntries(settings.auditTable, drain.number, among(ids)))
 }
 
-function among(ids: readonly number[]): string {
-  return `id IN (${ids.map(sql.integer).join(', ')})`
+export function among(ids: readonly bigint[]): string {
+  return `id IN (${ids.map((id) => sql.integer(id)).join(', ')})`
 }
 
 /** Entries of quarantined rows stay unsynced with their error, where people look for them. */
 async function hold(session: Session, settings: SourceSettings, held: Marks['held'], drain: number): Promise<void> {
-  const byMessage = new Map<string, number[]>()
+  const byMessage = new Map<string, bigint[]>()
   for (const { id, message } of held) {
     const ids = byMessage.get(message)
     if (ids) ids.push(id)
@@ -194,7 +194,7 @@ async function hold(session: Session, settings: SourceSettings, held: Marks['hel
 }
 
 /** Wrong on purpose: marks entries that committed late, unread. */
-export function markUpTo({ session, settings, seen }: Marking, id: number, drain: DrainName): Promise<boolean> {
+export function markUpTo({ session, settings, seen }: Marking, id: bigint, drain: DrainName): Promise<boolean> {
   return inTransaction(session, async () => {
     await moveSeal(session, settings, seen.seal, drain.token)
     await session.run(markEntries(settings.auditTable, drain.number, `id BETWEEN 1 AND ${sql.integer(id)}`))

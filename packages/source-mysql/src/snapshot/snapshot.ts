@@ -83,7 +83,8 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
   return {
     takenAt: before[0] ?? '',
     lastDrain: Number(drain[0]),
-    purgedDrain: Number(drain[1]),
+    // Whoever may delete entries can have a drain noted here that never was.
+    purgedDrain: Math.min(Number(drain[1]), Number(drain[0])),
     token: drain[2] ?? null,
     seal: before[1] ?? null,
     sealOfLog: before[2] ?? null,
@@ -179,27 +180,27 @@ class Snapshot implements SourceSnapshot {
     return this.#reader.alone(() => this.#context.watch.fingerprint(this.#session, table))
   }
 
-  async entriesAfter(id: number, limit: number): Promise<ChangeEntry[]> {
+  async entriesAfter(id: bigint, limit: number): Promise<ChangeEntry[]> {
     return await this.#entries(
       `${BY_PENDING} WHERE ${UNSYNCED} AND id > ${sql.integer(id)} ORDER BY id LIMIT ${sql.integer(limit)}`,
     )
   }
 
-  async *pendingIdsUpTo(id: number): AsyncGenerator<readonly number[], void, void> {
-    for (let after = 0; ; ) {
+  async *pendingIdsUpTo(id: bigint): AsyncGenerator<readonly bigint[], void, void> {
+    for (let after = 0n; ; ) {
       const rows = await this.#rows(
         `SELECT id FROM ${this.#log} ${BY_PENDING} WHERE ${UNSYNCED} AND id > ${sql.integer(after)} AND id <= ${sql.integer(id)} ORDER BY id LIMIT ${ID_BATCH}`,
       )
-      if (rows.length > 0) yield rows.map(([value]) => Number(value))
+      if (rows.length > 0) yield rows.map(([value]) => BigInt(value ?? 0))
       if (rows.length < ID_BATCH) return
-      after = Number(rows.at(-1)?.[0])
+      after = BigInt(rows.at(-1)?.[0] ?? 0)
     }
   }
 
-  async entriesById(ids: readonly number[]): Promise<ChangeEntry[]> {
+  async entriesById(ids: readonly bigint[]): Promise<ChangeEntry[]> {
     const entries: ChangeEntry[] = []
     for (let start = 0; start < ids.length; start += ENTRY_BATCH) {
-      const batch = ids.slice(start, start + ENTRY_BATCH).map(sql.integer)
+      const batch = ids.slice(start, start + ENTRY_BATCH).map((id) => sql.integer(id))
       for (const entry of await this.#entries(`WHERE id IN (${batch.join(', ')}) ORDER BY id`)) entries.push(entry)
     }
     return entries
@@ -302,7 +303,7 @@ class Snapshot implements SourceSnapshot {
     return await markIds(this.#marking, marks, drain)
   }
 
-  async markUpTo(id: number, drain: DrainName): Promise<boolean> {
+  async markUpTo(id: bigint, drain: DrainName): Promise<boolean> {
     await this.end()
     return await markUpTo(this.#marking, id, drain)
   }
@@ -343,7 +344,7 @@ class Snapshot implements SourceSnapshot {
 function entry(row: TextRow): ChangeEntry {
   const operation = row[2]
   return {
-    id: Number(row[0]),
+    id: BigInt(row[0] ?? 0),
     table: row[1] ?? '',
     // What is none of the three may be any of them; a DELETE is followed furthest.
     operation: operation === 'INSERT' || operation === 'UPDATE' ? operation : 'DELETE',

@@ -11,6 +11,11 @@ interface KeptReference {
 
 const AT = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`
 
+/** The source's ids are unsigned; here those from 2^63 on are negative. */
+function entryOf(text: string | null): bigint | null {
+  return text === null ? null : BigInt.asUintN(64, BigInt(text))
+}
+
 /** Rows that could not be applied, and references that wait for a child table to open. */
 export class QuarantineState extends Statements {
   async quarantine(table: string, rows: readonly QuarantinedRow[], drain: number): Promise<void> {
@@ -65,15 +70,15 @@ export class QuarantineState extends Statements {
       table_name: string
       row_key: string
       digest: string | null
-      entry: number | null
+      entry: string | null
       message: string
     }>(
-      "SELECT table_name, row_key, digest, entry_id::float8 AS entry, error_message AS message FROM sync_parked WHERE reason = 'quarantined' ORDER BY table_name, row_key",
+      "SELECT table_name, row_key, digest, entry_id::text AS entry, error_message AS message FROM sync_parked WHERE reason = 'quarantined' ORDER BY table_name, row_key",
     )
     if (rows.length === 0) return []
     const references = await this.#references()
     return rows.map(({ table_name: table, row_key: key, digest, entry, message }) => {
-      return { table, key, digest, entry, message, references: references.get(table)?.get(key) ?? [] }
+      return { table, key, digest, entry: entryOf(entry), message, references: references.get(table)?.get(key) ?? [] }
     })
   }
 
@@ -96,11 +101,11 @@ export class QuarantineState extends Statements {
     return new Map(rows.map((row) => [row.table_name, row.n]))
   }
 
-  async holdEntries(held: readonly { table: string; key: RowKey; entry: number }[]): Promise<void> {
+  async holdEntries(held: readonly { table: string; key: RowKey; entry: bigint }[]): Promise<void> {
     if (held.length === 0) return
     await this.stateRows(
       "UPDATE sync_parked p SET entry_id = u.e FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u(t, k, e) WHERE p.reason = 'quarantined' AND p.table_name = u.t AND p.row_key = u.k",
-      [held.map((h) => h.table), held.map((h) => h.key), held.map((h) => h.entry)],
+      [held.map((h) => h.table), held.map((h) => h.key), held.map((h) => String(BigInt.asIntN(64, h.entry)))],
     )
   }
 
