@@ -13,7 +13,7 @@ export function queueSettings(config: ResolvedConfig): QueueSettings {
       remedy: 'set REDIS_URL or REDIS_HOST; without Redis: mylab-sync database --daemon',
     })
   }
-  return { redisUrl: config.redisUrl, prefix: config.queuePrefix }
+  return { redisUrl: config.redisUrl, redisTls: config.redisTls, prefix: config.queuePrefix }
 }
 
 /** Loaded where it is used: a process that works without Redis is 20 MB smaller. */
@@ -22,7 +22,7 @@ const queue = () => import('@mylab-sync/queue')
 /** For `check` of a session: fails before anything else is tried. */
 export async function requireRedis(config: ResolvedConfig): Promise<void> {
   const { checkRedis } = await queue()
-  for (const warning of await checkRedis(queueSettings(config).redisUrl)) tell(`mylab-sync: ${warning}`)
+  for (const warning of await checkRedis(queueSettings(config))) tell(`mylab-sync: ${warning}`)
 }
 
 /** Where Redis cannot be asked: why. */
@@ -30,7 +30,7 @@ export async function queueHealth(config: ResolvedConfig): Promise<QueueHealth |
   try {
     const settings = queueSettings(config)
     const { checkRedis, Producer } = await queue()
-    await checkRedis(settings.redisUrl)
+    await checkRedis(settings)
     const producer = await Producer.open(settings)
     return await producer.health().finally(() => producer.close())
   } catch (error) {

@@ -9,6 +9,9 @@ export function requireSafeAddress(host: string, password: string | null): void 
   )
 }
 
-export function urlOf(host: string, port: number): string {
-  return `http://${placeText(host, port)}/`
+export function urlOf(
+  scheme: 'http' | 'https',
+  { host, port }: { readonly host: string; readonly port: number },
+): string {
+  return `${scheme}://${placeText(host, port)}/`
 }

@@ -3,7 +3,15 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import { fileURLToPath } from 'node:url'
 import { sendCompressed } from './compressed.js'
 import type { StatusFeed } from './feed.js'
-import { ActionToken, refuse, refuseCrossSite, requireLocalName, requirePassword, securityHeaders } from './guard.js'
+import {
+  ActionToken,
+  refuse,
+  refuseBodies,
+  refuseCrossSite,
+  requireLocalName,
+  requirePassword,
+  securityHeaders,
+} from './guard.js'
 import { Metrics } from './metrics.js'
 import type { DashboardOptions } from './options.js'
 import type { NotCarriedView, SessionView } from './page/shape.js'
@@ -16,7 +24,7 @@ const PROGRAM = fileURLToPath(new URL('./page/', import.meta.url))
 export async function createApp(options: DashboardOptions, feed: StatusFeed): Promise<Express> {
   const app = express()
   app.disable('x-powered-by')
-  app.use(securityHeaders, requireLocalName(options), requirePassword(options), refuseCrossSite)
+  app.use(securityHeaders, requireLocalName(options), requirePassword(options), refuseCrossSite, refuseBodies)
   app.use(probes(feed), pages(), status(options, feed), actions(options, feed))
   if (options.queues !== undefined) {
     // loaded only then: the board wants bullmq to be there, which an installation without Redis does not need

@@ -27,6 +27,8 @@ export interface DashboardOptions {
   readonly user: string
   /** Null: no password, which only loopback may do. */
   readonly password: string | null
+  /** Paths of PEM files; a replaced pair is used by the next connection. None: HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string } | null
   readonly mode: 'direct' | 'queue'
   /** Source and target, named without user or password. */
   readonly title: string
@@ -40,5 +42,7 @@ export interface DashboardOptions {
   readonly health?: () => Promise<readonly string[]>
   /** Jobs of each queue in each state, for the metrics; both are few and known. */
   readonly queueCounts?: () => Promise<readonly QueueCount[]>
+  /** What somebody should know and no viewer is told: refused log-ins, a certificate that cannot be used. No text of a stranger is among it. */
+  readonly warn?: (fields: Readonly<Record<string, string | number>>, message: string) => void
   readonly onListening?: (url: string) => void
 }

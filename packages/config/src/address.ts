@@ -86,25 +86,33 @@ function withoutExtras({ host, port, socket, user, password, database }: ServerA
   }
 }
 
-/** The one form in which the rest of the program knows a Redis: `redis://`, `rediss://`, or `redis+unix://` with a path. */
-export function redisUrlOf(url: string, name: string): string {
+type Account = Pick<ServerAddress, 'user' | 'password'>
+
+/**
+ * The one form in which the rest of the program knows a Redis: `redis://`, `rediss://`, or `redis+unix://` with a path. What
+ * the URL leaves out of user and password is the given account's.
+ */
+export function redisUrlOf(url: string, name: string, account: Account = {}): string {
   const known = [...REDIS_SCHEMES, ...REDIS_SOCKET_SCHEMES]
   const address = parsed(url.startsWith('/') ? `unix:${url}` : url, name, known)
   const db = redisDatabase(address, name)
-  const account = accountText(address)
+  const login = accountText({ ...account, ...address })
   if (REDIS_SOCKET_SCHEMES.includes(address.scheme) || address.socket !== undefined) {
     const path = address.socket ?? (address.database === undefined ? undefined : `/${address.database}`)
     if (path === undefined) throw fault(`${name}: names no socket, expected its path after redis+unix://`)
-    return redisSocketUrl(path, account, db)
+    return redisSocketUrl(path, login, db)
   }
   const port = address.port === undefined ? '' : `:${address.port}`
-  return `${address.scheme}://${account}${inUrl(address.host ?? '127.0.0.1')}${port}${db === null ? '' : `/${db}`}`
+  return `${address.scheme}://${login}${inUrl(address.host ?? '127.0.0.1')}${port}${db === null ? '' : `/${db}`}`
 }
 
-export function redisUrlAt({ host, port, socket }: Place, password: string | undefined): string {
-  const account = accountText(password === undefined ? {} : { password })
-  if (socket !== undefined) return redisSocketUrl(socket, account, null)
-  return `redis://${account}${inUrl(host ?? '127.0.0.1')}:${port ?? REDIS_PORT}`
+export function redisUrlAt(
+  { host, port, socket }: Place,
+  { encrypted, ...account }: Account & { readonly encrypted: boolean },
+): string {
+  const login = accountText(account)
+  if (socket !== undefined) return redisSocketUrl(socket, login, null)
+  return `${encrypted ? 'rediss' : 'redis'}://${login}${inUrl(host ?? '127.0.0.1')}:${port ?? REDIS_PORT}`
 }
 
 function redisSocketUrl(path: string, account: string, db: string | null): string {
@@ -123,7 +131,7 @@ function redisDatabase({ scheme, socket, database, parameters }: ServerAddress, 
   throw fault(`${name}: found another database than a number`)
 }
 
-function accountText({ user = '', password = '' }: Pick<ServerAddress, 'user' | 'password'>): string {
+function accountText({ user = '', password = '' }: Account): string {
   if (user === '' && password === '') return ''
   return `${encodeURIComponent(user)}${password === '' ? '' : `:${encodeURIComponent(password)}`}@`
 }

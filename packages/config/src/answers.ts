@@ -1,7 +1,7 @@
 import type { SyncError } from '@mylab-sync/core'
 import { redisUrlOf, sourceAddress, targetAddress } from './address.js'
-import { redisAddress, type ResolvedConfig, sourceOf, targetOf } from './config.js'
-import { type ConfigInput, environmentOf } from './environment.js'
+import { redisOf, type ResolvedConfig, sourceOf, targetOf } from './config.js'
+import { type ConfigInput, type Env, environmentOf } from './environment.js'
 import { fault } from './fault.js'
 
 /** Where both servers and Redis are: what a new configuration has to know. An empty database name: not known yet. */
@@ -9,6 +9,7 @@ export interface Answers {
   readonly source: ResolvedConfig['source']
   readonly target: ResolvedConfig['target']
   readonly redisUrl: string | null
+  readonly redisTls: ResolvedConfig['redisTls']
 }
 
 /** As given on a command line. */
@@ -24,8 +25,14 @@ export function suggestedAnswers(input: ConfigInput, urls: ServerUrls): Answers 
   return {
     source: urls.source === undefined ? sourceOf({ database: '' }, env) : answeredSource(urls.source),
     target: urls.target === undefined ? targetOf({ database: '' }, env) : answeredTarget(urls.target),
-    redisUrl: urls.redis === undefined ? redisAddress({}, env) : redisUrlOf(urls.redis, '--redis-url'),
+    ...(urls.redis === undefined ? redisOf({}, env) : answeredRedis(urls.redis, env)),
   }
+}
+
+/** The files of its line are not part of a URL. */
+function answeredRedis(url: string, env: Env): Pick<Answers, 'redisUrl' | 'redisTls'> {
+  redisUrlOf(url, '--redis-url')
+  return redisOf({}, { ...env, REDIS_URL: url })
 }
 
 function answeredSource(url: string): Answers['source'] {

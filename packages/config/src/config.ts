@@ -13,6 +13,7 @@ import {
   SCHEMA_CHANGES,
   type SchemaChanges,
 } from './file.js'
+import { type TlsFiles, tlsFiles } from './tls-files.js'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -38,6 +39,8 @@ export interface ResolvedConfig {
     readonly ssl: boolean
   }
   readonly redisUrl: string | null
+  /** Beside an address that begins with `rediss://`. */
+  readonly redisTls: TlsFiles | null
   readonly useQueue: boolean
   /** Of every key in Redis. */
   readonly queuePrefix: string
@@ -46,6 +49,8 @@ export interface ResolvedConfig {
     /** Null: none is set, which only a loopback address may do. */
     readonly password: string | null
     readonly port: number
+    /** Null: HTTP. */
+    readonly tls: DashboardTls | null
   }
   readonly instance: string
   readonly auditTable: string
@@ -72,6 +77,11 @@ export interface ResolvedConfig {
   readonly schemaChanges: SchemaChanges
   readonly types: Readonly<Record<string, ColumnOption>>
   readonly columns: Readonly<Record<string, Readonly<Record<string, ColumnOption>>>>
+}
+
+export interface DashboardTls {
+  readonly cert: string
+  readonly key: string
 }
 
 /** Flag > environment > `.env` > file > default. Throws SyncError configuration with one line per fault. */
@@ -120,15 +130,15 @@ function resolve(file: File, env: Env): ResolvedConfig {
 }
 
 /** Who gives a Redis address wants the queue, unless told otherwise. */
-function queueOf(file: File, env: Env): Pick<ResolvedConfig, 'redisUrl' | 'useQueue'> {
-  const redisUrl = redisAddress(file, env)
+function queueOf(file: File, env: Env): Pick<ResolvedConfig, 'redisUrl' | 'redisTls' | 'useQueue'> {
+  const { redisUrl, redisTls } = redisOf(file, env)
   const asked = first(booleanOf(env['SYNC_USE_QUEUE'], 'SYNC_USE_QUEUE'), file.performance?.useQueue)
   const useQueue = asked ?? redisUrl !== null
   if (useQueue && redisUrl === null)
     throw fault(
       'SYNC_USE_QUEUE is true, but no Redis address is given: set REDIS_URL or REDIS_HOST, or SYNC_USE_QUEUE=false',
     )
-  return { redisUrl, useQueue }
+  return { redisUrl, redisTls, useQueue }
 }
 
 function intervalOf(file: File, env: Env): number {
@@ -263,7 +273,22 @@ function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard']
     user: first(env['SYNC_DASHBOARD_USER'], dashboard?.user) ?? 'admin',
     password: first(env['SYNC_DASHBOARD_PASSWORD'], dashboard?.password) || null,
     port: portOf(first<string | number>(env['SYNC_DASHBOARD_PORT'], dashboard?.port), 'SYNC_DASHBOARD_PORT', 9090),
+    tls: dashboardTlsOf(dashboard?.tls, env),
   }
+}
+
+function dashboardTlsOf(file: NonNullable<File['dashboard']>['tls'], env: Env): DashboardTls | null {
+  const files = tlsFiles({
+    cert: {
+      path: env['SYNC_DASHBOARD_TLS_CERT'] ?? file?.cert,
+      name: nameOf(env, 'SYNC_DASHBOARD_TLS_CERT', 'dashboard.tls.cert'),
+    },
+    key: {
+      path: env['SYNC_DASHBOARD_TLS_KEY'] ?? file?.key,
+      name: nameOf(env, 'SYNC_DASHBOARD_TLS_KEY', 'dashboard.tls.key'),
+    },
+  })
+  return files?.cert && files.key ? { cert: files.cert, key: files.key } : null
 }
 
 export function targetOf(file: NonNullable<File['target']>, env: Env, instance = 'default'): ResolvedConfig['target'] {
@@ -323,15 +348,36 @@ function booleanOf(value: string | undefined, name: string): boolean | undefined
   throw fault(`environment: ${name}: found ${value}, expected true or false`)
 }
 
-export function redisAddress(file: File, env: Record<string, string | undefined>): string | null {
-  const url = env['REDIS_URL'] ?? file.redis?.url
-  if (url) return redisUrlOf(url, nameOf(env, 'REDIS_URL', 'redis.url'))
-  const host = env['REDIS_HOST'] ?? file.redis?.host
+/** The address, and the files of an encrypted line to it: a given authority or certificate asks for one by itself. */
+export function redisOf({ redis }: File, env: Env): Pick<ResolvedConfig, 'redisUrl' | 'redisTls'> {
+  const redisTls = redisFiles(redis?.tls ?? {}, env)
+  const redisUrl = redisAddress(redis ?? {}, env, redisTls !== null)
+  if (redisUrl !== null && redisTls !== null && !redisUrl.startsWith('rediss://'))
+    throw fault(
+      `${nameOf(env, 'REDIS_URL', 'redis.url')}: names a line that is not encrypted beside files of REDIS_TLS_* or redis.tls, expected rediss://`,
+    )
+  return { redisUrl, redisTls }
+}
+
+function redisFiles(file: NonNullable<NonNullable<File['redis']>['tls']>, env: Env): TlsFiles | null {
+  return tlsFiles({
+    ca: { path: env['REDIS_TLS_CA'] ?? file.ca, name: nameOf(env, 'REDIS_TLS_CA', 'redis.tls.ca') },
+    cert: { path: env['REDIS_TLS_CERT'] ?? file.cert, name: nameOf(env, 'REDIS_TLS_CERT', 'redis.tls.cert') },
+    key: { path: env['REDIS_TLS_KEY'] ?? file.key, name: nameOf(env, 'REDIS_TLS_KEY', 'redis.tls.key') },
+  })
+}
+
+function redisAddress(file: NonNullable<File['redis']>, env: Env, encrypted: boolean): string | null {
+  const password = redisPassword(env['REDIS_PASSWORD'] ?? file.password)
+  const user = first(env['REDIS_USERNAME'], file.username)
+  const account = { ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) }
+  const url = env['REDIS_URL'] ?? file.url
+  if (url) return redisUrlOf(url, nameOf(env, 'REDIS_URL', 'redis.url'), account)
+  const host = env['REDIS_HOST'] ?? file.host
   if (!host) return null
   const place = placeOf(host, nameOf(env, 'REDIS_HOST', 'redis.host'))
-  const given = placedPort(env['REDIS_PORT'] ?? file.redis?.port, place, 'REDIS_PORT')
-  const password = redisPassword(env['REDIS_PASSWORD'] ?? file.redis?.password)
-  return redisUrlAt({ ...place, port: portOf(given, 'REDIS_PORT', 6379) }, password)
+  const given = placedPort(env['REDIS_PORT'] ?? file.port, place, 'REDIS_PORT')
+  return redisUrlAt({ ...place, port: portOf(given, 'REDIS_PORT', 6379) }, { ...account, encrypted })
 }
 
 /** `null` is how Laravel's .env says that there is none. */

@@ -48,7 +48,17 @@ export const FILE = z.strictObject({
     })
     .partial()
     .optional(),
-  redis: z.strictObject({ url: z.string(), host: z.string(), port, password: z.string() }).partial().optional(),
+  redis: z
+    .strictObject({
+      url: z.string(),
+      host: z.string(),
+      port,
+      username: z.string(),
+      password: z.string(),
+      tls: z.strictObject({ ca: z.string(), cert: z.string(), key: z.string() }).partial(),
+    })
+    .partial()
+    .optional(),
   batchSize: z.coerce.number().int().min(1).optional(),
   intervalSeconds: z.coerce.number().positive().optional(),
   performance: z.strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb }).partial().optional(),
@@ -76,7 +86,15 @@ export const FILE = z.strictObject({
     })
     .partial()
     .optional(),
-  dashboard: z.strictObject({ user: z.string(), password: z.string(), port }).partial().optional(),
+  dashboard: z
+    .strictObject({
+      user: z.string(),
+      password: z.string(),
+      port,
+      tls: z.strictObject({ cert: z.string(), key: z.string() }).partial(),
+    })
+    .partial()
+    .optional(),
 })
 export type File = z.infer<typeof FILE>
 export type ColumnOption = z.infer<typeof columnOption>

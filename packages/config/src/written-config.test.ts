@@ -17,7 +17,8 @@ function loadedAgain(urls: ServerUrls): { config: ResolvedConfig; yaml: string }
     writeFileSync(join(directory, 'mylab-sync.yaml'), yaml)
     writeFileSync(join(directory, '.env'), addVariables('', secrets, { replace: false }).text)
     const config = loadConfig({ env: {}, directory })
-    assert.deepEqual({ source: config.source, target: config.target, redisUrl: config.redisUrl }, answers)
+    const { source, target, redisUrl, redisTls } = config
+    assert.deepEqual({ source, target, redisUrl, redisTls }, answers)
     return { config, yaml }
   } finally {
     rmSync(directory, { recursive: true })

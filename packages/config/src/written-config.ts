@@ -9,8 +9,8 @@ export interface WrittenConfig {
 }
 
 /** Passwords stay out of the file: people share it, and put it under version control. */
-export function writtenConfig({ source, target, redisUrl }: Answers): WrittenConfig {
-  const redis = redisPart(redisUrl)
+export function writtenConfig({ source, target, redisUrl, redisTls }: Answers): WrittenConfig {
+  const redis = redisPart(redisUrl, redisTls)
   const yaml = `# MyLab Database Sync, written by mylab-sync init.
 # What is given in several places counts in this order: command line, environment, .env in the working directory, this file.
 # A key that is not known is an error that names it. Passwords are not kept here, but in the environment or in .env.
@@ -65,7 +65,7 @@ tables:
   return { yaml, secrets }
 }
 
-function redisPart(url: string | null): WrittenConfig {
+function redisPart(url: string | null, tls: Answers['redisTls']): WrittenConfig {
   if (url === null)
     return {
       yaml: '# redis:\n#   host: 127.0.0.1\n#   port: 6379\n#   # the password: REDIS_PASSWORD, or REDIS_PASSWORD_FILE',
@@ -78,8 +78,17 @@ function redisPart(url: string | null): WrittenConfig {
       yaml: `redis:\n  host: ${scalar(host)}\n  port: ${port ?? 6379}\n  # the password: REDIS_PASSWORD, or REDIS_PASSWORD_FILE`,
       secrets: password === undefined ? {} : { REDIS_PASSWORD: password },
     }
-  if (password === undefined) return { yaml: `redis:\n  url: ${scalar(url)}`, secrets: {} }
-  return { yaml: '# redis: the address holds a password, so it is REDIS_URL', secrets: { REDIS_URL: url } }
+  const files = tlsPart(tls)
+  if (password === undefined) return { yaml: `redis:\n  url: ${scalar(url)}${files}`, secrets: {} }
+  const yaml = `# the address of Redis holds a password, so it is REDIS_URL${files === '' ? '' : `\nredis:${files}`}`
+  return { yaml, secrets: { REDIS_URL: url } }
+}
+
+function tlsPart(tls: Answers['redisTls']): string {
+  const files = Object.entries(tls ?? {}).flatMap(([name, path]) =>
+    path === null ? [] : [`\n    ${name}: ${scalar(path)}`],
+  )
+  return files.length === 0 ? '' : `\n  tls:${files.join('')}`
 }
 
 /** A string as YAML takes it on one line, quoted where it would mean something else. */

@@ -79,7 +79,7 @@ export class Consumer {
       (job: Job<AnyJob>, _token: string | undefined, signal: AbortSignal | undefined) => this.#track(name, job, signal),
       {
         prefix: settings.prefix,
-        connection: workerConnection(settings.redisUrl, () => this.#closing),
+        connection: workerConnection(settings, () => this.#closing),
         concurrency,
         lockDuration: LOCK_MS,
         stalledInterval: STALL_CHECK_MS,
@@ -93,7 +93,7 @@ export class Consumer {
       },
     )
     worker.on('error', (error) => {
-      if (!this.#closing) onProblem(name, redisError(error, redisPlace(settings.redisUrl)))
+      if (!this.#closing) onProblem(name, redisError(error, redisPlace(settings)))
     })
     worker.on('lockRenewalFailed', (ids) => {
       for (const id of ids) worker.cancelJob(id, 'another worker holds the job')

@@ -1,4 +1,4 @@
-import { type ErrorCode, SyncError } from '@mylab-sync/core'
+import { type ErrorCode, SyncError, tlsReason } from '@mylab-sync/core'
 
 interface Refusal {
   readonly code: ErrorCode
@@ -7,6 +7,8 @@ interface Refusal {
 }
 
 const NO_PASSWORD = 'set REDIS_PASSWORD, or user and password in REDIS_URL'
+const TLS_REMEDY =
+  'give Redis a certificate for the host of REDIS_URL, name its authority in REDIS_TLS_CA, and ours, where it asks for one, in REDIS_TLS_CERT and REDIS_TLS_KEY'
 const READ_ONLY = 'name the primary in REDIS_URL; replicas take no writes'
 
 /** By the code with which Redis begins a refusal: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
@@ -76,8 +78,14 @@ export function redisError(error: unknown, place: string): SyncError {
   )
 }
 
-/** null: Redis has not refused anything, or by a code that says nothing to us. */
+/** null: neither Redis nor we have refused anything, or by a code that says nothing to us. */
 export function refusal(error: unknown, place: string): SyncError | null {
+  const reason = tlsReason(rootOf(error))
+  if (reason !== null)
+    return new SyncError('cannot-connect', `Redis at ${place}: ${reason}${reasonOf(error)}`, {
+      remedy: TLS_REMEDY,
+      cause: error,
+    })
   const code = refusalCode(error)
   const known = code === null ? undefined : REFUSALS[code]
   if (known === undefined) return null
@@ -85,18 +93,24 @@ export function refusal(error: unknown, place: string): SyncError | null {
 }
 
 /** In brackets: the code of a refusal, or of the connection's end as `ECONNREFUSED`. */
-export function reasonOf(error: unknown): string {
+export function reasonOf(given: unknown): string {
+  const error = rootOf(given)
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
   const reason = refusalCode(error) ?? code
   return reason === '' ? '' : ` (${reason})`
 }
 
+/** What came first, where the driver has tried several times. */
+function rootOf(error: unknown): unknown {
+  if (!(error instanceof Error && 'previousErrors' in error && Array.isArray(error.previousErrors))) return error
+  const [first] = error.previousErrors as unknown[]
+  return first === undefined ? error : rootOf(first)
+}
+
 /** The code of a refusal by Redis itself; null: it is none. */
-function refusalCode(error: unknown): string | null {
+function refusalCode(given: unknown): string | null {
+  const error = rootOf(given)
   if (!(error instanceof Error)) return null
-  const [first] =
-    'previousErrors' in error && Array.isArray(error.previousErrors) ? (error.previousErrors as unknown[]) : []
-  if (first !== undefined) return refusalCode(first)
   const [word] = /^[A-Z]{3,}(?= )/.exec(error.message) ?? []
   if (word === undefined) return null
   if (Object.hasOwn(REFUSALS, word)) return word

@@ -42,7 +42,7 @@ export class Producer {
     const open = (name: QueueName): Queue<AnyJob> => {
       const queue = new ReadableQueue<AnyJob>(name, {
         prefix: settings.prefix,
-        connection: producerConnection(settings.redisUrl, () => this.#closing),
+        connection: producerConnection(settings, () => this.#closing),
         streams: { events: { maxLen: KEPT_EVENTS } },
       })
       // The failing call itself says so; without a listener the process would end.
@@ -199,7 +199,7 @@ export class Producer {
       // what waits for a first connection has no deadline of its own
       return await within(READY_MS, work())
     } catch (error) {
-      throw redisError(error, redisPlace(this.#settings.redisUrl))
+      throw redisError(error, redisPlace(this.#settings))
     }
   }
 }

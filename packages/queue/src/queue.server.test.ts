@@ -211,17 +211,17 @@ test('closing lets work reach a safe point, also while Redis is away, and cancel
   await servers.kill('redis')
   const started = performance.now()
   await assert.rejects(jobs.add('copy', [chunk(2)]), { name: 'SyncError', code: 'lost-connection' })
-  await assert.rejects(checkRedis(servers.redisUrl), { name: 'SyncError', code: 'cannot-connect' })
+  await assert.rejects(checkRedis(servers), { name: 'SyncError', code: 'cannot-connect' })
   await away.close(5_000)
   assert.ok(performance.now() - started < 10_000, 'closing waited for Redis')
   await servers.start('redis')
 })
 
 test('a Redis that may throw jobs away is told', async () => {
-  assert.deepEqual(await checkRedis(servers.redisUrl), [])
+  assert.deepEqual(await checkRedis(servers), [])
   await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
   try {
-    assert.match((await checkRedis(servers.redisUrl)).join(), /noeviction \(found allkeys-lru\)/)
+    assert.match((await checkRedis(servers)).join(), /noeviction \(found allkeys-lru\)/)
   } finally {
     await redis.config('SET', 'maxmemory-policy', 'noeviction')
   }
@@ -270,7 +270,7 @@ test('the rights that the documents name are enough for everything, and Redis de
   const theirs = { redisUrl: urlOf(user, 'secret'), prefix: '{mylab-sync-default-0123456789ab}' }
   const problems: string[] = []
   const done: string[] = []
-  await checkRedis(theirs.redisUrl)
+  await checkRedis(theirs)
   const puts = await Producer.open(theirs)
   closers.push(() => puts.close())
   let failures = 0
@@ -404,7 +404,7 @@ test('a password that is missing or wrong, and a user without rights, are told a
     await redis.acl('DELUSER', 'other')
   })
   const told = async (redisUrl: string): Promise<[string, string]> => {
-    const error = await checkRedis(redisUrl)
+    const error = await checkRedis({ redisUrl })
       .then(async () => {
         const puts = Producer.unopened({ redisUrl, prefix: '{test}' })
         closers.push(() => puts.close())

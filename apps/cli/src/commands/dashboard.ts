@@ -56,12 +56,14 @@ function dashboardOptions(
   { host, port }: { readonly host: string; readonly port: number },
   log: Log,
 ): DashboardOptions {
-  const { user, password } = config.dashboard
+  const { user, password, tls } = config.dashboard
   return {
     host,
     port,
     user,
     password,
+    tls,
+    warn: (fields, message) => log.warn(fields, message),
     mode: config.useQueue ? 'queue' : 'direct',
     title: titleOf(config),
     open: () => openContext(config),

@@ -1,7 +1,7 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
-import { type Finding, SyncError } from '@mylab-sync/core'
+import { type Finding, lineFindings, SyncError } from '@mylab-sync/core'
 import { type Diagnosis, doctor } from '@mylab-sync/engine'
-import { checkRedis, Producer } from '@mylab-sync/queue'
+import { checkRedis, Producer, redisLine } from '@mylab-sync/queue'
 import { print, printJson } from '../output.js'
 import { queueSettings, resumeCommand } from '../queue.js'
 import { type CommonOptions, engineOptions, openSource, openTarget, orItsError, withConfig } from '../session.js'
@@ -34,14 +34,16 @@ async function diagnose(config: ResolvedConfig): Promise<Diagnosis> {
 
 async function redisFindings(config: ResolvedConfig): Promise<Finding[]> {
   const settings = queueSettings(config)
-  const warnings = await checkRedis(settings.redisUrl)
+  const warnings = await checkRedis(settings)
   const found = warnings.map((cause) => redisFinding('redis-eviction', cause, 'CONFIG SET maxmemory-policy noeviction'))
   const producer = await Producer.open(settings)
   const { held } = await producer.health().finally(() => producer.close())
   const kept = held.map(({ queue, how }) =>
     redisFinding('redis-queue-held', `queue ${queue} is ${how}`, resumeCommand(queue)),
   )
-  return [...found, ...kept]
+  const { host, encrypted } = redisLine(settings)
+  const remedy = 'give Redis a certificate (tls-port, tls-cert-file, tls-key-file), and REDIS_URL rediss://'
+  return [...found, ...kept, ...lineFindings({ side: 'redis', host, encrypted, verified: encrypted, remedy })]
 }
 
 function redisFinding(code: string, cause: string, remedy: string): Finding {

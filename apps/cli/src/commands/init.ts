@@ -68,7 +68,7 @@ function complete(answers: Answers): Answers {
 async function tested(answers: Answers): Promise<Answers> {
   await testSource(answers.source)
   await testTarget(answers.target)
-  await testRedis(answers.redisUrl)
+  await testRedis(answers)
   return answers
 }
 
@@ -92,9 +92,9 @@ async function testTarget(target: Answers['target']): Promise<void> {
   tell(`target: PostgreSQL, database ${target.database}, schema ${target.schema}`)
 }
 
-async function testRedis(url: string | null): Promise<void> {
-  if (url === null) return
-  for (const warning of await checkRedis(url)) tell(`Redis: ${warning}`)
+async function testRedis({ redisUrl, redisTls }: Pick<Answers, 'redisUrl' | 'redisTls'>): Promise<void> {
+  if (redisUrl === null) return
+  for (const warning of await checkRedis({ redisUrl, redisTls })) tell(`Redis: ${warning}`)
   tell('Redis: answers')
 }
 
@@ -117,14 +117,15 @@ async function asked(suggested: Answers, urls: ServerUrls, signal: AbortSignal):
       }),
       test: testTarget,
     })
-    const redisUrl = await untilGood(urls.redis !== undefined, suggested.redisUrl, {
+    const { redisUrl, redisTls } = await untilGood(urls.redis !== undefined, suggested, {
       ask: async (known) => {
-        const url = await prompt.ask('Redis URL (none: one process does everything)', known ?? 'none')
-        return url === 'none' ? null : suggestedAnswers({ env: {}, directory: process.cwd() }, { redis: url }).redisUrl
+        const url = await prompt.ask('Redis URL (none: one process does everything)', known.redisUrl ?? 'none')
+        if (url === 'none') return { ...known, redisUrl: null, redisTls: null }
+        return suggestedAnswers({ env: process.env, directory: process.cwd() }, { redis: url })
       },
       test: testRedis,
     })
-    return { source, target, redisUrl }
+    return { source, target, redisUrl, redisTls }
   } finally {
     prompt.close()
   }

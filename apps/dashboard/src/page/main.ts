@@ -4,6 +4,7 @@ import type { NotCarriedView, Problem, SessionView, Tone, View } from './shape.j
 import { TableList } from './table-list.js'
 
 const PAUSE_MS = 2_000
+const NOT_CARRIED_AGAIN_MS = 10_000
 /** A page with hundreds of problems is read from the top. */
 const PROBLEMS_SHOWN = 4
 
@@ -152,11 +153,21 @@ find('#all-problems', HTMLElement).addEventListener('click', () => {
   if (last) showProblems(last.problems)
 })
 
-/** Once a page: definitions change seldom. */
+/** Once a page, since definitions change seldom; again after a failure, which is shown until then. */
 async function showNotCarried(): Promise<void> {
-  const { groups } = await answer<NotCarriedView>('/api/not-carried')
-  toggle(find('#not-carried', HTMLElement), 'hidden', groups.length === 0)
-  find('#not-carried-list', HTMLElement).replaceChildren(...groups.map(notCarriedItem))
+  const panel = find('#not-carried', HTMLElement)
+  const list = find('#not-carried-list', HTMLElement)
+  try {
+    const { groups } = await answer<NotCarriedView>('/api/not-carried')
+    toggle(panel, 'hidden', groups.length === 0)
+    list.replaceChildren(...groups.map(notCarriedItem))
+  } catch (error) {
+    toggle(panel, 'hidden', false)
+    toggle(panel, 'open', true)
+    const text = `It cannot be read now (${messageOf(error)}). It is asked for again by itself.`
+    list.replaceChildren(make('li', {}, make('p', {}, text)))
+    setTimeout(() => void showNotCarried(), NOT_CARRIED_AGAIN_MS)
+  }
 }
 
 function notCarriedItem({ text, reason, items }: NotCarriedView['groups'][number]): HTMLElement {
@@ -185,6 +196,5 @@ try {
 }
 tables.offer(session.actions)
 toggle(find('#queues', HTMLElement), 'hidden', !session.queues)
-// The page is right without it.
-showNotCarried().catch(() => {})
+void showNotCarried()
 await follow()

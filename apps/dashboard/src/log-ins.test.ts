@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { addressOf, LogIns } from './log-ins.js'
+
+test('wrong passwords from one address are looked at one by one after the first ones, and other addresses at once', () => {
+  let now = 0
+  const logIns = new LogIns(() => now)
+  for (let n = 0; n < 20; n++) assert.equal(logIns.turn('a'), 0, `attempt ${n}`)
+  assert.deepEqual([logIns.turn('a'), logIns.turn('a'), logIns.turn('a')], [2_000, 4_000, 6_000])
+  assert.equal(logIns.turn('a'), null)
+  assert.equal(logIns.turn('b'), 0)
+  now += 8_000
+  assert.equal(logIns.turn('a'), 0)
+  now += 600_000
+  for (let n = 0; n < 20; n++) assert.equal(logIns.turn('a'), 0, `attempt ${n} after a while`)
+})
+
+test('a right password costs nothing, and waits behind the wrong ones alone', () => {
+  const logIns = new LogIns(() => 0)
+  for (let n = 0; n < 1_000; n++) {
+    assert.equal(logIns.turn('a'), 0)
+    logIns.right('a')
+  }
+  for (let n = 0; n < 20; n++) logIns.turn('a')
+  assert.equal(logIns.turn('a'), 2_000)
+})
+
+test('many addresses together are slowed down, and whoever has known the password is not', () => {
+  const logIns = new LogIns(() => 0)
+  logIns.turn('viewer')
+  logIns.right('viewer')
+  for (let n = 0; n < 100; n++) logIns.turn(`stranger ${n}`)
+  assert.equal(logIns.turn('another stranger'), 200)
+  assert.equal(logIns.turn('viewer'), 0)
+})
+
+test('as many addresses as there are take no more memory than ten thousand', () => {
+  let now = 0
+  const logIns = new LogIns(() => now)
+  // known, so that it has its own count alone
+  logIns.right('first')
+  for (let n = 0; n < 20; n++) logIns.turn('first')
+  for (let n = 0; n < 10_000; n++) {
+    // slowly enough for all of them together
+    now += 200
+    logIns.turn(`address ${n}`)
+  }
+  now -= 10_000 * 200
+  assert.equal(logIns.turn('first'), 0)
+})
+
+test('an address of IPv4 is one however it is written, and a network of IPv6 counts as one', () => {
+  assert.equal(addressOf({ remoteAddress: '::ffff:10.0.0.7' }), '10.0.0.7')
+  assert.equal(addressOf({ remoteAddress: '10.0.0.7' }), '10.0.0.7')
+  assert.equal(addressOf({ remoteAddress: '2001:db8:1:2:3:4:5:6' }), '2001:db8:1:2::/64')
+  assert.equal(addressOf({ remoteAddress: '2001:db8:1:2::6' }), '2001:db8:1:2::/64')
+  assert.equal(addressOf({ remoteAddress: '::1' }), '0:0:0:0::/64')
+  assert.equal(addressOf({ remoteAddress: 'fe80::1%eth0' }), 'fe80:0:0:0::/64')
+  assert.equal(addressOf({}), '')
+})

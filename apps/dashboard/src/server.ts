@@ -1,0 +1,106 @@
+import { SyncError } from '@mylab-sync/core'
+import { once } from 'node:events'
+import { readFileSync, statSync } from 'node:fs'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import { createSecureContext } from 'node:tls'
+import { addressOf } from './log-ins.js'
+import type { DashboardOptions } from './options.js'
+
+/** A client that is slower than this is no viewer; without an earlier look nobody would notice for 30 s. */
+const TIMES = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2_000 } as const
+const HANDSHAKE_MS = 10_000
+/** An answer that nobody takes; an action on a large table may be silent for minutes. */
+const SILENCE_MS = 600_000
+const MOST_CONNECTIONS = 256
+/** A proxy before us brings all viewers from one address. */
+const MOST_OF_AN_ADDRESS = 64
+
+/** Listens for HTTPS where there is a certificate, else for HTTP. Throws SyncError configuration. */
+export async function startServer(app: RequestListener, options: DashboardOptions): Promise<Server> {
+  const server = options.tls ? tlsServer(app, options, options.tls) : createServer(TIMES, app)
+  server.maxConnections = MOST_CONNECTIONS
+  server.setTimeout(SILENCE_MS)
+  // otherwise node asks for the body before anybody has looked at the password
+  server.on('checkContinue', app)
+  boundConnections(server)
+  await listen(server, options)
+  return server
+}
+
+function boundConnections(server: Server): void {
+  const open = new Map<string, number>()
+  server.prependListener('connection', (socket: Socket) => {
+    const address = addressOf(socket)
+    const count = (open.get(address) ?? 0) + 1
+    open.set(address, count)
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1
+      if (left === 0) open.delete(address)
+      else open.set(address, left)
+    })
+    if (count > MOST_OF_AN_ADDRESS) socket.destroy()
+  })
+}
+
+function tlsServer(
+  app: RequestListener,
+  { warn }: DashboardOptions,
+  files: NonNullable<DashboardOptions['tls']>,
+): TlsServer {
+  const pair = new Pair(files)
+  const server = createTlsServer({ ...TIMES, handshakeTimeout: HANDSHAKE_MS, ...pair.read() }, app)
+  // before the listener of TLS itself: this very connection is the next one
+  server.prependListener('connection', () => {
+    if (!pair.changed()) return
+    try {
+      const { cert, key } = pair.read()
+      // throws where they are no pair, which setSecureContext would leave the server with
+      createSecureContext({ cert, key })
+      server.setSecureContext({ cert, key })
+    } catch {
+      warn?.({ file: files.cert }, 'dashboard: the replaced certificate or its key cannot be used; the one before is')
+    }
+  })
+  return server
+}
+
+/** Two files, and whether they are those that were read last. */
+class Pair {
+  readonly #files: NonNullable<DashboardOptions['tls']>
+  #seen = ''
+
+  constructor(files: NonNullable<DashboardOptions['tls']>) {
+    this.#files = files
+  }
+
+  read(): { readonly cert: Buffer; readonly key: Buffer } {
+    this.#seen = this.#signs()
+    return { cert: readFileSync(this.#files.cert), key: readFileSync(this.#files.key) }
+  }
+
+  changed(): boolean {
+    return this.#signs() !== this.#seen
+  }
+
+  #signs(): string {
+    return [this.#files.cert, this.#files.key]
+      .map((file) => {
+        const { ino, mtimeMs, size } = statSync(file, { throwIfNoEntry: false }) ?? { ino: 0, mtimeMs: 0, size: 0 }
+        return `${ino} ${mtimeMs} ${size}`
+      })
+      .join()
+  }
+}
+
+async function listen(server: Server, { host, port }: DashboardOptions): Promise<void> {
+  server.listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'error'
+    const remedy = 'name a free one with --port, or an address of this machine with --host'
+    throw new SyncError('configuration', `dashboard: cannot listen on ${host}:${port} (${code})`, { remedy, cause })
+  }
+}
