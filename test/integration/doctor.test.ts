@@ -249,6 +249,33 @@ async function findings(): Promise<Found[]> {
   return report.findings
 }
 
+test('doctor misses a guard of the log, and tells a target whose sessions check no foreign key', async () => {
+  await servers.createDatabases({ source: 'guards', target: 'guards' })
+  const app = await servers.sourceAdmin('guards')
+  const admin = await servers.targetAdmin('guards')
+  const role = servers.product.target.user
+  try {
+    const env = {
+      ...servers.environment({ source: 'guards', target: 'guards', redis: false }),
+      SYNC_USE_QUEUE: 'false',
+    }
+    const codes = async (): Promise<string[]> =>
+      JSON.parse((await cli(['doctor', '--json'], env)).out).findings.map(({ code }: Found) => code)
+    await app.query(GOOD_TABLE)
+    assert.equal((await cli(['migrate'], env)).code, 0)
+    assert.ok(!(await codes()).includes('source-log-guards'))
+    await app.query('DROP TRIGGER mylab_log_ad')
+    await admin.query(`ALTER ROLE ${role} SET session_replication_role = replica`)
+    const found = await codes()
+    assert.ok(found.includes('source-log-guards') && found.includes('target-replication-role'), found.join())
+    assert.equal((await cli(['setup-triggers'], env)).code, 0)
+    assert.ok(!(await codes()).includes('source-log-guards'))
+  } finally {
+    await admin.query(`ALTER ROLE ${role} RESET session_replication_role`).finally(() => admin.end())
+    await app.end()
+  }
+})
+
 test('the key that doctor advises is out of the application’s sight: INSERT without a list of columns goes on, and the table is live', async () => {
   await servers.createDatabases({ source: 'advice', target: 'advice' })
   const app = await servers.sourceAdmin('advice')

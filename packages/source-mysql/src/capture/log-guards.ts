@@ -62,6 +62,16 @@ export async function isGuarded(session: Session, settings: SourceSettings): Pro
   return !grants.anywhere('TRIGGER')
 }
 
+/** Whether they stand as noted; null where this installation has no log yet. Changes nothing. */
+export async function guardsStand(session: Session, settings: SourceSettings): Promise<boolean | null> {
+  const [log] = await session.rows(
+    `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME = ${sql.text(INSTANCE_TABLE)}`,
+  )
+  if (log === undefined) return null
+  const found = await fingerprint(session, settings)
+  return found !== null && found === ((await knownFingerprint(session, settings)) ?? found)
+}
+
 /**
  * Makes them. True: others were there before, and nobody knows what was done to the log without them. Where the account may
  * not, the log stays without, as `doctor` says; triggers of tables need the same right.

@@ -2,6 +2,7 @@ import { counted, HIGHEST_OWN_ID, SyncError } from '@mylab-sync/core'
 import { TRIGGER_SQL_MODE } from '../capture/install.js'
 import { nextEntryId } from '../capture/log-ids.js'
 import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.js'
+import { guardsStand } from '../capture/log-guards.js'
 import { isOurTrigger, triggerName, TRIGGER_EVENTS } from '../capture/trigger-text.js'
 import { errorNumber } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
@@ -105,6 +106,19 @@ export const strayWriters: Check = async ({ settings }, session) => {
       'source-stray-triggers',
       `${counted(strays.length, 'trigger')} that ${strays.length === 1 ? 'is none' : 'are none'} of ours ${strays.length === 1 ? 'writes' : 'write'} to the change log, on ${tables}, as copies that a schema change tool leaves do: nothing is carried wrong, but each write there costs more, and would fail if ${settings.auditTable} were gone`,
       strays.map((writer) => `${dropTrigger(writer, settings)};`).join(' '),
+    ),
+  ]
+}
+
+/** Without them nobody sees what is deleted from the log by hand; the next control work makes them, and copies all tables again. */
+export const logGuards: Check = async ({ settings }, session) => {
+  if ((await guardsStand(session, settings)) !== false) return []
+  return [
+    finding(
+      'warning',
+      'source-log-guards',
+      `the triggers that notice changes by hand to ${settings.auditTable} are missing, or are not those that were made: what was done to the log meanwhile is unknown, so all tables are copied again in place`,
+      'mylab-sync setup-triggers',
     ),
   ]
 }

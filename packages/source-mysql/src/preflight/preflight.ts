@@ -2,7 +2,16 @@ import { type Finding, SyncError, type TableMapping } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import { type Check, finding, readFacts } from './check.js'
-import { definers, foreignLog, logIds, logSize, preparedTransactions, strayWriters, triggerModes } from './leftovers.js'
+import {
+  definers,
+  foreignLog,
+  logGuards,
+  logIds,
+  logSize,
+  preparedTransactions,
+  strayWriters,
+  triggerModes,
+} from './leftovers.js'
 import { processRight, rights, triggerCreators } from './rights.js'
 import { engines, keys } from './tables.js'
 import { binlogFormat, charsets, foreignKeyMode, packet, readOnly, sqlMode, tableNames, version } from './server.js'
@@ -19,6 +28,7 @@ const CHECKS: readonly Check[] = [
   foreignLog,
   logIds,
   strayWriters,
+  logGuards,
   definers,
   triggerModes,
   preparedTransactions,

@@ -8,6 +8,7 @@ export interface Facts extends Row {
   readonly encoding: string
   readonly recovery: boolean
   readonly read_only: boolean
+  readonly replication_role: string
   readonly account: string
   readonly database: string
   readonly create_schema: boolean
@@ -30,7 +31,7 @@ export async function readFacts(database: Database): Promise<Facts> {
     const { rows } = await session.raw<Facts>(
       `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_text,
          current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS recovery,
-         current_setting('transaction_read_only') = 'on' AS read_only, current_user::text AS account, current_database()::text AS database,
+         current_setting('transaction_read_only') = 'on' AS read_only, current_setting('session_replication_role') AS replication_role, current_user::text AS account, current_database()::text AS database,
          has_database_privilege(current_database(), 'CREATE') AS create_schema, has_database_privilege(current_database(), 'TEMP') AS temporary,
          current_setting('max_connections')::int AS max_connections, (SELECT count(*)::int FROM pg_stat_activity) AS connections`,
     )

@@ -3,7 +3,7 @@ import type { Database } from '../connection/database.js'
 import { type Check, finding, readFacts } from './check.js'
 import { keptRows } from './kept.js'
 import { schemaRights, temporaryTables } from './rights.js'
-import { connections, encoding, pooler, readOnly, version } from './server.js'
+import { connections, encoding, pooler, readOnly, replicationRole, version } from './server.js'
 import { standingTables } from './tables.js'
 
 /** In the order in which they are worth mending. */
@@ -15,6 +15,7 @@ const CHECKS: readonly Check[] = [
   temporaryTables,
   standingTables,
   keptRows,
+  replicationRole,
   connections,
   pooler,
 ]

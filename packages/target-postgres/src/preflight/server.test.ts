@@ -10,6 +10,7 @@ const GOOD: Facts = {
   encoding: 'UTF8',
   recovery: false,
   read_only: false,
+  replication_role: 'origin',
   account: 'sync',
   database: 'app',
   create_schema: true,

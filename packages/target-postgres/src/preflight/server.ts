@@ -50,6 +50,19 @@ export const readOnly: Check = ({ facts }) => {
   ]
 }
 
+/** A superuser gave it to our role: PostgreSQL then runs no foreign key's check and no trigger of a user in our sessions. */
+export const replicationRole: Check = ({ facts }) =>
+  facts.replication_role === 'origin'
+    ? []
+    : [
+        finding(
+          'warning',
+          'target-replication-role',
+          `sessions of ${facts.account} have session_replication_role = ${facts.replication_role}: foreign keys of the target are not checked, and triggers of your own may not run, for the rows that are carried`,
+          `ALTER ROLE ${sql.name(facts.account)} RESET session_replication_role; and the same with IN DATABASE ${sql.name(facts.database)}`,
+        ),
+      ]
+
 export const connections: Check = ({ facts }) => {
   const left = facts.max_connections - facts.connections
   if (left >= CONNECTIONS) return []
