@@ -29,6 +29,8 @@ export interface Experiment {
   readonly backlogMs?: number
   /** Of each slice, of one snapshot; few of them make the closure park what it finds for a later one. */
   readonly sliceEntries?: number
+  /** Goes on beyond liveMs until drains have taken so many slices, for a minute at most: a busy machine takes few. */
+  readonly leastSlices?: number
   /** Foreign keys over text are validated, broken by misspelt children, suspended, and built again. */
   readonly foreignKeysComeAndGo?: boolean
 }
@@ -47,6 +49,7 @@ export interface Verdict {
 }
 
 const WRITERS = 6
+const MOST_EXTRA_MS = 60_000
 const STATEMENTS_BEFORE_COPY = 500
 
 /**
@@ -138,7 +141,10 @@ async function copyAndFollow(context: EngineContext, experiment: Experiment, aro
   const { verdict } = around
   const drainUntil = async (): Promise<void> => {
     let model = await loadModel(context)
-    while (performance.now() < end) {
+    const isLive = (): boolean =>
+      performance.now() < end ||
+      (verdict.slices < (experiment.leastSlices ?? 0) && performance.now() < end + MOST_EXTRA_MS)
+    while (isLive()) {
       const report = await drain(context, model)
       if (report.kind === 'done') {
         model = report.model
