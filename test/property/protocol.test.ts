@@ -34,6 +34,7 @@ test('what a closure finds beyond a slice is taken by later slices of the same d
     seed: SEED + 4,
     liveMs: LIVE_MS / 2,
     sliceEntries: 3,
+    mostPending: 60,
     leastSlices: 100,
   })
   t.diagnostic(told(verdict))

@@ -14,6 +14,7 @@ import {
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import { isTransaction } from '@mylab-sync/target-postgres'
 import { eventually, random, type ServerSet } from '@mylab-sync/testkit'
+import type { RowDataPacket } from 'mysql2/promise'
 import { connect } from '../support/connect.js'
 import { COLUMNS, RESPELL, SCHEMA, TABLES } from './schema.js'
 import { Writers } from './writers.js'
@@ -29,6 +30,8 @@ export interface Experiment {
   readonly backlogMs?: number
   /** Of each slice, of one snapshot; few of them make the closure park what it finds for a later one. */
   readonly sliceEntries?: number
+  /** Writers pause while more entries wait: small slices are slower than they are, and a drain ends where it began to fall behind. */
+  readonly mostPending?: number
   /** Goes on beyond liveMs until drains have taken so many slices, for a minute at most: a busy machine takes few. */
   readonly leastSlices?: number
   /** Foreign keys over text are validated, broken by misspelt children, suspended, and built again. */
@@ -89,7 +92,14 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
     const writers = new Writers(connections, experiment.seed, 3)
     try {
       await eventually('the tables hold something to copy', () => writers.statements >= STATEMENTS_BEFORE_COPY, 30_000)
-      await copyAndFollow(context, experiment, { verdict, writers, admin })
+      const held = new AbortController()
+      const holding = holdBack({ verdict, writers, admin }, experiment.mostPending, held.signal)
+      try {
+        await copyAndFollow(context, experiment, { verdict, writers, admin })
+      } finally {
+        held.abort()
+        await holding
+      }
     } finally {
       await writers.stop()
     }
@@ -157,6 +167,20 @@ async function copyAndFollow(context: EngineContext, experiment: Experiment, aro
   const running = [drainUntil(), drainUntil()]
   if (experiment.foreignKeysComeAndGo) running.push(comeAndGo(context, around, end))
   await Promise.all(running)
+}
+
+const LOOK_MS = 20
+
+async function holdBack(
+  { writers, admin }: Around,
+  mostPending: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  while (mostPending !== undefined && !signal.aborted) {
+    const [rows] = await admin.query<RowDataPacket[]>('SELECT COUNT(*) AS n FROM sync_audit_log WHERE synced = 0')
+    writers.isHeld = Number(rows[0]?.['n']) > mostPending
+    await nap(LOOK_MS)
+  }
 }
 
 const TEXT_KEYS = ['sc', 'sbc', 'bc']

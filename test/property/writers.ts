@@ -92,6 +92,8 @@ const GONE = new Set([1205, 1213])
 export class Writers {
   statements = 0
   spelling: Spelling = 'wild'
+  /** Between transactions, while true. */
+  isHeld = false
   #stopping = false
   #running: Promise<unknown>
 
@@ -136,7 +138,8 @@ export class Writers {
     await connection.query("SET SESSION sql_mode = 'STRICT_TRANS_TABLES', innodb_lock_wait_timeout = 2")
     while (!this.#stopping) {
       await this.#transaction(connection, r)
-      await new Promise((resolve) => setTimeout(resolve, pauseMs * r.next() * 2))
+      do await new Promise((resolve) => setTimeout(resolve, pauseMs * r.next() * 2))
+      while (this.isHeld && !this.#stopping)
     }
   }
 
