@@ -56,13 +56,13 @@ The file is \`mylab-sync.yaml\` in the working directory (or \`--config\`, \`SYN
 A key that is not known, a wrong type or an impossible combination ends with exit 3 and one line per fault. An empty variable counts as not given.
 
 ${table(['variable', 'key of the file', 'default', 'what'], rows)}
-Where two variables stand together, the second is the older package's name.
+Where two variables stand together, the second is the name in the older package or in the application.
 
 Each of ${SECRETS.map(code).join(', ')} can be given as \`NAME_FILE\` too: the path of a file that holds the value.
 
 \`\`\`yaml
 source: { host: db1, database: clinic, username: sync }
-target: { host: db2, database: clinic, username: sync, sslmode: require }
+target: { host: db2, database: clinic, username: sync, sslMode: verify-full, sslRootCert: ca.pem }
 tables:
   include: ['*']
   exclude: [migrations, jobs, 'tmp_*']

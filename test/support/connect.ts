@@ -1,7 +1,10 @@
-import type { Source, Target } from '@mylab-sync/core'
+import { NO_TLS, type Source, type Target } from '@mylab-sync/core'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
 import type { DatabaseNames, Login, ServerSet } from '@mylab-sync/testkit'
+
+/** What nobody has set. */
+const PREFERRED = { ...NO_TLS, mode: 'prefer' } as const
 
 /** Both sides of an installation between two databases, of one name or of two; the caller closes them. */
 export async function connect(
@@ -18,6 +21,7 @@ export async function connect(
     user: account.user,
     password: account.password,
     database: at.source,
+    tls: PREFERRED,
     auditTable: 'sync_audit_log',
     instance: 'default',
   })
@@ -29,7 +33,7 @@ export async function connect(
     database: at.target,
     schema: 'public',
     stateSchema: 'mylab_sync',
-    ssl: false,
+    tls: PREFERRED,
     instance: 'default',
   })
   return { source, target }

@@ -1,5 +1,6 @@
 import { AddressRefused, parsePlace, parseServerUrl, type Place, type ServerAddress } from '@mylab-sync/core'
 import { fault } from './fault.js'
+import { type GivenTls, named as namedValue } from './tls.js'
 
 export const SOURCE_SCHEMES = ['mysql', 'mariadb'] as const
 export const TARGET_SCHEMES = ['postgres', 'postgresql'] as const
@@ -31,42 +32,61 @@ function parsed(url: string, name: string, schemes: readonly string[]): ServerAd
   throw fault(`${name}: not a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`)
 }
 
-export function sourceAddress(url: string | undefined, name: string): Address {
+/** What parameters of a URL say of encryption, each as the server's own programs name it. */
+type TlsParameters = Readonly<Record<keyof GivenTls, string>>
+const OF_MYSQL: TlsParameters = { mode: 'ssl-mode', rootCert: 'ssl-ca', cert: 'ssl-cert', key: 'ssl-key' }
+const OF_LIBPQ: TlsParameters = { mode: 'sslmode', rootCert: 'sslrootcert', cert: 'sslcert', key: 'sslkey' }
+
+function tlsIn({ parameters }: ServerAddress, name: string, names: TlsParameters): GivenTls {
+  const given = (part: keyof GivenTls): GivenTls[keyof GivenTls] =>
+    namedValue(parameters.findLast(([each]) => each === names[part])?.[1], `${name}: ${names[part]}`)
+  return { mode: given('mode'), rootCert: given('rootCert'), cert: given('cert'), key: given('key') }
+}
+
+function isOfTls(parameter: string, names: TlsParameters): boolean {
+  return Object.values(names).includes(parameter)
+}
+
+export interface SourceUrl extends Address {
+  readonly tls?: GivenTls
+}
+
+export function sourceAddress(url: string | undefined, name: string): SourceUrl {
   if (url === undefined) return {}
   const address = parsed(url, name, SOURCE_SCHEMES)
   const sockets = ['socket', 'socketPath', 'unix_socket']
   let { socket } = address
   for (const [parameter, value] of address.parameters) {
+    if (isOfTls(parameter, OF_MYSQL)) continue
     if (!sockets.includes(parameter) || !value.startsWith('/'))
-      throw fault(`${name}: found ${parameter}=[secret], expected nothing but socket=PATH after the database`)
+      throw fault(
+        `${name}: found ${parameter}=[secret], expected nothing but socket=PATH, ssl-mode=MODE, ssl-ca=FILE, ssl-cert=FILE or ssl-key=FILE after the database`,
+      )
     socket = value
   }
-  return withoutExtras({ ...address, ...(socket === undefined ? {} : { socket }) })
+  const place = withoutExtras({ ...address, ...(socket === undefined ? {} : { socket }) })
+  return { ...place, tls: tlsIn(address, name, OF_MYSQL) }
 }
 
 export interface TargetUrl extends Address {
-  readonly sslmode?: 'disable' | 'require'
+  readonly tls?: GivenTls
   readonly schema?: string
 }
 
-/** `sslmode`, `schema`, and libpq's `host` and `port` after the question mark; another parameter would be lost without a word. */
+/** `schema`, and libpq's `host`, `port` and those of encryption after the question mark; another parameter would be lost without a word. */
 export function targetAddress(url: string | undefined, name: string): TargetUrl {
   if (url === undefined) return {}
   const address = parsed(url, name, TARGET_SCHEMES)
-  let found: TargetUrl = withoutExtras(address)
+  let found: TargetUrl = { ...withoutExtras(address), tls: tlsIn(address, name, OF_LIBPQ) }
   for (const [parameter, value] of address.parameters) {
     if (parameter === 'schema') found = { ...found, schema: value }
-    else if (parameter === 'sslmode' && (value === 'disable' || value === 'require'))
-      found = { ...found, sslmode: value }
     else if (parameter === 'host') found = { ...found, ...placeOf(value, name) }
     else if (parameter === 'port') found = { ...found, ...placeOf(`host:${value}`, name), ...hostOf(found) }
-    else {
-      // Other values are not quoted: `password=...` is how some drivers take one.
-      const shown = parameter === 'sslmode' ? value : '[secret]'
+    // Other values are not quoted: `password=...` is how some drivers take one.
+    else if (!isOfTls(parameter, OF_LIBPQ))
       throw fault(
-        `${name}: found ${parameter}=${shown}, expected schema=NAME, host=PLACE, port=NUMBER, sslmode=disable or sslmode=require`,
+        `${name}: found ${parameter}=[secret], expected schema=NAME, host=PLACE, port=NUMBER, sslmode=MODE, sslrootcert=FILE, sslcert=FILE or sslkey=FILE`,
       )
-    }
   }
   return found
 }

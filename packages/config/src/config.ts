@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Place } from '@mylab-sync/core'
+import type { Place, TlsSettings } from '@mylab-sync/core'
 import { placeOf, redisUrlAt, redisUrlOf, sourceAddress, type TargetUrl, targetAddress } from './address.js'
 import { type ConfigInput, type Env, environmentOf } from './environment.js'
 import { fault } from './fault.js'
@@ -14,6 +14,7 @@ import {
   type SchemaChanges,
 } from './file.js'
 import { type TlsFiles, tlsFiles } from './tls-files.js'
+import { sourceTls, targetTls } from './tls.js'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -27,6 +28,7 @@ export interface ResolvedConfig {
     readonly user: string
     readonly password: string
     readonly database: string
+    readonly tls: TlsSettings
   }
   readonly target: {
     readonly host: string
@@ -36,7 +38,7 @@ export interface ResolvedConfig {
     readonly database: string
     readonly schema: string
     readonly stateSchema: string
-    readonly ssl: boolean
+    readonly tls: TlsSettings
   }
   readonly redisUrl: string | null
   /** Beside an address that begins with `rediss://`. */
@@ -244,6 +246,7 @@ export function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedC
     user: first(env['DB_USERNAME'], url.user, file.username) ?? 'root',
     password: first(env['DB_PASSWORD'], url.password, file.password) ?? '',
     database: first(env['DB_DATABASE'], url.database, file.database) ?? missing('DB_DATABASE', 'source.database'),
+    tls: sourceTls(env, url.tls, file),
   }
 }
 
@@ -322,19 +325,12 @@ function targetNames(
   file: NonNullable<File['target']>,
   env: Env,
   { instance, url }: { readonly instance: string; readonly url: TargetUrl },
-): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'ssl'> {
+): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'tls'> {
   return {
     schema: first(env['PGSQL_SCHEMA'], url.schema, file.schema) ?? 'public',
     stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ownName('mylab_sync', instance),
-    ssl: sslOf(first(env['PGSQL_SSLMODE'], url.sslmode, file.sslmode)),
+    tls: targetTls(env, url.tls, file),
   }
-}
-
-/** An unknown mode must not end in a plaintext connection. */
-function sslOf(mode: string | undefined): boolean {
-  if (mode === undefined || mode === 'disable') return false
-  if (mode === 'require') return true
-  throw fault(`environment: PGSQL_SSLMODE: found ${mode}, expected disable or require`)
 }
 
 function missing(variable: string, key: string): never {

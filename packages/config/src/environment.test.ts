@@ -21,15 +21,12 @@ test('an empty variable counts as not given, and a Redis password of null as non
 
 test('what the URL of the target says after the question mark counts, below its own variables', () => {
   const url = 'postgres://u:p@pg/shop?sslmode=require&schema=mine'
-  assert.deepEqual(
-    [load({ SYNC_TARGET_URL: url }).target.ssl, load({ SYNC_TARGET_URL: url }).target.schema],
-    [true, 'mine'],
-  )
-  assert.equal(load({ SYNC_TARGET_URL: url, PGSQL_SSLMODE: 'disable' }).target.ssl, false)
-  refused({ SYNC_TARGET_URL: 'postgres://u@pg/shop?sslmode=prefer' }, /SYNC_TARGET_URL: found sslmode=prefer, expected/)
+  const { tls, schema } = load({ SYNC_TARGET_URL: url }).target
+  assert.deepEqual([tls.mode, schema], ['require', 'mine'])
+  assert.equal(load({ SYNC_TARGET_URL: url, PGSQL_SSLMODE: 'disable' }).target.tls.mode, 'disable')
   refused(
     { SYNC_SOURCE_URL: 'mysql://u@db/shop?ssl=1' },
-    /SYNC_SOURCE_URL: found ssl=\[secret\], expected nothing but socket=PATH after/,
+    /SYNC_SOURCE_URL: found ssl=\[secret\], expected nothing but socket=PATH, ssl-mode=MODE, .* after/,
   )
 })
 
@@ -72,7 +69,7 @@ test('each fault of the file is a line of its own: place, found, allowed, and ne
   writeFileSync(
     file,
     `source: { prot: 3306, password: 12 }
-target: { sslmode: prefer, port: 99999 }
+target: { sslMode: 1, port: 99999 }
 batchSize: many
 instance: a b
 tables: { include: x, patients: { colums: {} } }
@@ -92,11 +89,11 @@ top: 1`,
           'redis: found a text, expected a map',
           'retry: found 3, expected a map',
           'source.password: found [secret], expected a string',
-          'source: found prot, expected url, host, port, database, username, password, socket',
+          'source: found prot, expected url, host, port, database, username, password, socket, sslMode, sslRootCert, sslCert, sslKey',
           'tables.include: found x, expected a list of patterns, or a map with columns',
           'tables.patients: found colums, expected columns',
           'target.port: found 99999, expected at most 65535',
-          'target.sslmode: found prefer, expected disable or require',
+          'target.sslMode: found 1, expected a string',
         ])
         return true
       },

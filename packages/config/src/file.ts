@@ -13,6 +13,8 @@ export type SchemaChanges = (typeof SCHEMA_CHANGES)[number]
 
 export const LEAST_MEMORY_MB = 128
 export const memoryLimitMb = z.coerce.number().int().min(LEAST_MEMORY_MB)
+/** Modes are checked where the other places' are, under the same names. */
+const TLS_KEYS = { sslMode: z.string(), sslRootCert: z.string(), sslCert: z.string(), sslKey: z.string() }
 const patterns = z.array(z.string().min(1))
 const columnOption = z.union([
   z.string(),
@@ -31,6 +33,7 @@ export const FILE = z.strictObject({
       username: z.string(),
       password: z.string(),
       socket: z.string(),
+      ...TLS_KEYS,
     })
     .partial()
     .optional(),
@@ -43,8 +46,10 @@ export const FILE = z.strictObject({
       username: z.string(),
       password: z.string(),
       schema: z.string(),
-      sslmode: z.enum(['disable', 'require']),
       stateSchema: z.string(),
+      ...TLS_KEYS,
+      // Its name before there were the others.
+      sslmode: z.string(),
     })
     .partial()
     .optional(),

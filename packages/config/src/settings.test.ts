@@ -24,7 +24,7 @@ test('the list of settings holds every key of the file, and no other', () => {
 })
 
 test('and every variable that is looked at, secrets among them', () => {
-  const text = ['config.ts', 'file.ts']
+  const text = ['config.ts', 'file.ts', 'tls.ts']
     .map((file) => readFileSync(new URL(`../src/${file}`, import.meta.url), 'utf8'))
     .join('')
   const read = new Set([...text.matchAll(/env\['(\w+)'\]/g)].map(([, name = '']) => name))

@@ -1,3 +1,5 @@
+import { TLS_MODES } from '@mylab-sync/core'
+
 /** One setting as the documentation lists it. */
 export interface Setting {
   /** In the file; null: in the environment only. */
@@ -26,6 +28,11 @@ const setting = (key: string | null, variables: readonly string[], value: string
   what,
 })
 
+const AUTHORITY =
+  "a file with the authority that has signed the server's certificate, in PEM; without a mode it means `verify-full`"
+const CLIENT = 'a file with a certificate that the server asks of us, in PEM'
+const CLIENT_KEY = 'a file with its key, in PEM, without a passphrase'
+
 /** Every key of the file and every variable; a test holds it to both. */
 export const SETTINGS: readonly Setting[] = [
   setting(
@@ -40,10 +47,19 @@ export const SETTINGS: readonly Setting[] = [
   setting('source.username', ['DB_USERNAME'], 'root', 'its rights: operations.md'),
   setting('source.password', ['DB_PASSWORD'], '', ''),
   setting(
+    'source.sslMode',
+    ['DB_SSLMODE'],
+    'prefer',
+    'the same as `target.sslMode`; also `DISABLED`, `PREFERRED`, `REQUIRED`, `VERIFY_CA`, `VERIFY_IDENTITY`',
+  ),
+  setting('source.sslRootCert', ['DB_SSLROOTCERT', 'MYSQL_ATTR_SSL_CA'], '', AUTHORITY),
+  setting('source.sslCert', ['DB_SSLCERT'], '', CLIENT),
+  setting('source.sslKey', ['DB_SSLKEY'], '', CLIENT_KEY),
+  setting(
     'source.url',
     ['SYNC_SOURCE_URL'],
     '',
-    'all of these in one: `mysql://user:password@host:port/database`, IPv6 in brackets, a socket percent-encoded (`%2Frun%2Fmysqld.sock`); the single variables win',
+    'all of these in one: `mysql://user:password@host:port/database?ssl-mode=VERIFY_CA&ssl-ca=FILE` (`ssl-cert`, `ssl-key`), IPv6 in brackets, a socket percent-encoded (`%2Frun%2Fmysqld.sock`); the single variables win',
   ),
   setting('target.host', ['PGSQL_HOST'], '127.0.0.1', 'PostgreSQL: the same, of a socket its folder'),
   setting('target.port', ['PGSQL_PORT'], '5432', ''),
@@ -52,11 +68,15 @@ export const SETTINGS: readonly Setting[] = [
   setting('target.password', ['PGSQL_PASSWORD'], '', ''),
   setting('target.schema', ['PGSQL_SCHEMA'], 'public', 'where the tables are made'),
   setting(
-    'target.sslmode',
+    'target.sslMode',
     ['PGSQL_SSLMODE'],
-    'disable',
-    '`disable` or `require`; what falls back to plaintext by itself (`prefer`) is refused',
+    'prefer',
+    `${TLS_MODES.map((mode) => `\`${mode}\``).join(', ')}: [encrypted lines](encrypted-lines.md)`,
   ),
+  setting('target.sslmode', [], '', 'the older name of that key'),
+  setting('target.sslRootCert', ['PGSQL_SSLROOTCERT'], '', AUTHORITY),
+  setting('target.sslCert', ['PGSQL_SSLCERT'], '', CLIENT),
+  setting('target.sslKey', ['PGSQL_SSLKEY'], '', CLIENT_KEY),
   setting(
     'target.stateSchema',
     ['SYNC_STATE_SCHEMA'],
@@ -67,7 +87,7 @@ export const SETTINGS: readonly Setting[] = [
     'target.url',
     ['SYNC_TARGET_URL'],
     '',
-    'all of these in one: `postgres://user:password@host:port/database?schema=public&sslmode=require`; the single variables win',
+    'all of these in one: `postgres://user:password@host:port/database?schema=public&sslmode=verify-full&sslrootcert=FILE` (`sslcert`, `sslkey`); the single variables win',
   ),
   setting('redis.host', ['REDIS_HOST'], '', 'no host and no URL: no queue'),
   setting('redis.port', ['REDIS_PORT'], '6379', ''),

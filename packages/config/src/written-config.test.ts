@@ -33,7 +33,7 @@ test('what is written loads again as what was answered, and holds no password', 
   })
   assert.equal(config.source.password, 's3cret" x')
   assert.equal(config.target.password, "pa'ss#")
-  assert.equal(config.target.ssl, true)
+  assert.equal(config.target.tls.mode, 'require')
   assert.deepEqual(config.exclude, ['migrations', 'jobs', 'failed_jobs', 'password_resets'])
   for (const secret of ['s3cret', 'pa', 'r3dis']) assert.doesNotMatch(yaml, new RegExp(`\\b${secret}\\b`), secret)
 })
@@ -70,7 +70,7 @@ test('a URL that says what cannot be kept is refused', () => {
   }
   refused({ source: 'postgres://a@h/d' })
   refused({ source: 'mysql://a@h' })
-  refused({ target: 'postgres://a@h/d?sslmode=prefer' })
+  refused({ target: 'postgres://a@h/d?sslmode=allow' })
   refused({ target: 'postgres://a@h/d?application_name=x' })
   refused({ redis: 'cache:6379' })
 })

@@ -1,4 +1,4 @@
-import { parseServerUrl } from '@mylab-sync/core'
+import { parseServerUrl, TLS_MODES, type TlsSettings } from '@mylab-sync/core'
 import { stringify } from 'yaml'
 import type { Answers } from './answers.js'
 
@@ -23,6 +23,7 @@ ${source.socket === null ? '  # socket: /run/mysqld/mysqld.sock   # instead of h
   database: ${scalar(source.database)}
   username: ${scalar(source.user)}
   # the password: DB_PASSWORD, or DB_PASSWORD_FILE with the path of a file that holds it
+${tlsPart(source.tls)}
 
 # PostgreSQL
 target:
@@ -32,7 +33,7 @@ target:
   username: ${scalar(target.user)}
   # the password: PGSQL_PASSWORD, or PGSQL_PASSWORD_FILE
   schema: ${scalar(target.schema)}
-  sslmode: ${target.ssl ? 'require' : 'disable'}   # disable or require
+${tlsPart(target.tls)}
 ${target.stateSchema === 'mylab_sync' ? '  # stateSchema: mylab_sync   # where the progress of the copy is kept' : `  stateSchema: ${scalar(target.stateSchema)}`}
 
 # Redis is needed for workers and schedulers on several hosts only; without it one process does everything.
@@ -63,6 +64,21 @@ tables:
     ...redis.secrets,
   }
   return { yaml, secrets }
+}
+
+/** A mode that would follow from the rest is written all the same. */
+function tlsPart({ mode, rootCert, cert, key }: TlsSettings): string {
+  const isDefault = mode === 'prefer' && rootCert === null
+  const given = Object.entries({ sslRootCert: rootCert, sslCert: cert, sslKey: key })
+  return [
+    `  ${isDefault ? '# ' : ''}sslMode: ${mode}   # ${TLS_MODES.join(', ')}`,
+    ...given.flatMap(([name, file]) => (file === null ? [] : [`  ${name}: ${scalar(file)}`])),
+    ...(rootCert === null
+      ? [
+          '  # the server is verified as soon as sslRootCert names its authority; sslCert, sslKey: a certificate of ours',
+        ]
+      : []),
+  ].join('\n')
 }
 
 function redisPart(url: string | null, tls: Answers['redisTls']): WrittenConfig {

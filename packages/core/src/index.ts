@@ -102,9 +102,19 @@ export type {
 export { isLoopback, type Line, lineFindings, tlsReason } from './lines.js'
 export {
   AddressRefused,
+  isLoopback,
   parsePlace,
   parseServerUrl,
   type Place,
   placeText,
   type ServerAddress,
 } from './server-address.js'
+export {
+  type LineState,
+  type LineWeakness,
+  NO_TLS,
+  TLS_MODES,
+  type TlsMode,
+  type TlsSettings,
+  weaknessOf,
+} from './tls.js'

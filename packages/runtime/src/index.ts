@@ -3,3 +3,16 @@ export { beat } from './heartbeat.js'
 export { createLog, type Log } from './log.js'
 export { watchSilence } from './silence.js'
 export { listenForShutdown, type Shutdown } from './shutdown.js'
+export { openSocket, peek, timedOut } from './dial.js'
+export {
+  identityError,
+  NOT_OFFERED,
+  readTlsMaterial,
+  tlsFault,
+  type TlsMaterial,
+  tlsOptions,
+  TlsRefused,
+  tlsRemedy,
+  verifies,
+  weakLine,
+} from './tls.js'

@@ -1,3 +1,5 @@
+import type { TlsSettings } from '@mylab-sync/core'
+
 /** Where the source is and what this installation is called on it. */
 export interface SourceSettings {
   readonly host: string
@@ -7,6 +9,7 @@ export interface SourceSettings {
   readonly user: string
   readonly password: string
   readonly database: string
+  readonly tls: TlsSettings
   readonly auditTable: string
   readonly instance: string
 }

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type {
-  ChangeEntry,
-  RawRow,
-  Source,
-  SourceSnapshot,
-  SourceTable,
-  SyncError,
-  TableMapping,
-  TokenRule,
+import {
+  type ChangeEntry,
+  NO_TLS,
+  type RawRow,
+  type Source,
+  type SourceSnapshot,
+  type SourceTable,
+  type SyncError,
+  type TableMapping,
+  type TokenRule,
 } from '@mylab-sync/core'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import mysql from 'mysql2/promise'
@@ -26,6 +27,7 @@ const settings: SourceSettings = {
   user: env['DB_USERNAME'] ?? '',
   password: env['DB_PASSWORD'] ?? '',
   database: DATABASE,
+  tls: NO_TLS,
   auditTable: 'sync_audit_log',
   instance: 'default',
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { IndexPlan, TableMapping, TableObjects, Target } from '@mylab-sync/core'
+import { type IndexPlan, NO_TLS, type TableMapping, type TableObjects, type Target } from '@mylab-sync/core'
 import { ServerSet } from '@mylab-sync/testkit'
 import pg from 'pg'
 import { createTarget } from './target.js'
@@ -64,7 +64,7 @@ before(async () => {
     password,
     database: DATABASE,
     schema: 'public',
-    ssl: false,
+    tls: NO_TLS,
     instance: 'default',
     stateSchema: 'mylab_sync',
   })

@@ -8,6 +8,7 @@ import {
   type TableMapping,
   ValueRefused,
 } from '@mylab-sync/core'
+import { tlsFault, tlsRemedy } from '@mylab-sync/runtime'
 import pg from 'pg'
 
 const LOST = new Set([
@@ -122,6 +123,13 @@ export class RowsFailed extends Error {
   }
 }
 
+const CONNECT_REMEDY =
+  'check PGSQL_HOST, PGSQL_PORT, PGSQL_DATABASE, PGSQL_USERNAME and PGSQL_PASSWORD, and that the server runs'
+const CONNECT_REMEDIES: Readonly<Record<string, string>> = {
+  '28000':
+    'add an entry for this user, database and host to pg_hba.conf; an entry hostssl needs PGSQL_SSLMODE=require, hostnossl PGSQL_SSLMODE=disable, and clientcert a certificate of ours: PGSQL_SSLCERT and PGSQL_SSLKEY',
+}
+
 const IN_WORDS: Readonly<Record<string, string>> = {
   '28P01': 'wrong user or password, ',
   '28000': 'pg_hba.conf lets nobody in like that, ',
@@ -129,16 +137,27 @@ const IN_WORDS: Readonly<Record<string, string>> = {
   '53300': 'too many connections, ',
 }
 
+/** No entry of pg_hba.conf fits, be it for the line being encrypted, or not being. */
+export function refusesLine(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '28000'
+}
+
 export function connectError(error: unknown, place: string): SyncError {
   const code = sqlState(error)
+  const fault = tlsFault(error)
+  if (fault !== null)
+    return new SyncError(
+      'cannot-connect',
+      `target ${place}: the server is refused or refuses us: ${fault.what} (${fault.code})`,
+      { remedy: tlsRemedy(fault.cure, 'PGSQL'), cause: error },
+    )
   if (UNREACHABLE.has(code) || /^(08|28|53|57)/.test(code) || code === '') {
     // Before there is a session there is no row data to quote: which entry of pg_hba.conf is missing, say.
     const said =
       error instanceof pg.DatabaseError || (error instanceof Error && code === '') ? `: ${error.message}` : ''
     const label = code === '' ? '' : ` (${IN_WORDS[code] ?? ''}${code})`
     return new SyncError('cannot-connect', `target ${place}: cannot connect${label}${said}`, {
-      remedy:
-        'check PGSQL_HOST, PGSQL_PORT, PGSQL_DATABASE, PGSQL_USERNAME and PGSQL_PASSWORD, and that the server runs',
+      remedy: CONNECT_REMEDIES[code] ?? CONNECT_REMEDY,
       cause: error,
     })
   }

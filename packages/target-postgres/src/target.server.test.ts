@@ -5,6 +5,7 @@ import {
   ConstraintViolated,
   type Edge,
   type IndexPlan,
+  NO_TLS,
   type QuarantinedRow,
   SyncError,
   type TableMapping,
@@ -30,7 +31,7 @@ const settings: TargetSettings = {
   database: DATABASE,
   schema: 'public',
   stateSchema: 'mylab "sync_',
-  ssl: false,
+  tls: NO_TLS,
   instance: 'default',
 }
 const NOTHING: TableObjects = {

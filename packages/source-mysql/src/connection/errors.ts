@@ -1,4 +1,5 @@
 import { type ErrorCode, SyncError, TableBroken } from '@mylab-sync/core'
+import { tlsFault, tlsRemedy } from '@mylab-sync/runtime'
 import * as sql from '../sql.js'
 
 /** https://mariadb.com/kb/en/mariadb-error-code-reference/ https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html */
@@ -89,13 +90,10 @@ const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
   [1862, NEW_PASSWORD],
   [3118, UNLOCK],
   [4151, UNLOCK],
-  [
-    3159,
-    "connect through the server's socket (DB_SOCKET), which counts as secure: this program does not encrypt its connections to the source; or SET GLOBAL require_secure_transport = OFF",
-  ],
+  [3159, "DB_SSLMODE=require, or prefer where it is disable; the server's socket (DB_SOCKET) counts as secure too"],
   [
     1045,
-    "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%'; REQUIRE SSL, and require_secure_transport on MariaDB, refuse in these words too: then connect through the server's socket (DB_SOCKET)",
+    "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%'; REQUIRE SSL and REQUIRE X509, and require_secure_transport on MariaDB, refuse in these words too: DB_SSLMODE=require, and DB_SSLCERT and DB_SSLKEY with a certificate of ours",
   ],
   [
     1665,
@@ -134,6 +132,13 @@ export function mapped(error: unknown, doing: string): SyncError {
 
 /** As `mapped`, before there is a session: whoever answers otherwise than a server of ours, or hangs up, is none. */
 export function connectError(error: unknown, place: string): SyncError {
+  const fault = tlsFault(error)
+  if (fault !== null)
+    return new SyncError(
+      'cannot-connect',
+      `source: connecting to ${place}: the server is refused or refuses us: ${fault.what} (${fault.code})`,
+      { remedy: tlsRemedy(fault.cure, 'DB'), cause: error },
+    )
   const found = mapped(error, `connecting to ${place}`)
   const isOther = found.code === 'lost-connection' || (found.code === 'internal' && errorNumber(found) === undefined)
   if (!isOther) return found
@@ -183,7 +188,12 @@ function codeOf(error: unknown): ErrorCode | undefined {
   if (number === GET_ERRNO && OF_SYSTEM.test(textOf(error))) return 'unavailable'
   const code = property(error, 'code')
   const byNumber = number === undefined ? undefined : BY_NUMBER.get(number)
-  return byNumber ?? (typeof code === 'string' ? BY_CODE.get(code) : undefined)
+  return byNumber ?? (typeof code === 'string' ? byCode(code) : undefined)
+}
+
+function byCode(code: string): ErrorCode | undefined {
+  // An encrypted line that breaks breaks in OpenSSL's words.
+  return BY_CODE.get(code) ?? (/^(ERR_SSL_|EPROTO$)/.test(code) ? 'lost-connection' : undefined)
 }
 
 function remedyOf(number: number | undefined, code: ErrorCode | undefined): string | undefined {

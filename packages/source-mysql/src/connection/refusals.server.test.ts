@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { SyncError } from '@mylab-sync/core'
+import { NO_TLS, type SyncError } from '@mylab-sync/core'
 import { ServerSet } from '@mylab-sync/testkit'
 import { createSource } from '../source.js'
 
@@ -53,7 +53,7 @@ const REFUSALS: readonly {
     // 1045: MariaDB's.
     numbers: [3159, 1045],
     by: 'SET GLOBAL require_secure_transport = ON',
-    remedy: /DB_SOCKET/,
+    remedy: /DB_SSLMODE=require/,
     undo: 'SET GLOBAL require_secure_transport = OFF',
   },
 ]
@@ -69,6 +69,7 @@ for (const { name, numbers, by, remedy, undo, held = 0 } of REFUSALS)
         user: 'refused',
         password: 'pw',
         database: NAME,
+        tls: NO_TLS,
         auditTable: 'sync_audit_log',
         instance: 'default',
       })

@@ -1,7 +1,8 @@
-import { type Connection, type ConnectionOptions, createConnection } from 'mysql2'
-import { placeText, SyncError } from '@mylab-sync/core'
-import { watchSilence } from '@mylab-sync/runtime'
+import type { Connection } from 'mysql2'
+import { type LineState, placeText, SyncError } from '@mylab-sync/core'
+import { tlsFault, watchSilence } from '@mylab-sync/runtime'
 import { OWN_SESSION, type SourceSettings } from '../settings.js'
+import { dial, type Dialled } from './dial.js'
 import { connectError, errorNumber, mapped } from './errors.js'
 
 /** One result row, undecoded. */
@@ -17,8 +18,6 @@ const NO_PROGRESS_MS = 120_000
 const CONNECT_MS = 10_000
 /** How long a server may take to answer a stranger before it is taken for gone. */
 const ANSWER_MS = 5_000
-/** With the ten probes a second apart that follow: an idle connection whose other end vanished ends after 15 s. */
-const KEEP_ALIVE_MS = 5_000
 const LEAVE_MS = 1_000
 
 /** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_WARN_I_S_SKIPPED_TABLE: https://mariadb.com/kb/en/mariadb-error-code-reference/ */
@@ -78,12 +77,14 @@ interface Running {
  * the connection's own error and by a deadline without progress.
  */
 export class Session {
+  readonly line: LineState
   readonly #connection: Connection
   readonly #answers: () => Promise<boolean>
   readonly #running = new Set<Running>()
   #broken = false
 
-  private constructor(connection: Connection, answers: () => Promise<boolean>) {
+  private constructor({ connection, line }: Dialled, answers: () => Promise<boolean>) {
+    this.line = line
     this.#connection = connection
     this.#answers = answers
     connection.on('error', (error: unknown) => {
@@ -95,24 +96,15 @@ export class Session {
   }
 
   static async open(settings: SourceSettings): Promise<Session> {
-    const connection = createConnection({
-      ...login(settings),
-      charset: 'utf8mb4',
-      connectTimeout: CONNECT_MS,
-      enableKeepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-    })
-    const session = new Session(connection, () => answers(settings))
+    let session: Session | undefined
     try {
-      await new Promise<void>((resolve, reject) => {
-        connection.connect((error) => (error === null ? resolve() : reject(error)))
-      })
+      session = new Session(await dial(settings, CONNECT_MS), () => answers(settings))
       await session.#setUp()
+      return session
     } catch (error) {
-      session.destroy()
+      session?.destroy()
       throw connectError(error, placeOf(settings))
     }
-    return session
   }
 
   get broken(): boolean {
@@ -307,23 +299,15 @@ export class Session {
   }
 }
 
-function login(settings: SourceSettings): ConnectionOptions {
-  const { host, port, socket, user, password, database } = settings
-  const place = socket === undefined ? { host, port } : { socketPath: socket }
-  return { ...place, user, password, database }
-}
-
 /** Whether the server says anything at all to a new connection, be it that it has too many of them. */
-function answers(settings: SourceSettings): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = createConnection({ ...login(settings), connectTimeout: ANSWER_MS })
-    connection.on('error', () => undefined)
-    connection.connect((error) => {
-      resolve(error === null || errorNumber(error) !== undefined)
-      if (error === null) connection.end(() => undefined)
-      else connection.destroy()
-    })
-  })
+async function answers(settings: SourceSettings): Promise<boolean> {
+  try {
+    const { connection } = await dial(settings, ANSWER_MS)
+    connection.end(() => undefined)
+    return true
+  } catch (error) {
+    return errorNumber(error) !== undefined || tlsFault(error) !== null
+  }
 }
 
 /**

@@ -14,11 +14,22 @@ import {
 } from './leftovers.js'
 import { processRight, rights, triggerCreators } from './rights.js'
 import { engines, keys } from './tables.js'
-import { binlogFormat, charsets, foreignKeyMode, packet, readOnly, sqlMode, tableNames, version } from './server.js'
+import {
+  binlogFormat,
+  charsets,
+  foreignKeyMode,
+  line,
+  packet,
+  readOnly,
+  sqlMode,
+  tableNames,
+  version,
+} from './server.js'
 
 /** In the order in which they are worth mending. */
 const CHECKS: readonly Check[] = [
   version,
+  line,
   readOnly,
   rights,
   processRight,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Finding, SourceTable } from '@mylab-sync/core'
+import { type Finding, NO_TLS, type SourceTable } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import { type Check, type Facts, quotedAccount } from './check.js'
 import { Grants } from './grants.js'
@@ -16,7 +16,16 @@ function findingsOf(
 ): Finding[] {
   const facts: Facts = {
     server: { vendor, version: found },
-    settings: { host: '', port: 0, user: '', password: '', database: 'app', auditTable: 'a', instance: 'default' },
+    settings: {
+      host: '',
+      port: 0,
+      user: '',
+      password: '',
+      database: 'app',
+      tls: NO_TLS,
+      auditTable: 'a',
+      instance: 'default',
+    },
     tables: more.tables ?? [],
     mappings: [],
     variables: new Map(Object.entries(more.variables ?? {})),

@@ -1,4 +1,5 @@
-import type { SourceTable } from '@mylab-sync/core'
+import { type SourceTable, weaknessOf } from '@mylab-sync/core'
+import { weakLine } from '@mylab-sync/runtime'
 import { type Check, finding, isAtLeast, isOn, someOf } from './check.js'
 
 const MEBIBYTE = 2 ** 20
@@ -17,6 +18,13 @@ export const version: Check = ({ server }) => {
       'upgrade the source to MySQL 5.7 or MariaDB 10.2.3, or later',
     ),
   ]
+}
+
+export const line: Check = ({ settings }, session) => {
+  const weakness = weaknessOf(settings.tls, session.line)
+  if (weakness === null || session.line.address === null) return []
+  const { cause, remedy } = weakLine(weakness, session.line.address, 'DB')
+  return [finding('warning', weakness === 'plain' ? 'source-line-plain' : 'source-line-unverified', cause, remedy)]
 }
 
 export const readOnly: Check = (facts) => {

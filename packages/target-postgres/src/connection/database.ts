@@ -1,7 +1,8 @@
-import { placeText } from '@mylab-sync/core'
-import { watchSilence } from '@mylab-sync/runtime'
+import { type LineState, NO_TLS, placeText, type TlsSettings } from '@mylab-sync/core'
+import { tlsFault, watchSilence } from '@mylab-sync/runtime'
 import pg from 'pg'
-import { connectError, mapped } from '../errors.js'
+import { connectError, mapped, refusesLine } from '../errors.js'
+import { Line } from './line.js'
 
 export interface TargetSettings {
   readonly host: string
@@ -11,7 +12,7 @@ export interface TargetSettings {
   readonly database: string
   readonly schema: string
   readonly stateSchema: string
-  readonly ssl: boolean
+  readonly tls: TlsSettings
   readonly instance: string
 }
 
@@ -19,8 +20,6 @@ const MOST_CONNECTIONS = 12
 const CONNECT_MS = 10_000
 /** How long a server may take to answer a stranger before it is taken for gone. */
 const ANSWER_MS = 5_000
-/** With the ten probes a second apart that follow: an idle connection whose other end vanished ends after 15 s. */
-const KEEP_ALIVE_MS = 5_000
 const QUERY_MS = 600_000
 /** The longest that a timer takes: 24 days. */
 const BUILD_MS = 2 ** 31 - 1
@@ -191,6 +190,13 @@ export class Session {
     await this.rows(['BEGIN ISOLATION LEVEL READ COMMITTED', ...settings].join('; '))
   }
 
+  get line(): LineState {
+    const { stream } = this.client.connection
+    const state = stream instanceof Line ? stream.state : undefined
+    if (state === undefined) throw new Error('a session without a line')
+    return state
+  }
+
   get broken(): boolean {
     return this.#broken
   }
@@ -220,6 +226,8 @@ export class Session {
 export class Database {
   readonly settings: TargetSettings
   readonly #pool: pg.Pool
+  /** The server lets us in without encryption only, which `prefer` goes along with. */
+  #plain = false
   readonly #lent = new Set<Session>()
   readonly #prepared = new WeakSet<pg.PoolClient>()
   /** Those that this server knows. */
@@ -229,9 +237,8 @@ export class Database {
     this.settings = settings
     this.#pool = new pg.Pool({
       ...login(settings),
+      stream: () => this.#line(CONNECT_MS),
       max: MOST_CONNECTIONS,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       connectionTimeoutMillis: CONNECT_MS,
       query_timeout: QUERY_MS,
     })
@@ -239,12 +246,7 @@ export class Database {
   }
 
   async session(): Promise<Session> {
-    let client: pg.PoolClient
-    try {
-      client = await this.#pool.connect()
-    } catch (error) {
-      throw connectError(error, placeOf(this.settings))
-    }
+    const client = await this.#connected()
     const session = new Session(client, this)
     this.#lent.add(session)
     if (this.#prepared.has(client)) return session
@@ -258,6 +260,28 @@ export class Database {
     }
   }
 
+  /** As libpq does, `prefer` tries the other kind of line where pg_hba.conf refuses this one. */
+  async #connected(): Promise<pg.PoolClient> {
+    const wasPlain = this.#plain
+    try {
+      return await this.#pool.connect()
+    } catch (error) {
+      const refused = connectError(error, placeOf(this.settings))
+      if (this.settings.tls.mode !== 'prefer' || !refusesLine(error)) throw refused
+      this.#plain = !wasPlain
+      try {
+        return await this.#pool.connect()
+      } catch {
+        this.#plain = wasPlain
+        throw refused
+      }
+    }
+  }
+
+  #line(connectMs: number): Line {
+    return new Line(this.#plain ? NO_TLS : this.settings.tls, connectMs)
+  }
+
   /** Connects once, to tell a wrong address or password at the start, and finds out what this server knows. */
   async open(): Promise<void> {
     this.optionalSettings = await this.transaction(async (session) => {
@@ -269,13 +293,17 @@ export class Database {
 
   /** Whether the server says anything at all to a new connection, be it that it has too many of them. */
   async answers(): Promise<boolean> {
-    const client = new pg.Client({ ...login(this.settings), connectionTimeoutMillis: ANSWER_MS })
+    const client = new pg.Client({
+      ...login(this.settings),
+      stream: () => this.#line(ANSWER_MS),
+      connectionTimeoutMillis: ANSWER_MS,
+    })
     client.on('error', () => {})
     try {
       await client.connect()
       return true
     } catch (error) {
-      return error instanceof pg.DatabaseError
+      return error instanceof pg.DatabaseError || tlsFault(error) !== null
     } finally {
       client.end().catch(() => {})
     }
@@ -332,9 +360,9 @@ async function isKnown(session: Session, setting: string): Promise<boolean> {
   }
 }
 
-function login({ host, port, user, password, database, ssl }: TargetSettings): pg.ClientConfig {
-  const encrypted = ssl ? { ssl: { rejectUnauthorized: false } } : {}
-  return { host, port, user, password, database, application_name: 'mylab-sync', ...encrypted }
+/** The line encrypts; the driver would look at PGSSLMODE by itself. */
+function login({ host, port, user, password, database }: TargetSettings): pg.ClientConfig {
+  return { host, port, user, password, database, application_name: 'mylab-sync', ssl: false }
 }
 
 /** Who is asked for what, without the password. */

@@ -3,12 +3,13 @@ import type { Database } from '../connection/database.js'
 import { type Check, finding, readFacts } from './check.js'
 import { keptRows } from './kept.js'
 import { schemaRights, temporaryTables } from './rights.js'
-import { connections, encoding, pooler, readOnly, replicationRole, version } from './server.js'
+import { connections, encoding, line, pooler, readOnly, replicationRole, version } from './server.js'
 import { standingTables } from './tables.js'
 
 /** In the order in which they are worth mending. */
 const CHECKS: readonly Check[] = [
   version,
+  line,
   encoding,
   readOnly,
   schemaRights,

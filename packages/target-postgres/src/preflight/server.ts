@@ -1,3 +1,5 @@
+import { weaknessOf } from '@mylab-sync/core'
+import { weakLine } from '@mylab-sync/runtime'
 import * as sql from '../sql.js'
 import { type Check, finding } from './check.js'
 
@@ -16,6 +18,14 @@ export const version: Check = ({ facts }) =>
           'upgrade the target to PostgreSQL 11 or later',
         ),
       ]
+
+export const line: Check = async ({ database }) => {
+  const found = await database.outside(async (session) => Promise.resolve(session.line))
+  const weakness = weaknessOf(database.settings.tls, found)
+  if (weakness === null || found.address === null) return []
+  const { cause, remedy } = weakLine(weakness, found.address, 'PGSQL')
+  return [finding('warning', weakness === 'plain' ? 'target-line-plain' : 'target-line-unverified', cause, remedy)]
+}
 
 export const encoding: Check = ({ facts }) =>
   facts.encoding === 'UTF8'

@@ -9,24 +9,27 @@ interface Pair {
   readonly far: Socket
 }
 
+export interface ProxyOptions {
+  readonly roundTripMs?: number
+  /** Hears all bytes, as somebody on the line would; `line` is one object for one direction of one connection. */
+  readonly tap?: (data: Buffer, line: object) => void
+}
+
 /** A TCP port of 127.0.0.1 that leads to a server, over a line of a given length that can be frozen or cut. */
 export class Proxy {
   readonly #server: Server
   readonly #pairs = new Set<Pair>()
-  readonly #roundTripMs: number
+  readonly #options: ProxyOptions
   #frozen = false
 
-  private constructor(server: Server, roundTripMs: number) {
+  private constructor(server: Server, options: ProxyOptions) {
     this.#server = server
-    this.#roundTripMs = roundTripMs
+    this.#options = options
   }
 
-  static async start(
-    to: { readonly host: string; readonly port: number },
-    options: { readonly roundTripMs?: number } = {},
-  ): Promise<Proxy> {
+  static async start(to: { readonly host: string; readonly port: number }, options: ProxyOptions = {}): Promise<Proxy> {
     const server = createServer({ pauseOnConnect: true })
-    const proxy = new Proxy(server, options.roundTripMs ?? 0)
+    const proxy = new Proxy(server, options)
     server.on('connection', (near) => proxy.#accept(near, to))
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -76,13 +79,14 @@ export class Proxy {
   }
 
   #carry(from: Socket, to: Socket): void {
-    const delayMs = this.#roundTripMs / 2
+    const delayMs = (this.#options.roundTripMs ?? 0) / 2
     let underWay = 0
     const later = (act: () => void): void => {
       if (delayMs === 0) act()
       else setTimeout(act, delayMs)
     }
     from.on('data', (data: Buffer) => {
+      this.#options.tap?.(data, from)
       underWay += data.length
       if (underWay > MOST_UNDER_WAY) from.pause()
       later(() => {

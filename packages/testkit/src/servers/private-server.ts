@@ -72,15 +72,15 @@ export class PrivateServer {
 
   /**
    * Starts it, on the port of before if there was one, and waits until this very instance answers over TCP.
-   * Does nothing if it runs. Throws after 30 s, or when the server ends by itself, with the tail of its log.
+   * Does nothing if it runs. `more` is appended to its command line, for this run alone. Throws after 30 s, or when the server ends by itself, with the tail of its log.
    */
-  async start(): Promise<void> {
+  async start(more: readonly string[] = []): Promise<void> {
     if (this.running) return
     if (this.#port === 0) await this.#initialise()
     const ports = this.#port === 0 ? PORTS_TO_TRY : 1
     for (let attempt = 1; ; attempt += 1) {
       const port = this.#port || (await freePort())
-      const outcome = await this.#launch(port)
+      const outcome = await this.#launch(port, more)
       if (outcome === 'answers') {
         this.#port = port
         return
@@ -193,11 +193,11 @@ export class PrivateServer {
     throw new Error(`${program} failed (${child.exitCode ?? child.signalCode}):\n${lastLines(said)}`)
   }
 
-  async #launch(port: number): Promise<'answers' | 'ended'> {
+  async #launch(port: number, more: readonly string[]): Promise<'answers' | 'ended'> {
     const { kind, installation, user, watchdog } = this.#options
     const place = this.#place(port)
     const log = openSync(this.#log, 'a')
-    const child = spawn(installation.program, kind.serverArguments(place), {
+    const child = spawn(installation.program, [...kind.serverArguments(place), ...more], {
       ...user,
       argv0: installation.calledAs,
       cwd: this.#data,

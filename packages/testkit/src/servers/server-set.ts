@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
@@ -147,7 +147,7 @@ export class ServerSet {
       PGSQL_USERNAME: product.target.user,
       PGSQL_PASSWORD: product.target.password,
       PGSQL_SCHEMA: 'public',
-      PGSQL_SSLMODE: this.#external.get('postgres')?.url.searchParams.get('sslmode') ?? 'disable',
+      PGSQL_SSLMODE: this.#external.get('postgres')?.url.searchParams.get('sslmode') ?? '',
       ...(withRedis ? { REDIS_URL: this.redisUrl } : {}),
     }
   }
@@ -214,8 +214,19 @@ export class ServerSet {
     await this.#asSourceAdmin((admin) => this.#accounts.grantDrop(admin, database))
   }
 
-  start(service: ServiceName): Promise<void> {
-    return this.server(service).start()
+  /** `more` is appended to its command line, for this run alone. */
+  start(service: ServiceName, more: readonly string[] = []): Promise<void> {
+    return this.server(service).start(more)
+  }
+
+  /** A file, replaced as a whole, that private servers may read and no stranger; its path. */
+  writeFile(name: string, content: string): string {
+    const path = join(this.directory, name)
+    writeFileSync(`${path}.new`, content, { mode: 0o600 })
+    const user = serverUser()
+    if (user) chownSync(`${path}.new`, user.uid, user.gid)
+    renameSync(`${path}.new`, path)
+    return path
   }
 
   stop(service: ServiceName, signal?: NodeJS.Signals): Promise<void> {

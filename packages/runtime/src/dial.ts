@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
+
+/** With the ten probes a second apart that follow: an idle connection whose other end vanished ends after 15 s. */
+const KEEP_ALIVE_MS = 5_000
+
+/** A connected socket, which the caller destroys. Throws Node's own error, or `ETIMEDOUT` where the signal comes first. */
+export async function openSocket(to: NetConnectOpts, signal: AbortSignal): Promise<Socket> {
+  const socket = connect({ ...to, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, noDelay: true })
+  try {
+    await once(socket, 'connect', { signal })
+    return socket
+  } catch (error) {
+    socket.destroy()
+    throw signal.aborted ? timedOut() : error
+  }
+}
+
+/**
+ * The first bytes of an answer, `enough` of them or more, all of what is there; they are read again by whoever reads next.
+ * Throws where the other side ends before, or `ETIMEDOUT` where the signal comes first.
+ */
+export async function peek(socket: Socket, enough: (seen: Buffer) => boolean, signal: AbortSignal): Promise<Buffer> {
+  let seen: Buffer = Buffer.alloc(0)
+  while (!enough(seen)) {
+    const chunk = socket.read() as Buffer | null
+    if (chunk === null) await more(socket, signal)
+    else seen = Buffer.concat([seen, chunk])
+  }
+  socket.unshift(seen)
+  return seen
+}
+
+function more(socket: Socket, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => (): void => {
+      socket.off('readable', readable).off('end', ended).off('close', ended).off('error', failed)
+      signal.removeEventListener('abort', late)
+      act()
+    }
+    const failed = (error: Error): void => settle(() => reject(error))()
+    const readable = settle(resolve)
+    const ended = settle(() => reject(hungUp()))
+    const late = settle(() => reject(timedOut()))
+    socket.on('readable', readable).on('end', ended).on('close', ended).on('error', failed)
+    signal.addEventListener('abort', late)
+    if (signal.aborted) late()
+    else if (socket.readableEnded || socket.destroyed) ended()
+  })
+}
+
+export function timedOut(): Error {
+  return Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })
+}
+
+function hungUp(): Error {
+  return Object.assign(new Error('the other side hung up'), { code: 'ECONNRESET' })
+}

@@ -1,0 +1,99 @@
+import type { LineState, TlsSettings } from '@mylab-sync/core'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { negotiate } from './negotiate.js'
+
+type Done = (error?: Error | null) => void
+
+/**
+ * What the driver takes for a socket: it speaks plaintext over a line that is as the settings want it. The driver itself
+ * knows no `prefer`, and tells a server without encryption by a text alone. Is destroyed with Node's error, or TlsRefused.
+ */
+export class Line extends Duplex {
+  readonly #tls: TlsSettings
+  readonly #given = new AbortController()
+  readonly #signal: AbortSignal
+  #socket: Socket | undefined
+  #state: LineState | undefined
+
+  /** `connectMs` bounds everything up to the login. */
+  constructor(tls: TlsSettings, connectMs: number) {
+    super({ allowHalfOpen: false })
+    this.#tls = tls
+    this.#signal = AbortSignal.any([this.#given.signal, AbortSignal.timeout(connectMs)])
+  }
+
+  /** Undefined before `connect` was emitted. */
+  get state(): LineState | undefined {
+    return this.#state
+  }
+
+  /** A port and a host, or the path of a socket, as the driver names it. */
+  connect(at: number | string, host = 'localhost'): this {
+    const to = typeof at === 'string' ? { path: at } : { host, port: at }
+    negotiate(to, this.#tls, this.#signal).then(
+      ({ socket, encrypted }) => {
+        if (this.destroyed) return void socket.destroy()
+        this.#state = { encrypted, address: 'path' in to ? null : (socket.remoteAddress ?? host) }
+        this.#carry(socket)
+        this.emit('connect')
+      },
+      (error: unknown) => this.destroy(error instanceof Error ? error : new Error('no line', { cause: error })),
+    )
+    return this
+  }
+
+  /** Both are so from the beginning. */
+  setNoDelay(): this {
+    return this
+  }
+
+  setKeepAlive(): this {
+    return this
+  }
+
+  ref(): this {
+    this.#socket?.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#socket?.unref()
+    return this
+  }
+
+  #carry(socket: Socket): void {
+    this.#socket = socket
+    socket.on('data', (data: Buffer) => {
+      if (!this.push(data)) socket.pause()
+    })
+    socket.on('end', () => this.push(null))
+    socket.on('error', (error) => this.destroy(error))
+    socket.on('close', () => this.destroy())
+  }
+
+  override _read(): void {
+    this.#socket?.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    if (this.#socket === undefined) done(new Error('written to before there is a connection'))
+    else this.#socket.write(chunk, done)
+  }
+
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'utf8', done)
+  }
+
+  override _final(done: Done): void {
+    if (this.#socket === undefined) this.destroy()
+    else this.#socket.end()
+    done()
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    this.#given.abort()
+    this.#socket?.destroy()
+    done(error)
+  }
+}
