@@ -3,6 +3,7 @@ import { redisUrlOf, sourceAddress, targetAddress } from './address.js'
 import { redisOf, type ResolvedConfig, sourceOf, targetOf } from './config.js'
 import { type ConfigInput, type Env, environmentOf } from './environment.js'
 import { fault } from './fault.js'
+import type { GivenTls } from './tls.js'
 
 /** Where both servers and Redis are: what a new configuration has to know. An empty database name: not known yet. */
 export interface Answers {
@@ -23,8 +24,8 @@ export interface ServerUrls {
 export function suggestedAnswers(input: ConfigInput, urls: ServerUrls): Answers {
   const env = environmentOf(input)
   return {
-    source: urls.source === undefined ? sourceOf({ database: '' }, env) : answeredSource(urls.source),
-    target: urls.target === undefined ? targetOf({ database: '' }, env) : answeredTarget(urls.target),
+    source: urls.source === undefined ? sourceOf({ database: '' }, env) : answeredSource(urls.source, env),
+    target: urls.target === undefined ? targetOf({ database: '' }, env) : answeredTarget(urls.target, env),
     ...(urls.redis === undefined ? redisOf({}, env) : answeredRedis(urls.redis, env)),
   }
 }
@@ -35,14 +36,22 @@ function answeredRedis(url: string, env: Env): Pick<Answers, 'redisUrl' | 'redis
   return redisOf({}, { ...env, REDIS_URL: url })
 }
 
-function answeredSource(url: string): Answers['source'] {
-  if (sourceAddress(url, '--source-url').database === undefined) throw noDatabase('--source-url')
-  return sourceOf({ url }, {})
+function answeredSource(url: string, env: Env): Answers['source'] {
+  const { database, tls } = sourceAddress(url, '--source-url')
+  if (database === undefined) throw noDatabase('--source-url')
+  return sourceOf({ url }, ofEncryption(env, tls))
 }
 
-function answeredTarget(url: string): Answers['target'] {
-  if (targetAddress(url, '--target-url').database === undefined) throw noDatabase('--target-url')
-  return targetOf({ url }, {})
+function answeredTarget(url: string, env: Env): Answers['target'] {
+  const { database, tls } = targetAddress(url, '--target-url')
+  if (database === undefined) throw noDatabase('--target-url')
+  return targetOf({ url }, ofEncryption(env, tls))
+}
+
+/** A URL that says nothing of it must not send a password over a worse line than the environment asks for. */
+function ofEncryption(env: Env, given: GivenTls | undefined): Env {
+  if (Object.values(given ?? {}).some((value) => value !== undefined)) return {}
+  return Object.fromEntries(Object.entries(env).filter(([name]) => /^(DB|PGSQL|MYSQL_ATTR)_SSL/.test(name)))
 }
 
 function noDatabase(option: string): SyncError {

@@ -134,3 +134,16 @@ test('what init writes keeps modes and files', () => {
   const config = load({}, made('written.yaml', writtenConfig(answers).yaml))
   assert.deepEqual([config.source.tls, config.target.tls], [answers.source.tls, answers.target.tls])
 })
+
+test('init takes what the environment says of encryption where a URL says nothing of it', () => {
+  const env = { DB_SSLMODE: 'require', PGSQL_SSLROOTCERT: authority }
+  const modes = (source: string, target: string): string[] => {
+    const answers = suggestedAnswers({ env, directory: '/nowhere' }, { source, target })
+    return [answers.source.tls.mode, answers.target.tls.mode]
+  }
+  assert.deepEqual(modes('mysql://u@h/shop', 'postgres://u@h/shop'), ['require', 'verify-full'])
+  assert.deepEqual(modes('mysql://u@h/shop?ssl-mode=DISABLED', 'postgres://u@h/shop?sslmode=prefer'), [
+    'disable',
+    'prefer',
+  ])
+})

@@ -12,6 +12,7 @@ import {
 import { counted, SyncError } from '@mylab-sync/core'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { print, printJson, tell } from '../output.js'
 import { Prompt } from '../prompt.js'
 import { checkRedis } from '@mylab-sync/queue'
@@ -214,7 +215,7 @@ function strongerValues(file: string, answers: Answers): string[] {
   const differing = sides.flatMap((side) => {
     const loaded: Readonly<Record<string, unknown>> = { ...config[side] }
     return Object.entries(answers[side])
-      .filter(([key, value]) => loaded[key] !== value)
+      .filter(([key, value]) => !isDeepStrictEqual(loaded[key], value))
       .map(([key]) => `${side}.${key}`)
   })
   return config.redisUrl === answers.redisUrl ? differing : [...differing, 'redis']
