@@ -99,10 +99,19 @@ export type {
   UniqueHolder,
   UpsertOutcome,
 } from './ports/target.js'
-export { isLoopback, type Line, lineFindings, tlsReason } from './lines.js'
+export {
+  isLoopback,
+  type Line,
+  lineFindings,
+  TLS_FILE_UNFIT,
+  TLS_HANDSHAKE,
+  TLS_NOT_OFFERED,
+  type TlsCure,
+  tlsFault,
+  tlsReason,
+} from './lines.js'
 export {
   AddressRefused,
-  isLoopback,
   parsePlace,
   parseServerUrl,
   type Place,
@@ -111,10 +120,8 @@ export {
 } from './server-address.js'
 export {
   type LineState,
-  type LineWeakness,
   NO_TLS,
   TLS_MODES,
   type TlsMode,
   type TlsSettings,
-  weaknessOf,
 } from './tls.js'

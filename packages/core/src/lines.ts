@@ -6,7 +6,7 @@ export interface Line {
   /** A name, an address, or the path of a socket. */
   readonly host: string
   readonly encrypted: boolean
-  /** The server's certificate was checked against an authority, and its name against the host. */
+  /** The server's certificate was checked against an authority. */
   readonly verified: boolean
   /** What to set for a line that is encrypted and verified. */
   readonly remedy: string
@@ -34,18 +34,33 @@ export function lineFindings({ side, host, encrypted, verified, remedy }: Line):
   return [{ ...found, severity: 'warning', side, remedy }]
 }
 
-const UNKNOWN_AUTHORITY = 'its certificate is of an authority that is not known here'
-const CLIENT_REFUSED = 'it refuses our client certificate'
-const CLIENT_WANTED = 'it asks for a client certificate and gets none'
-const NOT_OFFERED = 'it offers no encryption'
+/** What has to change: our authority, how the server is addressed, its certificate, a clock, our certificate, or TLS there. */
+export type TlsCure = 'authority' | 'name' | 'renew' | 'clock' | 'client' | 'offer' | 'file' | 'server'
 
-/** By the codes of node's TLS: https://nodejs.org/api/tls.html#x509-certificate-error-codes, and OpenSSL's reasons for the alerts. */
-const REASONS: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
-  CERT_REVOKED: 'its certificate was revoked',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  HOSTNAME_MISMATCH: 'its certificate is for another name',
+export interface TlsFault {
+  /** About "it", the server. */
+  readonly what: string
+  readonly cure: TlsCure
+  readonly code: string
+}
+
+/** Codes of ours beside node's. */
+export const TLS_NOT_OFFERED = 'TLS_NOT_OFFERED'
+export const TLS_FILE_UNFIT = 'TLS_FILE_UNFIT'
+export const TLS_HANDSHAKE = 'TLS_HANDSHAKE'
+
+type Reason = readonly [what: string, cure: TlsCure]
+const UNKNOWN_AUTHORITY: Reason = ['its certificate is of an authority that is not known here', 'authority']
+const OTHER_NAME: Reason = ['its certificate is for another name', 'name']
+const NOT_OFFERED: Reason = ['it offers no encryption', 'offer']
+
+/** By the codes of node's TLS: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const REASONS: Readonly<Record<string, Reason>> = {
+  CERT_HAS_EXPIRED: ['its certificate has expired', 'renew'],
+  CERT_NOT_YET_VALID: ['its certificate is not valid yet', 'clock'],
+  CERT_REVOKED: ['its certificate was revoked', 'renew'],
+  ERR_TLS_CERT_ALTNAME_INVALID: OTHER_NAME,
+  HOSTNAME_MISMATCH: OTHER_NAME,
   CERT_UNTRUSTED: UNKNOWN_AUTHORITY,
   CERT_CHAIN_TOO_LONG: UNKNOWN_AUTHORITY,
   CERT_SIGNATURE_FAILURE: UNKNOWN_AUTHORITY,
@@ -55,26 +70,38 @@ const REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
   INVALID_CA: UNKNOWN_AUTHORITY,
-  INVALID_PURPOSE: 'its certificate is not one of a server',
+  INVALID_PURPOSE: ['its certificate is not one of a server', 'server'],
   ERR_SSL_WRONG_VERSION_NUMBER: NOT_OFFERED,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: NOT_OFFERED,
   ERR_SSL_HTTP_REQUEST: NOT_OFFERED,
-  ERR_SSL_UNSUPPORTED_PROTOCOL: 'it speaks no version of TLS that is taken here',
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'it takes no version of TLS that is spoken here',
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: CLIENT_WANTED,
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: CLIENT_WANTED,
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: CLIENT_REFUSED,
-  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: CLIENT_REFUSED,
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: CLIENT_REFUSED,
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: CLIENT_REFUSED,
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: CLIENT_REFUSED,
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: CLIENT_REFUSED,
-  ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR: CLIENT_REFUSED,
+  ERR_SSL_UNSUPPORTED_PROTOCOL: ['it speaks no version of TLS that is taken here', 'server'],
+  [TLS_NOT_OFFERED]: NOT_OFFERED,
+  [TLS_FILE_UNFIT]: ['a file of the certificates cannot be read or used', 'file'],
+  [TLS_HANDSHAKE]: ['the TLS handshake fails', 'server'],
 }
 
-/** Why a line could not be encrypted or was refused, about "it", the server. Null: the error is none of TLS. */
-export function tlsReason(error: unknown): string | null {
+/** Alerts of the server. The word before ALERT differs: TLSV1, TLSV13, SSLV3, or SSL/TLS from OpenSSL 3.2 on. */
+const ALERTS: readonly (readonly [alert: RegExp, reason: Reason])[] = [
+  [/_ALERT_PROTOCOL_VERSION$/, ['it takes no version of TLS that is spoken here', 'server']],
+  [/_ALERT_(?:CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE)$/, ['it asks for a client certificate and gets none', 'client']],
+  [
+    /_ALERT_(?:.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR)$/,
+    ['it refuses our client certificate', 'client'],
+  ],
+]
+
+/** Why a line could not be encrypted or was refused, by the code alone. Null: the error is none of TLS. */
+export function tlsFault(error: unknown): TlsFault | null {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
-  if (Object.hasOwn(REASONS, error.code)) return REASONS[error.code] ?? null
-  return /^ERR_(?:SSL|TLS)_/.test(error.code) ? `TLS fails (${error.code})` : null
+  const { code } = error
+  const known = Object.hasOwn(REASONS, code) ? REASONS[code] : undefined
+  if (known !== undefined) return { what: known[0], cure: known[1], code }
+  if (!/^ERR_(?:SSL|TLS)_/.test(code)) return null
+  const [what, cure] = ALERTS.find(([alert]) => alert.test(code))?.[1] ?? [`TLS fails (${code})`, 'server']
+  return { what, cure, code }
+}
+
+/** As tlsFault, in words alone. */
+export function tlsReason(error: unknown): string | null {
+  return tlsFault(error)?.what ?? null
 }

@@ -61,13 +61,6 @@ export function placeText(host: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** Whether a name or an address is this machine's alone. An address of IPv4 may be written as one of IPv6. */
-export function isLoopback(host: string): boolean {
-  const address = host.replace(/^::ffff:(?=\d+\.)/i, '')
-  if (address === 'localhost' || /^(?:0{0,4}:){2,7}0{0,3}1$/.test(address)) return true
-  return isIpv4(address) && address.startsWith('127.')
-}
-
 function account(text: string): Pick<ServerAddress, 'user' | 'password'> {
   const colon = text.indexOf(':')
   const user = decoded(colon < 0 ? text : text.slice(0, colon))

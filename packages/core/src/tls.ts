@@ -1,5 +1,3 @@
-import { isLoopback } from './server-address.js'
-
 /** As libpq names and means them: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
 export const TLS_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 export type TlsMode = (typeof TLS_MODES)[number]
@@ -21,13 +19,4 @@ export const NO_TLS: TlsSettings = { mode: 'disable', rootCert: null, cert: null
 export interface LineState {
   readonly encrypted: boolean
   readonly address: string | null
-}
-
-export type LineWeakness = 'plain' | 'unverified'
-
-/** What somebody on the way to the server could do: read along, or stand in for it. Null: nothing, or nobody is on the way. */
-export function weaknessOf({ mode }: TlsSettings, { encrypted, address }: LineState): LineWeakness | null {
-  if (address === null || isLoopback(address)) return null
-  if (!encrypted) return 'plain'
-  return mode === 'verify-ca' || mode === 'verify-full' ? null : 'unverified'
 }

@@ -5,14 +5,12 @@ export { watchSilence } from './silence.js'
 export { listenForShutdown, type Shutdown } from './shutdown.js'
 export { openSocket, peek, timedOut } from './dial.js'
 export {
+  handshakeCode,
   identityError,
-  NOT_OFFERED,
   readTlsMaterial,
-  tlsFault,
-  type TlsMaterial,
   tlsOptions,
   TlsRefused,
   tlsRemedy,
   verifies,
-  weakLine,
+  verifyRemedy,
 } from './tls.js'

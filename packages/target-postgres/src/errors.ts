@@ -6,9 +6,10 @@ import {
   TableBroken,
   TargetTableUnfit,
   type TableMapping,
+  tlsFault,
   ValueRefused,
 } from '@mylab-sync/core'
-import { tlsFault, tlsRemedy } from '@mylab-sync/runtime'
+import { tlsRemedy } from '@mylab-sync/runtime'
 import pg from 'pg'
 
 const LOST = new Set([

@@ -1,7 +1,6 @@
 /**
  * What demo, tests and benches stand on: real servers, datasets, seeded chance. Never imported by production code.
  */
-export { CertificateAuthority, type Identity } from './certificates.js'
 export { CLINIC_STATEMENTS } from './datasets/clinic.js'
 export type { Login } from './servers/documented-accounts.js'
 export { Authority, type Certificate } from './servers/certificates.js'

@@ -1,7 +1,7 @@
-import type { LineState } from '@mylab-sync/core'
+import { type LineState, TLS_NOT_OFFERED } from '@mylab-sync/core'
 import {
+  handshakeCode,
   identityError,
-  NOT_OFFERED,
   openSocket,
   peek,
   readTlsMaterial,
@@ -60,7 +60,7 @@ async function attempt(settings: SourceSettings, deadline: Deadline, how: 'plain
   const address = path === undefined ? (socket.remoteAddress ?? host) : null
   try {
     const answer = how === 'tls' ? answerOf(await peek(socket, isGreeting, deadline.signal)) : 'plain'
-    if (answer === 'plain' && how === 'tls' && tls.mode !== 'prefer') throw new TlsRefused(NOT_OFFERED)
+    if (answer === 'plain' && how === 'tls' && tls.mode !== 'prefer') throw new TlsRefused(TLS_NOT_OFFERED)
     const encrypted = answer === 'tls'
     const connection = encrypted
       ? await loggedInSecurely(settings, socket, deadline)
@@ -99,12 +99,12 @@ async function loggedInSecurely(settings: SourceSettings, socket: Socket, deadli
   socket.once('data', () => {
     const stream: unknown = Reflect.get(connection, 'stream')
     if (!(stream instanceof TLSSocket)) {
-      refused = new HandshakeFailed(NOT_OFFERED)
+      refused = new HandshakeFailed(TLS_NOT_OFFERED)
       connection.destroy()
       return
     }
     const failed = (error: unknown): void => {
-      refused ??= new (verifies(tls.mode) ? TlsRefused : HandshakeFailed)(codeOf(error), error)
+      refused ??= new (verifies(tls.mode) ? TlsRefused : HandshakeFailed)(handshakeCode(error), error)
     }
     stream.prependListener('error', failed)
     stream.prependOnceListener('secureConnect', () => {
@@ -119,11 +119,6 @@ async function loggedInSecurely(settings: SourceSettings, socket: Socket, deadli
   } catch (error) {
     throw deadline.signal.aborted ? timedOut() : (refused ?? error)
   }
-}
-
-function codeOf(error: unknown): string {
-  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
-  return typeof code === 'string' ? code : 'TLS_HANDSHAKE'
 }
 
 const HEADER_BYTES = 4

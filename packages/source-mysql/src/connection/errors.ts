@@ -1,5 +1,5 @@
-import { type ErrorCode, SyncError, TableBroken } from '@mylab-sync/core'
-import { tlsFault, tlsRemedy } from '@mylab-sync/runtime'
+import { type ErrorCode, SyncError, TableBroken, tlsFault } from '@mylab-sync/core'
+import { tlsRemedy } from '@mylab-sync/runtime'
 import * as sql from '../sql.js'
 
 /** https://mariadb.com/kb/en/mariadb-error-code-reference/ https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html */

@@ -1,6 +1,6 @@
 import type { Connection } from 'mysql2'
-import { type LineState, placeText, SyncError } from '@mylab-sync/core'
-import { tlsFault, watchSilence } from '@mylab-sync/runtime'
+import { type LineState, placeText, SyncError, tlsFault } from '@mylab-sync/core'
+import { watchSilence } from '@mylab-sync/runtime'
 import { OWN_SESSION, type SourceSettings } from '../settings.js'
 import { dial, type Dialled } from './dial.js'
 import { connectError, errorNumber, mapped } from './errors.js'

@@ -1,5 +1,5 @@
-import { type SourceTable, weaknessOf } from '@mylab-sync/core'
-import { weakLine } from '@mylab-sync/runtime'
+import { lineFindings, type SourceTable } from '@mylab-sync/core'
+import { verifies, verifyRemedy } from '@mylab-sync/runtime'
 import { type Check, finding, isAtLeast, isOn, someOf } from './check.js'
 
 const MEBIBYTE = 2 ** 20
@@ -20,12 +20,16 @@ export const version: Check = ({ server }) => {
   ]
 }
 
-export const line: Check = ({ settings }, session) => {
-  const weakness = weaknessOf(settings.tls, session.line)
-  if (weakness === null || session.line.address === null) return []
-  const { cause, remedy } = weakLine(weakness, session.line.address, 'DB')
-  return [finding('warning', weakness === 'plain' ? 'source-line-plain' : 'source-line-unverified', cause, remedy)]
-}
+export const line: Check = ({ settings: { tls } }, { line: { address, encrypted } }) =>
+  address === null
+    ? []
+    : lineFindings({
+        side: 'source',
+        host: address,
+        encrypted,
+        verified: verifies(tls.mode),
+        remedy: verifyRemedy('DB'),
+      })
 
 export const readOnly: Check = (facts) => {
   const setting = ['innodb_read_only', 'super_read_only', 'read_only'].find((name) => isOn(facts, name))

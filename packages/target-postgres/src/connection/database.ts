@@ -1,5 +1,5 @@
-import { type LineState, NO_TLS, placeText, type TlsSettings } from '@mylab-sync/core'
-import { tlsFault, watchSilence } from '@mylab-sync/runtime'
+import { type LineState, NO_TLS, placeText, tlsFault, type TlsSettings } from '@mylab-sync/core'
+import { watchSilence } from '@mylab-sync/runtime'
 import pg from 'pg'
 import { connectError, mapped, refusesLine } from '../errors.js'
 import { Line } from './line.js'

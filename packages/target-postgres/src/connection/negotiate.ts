@@ -1,6 +1,6 @@
-import type { TlsSettings } from '@mylab-sync/core'
+import { TLS_NOT_OFFERED, type TlsSettings } from '@mylab-sync/core'
 import {
-  NOT_OFFERED,
+  handshakeCode,
   openSocket,
   peek,
   readTlsMaterial,
@@ -52,7 +52,7 @@ async function encrypted(
   try {
     plain.write(SSL_REQUEST)
     const offered = await isOffered(plain, signal)
-    if (!offered && tls.mode !== 'prefer') throw new TlsRefused(NOT_OFFERED)
+    if (!offered && tls.mode !== 'prefer') throw new TlsRefused(TLS_NOT_OFFERED)
     return offered
       ? { socket: await handshake(plain, to.host, tls, signal), encrypted: true }
       : { socket: plain, encrypted: false }
@@ -78,10 +78,6 @@ async function handshake(plain: Socket, host: string, tls: TlsSettings, signal: 
   } catch (error) {
     socket.destroy()
     if (signal.aborted) throw timedOut()
-    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
-    throw new (verifies(tls.mode) ? TlsRefused : HandshakeFailed)(
-      typeof code === 'string' ? code : 'TLS_HANDSHAKE',
-      error,
-    )
+    throw new (verifies(tls.mode) ? TlsRefused : HandshakeFailed)(handshakeCode(error), error)
   }
 }

@@ -1,5 +1,5 @@
-import { weaknessOf } from '@mylab-sync/core'
-import { weakLine } from '@mylab-sync/runtime'
+import { lineFindings } from '@mylab-sync/core'
+import { verifies, verifyRemedy } from '@mylab-sync/runtime'
 import * as sql from '../sql.js'
 import { type Check, finding } from './check.js'
 
@@ -20,11 +20,10 @@ export const version: Check = ({ facts }) =>
       ]
 
 export const line: Check = async ({ database }) => {
-  const found = await database.outside(async (session) => Promise.resolve(session.line))
-  const weakness = weaknessOf(database.settings.tls, found)
-  if (weakness === null || found.address === null) return []
-  const { cause, remedy } = weakLine(weakness, found.address, 'PGSQL')
-  return [finding('warning', weakness === 'plain' ? 'target-line-plain' : 'target-line-unverified', cause, remedy)]
+  const { address, encrypted } = await database.outside(async (session) => Promise.resolve(session.line))
+  if (address === null) return []
+  const verified = verifies(database.settings.tls.mode)
+  return lineFindings({ side: 'target', host: address, encrypted, verified, remedy: verifyRemedy('PGSQL') })
 }
 
 export const encoding: Check = ({ facts }) =>

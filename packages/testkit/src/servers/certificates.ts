@@ -1,6 +1,7 @@
-import { chmodSync, chownSync } from 'node:fs'
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { chown, rename, writeFile } from 'node:fs/promises'
+import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
-import { mustRun } from './run-command.js'
 import { ownedFolder, serverUser } from './server-user.js'
 
 /** Paths of PEM files. The key is its server's alone: PostgreSQL takes no other. */
@@ -16,26 +17,45 @@ export interface CertificateOptions {
   readonly expired?: boolean
 }
 
-const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-const THIS_MACHINE = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1']
+interface KeyPair {
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+}
 
-/** An authority of a test's own. The folder must be one that a server's user may enter. */
+const THIS_MACHINE = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1']
+const DAY_MS = 86_400_000
+const YES = Buffer.from([0x01, 0x01, 0xff])
+/** Object identifiers of RFC 5280 and RFC 5758. */
+const ECDSA_SHA256 = '2a8648ce3d040302'
+const COMMON_NAME = '550403'
+const SUBJECT_ALT_NAME = '551d11'
+const BASIC_CONSTRAINTS = '551d13'
+const KEY_USAGE = '551d0f'
+const SUBJECT_KEY = '551d0e'
+const AUTHORITY_KEY = '551d23'
+/** keyCertSign and cRLSign, the last bit unused. */
+const SIGNS = Buffer.from([0x03, 0x02, 0x01, 0x06])
+
+/**
+ * An authority of a test's own, which needs no program: a machine that has servers need not have openssl. The folder must
+ * be one that a server's user may enter.
+ */
 export class Authority {
   readonly #folder: string
   readonly #name: string
+  readonly #keys: KeyPair
 
   private constructor(folder: string, name: string) {
     this.#folder = folder
     this.#name = name
+    this.#keys = newKeys()
   }
 
   static async create(folder: string, name = 'authority'): Promise<Authority> {
     ownedFolder(folder, serverUser())
     const authority = new Authority(folder, name)
-    const { certificate, key } = authority.#files(name)
-    const usage = 'keyUsage=critical,keyCertSign,cRLSign'
-    const request = ['req', '-x509', ...KEY, '-keyout', key, '-out', certificate, '-subj', `/CN=${name}`]
-    await mustRun('openssl', [...request, '-days', '2', '-addext', usage])
+    const usage = [extension(BASIC_CONSTRAINTS, sequence(YES), true), extension(KEY_USAGE, SIGNS, true)]
+    await write(authority.certificate, authority.#signed({ name, keys: authority.#keys, extensions: usage }))
     return authority
   }
 
@@ -47,20 +67,105 @@ export class Authority {
   /** For a server or a client of this name; issued again under the same name, both files are replaced. */
   async issue(name: string, { names = THIS_MACHINE, expired = false }: CertificateOptions = {}): Promise<Certificate> {
     const { certificate, key } = this.#files(name)
-    const request = join(this.#folder, `${name}.csr`)
-    const wanted = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=${names.join(',')}`]
-    await mustRun('openssl', ['req', ...KEY, '-keyout', key, '-out', request, ...wanted])
-    const own = this.#files(this.#name)
-    const signing = ['x509', '-req', '-in', request, '-CA', own.certificate, '-CAkey', own.key, '-CAcreateserial']
-    const days = expired ? '-1' : '2'
-    await mustRun('openssl', [...signing, '-days', days, '-copy_extensions', 'copyall', '-out', certificate])
-    chmodSync(key, 0o600)
-    const user = serverUser()
-    if (user) chownSync(key, user.uid, user.gid)
+    const keys = newKeys()
+    const extensions = [extension(SUBJECT_ALT_NAME, sequence(...names.map(generalName)))]
+    await write(key, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
+    await write(certificate, this.#signed({ name, keys, extensions, expired }))
     return { certificate, key }
   }
 
   #files(name: string): Certificate {
     return { certificate: join(this.#folder, `${name}.pem`), key: join(this.#folder, `${name}.key`) }
   }
+
+  #signed({ name, keys, extensions, expired = false }: Wanted): string {
+    const untilMs = Date.now() + (expired ? -DAY_MS : DAY_MS)
+    const algorithm = sequence(oid(ECDSA_SHA256))
+    const ids = [
+      extension(SUBJECT_KEY, der(0x04, keyId(keys.publicKey))),
+      extension(AUTHORITY_KEY, sequence(der(0x80, keyId(this.#keys.publicKey)))),
+    ]
+    const body = sequence(
+      der(0xa0, der(0x02, Buffer.from([2]))),
+      der(0x02, Buffer.concat([Buffer.from([1]), randomBytes(15)])),
+      algorithm,
+      distinguishedName(this.#name),
+      sequence(time(untilMs - 2 * DAY_MS), time(untilMs)),
+      distinguishedName(name),
+      keys.publicKey.export({ type: 'spki', format: 'der' }),
+      der(0xa3, sequence(...extensions, ...ids)),
+    )
+    const signature = sign('sha256', body, { key: this.#keys.privateKey, dsaEncoding: 'der' })
+    return pem(sequence(body, algorithm, der(0x03, Buffer.concat([Buffer.from([0]), signature]))))
+  }
+}
+
+interface Wanted {
+  readonly name: string
+  readonly keys: KeyPair
+  readonly extensions: readonly Buffer[]
+  readonly expired?: boolean
+}
+
+function newKeys(): KeyPair {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' })
+}
+
+/** Replaced as a whole: whoever reads it meanwhile gets the old one or the new one. */
+async function write(path: string, content: string): Promise<void> {
+  const user = serverUser()
+  await writeFile(`${path}.new`, content, { mode: path.endsWith('.key') ? 0o600 : 0o644 })
+  if (user) await chown(`${path}.new`, user.uid, user.gid)
+  await rename(`${path}.new`, path)
+}
+
+function der(tag: number, content: Buffer): Buffer {
+  const { length } = content
+  const size = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
+  return Buffer.concat([Buffer.from([tag, ...size]), content])
+}
+
+function sequence(...parts: readonly Buffer[]): Buffer {
+  return der(0x30, Buffer.concat(parts))
+}
+
+function oid(hex: string): Buffer {
+  return der(0x06, Buffer.from(hex, 'hex'))
+}
+
+function extension(id: string, value: Buffer, critical = false): Buffer {
+  return sequence(oid(id), ...(critical ? [YES] : []), der(0x04, value))
+}
+
+function distinguishedName(commonName: string): Buffer {
+  return sequence(der(0x31, sequence(oid(COMMON_NAME), der(0x0c, Buffer.from(commonName)))))
+}
+
+/** `DNS:localhost`, `IP:127.0.0.1` or `IP:::1`. */
+function generalName(name: string): Buffer {
+  const [, kind, value = ''] = /^(DNS|IP):(.+)$/.exec(name) ?? []
+  if (kind === undefined) throw new Error(`${name}: neither DNS:.. nor IP:..`)
+  if (kind === 'DNS') return der(0x82, Buffer.from(value, 'latin1'))
+  return der(0x87, isIPv6(value) ? ipv6Bytes(value) : Buffer.from(value.split('.').map(Number)))
+}
+
+function ipv6Bytes(address: string): Buffer {
+  const [before = [], after = []] = address.split('::').map((half) => half.split(':').filter((group) => group !== ''))
+  const groups = [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
+  return Buffer.from(groups.map((group) => group.padStart(4, '0')).join(''), 'hex')
+}
+
+function time(atMs: number): Buffer {
+  return der(0x18, Buffer.from(new Date(atMs).toISOString().replace(/[-:T]|\.\d+/g, ''), 'latin1'))
+}
+
+function keyId(publicKey: KeyObject): Buffer {
+  return createHash('sha1')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest()
+}
+
+function pem(content: Buffer): string {
+  const lines = content.toString('base64').match(/.{1,64}/g) ?? []
+  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n')
 }

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
@@ -217,16 +217,6 @@ export class ServerSet {
   /** `more` is appended to its command line, for this run alone. */
   start(service: ServiceName, more: readonly string[] = []): Promise<void> {
     return this.server(service).start(more)
-  }
-
-  /** A file, replaced as a whole, that private servers may read and no stranger; its path. */
-  writeFile(name: string, content: string): string {
-    const path = join(this.directory, name)
-    writeFileSync(`${path}.new`, content, { mode: 0o600 })
-    const user = serverUser()
-    if (user) chownSync(`${path}.new`, user.uid, user.gid)
-    renameSync(`${path}.new`, path)
-    return path
   }
 
   stop(service: ServiceName, signal?: NodeJS.Signals): Promise<void> {
