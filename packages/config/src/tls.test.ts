@@ -108,21 +108,17 @@ test('an unknown mode is told with those that there are', () => {
 test('a file that is missing or holds something else is told by its name, a key never by its content', () => {
   refused(
     { DB_SSLROOTCERT: '/nowhere/ca.pem' },
-    /^environment: DB_SSLROOTCERT: \/nowhere\/ca.pem: no such file, expected/,
+    /^environment: DB_SSLROOTCERT: \/nowhere\/ca.pem cannot be read, expected/,
   )
-  refused({ MYSQL_ATTR_SSL_CA: folder }, /^environment: MYSQL_ATTR_SSL_CA: .*: no file, expected a readable file$/)
-  refused(
-    { PGSQL_SSLROOTCERT: text },
-    /^environment: PGSQL_SSLROOTCERT: .* holds something else, expected a certificate/,
-  )
-  refused({ DB_SSLCERT: authority }, /^environment: DB_SSLCERT: a certificate without its key/)
-  refused({ PGSQL_SSLKEY: key }, /^environment: PGSQL_SSLKEY: a key without its certificate/)
-  refused(
-    { PGSQL_SSLCERT: authority, PGSQL_SSLKEY: text },
-    /^environment: PGSQL_SSLKEY: .* expected a private key in PEM/,
-  )
-  refused({ DB_SSLCERT: authority, DB_SSLKEY: locked }, /^environment: DB_SSLKEY: .* without a passphrase$/)
-  refused({ DB_SSLCERT: authority, DB_SSLKEY: key }, /^environment: DB_SSLKEY: .* is the key of another certificate/)
+  refused({ MYSQL_ATTR_SSL_CA: folder }, /^environment: MYSQL_ATTR_SSL_CA: .* cannot be read, expected a file$/)
+  refused({ PGSQL_SSLROOTCERT: text }, /^environment: PGSQL_SSLROOTCERT: .* holds no certificate, expected PEM$/)
+  refused({ DB_SSLCERT: authority }, /^environment: DB_SSLCERT: given without DB_SSLKEY, expected both$/)
+  refused({ PGSQL_SSLKEY: key }, /^environment: PGSQL_SSLKEY: given without PGSQL_SSLCERT, expected both$/)
+  for (const wrong of [text, locked, key])
+    refused(
+      { PGSQL_SSLCERT: authority, PGSQL_SSLKEY: wrong },
+      /^environment: PGSQL_SSLKEY: .* is not the key of .*, expected/,
+    )
 })
 
 test('what init writes keeps modes and files', () => {

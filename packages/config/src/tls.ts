@@ -1,9 +1,8 @@
 import { TLS_MODES, type TlsMode, type TlsSettings } from '@mylab-sync/core'
-import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
 import type { Env } from './environment.js'
 import { fault } from './fault.js'
 import type { File } from './file.js'
+import { tlsFiles } from './tls-files.js'
 
 /** A value, and where somebody who has to change it finds it. */
 interface Named {
@@ -42,7 +41,7 @@ export function sourceTls(env: Env, url: GivenTls | undefined, file: NonNullable
     cert: named(env['DB_SSLCERT'], 'environment: DB_SSLCERT'),
     key: named(env['DB_SSLKEY'], 'environment: DB_SSLKEY'),
   }
-  return tlsOf([variables, url ?? {}, inFile(file, 'source')], true)
+  return tlsOf([variables, url ?? {}, inFile(file, 'source')], 'DB')
 }
 
 export function targetTls(env: Env, url: GivenTls | undefined, file: NonNullable<File['target']>): TlsSettings {
@@ -53,7 +52,7 @@ export function targetTls(env: Env, url: GivenTls | undefined, file: NonNullable
     key: named(env['PGSQL_SSLKEY'], 'environment: PGSQL_SSLKEY'),
   }
   const older: GivenTls = { mode: named(file.sslmode, 'target.sslmode') }
-  return tlsOf([variables, url ?? {}, inFile(file, 'target'), older], false)
+  return tlsOf([variables, url ?? {}, inFile(file, 'target'), older], 'PGSQL')
 }
 
 type TlsKeys = Pick<NonNullable<File['source']>, 'sslMode' | 'sslRootCert' | 'sslCert' | 'sslKey'>
@@ -74,18 +73,17 @@ function modeOf(text: string, mysql: boolean): TlsMode | null {
 }
 
 /** The strongest place first. Throws SyncError configuration; no file's content is quoted. */
-function tlsOf(places: readonly GivenTls[], mysql: boolean): TlsSettings {
+function tlsOf(places: readonly GivenTls[], variables: 'DB' | 'PGSQL'): TlsSettings {
   const found = (part: keyof GivenTls): Named | undefined =>
     places.map((place) => place[part]).find((each) => each !== undefined)
-  const [rootCert, cert, key] = [found('rootCert'), found('cert'), found('key')]
-  if (rootCert !== undefined) checkCertificate(rootCert)
-  if (cert !== undefined || key !== undefined) checkPair(cert, key)
-  return {
-    mode: meantMode(found('mode'), { hasRootCert: rootCert !== undefined, mysql }),
-    rootCert: rootCert?.value ?? null,
-    cert: cert?.value ?? null,
-    key: key?.value ?? null,
+  const file = (part: 'rootCert' | 'cert' | 'key'): { path: string | undefined; name: string } => {
+    const { value, name } = found(part) ?? {}
+    return { path: value, name: name ?? `${variables}_SSL${part.toUpperCase()}` }
   }
+  const files = tlsFiles({ ca: file('rootCert'), cert: file('cert'), key: file('key') })
+  const rootCert = files?.ca ?? null
+  const mode = meantMode(found('mode'), { hasRootCert: rootCert !== null, mysql: variables === 'DB' })
+  return { mode, rootCert, cert: files?.cert ?? null, key: files?.key ?? null }
 }
 
 interface ModeFacts {
@@ -107,39 +105,4 @@ function meantMode(given: Named | undefined, { hasRootCert, mysql }: ModeFacts):
 /** A part of a URL may be anything, a password's rest among it. */
 function shown(text: string): string {
   return /^[\w-]{1,20}$/.test(text) ? text : '[another text]'
-}
-
-function checkPair(cert: Named | undefined, key: Named | undefined): void {
-  if (cert === undefined) throw fault(`${key?.name}: a key without its certificate, expected both or neither`)
-  if (key === undefined) throw fault(`${cert.name}: a certificate without its key, expected both or neither`)
-  const certificate = checkCertificate(cert)
-  const privateKey = parsed(key, 'a private key in PEM without a passphrase', createPrivateKey)
-  if (!certificate.checkPrivateKey(privateKey))
-    throw fault(`${key.name}: ${key.value} is the key of another certificate than ${cert.value}`)
-}
-
-function checkCertificate(file: Named): X509Certificate {
-  return parsed(file, 'a certificate in PEM', (text) => new X509Certificate(text))
-}
-
-/** The driver would say nothing of a file that holds no certificate, and trust nobody. */
-function parsed<T>(file: Named, expected: string, parse: (text: Buffer) => T): T {
-  const text = content(file)
-  try {
-    return parse(text)
-  } catch {
-    throw fault(`${file.name}: ${file.value} holds something else, expected ${expected}`)
-  }
-}
-
-function content({ value, name }: Named): Buffer {
-  try {
-    // Opening a pipe would wait for whoever writes into it.
-    if (statSync(value).isFile()) return readFileSync(value)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      throw fault(`${name}: ${value}: no such file, expected a readable file`)
-    throw fault(`${name}: ${value}: cannot be read, expected a readable file`)
-  }
-  throw fault(`${name}: ${value}: no file, expected a readable file`)
 }

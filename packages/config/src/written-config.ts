@@ -23,7 +23,7 @@ ${source.socket === null ? '  # socket: /run/mysqld/mysqld.sock   # instead of h
   database: ${scalar(source.database)}
   username: ${scalar(source.user)}
   # the password: DB_PASSWORD, or DB_PASSWORD_FILE with the path of a file that holds it
-${tlsPart(source.tls)}
+${linePart(source.tls)}
 
 # PostgreSQL
 target:
@@ -33,7 +33,7 @@ target:
   username: ${scalar(target.user)}
   # the password: PGSQL_PASSWORD, or PGSQL_PASSWORD_FILE
   schema: ${scalar(target.schema)}
-${tlsPart(target.tls)}
+${linePart(target.tls)}
 ${target.stateSchema === 'mylab_sync' ? '  # stateSchema: mylab_sync   # where the progress of the copy is kept' : `  stateSchema: ${scalar(target.stateSchema)}`}
 
 # Redis is needed for workers and schedulers on several hosts only; without it one process does everything.
@@ -67,7 +67,7 @@ tables:
 }
 
 /** A mode that would follow from the rest is written all the same. */
-function tlsPart({ mode, rootCert, cert, key }: TlsSettings): string {
+function linePart({ mode, rootCert, cert, key }: TlsSettings): string {
   const isDefault = mode === 'prefer' && rootCert === null
   const given = Object.entries({ sslRootCert: rootCert, sslCert: cert, sslKey: key })
   return [
