@@ -95,8 +95,7 @@ test('halves of surrogate pairs are counted in a text, and refuse the row in a k
     CREATE TABLE k (k VARCHAR(9) PRIMARY KEY) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin; INSERT INTO k VALUES (X'EDA080'), ('a')`
   await withCopied(servers, { name: 'k_halves', schema }, async (at) => {
     await at.app.query("INSERT INTO t VALUES (2, X'EDB080'); INSERT INTO k VALUES (X'EDB080')")
-    // Such a key's entry passes for a malformed one, and its table is copied again.
-    await settle(at)
+    await drainNow(at)
     assert.deepEqual(await at.rows('SELECT v FROM t ORDER BY id'), [['a\ufffdb'], ['\ufffd']])
     assert.deepEqual(await at.rows('SELECT k FROM k'), [['a']])
     assert.deepEqual(await at.rows('SELECT table_name, column_name, rule, rows FROM mylab_sync.sync_sanitised'), [['t', 'v', 'invalid-text', '2']]) // biome-ignore format: row

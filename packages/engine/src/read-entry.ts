@@ -15,5 +15,5 @@ export function readEntry(model: Model, entry: ChangeEntry): readonly DirtyKey[]
   if (!key) return dirtyKeysOf({ ...entry, rowKey: '', oldKey: null })
   if (entry.layout !== key.layout) return 'other-layout'
   const keys = dirtyKeysOf(entry)
-  return keys.every((each) => isKeyOf(key, each.key)) ? keys : 'malformed'
+  return keys.every((each) => isKeyOf(key, each.key, model.catalog.vendor)) ? keys : 'malformed'
 }

@@ -38,8 +38,8 @@ for (const [column, good, bad] of FORMS)
     const mapping = mapTables([testTable('t', [column], { primaryKey: ['c'] })], defaultMappingOptions).mapped.get('t')
     assert.ok(mapping)
     const key = keyMapping(mapping, ['c'])
-    for (const token of good) assert.ok(isKeyOf(key, token), token)
-    for (const token of bad) assert.ok(!isKeyOf(key, token), token)
+    for (const token of good) assert.ok(isKeyOf(key, token, 'mysql'), token)
+    for (const token of bad) assert.ok(!isKeyOf(key, token, 'mysql'), token)
   })
 
 test('a key has as many tokens as its table has key columns', () => {
@@ -48,7 +48,25 @@ test('a key has as many tokens as its table has key columns', () => {
   assert.ok(mapping)
   const key = keyMapping(mapping, ['a', 'b'])
   assert.deepEqual(
-    ['1,2', '1', '1,2,3', '1,', ''].map((text) => isKeyOf(key, text)),
+    ['1,2', '1', '1,2,3', '1,', ''].map((text) => isKeyOf(key, text, 'mysql')),
     [true, false, false, false, false],
   )
+})
+
+test('half of a surrogate pair is a value where the server stores it', () => {
+  for (const charset of ['utf8mb4', 'utf8mb3']) {
+    const column = testColumn('c', 'varchar', { length: 3, charset })
+    const mapping = mapTables([testTable('t', [column], { primaryKey: ['c'] })], defaultMappingOptions).mapped.get('t')
+    assert.ok(mapping)
+    const key = keyMapping(mapping, ['c'])
+    for (const [token, onMariadb] of [
+      ['EDA080', true],
+      ['61EDBFBFED9FBF', true],
+      ['EDA0', false],
+      ['EDC080', false],
+    ] as const) {
+      assert.equal(isKeyOf(key, token, 'mariadb'), onMariadb, token)
+      assert.equal(isKeyOf(key, token, 'mysql'), false, token)
+    }
+  }
 })

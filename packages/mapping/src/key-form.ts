@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { isIPv4, isIPv6 } from 'node:net'
-import type { KeyColumn, KeyMapping, RowKey, SourceColumn } from '@mylab-sync/core'
+import type { KeyColumn, KeyMapping, RowKey, SourceCatalog, SourceColumn } from '@mylab-sync/core'
 import { isText } from './columns.js'
 import { bitsOfDouble, doubleOfBits } from './doubles.js'
 
@@ -9,10 +9,13 @@ import { bitsOfDouble, doubleOfBits } from './doubles.js'
  * value that its column's type has. Whoever may write the change log may write any text, and a look-up of what is no value
  * is an error on either server.
  */
-export function isKeyOf(key: KeyMapping, text: RowKey): boolean {
+export function isKeyOf(key: KeyMapping, text: RowKey, vendor: Vendor): boolean {
   const tokens = text.split(',')
-  return tokens.length === key.columns.length && key.columns.every((column, at) => isTokenOf(column, tokens[at] ?? ''))
+  const isToken = (column: KeyColumn, at: number): boolean => isTokenOf(column, tokens[at] ?? '', vendor)
+  return tokens.length === key.columns.length && key.columns.every(isToken)
 }
+
+type Vendor = SourceCatalog['vendor']
 
 const INTEGER = /^(0|-?[1-9]\d{0,19})$/
 const BITS_OF_DOUBLE = /^[0-9A-F]{16}$/
@@ -29,7 +32,7 @@ const TEMPORAL: Readonly<Record<string, RegExp>> = {
 const HEX = /^([0-9A-F]{2})*$/i
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-function isTokenOf({ column: { source }, rule }: KeyColumn, token: string): boolean {
+function isTokenOf({ column: { source }, rule }: KeyColumn, token: string, vendor: Vendor): boolean {
   switch (rule) {
     case 'integer':
       return INTEGER.test(token) && isInRange(source, BigInt(token))
@@ -44,7 +47,7 @@ function isTokenOf({ column: { source }, rule }: KeyColumn, token: string): bool
       return TEMPORAL[source.dataType]?.test(token) ?? false
     case 'text':
     case 'binary':
-      return HEX.test(token) && isStored(source, Buffer.from(token, 'hex'))
+      return HEX.test(token) && isStored(source, Buffer.from(token, 'hex'), vendor)
     case 'quoted':
       if (source.dataType === 'uuid') return UUID.test(token)
       return source.dataType === 'inet4' ? isIPv4(token) : isIPv6(token)
@@ -83,19 +86,19 @@ function isDouble(value: number, token: string, isFloat: boolean): boolean {
 const MOST_BYTES_A_CHARACTER = 4
 
 /** Bytes that the column can hold; where its character set is checked by the server as it reads a literal, by the same rule. */
-function isStored(source: SourceColumn, bytes: Buffer): boolean {
+function isStored(source: SourceColumn, bytes: Buffer, vendor: Vendor): boolean {
   const most = isText(source) ? MOST_BYTES_A_CHARACTER : 1
   if (source.length !== null && bytes.length > source.length * most) return false
-  return !isText(source) || isOfCharset(source.charset ?? '', bytes)
+  return !isText(source) || isOfCharset(source.charset ?? '', bytes, vendor)
 }
 
-function isOfCharset(charset: string, bytes: Buffer): boolean {
+function isOfCharset(charset: string, bytes: Buffer, vendor: Vendor): boolean {
   switch (charset) {
     case 'utf8mb4':
-      return isUtf8(bytes)
+      return isUtf8Of(vendor, bytes)
     case 'utf8':
     case 'utf8mb3':
-      return isUtf8(bytes) && bytes.every((byte) => byte < 0xf0)
+      return isUtf8Of(vendor, bytes) && bytes.every((byte) => byte < 0xf0)
     case 'ascii':
       return bytes.every((byte) => byte < 0x80)
     case 'ucs2':
@@ -108,6 +111,16 @@ function isOfCharset(charset: string, bytes: Buffer): boolean {
     default:
       return true
   }
+}
+
+/** MariaDB stores half of a surrogate pair, and takes it in a literal; a character of as many bytes stands in for it. */
+function isUtf8Of(vendor: Vendor, bytes: Buffer): boolean {
+  if (vendor === 'mysql') return isUtf8(bytes)
+  const text = Buffer.from(bytes)
+  for (let at = text.indexOf(0xed); at !== -1; at = text.indexOf(0xed, at + 1)) {
+    if (((text[at + 1] ?? 0) & 0xe0) === 0xa0) text.set([0xee, 0x80], at)
+  }
+  return isUtf8(text)
 }
 
 function isUtf16(bytes: Buffer, isBigEndian: boolean): boolean {
