@@ -21,7 +21,7 @@ export async function runScheduler(options: SchedulerOptions, signal: AbortSigna
   await requireMigrated(options.context)
   const producer = await Producer.open(options.queue)
   try {
-    const scheduler = new Scheduler(options.context, producer)
+    const scheduler = new Scheduler(options, producer)
     while (!signal.aborted) {
       let pauseMs = IDLE_MS
       try {
@@ -38,6 +38,7 @@ export async function runScheduler(options: SchedulerOptions, signal: AbortSigna
 
 class Scheduler {
   readonly #context: EngineContext
+  readonly #onProblem: SchedulerOptions['onProblem']
   readonly #producer: Producer
   readonly #jobs: JobHandlers
   #cleaned = performance.now()
@@ -47,8 +48,9 @@ class Scheduler {
   readonly #chunks = new NamedChunks(LIMITS.chunksPerTable)
   #aside: readonly string[] = []
 
-  constructor(context: EngineContext, producer: Producer) {
+  constructor({ context, onProblem }: SchedulerOptions, producer: Producer) {
     this.#context = context
+    this.#onProblem = onProblem
     this.#producer = producer
     this.#jobs = new JobHandlers(context)
   }
@@ -80,6 +82,7 @@ class Scheduler {
     await this.#putChunks(work)
     await this.#maintain(work)
     if (performance.now() - this.#hastened > IDLE_MS) {
+      for (const removed of await producer.removeUnsound()) this.#onProblem('scheduler', removed)
       await producer.hasten()
       this.#hastened = performance.now()
     }

@@ -2,7 +2,7 @@ import { SyncError } from '@mylab-sync/core'
 import { type Job, UnrecoverableError, WaitingError, type Worker } from 'bullmq'
 import { cappedBackoff } from './backoff.js'
 import { type QueueSettings, redisPlace, workerConnection } from './connection.js'
-import { redisError } from './errors.js'
+import { redisError, removedJob, shownId } from './errors.js'
 import {
   type AnyJob,
   type JobOf,
@@ -12,6 +12,7 @@ import {
   QUEUE_RULES,
   type QueueName,
   STALL_CHECK_MS,
+  workOptions,
 } from './jobs.js'
 import { ReadableWorker } from './readable.js'
 
@@ -91,6 +92,7 @@ export class Consumer {
             cappedBackoff(attemptsMade, { firstMs: rules.firstDelayMs, longestMs: rules.longestDelayMs }),
         },
       },
+      { jobs: workOptions(name), onRemoved: (removed) => onProblem(name, removedJob(name, removed)) },
     )
     worker.on('error', (error) => {
       if (!this.#closing) onProblem(name, redisError(error, redisPlace(settings)))
@@ -141,7 +143,7 @@ async function answers(worker: Worker<AnyJob>): Promise<boolean> {
 function payload<N extends QueueName>(name: N, job: Job<AnyJob>): JobOf<N> {
   const data = parseJob(name, job.data)
   if (data !== null) return data
-  throw new SyncError('job-refused', `Redis: job ${job.id} is not a job of the queue ${name}`)
+  throw new SyncError('job-refused', `Redis: job ${shownId(job.id)} is not a job of the queue ${name}`)
 }
 
 /** Tried again, it would fail again. */

@@ -119,3 +119,12 @@ function refusalCode(given: unknown): string | null {
   const [inner] = new RegExp(`(?<=: )(?:${NAMES})(?= )`).exec(error.message) ?? []
   return inner ?? word
 }
+
+export function removedJob(queue: string, { id, why }: { readonly id: string; readonly why: string }): SyncError {
+  return new SyncError('job-refused', `Redis: job ${shownId(id)} of the queue ${queue} was removed: ${why}`)
+}
+
+/** Ours are numbers; anybody may have chosen another one. */
+export function shownId(id: string | undefined): string {
+  return id !== undefined && /^\d{1,20}$/.test(id) ? id : '[other id]'
+}

@@ -63,14 +63,21 @@ const RETENTION = {
   removeOnFail: { age: 7 * 86_400, count: 500, ...KEPT },
 } as const
 
-/** No job id is ever chosen: a finished job that is still kept would silently swallow the next one of its id. */
-export function jobOptions(queue: QueueName, job: AnyJob): JobsOptions {
+/** What a worker goes by, whatever stands beside the job in Redis. */
+export function workOptions(queue: QueueName): JobsOptions {
   return {
     ...RETENTION,
     attempts: QUEUE_RULES[queue].attempts,
     backoff: { type: 'capped' },
     // a failure's stack would be text of unknown content in Redis
     stackTraceLimit: 0,
+  }
+}
+
+/** No job id is ever chosen: a finished job that is still kept would silently swallow the next one of its id. */
+export function jobOptions(queue: QueueName, job: AnyJob): JobsOptions {
+  return {
+    ...workOptions(queue),
     deduplication: deduplication(job),
     // one that waits behind all chunks of the other tables would leave its own table without any
     ...(job.kind === 'plan-table' ? { lifo: true } : {}),

@@ -1,8 +1,10 @@
+import type { SyncError } from '@mylab-sync/core'
 import type { Job, Queue } from 'bullmq'
 import { producerConnection, type QueueSettings, redisPlace } from './connection.js'
-import { redisError } from './errors.js'
+import { redisError, removedJob } from './errors.js'
 import { type AnyJob, type JobOf, jobOptions, QUEUE_NAMES, QUEUE_RULES, type QueueName } from './jobs.js'
 import { ReadableQueue } from './readable.js'
+import { removeUnsound } from './sound-jobs.js'
 
 const KEPT_EVENTS = 1_000
 const READY_MS = 5_000
@@ -109,6 +111,14 @@ export class Producer {
     )
     for (const { job } of due) await this.#promote(job)
     return due.length
+  }
+
+  /** Takes out what could not be handed out, also while no worker asks for a job; each as an error that names it. */
+  async removeUnsound(): Promise<SyncError[]> {
+    const removed = await this.#call(() =>
+      Promise.all(QUEUE_NAMES.map((name) => removeUnsound(this.#queues[name].backend))),
+    )
+    return removed.flatMap((jobs, at) => jobs.map((job) => removedJob(QUEUE_NAMES[at] ?? '', job)))
   }
 
   #promote(job: Job<AnyJob>): Promise<void> {

@@ -1,4 +1,17 @@
-import { Job, type JobProgress, Queue, Worker } from 'bullmq'
+import {
+  type BackendFactory,
+  type ConnectionOptions,
+  Job,
+  type JobProgress,
+  type JobsOptions,
+  type Processor,
+  Queue,
+  type QueueOptions,
+  type RedisQueueBackend,
+  Worker,
+  type WorkerOptions,
+} from 'bullmq'
+import { type RemovedJob, soundBackend } from './sound-jobs.js'
 
 type Stored = Parameters<typeof Job.fromJSON>[1]
 
@@ -17,14 +30,37 @@ class ReadableJob<T, R, N extends string, P extends JobProgress> extends Job<T, 
 }
 
 export class ReadableQueue<T> extends Queue<T> {
+  /** What is removed is told by `removeUnsound`; putting jobs in removes none. */
+  constructor(name: string, options: QueueOptions) {
+    super(name, options, soundBackend(() => {}) as BackendFactory<RedisQueueBackend, ConnectionOptions>)
+  }
+
   protected override get Job(): typeof Job {
     return ReadableJob
   }
 }
 
+interface Rules {
+  /** In place of what stands beside the job, which anybody may have written: a word there ends in a script's error. */
+  readonly jobs: JobsOptions
+  readonly onRemoved: (removed: RemovedJob) => void
+}
+
 export class ReadableWorker<T> extends Worker<T> {
+  readonly #jobs: JobsOptions
+
+  constructor(name: string, work: Processor<T>, options: WorkerOptions, { jobs, onRemoved }: Rules) {
+    super(name, work, { ...options, autorun: false }, soundBackend(onRemoved))
+    this.#jobs = jobs
+    this.run().catch((error: unknown) => this.emit('error', error as Error))
+  }
+
   protected override get Job(): typeof Job {
     return ReadableJob
+  }
+
+  protected override createJob(stored: Stored, jobId: string): Job<T> {
+    return super.createJob({ ...stored, opts: { ...this.#jobs } }, jobId)
   }
 }
 
