@@ -13,6 +13,7 @@ const ON_MYSQL = [
   'test/dist/integration/cases.',
   'test/dist/integration/corpora.',
   'test/dist/integration/definition',
+  'test/dist/integration/encrypted-lines.',
   'test/dist/integration/key',
   'test/dist/property/',
 ]

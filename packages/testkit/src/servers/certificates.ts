@@ -15,6 +15,8 @@ export interface CertificateOptions {
   readonly names?: readonly string[]
   /** Since yesterday. */
   readonly expired?: boolean
+  /** From now on, instead of a day: MySQL takes up no certificate that has expired already. */
+  readonly validMs?: number
 }
 
 interface KeyPair {
@@ -65,12 +67,15 @@ export class Authority {
   }
 
   /** For a server or a client of this name; issued again under the same name, both files are replaced. */
-  async issue(name: string, { names = THIS_MACHINE, expired = false }: CertificateOptions = {}): Promise<Certificate> {
+  async issue(
+    name: string,
+    { names = THIS_MACHINE, expired = false, validMs = DAY_MS }: CertificateOptions = {},
+  ): Promise<Certificate> {
     const { certificate, key } = this.#files(name)
     const keys = newKeys()
     const extensions = [extension(SUBJECT_ALT_NAME, sequence(...names.map(generalName)))]
     await write(key, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
-    await write(certificate, this.#signed({ name, keys, extensions, expired }))
+    await write(certificate, this.#signed({ name, keys, extensions, validMs: expired ? -DAY_MS : validMs }))
     return { certificate, key }
   }
 
@@ -78,8 +83,8 @@ export class Authority {
     return { certificate: join(this.#folder, `${name}.pem`), key: join(this.#folder, `${name}.key`) }
   }
 
-  #signed({ name, keys, extensions, expired = false }: Wanted): string {
-    const untilMs = Date.now() + (expired ? -DAY_MS : DAY_MS)
+  #signed({ name, keys, extensions, validMs = DAY_MS }: Wanted): string {
+    const untilMs = Date.now() + validMs
     const algorithm = sequence(oid(ECDSA_SHA256))
     const ids = [
       extension(SUBJECT_KEY, der(0x04, keyId(keys.publicKey))),
@@ -104,7 +109,7 @@ interface Wanted {
   readonly name: string
   readonly keys: KeyPair
   readonly extensions: readonly Buffer[]
-  readonly expired?: boolean
+  readonly validMs?: number
 }
 
 function newKeys(): KeyPair {

@@ -1,0 +1,76 @@
+import { eventually, Proxy, type ServerSet } from '@mylab-sync/testkit'
+
+const RELOAD_MS = 10_000
+
+/** What a line between this machine's proxy and a server has carried, both ways. */
+export class Tap {
+  bytes = 0
+  readonly #marks: readonly Buffer[]
+  readonly #tails = new WeakMap<object, Buffer>()
+  readonly #heard = new Map<string, number>()
+  /** Acts on what passes, before it does. */
+  onData: (data: Buffer) => void = () => {}
+
+  constructor(marks: readonly string[]) {
+    this.#marks = marks.map((mark) => Buffer.from(mark))
+  }
+
+  readonly listen = (data: Buffer, line: object): void => {
+    this.onData(data)
+    this.bytes += data.length
+    const seen = Buffer.concat([this.#tails.get(line) ?? Buffer.alloc(0), data])
+    for (const mark of this.#marks) {
+      for (let at = seen.indexOf(mark); at >= 0; at = seen.indexOf(mark, at + 1)) {
+        // what ends in the kept part was counted before
+        if (at + mark.length > seen.length - data.length) this.#count(String(mark))
+      }
+    }
+    this.#tails.set(line, seen.subarray(-Math.max(...this.#marks.map(({ length }) => length))))
+  }
+
+  /** How often each mark was heard since the last call. */
+  heard(): Record<string, number> {
+    const found = Object.fromEntries(this.#heard)
+    this.#heard.clear()
+    return found
+  }
+
+  #count(mark: string): void {
+    this.#heard.set(mark, (this.#heard.get(mark) ?? 0) + 1)
+  }
+}
+
+export interface Tapped {
+  readonly tap: Tap
+  readonly proxy: Proxy
+}
+
+export async function tapped(at: { readonly host: string; readonly port: number }, marks: readonly string[]) {
+  const tap = new Tap(marks)
+  return { tap, proxy: await Proxy.start(at, { tap: tap.listen }) }
+}
+
+/** Both servers take up the files of their certificates anew, which is so for every connection after this. */
+export async function reloadCertificates(servers: ServerSet): Promise<void> {
+  const source = await servers.sourceAdmin()
+  await source.query(servers.isMysql ? 'ALTER INSTANCE RELOAD TLS' : 'FLUSH SSL').finally(() => source.end())
+  await reloadTarget(servers)
+}
+
+/** PostgreSQL reads its configuration some time after it is told to. */
+export async function reloadTarget(servers: ServerSet): Promise<void> {
+  const before = await loadedAt(servers)
+  const target = await servers.targetAdmin()
+  await target.query('SELECT pg_reload_conf()').finally(() => target.end())
+  await eventually('the target has read its configuration', async () => (await loadedAt(servers)) !== before, RELOAD_MS)
+}
+
+async function loadedAt(servers: ServerSet): Promise<string> {
+  const admin = await servers.targetAdmin()
+  try {
+    const { rows } = await admin.query<{ at: string }>('SELECT pg_conf_load_time()::text AS at')
+    return rows[0]?.at ?? ''
+  } finally {
+    await admin.end()
+  }
+}
