@@ -40,12 +40,15 @@ export class Tap {
   }
 }
 
-export interface Tapped {
+interface Tapped {
   readonly tap: Tap
   readonly proxy: Proxy
 }
 
-export async function tapped(at: { readonly host: string; readonly port: number }, marks: readonly string[]) {
+export async function tapped(
+  at: { readonly host: string; readonly port: number },
+  marks: readonly string[],
+): Promise<Tapped> {
   const tap = new Tap(marks)
   return { tap, proxy: await Proxy.start(at, { tap: tap.listen }) }
 }
