@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { SETTINGS } from '@mylab-sync/config'
 import { ServerSet } from '@mylab-sync/testkit'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { parse, parseAllDocuments } from 'yaml'
@@ -18,9 +19,10 @@ import {
 } from '../support/deployment.js'
 import { cli, isInstalled, ROOT, run } from '../support/run.js'
 
-const FOLDERS = ['base', 'overlays/example', 'overlays/autoscaling']
+const FOLDERS = ['base', 'overlays/example', 'overlays/autoscaling', 'overlays/encrypted']
 const UNITS = filesBelow('infra/systemd', '.service')
 const compose = parse(readText('docker-compose.yml'), { merge: true }) as Compose
+const VARIABLES: ReadonlySet<string> = new Set(SETTINGS.flatMap(({ variables }) => [...variables]))
 const OURS = Object.entries(compose.services).filter(([, { image }]) => image === 'mylab-sync:local')
 
 let folder: string
@@ -70,16 +72,17 @@ test('every kustomization renders into objects that the schemas of Kubernetes ac
   assert.throws(() => new model(wrong as object).validate(), 'a wrong object is refused')
 })
 
+const KUBERNETES = filesBelow('infra/kubernetes', '.yaml')
+const PODS = KUBERNETES.flatMap((file) =>
+  parseAllDocuments(readText(file)).flatMap((document) => {
+    const spec = (document.toJS() as KubernetesObject).spec?.template?.spec
+    return spec ? [{ file, spec }] : []
+  }),
+)
+
 test('pods run as nobody, keep no secret, and live or die by their own pulse alone', () => {
-  const files = filesBelow('infra/kubernetes', '.yaml')
-  const pods = files.flatMap((file) =>
-    parseAllDocuments(readText(file)).flatMap((document) => {
-      const spec = (document.toJS() as KubernetesObject).spec?.template?.spec
-      return spec ? [{ file, spec }] : []
-    }),
-  )
-  assert.equal(pods.length, 5)
-  for (const { file, spec } of pods) {
+  assert.equal(PODS.length, 5)
+  for (const { file, spec } of PODS) {
     assert.equal(spec.securityContext['runAsNonRoot'], true, file)
     for (const { env, livenessProbe, securityContext, resources } of spec.containers) {
       assert.deepEqual(
@@ -96,7 +99,7 @@ test('pods run as nobody, keep no secret, and live or die by their own pulse alo
       )
     }
   }
-  for (const file of files) assert.doesNotMatch(readText(file), /^kind: Secret$/m, file)
+  for (const file of KUBERNETES) assert.doesNotMatch(readText(file), /^kind: Secret$/m, file)
 })
 
 test('compose names a health check for every process, publishes to this machine only, and is read by docker compose', async (t) => {
@@ -120,15 +123,97 @@ test('the image ends as a numbered user that is not root, and starts the program
   assert.doesNotMatch(dockerfile, /password|secret=/i)
 })
 
-test('systemd accepts the units', async (t) => {
-  if (!isInstalled('systemd-analyze')) return t.skip('no systemd-analyze')
-  const units = UNITS.map((file) => {
+/** Copies of the units, in which node lies where this machine has it. */
+function unitCopies(change: (text: string) => string = (text) => text): string[] {
+  copyFileSync(join(ROOT, 'infra/systemd/mylab-sync.env'), join(folder, 'mylab-sync.env'))
+  return UNITS.map((file) => {
     const copy = join(folder, basename(file))
-    // where node lies is the machine's affair
-    writeFileSync(copy, readFileSync(join(ROOT, file), 'utf8').replaceAll('/usr/bin/node', process.execPath))
+    writeFileSync(copy, change(readText(file).replaceAll('/usr/bin/node', process.execPath)))
     return copy
   })
-  copyFileSync(join(ROOT, 'infra/systemd/mylab-sync.env'), join(folder, 'mylab-sync.env'))
+}
+
+/** As systemd counts it, from 0 to 10. */
+async function exposure(unit: string): Promise<number> {
+  const { out, err } = await run('systemd-analyze', ['security', '--offline=true', '--no-pager', unit])
+  const [, level] = /Overall exposure level for \S+: ([\d.]+)/.exec(out) ?? []
+  assert.ok(level !== undefined, out + err)
+  return Number(level)
+}
+
+test('systemd leaves the units an exposure of 2.0 at most', async (t) => {
+  if (!isInstalled('systemd-analyze')) return t.skip('no systemd-analyze')
+  for (const unit of unitCopies()) assert.ok((await exposure(unit)) <= 2, unit)
+  const [bare = ''] = unitCopies((text) => text.replace(/^(?:Restrict|Protect|Private|SystemCall)\w+=.*$/gm, ''))
+  assert.ok((await exposure(bare)) > 4, 'a unit without its restrictions is told apart')
+})
+
+test('images are named once each, so that a digest can stand in their place', () => {
+  const dockerfile = readText('infra/Dockerfile')
+  assert.deepEqual(
+    [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image),
+    ['${NODE_IMAGE}', '${NODE_IMAGE}'],
+  )
+  for (const [name, { image = '' }] of Object.entries(compose.services))
+    assert.match(image, /^(?:mylab-sync:local|\$\{[A-Z]+_IMAGE:-[a-z]+:[\d.]+\})$/, name)
+})
+
+test('compose encrypts every line with certificates that its script makes, and sets variables that are read', async (t) => {
+  if (!isInstalled('openssl')) return t.skip('no openssl')
+  const script = join(folder, 'certificates.sh')
+  copyFileSync(join(ROOT, 'infra/compose/certificates.sh'), script)
+  assert.equal((await run('sh', [script])).code, 0)
+  const made = readdirSync(join(folder, 'tls'))
+  const text = readText('infra/compose/encrypted.yml')
+  const named = [...text.matchAll(/\/(?:tls|from)\/([a-z]+\.(?:pem|key))/g)].map(([, file = '']) => file)
+  assert.deepEqual(
+    [...new Set(named)].filter((file) => !made.includes(file)),
+    [],
+  )
+  for (const name of ['source', 'target', 'redis', 'dashboard']) {
+    const at = (file: string): string => join(folder, 'tls', file)
+    const check = ['verify', '-CAfile', at('ca.pem'), '-verify_hostname', name, at(`${name}.pem`)]
+    assert.equal((await run('openssl', check)).code, 0, name)
+  }
+  const { services } = parse(text, { merge: true }) as Compose
+  for (const [name] of OURS) assertEncrypted({ ...(services[name]?.['environment'] as Record<string, string>) }, name)
+})
+
+/** Both databases, Redis and, where it is named, the page. */
+function assertEncrypted(variables: Readonly<Record<string, string>>, where: string): void {
+  for (const name of Object.keys(variables)) assert.ok(VARIABLES.has(name), `${where}: ${name}`)
+  assert.equal(variables['DB_SSLMODE'], 'verify-full', where)
+  assert.equal(variables['PGSQL_SSLMODE'], 'verify-full', where)
+  for (const name of ['DB_SSLROOTCERT', 'PGSQL_SSLROOTCERT', 'REDIS_TLS_CA'])
+    assert.match(variables[name] ?? '', /^\/tls\//, where)
+}
+
+test('the component for Kubernetes mounts each certificate that it names, into every pod', () => {
+  const at = 'infra/kubernetes/components/certificates'
+  const text = readText(`${at}/kustomization.yaml`)
+  const component = parse(text) as { configMapGenerator: { literals: string[] }[] }
+  const literals = component.configMapGenerator.flatMap((generator) => generator.literals)
+  const variables = Object.fromEntries(literals.map((literal) => literal.split('=') as [string, string]))
+  assertEncrypted(variables, at)
+  const [, comment = ''] = /create secret generic mylab-sync-tls(.*?)\n# A replaced/s.exec(text) ?? []
+  for (const path of Object.values(variables).filter((value) => value.startsWith('/')))
+    assert.ok(comment.includes(`--from-file=${basename(path)}`), path)
+  for (const [, name = ''] of text.matchAll(/# - (\w+)=/g)) assert.ok(VARIABLES.has(name), name)
+  const patch = parse(readText(`${at}/mount.yaml`)) as { path: string; value: { name: string; mountPath?: string } }[]
+  assert.deepEqual(
+    patch.map(({ value }) => [value.name, value.mountPath]),
+    [
+      ['tls', undefined],
+      ['tls', '/tls'],
+    ],
+  )
+  // what a patch appends to has to be there
+  for (const { volumes, containers } of PODS.map(({ spec }) => spec)) assert.ok(volumes && containers[0]?.volumeMounts)
+})
+
+test('systemd accepts the units', async (t) => {
+  if (!isInstalled('systemd-analyze')) return t.skip('no systemd-analyze')
+  const units = unitCopies()
   const { code, err } = await run('systemd-analyze', ['verify', ...units])
   assert.equal(code, 0, err)
   assert.doesNotMatch(err, /mylab-sync/)

@@ -70,6 +70,7 @@ interface Container {
   readonly env?: readonly { readonly name: string; readonly value?: string }[]
   readonly livenessProbe?: { readonly exec?: unknown; readonly httpGet?: { readonly path: string } }
   readonly securityContext?: Record<string, unknown>
+  readonly volumeMounts?: readonly unknown[]
   readonly resources?: { readonly requests?: unknown; readonly limits?: unknown }
 }
 
@@ -79,7 +80,11 @@ export interface KubernetesObject {
   readonly metadata: { readonly name: string }
   readonly spec?: {
     readonly template?: {
-      readonly spec: { readonly containers: readonly Container[]; readonly securityContext: Record<string, unknown> }
+      readonly spec: {
+        readonly containers: readonly Container[]
+        readonly volumes?: readonly unknown[]
+        readonly securityContext: Record<string, unknown>
+      }
     }
   }
 }
