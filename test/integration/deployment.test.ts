@@ -152,10 +152,10 @@ test('images are named once each, so that a digest can stand in their place', ()
   const dockerfile = readText('infra/Dockerfile')
   assert.deepEqual(
     [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image),
-    ['${NODE_IMAGE}', '${NODE_IMAGE}'],
+    ['${IMAGE_NODE}', '${IMAGE_NODE}'],
   )
   for (const [name, { image = '' }] of Object.entries(compose.services))
-    assert.match(image, /^(?:mylab-sync:local|\$\{[A-Z]+_IMAGE:-[a-z]+:[\d.]+\})$/, name)
+    assert.match(image, /^(?:mylab-sync:local|\$\{IMAGE_[A-Z]+:-[a-z]+:[\d.]+\})$/, name)
 })
 
 test('compose encrypts every line with certificates that its script makes, and sets variables that are read', async (t) => {
