@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import mysql from 'mysql2/promise'
-import { drain, loadModel } from '@mylab-sync/engine'
+import pg from 'pg'
+import { SyncError } from '@mylab-sync/core'
+import { drain, drainAll, loadModel, migrate, resyncTables, runDaemon, verifyCounts } from '@mylab-sync/engine'
 import { ServerSet } from '@mylab-sync/testkit'
+import { run } from '../support/cli.js'
 import { textRows } from '../support/content.js'
-import { assertEqual, drainNow, type Installation, settle, states, withCopied } from '../support/installation.js'
+import {
+  assertEqual,
+  copyAll,
+  drainNow,
+  type Installation,
+  installation,
+  settle,
+  states,
+  withCopied,
+} from '../support/installation.js'
 
 let servers: ServerSet
 before(async () => {
@@ -124,4 +136,224 @@ test('entries that somebody with INSERT on the change log alone forges cost thei
       await writer.end()
     }
   })
+})
+
+test('a role that may only connect to the target holds up no work, and a lock of a drain that is held is told by its process', async () => {
+  await withCopied(servers, { name: 'locks', schema: SCHEMA }, async (at) => {
+    const admin = await servers.targetAdmin('locks')
+    await admin.query("CREATE ROLE anybody LOGIN PASSWORD 'x'")
+    const { host, port } = servers.target
+    const anybody = new pg.Client({ host, port, user: 'anybody', password: 'x', database: 'locks' })
+    await anybody.connect()
+    try {
+      for (const work of ['drain', 'tick', 'maintain', 'plan a', 'open a', 'open lone tables'])
+        await anybody.query('SELECT pg_advisory_lock(hashtext($1))', [`mylab-sync ${work} mylab_sync default`])
+      await anybody.query('SELECT pg_advisory_lock(hashtext($1))', ['mylab-sync migrate mylab_sync'])
+      await migrate(at.context)
+      await at.app.query(
+        'CREATE TABLE later (id INT PRIMARY KEY, v INT); INSERT INTO later VALUES (1, 1); INSERT INTO a (v) VALUES (5)',
+      )
+      await copyAll(at.context)
+      assert.deepEqual(await states(at), { a: 'live', later: 'live', plain: 'live' })
+      await settle(at)
+      await assertEqual(at, [...TABLES, 'later'])
+
+      // Neither may it take the locks that are.
+      await assert.rejects(
+        anybody.query('BEGIN; LOCK TABLE mylab_sync.sync_lock_drain IN ACCESS SHARE MODE'),
+        /permission denied/,
+      )
+    } finally {
+      await anybody.end()
+      await admin.end()
+    }
+
+    const owner = await servers.targetOwner('locks')
+    try {
+      const [{ pid }] = (await owner.query('SELECT pg_backend_pid() AS pid')).rows as [{ pid: number }]
+      await owner.query('BEGIN; LOCK TABLE mylab_sync.sync_lock_drain IN EXCLUSIVE MODE')
+      await at.app.query('INSERT INTO a (v) VALUES (6)')
+      const limits = { drainWaitMs: 1_500 }
+      const named = new RegExp(`: process ${pid} of sync_product.* holds the lock of a drain and does nothing$`)
+      await assert.rejects(
+        drainAll({ ...at.context, limits }, new AbortController().signal),
+        (error) => error instanceof SyncError && error.code === 'lock-timeout' && named.test(error.message),
+      )
+      const ended = new AbortController()
+      const problems: string[] = []
+      await runDaemon(
+        { ...at.context, limits },
+        { intervalMs: 100, onInterval: () => {}, onProblem: ({ message }) => (problems.push(message), ended.abort()) },
+        ended.signal,
+      )
+      assert.match(problems[0] ?? '', named)
+      await owner.query('COMMIT')
+      await settle(at)
+      await assertEqual(at, TABLES)
+    } finally {
+      await owner.end()
+    }
+  })
+})
+
+test('a lock that is held takes no transaction id and has no snapshot, and dumps of the state go on beside it', async () => {
+  await withCopied(servers, { name: 'lock_cost', schema: SCHEMA }, async (at) => {
+    const lock = await at.target.beginExclusive('maintain')
+    assert.ok(lock)
+    try {
+      const held = `SELECT a.backend_xid, a.backend_xmin FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE l.relation = 'mylab_sync.sync_lock_maintain'::regclass`
+      assert.deepEqual(await at.rows(held), [[null, null]])
+      assert.equal(await at.target.beginExclusive('maintain'), null)
+      await at
+        .rows('BEGIN; LOCK TABLE mylab_sync.sync_lock_maintain IN ACCESS SHARE MODE NOWAIT')
+        .catch(() => assert.fail())
+    } finally {
+      await lock.rollback()
+    }
+  })
+})
+
+const STATE = 'ours to be'
+
+test('a schema that others use is no place for the state, and uninstall drops our own tables alone', async () => {
+  await servers.createDatabases({ source: 'state_schema', target: 'state_schema' })
+  const mylab = (args: readonly string[], schema: string) =>
+    run(servers, 'state_schema', args, { SYNC_STATE_SCHEMA: schema })
+  const app = await servers.sourceAdmin('state_schema')
+  const owner = await servers.targetOwner('state_schema')
+  try {
+    await app.query(SCHEMA)
+    await servers.grantDrop('state_schema')
+    const same = await mylab(['migrate'], 'public')
+    assert.equal(same.code, 3)
+    assert.match(
+      same.stderr,
+      /^mylab-sync: target.stateSchema, SYNC_STATE_SCHEMA: found public, which holds the tables themselves/,
+    )
+    await owner.query(
+      `CREATE SCHEMA app; CREATE TABLE app.people (id int); CREATE FUNCTION app.f() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+    )
+    const foreign = await mylab(['migrate'], 'app')
+    assert.equal(foreign.code, 3, foreign.stderr)
+    assert.match(
+      foreign.stderr,
+      /schema app is somebody else's, and no place for our state: it holds function f, table people\n {2}try: /,
+    )
+
+    // One that was empty, and is not ours to drop.
+    await owner.query(`CREATE SCHEMA "${STATE}"`)
+    assert.equal((await mylab(['migrate'], STATE)).code, 0)
+    await owner.query(`CREATE VIEW public.report AS SELECT table_name FROM "${STATE}".sync_progress`)
+    const held = await mylab(['uninstall', '--yes'], STATE)
+    assert.equal(held.code, 1)
+    assert.match(
+      held.stderr,
+      /^mylab-sync: target: public.report of somebody else’s stands on our state tables; nothing was removed/,
+    )
+    assert.equal((await textRows(app, "SHOW TABLES LIKE 'sync_audit_log'")).length, 1)
+    await owner.query(`DROP VIEW public.report; CREATE TABLE "${STATE}".sync_notes (id int)`)
+    const gone = await mylab(['uninstall', '--yes'], STATE)
+    assert.equal(gone.code, 0, gone.stderr)
+    assert.ok(gone.stdout.endsWith(` stay.\nSo do in the target: schema ${STATE}, table sync_notes.\n`), gone.stdout)
+    const left = await textRows(owner, `SELECT tablename FROM pg_tables WHERE schemaname = '${STATE}'`)
+    assert.deepEqual(left, [['sync_notes']])
+
+    // One that we have made.
+    assert.equal((await mylab(['migrate'], 'sync_own')).code, 0)
+    const whole = await mylab(['uninstall', '--yes'], 'sync_own')
+    assert.equal(whole.code, 0, whole.stderr)
+    assert.match(whole.stdout, /The copied tables stay.\n$/)
+    const schemas = await textRows(owner, "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1")
+    assert.deepEqual(schemas, [['app'], ['information_schema'], [STATE], ['public']])
+  } finally {
+    await app.end()
+    await owner.end()
+  }
+})
+
+/** Named as what our statements use, with arguments that fit better than those of PostgreSQL's own. */
+const PLANTED: readonly (readonly [name: string, parameters: string, returns: string])[] = [
+  ['unnest', 'text[]', 'SETOF text'],
+  ['unnest', 'bigint[]', 'SETOF bigint'],
+  ['count', 'text', 'bigint'],
+  ['hashtext', 'text', 'integer'],
+  ['pg_try_advisory_xact_lock', 'integer', 'boolean'],
+  ['pg_advisory_xact_lock', 'integer', 'boolean'],
+  ['sha256', 'text', 'bytea'],
+  ['decode', 'text, text', 'bytea'],
+  ['octet_length', 'varchar', 'integer'],
+  ['to_regclass', 'varchar', 'regclass'],
+  ['to_char', 'timestamptz, varchar', 'text'],
+  ['array_position', 'text[], text', 'integer'],
+  ['format_type', 'oid, bigint', 'text'],
+  ['set_config', 'varchar, varchar, boolean', 'text'],
+  ['pg_has_role', 'name, varchar', 'boolean'],
+]
+const COMPARED = ['text', 'varchar', 'integer', 'bigint', 'name', 'oid', 'tid']
+
+/** Everything that a role with CREATE in `public` can put there to be found by name. Each notes whose rights it was run with. */
+async function plant(planter: pg.Client): Promise<void> {
+  await planter.query('CREATE TABLE public.seen (what text, who name); GRANT INSERT, SELECT ON public.seen TO PUBLIC')
+  const body = (what: string, value: string): string =>
+    `LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES ('${what}', current_user); RETURN ${value}; END $$`
+  for (const [name, parameters, returns] of PLANTED)
+    await planter.query(
+      `CREATE FUNCTION public.${name}(${parameters}) RETURNS ${returns} ${body(name, returns.startsWith('SETOF') ? '' : 'NULL').replace('RETURN ;', 'RETURN;')}`,
+    )
+  for (const left of COMPARED)
+    for (const right of COMPARED) {
+      const name = `same_${left}_${right}`
+      await planter.query(`CREATE FUNCTION public.${name}(${left}, ${right}) RETURNS boolean ${body(name, 'true')}`)
+      for (const operator of ['=', '<>', '>', '<='])
+        await planter.query(
+          `CREATE OPERATOR public.${operator} (LEFTARG = ${left}, RIGHTARG = ${right}, FUNCTION = public.${name})`,
+        )
+    }
+}
+
+test('what a role that may create in public has planted there is never run with our rights', async () => {
+  const at = await installation(servers, 'planted')
+  const admin = await servers.targetAdmin('planted')
+  await admin.query("CREATE ROLE planter LOGIN PASSWORD 'x'; GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC")
+  const { host, port } = servers.target
+  const planter = new pg.Client({ host, port, user: 'planter', password: 'x', database: 'planted' })
+  await planter.connect()
+  try {
+    await plant(planter)
+    await at.app.query(`${SCHEMA};
+      CREATE TABLE child (id BIGINT PRIMARY KEY, code VARCHAR(20), FOREIGN KEY (code) REFERENCES plain (code) ON DELETE CASCADE) ENGINE=InnoDB;
+      CREATE TABLE bare (v VARCHAR(9)) ENGINE=InnoDB;
+      INSERT INTO child VALUES (1, 'one'); INSERT INTO bare VALUES ('x'), ('x'), ('y')`)
+    await copyAll(at.context)
+    // Rows of tables with triggers are written another way.
+    await at.reader.query(`CREATE FUNCTION public.noted() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$ BEGIN RETURN NULL; END $$;
+      CREATE TRIGGER noted AFTER INSERT OR UPDATE OR DELETE ON public.plain FOR EACH ROW EXECUTE FUNCTION public.noted();
+      CREATE TRIGGER noted AFTER INSERT OR UPDATE OR DELETE ON public.bare FOR EACH ROW EXECUTE FUNCTION public.noted()`)
+    await at.app.query(
+      `INSERT INTO plain VALUES ('two', 2), ('three', 3); INSERT INTO child VALUES (2, 'two'); INSERT INTO bare VALUES ('z')`,
+    )
+    await settle(at)
+    await at.app.query(
+      `UPDATE plain SET v = v + 1; DELETE FROM plain WHERE code = 'two'; DELETE FROM a LIMIT 1; DELETE FROM bare WHERE v = 'x' LIMIT 1`,
+    )
+    await settle(at)
+    await resyncTables(at.context, ['a', 'plain'], { progress: () => {}, signal: new AbortController().signal })
+    await settle(at)
+    await assertEqual(at, [...TABLES, 'child'])
+    await verifyCounts(at.context, [])
+    const found = await at.target.preflight([])
+    assert.ok(found.some(({ code, cause }) => code === 'target-schema-open' && cause.includes('schema public')))
+    await at.target.mayUninstall()
+    await at.target.run(await at.target.uninstallStatements())
+    const { product } = servers
+    assert.deepEqual(
+      await at.rows(`SELECT what, count(*) FROM public.seen WHERE who = '${product.target.user}' GROUP BY 1`),
+      [],
+    )
+  } finally {
+    await at.close()
+    await planter.end()
+    await admin.end()
+  }
 })

@@ -224,7 +224,7 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
       assert.equal(owner.code, 1)
       assert.match(
         owner.err,
-        /^mylab-sync: target: schema mylab_sync belongs to \S+; nothing was removed\n {2}try: as \S+: ALTER SCHEMA/,
+        /^mylab-sync: target: table mylab_sync.sync_\w+ belongs to \S+; nothing was removed\n {2}try: mylab-sync uninstall as \S+ /,
       )
       assert.equal(await triggers(), 11)
 
@@ -235,7 +235,7 @@ test('uninstall looks at its rights first, on both sides, and says what is left 
       assert.equal(stopped.code, 1)
       assert.match(
         stopped.err,
-        /stopped on the way.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\nDROP TABLE IF EXISTS `sync_instance_mark`;\n-- target\nDROP SCHEMA .*\nmylab-sync: source: /,
+        /stopped on the way.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\nDROP TABLE IF EXISTS `sync_instance_mark`;\n-- target\nDROP TABLE .*\nDROP SCHEMA .*\nmylab-sync: source: /,
       )
       await app.query('DROP TABLE child')
       assert.equal((await mylab.run(['uninstall', '--yes'])).code, 0)

@@ -37,9 +37,15 @@ export function start(servers: ServerSet, name: string, args: readonly string[])
 }
 
 /** Runs one command of the CLI between two databases of one name, to its end. */
-export async function run(servers: ServerSet, name: string, args: readonly string[]): Promise<Run> {
+export async function run(
+  servers: ServerSet,
+  name: string,
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<Run> {
   const started = performance.now()
-  const env = { ...process.env, ...servers.environment({ source: name, target: name }), SYNC_USE_QUEUE: 'false' }
+  const own = servers.environment({ source: name, target: name })
+  const env = { ...process.env, ...own, SYNC_USE_QUEUE: 'false', ...more }
   const child = spawn(process.execPath, [BIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''

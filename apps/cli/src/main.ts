@@ -2,7 +2,7 @@ import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { COMMANDS } from './commands.js'
 import { COMMON, UsageFault } from './definition.js'
-import { print, tell } from './output.js'
+import { printText, tell } from './output.js'
 import { quietLibraries } from './quiet.js'
 import { checkFlags, explainUsage } from './usage.js'
 
@@ -39,7 +39,7 @@ async function run(given: readonly string[]): Promise<void> {
     checkFlags(words, COMMANDS)
     // Without a callback yargs prints its help to the console, which is not ours to write to.
     await parserOf(words).parseAsync([...words], {}, (_error, _argv, help) => {
-      if (help) print(help)
+      if (help) printText(help)
     })
   } catch (error) {
     if (!(error instanceof Error && (error instanceof UsageFault || error.name === 'YError'))) throw error
@@ -55,10 +55,12 @@ function withoutOldNames(words: readonly string[]): string[] {
 }
 
 function shortHelp(): void {
-  tell(`${PURPOSE}\n`)
+  tell(PURPOSE)
+  tell('')
   const width = Math.max(...COMMANDS.map(({ name }) => name.length))
   for (const { name, describe } of COMMANDS) tell(`  ${name.padEnd(width)}  ${describe}`)
-  tell('\n  try: mylab-sync <command> --help')
+  tell('')
+  tell('  try: mylab-sync <command> --help')
 }
 
 quietLibraries()

@@ -1,18 +1,37 @@
-/** The only writers to the terminal: stdout is data, stderr is talk. */
+import { visible, visibleLines } from '@mylab-sync/runtime'
+
+/** The only writers to the terminal: stdout is data, stderr is talk. Each writes one line, whatever a name in it holds. */
 export function print(line: string): void {
-  process.stdout.write(`${line}\n`)
+  process.stdout.write(`${visible(line)}\n`)
 }
 
 export function tell(line: string): void {
-  process.stderr.write(`${line}\n`)
+  process.stderr.write(`${visible(line)}\n`)
 }
 
+/** Text whose lines are its own: help, statements. */
+export function printText(text: string): void {
+  process.stdout.write(`${visibleLines(text)}\n`)
+}
+
+export function tellText(text: string): void {
+  process.stderr.write(`${visibleLines(text)}\n`)
+}
+
+/** After an empty line. */
+export function printHeading(line: string): void {
+  print('')
+  print(line)
+}
+
+/** JSON escapes by itself. */
 export function printJson(value: Record<string, unknown>): void {
-  print(JSON.stringify({ version: 1, ...value }))
+  process.stdout.write(`${JSON.stringify({ version: 1, ...value })}\n`)
 }
 
 /** Columns aligned to their widest cell; numbers to the right. */
-export function printTable(header: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
+export function printTable(header: readonly string[], found: readonly (readonly (string | number)[])[]): void {
+  const rows = found.map((row) => row.map((cell) => (typeof cell === 'number' ? cell : visible(cell))))
   const widths = header.map((title, at) => Math.max(title.length, ...rows.map((row) => String(row[at] ?? '').length)))
   const line = (cells: readonly (string | number)[]): string =>
     cells
@@ -26,7 +45,8 @@ export function printTable(header: readonly string[], rows: readonly (readonly (
 }
 
 /** Indented cells, each as wide as the widest of its column, without a header. */
-export function printColumns(rows: readonly (readonly string[])[]): void {
+export function printColumns(found: readonly (readonly string[])[]): void {
+  const rows = found.map((row) => row.map(visible))
   const widthAt = (at: number): number => Math.max(0, ...rows.map((row) => row[at]?.length ?? 0))
   for (const row of rows) print(`  ${row.map((cell, at) => cell.padEnd(widthAt(at))).join('  ')}`.trimEnd())
 }

@@ -1,5 +1,6 @@
 import { counted } from '@mylab-sync/core'
 import type { Progress } from '@mylab-sync/engine'
+import { visible } from '@mylab-sync/runtime'
 import { MultiBar, type SingleBar } from 'cli-progress'
 import { tell } from './output.js'
 
@@ -42,7 +43,8 @@ function bars(): ShownProgress {
   })
   const byName = new Map<string, SingleBar>()
   const update = (name: string, value: number, total: number): void => {
-    const bar = byName.get(name) ?? all.create(Math.max(total, value, 1), 0, { name: name.padEnd(24).slice(0, 24) })
+    const bar =
+      byName.get(name) ?? all.create(Math.max(total, value, 1), 0, { name: visible(name).padEnd(24).slice(0, 24) })
     byName.set(name, bar)
     if (value > bar.getTotal()) bar.setTotal(value)
     bar.update(value)
@@ -50,7 +52,7 @@ function bars(): ShownProgress {
   const on: Progress = (event) => {
     if (event.kind === 'triggers') update('triggers', event.done, event.total)
     else if (event.kind === 'copy') update(event.table, event.rows, event.estimated)
-    else if (event.kind === 'note') all.log(`${event.text}\n`)
+    else if (event.kind === 'note') all.log(`${visible(event.text)}\n`)
   }
   return { on, stop: () => all.stop() }
 }

@@ -1,3 +1,4 @@
+import { visible } from '@mylab-sync/runtime'
 import { createInterface, type Interface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 
@@ -22,7 +23,7 @@ export class Prompt {
 
   /** An empty answer is the suggestion. */
   async ask(question: string, suggestion: string): Promise<string> {
-    const shown = suggestion === '' ? question : `${question} [${suggestion}]`
+    const shown = suggestion === '' ? question : `${question} [${visible(suggestion)}]`
     const answer = (await this.#lines.question(`${shown}: `, { signal: this.#signal })).trim()
     return answer === '' ? suggestion : answer
   }

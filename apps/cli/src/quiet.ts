@@ -1,6 +1,6 @@
 import { Console } from 'node:console'
 import { Writable } from 'node:stream'
-import { tell } from './output.js'
+import { tellText } from './output.js'
 import { exitCodeOf, explain } from './session.js'
 
 /**
@@ -11,7 +11,7 @@ export function quietLibraries(): void {
   const isDebug = process.env['MYLAB_SYNC_DEBUG'] === '1'
   const sink = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
-      if (isDebug) tell(chunk.toString().trimEnd())
+      if (isDebug) tellText(chunk.toString().trimEnd())
       done()
     },
   })

@@ -4,7 +4,7 @@ import { type EngineContext, type EngineOptions, requireMigrated, requireTables 
 import { beat, createLog, listenForShutdown, type Log } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
-import { tell } from './output.js'
+import { tell, tellText } from './output.js'
 
 export interface CommonOptions {
   readonly config?: string | undefined
@@ -206,7 +206,9 @@ export async function orItsError<T>(opening: Promise<T>): Promise<T | SyncError>
 /** One line of what and where, one of what to do. Errors of drivers quote row data, so theirs are never printed. */
 export function explain(error: unknown): void {
   if (error instanceof SyncError) {
-    tell(`mylab-sync: ${error.message}`)
+    // Of a configuration file each fault is a line.
+    if (error.code === 'configuration') tellText(`mylab-sync: ${error.message}`)
+    else tell(`mylab-sync: ${error.message}`)
     if (error.remedy !== null) tell(`  try: ${error.remedy}`)
     return
   }
@@ -217,7 +219,7 @@ export function explain(error: unknown): void {
 /** For developers only: it may quote row data. */
 export function tellWhole(error: unknown): void {
   if (process.env['MYLAB_SYNC_DEBUG'] === '1')
-    tell(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    tellText(error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
 
 /** One line that holds no row data. */

@@ -326,9 +326,16 @@ function targetNames(
   env: Env,
   { instance, url }: { readonly instance: string; readonly url: TargetUrl },
 ): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'tls'> {
+  const schema = first(env['PGSQL_SCHEMA'], url.schema, file.schema) ?? 'public'
+  const stateSchema = first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ownName('mylab_sync', instance)
+  // What takes our state off again must never meet the copies.
+  if (schema === stateSchema)
+    throw fault(
+      `target.stateSchema, SYNC_STATE_SCHEMA: found ${stateSchema}, which holds the tables themselves (target.schema), expected a schema of its own`,
+    )
   return {
-    schema: first(env['PGSQL_SCHEMA'], url.schema, file.schema) ?? 'public',
-    stateSchema: first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ownName('mylab_sync', instance),
+    schema,
+    stateSchema,
     tls: targetTls(env, url.tls, file),
   }
 }

@@ -82,6 +82,7 @@ export type {
   ConstraintState,
   OutdatedObject,
   KeyPage,
+  LockHolder,
   ParkedKey,
   ParkedParent,
   QuarantinedKey,

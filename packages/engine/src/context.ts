@@ -104,6 +104,8 @@ export interface WorkLimits {
   readonly snapshotMs: number
   /** How long the other side is watched that is not as it was left; an installation at work drains every 3 s. */
   readonly otherMs: number
+  /** How long another process may hold the lock of a drain and do nothing before it is told by name. */
+  readonly drainWaitMs: number
   /** More quarantined rows than this break their table; the rest goes on. */
   readonly quarantinedRows: number
   /** Rows of one statement of a chunk whose COPY was refused. */
@@ -121,6 +123,7 @@ const DEFAULT_LIMITS: WorkLimits = {
   sliceEntries: 12_000,
   snapshotMs: 60_000,
   otherMs: 10_000,
+  drainWaitMs: 30_000,
   quarantinedRows: 1_000,
   statementRows: 100,
   attempts: 3,

@@ -4,6 +4,7 @@ import { bringUp } from './bring-up.js'
 import { cleanUp } from './clean-up.js'
 import { type EngineContext, limitsOf } from './context.js'
 import { drain } from './drain.js'
+import { DrainLock } from './drain-lock.js'
 import { requireMigrated } from './install.js'
 import { maintain } from './maintain.js'
 import { mendLog } from './mend-log.js'
@@ -22,6 +23,8 @@ export interface DrainedReport {
 
 /** Control work of one call is bounded: what is not done then is done by the next. */
 const CONTROL_MS = 60_000
+/** Between two tries for the lock of a drain. */
+const BUSY_MS = 250
 
 /** Everything pending now, control work that is due, and what that made pending. */
 export async function drainAll(context: EngineContext, signal: AbortSignal): Promise<DrainedReport> {
@@ -31,7 +34,7 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   // Before the first drain, which tells all tables to be read again, so that this call heals them.
   await mendLog(context)
   await context.source.guardLog()
-  const first = await retrying(context, signal, async () => drainAndProbe(context))
+  const first = await drainOrWait(context, signal)
   add(sum, first)
   if (!signal.aborted) {
     await maintain(context, first.kind === 'done' ? first.model : await loadModel(context))
@@ -46,9 +49,25 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   return { ...sum, pending, ms: performance.now() - started }
 }
 
-async function drainAndProbe(context: EngineContext): Promise<DrainReport> {
-  const model = await loadModel(context)
-  return drain(context, model, (await context.source.seesStorage()) ? {} : { probe: [...model.tables.keys()] })
+/** Of two drains that have ended since, the later one began after this call did. */
+const ENOUGH_DRAINS = 2
+
+/**
+ * Drains what is pending now, by itself or by waiting for another process that does: `busy` then, or where the signal came first.
+ * Throws lock-timeout, naming who holds the lock of a drain, where that does nothing.
+ */
+async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise<DrainReport> {
+  const lock = new DrainLock(context)
+  const model = await retrying(context, signal, () => loadModel(context))
+  const probe = (await context.source.seesStorage()) ? {} : { probe: [...model.tables.keys()] }
+  for (;;) {
+    const report = await retrying(context, signal, () => drain(context, model, probe))
+    if (report.kind !== 'busy' || signal.aborted) return report
+    const stuck = await lock.stuck()
+    if (stuck) throw stuck
+    if (lock.ended >= ENOUGH_DRAINS) return report
+    await pause(BUSY_MS, signal)
+  }
 }
 
 /** What a daemon takes up by itself: never a first copy, which somebody has to ask for and stays with. */
@@ -141,7 +160,10 @@ class Daemon {
 
   async #work(signal: AbortSignal): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
-    const { pending, report, ms } = await this.#tail.look(async () => (this.#model ??= await loadModel(this.#context)))
+    const { pending, report, stuck, ms } = await this.#tail.look(
+      async () => (this.#model ??= await loadModel(this.#context)),
+    )
+    if (stuck) this.#options.onProblem?.(stuck)
     if (report) this.#note(report, ms, signal)
     if (performance.now() - this.#maintained > MAINTAIN_MS) {
       await maintain(this.#context, (this.#model ??= await loadModel(this.#context)))

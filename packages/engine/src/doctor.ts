@@ -1,5 +1,6 @@
 import { type Finding, type Source, SyncError, type Target } from '@mylab-sync/core'
 import type { EngineOptions } from './context.js'
+import { longHeld } from './drain-lock.js'
 import { type Model, wholeModel } from './model.js'
 
 /** Either side may be out of reach: then its error is a finding, and the other side is looked at all the same. */
@@ -105,8 +106,21 @@ async function targetFindings(target: Target, model: Model | null): Promise<Find
   const found = await target.preflight([...(model?.tables.values() ?? [])])
   if (found.some(({ severity }) => severity === 'error')) return found
   // Throws where the state is a newer program's.
-  await orFinding(target.migrated(), 'target', found)
-  return found
+  if (!(await orFinding(target.migrated(), 'target', found))) return found
+  const held = longHeld(await target.drainHolder())
+  return held === null
+    ? found
+    : [
+        ...found,
+        {
+          code: 'target-lock-held',
+          severity: 'warning',
+          side: 'target',
+          cause: `${held}: nothing else is drained until it ends`,
+          remedy:
+            'see what that process does in pg_stat_activity, and end it if it is none of ours: SELECT pg_terminate_backend(..)',
+        },
+      ]
 }
 
 /** Lags are told by the source's clock against this host's. */

@@ -149,7 +149,10 @@ export class JobHandlers {
 
   /** True when something was pending and is drained. */
   async #drainOnce({ onDrained, onProblem, signal }: DrainSlice): Promise<boolean> {
-    const { pending, report, ms } = await this.#forgettingModel(() => this.#tail.look(() => this.model(), signal))
+    const { pending, report, stuck, ms } = await this.#forgettingModel(() =>
+      this.#tail.look(() => this.model(), signal),
+    )
+    if (stuck) onProblem(stuck)
     if (report?.kind !== 'done') return false
     this.#model = { value: Promise.resolve(report.model), at: performance.now() }
     onDrained({ entries: report.entries, failed: report.failed, ms })

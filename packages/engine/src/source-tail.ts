@@ -1,6 +1,7 @@
-import { isOpen } from '@mylab-sync/core'
+import { isOpen, type SyncError } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 import { drain } from './drain.js'
+import { DrainLock } from './drain-lock.js'
 import type { Model } from './model.js'
 import { readTarget } from './read-target.js'
 import type { DrainReport } from './drain-report.js'
@@ -20,6 +21,8 @@ export interface Look {
   readonly pending: boolean
   /** null: nothing asked for a drain. */
   readonly report: DrainReport | null
+  /** Another process holds the lock of a drain and does nothing. */
+  readonly stuck: SyncError | undefined
   /** How long the look and its drain took. */
   readonly ms: number
 }
@@ -27,6 +30,7 @@ export interface Look {
 /** The end of the source's change log, as one process follows it. */
 export class SourceTail {
   readonly #context: EngineContext
+  readonly #lock: DrainLock
   #drained: number
   #probed = Number.NEGATIVE_INFINITY
   /** The open table that is probed next. */
@@ -39,6 +43,7 @@ export class SourceTail {
   /** `drained`: when the last drain of this process was, on the clock of `performance.now()`. */
   constructor(context: EngineContext, drained: number) {
     this.#context = context
+    this.#lock = new DrainLock(context)
     this.#drained = drained
   }
 
@@ -52,7 +57,13 @@ export class SourceTail {
     const report = isAsked ? await this.#drain(context, await model()) : null
     const ended = performance.now()
     if (report) this.#drained = ended
-    return { pending, report, ms: ended - started }
+    return { pending, report, stuck: await this.#stuck(report), ms: ended - started }
+  }
+
+  async #stuck(report: DrainReport | null): Promise<SyncError | undefined> {
+    if (report?.kind === 'busy') return await this.#lock.stuck()
+    if (report) this.#lock.got()
+    return undefined
   }
 
   async #drain(context: EngineContext, model: Model): Promise<DrainReport> {

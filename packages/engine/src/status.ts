@@ -1,5 +1,6 @@
 import { counted, isBeingOpened, isOpen, type TableProgress, type TableState } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
+import { longHeld } from './drain-lock.js'
 import { isSelected } from './model.js'
 import { readTarget } from './read-target.js'
 import { waitsForSomebody } from './waits.js'
@@ -38,6 +39,7 @@ export interface TableStatus {
 export async function status(context: EngineContext): Promise<StatusReport> {
   const pending = await context.source.pending()
   const constraints = await context.target.constraints()
+  const held = longHeld(await context.target.drainHolder())
   const target = await context.target.begin()
   try {
     const progress = await target.progress()
@@ -74,7 +76,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
       totals,
       lagMs: pending.oldestMs,
       consistentAsOf: last.consistentAsOf,
-      sentence: sentence(tables, totals, last.consistentAsOf),
+      sentence: sentence(tables, totals, { asOf: last.consistentAsOf, held }),
       tables,
       problems,
     }
@@ -101,7 +103,7 @@ async function untouched(
 function sentence(
   tables: readonly TableStatus[],
   totals: { pending: number; failed: number },
-  asOf: string | null,
+  { asOf, held }: { readonly asOf: string | null; readonly held: string | null },
 ): string {
   const open = tables.filter((table) => isOpen(table.state)).length
   const absent = sum(tables.filter(({ state }) => isOpen(state)).map(({ quarantined }) => quarantined))
@@ -109,6 +111,7 @@ function sentence(
   const rest = [
     ...whyNotOpen(tables),
     ...(totals.pending > 0 ? [totals.pending === 1 ? '1 change waits' : `${totals.pending} changes wait`] : []),
+    ...(held === null ? [] : [held]),
     ...(others > 0
       ? [`${counted(others, 'row')} of tables that are not live ${isOrAre(others)} quarantined: mylab-sync show-errors`]
       : []),

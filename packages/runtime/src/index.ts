@@ -2,6 +2,7 @@
 export { beat } from './heartbeat.js'
 export { createLog, type Log } from './log.js'
 export { watchSilence } from './silence.js'
+export { visible, visibleLines } from './visible.js'
 export { listenForShutdown, type Shutdown } from './shutdown.js'
 export { openSocket, peek, timedOut } from './dial.js'
 export {

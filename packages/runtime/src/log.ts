@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { visible } from './visible.js'
 
 export type Log = Logger
 
@@ -40,5 +41,5 @@ function pretty(line: string, coloured: boolean): string {
   )
   const colour = COLOURS[String(level)]
   const label = coloured && colour !== undefined ? `\u001b[${colour}m${String(level)}\u001b[0m` : String(level)
-  return `[${at}] ${label}: ${String(msg)}${extra.length === 0 ? '' : ` (${extra.join(', ')})`}\n`
+  return `[${at}] ${label}: ${visible(`${String(msg)}${extra.length === 0 ? '' : ` (${extra.join(', ')})`}`)}\n`
 }

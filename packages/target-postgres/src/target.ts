@@ -1,4 +1,4 @@
-import { SyncError, type TableMapping, type Target, type TargetTransaction, TargetTableUnfit } from '@mylab-sync/core'
+import { type TableMapping, type Target, type TargetTransaction, TargetTableUnfit } from '@mylab-sync/core'
 import { KnownTables } from './apply/known-tables.js'
 import { Transaction } from './apply/transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
@@ -10,9 +10,10 @@ import { ConstraintRecord } from './ddl/record.js'
 import { createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
 import { codeOf, mapped } from './errors.js'
-import * as sql from './sql.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
+import { drainHolder, lockFault, tryLock, waitForLock } from './state/locks.js'
 import { migrate, migrated } from './state/migrate.js'
+import { leftInState, mayUninstall, uninstallStatements } from './state/uninstall.js'
 
 /** Connects, and fails at once with SyncError cannot-connect where it cannot. */
 export async function createTarget(settings: TargetSettings): Promise<Target> {
@@ -46,6 +47,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     beginExclusive: (work) =>
       beginLocked(database, known, { work, extra: ['SET LOCAL idle_in_transaction_session_timeout = 0'] }),
     beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, known, deadlineMs),
+    drainHolder: () => drainHolder(database),
     carries: (tables) => {
       known.carried = tables.map(({ name }) => name)
     },
@@ -77,7 +79,8 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     dropObjects: (outdated) => control.drop(outdated),
     adoptObjects: (definition) => control.adopt(definition),
     finishTable: (table, objects) => on(table, control.finish(table, objects)),
-    uninstallStatements: () => [`DROP SCHEMA IF EXISTS ${sql.name(settings.stateSchema)} CASCADE`],
+    uninstallStatements: () => uninstallStatements(database),
+    leftInState: () => leftInState(database),
     mayUninstall: () => mayUninstall(database),
     run: (statements) =>
       database.transaction(async (session) => {
@@ -88,25 +91,6 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     clockAheadMs: () => clockAheadMs(database),
     close: () => database.close(),
   }
-}
-
-async function mayUninstall(database: Database): Promise<void> {
-  const { stateSchema, user } = database.settings
-  const { rows } = await database.transaction((session) =>
-    session.raw<{ owner: string }>(
-      "SELECT pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = $1 AND NOT pg_has_role(nspowner, 'USAGE')",
-      [stateSchema],
-    ),
-  )
-  const [foreign] = rows
-  if (!foreign) return
-  throw new SyncError(
-    'missing-right',
-    `target: schema ${stateSchema} belongs to ${foreign.owner}; nothing was removed`,
-    {
-      remedy: `as ${foreign.owner}: ALTER SCHEMA ${sql.name(stateSchema)} OWNER TO ${sql.name(user)};`,
-    },
-  )
 }
 
 /** A transaction that `start` has begun; a session that could not begin one is given back, rolled back. */
@@ -126,13 +110,7 @@ async function opened(
   }
 }
 
-const lockName = (database: Database, work: string): string =>
-  `mylab-sync ${work} ${database.settings.stateSchema} ${database.settings.instance}`
-
-/**
- * Tries and never waits, and sends no parameters: a statement that waits has a snapshot, and so has the portal of one
- * with parameters until the next statement. CREATE INDEX CONCURRENTLY would wait for either for ever.
- */
+/** Tries and never waits. */
 async function beginLocked(
   database: Database,
   known: KnownTables,
@@ -141,33 +119,29 @@ async function beginLocked(
   let got = false
   const transaction = await opened(database, known, async (session) => {
     await session.begin(extra)
-    const name = sql.text(lockName(database, work))
-    const { rows } = await session.raw<{ got: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtext(${name})) AS got`)
-    got = rows[0]?.got ?? false
+    got = await tryLock(session, database, work)
   })
   if (got) return transaction
   await transaction.rollback()
   return null
 }
 
-function beginDrainWaiting(database: Database, known: KnownTables, deadlineMs: number): Promise<TargetTransaction> {
-  return opened(database, known, async (session) => {
-    await session.begin([`SET LOCAL lock_timeout = ${Math.max(1, Math.floor(deadlineMs))}`])
-    await waitForLock(session, database)
-    await session.raw("SET LOCAL lock_timeout = '5s'")
-  })
-}
-
-async function waitForLock(session: Session, database: Database): Promise<void> {
+async function beginDrainWaiting(
+  database: Database,
+  known: KnownTables,
+  deadlineMs: number,
+): Promise<TargetTransaction> {
+  let failure: unknown
   try {
-    await session.raw('SELECT pg_advisory_xact_lock(hashtext($1))', [lockName(database, 'drain')])
-  } catch (error) {
-    const cause = mapped(error)
-    if (cause instanceof SyncError && cause.code === 'lock-timeout')
-      throw new SyncError('lock-timeout', 'another drain did not end in time', {
-        remedy: 'mylab-sync status',
-        cause: error,
+    return await opened(database, known, async (session) => {
+      await session.begin([`SET LOCAL lock_timeout = ${Math.max(1, Math.floor(deadlineMs))}`])
+      await waitForLock(session, database, 'drain').catch((error: unknown) => {
+        failure = error
+        throw error
       })
-    throw cause
+      await session.raw("SET LOCAL lock_timeout = '5s'")
+    })
+  } catch (error) {
+    throw failure === undefined ? error : await lockFault(database, failure)
   }
 }

@@ -2,7 +2,7 @@ import type { ResolvedConfig } from '@mylab-sync/config'
 import { type Finding, lineFindings, SyncError } from '@mylab-sync/core'
 import { type Diagnosis, doctor } from '@mylab-sync/engine'
 import { checkRedis, Producer, redisLine } from '@mylab-sync/queue'
-import { print, printJson } from '../output.js'
+import { print, printHeading, printJson } from '../output.js'
 import { queueSettings, resumeCommand } from '../queue.js'
 import { type CommonOptions, engineOptions, openSource, openTarget, orItsError, withConfig } from '../session.js'
 
@@ -60,7 +60,7 @@ function show({ sentence, findings }: Diagnosis): void {
   print(sentence)
   let severity: Finding['severity'] | null = null
   for (const finding of findings) {
-    if (finding.severity !== severity) print(`\n${TITLES[finding.severity]}`)
+    if (finding.severity !== severity) printHeading(`${TITLES[finding.severity]}`)
     severity = finding.severity
     print(`  ${finding.side}: ${finding.cause}`)
     print(`    remedy: ${finding.remedy}`)

@@ -1,6 +1,6 @@
 import { counted } from '@mylab-sync/core'
 import { notCarriedGroups, type Plan, type PlanSummary } from '@mylab-sync/engine'
-import { print, printColumns } from '../output.js'
+import { print, printColumns, printHeading } from '../output.js'
 
 /** How much there is, what stays behind, and what becomes of values: a screen, however many tables there are. */
 export function showSummary(planned: Omit<Plan, 'sql'>): void {
@@ -12,7 +12,7 @@ export function showSummary(planned: Omit<Plan, 'sql'>): void {
 function showLargest({ largest, estimatedRows, estimatedBytes, live, recopied }: PlanSummary): void {
   if (largest.length === 0) return
   const tables = live + recopied
-  print(`\nAbout ${counted(estimatedRows, 'row')} and ${size(estimatedBytes)}, as the source estimates`)
+  printHeading(`About ${counted(estimatedRows, 'row')} and ${size(estimatedBytes)}, as the source estimates`)
   printColumns(
     largest.map((table) => [table.table, `~${counted(table.estimatedRows, 'row')}`, size(table.estimatedBytes)]),
   )
@@ -25,13 +25,13 @@ function showNotCarried({ tables, notCarried, notVisible, notListed }: Omit<Plan
     others: { counts: notCarried, notVisible, notListed, partitionedTables: [] },
   })
   if (groups.length === 0) return
-  print('\nNot carried')
+  printHeading('Not carried')
   printColumns(groups.map(({ text, reason }) => [text, reason ?? 'mylab-sync plan --full gives the reason of each']))
 }
 
 function showRules({ rules }: PlanSummary): void {
   if (rules.length === 0) return
-  print('\nValues that PostgreSQL cannot hold, should there be any; each is counted by table and column')
+  printHeading('Values that PostgreSQL cannot hold, should there be any; each is counted by table and column')
   printColumns(
     rules.map(({ rule, outcome, columns, tables }) => [
       rule,

@@ -1,6 +1,6 @@
 import { counted } from '@mylab-sync/core'
 import { type Plan, plan, type PlannedTable, requireTables } from '@mylab-sync/engine'
-import { print, printJson } from '../output.js'
+import { print, printHeading, printJson, printText } from '../output.js'
 import { showSummary } from './plan-summary.js'
 import { type CommonOptions, withSession } from '../session.js'
 
@@ -24,10 +24,10 @@ export async function runPlan(options: PlanOptions): Promise<void> {
 
 /** The whole script runs in psql: what is for the source stands in comments. */
 function showSql(sql: Plan['sql'], side: string): void {
-  if (side === 'source') return sourceScript(sql.source).forEach(print)
-  for (const statement of sql.target) print(`${statement};`)
+  if (side === 'source') return sourceScript(sql.source).forEach(printText)
+  for (const statement of sql.target) printText(`${statement};`)
   if (side === 'target') return
-  print('\n-- On the source, which mylab-sync initial does by itself (alone: mylab-sync plan --sql=source):')
+  printHeading('-- On the source, which mylab-sync initial does by itself (alone: mylab-sync plan --sql=source):')
   for (const line of sourceScript(sql.source)) for (const part of line.split('\n')) print(`-- ${part}`)
 }
 
@@ -50,14 +50,16 @@ function show(planned: Omit<Plan, 'sql'>, { tables, full }: Shown): void {
   if (inDetail) for (const table of planned.tables) showTable(table)
   showLeftOut(planned)
   if (!inDetail && planned.tables.length > 0)
-    print('\nColumns, keys and indexes: mylab-sync plan --table NAME, or --full for all; --sql prints the statements.')
+    printHeading(
+      'Columns, keys and indexes: mylab-sync plan --table NAME, or --full for all; --sql prints the statements.',
+    )
 }
 
 /** What a person should read before a first copy. */
 function showAttention({ tables, refused, hindrances }: Omit<Plan, 'sql'>, inDetail: boolean): void {
   const recopied = inDetail ? [] : tables.filter(({ why }) => why !== null)
   if (refused.length + recopied.length + hindrances.length === 0) return
-  print('\nRead first')
+  printHeading('Read first')
   for (const { table, column, reason, remedy } of refused) {
     print(`  ${table}: cannot be carried: ${column === null ? '' : `column ${column}: `}${reason}`)
     if (remedy !== '') print(`    remedy: ${remedy}`)
@@ -106,7 +108,7 @@ function sentence({ summary }: Omit<Plan, 'sql'>): string {
 function showTable(table: PlannedTable): void {
   const name = table.targetName === table.table ? table.table : `${table.table} -> ${table.targetName}`
   const how = table.why === null ? 'live' : `copied again as a whole on change, since ${table.why}`
-  print(`\n${name}: ${how}; ~${counted(table.estimatedRows, 'row')}`)
+  printHeading(`${name}: ${how}; ~${counted(table.estimatedRows, 'row')}`)
   showColumns(table)
   for (const key of table.foreignKeys) {
     const actions = `on delete ${key.onDelete.toLowerCase()}, on update ${key.onUpdate.toLowerCase()}, at the source`

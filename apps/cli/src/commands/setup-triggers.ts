@@ -1,6 +1,6 @@
 import { counted } from '@mylab-sync/core'
 import { requireTables, setupTriggers } from '@mylab-sync/engine'
-import { print, printJson, tell } from '../output.js'
+import { print, printJson, printText, tell } from '../output.js'
 import { showProgress } from '../progress.js'
 import { type CommonOptions, withSession } from '../session.js'
 
@@ -17,7 +17,7 @@ export async function runSetupTriggers(
     ).finally(() => progress.stop())
     for (const refusal of report.refused) tell(`${refusal.table}: not captured: ${refusal.reason}`)
     if (options.json) printJson({ ...report })
-    else if (options.dryRun) for (const statement of report.statements) print(`${statement};`)
+    else if (options.dryRun) for (const statement of report.statements) printText(`${statement};`)
     else print(`Total triggers created: ${report.triggers} (${counted(report.tables, 'table')} x 3 operations)`)
     return 0
   })

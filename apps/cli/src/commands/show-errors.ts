@@ -1,6 +1,6 @@
 import { counted } from '@mylab-sync/core'
 import { type ErrorsRequest, listErrors, retryFailed, type RetryReport, type ShownError } from '@mylab-sync/engine'
-import { print, printJson, printTable } from '../output.js'
+import { print, printHeading, printJson, printTable } from '../output.js'
 import { type CommonOptions, withInstallation } from '../session.js'
 
 export async function runShowErrors(
@@ -23,7 +23,7 @@ export async function runShowErrors(
 
 function showValues({ table, key, values }: ShownError): void {
   if (values === undefined) return
-  print(`\n${table} ${key.join(', ')}${values === null ? ': not in the source any more' : ''}`)
+  printHeading(`${table} ${key.join(', ')}${values === null ? ': not in the source any more' : ''}`)
   for (const [column, value] of Object.entries(values ?? {})) print(`  ${column}: ${value ?? 'NULL'}`)
 }
 

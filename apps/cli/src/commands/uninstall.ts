@@ -1,6 +1,6 @@
 import { counted, SyncError } from '@mylab-sync/core'
 import type { EngineContext } from '@mylab-sync/engine'
-import { print, printJson, tell } from '../output.js'
+import { print, printJson, printText, tell, tellText } from '../output.js'
 import { type CommonOptions, withSession } from '../session.js'
 
 export interface UninstallOptions extends CommonOptions {
@@ -19,10 +19,11 @@ export async function runUninstall(options: UninstallOptions): Promise<void> {
   await withSession(options, async ({ context }) => {
     const statements = await statementsOf(context, options.keepTargetState)
     if (options.sql) {
-      show(statements, print)
+      show(statements, printText)
       return 0
     }
     const { source, target } = statements
+    const left = options.keepTargetState ? [] : await context.target.leftInState()
     const objects = `${counted(source.length, 'object')} of the source, ${target.length} of the target`
     if (!options.yes)
       throw new SyncError('usage', `this drops ${objects}`, {
@@ -31,14 +32,20 @@ export async function runUninstall(options: UninstallOptions): Promise<void> {
     await context.source.mayUninstall()
     if (!options.keepTargetState) await context.target.mayUninstall()
     await remove(context, statements, options.keepTargetState)
-    if (options.json) printJson({ source: source.length, target: target.length })
-    else print(`Removed: ${objects}. The copied tables stay.`)
+    if (options.json) printJson({ source: source.length, target: target.length, left })
+    else {
+      print(`Removed: ${objects}. The copied tables stay.`)
+      if (left.length > 0) print(`So do in the target: ${left.join(', ')}.`)
+    }
     return 0
   })
 }
 
 async function statementsOf({ source, target }: EngineContext, keepTargetState: boolean): Promise<Statements> {
-  return { source: await source.uninstallStatements(), target: keepTargetState ? [] : target.uninstallStatements() }
+  return {
+    source: await source.uninstallStatements(),
+    target: keepTargetState ? [] : await target.uninstallStatements(),
+  }
 }
 
 /** What fails on the way is told with the statements that are left. */
@@ -49,7 +56,7 @@ async function remove(context: EngineContext, { source, target }: Statements, ke
   } catch (error) {
     const left = await statementsOf(context, keepTargetState).catch(() => ({ source, target }))
     tell('mylab-sync: stopped on the way; what is left to run, here or by mylab-sync uninstall --yes again:')
-    show(left, tell)
+    show(left, tellText)
     throw error
   }
 }

@@ -286,6 +286,18 @@ export interface TableHindrance {
   readonly triggers: readonly string[]
 }
 
+/** Who holds a lock, as far as our account may see. */
+export interface LockHolder {
+  /** For a person: its process and its role. */
+  readonly who: string
+  /** null: a prepared transaction. */
+  readonly pid: number | null
+  /** Since its transaction began; null: our account may not see. */
+  readonly seconds: number | null
+  /** Another one whenever it begins or ends a statement. */
+  readonly moved: string | null
+}
+
 export interface Target {
   /** All tables that are carried: a trigger that writes into one of them breaks its own table. */
   carries(tables: readonly TableMapping[]): void
@@ -294,13 +306,15 @@ export interface Target {
   migrate(): Promise<void>
   migrated(): Promise<boolean>
   begin(options?: { readonly asynchronousCommit?: boolean }): Promise<TargetTransaction>
-  /** BEGIN and pg_try_advisory_xact_lock(drain); null when another drain runs. */
+  /** BEGIN and the lock that drains take, of a table that only we may lock; null, at once, when another drain runs. */
   beginDrain(): Promise<TargetTransaction | null>
   /** As beginDrain, but waits for the lock up to `deadlineMs`; throws SyncError lock-timeout. */
   beginDrainWaiting(deadlineMs: number): Promise<TargetTransaction>
+  /** Who holds the lock of a drain; null: nobody does. */
+  drainHolder(): Promise<LockHolder | null>
   /**
-   * BEGIN and an advisory lock of this name, for what two processes must not do at once; null when another one does.
-   * The transaction may stand idle for as long as the work takes.
+   * BEGIN and a lock of this name, for what two processes must not do at once; null when another one does.
+   * Work that is named by a table shares its lock with a part of the others. The transaction may stand idle for as long as the work takes.
    */
   beginExclusive(work: string): Promise<TargetTransaction | null>
 
@@ -360,8 +374,10 @@ export interface Target {
   adoptObjects(definition: TargetDefinition): Promise<void>
   /** Sets NOT NULL and adds the counter where a changed column had to wait for its rows. */
   finishTable(table: TableMapping, objects: TableObjects): Promise<void>
-  /** What takes our state off the target. */
-  uninstallStatements(): string[]
+  /** What takes our state off the target: our own tables by name, and its schema where nothing of others is left in it. */
+  uninstallStatements(): Promise<string[]>
+  /** What others have in the state schema, for which it stays; at most twenty. */
+  leftInState(): Promise<string[]>
   /** Throws SyncError missing-right where the role may not run them. */
   mayUninstall(): Promise<void>
   run(statements: readonly string[]): Promise<void>

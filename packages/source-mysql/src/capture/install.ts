@@ -249,13 +249,13 @@ async function asDefiner({ session, settings, server }: Installer, work: () => P
     await work()
   } catch (error) {
     if (!(error instanceof SyncError) || !DENIED.has(errorNumber(error) ?? 0)) throw error
-    const { name } = await readAccount(session, server, settings.database)
+    const { name, grants } = await readAccount(session, server, settings.database)
     throw new SyncError(
       'missing-right',
       `${error.message}; triggers run with the rights of ${name} without those of roles that only a session takes on`,
       {
         cause: error,
-        remedy: `GRANT SELECT, INSERT, UPDATE, TRIGGER ON ${sql.name(settings.database)}.* TO ${name};`,
+        remedy: `GRANT SELECT, INSERT, UPDATE, TRIGGER ON ${grants.place} TO ${name};`,
       },
     )
   }

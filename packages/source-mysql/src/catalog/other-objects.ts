@@ -5,7 +5,6 @@ import type { Session, TextRow } from '../connection/session.js'
 import { type Account, isAtLeast, readAccount } from '../preflight/check.js'
 import { Grants } from '../preflight/grants.js'
 import type { SourceSettings } from '../settings.js'
-import * as sql from '../sql.js'
 import type { Server } from './catalog.js'
 import { otherObjectsQueries, partitionedTablesQuery } from './queries.js'
 
@@ -30,7 +29,7 @@ export async function readOtherObjects(
   const triggers = await listing.rows('triggers', queries.triggers)
   const partitioned = await listing.rows('partitions', partitionedTablesQuery(database))
   const ofApplication = triggers?.filter(([name, table]) => table !== auditTable && !isOurTrigger(name ?? ''))
-  const notVisible = missingGrants(account, server, database)
+  const notVisible = missingGrants(account, server)
   const seen = (objects: keyof OtherObjects['counts'], count: number | null): number | null =>
     notVisible.some((missing) => missing.objects === objects) ? null : count
   return {
@@ -72,8 +71,8 @@ class Listing {
   }
 }
 
-function missingGrants(account: Account, server: Server, database: string): OtherObjects['notVisible'] {
-  const grant = (right: string, on = `${sql.name(database)}.*`): string => `GRANT ${right} ON ${on} TO ${account.name};`
+function missingGrants(account: Account, server: Server): OtherObjects['notVisible'] {
+  const grant = (right: string, on = account.grants.place): string => `GRANT ${right} ON ${on} TO ${account.name};`
   return [
     ...(seesRoutines(account) ? [] : [{ objects: 'routines' as const, grant: routinesGrant(server, grant) }]),
     ...(account.grants.on('EVENT', null) ? [] : [{ objects: 'events' as const, grant: grant('EVENT') }]),

@@ -9,11 +9,11 @@ import * as sql from '../sql.js'
  * TRIGGER would fail too, but only after our tables were made.
  */
 export async function requireTrigger(session: Session, settings: SourceSettings): Promise<void> {
-  const { definerGrants, account } = await readFacts(session, settings, [])
+  const { definerGrants, grants, account } = await readFacts(session, settings, [])
   if (definerGrants.anywhere('TRIGGER')) return
   const where = `database ${settings.database}`
   throw new SyncError('missing-right', `source: ${account} lacks TRIGGER on ${where}; nothing was made`, {
-    remedy: `GRANT TRIGGER ON ${sql.name(settings.database)}.* TO ${account};`,
+    remedy: `GRANT TRIGGER ON ${grants.place} TO ${account};`,
   })
 }
 

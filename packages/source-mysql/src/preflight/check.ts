@@ -57,7 +57,7 @@ export async function readFacts(
     tables: mappings.map((mapping) => mapping.source),
     variables: new Map(variables.map(([name, value]) => [(name ?? '').toLowerCase(), value ?? ''])),
     grants: account.grants,
-    definerGrants: new Grants(definer, settings.database),
+    definerGrants: new Grants(definer, settings.database, await namesAreLiteral(session)),
     account: account.name,
   }
 }
@@ -73,7 +73,13 @@ export interface Account {
 export async function readAccount(session: Session, server: Server, database: string): Promise<Account> {
   const [identity] = await session.rows('SELECT CURRENT_USER()')
   const lines = await grantLines(session, server)
-  return { name: quotedAccount(identity?.[0] ?? ''), lines, grants: new Grants(lines, database) }
+  const grants = new Grants(lines, database, await namesAreLiteral(session))
+  return { name: quotedAccount(identity?.[0] ?? ''), lines, grants }
+}
+
+async function namesAreLiteral(session: Session): Promise<boolean> {
+  const [row] = await session.rows("SHOW GLOBAL VARIABLES LIKE 'partial\\_revokes'")
+  return row?.[1] === 'ON'
 }
 
 /** As SET ROLE takes them; null: there are none, or the server knows no roles. */

@@ -15,6 +15,30 @@ test('rights on everything, on a database by pattern and on a table are told apa
   assert.ok(!on(['GRANT USAGE ON *.* TO `u`@`%`', 'GRANT `role`@`%` TO `u`@`%`'], 'SELECT'))
 })
 
+test('a printed grant opens no other database, and is read back as one on this', () => {
+  for (const [database, place] of [
+    ['lab_prod', '`lab\\_prod`.*'],
+    ['100%', '`100\\%`.*'],
+    ['a\\b`c', '`a\\\\b``c`.*'],
+    ['clinic', '`clinic`.*'],
+  ] as const) {
+    const grants = new Grants([`GRANT SELECT ON ${place} TO \`u\`@\`%\``], database)
+    assert.equal(grants.place, place)
+    assert.ok(grants.on('SELECT', null), database)
+    assert.ok(
+      !new Grants([`GRANT SELECT ON ${place} TO \`u\`@\`%\``], database.replace(/[_%]/, 'X') + '.').on('SELECT', null),
+    )
+  }
+})
+
+test('where partial_revokes is on, a name is no pattern, and none is printed', () => {
+  const line = (name: string): string => `GRANT SELECT ON \`${name}\`.* TO \`u\`@\`%\``
+  assert.equal(new Grants([], 'lab_prod', true).place, '`lab_prod`.*')
+  assert.ok(new Grants([line('lab_prod')], 'lab_prod', true).on('SELECT', null))
+  assert.ok(!new Grants([line('lab\\_prod')], 'lab_prod', true).on('SELECT', null))
+  assert.ok(!new Grants([line('lab%')], 'lab_prod', true).on('SELECT', null))
+})
+
 test('a right on single columns is none on the table', () => {
   const lines = ['GRANT SELECT (`id`, `a,b`), INSERT, UPDATE (`x`) ON `my_app`.`t` TO `u`@`%`']
   assert.ok(!on(lines, 'SELECT', 't'))

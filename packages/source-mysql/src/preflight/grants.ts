@@ -1,3 +1,5 @@
+import * as sql from '../sql.js'
+
 /** One line of SHOW GRANTS about a database or one of its tables; rights on single columns are left out. */
 interface Grant {
   readonly kind: 'GRANT' | 'REVOKE'
@@ -23,10 +25,9 @@ function unquoted(name: string): string {
 }
 
 /** A grant on a database names it by a pattern: `%`, `_`, and a backslash before what is meant literally. */
-function covers(pattern: string, database: string): boolean {
-  if (pattern === '*') return true
-  const source = pattern.replace(/\\([%_])|[%_]|[.*+?^${}()|[\]\\]/g, (part: string, literal: string | undefined) => {
-    if (literal !== undefined) return literal
+function matchesPattern(pattern: string, database: string): boolean {
+  const source = pattern.replace(/\\([%_\\])|[%_]|[.*+?^${}()|[\]\\]/g, (part: string, literal: string | undefined) => {
+    if (literal !== undefined) return literal === '\\' ? '\\\\' : literal
     if (part === '%') return '.*'
     return part === '_' ? '.' : `\\${part}`
   })
@@ -37,10 +38,24 @@ function covers(pattern: string, database: string): boolean {
 export class Grants {
   readonly #grants: readonly Grant[]
   readonly #database: string
+  readonly #isLiteral: boolean
 
-  constructor(lines: readonly string[], database: string) {
+  /** `isLiteral`: MySQL's `partial_revokes`, under which the names of databases are no patterns. */
+  constructor(lines: readonly string[], database: string, isLiteral = false) {
+    this.#isLiteral = isLiteral
     this.#grants = lines.flatMap(grantOf)
     this.#database = database
+  }
+
+  /** The database as a GRANT names it: an open `_` or `%` would give the right on others too. */
+  get place(): string {
+    const name = this.#isLiteral ? this.#database : this.#database.replaceAll(/[_%\\]/g, '\\$&')
+    return `${sql.name(name)}.*`
+  }
+
+  #covers(pattern: string): boolean {
+    if (pattern === '*') return true
+    return this.#isLiteral ? pattern === this.#database : matchesPattern(pattern, this.#database)
   }
 
   /** On all databases. */
@@ -50,9 +65,7 @@ export class Grants {
 
   /** On the database or on one of its tables, whatever was revoked in part. */
   anywhere(right: string): boolean {
-    return this.#grants.some(
-      (grant) => grant.kind === 'GRANT' && allows(grant, right) && covers(grant.database, this.#database),
-    )
+    return this.#grants.some((grant) => grant.kind === 'GRANT' && allows(grant, right) && this.#covers(grant.database))
   }
 
   /** On a table of the database; null: on all of them, those to come included. */
@@ -63,7 +76,7 @@ export class Grants {
     return this.#grants.some((grant) => {
       if (grant.kind === 'REVOKE' || !allows(grant, right)) return false
       if (grant.database === '*') return !revoked
-      if (grant.table === '*') return covers(grant.database, this.#database)
+      if (grant.table === '*') return this.#covers(grant.database)
       return grant.database === this.#database && grant.table === table
     })
   }

@@ -1,5 +1,4 @@
 import { ownTableNames } from '../settings.js'
-import * as sql from '../sql.js'
 import { type Check, type Facts, finding, isOn, someOf } from './check.js'
 
 type Right = 'SELECT' | 'TRIGGER' | 'INSERT' | 'UPDATE' | 'DELETE' | 'CREATE'
@@ -28,7 +27,6 @@ function needed(facts: Facts): readonly (readonly [right: Right, tables: readonl
 }
 
 export const rights: Check = (facts) => {
-  const database = sql.name(facts.settings.database)
   return needed(facts).flatMap(([right, tables]) => {
     // What a session's roles allow no trigger may do, and these four are needed by triggers.
     const grants = BY_TRIGGERS.has(right) ? facts.definerGrants : facts.grants
@@ -41,7 +39,7 @@ export const rights: Check = (facts) => {
         'error',
         'source-right-missing',
         `${facts.account} lacks ${right} on ${where}${byRole(facts, right, lacking)}: ${WHY[right]}`,
-        `GRANT ${right} ON ${database}.* TO ${facts.account};`,
+        `GRANT ${right} ON ${facts.grants.place} TO ${facts.account};`,
       ),
     ]
   })

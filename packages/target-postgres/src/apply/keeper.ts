@@ -1,5 +1,5 @@
 import { ConstraintViolated, type TableMapping, TargetTableUnfit } from '@mylab-sync/core'
-import { OUR_NAMES, type Session, THEIR_NAMES } from '../connection/database.js'
+import { OUR_NAMES, type Session, THEIR_NAMES, UNDER_THEIR_NAMES } from '../connection/database.js'
 import { concernsOneTable, mapped } from '../errors.js'
 import * as sql from '../sql.js'
 import {
@@ -65,13 +65,15 @@ export class Keeper {
     return this.#known.explain(table, error, this.#written.get(table.name)?.hindrances ?? NO_HINDRANCES)
   }
 
-  /** Does `write` and returns its count of rows. Where triggers stand they run under the account's own names and settings. */
-  async watched(table: TableMapping, write: () => Promise<number>): Promise<number> {
+  /**
+   * Does `write` and returns its count of rows. Where triggers stand they run under the account's own names and settings, by the
+   * condition that the statement is given: it is read under ours, or whoever may create functions there had them run as us.
+   */
+  async watched(table: TableMapping, write: (names: string) => Promise<number>): Promise<number> {
     const hindrances = await this.begin(table)
-    if (hindrances.triggers.length === 0) return write()
+    if (hindrances.triggers.length === 0) return write('true')
     const before = await this.#changes()
-    await this.#session.raw(THEIR_NAMES)
-    const affected = await write()
+    const affected = await write(UNDER_THEIR_NAMES)
     await this.#session.raw(OUR_NAMES)
     for (const [name, count] of await this.#changes()) {
       const own = name === table.name ? affected : 0

@@ -81,7 +81,7 @@ export class Transaction extends Lookups {
   }
 
   /** Writes rows by `write`, which returns how many the target counted. */
-  #write(table: TableMapping, write: () => Promise<number>): Promise<number> {
+  #write(table: TableMapping, write: (names: string) => Promise<number>): Promise<number> {
     this.#isChecked = false
     return this.#keeper.watched(table, write)
   }
@@ -105,8 +105,8 @@ export class Transaction extends Lookups {
     const stage = await this.#emptyStage(table)
     return this.#allOrRefused(table, async () => {
       const { given } = await copyInto(this.session, stage, table.columns, batches)
-      const merge = insertStaged(this.targetName(table), table, stage, upsertTail(table))
-      const affected = await this.#write(table, () => this.#count(merge))
+      const into = { into: this.targetName(table), tail: upsertTail(table), stage }
+      const affected = await this.#write(table, (names) => this.#count(insertStaged(table, into, names)))
       await this.#keeper.compareStage(table, stage, { given, affected })
       return given
     })
@@ -229,7 +229,7 @@ export class Transaction extends Lookups {
       yield rows
     }
     await copyInto(this.session, stage, table.columns, one())
-    const affected = await this.#write(table, () => this.#count(insertStaged(into, table, stage, tail)))
+    const affected = await this.#write(table, (names) => this.#count(insertStaged(table, { into, tail, stage }, names)))
     if (table.key === null || tail === '') await this.#keeper.compareCount(table, { given, affected })
     else await this.#keeper.compareStage(table, stage, { given, affected })
   }
@@ -281,18 +281,21 @@ export class Transaction extends Lookups {
     const arrays = keyArrays(columns, keys)
     if (arrays === null) return
     const [given, match] = [sql.unnested(columns.length), keyOf(columns)]
-    await this.#delete(table, `DELETE FROM ${this.targetName(table)} t USING ${given} WHERE ${match}`, arrays)
+    await this.#delete(table, `${given} WHERE ${match}`, arrays)
     await this.#keeper.expectNone(table, `FROM ${this.targetName(table)} t JOIN ${given} ON ${match}`, arrays)
   }
 
   async deleteStrays(table: TableMapping, strays: KeyPage['strays']): Promise<void> {
     const { from, match, values } = await this.onKey(table, (key) => key.rowsOf(strays))
-    await this.#delete(table, `DELETE FROM ${this.targetName(table)} t USING ${from} WHERE ${match}`, values)
+    await this.#delete(table, `${from} WHERE ${match}`, values)
     await this.#keeper.expectNone(table, `FROM ${this.targetName(table)} t JOIN ${from} ON ${match}`, values)
   }
 
-  async #delete(table: TableMapping, text: string, values: readonly unknown[]): Promise<void> {
-    await this.#write(table, () => this.#count(text, values)).catch((error: unknown) => this.refused(table, error))
+  async #delete(table: TableMapping, using: string, values: readonly unknown[]): Promise<void> {
+    const text = `DELETE FROM ${this.targetName(table)} t USING ${using}`
+    await this.#write(table, (names) => this.#count(`${text} AND ${names}`, values)).catch((error: unknown) =>
+      this.refused(table, error),
+    )
   }
 
   async replaceTable(
@@ -310,8 +313,8 @@ export class Transaction extends Lookups {
     }
     const difference = replacement(table, this.targetName(table), wanted)
     try {
-      await this.#write(table, () => this.#count(difference.remove))
-      await this.#write(table, () => this.#count(difference.add))
+      for (const change of [difference.remove, difference.add])
+        await this.#write(table, (names) => this.#count(`${change} AND ${names}`))
       const left = await this.#count(triggers.length > 0 ? difference.unlike : difference.uneven)
       await this.#keeper.compareCount(table, { given: 0, affected: left })
     } catch (error) {
@@ -357,9 +360,13 @@ export function isTransaction(transaction: TargetTransaction): transaction is Tr
   return transaction instanceof Transaction
 }
 
-function insertStaged(into: string, table: TableMapping, stage: string, tail: string): string {
+function insertStaged(
+  table: TableMapping,
+  { into, stage, tail }: Into & { readonly stage: string },
+  names: string,
+): string {
   const columns = sql.columnList(table.columns)
-  return `INSERT INTO ${into} AS t (${columns}) SELECT ${columns} FROM ${stage}${tail}`
+  return `INSERT INTO ${into} AS t (${columns}) SELECT ${columns} FROM ${stage} WHERE ${names}${tail}`
 }
 
 /** Rows `t` of the keys that are given as arrays. */

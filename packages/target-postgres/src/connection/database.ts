@@ -67,7 +67,9 @@ const local = (settings: readonly string[]): string => settings.map((setting) =>
 /** In every transaction: a pooler hands out another session for each. */
 const LOCAL_SETTINGS = local(SETTINGS)
 
-/** Names and settings as the account has them, for functions of the user's that a statement calls; then ours again. */
+/** As a condition of a statement, which gives its row triggers the account's own names and settings: what the statement itself says has been read under ours by then. */
+export const UNDER_THEIR_NAMES = `(SELECT ${['search_path', 'row_security'].map((name) => `set_config('${name}', max(reset_val) FILTER (WHERE name = '${name}'), true) IS NOT NULL`).join(' AND ')} FROM pg_settings)`
+/** The same for a statement that names nothing; then ours again. */
 export const THEIR_NAMES = 'SET LOCAL search_path TO DEFAULT; SET LOCAL row_security TO DEFAULT'
 export const OUR_NAMES = local([PATH, NO_POLICY])
 

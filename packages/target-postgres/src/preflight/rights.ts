@@ -51,6 +51,26 @@ export const schemaRights: Check = async (subject) => {
   ]
 }
 
+/** Up to PostgreSQL 14 everybody may create in `public`, and in databases that came from there. */
+export const openSchemas: Check = async ({ database }) => {
+  const { schema, stateSchema } = database.settings
+  const open = await database.transaction((session) =>
+    session.rows<{ name: string }>(
+      `SELECT nspname::text AS name FROM pg_namespace n WHERE nspname = ANY ($1)
+         AND EXISTS (SELECT FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a WHERE a.grantee = 0 AND a.privilege_type = 'CREATE') ORDER BY 1`,
+      [[schema, stateSchema, 'public']],
+    ),
+  )
+  return open.map(({ name }) =>
+    finding(
+      'warning',
+      'target-schema-open',
+      `everybody who can connect may create objects in schema ${name} (CREATE is granted to PUBLIC): our statements find none of them, but triggers and functions of yours that name theirs without a schema may find another role's instead`,
+      `REVOKE CREATE ON SCHEMA ${sql.name(name)} FROM PUBLIC;`,
+    ),
+  )
+}
+
 export const temporaryTables: Check = ({ facts }) =>
   facts.temporary
     ? []

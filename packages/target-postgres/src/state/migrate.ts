@@ -1,38 +1,65 @@
 import { SyncError } from '@mylab-sync/core'
-import { readdirSync, readFileSync } from 'node:fs'
 import type { Database, Session } from '../connection/database.js'
+import { codeOf } from '../errors.js'
 import * as sql from '../sql.js'
+import { migrations, SCHEMA_COMMENT, strangersIn, VERSIONS } from './own-tables.js'
 
-const FOLDER = new URL('../../migrations/', import.meta.url)
+/** unique_violation, duplicate_schema, duplicate_table: another process is making the very same. */
+const MADE_MEANWHILE = new Set(['23505', '42P06', '42P07'])
+const TRIES = 3
 
-function migrationFiles(): string[] {
-  return readdirSync(FOLDER)
-    .filter((file) => file.endsWith('.sql'))
-    .sort()
+/** Numbered migrations that only expand; a state newer than this program is refused, and so is a schema that others use. */
+export async function migrate(database: Database): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await database.transaction((session) => migrateIn(session, database))
+      return
+    } catch (error) {
+      if (tries === TRIES || !MADE_MEANWHILE.has(codeOf(error))) throw error
+    }
+  }
 }
 
-/** Numbered migrations that only expand; a state newer than this program is refused. */
-export async function migrate(database: Database): Promise<void> {
-  const files = migrationFiles()
-  const schema = sql.name(database.settings.stateSchema)
-  await database.transaction(async (session) => {
-    await session.raw('SELECT pg_advisory_xact_lock(hashtext($1))', [
-      `mylab-sync migrate ${database.settings.stateSchema}`,
-    ])
-    await createSchemas(session, [database.settings.stateSchema, database.settings.schema])
-    await session.raw(
-      `CREATE TABLE IF NOT EXISTS ${schema}.sync_schema_version (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`,
-    )
-    const applied = await appliedVersions(session, database.settings.stateSchema)
-    await session.raw(`SET LOCAL search_path = ${schema}`)
-    await refuseUnversioned(session, { applied, schema: database.settings.stateSchema })
-    for (const [at, file] of files.entries()) {
-      if (applied.has(at + 1)) continue
-      await session.raw(readFileSync(new URL(file, FOLDER), 'utf8'))
-      await session.raw(`INSERT INTO sync_schema_version (version) VALUES (${at + 1})`)
-    }
-    for (const statement of LAST_DRAIN) await session.raw(statement)
-  })
+async function migrateIn(session: Session, { settings: { stateSchema, schema: carried } }: Database): Promise<void> {
+  const schema = sql.name(stateSchema)
+  await refuseForeign(session, stateSchema, carried)
+  const made = await createSchemas(session, [stateSchema, carried])
+  if (made.includes(stateSchema)) await session.raw(`COMMENT ON SCHEMA ${schema} IS ${sql.text(SCHEMA_COMMENT)}`)
+  await session.raw(
+    `CREATE TABLE IF NOT EXISTS ${schema}.${VERSIONS} (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`,
+  )
+  // One at a time. An advisory lock would be anybody's.
+  await session.raw(`LOCK TABLE ${schema}.${VERSIONS} IN EXCLUSIVE MODE`)
+  const applied = await appliedVersions(session, stateSchema)
+  await session.raw(`SET LOCAL search_path = ${schema}, pg_temp`)
+  await refuseUnversioned(session, { applied, schema: stateSchema })
+  for (const [at, { text }] of migrations().entries()) {
+    if (applied.has(at + 1)) continue
+    await session.raw(text())
+    await session.raw(`INSERT INTO ${VERSIONS} (version) VALUES (${at + 1})`)
+  }
+  for (const statement of LAST_DRAIN) await session.raw(statement)
+}
+
+/** Others' objects beside ours would be in the way of an uninstall, and somebody else may make functions there that our own names then mean. */
+async function refuseForeign(session: Session, schema: string, carried: string): Promise<void> {
+  const remedy =
+    'set SYNC_STATE_SCHEMA (target.stateSchema) to a schema that nobody else uses; it is made if it is not there'
+  if (schema === carried)
+    throw new SyncError('configuration', `target: ${schema} is both the schema of the tables and that of the state`, {
+      remedy,
+    })
+  const [ours] = await session.rows('SELECT FROM pg_class WHERE oid = to_regclass($1)', [
+    `${sql.name(schema)}.${VERSIONS}`,
+  ])
+  if (ours !== undefined) return
+  const strangers = await strangersIn(session, schema)
+  if (strangers.length === 0) return
+  throw new SyncError(
+    'configuration',
+    `target: schema ${schema} is somebody else's, and no place for our state: it holds ${strangers.slice(0, 3).join(', ')}${strangers.length > 3 ? ' and more' : ''}`,
+    { remedy },
+  )
 }
 
 /**
@@ -57,18 +84,19 @@ async function refuseUnversioned(
   const { rows } = await session.raw("SELECT FROM pg_class WHERE oid = to_regclass('sync_progress')")
   if (rows.length === 0) return
   throw new SyncError('not-migrated', `target: rows of ${schema}.sync_schema_version were deleted`, {
-    remedy: `DROP SCHEMA ${sql.name(schema)} CASCADE, then mylab-sync initial: everything is compared with the source again`,
+    remedy: 'mylab-sync uninstall --yes, then mylab-sync initial: everything is compared with the source again',
   })
 }
 
-/** IF NOT EXISTS asks for the right to create even where the schema stands. */
-async function createSchemas(session: Session, names: readonly string[]): Promise<void> {
+/** IF NOT EXISTS asks for the right to create even where the schema stands. Returns the names of those that were missing. */
+async function createSchemas(session: Session, names: readonly string[]): Promise<string[]> {
   const { rows } = await session.raw<{ nspname: string }>('SELECT nspname FROM pg_namespace WHERE nspname = ANY($1)', [
     names,
   ])
   const present = new Set(rows.map((row) => row.nspname))
-  for (const name of names.filter((wanted) => !present.has(wanted)))
-    await session.raw(`CREATE SCHEMA IF NOT EXISTS ${sql.name(name)}`)
+  const missing = names.filter((wanted) => !present.has(wanted))
+  for (const name of missing) await session.raw(`CREATE SCHEMA ${sql.name(name)}`)
+  return missing
 }
 
 /** Throws SyncError not-migrated where the state is newer than this program. */
@@ -77,7 +105,7 @@ async function appliedVersions(session: Session, stateSchema: string): Promise<R
     `SELECT version FROM ${sql.name(stateSchema)}.sync_schema_version`,
   )
   const applied = new Set(rows.map((row) => row.version))
-  if (Math.max(0, ...applied) > migrationFiles().length) {
+  if (Math.max(0, ...applied) > migrations().length) {
     throw new SyncError('not-migrated', `target: the state in schema ${stateSchema} is newer than this program`, {
       remedy: 'use the newer program',
     })
@@ -94,6 +122,6 @@ export async function migrated(database: Database): Promise<boolean> {
     ])
     if (!rows[0]?.there) return false
     const applied = await appliedVersions(session, stateSchema)
-    return applied.size === migrationFiles().length
+    return applied.size === migrations().length
   })
 }

@@ -1,0 +1,103 @@
+import { type LockHolder, SyncError } from '@mylab-sync/core'
+import { createHash } from 'node:crypto'
+import type { Database, Row, Session } from '../connection/database.js'
+import { codeOf, mapped } from '../errors.js'
+import * as sql from '../sql.js'
+
+/** Work that is at most once in an installation has a table of its own, all other work one of so many by its name. */
+const OWN = new Set(['drain', 'tick', 'maintain'])
+const SHARED = 16
+const LOCK_NOT_AVAILABLE = '55P03'
+
+/**
+ * Locks that nobody can take who may not write to our tables: an advisory lock is anybody's who can connect. EXCLUSIVE
+ * admits readers, pg_dump among them; it takes no transaction id, so that a lock which is held for hours keeps no vacuum
+ * from its work, and its statement has no snapshot for which CREATE INDEX CONCURRENTLY would wait.
+ */
+function lockTable({ settings }: Database, work: string): string {
+  const place = OWN.has(work) ? work : String(createHash('sha256').update(work).digest().readUInt32BE(0) % SHARED)
+  return `${sql.name(settings.stateSchema)}.sync_lock_${place}`
+}
+
+/** What processes of an older version lock instead. Asked first, too, because a lock that is refused leaves a line in the server's log. */
+function advisory({ settings }: Database, work: string): string {
+  return `hashtext(${sql.text(`mylab-sync ${work} ${settings.stateSchema} ${settings.instance}`)})`
+}
+
+/** In the session's transaction, to its end; false, at once: another process holds it, and this transaction is of no use any more. */
+export async function tryLock(session: Session, database: Database, work: string): Promise<boolean> {
+  if (!(await tryAdvisory(session, database, work)) && !(await isHeldByStrangers(session, database, work))) return false
+  try {
+    await session.raw(`LOCK TABLE ${lockTable(database, work)} IN EXCLUSIVE MODE NOWAIT`)
+    return true
+  } catch (error) {
+    if (codeOf(error) === LOCK_NOT_AVAILABLE) return false
+    throw error
+  }
+}
+
+/** As `tryLock`, but waits for the session's lock_timeout; throws the driver's error. */
+export async function waitForLock(session: Session, database: Database, work: string): Promise<void> {
+  await session.raw(`LOCK TABLE ${lockTable(database, work)} IN EXCLUSIVE MODE`)
+  if (await tryAdvisory(session, database, work)) return
+  if (await isHeldByStrangers(session, database, work)) return
+  await session.raw(`SELECT pg_advisory_xact_lock(${advisory(database, work)})`)
+}
+
+/** No parameters: the portal of a statement with parameters has a snapshot until the next one. */
+async function tryAdvisory(session: Session, database: Database, work: string): Promise<boolean> {
+  const { rows } = await session.raw<{ got: boolean }>(
+    `SELECT pg_try_advisory_xact_lock(${advisory(database, work)}) AS got`,
+  )
+  return rows[0]?.got ?? false
+}
+
+/** All that are seen to hold it have no rights on our tables: what they keep us from has no meaning. */
+async function isHeldByStrangers(session: Session, database: Database, work: string): Promise<boolean> {
+  const { rows } = await session.raw<{ strangers: boolean | null }>(
+    `SELECT bool_and(NOT pg_has_role(a.usesysid, c.relowner, 'MEMBER')) AS strangers
+     FROM (SELECT ${advisory(database, work)}::int8 AS key) k, pg_class c, pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE c.oid = '${lockTable(database, work).replaceAll("'", "''")}'::regclass AND l.locktype = 'advisory' AND l.granted
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND l.classid = (k.key >> 32 & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid AND l.objsubid = 1`,
+  )
+  return rows[0]?.strangers ?? false
+}
+
+interface HolderRow extends Row {
+  readonly pid: number | null
+  readonly role: string | null
+  readonly application: string | null
+  readonly seconds: number | null
+  readonly moved: string | null
+}
+
+/** Who holds the lock of a drain, as far as this account may see; null: nobody. */
+export async function drainHolder(database: Database): Promise<LockHolder | null> {
+  const [row] = await database.transaction((session) =>
+    session.rows<HolderRow>(
+      `SELECT l.pid, a.usename::text AS role, a.application_name AS application, a.state_change::text AS moved,
+         extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds
+       FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+       WHERE l.locktype = 'relation' AND l.relation = to_regclass($1) AND l.granted AND l.mode <> 'AccessShareLock'
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1`,
+      [lockTable(database, 'drain')],
+    ),
+  )
+  if (row === undefined) return null
+  const { pid, role, application, seconds, moved } = row
+  const named = application ? ` (${application})` : ''
+  const who = pid === null ? 'a prepared transaction' : `process ${pid} of ${role ?? 'another role'}${named}`
+  return { who, pid, seconds, moved }
+}
+
+/** The error of a lock that was waited for in vain; any other as it is. The session's transaction has ended. */
+export async function lockFault(database: Database, error: unknown): Promise<Error> {
+  const cause = mapped(error)
+  if (!(cause instanceof SyncError) || cause.code !== 'lock-timeout') return cause
+  const holder = await drainHolder(database)
+  return new SyncError('lock-timeout', `another drain did not end in time${holder === null ? '' : `: ${holder.who}`}`, {
+    remedy: 'mylab-sync status',
+    cause: error,
+  })
+}
