@@ -14,6 +14,7 @@ const ON_MYSQL = [
   'test/dist/integration/corpora.',
   'test/dist/integration/definition',
   'test/dist/integration/encrypted-lines.',
+  'test/dist/integration/every-command.',
   'test/dist/integration/key',
   'test/dist/property/',
 ]
@@ -21,7 +22,9 @@ const ON_MYSQL = [
 /** The longest files, which begin first: one that begins last runs half of its time alone. */
 const LONGEST_FIRST = [
   'test/dist/property/protocol',
+  'test/dist/integration/secrets.',
   'test/dist/integration/ends.',
+  'test/dist/integration/reconcile.',
   'test/dist/fault/taken-up.',
   'test/dist/integration/usage.',
   'test/dist/integration/queue.',

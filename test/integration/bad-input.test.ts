@@ -13,7 +13,7 @@ const NAME = 'bad_input'
 const LIMITED = { DB_USERNAME: 'limited', DB_PASSWORD: 'x' }
 const READER = { PGSQL_USERNAME: 'reading', PGSQL_PASSWORD: 'x' }
 const REDIS_PASSWORD = 'kept'
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>

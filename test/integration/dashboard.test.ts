@@ -80,7 +80,7 @@ test('a change of state shows without a new page, and the figures are those of t
     eventually(
       `${name} is ${is}`,
       async () => (await statusOf(open)).tables.some(({ table, state }) => table === name && state === is),
-      10_000,
+      30_000,
     )
   await state('a', 'capturing')
   const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false }
@@ -104,9 +104,9 @@ test('a change of state shows without a new page, and the figures are those of t
   const admin = await servers.sourceAdmin(NAME)
   await admin.query('UPDATE a SET t = 2 WHERE id < 4')
   await admin.end()
-  await eventually('3 are pending', async () => (await statusOf(open)).totals.pending === 3, 10_000)
+  await eventually('3 are pending', async () => (await statusOf(open)).totals.pending === 3, 30_000)
   await drainAll(context, SIGNAL)
-  await eventually('none is pending', async () => (await statusOf(open)).totals.pending === 0, 10_000)
+  await eventually('none is pending', async () => (await statusOf(open)).totals.pending === 0, 30_000)
 })
 
 test('with a password, every route refuses who has none or a wrong one, but for the probes', async () => {
@@ -267,7 +267,7 @@ test('a database that hangs is told within seconds, beside the last figures', as
   } finally {
     servers.thaw('mariadb')
   }
-  await eventually('it is right again', async () => (await statusOf(open)).verdict.tone === 'right', 15_000)
+  await eventually('it is right again', async () => (await statusOf(open)).verdict.tone === 'right', 30_000)
 })
 
 test('the page outlives a database: it says so, keeps the last figures, and comes back by itself', async () => {
@@ -278,7 +278,7 @@ test('the page outlives a database: it says so, keeps the last figures, and come
       const status = await statusOf(open)
       return status.verdict.tone === 'unknown' && status
     },
-    15_000,
+    30_000,
   )
   assert.equal(away.tables.length, 2)
   assert.match(away.verdict.sentence, /target.*Last known: 2 of 2/)
@@ -286,5 +286,5 @@ test('the page outlives a database: it says so, keeps the last figures, and come
   assert.equal((await ask(`${open.url}healthz`)).status, 200)
   assert.equal((await ask(`${open.url}readyz`)).status, 200)
   await servers.start('postgres')
-  await eventually('it is right again', async () => (await statusOf(open)).verdict.tone === 'right', 15_000)
+  await eventually('it is right again', async () => (await statusOf(open)).verdict.tone === 'right', 30_000)
 })

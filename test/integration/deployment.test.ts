@@ -299,43 +299,6 @@ test('the sample of compose becomes a live replica with the documented rights, a
   }
 })
 
-test('the accounts of the README are enough for what it does with them', async () => {
-  const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-  try {
-    await servers.createSourceDatabase('clinic')
-    const source = await servers.sourceAdmin('clinic')
-    const target = await servers.targetAdmin()
-    try {
-      await source.query(readText('infra/compose/sample.sql'))
-      const blocks = sqlBlocks('README.md', 'Your own databases, in six steps')
-      assert.deepEqual(
-        blocks.map(({ side }) => side),
-        ['source', 'target'],
-      )
-      for (const { side, text } of blocks) {
-        for (const statement of text.split(/;\s*/).filter((each) => each !== ''))
-          await (side === 'target' ? target.query(statement) : source.query(statement))
-      }
-    } finally {
-      await source.end()
-      await target.end()
-    }
-    const account = { DB_USERNAME: 'sync', DB_PASSWORD: 'secret', PGSQL_USERNAME: 'sync', PGSQL_PASSWORD: 'secret' }
-    const environment = {
-      ...servers.environment({ source: 'clinic', target: 'clinic' }),
-      ...account,
-      SYNC_USE_QUEUE: 'false',
-    }
-    for (const command of ['doctor', 'initial --create-tables', 'database --once', 'verify-counts']) {
-      const { code, out, err } = await cli(command.split(' '), environment)
-      assert.equal(code, 0, `${command}: ${out}${err}`)
-      if (command === 'doctor') assert.doesNotMatch(out, /lacks/)
-    }
-  } finally {
-    await servers.close()
-  }
-})
-
 /** Where the answer holds statements, these too. */
 async function runOnSource(source: Connection, text: string): Promise<void> {
   const [rows] = await source.query<RowDataPacket[]>(text)

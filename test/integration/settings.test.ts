@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { Cli } from '../support/processes.js'
 
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>

@@ -6,7 +6,7 @@ import { eventually, ServerSet } from '@mylab-sync/testkit'
 import { Cli, type Finished } from '../support/processes.js'
 import { CLI, cli, ROOT } from '../support/run.js'
 
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 const SCHEMA = `
   CREATE TABLE patients (id INT PRIMARY KEY, name VARCHAR(40)) ENGINE=InnoDB;
   CREATE TABLE patient_notes (id INT PRIMARY KEY, note VARCHAR(40)) ENGINE=InnoDB;

@@ -37,7 +37,7 @@ export async function dependentsOf(session: Session, table: string, places: read
   return rows.map((row) => ({ ...row, follows: row.kind === 'constraint' || row.kind === 'index' }))
 }
 
-/** Of views, the deepest first. `to_jsonb` reads what older versions have not: conditions of publications. */
+/** Of views, the deepest first. A column's NOT NULL, a constraint since PostgreSQL 18, goes along. `to_jsonb` reads what older versions have not: conditions of publications. */
 const DEPENDENTS = `
   WITH RECURSIVE direct AS (
     SELECT d.classid, d.objid FROM pg_depend d
@@ -69,6 +69,7 @@ const DEPENDENTS = `
     WHERE to_jsonb(a) ->> 'attgenerated' <> ''
     UNION ALL SELECT 'constraint', h.relname::text, k.conname::text, CASE k.contype WHEN 'f' THEN 400 ELSE 500 END, false, format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)
     FROM direct d JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid JOIN pg_class h ON h.oid = k.conrelid
+    WHERE k.contype <> 'n'
     UNION ALL SELECT 'index', c.relname::text, c.relname::text, 600, NOT x.indisunique AND x.indexprs IS NULL AND x.indpred IS NULL, format('DROP INDEX %s', c.oid::regclass)
     FROM direct d JOIN pg_index x ON d.classid = 'pg_class'::regclass AND x.indexrelid = d.objid JOIN pg_class c ON c.oid = x.indexrelid
     WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
