@@ -13,7 +13,9 @@ export function defaultSql(column: ColumnMapping): DefaultSql | null {
     case 'none':
       return null
     case 'literal':
-      return literal(column, preset.text)
+      return literal(column, literalBytes(column, preset.text))
+    case 'bytes':
+      return literal(column, padded(column.source, Buffer.from(preset.hex, 'hex')))
     case 'current-timestamp':
       return { sql: currentTimestamp(column) }
     case 'expression':
@@ -25,8 +27,7 @@ function currentTimestamp({ source }: ColumnMapping): string {
   return `CURRENT_TIMESTAMP(${source.fraction})`
 }
 
-function literal(column: ColumnMapping, text: string): DefaultSql | null {
-  const bytes = literalBytes(column, text)
+function literal(column: ColumnMapping, bytes: Buffer | null): DefaultSql | null {
   if (bytes === null) return { reason: 'the source does not show it as a value of its column' }
   try {
     const value = column.convert === null ? bytes : column.convert(bytes, () => undefined)
@@ -58,12 +59,15 @@ function bitBytes({ type, source }: ColumnMapping, text: string): Buffer | null 
   return Buffer.from(type === 'boolean' ? digits : digits.padStart(source.precision ?? 1, '0'))
 }
 
-function rawBytes({ dataType, length }: SourceColumn, text: string): Buffer | null {
+function rawBytes(source: SourceColumn, text: string): Buffer | null {
   // Bytes that are no text are shown as what is left of them.
   if (isGarbled(text) || !/^[\x20-\x7e]*$/.test(text)) return null
-  const bytes = /^0x([0-9a-f]{2})*$/i.test(text) ? Buffer.from(text.slice(2), 'hex') : Buffer.from(text)
-  const padded = dataType === 'binary' ? (length ?? 0) : 0
-  return Buffer.concat([bytes, Buffer.alloc(Math.max(0, padded - bytes.length))])
+  return padded(source, Buffer.from(text))
+}
+
+function padded({ dataType, length }: SourceColumn, bytes: Buffer): Buffer {
+  const least = dataType === 'binary' ? (length ?? 0) : 0
+  return Buffer.concat([bytes, Buffer.alloc(Math.max(0, least - bytes.length))])
 }
 
 function valueSql(column: ColumnMapping, value: string): string {
@@ -92,7 +96,7 @@ function expression(column: ColumnMapping, text: string): DefaultSql | null {
   const lower = bare.toLowerCase()
   if (lower === 'null') return null
   const constant = constantText(bare)
-  if (constant !== undefined) return literal(column, constant)
+  if (constant !== undefined) return literal(column, literalBytes(column, constant))
   for (const [pattern, type, sql] of TRANSLATIONS) {
     if (pattern.test(lower) && type.test(column.type)) return { sql: typeof sql === 'string' ? sql : sql(column) }
   }

@@ -123,6 +123,7 @@ test('checks, defaults, identity', () => {
       testColumn('w', 'varchar', { length: 9, defaultValue: { kind: 'expression', text: "_latin1\\'é\\'" } }),
       testColumn('g', 'varchar', { length: 9, defaultValue: { kind: 'literal', text: '?' } }),
       testColumn('b', 'varbinary', { length: 9, defaultValue: { kind: 'literal', text: '\ufffd\0' } }),
+      testColumn('bx', 'binary', { length: 3, defaultValue: { kind: 'bytes', hex: '00ff' } }),
       testColumn('ts', 'timestamp', { fraction: 3, defaultValue: { kind: 'current-timestamp' }, onUpdate: true }),
     ],
     {
@@ -154,6 +155,7 @@ test('checks, defaults, identity', () => {
       ['e', "'a''b'"],
       ['d', "'0001-01-01'"],
       ['u', "'grün'"],
+      ['bx', String.raw`'\x00ff00'`],
       ['ts', 'CURRENT_TIMESTAMP(3)'],
     ],
   )

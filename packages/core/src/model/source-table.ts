@@ -31,6 +31,7 @@ export interface SourceColumn {
 export type ColumnDefault =
   | { readonly kind: 'none' }
   | { readonly kind: 'literal'; readonly text: string }
+  | { readonly kind: 'bytes'; readonly hex: string }
   | { readonly kind: 'current-timestamp' }
   | { readonly kind: 'expression'; readonly text: string }
 

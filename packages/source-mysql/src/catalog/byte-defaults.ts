@@ -29,5 +29,5 @@ function isCut({ dataType, defaultValue }: SourceColumn): boolean {
 }
 
 function withDefault(column: SourceColumn, hex: string | null | undefined): SourceColumn {
-  return typeof hex === 'string' ? { ...column, defaultValue: { kind: 'literal', text: `0x${hex}` } } : column
+  return typeof hex === 'string' ? { ...column, defaultValue: { kind: 'bytes', hex } } : column
 }

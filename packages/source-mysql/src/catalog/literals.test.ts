@@ -13,6 +13,8 @@ test("MariaDB's defaults are expressions", () => {
   assert.deepEqual(mariadbDefault('NULL'), { kind: 'none' })
   assert.deepEqual(mariadbDefault("'NULL'"), { kind: 'literal', text: 'NULL' })
   assert.deepEqual(mariadbDefault("'a''b'"), { kind: 'literal', text: "a'b" })
+  assert.deepEqual(mariadbDefault("x'00fF'"), { kind: 'bytes', hex: '00fF' })
+  assert.deepEqual(mariadbDefault("'0x00'"), { kind: 'literal', text: '0x00' })
   assert.deepEqual(mariadbDefault('-1.5'), { kind: 'literal', text: '-1.5' })
   assert.deepEqual(mariadbDefault('current_timestamp(6)'), { kind: 'current-timestamp' })
   assert.deepEqual(mariadbDefault("concat('a','b')"), { kind: 'expression', text: "concat('a','b')" })

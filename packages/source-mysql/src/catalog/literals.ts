@@ -40,12 +40,14 @@ export function members(columnType: string): string[] | null {
 const CURRENT_TIMESTAMP = /^(?:current_timestamp|now|localtime|localtimestamp)(?:\(\d*\))?$/i
 const NUMBER = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i
 
-/** MariaDB's COLUMN_DEFAULT is an expression: strings are quoted and NULL is a word. */
+/** MariaDB's COLUMN_DEFAULT is an expression: strings are quoted, bytes too or (from 11 on) in hexadecimal digits, and NULL is a word. */
 export function mariadbDefault(value: string | null): ColumnDefault {
   if (value === null || value === 'NULL') return { kind: 'none' }
   if (CURRENT_TIMESTAMP.test(value)) return { kind: 'current-timestamp' }
   const quoted = readQuoted(value, 0)
   if (quoted !== null && quoted.end === value.length) return { kind: 'literal', text: quoted.value }
+  const hex = /^x'([0-9a-f]*)'$/i.exec(value)?.[1]
+  if (hex !== undefined) return { kind: 'bytes', hex }
   return NUMBER.test(value) ? { kind: 'literal', text: value } : { kind: 'expression', text: value }
 }
 
