@@ -155,7 +155,7 @@ test('checks, defaults, identity', () => {
       ['e', "'a''b'"],
       ['d', "'0001-01-01'"],
       ['u', "'grün'"],
-      ['bx', String.raw`'\x00ff00'`],
+      ['bx', String.raw`E'\\x00ff00'`],
       ['ts', 'CURRENT_TIMESTAMP(3)'],
     ],
   )
