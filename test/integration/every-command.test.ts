@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ServerSet } from '@mylab-sync/testkit'
+import type { Connection } from 'mysql2/promise'
 import { sqlBlocks } from '../support/deployment.js'
 import { cli } from '../support/run.js'
 
@@ -58,12 +59,7 @@ test('the accounts of the README are enough for every command, from the first lo
       const environment = { ...sides, ...account, SYNC_USE_QUEUE: 'false' }
       for (const command of WALK) {
         if (command === 'database --once') await source.query("UPDATE patient SET name = 'changed' WHERE id = 1")
-        if (command === 'uninstall --yes') {
-          const { code, err } = await cli(command.split(' '), environment)
-          assert.equal(code, 1, err)
-          const [, grants = ''] = /try: (GRANT DROP .*;)$/m.exec(err) ?? []
-          for (const grant of grants.split(/;\s*/).filter((each) => each !== '')) await source.query(grant)
-        }
+        if (command === 'uninstall --yes') await grantWhatItNames(source, environment)
         const { code, out, err } = await cli(command.split(' '), environment)
         assert.equal(code, 0, `${command}: ${out}${err}`)
         if (command === 'doctor') assert.doesNotMatch(out, /lacks/)
@@ -77,3 +73,11 @@ test('the accounts of the README are enough for every command, from the first lo
     await servers.close()
   }
 })
+
+/** Removing takes a right that nothing else needs. */
+async function grantWhatItNames(source: Connection, environment: Record<string, string>): Promise<void> {
+  const { code, err } = await cli(['uninstall', '--yes'], environment)
+  assert.equal(code, 1, err)
+  const [, grants = ''] = /try: (GRANT DROP .*;)$/m.exec(err) ?? []
+  for (const grant of grants.split(/;\s*/).filter((each) => each !== '')) await source.query(grant)
+}
