@@ -44,7 +44,7 @@ for (const [path, entry] of Object.entries(packages)) {
 }
 for (const id of listed) if (!locked.has(id)) faults.push(`${id}: is in ${LIST}, and no longer locked: remove its line`)
 
-for (const fault of faults) console.error(fault)
+for (const fault of faults) process.stderr.write(`${fault}\n`)
 process.exitCode = faults.length === 0 && locked.size > 0 ? 0 : 1
 
 /** Each of an expression: one that may be chosen has to be known too. */

@@ -154,17 +154,56 @@ test('and every message of a decision is one that the page quotes, but for fault
   assert.deepEqual(missing, [])
 })
 
-test('guarantees name tests that are there, each test file stands under what it checks, and each rule is listed', () => {
-  const page = readText('docs/guarantees.md')
+interface NamedTest {
+  readonly file: string
+  readonly title: string
+}
+
+/** Tests that a page names by file and title, each of which is there. */
+function namedTests(page: string): NamedTest[] {
   const named = [...page.matchAll(/^- `((?:test|packages)\/\S+\.test\.ts)`: (.+)$/gm)]
-  assert.ok(named.length > 30)
   for (const [, file = '', title = ''] of named) {
     assert.ok(existsSync(join(ROOT, file)), file)
     const source = readFileSync(join(ROOT, file), 'utf8')
     assert.ok(source.includes(title.replace(/ \([^)]*\)$/, '')), `${file}: ${title}`)
   }
+  return named.map(([, file = '', title = '']) => ({ file, title }))
+}
+
+/** What these files try is what the page about attacks is about: each of their tests stands on it. */
+const ATTACKS = [
+  'packages/queue/src/hostile-jobs.server.test.ts',
+  'test/integration/encrypted-lines.test.ts',
+  'test/integration/encrypted-redis-and-page.test.ts',
+  'test/integration/hostile-accounts.test.ts',
+  'test/integration/lock-file.test.ts',
+]
+
+test('who may achieve what names tests that are there, for each of them, and each test of an attack stands on it', () => {
+  const page = readText('docs/security.md')
+  const people = page.split(/^## /m).slice(1)
+  assert.equal(people.length, 6)
+  for (const text of people) {
+    assert.ok(namedTests(text).length > 3, text.split('\n')[0])
+    assert.match(text, /^Not prevented:/m, text.split('\n')[0])
+  }
+  const named = new Set(namedTests(page).map(({ file, title }) => `${file}: ${title}`))
+  const tried = ATTACKS.flatMap((file) =>
+    [...readText(file).matchAll(/^test\(\s*(['"`])(.+?)\1,/gm)].map(([, , title = '']) => `${file}: ${title}`),
+  )
+  assert.ok(tried.length > 25)
+  assert.deepEqual(
+    tried.filter((each) => !named.has(each)),
+    [],
+  )
+})
+
+test('guarantees name tests that are there, each test file stands under what it checks, and each rule is listed', () => {
+  const page = readText('docs/guarantees.md')
+  const named = namedTests(page)
+  assert.ok(named.length > 30)
   const files = ['test/property', 'test/fault', 'test/integration'].flatMap((below) => filesBelow(below, '.test.ts'))
-  const listed = new Set(named.map(([, file]) => file))
+  const listed = new Set(named.map(({ file }) => file))
   assert.deepEqual(
     files.filter((file) => !listed.has(file)),
     [],
