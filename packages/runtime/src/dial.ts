@@ -4,9 +4,11 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net'
 /** With the ten probes a second apart that follow: an idle connection whose other end vanished ends after 15 s. */
 const KEEP_ALIVE_MS = 5_000
 
-/** A connected socket, which the caller destroys. Throws Node's own error, or `ETIMEDOUT` where the signal comes first. */
+/** A connected socket, which the caller destroys. It may break before anybody listens, and is found destroyed then. Throws Node's own error, or `ETIMEDOUT` where the signal comes first. */
 export async function openSocket(to: NetConnectOpts, signal: AbortSignal): Promise<Socket> {
   const socket = connect({ ...to, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, noDelay: true })
+  // An error that nobody listens for would end the process.
+  socket.on('error', () => {})
   try {
     await once(socket, 'connect', { signal })
     return socket

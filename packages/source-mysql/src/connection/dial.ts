@@ -9,7 +9,7 @@ import {
   TlsRefused,
   verifies,
 } from '@mylab-sync/runtime'
-import { type Connection, type ConnectionOptions, createConnection } from 'mysql2'
+import { type Connection, type ConnectionOptions, createConnection, type SslOptions } from 'mysql2'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { SourceSettings } from '../settings.js'
@@ -56,6 +56,7 @@ class HandshakeFailed extends TlsRefused {}
 
 async function attempt(settings: SourceSettings, deadline: Deadline, how: 'plain' | 'tls'): Promise<Dialled> {
   const { host, port, socket: path, tls } = settings
+  const material = how === 'tls' ? await readTlsMaterial(tls) : {}
   const socket = await openSocket(path === undefined ? { host, port } : { path }, deadline.signal)
   const address = path === undefined ? (socket.remoteAddress ?? host) : null
   try {
@@ -63,7 +64,7 @@ async function attempt(settings: SourceSettings, deadline: Deadline, how: 'plain
     if (answer === 'plain' && how === 'tls' && tls.mode !== 'prefer') throw new TlsRefused(TLS_NOT_OFFERED)
     const encrypted = answer === 'tls'
     const connection = encrypted
-      ? await loggedInSecurely(settings, socket, deadline)
+      ? await loggedInSecurely(settings, { ...material, rejectUnauthorized: verifies(tls.mode) }, socket, deadline)
       : await loggedIn(createConnection(options(settings, socket, deadline)))
     return { connection, line: { encrypted, address } }
   } catch (error) {
@@ -89,10 +90,14 @@ function loggedIn(connection: Connection): Promise<Connection> {
  * The driver replaces Node's code of a refused certificate by its own, and for an address compares the certificate with
  * `localhost`: both are seen to here, before it sends anything over the line. It finds the authority by itself.
  */
-async function loggedInSecurely(settings: SourceSettings, socket: Socket, deadline: Deadline): Promise<Connection> {
+async function loggedInSecurely(
+  settings: SourceSettings,
+  /** An object of its own for each connection: by it the driver keeps sessions, which would be taken up unverified. */
+  ssl: SslOptions,
+  socket: Socket,
+  deadline: Deadline,
+): Promise<Connection> {
   const { tls, host } = settings
-  // An object of its own for each connection: by it the driver keeps sessions, which would be taken up unverified.
-  const ssl = { ...(await readTlsMaterial(tls)), rejectUnauthorized: verifies(tls.mode) }
   const connection = createConnection({ ...options(settings, socket, deadline), ssl })
   let refused: TlsRefused | undefined
   // The driver's own listener is the first: by now it has put the encrypted stream in the place of this one.

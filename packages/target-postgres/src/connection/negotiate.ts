@@ -11,7 +11,7 @@ import {
 } from '@mylab-sync/runtime'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { connect as encrypt } from 'node:tls'
+import { type ConnectionOptions, connect as encrypt } from 'node:tls'
 
 /** https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
@@ -48,13 +48,14 @@ async function encrypted(
   tls: TlsSettings,
   signal: AbortSignal,
 ): Promise<Negotiated> {
+  const options = tlsOptions(tls, to.host, await readTlsMaterial(tls))
   const plain = await openSocket(to, signal)
   try {
     plain.write(SSL_REQUEST)
     const offered = await isOffered(plain, signal)
     if (!offered && tls.mode !== 'prefer') throw new TlsRefused(TLS_NOT_OFFERED)
     return offered
-      ? { socket: await handshake(plain, to.host, tls, signal), encrypted: true }
+      ? { socket: await handshake({ ...options, socket: plain }, tls, signal), encrypted: true }
       : { socket: plain, encrypted: false }
   } catch (error) {
     plain.destroy()
@@ -70,8 +71,8 @@ async function isOffered(socket: Socket, signal: AbortSignal): Promise<boolean> 
   return answer === YES
 }
 
-async function handshake(plain: Socket, host: string, tls: TlsSettings, signal: AbortSignal): Promise<Socket> {
-  const socket = encrypt({ ...tlsOptions(tls, host, await readTlsMaterial(tls)), socket: plain })
+async function handshake(options: ConnectionOptions, tls: TlsSettings, signal: AbortSignal): Promise<Socket> {
+  const socket = encrypt(options)
   try {
     await once(socket, 'secureConnect', { signal })
     return socket
