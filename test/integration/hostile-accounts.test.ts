@@ -357,3 +357,34 @@ test('what a role that may create in public has planted there is never run with 
     await admin.end()
   }
 })
+
+/** What clears a screen, forges a line and turns a text round. */
+const EVIL = 'e\u001b[2J\nfine: live\u202e'
+
+test('names and keys of the source move no cursor and forge no line', async () => {
+  await servers.createDatabases({ source: 'evil', target: 'evil' })
+  const app = await servers.sourceAdmin('evil')
+  try {
+    await app.query(`CREATE TABLE \`${EVIL}\` (k VARCHAR(40) PRIMARY KEY, j JSON) ENGINE=InnoDB`)
+    await app.query(`INSERT INTO \`${EVIL}\` VALUES (?, '{}'), ('b', '{}')`, [EVIL])
+    const outputs: Record<string, string> = {}
+    const mylab = async (...args: string[]): Promise<void> => {
+      const { stdout, stderr } = await run(servers, 'evil', args)
+      outputs[args.join(' ')] = `${stdout}\n${stderr}`
+    }
+    await mylab('plan', '--full')
+    await mylab('initial', '--create-tables')
+    await app.query(`UPDATE \`${EVIL}\` SET j = '{"a":1e200000}' WHERE k <> 'b'`)
+    await mylab('database', '--once', '--table', EVIL)
+    await mylab('show-errors', '--show-values')
+    await mylab('status', '--problems')
+    for (const [command, text] of Object.entries(outputs)) {
+      assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u, command)
+      assert.doesNotMatch(text, /^fine/m, command)
+    }
+    assert.match(outputs['show-errors --show-values'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
+    assert.match(outputs['plan --full'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
+  } finally {
+    await app.end()
+  }
+})

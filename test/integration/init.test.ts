@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -42,7 +42,10 @@ test('init tests both connections, writes a file that loads again, and never wri
     const urls = ['--source-url', url('mysql', source), '--target-url', url('postgres', target)]
     const first = await init(...urls)
     assert.equal(first.code, 0, first.err)
-    assert.match(first.err, /^source: MariaDB .*, 0 tables in init_shop\ntarget: PostgreSQL/)
+    assert.match(
+      first.err,
+      /^--source-url: everybody on this host sees its password .*\n--target-url: .*\nsource: MariaDB .*, 0 tables in init_shop\ntarget: PostgreSQL/,
+    )
     assert.equal(
       first.out,
       'Wrote mylab-sync.yaml, and DB_PASSWORD and PGSQL_PASSWORD into .env.\nNext: mylab-sync doctor\n',
@@ -78,7 +81,7 @@ test('init writes nothing where it is told too little, or where a server does no
     const { source, target } = servers
     const known = ['--source-url', url('mysql', source), '--target-url', url('postgres', target)]
     const refused: [number, RegExp, string[]][] = [
-      [2, /try: mylab-sync init --source-url .* --target-url/, []],
+      [2, /try: export SYNC_SOURCE_URL=\S+ SYNC_TARGET_URL=\S+; mylab-sync init/, []],
       [3, /--source-url: not a URL/, ['--source-url', 'shop']],
       [
         4,
@@ -95,6 +98,43 @@ test('init writes nothing where it is told too little, or where a server does no
       assert.equal(outcome.out, '')
     }
     assert.ok(!existsSync(join(folder, 'mylab-sync.yaml')) && !existsSync(join(folder, '.env')))
+  })
+})
+
+test('init writes no password where others may read it, nor through a link, and takes addresses from the environment', async () => {
+  await inFolder(async (folder) => {
+    const { source, target } = servers
+    const env = {
+      ...bare(),
+      SYNC_SOURCE_URL: url('mysql', source),
+      SYNC_TARGET_URL: url('postgres', target),
+    }
+    const init = (...args: string[]): Promise<Outcome> =>
+      run(process.execPath, [CLI, 'init', ...args], { cwd: folder, env })
+    const [file, other] = [join(folder, '.env'), join(folder, 'other')]
+    writeFileSync(file, 'APP_NAME=shop\n')
+    chmodSync(file, 0o644)
+    const open = await init()
+    assert.equal(open.code, 3, open.err)
+    assert.match(
+      open.err,
+      /\.env: found the mode 0644, which others may read, expected .* 0600\n {2}try: chmod 600 \.env\n$/,
+    )
+    rmSync(file)
+    writeFileSync(other, 'of others\n')
+    symlinkSync(other, file)
+    const link = await init('--yes')
+    assert.equal(link.code, 3, link.err)
+    assert.match(link.err, /\.env: found a link to another place, expected/)
+    assert.equal(readFileSync(other, 'utf8'), 'of others\n')
+    assert.ok(!existsSync(join(folder, 'mylab-sync.yaml')))
+    rmSync(file)
+    writeFileSync(file, 'APP_NAME=shop\n', { mode: 0o600 })
+    const written = await init()
+    assert.equal(written.code, 0, written.err)
+    assert.doesNotMatch(written.err, /list of processes/)
+    assert.match(readFileSync(file, 'utf8'), /^APP_NAME=shop\nDB_PASSWORD=/)
+    assert.equal(statSync(file).mode & 0o777, 0o600)
   })
 })
 

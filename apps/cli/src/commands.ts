@@ -26,10 +26,7 @@ export const COMMANDS: readonly Command[] = [
     },
     examples: [
       ['init', 'ask for everything'],
-      [
-        'init --source-url mysql://sync:secret@db1/clinic --target-url postgres://sync:secret@db2/clinic',
-        'ask nothing',
-      ],
+      ['init --source-url mysql://sync@db1/clinic --target-url postgres://sync@db2/clinic', 'ask nothing'],
     ],
     run: async (a) => (await import('./commands/init.js')).runInit(a),
   }),

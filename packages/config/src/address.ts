@@ -60,7 +60,7 @@ export function sourceAddress(url: string | undefined, name: string): SourceUrl 
     if (isOfTls(parameter, OF_MYSQL)) continue
     if (!sockets.includes(parameter) || !value.startsWith('/'))
       throw fault(
-        `${name}: found ${parameter}=[secret], expected nothing but socket=PATH, ssl-mode=MODE, ssl-ca=FILE, ssl-cert=FILE or ssl-key=FILE after the database`,
+        `${name}: found ${shownParameter(parameter)}=[secret], expected nothing but socket=PATH, ssl-mode=MODE, ssl-ca=FILE, ssl-cert=FILE or ssl-key=FILE after the database`,
       )
     socket = value
   }
@@ -85,10 +85,15 @@ export function targetAddress(url: string | undefined, name: string): TargetUrl 
     // Other values are not quoted: `password=...` is how some drivers take one.
     else if (!isOfTls(parameter, OF_LIBPQ))
       throw fault(
-        `${name}: found ${parameter}=[secret], expected schema=NAME, host=PLACE, port=NUMBER, sslmode=MODE, sslrootcert=FILE, sslcert=FILE or sslkey=FILE`,
+        `${name}: found ${shownParameter(parameter)}=[secret], expected schema=NAME, host=PLACE, port=NUMBER, sslmode=MODE, sslrootcert=FILE, sslcert=FILE or sslkey=FILE`,
       )
   }
   return found
+}
+
+/** Names of parameters are words; anything else may be a piece of a password. */
+function shownParameter(name: string): string {
+  return /^[a-z]+([_-][a-z]+)*$/.test(name) && name.length <= 24 ? name : '[another text]'
 }
 
 function hostOf({ host }: Place): Place {
@@ -143,7 +148,8 @@ function redisSocketUrl(path: string, account: string, db: string | null): strin
 function redisDatabase({ scheme, socket, database, parameters }: ServerAddress, name: string): string | null {
   let found = REDIS_SOCKET_SCHEMES.includes(scheme) && socket === undefined ? undefined : database
   for (const [parameter, value] of parameters) {
-    if (parameter !== 'db') throw fault(`${name}: found ${parameter}=[secret], expected nothing but db=NUMBER`)
+    if (parameter !== 'db')
+      throw fault(`${name}: found ${shownParameter(parameter)}=[secret], expected nothing but db=NUMBER`)
     found = value
   }
   if (found === undefined || found === '') return null

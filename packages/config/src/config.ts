@@ -4,8 +4,10 @@ import { placeOf, redisUrlAt, redisUrlOf, sourceAddress, type TargetUrl, targetA
 import { type ConfigInput, type Env, environmentOf } from './environment.js'
 import { fault } from './fault.js'
 import {
+  auditTableName,
   type ColumnOption,
   type File,
+  INSTANCE,
   LEAST_MEMORY_MB,
   memoryLimitMb,
   port,
@@ -108,7 +110,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
   const queue = queueOf(file, env)
   const intervalMs = intervalOf(file, env)
   const source = sourceOf(file.source ?? {}, env)
-  const instance = env['SYNC_INSTANCE'] ?? file.instance ?? 'default'
+  const instance = instanceOf(file, env)
   const target = targetOf(file.target ?? {}, env, instance)
   const givenPrefix = prefixOf(first(env['SYNC_QUEUE_PREFIX'], file.performance?.queuePrefix))
   return {
@@ -124,11 +126,24 @@ function resolve(file: File, env: Env): ResolvedConfig {
     log: logOf(file, env),
     ...tablesOf(file, env),
     instance,
-    auditTable: env['SYNC_AUDIT_TABLE'] ?? file.auditTable ?? ownName('sync_audit_log', instance),
+    auditTable: auditTableOf(file, env, instance),
     names: file.names ?? 'keep',
     schemaChanges: schemaChangesOf(file, env),
     types: file.types ?? {},
   }
+}
+
+function instanceOf(file: File, env: Env): string {
+  const given = env['SYNC_INSTANCE']
+  if (given === undefined || INSTANCE.test(given)) return given ?? file.instance ?? 'default'
+  throw fault(`environment: SYNC_INSTANCE: found ${given}, expected letters, digits, _ and -, at most 32`)
+}
+
+function auditTableOf(file: File, env: Env, instance: string): string {
+  const given = env['SYNC_AUDIT_TABLE']
+  if (given === undefined) return file.auditTable ?? ownName('sync_audit_log', instance)
+  if (auditTableName.safeParse(given).success) return given
+  throw fault(`environment: SYNC_AUDIT_TABLE: found ${given.length} characters, expected at most 64`)
 }
 
 /** Who gives a Redis address wants the queue, unless told otherwise. */

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fault } from './fault.js'
+import { readText } from './read-text.js'
 import { SECRETS } from './settings.js'
 
 export type Env = Readonly<Record<string, string | undefined>>
@@ -14,8 +14,7 @@ export interface ConfigInput {
 
 /** The environment over what `.env` says. */
 function givenVariables(input: ConfigInput): Record<string, string> {
-  const dotEnv = join(input.directory, '.env')
-  return { ...(existsSync(dotEnv) ? parseDotEnv(readFileSync(dotEnv, 'utf8')) : {}), ...defined(input.env) }
+  return { ...parseDotEnv(readText(join(input.directory, '.env')) ?? ''), ...defined(input.env) }
 }
 
 /** The environment over what `.env` says, secrets read from their files. */
@@ -47,8 +46,9 @@ function withSecretFiles(env: Record<string, string | undefined>): Record<string
   for (const name of SECRETS) {
     const path = env[`${name}_FILE`]
     if (path === undefined || values[name] !== undefined) continue
-    if (!existsSync(path)) throw fault(`environment: ${name}_FILE: no such file, expected a readable file`)
-    values[name] = readFileSync(path, 'utf8').trimEnd()
+    const text = readText(path, `environment: ${name}_FILE`)
+    if (text === null) throw fault(`environment: ${name}_FILE: no such file, expected a readable file`)
+    values[name] = text.trimEnd()
   }
   return values
 }

@@ -12,7 +12,7 @@ export function fileFaults(
     const path = issue.path.map(String)
     const place = path.join('.') || '(top)'
     if (issue.code === 'unrecognized_keys')
-      return `${place}: found ${issue.keys.join(', ')}, expected ${knownKeys(path).join(', ')}`
+      return `${place}: found ${shownKeys(issue.keys, path.length === 0 && isStrange(content, issue.keys))}, expected ${knownKeys(path).join(', ')}`
     return `${place}: found ${shown(path, content, isMap(issue))}, expected ${allowed(issue)}`
   })
 }
@@ -31,6 +31,27 @@ function allowed(issue: Issue): string {
   return told?.(issue) ?? issue.message
 }
 
+/** A name of the kind that keys have. Another text may be a secret, as a line of another file that ends in a colon. */
+const KEY = /^[a-z]+([A-Z][a-z]+)*$/
+
+function shownKeys(keys: readonly string[], isNoConfig: boolean): string {
+  const named = isNoConfig ? [] : keys.filter((key) => KEY.test(key) && key.length <= 24)
+  const others = keys.length - named.length
+  return [...named, ...(others === 0 ? [] : [`${others} that ${others === 1 ? 'is no key' : 'are no keys'}`])].join(
+    ', ',
+  )
+}
+
+/** Nothing of it is known: it is another kind of file. */
+function isStrange(content: unknown, unknown: readonly string[]): boolean {
+  return (
+    typeof content === 'object' &&
+    content !== null &&
+    Object.keys(content).length === unknown.length &&
+    unknown.length > 1
+  )
+}
+
 const SECRET = /^(password|url)$/
 
 function isMap(issue: Issue): boolean {
@@ -44,5 +65,11 @@ function shown(path: readonly string[], content: unknown, mapWanted: boolean): s
   for (const key of path) value = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined
   if (Array.isArray(value)) return 'a list'
   if (mapWanted && typeof value === 'string') return 'a text'
-  return typeof value === 'object' && value !== null ? 'a map' : String(value)
+  return typeof value === 'object' && value !== null ? 'a map' : shownScalar(value)
+}
+
+/** Addresses hold passwords, and so may what is longer than any value. */
+function shownScalar(value: unknown): string {
+  const text = String(value)
+  return /[@:/?#=]/.test(text) || text.length > 40 ? 'a text' : text
 }

@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import type { ConfigInput, Env } from './environment.js'
 import { fault } from './fault.js'
 import { fileFaults } from './file-faults.js'
+import { readText } from './read-text.js'
 
 export const port = z.coerce.number().int().min(1).max(65_535)
 /** An idle process takes about 80 MB. */
@@ -15,6 +15,10 @@ export const LEAST_MEMORY_MB = 128
 export const memoryLimitMb = z.coerce.number().int().min(LEAST_MEMORY_MB)
 /** Modes are checked where the other places' are, under the same names. */
 const TLS_KEYS = { sslMode: z.string(), sslRootCert: z.string(), sslCert: z.string(), sslKey: z.string() }
+/** Part of the names of triggers, schemas and keys. */
+export const INSTANCE = /^[A-Za-z0-9_-]{1,32}$/
+/** As long as a name of the source may be. */
+export const auditTableName = z.string().min(1).max(64)
 const patterns = z.array(z.string().min(1))
 const columnOption = z.union([
   z.string(),
@@ -67,11 +71,8 @@ export const FILE = z.strictObject({
   batchSize: z.coerce.number().int().min(1).optional(),
   intervalSeconds: z.coerce.number().positive().optional(),
   performance: z.strictObject({ useQueue: z.boolean(), queuePrefix: z.string(), memoryLimitMb }).partial().optional(),
-  instance: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,32}$/)
-    .optional(),
-  auditTable: z.string().min(1).max(64).optional(),
+  instance: z.string().regex(INSTANCE).optional(),
+  auditTable: auditTableName.optional(),
   retry: z
     .strictObject({ maxAttempts: z.coerce.number().int().min(1), delayMs: z.coerce.number().int().min(1) })
     .partial()
@@ -108,13 +109,14 @@ export type ColumnOption = z.infer<typeof columnOption>
 export function readFile(input: ConfigInput, env: Env): File {
   const named = input.file ?? env['SYNC_CONFIG']
   const path = named ?? join(input.directory, 'mylab-sync.yaml')
-  if (!existsSync(path)) {
+  const text = readText(path)
+  if (text === null) {
     if (named === undefined) return {}
     throw fault(`${path}: no such file`)
   }
   let content: unknown
   try {
-    content = parseYaml(readFileSync(path, 'utf8')) ?? {}
+    content = parseYaml(text) ?? {}
   } catch {
     throw fault(`${path}: not YAML or JSON`)
   }

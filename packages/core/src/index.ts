@@ -60,6 +60,7 @@ export {
   TargetTableUnfit,
   ValueRefused,
 } from './errors.js'
+export { isOfPattern, MANY, ONE, signsOf } from './wildcards.js'
 export { HARMED_LOG, HIGHEST_OWN_ID, MALFORMED_ENTRY } from './ports/source.js'
 export type {
   ChangeEntry,

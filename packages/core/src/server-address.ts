@@ -44,6 +44,7 @@ export function parseServerUrl(url: string): ServerAddress {
   if (scheme === '') throw new AddressRefused('not a URL')
   // `unix:/path` has no place to stand in.
   const [, authority = '', path = '', query = ''] = /^(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?/s.exec(rest) ?? []
+  refuseLateSigns(rest, authority)
   const at = authority.lastIndexOf('@')
   const place = authority.slice(at + 1)
   return {
@@ -53,6 +54,14 @@ export function parseServerUrl(url: string): ServerAddress {
     ...(path.length > 1 ? { database: decoded(path.slice(1)) } : {}),
     parameters: query === '' ? [] : query.split('&').map(parameter),
   }
+}
+
+/** A `/`, `?` or `#` of a password ends the place before its `@`; the rest would be told as a database or the name of a parameter. */
+function refuseLateSigns(rest: string, authority: string): void {
+  const after = rest.startsWith('//') ? rest.slice(2 + authority.length) : ''
+  if (after.includes('@'))
+    throw new AddressRefused('an @ behind a /, ? or #, expected %2F, %3F or %23 for such a sign in a user or password')
+  if (rest.includes('#')) throw new AddressRefused('a # in it, expected %23 for the sign itself')
 }
 
 /** As people write it: IPv6 in brackets before its port, a socket by its path alone. */

@@ -5,6 +5,10 @@ import {
   type Edge,
   type IndexPlan,
   isKept,
+  isOfPattern,
+  signsOf,
+  MANY,
+  ONE,
   type Refusal,
   type SourceCatalog,
   type SourceDefinitions,
@@ -363,11 +367,12 @@ export function isSelected(table: string, { include, exclude }: EngineContext['o
 
 /** Wildcards `*` and `?`, everything else literally; case counts. */
 export function matches(name: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => {
-    const source = pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.')
-    return new RegExp(`^${source}$`, 's').test(name)
-  })
+  return patterns.some((pattern) =>
+    isOfPattern(
+      name,
+      signsOf(pattern).map((sign) => WILDCARDS[sign] ?? sign),
+    ),
+  )
 }
+
+const WILDCARDS: Readonly<Record<string, symbol>> = { '*': MANY, '?': ONE }

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConstraintViolated, SyncError, TableBroken, TargetTableUnfit } from '@mylab-sync/core'
 import pg from 'pg'
-import { connectError, isRowRefusal, mapped, ofTable, refusalMessage, RowsFailed } from './errors.js'
+import {
+  connectError,
+  isRowRefusal,
+  mapped,
+  ofTable,
+  refusalMessage,
+  RowsFailed,
+  unreadNames,
+  violatedUnique,
+} from './errors.js'
 import { testTable } from './test-support.js'
 
 const T = testTable('t', { a: 'integer!' }, ['a'])
@@ -53,6 +62,28 @@ test('a violated constraint is named by table, name and kind', () => {
     assert.deepEqual([error.table, error.constraint, error.kind], ['t', 'c', kind])
     assert.ok(!error.message.includes('SECRET'))
   }
+})
+
+test('names that a function of the user’s puts into an error are told only once the catalog knows them', () => {
+  const forged = {
+    table: 't',
+    column: 'SECRET',
+    constraint: 'SECRET',
+    where: 'PL/pgSQL function f() line 1 at RAISE\nCOPY t',
+  }
+  for (const code of ['23505', '23503', '23514', '23502', '22001', 'P0001', '42501', '40P01', '53100']) {
+    const error = databaseError(code, { ...forged, routine: 'exec_stmt_raise' })
+    for (const told of [mapped(error).message, ofTable(T, error).message, refusalMessage(error, 't')])
+      assert.ok(!told.includes('SECRET'), told)
+    assert.ok(!(mapped(error) instanceof ConstraintViolated), code)
+    assert.equal(violatedUnique(error, T), null)
+    assert.deepEqual(unreadNames(error)?.constraint, 'SECRET')
+  }
+  const own = databaseError('23505', { table: 't', constraint: 'c', where: 'COPY t, line 1' })
+  assert.equal(violatedUnique(own, T), 'c')
+  assert.equal(unreadNames(own), null)
+  const read = ofTable(T, databaseError('23505', forged), { table: 'notes', constraint: 'notes_pkey' })
+  assert.match(read.message, /23505, constraint notes_pkey of table notes/)
 })
 
 test('only what one row can be guilty of is a refusal', () => {

@@ -96,6 +96,34 @@ function isOfFunction(error: pg.DatabaseError): boolean {
   return isRaised(error) || error.internalQuery !== undefined
 }
 
+/** Of an error: names that are the catalog's. */
+export interface PlaceNames {
+  readonly schema?: string | undefined
+  readonly table?: string | undefined
+  readonly column?: string | undefined
+  readonly constraint?: string | undefined
+}
+
+/**
+ * The names in an error that the server itself has found fault. A function of the user's may put whatever it likes into these
+ * fields (RAISE .. USING CONSTRAINT = a value of the row): with its context, of its names none is believed unread.
+ */
+function ownNames(error: pg.DatabaseError): PlaceNames {
+  const { where, schema, table, column, constraint } = error
+  const isOwn = !isOfFunction(error) && (where === undefined || where.startsWith('COPY '))
+  const names: PlaceNames = { schema, table, column, constraint }
+  return isOwn ? names : {}
+}
+
+/** The names that a function of the user's gives: to be looked up before anybody is told one. */
+export function unreadNames(error: unknown): PlaceNames | null {
+  const cause = driverError(error)
+  if (cause === null || Object.values(ownNames(cause)).some((name) => name !== undefined)) return null
+  const { schema, table, column, constraint } = cause
+  const names = { schema, table, column, constraint }
+  return Object.values(names).some((name) => name !== undefined) ? names : null
+}
+
 /** A row of `table` that PostgreSQL cannot hold as it is. */
 export function isRowRefusal(error: unknown, table: Pick<TableMapping, 'name'>): error is pg.DatabaseError {
   if (!(error instanceof pg.DatabaseError) || scopeOf(error) !== 'row') return false
@@ -105,13 +133,14 @@ export function isRowRefusal(error: unknown, table: Pick<TableMapping, 'name'>):
 
 /** Name of the UNIQUE of `table` that this error is about, else null. */
 export function violatedUnique(error: unknown, table: Pick<TableMapping, 'name'>): string | null {
-  if (!(error instanceof pg.DatabaseError) || error.code !== '23505' || error.table !== table.name) return null
-  return error.constraint ?? ''
+  if (!(error instanceof pg.DatabaseError) || error.code !== '23505') return null
+  const { table: at, constraint } = ownNames(error)
+  return at === table.name ? (constraint ?? '') : null
 }
 
 /** Why one row is refused, by place only: the driver's own text quotes the row. */
 export function refusalMessage(error: unknown, table: string): string {
-  const { column, constraint } = error instanceof pg.DatabaseError ? error : {}
+  const { column, constraint } = error instanceof pg.DatabaseError ? ownNames(error) : {}
   const place = column ? `column ${column}` : constraint ? `constraint ${constraint}` : `table ${table}`
   return `${place}: refused by PostgreSQL`
 }
@@ -202,7 +231,7 @@ const VIOLATION_CODES: Readonly<Record<ConstraintViolated['kind'], string>> = {
 }
 
 function violation(error: pg.DatabaseError): ConstraintViolated | null {
-  const { schema, table, constraint } = error
+  const { schema, table, constraint } = ownNames(error)
   const kind = VIOLATIONS[sqlState(error)]
   return kind && table && constraint ? new ConstraintViolated(table, constraint, kind, schema) : null
 }
@@ -246,7 +275,8 @@ function lost(cause: unknown): SyncError {
   })
 }
 
-function placeOf({ table, column, constraint }: pg.DatabaseError): string {
+function placeOf(error: pg.DatabaseError): string {
+  const { table, column, constraint } = ownNames(error)
   return [table && ` table ${table}`, column && ` column ${column}`, constraint && ` constraint ${constraint}`]
     .filter(Boolean)
     .join(',')
@@ -293,9 +323,9 @@ const ROW_TWICE = '21000'
 
 /**
  * The error of a statement on the target's table of `table`, and on no other. Throws nothing; TableBroken where it
- * concerns that table alone and no new copy helps.
+ * concerns that table alone and no new copy helps; `read` are its names, where they have been looked up.
  */
-export function ofTable(table: TableMapping, error: unknown): Error {
+export function ofTable(table: TableMapping, error: unknown, read?: PlaceNames): Error {
   const cause = driverError(error)
   if (cause === null || error instanceof TableBroken || error instanceof TargetTableUnfit) return mapped(error)
   const code = sqlState(cause)
@@ -304,7 +334,7 @@ export function ofTable(table: TableMapping, error: unknown): Error {
   const violated = violation(cause)
   if (violated !== null && !isOfStranger(table, cause)) return violated
   const scope = scopeOf(cause)
-  return scope === 'server' || scope === 'transaction' ? mapped(error) : broken(table, cause)
+  return scope === 'server' || scope === 'transaction' ? mapped(error) : broken(table, cause, read)
 }
 
 /**
@@ -317,10 +347,10 @@ function isOfStranger({ name }: TableMapping, error: pg.DatabaseError): boolean 
 }
 
 /** Names places only: the server's own words may hold values. */
-function broken(table: TableMapping, error: pg.DatabaseError): TableBroken {
+function broken(table: TableMapping, error: pg.DatabaseError, names: PlaceNames = ownNames(error)): TableBroken {
   const code = sqlState(error)
-  const constraint = error.constraint === undefined ? '' : `, constraint ${error.constraint}`
-  const where = error.table === undefined || error.table === table.name ? '' : ` of table ${error.table}`
+  const constraint = names.constraint === undefined ? '' : `, constraint ${names.constraint}`
+  const where = names.table === undefined || names.table === table.name ? '' : ` of table ${names.table}`
   const by = isOfFunction(error) ? ' by a function of the target' : ''
   return new TableBroken(table.source.name, `its rows are refused${by} (SQLSTATE ${code}${constraint}${where})`, {
     remedy: `mend its cause (the server's log has the whole message), then ${copyAgain(table)}`,

@@ -1,4 +1,5 @@
 import {
+  type AddedVariables,
   addVariables,
   type Answers,
   loadConfig,
@@ -15,6 +16,7 @@ import { join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { print, printJson, tell } from '../output.js'
 import { Prompt } from '../prompt.js'
+import { SecretFile } from '../secret-file.js'
 import { checkRedis } from '@mylab-sync/queue'
 import { explain, openSource, openTarget, untilStopped } from '../session.js'
 
@@ -38,12 +40,23 @@ export async function runInit(options: InitOptions): Promise<void> {
       return FAILURE
     }
     const urls = urlsOf(options)
+    tellPasswords(urls)
     const suggested = suggestedAnswers({ env: process.env, directory: process.cwd() }, urls)
     const asks = process.stdin.isTTY && process.stderr.isTTY
     const answers = asks ? await asked(suggested, urls, signal) : await tested(complete(suggested))
     report(options, writtenConfig(answers), answers)
     return 0
   })
+}
+
+const VARIABLES = { source: 'SYNC_SOURCE_URL', target: 'SYNC_TARGET_URL', redis: 'REDIS_URL' } as const
+
+function tellPasswords(urls: ServerUrls): void {
+  for (const side of ['source', 'target', 'redis'] as const)
+    if (/:[^/@]+@/.test(urls[side] ?? ''))
+      tell(
+        `--${side}-url: everybody on this host sees its password in the list of processes; ${VARIABLES[side]} keeps it to you`,
+      )
 }
 
 function urlsOf({ sourceUrl, targetUrl, redisUrl }: InitOptions): ServerUrls {
@@ -57,12 +70,12 @@ function urlsOf({ sourceUrl, targetUrl, redisUrl }: InitOptions): ServerUrls {
 /** Without a terminal nobody can be asked. */
 function complete(answers: Answers): Answers {
   const lacking = [
-    ...(answers.source.database === '' ? ['--source-url mysql://user:password@host/database'] : []),
-    ...(answers.target.database === '' ? ['--target-url postgres://user:password@host/database'] : []),
+    ...(answers.source.database === '' ? ['SYNC_SOURCE_URL=mysql://user:password@host/database'] : []),
+    ...(answers.target.database === '' ? ['SYNC_TARGET_URL=postgres://user:password@host/database'] : []),
   ]
   if (lacking.length === 0) return answers
   throw new SyncError('usage', 'init has no terminal to ask on, and is not told where the servers are', {
-    remedy: `mylab-sync init ${lacking.join(' ')}`,
+    remedy: `export ${lacking.join(' ')}; mylab-sync init`,
   })
 }
 
@@ -179,11 +192,7 @@ async function askAddress<T>(
 
 /** Writes both files and says what to type next, and what of the environment will count before the new file. */
 function report(options: InitOptions, { yaml, secrets }: WrittenConfig, answers: Answers): void {
-  writeFileSync(options.output, yaml, { flag: options.yes ? 'w' : 'wx' })
-  const envFile = join(process.cwd(), '.env')
-  const before = existsSync(envFile) ? readFileSync(envFile, 'utf8') : ''
-  const added = addVariables(before, unknownTo(process.env, secrets), { replace: options.yes })
-  if (added.text !== before) writeFileSync(envFile, added.text, { mode: 0o600 })
+  const added = writeFiles(options, yaml, unknownTo(process.env, secrets))
   const isDefault = resolve(options.output) === join(process.cwd(), 'mylab-sync.yaml')
   const next = isDefault ? 'mylab-sync doctor' : `mylab-sync doctor --config ${options.output}`
   const stronger = strongerValues(options.output, answers)
@@ -199,6 +208,24 @@ function report(options: InitOptions, { yaml, secrets }: WrittenConfig, answers:
   for (const key of stronger)
     tell(`${key}: the environment or .env says something else, which counts before ${options.output}`)
   print(`Next: ${next}`)
+}
+
+/** The file of secrets is looked at first: where it cannot be written, neither is the other. */
+function writeFiles(options: InitOptions, yaml: string, secrets: Readonly<Record<string, string>>): AddedVariables {
+  const writeConfig = (): void => writeFileSync(options.output, yaml, { flag: options.yes ? 'w' : 'wx' })
+  if (Object.keys(secrets).length === 0) {
+    writeConfig()
+    return addVariables('', {}, { replace: false })
+  }
+  const file = new SecretFile('.env')
+  try {
+    const added = addVariables(file.text, secrets, { replace: options.yes })
+    writeConfig()
+    if (added.text !== file.text) file.write(added.text)
+    return added
+  } finally {
+    file.close()
+  }
 }
 
 /** What the environment gives already does not belong into a file. */

@@ -1,3 +1,4 @@
+import { isOfPattern, MANY, ONE } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 
 /** One line of SHOW GRANTS about a database or one of its tables; rights on single columns are left out. */
@@ -26,12 +27,11 @@ function unquoted(name: string): string {
 
 /** A grant on a database names it by a pattern: `%`, `_`, and a backslash before what is meant literally. */
 function matchesPattern(pattern: string, database: string): boolean {
-  const source = pattern.replace(/\\([%_\\])|[%_]|[.*+?^${}()|[\]\\]/g, (part: string, literal: string | undefined) => {
-    if (literal !== undefined) return literal === '\\' ? '\\\\' : literal
-    if (part === '%') return '.*'
-    return part === '_' ? '.' : `\\${part}`
-  })
-  return new RegExp(`^${source}$`, 's').test(database)
+  const signs = [...pattern.matchAll(/\\([%_\\])|(%)|(_)|(.)/gsu)]
+  return isOfPattern(
+    database,
+    signs.map(([, escaped, many, one, sign]) => (many ? MANY : one ? ONE : (escaped ?? sign ?? ''))),
+  )
 }
 
 /** What the lines of SHOW GRANTS, those of active roles included, allow on one database. */

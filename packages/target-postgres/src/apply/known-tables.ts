@@ -1,6 +1,6 @@
 import { SyncError, TableBroken, type TableHindrance, type TableMapping } from '@mylab-sync/core'
 import type { Database } from '../connection/database.js'
-import { ofTable } from '../errors.js'
+import { ofTable, type PlaceNames, unreadNames } from '../errors.js'
 import {
   brokenBy,
   hasMoreTriggers,
@@ -42,6 +42,22 @@ export class KnownTables {
     return tableHindrances(this.schema, tables, looked)
   }
 
+  /** With the names that a function of the user's has given, where the catalog knows them. */
+  async #named(table: TableMapping, error: unknown, meaning: TableBroken): Promise<TableBroken> {
+    const names = unreadNames(error)
+    if (names === null) return meaning
+    const [known] = await this.#database.transaction((session) =>
+      session.rows<{ table: string | null; constraint: string | null }>(KNOWN_NAMES, [
+        names.schema ?? this.schema,
+        names.table ?? null,
+        names.constraint ?? null,
+      ]),
+    )
+    const read: PlaceNames = { table: known?.table ?? undefined, constraint: known?.constraint ?? undefined }
+    const named = ofTable(table, error, read)
+    return named instanceof TableBroken ? named : meaning
+  }
+
   /**
    * What the error of a statement on this table means, with the cause by name where the table shows one. Where it has
    * triggers beside those `known` to the statement, it is to be done again: they have run under names that are not theirs.
@@ -62,7 +78,10 @@ export class KnownTables {
       if (hindrances === undefined) return meaning
       const broken = brokenBy(this.schema, table, hindrances)
       if (broken === null && hasMoreTriggers(hindrances, known)) return triggersFound(table, error)
-      return broken ?? refusedByTriggers(this.schema, { table, hindrances, meaning })
+      return (
+        broken ??
+        refusedByTriggers(this.schema, { table, hindrances, meaning: await this.#named(table, error, meaning) })
+      )
     } catch (failure) {
       // The error itself is what has to be told.
       if (failure instanceof SyncError) return meaning
@@ -70,3 +89,11 @@ export class KnownTables {
     }
   }
 }
+
+/** One that belongs to the table of that name, or an index of it. */
+const KNOWN_NAMES = `
+  SELECT c.relname::text AS table, coalesce(k.conname, i.relname)::text AS constraint
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.conname = $3
+  LEFT JOIN (pg_index x JOIN pg_class i ON i.oid = x.indexrelid) ON x.indrelid = c.oid AND i.relname = $3
+  WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`
