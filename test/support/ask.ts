@@ -11,7 +11,7 @@ export interface Answer {
 /** By node's own client: fetch sets Host and Sec-Fetch-* as it likes. */
 export async function ask(
   url: string,
-  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  options: { method?: string; headers?: Record<string, string>; body?: string; localAddress?: string } = {},
 ): Promise<Answer> {
   const sent = request(url, options).end(options.body)
   const [response] = await once(sent, 'response')

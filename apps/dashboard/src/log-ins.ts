@@ -12,13 +12,13 @@ interface Rate {
   readonly everyMs: number
 }
 
-const OF_AN_ADDRESS: Rate = { burst: 20, everyMs: 2_000 }
-const OF_ALL: Rate = { burst: 100, everyMs: 200 }
+const OF_AN_ADDRESS: Rate = { burst: 10, everyMs: 300 }
+const OF_ALL: Rate = { burst: 100, everyMs: 100 }
 const LONGEST_WAIT_MS = 6_000
 const MOST_ADDRESSES = 10_000
 
 /**
- * How many wrong passwords are looked at: some at once, then one every few seconds, per address and overall. A right one
+ * How many wrong passwords are looked at: some at once, then three a second, per address, and ten overall. A right one
  * costs nothing, and waits no longer than the wrong ones before it. Whoever has known the password is not counted with all
  * others, so that strangers elsewhere do not keep a viewer out. Bounded: beyond 10,000 addresses the one that was quiet for
  * longest is forgotten.

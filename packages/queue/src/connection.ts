@@ -123,7 +123,7 @@ export async function checkRedis(address: RedisAddress): Promise<string[]> {
     const told = refusal(error, place) ?? refusal(reason, place) ?? (await lookAgain(options, place))
     if (told !== null) throw told
     throw new SyncError('cannot-connect', `no connection to Redis at ${place}${reasonOf(reason) || reasonOf(error)}`, {
-      remedy: 'check REDIS_URL (rediss:// where it takes encrypted lines alone), its password, and that Redis runs',
+      remedy: 'check REDIS_URL, its password, and that Redis runs',
       cause: error,
     })
   } finally {
