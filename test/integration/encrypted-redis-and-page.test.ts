@@ -15,6 +15,7 @@ import { Authority, type Certificate, eventually, freePort, ServerSet } from '@m
 import { Redis } from 'ioredis'
 import { ask } from '../support/ask.js'
 import { startDashboard } from '../support/dashboard.js'
+import { tapped } from '../support/lines.js'
 import { cli } from '../support/run.js'
 
 const WAIT_MS = 20_000
@@ -259,6 +260,40 @@ test('the page is served by HTTPS, and a replaced certificate by the next connec
     await assert.rejects(once(old, 'secureConnect'))
   } finally {
     await page.stop()
+  }
+})
+
+test('no password and no job is heard on the lines to Redis and to the page', async () => {
+  const word = 'a word that only Redis hears'
+  await admin.call('ACL', 'SETUSER', 'heard', 'on', `>${word}`, '~*', '&*', '+@all')
+  const { certificate: cert, key } = await ours.issue('tapped page')
+  const page = await startDashboard(servers, 'none', { password: PASSWORD, tls: { cert, key }, open })
+  const basic = Buffer.from(`admin:${PASSWORD}`).toString('base64')
+  const marks = [word, '"kind":"drain"', basic, 'cannot connect']
+  const at = (port: number): Promise<Awaited<ReturnType<typeof tapped>>> => tapped({ host: '127.0.0.1', port }, marks)
+  const lines = {
+    tls: await at(tlsPort),
+    plain: await at(Number(new URL(servers.redisUrl).port)),
+    page: await at(Number(new URL(page.url).port)),
+  }
+  const put = async (scheme: string, { proxy }: typeof lines.tls): Promise<void> => {
+    const account = `heard:${encodeURIComponent(word)}`
+    const redisTls = scheme === 'rediss' ? { ca: ours.certificate, cert: null, key: null } : null
+    const url = `${scheme}://${account}@127.0.0.1:${proxy.port}`
+    const producer = await Producer.open({ redisUrl: url, redisTls, prefix: `{${scheme}}` })
+    await producer.add('drain', [{ kind: 'drain' }]).finally(() => producer.close())
+  }
+  try {
+    await put('rediss', lines.tls)
+    const shown = await askTls(`https://127.0.0.1:${lines.page.proxy.port}/api/status`, ours.certificate)
+    assert.match(shown.body, /cannot connect/)
+    assert.deepEqual([lines.tls.tap.heard(), lines.page.tap.heard()], [{}, {}])
+    assert.ok(lines.tls.tap.bytes > 1_000 && lines.page.tap.bytes > 1_000)
+    await put('redis', lines.plain)
+    assert.deepEqual(Object.keys(lines.plain.tap.heard()).sort(), ['"kind":"drain"', word].sort())
+  } finally {
+    await page.stop()
+    for (const { proxy } of Object.values(lines)) await proxy.close()
   }
 })
 

@@ -164,10 +164,15 @@ test('whatever stands in a job’s hash, the job ends, the sound ones beside it 
 
 test('what is broken is removed while nobody takes jobs, and lists of jobs stay readable', async () => {
   await harmed(20_001, 3_600_000)
+  // one that has ended, whose key somebody took
+  await redis.set(key('777777'), 'x')
+  await redis.zadd(key('failed'), '1', '777777')
   const told = await producer.removeUnsound()
   assert.ok(told.length > 5)
+  const [queue] = producer.queues
+  for (const state of ['delayed', 'failed', 'completed'] as const) assert.ok(await queue?.getJobs([state], 0, 100))
   for (const { code, message } of told) {
     assert.equal(code, 'job-refused')
-    assert.match(message, /^Redis: job \d+ of the queue copy was removed: /)
+    assert.match(message, /^Redis: job (?:\d+|\[other id\]) of the queue copy was removed: /)
   }
 })

@@ -76,13 +76,15 @@ local function look(ids, list, command)
     end
   end
 end
-local lists = { 'wait' }
-if tonumber(ARGV[2]) > ${NEXT} then lists = { 'wait', 'paused', 'active' } end
+local lists, sets = { 'wait' }, { 'prioritized', 'delayed' }
+if tonumber(ARGV[2]) > ${NEXT} then
+  lists, sets = { 'wait', 'paused', 'active' }, { 'prioritized', 'delayed', 'failed', 'completed' }
+end
 for _, name in ipairs(lists) do
   local list = KEYS[1] .. name
   if typeOf(list) == 'list' then look(redis.call('LRANGE', list, -tonumber(ARGV[2]), -1), list, 'LREM') end
 end
-for _, name in ipairs({ 'prioritized', 'delayed' }) do
+for _, name in ipairs(sets) do
   local list = KEYS[1] .. name
   if typeOf(list) == 'zset' then look(redis.call('ZRANGE', list, 0, tonumber(ARGV[2]) - 1), list, 'ZREM') end
 end
