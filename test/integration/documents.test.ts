@@ -172,6 +172,7 @@ function namedTests(page: string): NamedTest[] {
 
 /** What these files try is what the page about attacks is about: each of their tests stands on it. */
 const ATTACKS = [
+  'packages/config/src/hostile-input.test.ts',
   'packages/queue/src/hostile-jobs.server.test.ts',
   'test/integration/encrypted-lines.test.ts',
   'test/integration/encrypted-redis-and-page.test.ts',
