@@ -374,7 +374,10 @@ test('names and keys of the source move no cursor and forge no line', async () =
     }
     await mylab('plan', '--full')
     await mylab('initial', '--create-tables')
-    await app.query(`UPDATE \`${EVIL}\` SET j = '{"a":1e200000}' WHERE k <> 'b'`)
+    // MySQL's JSON refuses what PostgreSQL's would.
+    const [version] = await textRows(app, 'SELECT VERSION()')
+    const isPoisoned = /MariaDB/.test(version?.[0] ?? '')
+    if (isPoisoned) await app.query(`UPDATE \`${EVIL}\` SET j = '{"a":1e200000}' WHERE k <> 'b'`)
     await mylab('database', '--once', '--table', EVIL)
     await mylab('show-errors', '--show-values')
     await mylab('status', '--problems')
@@ -382,7 +385,7 @@ test('names and keys of the source move no cursor and forge no line', async () =
       assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u, command)
       assert.doesNotMatch(text, /^fine/m, command)
     }
-    assert.match(outputs['show-errors --show-values'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
+    if (isPoisoned) assert.match(outputs['show-errors --show-values'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
     assert.match(outputs['plan --full'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
   } finally {
     await app.end()
