@@ -1,9 +1,20 @@
 import { SyncError, TableBroken, type TableHindrance, type TableMapping } from '@mylab-sync/core'
 import type { Row, Session } from '../connection/database.js'
+import { isStranger } from '../strangers.js'
 import { copyAgain } from '../errors.js'
 import * as sql from '../sql.js'
 
-type Kind = 'relation' | 'rule' | 'policy' | 'child' | 'partition' | 'unlogged' | 'collation' | 'action' | 'trigger'
+type Kind =
+  | 'relation'
+  | 'owner'
+  | 'rule'
+  | 'policy'
+  | 'child'
+  | 'partition'
+  | 'unlogged'
+  | 'collation'
+  | 'action'
+  | 'trigger'
 
 /** One object of the target that may keep a table from holding what it is given. */
 interface Found extends Row {
@@ -38,7 +49,7 @@ const ACTS = "k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupd
 const SUSPECTS = `
   SELECT c.oid, c.relname::text AS name, c.relkind, c.relpersistence FROM pg_class c
   WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND c.relname = ANY ($2)
-    AND (c.relkind <> 'r' OR c.relpersistence <> 'p' OR c.relhasrules OR c.relhassubclass OR c.relrowsecurity
+    AND (c.relkind <> 'r' OR c.relpersistence <> 'p' OR c.relhasrules OR c.relhassubclass OR c.relrowsecurity OR ${isStranger('c.relowner')}
     OR c.relhastriggers AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
     OR c.relhastriggers AND EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND ${ACTS}))`
 
@@ -54,6 +65,8 @@ const LOOK = `
     UNION ALL SELECT t.root, t.root_name, t.root_kind, c.oid, c.relname::text, c.relkind, c.relpersistence
       FROM t JOIN pg_inherits i ON i.inhparent = t.rel JOIN pg_class c ON c.oid = i.inhrelid)
   SELECT t.root_name AS table, 'relation' AS kind, t.name, t.kind::text AS at FROM t WHERE t.rel = t.root AND t.kind NOT IN ('r', 'p')
+  UNION ALL SELECT t.root_name, 'owner', pg_get_userbyid(c.relowner)::text, t.rel::regclass::text FROM t JOIN pg_class c ON c.oid = t.rel
+    WHERE t.kind IN ('r', 'p') AND (t.rel = t.root OR t.root_kind = 'p') AND ${isStranger('c.relowner')}
   UNION ALL SELECT t.root_name, 'rule', r.rulename::text, CASE WHEN r.is_instead OR r.ev_type IN ('2', '3') THEN 'instead' ELSE 'also' END
     FROM t JOIN pg_rewrite r ON r.ev_class = t.rel WHERE t.rel = t.root AND t.kind IN ('r', 'p') AND r.ev_type <> '1' AND ${enabled('r.ev_enabled')}
   UNION ALL SELECT t.root_name, 'policy', CASE WHEN c.relforcerowsecurity AND pg_has_role(c.relowner, 'USAGE') THEN 'FORCE' ELSE '' END,
@@ -117,13 +130,24 @@ interface Said {
 
 type Reason = (said: Said) => readonly [reason: string, statement: string] | null
 
-const RELATIONS: Readonly<Record<string, string>> = { v: 'a view', m: 'a materialised view', f: 'a foreign table' }
+const RELATIONS: Readonly<Record<string, readonly [what: string, altered: string]>> = {
+  v: ['a view', 'VIEW'],
+  m: ['a materialised view', 'MATERIALIZED VIEW'],
+  f: ['a foreign table', 'FOREIGN TABLE'],
+  S: ['a sequence', 'SEQUENCE'],
+  c: ['a type', 'TYPE'],
+}
 
 /** An action of a foreign key is no reason: such a foreign key is suspended. */
 const REASONS: Readonly<Partial<Record<Kind, Reason>>> = {
-  relation: ({ found, target }) => [
-    `it is ${RELATIONS[found.at] ?? 'no table'}`,
-    `ALTER ${found.at === 'v' ? 'VIEW' : found.at === 'm' ? 'MATERIALIZED VIEW' : 'FOREIGN TABLE'} ${target} RENAME TO ${sql.name(sql.shortName(`${found.name}_old`))}`,
+  relation: ({ found, target }) => {
+    const [what, altered] = RELATIONS[found.at] ?? ['no table', 'INDEX']
+    return [`it is ${what}`, `ALTER ${altered} ${target} RENAME TO ${sql.name(sql.shortName(`${found.name}_old`))}`]
+  },
+  // Its triggers, which the owner makes at any time, would run with our rights, and the rows be the owner's to read.
+  owner: ({ found }) => [
+    `${found.at} belongs to ${found.name}, who could run anything with the rights of this account and read its rows`,
+    `ALTER TABLE ${found.at} OWNER TO CURRENT_USER`,
   ],
   rule: ({ found, target }) =>
     found.at === 'also'

@@ -54,6 +54,8 @@ export async function createTable(database: Database, table: TableMapping, objec
     const sequence = objects.sequence && (await freeSequence(session, schema, objects.sequence))
     const own = { ...objects, sequence }
     for (const statement of tableStatements(schema, table, own)) await session.raw(statement)
+    // A column of this type in anybody's table, a temporary one too, would forbid every later change of a column's type.
+    await session.raw(`REVOKE ALL ON TYPE ${sql.tableName(schema, table)} FROM PUBLIC`)
     const made = new MadeObjects(stateSchema)
     await made.clear(session, table.name)
     await made.note(session, table.name, [

@@ -2,6 +2,7 @@ import { SyncError } from '@mylab-sync/core'
 import type { Database, Session } from '../connection/database.js'
 import { codeOf } from '../errors.js'
 import * as sql from '../sql.js'
+import { isStranger } from '../strangers.js'
 import { migrations, SCHEMA_COMMENT, strangersIn, VERSIONS } from './own-tables.js'
 
 /** unique_violation, duplicate_schema, duplicate_table: another process is making the very same. */
@@ -53,6 +54,13 @@ async function refuseForeign(session: Session, schema: string, carried: string):
     `${sql.name(schema)}.${VERSIONS}`,
   ])
   if (ours !== undefined) return
+  const [owner] = await session.rows<{ name: string }>(OWNED_BY_STRANGER, [schema])
+  if (owner !== undefined)
+    throw new SyncError(
+      'configuration',
+      `target: schema ${schema} is somebody else's, and no place for our state: it belongs to ${owner.name}, who could drop it`,
+      { remedy },
+    )
   const strangers = await strangersIn(session, schema)
   if (strangers.length === 0) return
   throw new SyncError(
@@ -61,6 +69,8 @@ async function refuseForeign(session: Session, schema: string, carried: string):
     { remedy },
   )
 }
+
+const OWNED_BY_STRANGER = `SELECT pg_get_userbyid(nspowner)::text AS name FROM pg_namespace WHERE nspname = $1 AND ${isStranger('nspowner')}`
 
 /**
  * Where somebody has deleted what names the last drain, one that the source has never seen takes its place: nothing that is

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { migrate } from '@mylab-sync/engine'
+import { ServerSet } from '@mylab-sync/testkit'
+import { assertEqual, copyAll, installation, settle, states, withCopied } from '../support/installation.js'
+
+let servers: ServerSet
+before(async () => {
+  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+})
+after(() => servers.close())
+
+/** Another role of the database, which may make objects in `public`. */
+async function planterIn(database: string, more = ''): Promise<pg.Client> {
+  const admin = await servers.targetAdmin(database)
+  const user = `planter_${database}`
+  await admin.query(
+    `CREATE ROLE ${user} LOGIN PASSWORD 'x'; GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC; ${more.replaceAll('PLANTER', user)}`,
+  )
+  await admin.end()
+  const { host, port } = servers.target
+  const planter = new pg.Client({ host, port, user, password: 'x', database })
+  await planter.connect()
+  return planter
+}
+
+test('a table that another role has put where a copy is to be gets no row, and its triggers never run', async () => {
+  const at = await installation(servers, 'put_there')
+  const planter = await planterIn('put_there')
+  try {
+    await at.app.query(`CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1);
+      CREATE TABLE taken (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO taken VALUES (1, 1);
+      CREATE TABLE counted (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE typed (id INT PRIMARY KEY) ENGINE=InnoDB`)
+    await planter.query(`CREATE TABLE public.taken (id integer PRIMARY KEY, v integer); GRANT ALL ON public.taken TO PUBLIC;
+      CREATE SEQUENCE public.counted; CREATE TYPE public.typed AS (id integer)`)
+    const { listed } = await copyAll(at.context)
+    const problems = Object.fromEntries(listed.map(({ table, problem }) => [table, problem]))
+    assert.match(
+      problems['taken'] ?? '',
+      /public\.taken belongs to planter_put_there, who could run anything with the rights of this account and read its rows; ALTER TABLE public\.taken OWNER TO CURRENT_USER; then /,
+    )
+    assert.match(
+      problems['counted'] ?? '',
+      /it is a sequence; ALTER SEQUENCE "public"\."counted" RENAME TO "counted_old"/,
+    )
+    assert.match(problems['typed'] ?? '', /it is a type; ALTER TYPE "public"\."typed" RENAME TO "typed_old"/)
+    assert.deepEqual((await planter.query('SELECT * FROM public.taken')).rows, [])
+
+    // Had it been filled, this would run with our rights.
+    await planter.query(`CREATE TABLE public.seen (who name); GRANT INSERT ON public.seen TO PUBLIC;
+      CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (current_user); RETURN NEW; END $$;
+      CREATE TRIGGER note BEFORE INSERT OR UPDATE ON public.taken FOR EACH ROW EXECUTE FUNCTION public.note()`)
+    await at.app.query('INSERT INTO a VALUES (2, 2); UPDATE taken SET v = 2')
+    await settle(at)
+    await copyAll(at.context, ['taken'])
+    await settle(at)
+    await assertEqual(at, ['a'])
+    for (const table of ['taken', 'seen'])
+      assert.deepEqual((await planter.query(`SELECT * FROM public.${table}`)).rows, [])
+    await planter.query('DROP TRIGGER note ON public.taken')
+
+    const admin = await servers.targetAdmin('put_there')
+    await admin.query(`ALTER TABLE public.taken OWNER TO ${servers.product.target.user}`)
+    await admin.end()
+    await copyAll(at.context, ['taken'])
+    await settle(at)
+    await assertEqual(at, ['a', 'taken'])
+  } finally {
+    await planter.end()
+    await at.close()
+  }
+})
+
+test('a schema that another role owns is no place for the state, also where everything in it is granted', async () => {
+  const at = await installation(servers, 'put_schema')
+  const planter = await planterIn('put_schema', 'GRANT CREATE ON DATABASE put_schema TO PLANTER')
+  try {
+    await planter.query('CREATE SCHEMA mylab_sync; GRANT ALL ON SCHEMA mylab_sync TO PUBLIC')
+    await assert.rejects(
+      migrate(at.context),
+      /^SyncError: target: schema mylab_sync is somebody else's, and no place for our state: it belongs to planter_put_schema, who could drop it$/,
+    )
+    assert.deepEqual(await at.rows("SELECT relname FROM pg_class WHERE relnamespace = 'mylab_sync'::regnamespace"), [])
+    await planter.query('DROP SCHEMA mylab_sync')
+    await migrate(at.context)
+  } finally {
+    await planter.end()
+    await at.close()
+  }
+})
+
+test('no other role keeps a column from another type by the type of its table’s rows', async () => {
+  const schema = 'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1)'
+  await withCopied(servers, { name: 'row_types', schema }, async (at) => {
+    const planter = await planterIn('row_types')
+    try {
+      for (const use of [
+        'CREATE TEMP TABLE uses (a public.a)',
+        'CREATE TABLE public.uses (a public.a[])',
+        'CREATE TYPE public.uses AS (a public.a)',
+        'CREATE DOMAIN public.uses AS public.a',
+      ])
+        await assert.rejects(planter.query(use), /permission denied for type a/, use)
+      await at.app.query('ALTER TABLE a MODIFY v BIGINT; INSERT INTO a VALUES (2, 5000000000)')
+      await settle(at)
+      assert.deepEqual(await states(at), { a: 'live' })
+      await assertEqual(at, ['a'])
+    } finally {
+      await planter.end()
+    }
+  })
+})
