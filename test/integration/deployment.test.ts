@@ -267,7 +267,7 @@ test('the sample of compose becomes a live replica with the documented rights, a
     const target = await servers.targetAdmin('clinic')
     const runSql = async (heading: string): Promise<void> => {
       for (const { side, text } of sqlBlocks('docs/operations.md', heading))
-        await (side === 'target' ? target.query(text) : runOnSource(source, text))
+        await (side === 'target' ? runOnTarget(target, text) : runOnSource(source, text))
     }
     try {
       await source.query(readText('infra/compose/sample.sql'))
@@ -304,6 +304,11 @@ async function runOnSource(source: Connection, text: string): Promise<void> {
   const [rows] = await source.query<RowDataPacket[]>(text)
   if (!Array.isArray(rows)) return
   for (const { statement } of rows) if (typeof statement === 'string') await source.query(statement)
+}
+
+async function runOnTarget(target: Awaited<ReturnType<ServerSet['targetAdmin']>>, text: string): Promise<void> {
+  const { rows } = (await target.query(text)) as { rows?: { statement?: unknown }[] }
+  for (const { statement } of rows ?? []) if (typeof statement === 'string') await target.query(statement)
 }
 
 /** By the line that compose's set-up runs. */
