@@ -174,9 +174,11 @@ function namedTests(page: string): NamedTest[] {
 const ATTACKS = [
   'packages/config/src/hostile-input.test.ts',
   'packages/queue/src/hostile-jobs.server.test.ts',
+  'packages/runtime/src/heartbeat.test.ts',
   'test/integration/encrypted-lines.test.ts',
   'test/integration/encrypted-redis-and-page.test.ts',
   'test/integration/hostile-accounts.test.ts',
+  'test/integration/hostile-roles.test.ts',
   'test/integration/lock-file.test.ts',
 ]
 
