@@ -15,6 +15,7 @@ const ON_MYSQL = [
   'test/dist/integration/definition',
   'test/dist/integration/encrypted-lines.',
   'test/dist/integration/every-command.',
+  'test/dist/integration/hostile-accounts.',
   'test/dist/integration/key',
   'test/dist/property/',
 ]
