@@ -142,7 +142,7 @@ async function exposure(unit: string): Promise<number> {
 }
 
 test('systemd leaves the units an exposure of 2.0 at most', async (t) => {
-  if (!isInstalled('systemd-analyze')) return t.skip('no systemd-analyze')
+  if (!isInstalled('systemd-analyze')) return t.skip('systemd-analyze is not installed: a container has none')
   for (const unit of unitCopies()) assert.ok((await exposure(unit)) <= 2, unit)
   const [bare = ''] = unitCopies((text) => text.replace(/^(?:Restrict|Protect|Private|SystemCall)\w+=.*$/gm, ''))
   assert.ok((await exposure(bare)) > 4, 'a unit without its restrictions is told apart')
@@ -159,7 +159,7 @@ test('images are named once each, so that a digest can stand in their place', ()
 })
 
 test('compose encrypts every line with certificates that its script makes, and sets variables that are read', async (t) => {
-  if (!isInstalled('openssl')) return t.skip('no openssl')
+  if (!isInstalled('openssl')) return t.skip('openssl, which the script calls, is not installed')
   const script = join(folder, 'certificates.sh')
   copyFileSync(join(ROOT, 'infra/compose/certificates.sh'), script)
   assert.equal((await run('sh', [script])).code, 0)
@@ -212,7 +212,7 @@ test('the component for Kubernetes mounts each certificate that it names, into e
 })
 
 test('systemd accepts the units', async (t) => {
-  if (!isInstalled('systemd-analyze')) return t.skip('no systemd-analyze')
+  if (!isInstalled('systemd-analyze')) return t.skip('systemd-analyze is not installed: a container has none')
   const units = unitCopies()
   const { code, err } = await run('systemd-analyze', ['verify', ...units])
   assert.equal(code, 0, err)

@@ -330,6 +330,7 @@ async function pour(port: number, head: readonly string[]): Promise<{ taken: num
   const piece = Buffer.alloc(65_536, 0x61)
   const ended = once(socket, 'close')
   for (let n = 0; n < 3_200 && socket.writable; n++)
+    // A socket that breaks while it is full ends the wait by its close, which is what is looked for.
     if (!socket.write(piece)) await Promise.race([once(socket, 'drain').catch(() => {}), ended])
   socket.destroy()
   return { taken: socket.bytesWritten, answer: (await answer).split('\r\n')[0] ?? '' }

@@ -1,7 +1,7 @@
 import { MALFORMED_ENTRY } from '@mylab-sync/core'
 import type { Session } from './connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from './settings.js'
-import { among, HELD } from './snapshot/mark.js'
+import { among, HELD, inTransaction } from './snapshot/mark.js'
 import * as sql from './sql.js'
 
 /** Entries of one transaction: small, so that the application's inserts never wait for a purge. */
@@ -73,14 +73,8 @@ async function removeBatch(
   settings: SourceSettings,
   { ids, drain }: { readonly ids: readonly bigint[]; readonly drain: number },
 ): Promise<void> {
-  await session.run('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
-  await session.run('START TRANSACTION')
-  try {
+  await inTransaction(session, async () => {
     await session.run(notePurged(settings, drain))
     await session.run(`DELETE FROM ${sql.name(settings.auditTable)} WHERE ${among(ids)} AND (synced = 1 OR ${HELD})`)
-    await session.run('COMMIT')
-  } catch (error) {
-    if (!session.broken) await session.run('ROLLBACK')
-    throw error
-  }
+  })
 }

@@ -52,12 +52,21 @@ async function fingerprint(session: Session, settings: SourceSettings): Promise<
   return createHash('sha256').update(JSON.stringify(rows)).digest('hex')
 }
 
-/** Whether they stand as this installation made them; noted where they were made by hand. True too where the account may make none: nothing is captured then. */
-export async function isGuarded(session: Session, settings: SourceSettings): Promise<boolean> {
+/** What stands now, what is noted, and whether both are one; where nothing is noted yet, what stands counts. */
+async function compare(
+  session: Session,
+  settings: SourceSettings,
+): Promise<{ readonly known: string | null; readonly found: string | null; readonly isSame: boolean }> {
   const known = await knownFingerprint(session, settings)
   const found = await fingerprint(session, settings)
+  return { known, found, isSame: found !== null && found === (known ?? found) }
+}
+
+/** Whether they stand as this installation made them; noted where they were made by hand. True too where the account may make none: nothing is captured then. */
+export async function isGuarded(session: Session, settings: SourceSettings): Promise<boolean> {
+  const { known, found, isSame } = await compare(session, settings)
   if (found !== null && known === null) await note(session, settings, `guards = ${sql.text(found)}`)
-  if (found !== null && (known === null || known === found)) return true
+  if (isSame) return true
   const { grants } = await readFacts(session, settings, [])
   return !grants.anywhere('TRIGGER')
 }
@@ -67,9 +76,7 @@ export async function guardsStand(session: Session, settings: SourceSettings): P
   const [log] = await session.rows(
     `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME = ${sql.text(INSTANCE_TABLE)}`,
   )
-  if (log === undefined) return null
-  const found = await fingerprint(session, settings)
-  return found !== null && found === ((await knownFingerprint(session, settings)) ?? found)
+  return log === undefined ? null : (await compare(session, settings)).isSame
 }
 
 /**

@@ -20,7 +20,7 @@ import type { Session, TextRow } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import type { DefinitionWatch } from './definitions.js'
-import { HELD, leaveMark, markIds, markUpTo, READ_SEAL } from './mark.js'
+import { among, HELD, leaveMark, markIds, markUpTo, READ_SEAL } from './mark.js'
 import { Reader } from './reader.js'
 import { selectAgain, selectChildKeys, selectKeyAfter, selectKeys, selectRange, selectSamples } from './statements.js'
 
@@ -200,8 +200,8 @@ class Snapshot implements SourceSnapshot {
   async entriesById(ids: readonly bigint[]): Promise<ChangeEntry[]> {
     const entries: ChangeEntry[] = []
     for (let start = 0; start < ids.length; start += ENTRY_BATCH) {
-      const batch = ids.slice(start, start + ENTRY_BATCH).map((id) => sql.integer(id))
-      for (const entry of await this.#entries(`WHERE id IN (${batch.join(', ')}) ORDER BY id`)) entries.push(entry)
+      const those = among(ids.slice(start, start + ENTRY_BATCH))
+      for (const entry of await this.#entries(`WHERE ${those} ORDER BY id`)) entries.push(entry)
     }
     return entries
   }
