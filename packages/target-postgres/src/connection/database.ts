@@ -151,7 +151,9 @@ export class Session {
     const since = performance.now()
     const end = this.watch(() => performance.now() - since)
     try {
-      return await query()
+      const answer = await query()
+      this.#database.isSilent = false
+      return answer
     } catch (error) {
       this.noteFailure(error)
       throw error
@@ -167,6 +169,7 @@ export class Session {
       answers: () => this.#database.answers(),
       mostMs: BUILD_MS,
       lost: () => {
+        this.#database.isSilent = true
         this.destroy()
       },
     })
@@ -175,6 +178,8 @@ export class Session {
   /** Ends a transaction without its writes; a client that cannot even do that is not used again. */
   async rollback(): Promise<void> {
     if (this.#broken) return
+    // Its answer would be waited for as long as the one that never came; the end of the connection rolls back as well.
+    if (this.#database.isSilent) return this.destroy()
     try {
       await this.#watched(() => this.client.query('ROLLBACK'))
     } catch {
@@ -230,6 +235,8 @@ export class Database {
   readonly #pool: pg.Pool
   /** The server lets us in without encryption only, which `prefer` goes along with. */
   #plain = false
+  /** The server was found to answer nobody, and has answered nobody since. */
+  isSilent = false
   readonly #lent = new Set<Session>()
   readonly #prepared = new WeakSet<pg.PoolClient>()
   /** Those that this server knows. */
