@@ -16,7 +16,7 @@ import {
 } from '@mylab-sync/core'
 import { ServerSet } from '@mylab-sync/testkit'
 import pg from 'pg'
-import { isTransaction } from './apply/transaction.js'
+import { isTransaction } from './transaction.js'
 import type { TargetSettings } from './connection/database.js'
 import { createTarget } from './target.js'
 import { testKey, testRow, testTable } from './test-support.js'

@@ -1,6 +1,6 @@
 import { type TableMapping, type Target, type TargetTransaction, TargetTableUnfit } from '@mylab-sync/core'
-import { KnownTables } from './apply/known-tables.js'
-import { Transaction } from './apply/transaction.js'
+import { KnownTables } from './rows/known-tables.js'
+import { Transaction } from './transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
 import { Constraints } from './ddl/constraints.js'
 import { adaptTable } from './ddl/adapt.js'

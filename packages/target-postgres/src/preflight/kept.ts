@@ -1,4 +1,4 @@
-import { lookAt, tableHindrances } from '../apply/hindrances.js'
+import { lookAt, tableHindrances } from '../rows/hindrances.js'
 import { type Check, finding } from './check.js'
 
 /** What stands on the target's tables and may keep them from holding what they are given, carried or not. */

@@ -1,5 +1,5 @@
 import type { ParkedParent, QuarantinedKey, QuarantinedRow, ReferencedValues, RowError, RowKey } from '@mylab-sync/core'
-import { indexedKey, ROWS_A_STATEMENT, Statements } from './statements.js'
+import { indexedKey, ROWS_A_STATEMENT, Statements } from './state-sql.js'
 
 interface KeptReference {
   table_name: string

@@ -10,7 +10,7 @@ import {
   type TargetTransaction,
 } from '@mylab-sync/core'
 import { QuarantineState } from './quarantine.js'
-import { indexedKey, ROWS_A_STATEMENT } from './statements.js'
+import { indexedKey, ROWS_A_STATEMENT } from './state-sql.js'
 
 const KEPT_DRAINS = 200
 const KEPT_KEYS = 1_000_000

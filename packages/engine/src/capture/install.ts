@@ -1,0 +1,129 @@
+import { type Refusal, SyncError, TableBroken, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
+import { checkTriggers, keepingCapture } from './trigger-fingerprints.js'
+import type { EngineContext, Progress } from '../context.js'
+import { mendLog } from './repair-log.js'
+import { type Model, modelWith } from '../model/model.js'
+import { readTarget, writeTarget } from '../transactions.js'
+import { requireOwner } from '../drain/ownership.js'
+import { breakTable } from '../tables/set-aside.js'
+
+/** Creates or upgrades what is ours on both sides; safe to run again. */
+export async function migrate(context: EngineContext): Promise<void> {
+  await context.target.migrate()
+  // A source that is set up anew stands where the target does only if neither has drained.
+  const { number, token } = await readTarget(context, (target) => target.lastDrain())
+  await context.source.migrate(number === 0 ? token : undefined)
+}
+
+/** Throws SyncError not-migrated, naming the side, and wrong-owner where a side is somebody else's. */
+export async function requireMigrated(context: EngineContext): Promise<void> {
+  const [source, target] = [await context.source.migrated(), await context.target.migrated()]
+  if (source && target) return requireOwner(context)
+  const side = source ? 'target' : 'source'
+  throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
+}
+
+export interface TriggerReport {
+  readonly triggers: number
+  readonly tables: number
+  readonly statements: readonly string[]
+  readonly refused: readonly Refusal[]
+}
+
+/** Three triggers for every selected table and every capture-only parent; tables that cannot be captured are listed. */
+export async function setupTriggers(
+  context: EngineContext,
+  request: { readonly tables: readonly string[]; readonly recreate: boolean; readonly dryRun: boolean },
+  progress: Progress = () => {},
+): Promise<TriggerReport> {
+  const model = await modelWith(context, request.tables)
+  const targets = model.triggerTargets(new Set(model.select(request.tables)))
+  if (request.dryRun) {
+    return {
+      triggers: 0,
+      tables: targets.length,
+      statements: context.source.triggerStatements(targets),
+      refused: model.refused,
+    }
+  }
+  await requireMigrated(context)
+  const { triggers, broken } = await install(context, model, { targets, recreate: request.recreate }, progress)
+  const captured = targets.map((target) => target.table).filter((table) => !broken.has(table))
+  await register(context, model, captured)
+  const refused = [...broken.values()].map(refusalOf)
+  return { triggers, tables: captured.length, statements: [], refused: [...model.refused, ...refused] }
+}
+
+export interface Installed {
+  readonly triggers: number
+  /** Tables that take no trigger, which are `broken` by now. */
+  readonly broken: ReadonlyMap<string, TableBroken>
+}
+
+/**
+ * Makes triggers. What they have missed while they were gone is known only until they stand again: such tables are set aside
+ * first. A table that the source cannot open is left out, and breaks alone, or with what its rows act on where it is only captured.
+ */
+export async function install(
+  context: EngineContext,
+  model: Model,
+  what: { readonly targets: readonly TriggerTarget[]; readonly recreate: boolean },
+  progress: Progress,
+): Promise<Installed> {
+  // The INSERT that tries the log would fail.
+  await mendLog(context)
+  await checkTriggers(context, model)
+  const broken = new Map<string, TableBroken>()
+  for (;;) {
+    const targets = what.targets.filter(({ table }) => !broken.has(table))
+    let done = 0
+    const make = (): Promise<number> =>
+      context.source.installTriggers(targets, {
+        recreate: what.recreate,
+        done: (table) => progress({ kind: 'triggers', table, done: ++done, total: targets.length * 3 }),
+      })
+    try {
+      return { triggers: what.recreate ? await keepingCapture(context, model, make) : await make(), broken }
+    } catch (error) {
+      if (!(error instanceof TableBroken) || broken.has(error.table)) throw error
+      broken.set(error.table, error)
+      for (const victim of victimsOf(model, error)) {
+        broken.set(victim.table, victim)
+        await breakTable(context, victim)
+      }
+    }
+  }
+}
+
+/** A parent that is only captured has no row of progress: what its rows act on cannot be carried without it. */
+function victimsOf(model: Model, error: TableBroken): TableBroken[] {
+  if (!model.isCaptureOnly(error.table)) return [error]
+  const reason = `the rows of table ${error.table} act on it, and that takes no triggers: ${error.message}`
+  const children = new Set(model.actionEdgesFrom(error.table).map(({ child }) => child))
+  return [...children].map((child) => new TableBroken(child, reason, { remedy: error.remedy ?? '', cause: error }))
+}
+
+/** A row of progress for every known table; captured ones step to `capturing`, refused ones say why. */
+export async function register(context: EngineContext, model: Model, captured: readonly string[]): Promise<void> {
+  await writeTarget(context, async (target) => {
+    const known = await target.progress()
+    const stateOf = (table: string): TableState => known.get(table)?.state ?? 'discovered'
+    for (const [name, mapping] of model.tables) {
+      const accepted = transition(stateOf(name), 'accept') ?? stateOf(name)
+      const state = captured.includes(name) ? (transition(accepted, 'install') ?? accepted) : accepted
+      if (!known.has(name) || state !== stateOf(name))
+        await target.setProgress(name, { state, estimatedRows: mapping.source.estimatedRows })
+    }
+    for (const refusal of model.refused)
+      if (transition(stateOf(refusal.table), 'refuse'))
+        await target.setProgress(refusal.table, { state: 'refused', problem: sentence(refusal) })
+  })
+}
+
+function refusalOf(error: TableBroken): Refusal {
+  return { table: error.table, column: null, reason: error.message, remedy: error.remedy ?? '' }
+}
+
+function sentence({ column, reason, remedy }: Refusal): string {
+  return `${column === null ? '' : `column ${column}: `}${reason}${remedy === '' ? '' : `; ${remedy}`}`
+}

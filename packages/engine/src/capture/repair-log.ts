@@ -1,0 +1,20 @@
+import { counted } from '@mylab-sync/core'
+import type { EngineContext } from '../context.js'
+import { exclusively } from '../transactions.js'
+
+/** Ids of the change log that somebody has chosen, before what they would make fail. Where control work runs elsewhere, that does it. */
+export async function mendLog(context: EngineContext): Promise<void> {
+  await exclusively(context, 'maintain', () => mend(context))
+}
+
+/** The same inside of control work. */
+export async function mend(context: EngineContext): Promise<void> {
+  const mended = await context.source.mendIds()
+  if (mended === undefined) return
+  const { entries, found, next } = mended
+  const counter =
+    next === null ? 'the counter is set back once a long transaction has ended' : `the next one gets the id ${next}`
+  context.tell?.(
+    `the next entry of the change log would have had the id ${found}, which somebody has chosen (SET insert_id): ${counted(entries, 'entry', 'entries')} got other ids, ${counter}`,
+  )
+}

@@ -1,0 +1,83 @@
+import { isCarried, type TableProgress } from '@mylab-sync/core'
+import type { EngineContext } from '../context.js'
+import type { Model } from '../model/model.js'
+import { readTarget, writeTarget } from '../transactions.js'
+import { setAside } from '../tables/set-aside.js'
+
+export const TRIGGERS_GONE = 'its triggers were not what they must be'
+const TRIGGERS_ANEW =
+  'its triggers were dropped and made again by somebody else, and what has changed between is unknown'
+/** No triggers have this sign, so that those which come later are found to be others. */
+export const NO_TRIGGERS = 'none'
+
+/**
+ * Those of these tables whose changes are kept: their own triggers and those of parents that are only captured are what
+ * they must be. Their signs move when one of those triggers is made anew; tables that need none have an empty one.
+ */
+export async function captureSigns(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const targets = model.triggerTargets(new Set(tables))
+  const standing = targets.length === 0 ? new Map<string, string>() : await context.source.triggerSigns(targets)
+  const isTarget = new Set(targets.map(({ table }) => table))
+  const signs = new Map<string, string>()
+  for (const table of tables) {
+    const writers = [table, ...model.captureOnlyParents(table)].filter((each) => isTarget.has(each))
+    const own = writers.flatMap((each) => standing.get(each) ?? [])
+    if (own.length === writers.length) signs.set(table, own.join(' '))
+  }
+  return signs
+}
+
+/** Whether the triggers that stand are others than those of when the table's copy began. */
+export function isMadeAnew({ table, captureSign }: TableProgress, signs: ReadonlyMap<string, string>): boolean {
+  const sign = signs.get(table)
+  return sign !== undefined && captureSign !== null && sign !== captureSign
+}
+
+/**
+ * Finds tables whose triggers are gone or not what they must be, or were so meanwhile, and sets them aside with their
+ * descendants. Signs that are not known yet are noted.
+ */
+export async function checkTriggers(context: EngineContext, model: Model): Promise<string[]> {
+  const states = await readTarget(context, (target) => target.progress())
+  const captured = [...states.values()].filter(
+    (p) => p.captured && p.state !== 'copied' && p.state !== 'suspect' && model.tables.has(p.table),
+  )
+  const signs = await captureSigns(
+    context,
+    model,
+    captured.map(({ table }) => table),
+  )
+  const unsigned = captured.filter((p) => isCarried(p.state) && p.captureSign === null)
+  if (unsigned.length > 0) {
+    await writeTarget(context, async (target) => {
+      for (const { table } of unsigned) await target.adoptCaptureSign(table, signs.get(table) ?? NO_TRIGGERS)
+    })
+  }
+  const missing = captured.filter(({ table }) => !signs.has(table)).map(({ table }) => table)
+  const anew = captured.filter((p) => isMadeAnew(p, signs)).map(({ table }) => table)
+  return [
+    ...(await setAside(context, model, missing, TRIGGERS_GONE)),
+    ...(await setAside(context, model, anew, TRIGGERS_ANEW)),
+  ]
+}
+
+/** Does `work`, which makes triggers anew without a gap: their new signs are those of the same copies. */
+export async function keepingCapture<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
+  const tables = await writeTarget(context, async (target) => {
+    const states = [...(await target.progress()).values()].filter((p) => model.tables.has(p.table))
+    const signed = states.filter((p) => p.captureSign !== null && p.state !== 'suspect').map(({ table }) => table)
+    // Unknown meanwhile: control work of another process would find each of them made anew.
+    for (const table of signed) await target.setProgress(table, { captureSign: null })
+    return signed
+  })
+  const result = await work()
+  const signs = await captureSigns(context, model, tables)
+  await writeTarget(context, async (target) => {
+    for (const [table, captureSign] of signs) await target.setProgress(table, { captureSign })
+  })
+  return result
+}

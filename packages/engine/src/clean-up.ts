@@ -1,9 +1,0 @@
-import type { EngineContext } from './context.js'
-
-/** How long synced entries of the change log stay unless somebody says otherwise. */
-export const KEPT_DAYS = 7
-
-/** Removes old entries of the change log, in small transactions. */
-export async function cleanUp(context: EngineContext, signal: AbortSignal): Promise<void> {
-  await context.source.purge({ olderThanDays: KEPT_DAYS, dryRun: false, signal })
-}

@@ -1,0 +1,179 @@
+import { counted, isCarried, isOpen, SyncError, TableBroken, type TableProgress, transition } from '@mylab-sync/core'
+import type { EngineContext } from '../context.js'
+import { captureSigns, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
+import type { Model } from '../model/model.js'
+import { readTarget, writeTarget } from '../transactions.js'
+import { behind, problemIn } from '../tables/set-aside.js'
+import { waitsFor } from '../tables/waits.js'
+import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
+import { countSurplus } from '../opening/surplus.js'
+
+export interface InitialRequest {
+  /** Name patterns; empty: all. */
+  readonly tables: readonly string[]
+  readonly createTables: boolean
+  /** Starts no new table: only an unfinished copy goes on, or the first one if its call died before anything. */
+  readonly resume: boolean
+  readonly triggers: boolean
+  /** Copies again what is live. */
+  readonly force: boolean
+  /** Rows of an existing target table that the source lacks may go. */
+  readonly takeOver: boolean
+}
+
+export interface Listed {
+  readonly table: string
+  readonly problem: string
+}
+
+/** A table that can be filled, before its triggers are looked at. */
+type Prepared = Pick<CopyStart, 'table' | 'inPlace'>
+
+const MOVING: ReadonlySet<string> = new Set(['copying', 'catching-up', 'suspect'])
+
+/** Returns the tables that are being copied now, from an earlier call too, and lists those that cannot be. */
+export async function askForCopy(
+  context: EngineContext,
+  model: Model,
+  { selected, request }: { readonly selected: readonly string[]; readonly request: InitialRequest },
+): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
+  const listed: Listed[] = []
+  const states = await readTarget(context, (target) => target.progress())
+  const moving = selected.filter((table) => MOVING.has(states.get(table)?.state ?? ''))
+  // Where nothing was ever begun, a call to resume it is the first one that got so far.
+  const resume = request.resume && [...states.values()].some((p) => p.asked || isCarried(p.state))
+  const wanted = selected.filter(
+    (table) => !moving.includes(table) && isWanted(states.get(table), { ...request, resume }),
+  )
+  const asked = new Set(wanted.filter((table) => mayBegin(states.get(table))))
+  for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${states.get(table)?.state}` })
+  const starts: Prepared[] = []
+  // Rows that foreign key actions reach are read again with those that act on them.
+  for (const table of model.withDescendants(asked)) {
+    const progress = states.get(table)
+    if (!asked.has(table) && !(progress && isOpen(progress.state))) continue
+    const isOurs = progress !== undefined && isCarried(progress.state)
+    const prepared = await prepareOrRefuse(context, model, table, { ...request, isOurs })
+    if (typeof prepared === 'string') listed.push({ table, problem: prepared })
+    else starts.push(prepared)
+  }
+  await limitChunks(context, moving)
+  const prepared = await withCapture(context, model, starts, request)
+  const { begun, held } = await startCopy(context, model, prepared, 'ask-for-copy')
+  for (const [table, parent] of held) listed.push({ table, problem: behind(parent) })
+  return { copying: [...moving, ...begun], listed }
+}
+
+/** Triggers that were asked for stand by now; those that go later are missed. */
+async function withCapture(
+  context: EngineContext,
+  model: Model,
+  starts: readonly Prepared[],
+  { triggers }: InitialRequest,
+): Promise<CopyStart[]> {
+  const signs = await captureSigns(
+    context,
+    model,
+    starts.map(({ table }) => table),
+  )
+  return starts.map((start) => {
+    const sign = signs.get(start.table)
+    return { ...start, captured: triggers || sign !== undefined, captureSign: sign ?? NO_TRIGGERS }
+  })
+}
+
+/** A copy that goes on is planned in chunks of so many rows from now on, whoever plans it. */
+async function limitChunks(context: EngineContext, tables: readonly string[]): Promise<void> {
+  const chunkRows = context.options.batchRows
+  if (chunkRows === null || tables.length === 0) return
+  await writeTarget(context, async (target) => {
+    for (const table of tables) await target.setProgress(table, { chunkRows })
+  })
+}
+
+function isWanted(progress: TableProgress | undefined, request: InitialRequest): boolean {
+  if (progress && isOpen(progress.state) && !request.force) return false
+  return !request.resume || progress?.asked === true
+}
+
+function mayBegin(progress: TableProgress | undefined): boolean {
+  return transition(progress?.state ?? 'discovered', 'ask-for-copy') !== undefined
+}
+
+interface Preparing {
+  readonly createTables: boolean
+  readonly takeOver: boolean
+  readonly isOurs: boolean
+}
+
+/** As prepareTable; what the target refuses of this table keeps no other from its copy. */
+async function prepareOrRefuse(
+  context: EngineContext,
+  model: Model,
+  table: string,
+  request: Preparing,
+): Promise<Prepared | string> {
+  try {
+    return await prepareTable(context, model, table, request)
+  } catch (error) {
+    if (!(error instanceof TableBroken) || error.table !== table) throw error
+    return problemIn(error)
+  }
+}
+
+/** How the copy of a table begins, or why the table cannot be filled; nothing is changed then. */
+async function prepareTable(
+  context: EngineContext,
+  model: Model,
+  table: string,
+  request: Preparing,
+): Promise<Prepared | string> {
+  const { target } = context
+  const mapping = model.mapping(table)
+  const objects = model.objects(table)
+  if (!(await target.tableExists(mapping))) {
+    if (!request.createTables) {
+      throw new SyncError('target-table-missing', `table ${mapping.name} is missing in the target`, {
+        remedy: 'mylab-sync initial --create-tables',
+      })
+    }
+    await target.createTable(mapping, objects)
+    return { table, inPlace: false }
+  }
+  const { isOurs } = request
+  const [hindrance] = await target.hindrances([mapping])
+  if (hindrance?.broken) throw hindrance.broken
+  const triggers = hindrance?.triggers ?? []
+  if (!isOurs) {
+    const obstacle = await obstacleIn(context, model, table, { takeOver: request.takeOver, triggers })
+    if (obstacle !== null) return obstacle
+    // Rows that go through triggers are compared by their key, which a copy into an empty table does not have yet.
+    if (triggers.length === 0 && !(await target.hasRows(mapping))) return { table, inPlace: false }
+  }
+  const left = await prepareMerge(context, model, { table, isOurs })
+  return left.length > 0 ? waitsFor(left) : { table, inPlace: true }
+}
+
+/** Why a table that we did not fill is left as it is; null: it is ours to fill. */
+async function obstacleIn(
+  context: EngineContext,
+  model: Model,
+  table: string,
+  { takeOver, triggers }: { readonly takeOver: boolean; readonly triggers: readonly string[] },
+): Promise<string | null> {
+  const mapping = model.mapping(table)
+  const differences = await context.target.differences(mapping)
+  if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
+  if (takeOver) return null
+  if (triggers.length > 0)
+    return `the target's table has enabled triggers: ${triggers.join(', ')}; disable them, or let rows through them with --take-over`
+  return (await context.target.hasRows(mapping)) ? strangersIn(context, model, table) : null
+}
+
+/** Rows of a table that we did not fill go only where the user has said so. */
+async function strangersIn(context: EngineContext, model: Model, table: string): Promise<string | null> {
+  const remedy = 'empty it, or let them go with --take-over'
+  if (model.isWhole(table)) return `the target's table holds rows already, and has no key to compare them by; ${remedy}`
+  const surplus = await countSurplus(context, model, table)
+  return surplus === 0 ? null : `the target's table holds ${counted(surplus, 'row')} that the source lacks; ${remedy}`
+}

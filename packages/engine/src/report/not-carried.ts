@@ -1,0 +1,107 @@
+import type { Edge, NotCarried, NotCarriedKind, OtherObjects, SourceForeignKey, SourceTable } from '@mylab-sync/core'
+import { leftBehind } from '@mylab-sync/mapping'
+import type { EngineContext } from '../context.js'
+import { type Model, wholeModel } from '../model/model.js'
+
+/** What a table's target never gets, known from its definition. */
+export interface TableNotCarried extends NotCarried {
+  readonly table: string
+}
+
+export interface KindCount {
+  readonly kind: NotCarriedKind
+  readonly count: number
+  readonly tables: number
+  /** null: they have several. */
+  readonly reason: string | null
+}
+
+export interface NotCarriedReport {
+  readonly tables: readonly TableNotCarried[]
+  readonly others: OtherObjects
+}
+
+/** What is left behind of the selected tables and of the database around them. Reads the source's catalog. */
+export async function listNotCarried(
+  context: Pick<EngineContext, 'source' | 'target' | 'options'>,
+): Promise<NotCarriedReport> {
+  const model = await wholeModel(context)
+  const leftOut = await leftOutIndexes(context)
+  const others = await context.source.otherObjects()
+  const tables = [...model.tables.keys()].flatMap((table) =>
+    [...notCarriedOf(model, table, others), ...(leftOut.get(model.mapping(table).name) ?? [])].map((left) => ({
+      table,
+      ...left,
+    })),
+  )
+  return { tables, others }
+}
+
+/** By the names of tables in the target: known only once rows are there. */
+async function leftOutIndexes({ target }: Pick<EngineContext, 'target'>): Promise<ReadonlyMap<string, NotCarried[]>> {
+  const leftOut = new Map<string, NotCarried[]>()
+  if (!(await target.migrated())) return leftOut
+  for (const { table, name } of await target.leftOutIndexes()) {
+    const list = leftOut.get(table) ?? []
+    leftOut.set(table, [...list, { kind: 'index', object: `INDEX ${name}`, reason: TOO_LONG }])
+  }
+  return leftOut
+}
+
+const TOO_LONG = "a value is longer than the 2,704 bytes that an index of PostgreSQL's takes"
+
+export function notCarriedOf(model: Model, table: string, { partitionedTables }: OtherObjects): NotCarried[] {
+  const { source } = model.mapping(table)
+  return [
+    ...model.objects(table).notCarried,
+    ...source.foreignKeys.flatMap((key) => foreignKey(model, source, key)),
+    ...leftBehind(source),
+    ...(partitionedTables.includes(table) ? [PARTITIONS] : []),
+  ]
+}
+
+const PARTITIONS: NotCarried = {
+  kind: 'partitions',
+  object: 'PARTITIONS',
+  reason: 'its rows are carried into one table',
+}
+
+function foreignKey(model: Model, source: SourceTable, key: SourceForeignKey): NotCarried[] {
+  const reason = whyNoForeignKey(edgeOf(model, source, key), key)
+  return reason === null ? [] : [{ kind: 'foreign-key', object: `FOREIGN KEY ${key.name}`, reason }]
+}
+
+/** The edge of a foreign key of a carried table, if it has one. */
+export function edgeOf(model: Model, { name }: SourceTable, key: SourceForeignKey): Edge | undefined {
+  const folded = (columns: readonly string[]): string => columns.map((column) => column.toLowerCase()).join()
+  return model.edges.find(
+    (edge) =>
+      edge.child === name &&
+      edge.parent.toLowerCase() === key.parent.toLowerCase() &&
+      folded(edge.childKey.columns.map(({ column }) => column.source.name)) === folded(key.columns),
+  )
+}
+
+/** Why the target does not get it; null: it does. */
+export function whyNoForeignKey(edge: Edge | undefined, { parentDatabase }: SourceForeignKey): string | null {
+  if (parentDatabase !== null) return `its parent is in database ${parentDatabase}`
+  if (edge === undefined) return 'its parent is not carried, or its columns have types that do not compare'
+  return edge.notCarried
+}
+
+/** In the order of the kinds' names. */
+export function countKinds(all: readonly TableNotCarried[]): KindCount[] {
+  const byKind = new Map<NotCarriedKind, TableNotCarried[]>()
+  for (const left of all) {
+    const others = byKind.get(left.kind)
+    if (others === undefined) byKind.set(left.kind, [left])
+    else others.push(left)
+  }
+  return [...byKind]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([kind, items]) => {
+      const reasons = new Set(items.map(({ reason }) => reason))
+      const [only = null] = reasons.size === 1 ? reasons : []
+      return { kind, count: items.length, tables: new Set(items.map(({ table }) => table)).size, reason: only }
+    })
+}

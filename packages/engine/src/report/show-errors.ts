@@ -1,0 +1,122 @@
+import type { ColumnMapping, RawRow, RowKey, SourceSnapshot, TableMapping } from '@mylab-sync/core'
+import { isUtf8 } from 'node:buffer'
+import { keyText } from '@mylab-sync/mapping'
+import type { EngineContext, Progress } from '../context.js'
+import { drain } from '../drain/drain.js'
+import { loadModel, type Model } from '../model/model.js'
+import { readTarget, writeTarget } from '../transactions.js'
+import { resyncTables } from '../run/table-control.js'
+
+export interface ErrorsRequest {
+  /** Name patterns; empty: all. */
+  readonly tables: readonly string[]
+  readonly limit: number
+  /** What is no longer quarantined too. */
+  readonly history: boolean
+  /** With the rows' values, which may be confidential. */
+  readonly values?: boolean
+}
+
+export interface ShownError {
+  readonly table: string
+  /** Text of each key column, as the source shows it. */
+  readonly key: readonly string[]
+  readonly operation: string
+  readonly attempts: number
+  readonly code: string
+  readonly message: string
+  readonly at: string
+  /** By column, as the source holds the row now; null: it holds none. Only where they were asked for. */
+  readonly values?: Readonly<Record<string, string | null>> | null
+}
+
+/** What is quarantined, newest first. */
+export async function listErrors(context: EngineContext, request: ErrorsRequest): Promise<ShownError[]> {
+  const model = await loadModel(context)
+  const tables = model.select(request.tables)
+  const errors = await readTarget(context, (target) => target.errors({ ...request, tables }))
+  const shown = errors.map((error) => ({ ...error, key: keyTexts(model, error.table, error.key) }))
+  if (request.values !== true) return shown
+  const values = await valuesOf(context, model, errors)
+  return shown.map((error, at) => ({ ...error, values: values[at] ?? null }))
+}
+
+/** Of each error's row, in one snapshot; null where the row is gone, or where its table has no key to find it by. */
+async function valuesOf(
+  context: EngineContext,
+  model: Model,
+  errors: readonly { readonly table: string; readonly key: RowKey }[],
+): Promise<(Record<string, string | null> | null)[]> {
+  const snapshot = await context.source.openSnapshot()
+  try {
+    const found: (Record<string, string | null> | null)[] = []
+    for (const { table, key } of errors) found.push(await rowOf(snapshot, model.mapping(table), key))
+    return found
+  } finally {
+    snapshot.release()
+  }
+}
+
+async function rowOf(
+  snapshot: SourceSnapshot,
+  mapping: TableMapping,
+  key: RowKey,
+): Promise<Record<string, string | null> | null> {
+  if (mapping.key === null) return null
+  let row: RawRow | undefined
+  for await (const batch of snapshot.readKeys(mapping, [key])) row ??= batch.find((each) => each.key === key)
+  if (!row) return null
+  const { values } = row
+  return Object.fromEntries(mapping.columns.map((column, at) => [column.source.name, shownValue(column, values[at])]))
+}
+
+const MOST_SHOWN = 200
+
+/** Text on one line, other bytes as hex, both cut; an ENUM without the number that it is read with. */
+function shownValue({ read }: ColumnMapping, value: Buffer | null | undefined): string | null {
+  if (value === null || value === undefined) return null
+  const text = isUtf8(value) ? JSON.stringify(value.toString()).slice(1, -1) : `0x${value.toString('hex')}`
+  const whole = read === 'enum' ? text.slice(text.indexOf(':') + 1) : text
+  return whole.length > MOST_SHOWN ? `${whole.slice(0, MOST_SHOWN)}… (${value.length} bytes)` : whole
+}
+
+function keyTexts(model: Model, table: string, key: RowKey): string[] {
+  const columns = model.keyed(table)?.key?.columns ?? []
+  if (key === '' && columns.length === 0) return []
+  return key.split(',').map((token, at) => {
+    const column = columns[at]
+    return column ? keyText(column, token) : token
+  })
+}
+
+const DRAIN_WAIT_MS = 60_000
+
+export interface RetryReport {
+  readonly tried: number
+  readonly recovered: number
+  readonly left: number
+}
+
+/** As retryFailed, and copies broken tables again, with what their rows act on. */
+export async function retryErrors(
+  context: EngineContext,
+  patterns: readonly string[],
+  running: { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<RetryReport & { readonly mended: readonly string[] }> {
+  const model = await loadModel(context)
+  const states = await readTarget(context, (target) => target.progress())
+  const broken = model.select(patterns).filter((table) => states.get(table)?.state === 'broken')
+  const mended = broken.length === 0 ? [] : await resyncTables(context, broken, running)
+  return { ...(await retryFailed(context, patterns)), mended }
+}
+
+/** Tries all quarantined keys of these tables again, in a drain of its own. */
+export async function retryFailed(context: EngineContext, patterns: readonly string[]): Promise<RetryReport> {
+  const model = await loadModel(context)
+  const tables = model.select(patterns)
+  const tried = await writeTarget(context, (target) => target.retryQuarantined(tables))
+  await drain(context, model, { waitMs: DRAIN_WAIT_MS })
+  const counts = await readTarget(context, (reader) => reader.countQuarantined())
+  const left = tables.reduce((sum, table) => sum + (counts.get(table) ?? 0), 0)
+  return { tried, recovered: Math.max(0, tried - left), left }
+}

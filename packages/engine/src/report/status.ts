@@ -1,0 +1,172 @@
+import { counted, isBeingOpened, isOpen, type TableProgress, type TableState } from '@mylab-sync/core'
+import type { EngineContext } from '../context.js'
+import { longHeld } from '../drain/drain-lock.js'
+import { isSelected } from '../model/model.js'
+import { readTarget } from '../transactions.js'
+import { waitsForSomebody } from '../tables/waits.js'
+
+export interface StatusReport {
+  readonly totals: {
+    readonly total: number
+    readonly synced: number
+    readonly pending: number
+    readonly failed: number
+  }
+  readonly lagMs: number | null
+  readonly consistentAsOf: string | null
+  readonly sentence: string
+  readonly tables: readonly TableStatus[]
+  /** Constraints that do not hold, each as a sentence. */
+  readonly problems: readonly string[]
+}
+
+export interface TableStatus {
+  readonly table: string
+  readonly state: TableState
+  readonly rows: number
+  readonly rowsCopied: number
+  readonly pending: number
+  readonly parked: number
+  readonly quarantined: number
+  readonly verifiedAt: string | null
+  readonly problem: string | null
+}
+
+/**
+ * Where every table stands, from the state tables and the change log. Tables of the source that are selected and that
+ * nobody has asked to carry, new ones among them, are `discovered`.
+ */
+export async function status(context: EngineContext): Promise<StatusReport> {
+  const pending = await context.source.pending()
+  const constraints = await context.target.constraints()
+  const held = longHeld(await context.target.drainHolder())
+  const target = await context.target.begin()
+  try {
+    const progress = await target.progress()
+    const last = await target.lastDrain()
+    const quarantined = await target.countQuarantined()
+    const parked = await target.parkedCounts()
+    const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
+    const tables: TableStatus[] = []
+    for (const known of progress.values()) {
+      if (isForgotten(known, context)) continue
+      tables.push({
+        table: known.table,
+        state: known.state,
+        rows: known.estimatedRows,
+        rowsCopied: known.rowsCopied,
+        pending: waiting.get(known.table) ?? 0,
+        parked: parked.get(known.table) ?? 0,
+        quarantined: quarantined.get(known.table) ?? 0,
+        verifiedAt: known.verifiedAt,
+        problem: known.problem,
+      })
+    }
+    tables.push(...(await untouched(context, progress)))
+    const problems = constraints
+      .filter((c) => c.state !== 'validated')
+      .map((c) => `${c.table}: ${c.kind} ${c.name} is ${c.state}${c.detail ? `: ${c.detail}` : ''}`)
+    const totals = {
+      total: pending.pending + pending.synced,
+      synced: pending.synced,
+      pending: pending.pending,
+      failed: sum(quarantined.values()),
+    }
+    return {
+      totals,
+      lagMs: pending.oldestMs,
+      consistentAsOf: last.consistentAsOf,
+      sentence: sentence(tables, totals, { asOf: last.consistentAsOf, held }),
+      tables,
+      problems,
+    }
+  } finally {
+    await target.rollback()
+  }
+}
+
+/** Nothing is left to say of a table that is gone before it was copied, or that is not kept up since nobody selects it any more. */
+function isForgotten({ table, state, generation }: TableProgress, { options }: EngineContext): boolean {
+  if (state === 'gone' && generation === null) return true
+  return (state === 'gone' || state === 'suspect') && !isSelected(table, options)
+}
+
+async function untouched(
+  { source, options }: EngineContext,
+  known: ReadonlyMap<string, TableProgress>,
+): Promise<TableStatus[]> {
+  const isLeft = (table: string): boolean => known.has(table) || !isSelected(table, options)
+  const none = { rows: 0, rowsCopied: 0, pending: 0, parked: 0, quarantined: 0, verifiedAt: null, problem: null }
+  return (await source.otherTables(isLeft)).map((table) => ({ table, state: 'discovered', ...none }))
+}
+
+function sentence(
+  tables: readonly TableStatus[],
+  totals: { pending: number; failed: number },
+  { asOf, held }: { readonly asOf: string | null; readonly held: string | null },
+): string {
+  const open = tables.filter((table) => isOpen(table.state)).length
+  const absent = sum(tables.filter(({ state }) => isOpen(state)).map(({ quarantined }) => quarantined))
+  const others = totals.failed - absent
+  const rest = [
+    ...whyNotOpen(tables),
+    ...(totals.pending > 0 ? [totals.pending === 1 ? '1 change waits' : `${totals.pending} changes wait`] : []),
+    ...(held === null ? [] : [held]),
+    ...(others > 0
+      ? [`${counted(others, 'row')} of tables that are not live ${isOrAre(others)} quarantined: mylab-sync show-errors`]
+      : []),
+  ]
+  if (open === 0) return `${['No table is live', ...rest].join('; ')}.`
+  const equal = `${open} of ${counted(tables.length, 'table')} ${open === 1 ? 'equals' : 'equal'} the source as of`
+  const but = absent === 0 ? '' : ` but for ${counted(absent, 'quarantined row')}: mylab-sync show-errors`
+  return `${[`${equal} ${asOf ?? 'an unknown time'}${but}`, ...rest].join('; ')}.`
+}
+
+const isOrAre = (n: number): string => (n === 1 ? 'is' : 'are')
+
+/** Tables that are not open, by what to do about them. */
+function whyNotOpen(tables: readonly TableStatus[]): string[] {
+  const closed = tables.filter(({ state }) => !isOpen(state))
+  const waiting = closed.filter((table) => waitsForSomebody(table))
+  const others = closed.filter((table) => !waiting.includes(table))
+  const count = (isOne: (state: TableState) => boolean): number => others.filter(({ state }) => isOne(state)).length
+  const paused = count((state) => state === 'paused')
+  const moving = count(isBeingOpened)
+  const suspect = count((state) => state === 'suspect')
+  const uncarried = count((state) => state === 'discovered' || state === 'capturing')
+  const copied = count((state) => state === 'copied')
+  const are = (n: number): string => `${n} ${isOrAre(n)}`
+  const stuck = [
+    ...(waiting.length > 0 ? [`${waiting.length} ${waiting.length === 1 ? 'waits' : 'wait'} for you`] : []),
+    ...(['refused', 'broken', 'gone'] as const).flatMap((state) => {
+      const n = count((other) => other === state)
+      return n > 0 ? [`${are(n)} ${state}`] : []
+    }),
+  ]
+  return [
+    ...(stuck.length > 0 ? [`${stuck.join(', ')}: mylab-sync status --problems`] : []),
+    ...(paused > 0 ? [`${are(paused)} paused: mylab-sync resume`] : []),
+    ...(moving > 0 ? [`${are(moving)} being copied`] : []),
+    ...(suspect > 0 ? [`${are(suspect)} set aside, to be copied again`] : []),
+    ...(copied > 0 ? [`${are(copied)} copied and followed by no trigger: mylab-sync setup-triggers`] : []),
+    ...(uncarried > 0 ? [`${are(uncarried)} not carried yet: mylab-sync initial --create-tables`] : []),
+    ...(tables.length === 0 ? ['mylab-sync initial --create-tables begins'] : []),
+  ]
+}
+
+export async function checkPending(context: EngineContext): Promise<{
+  pending: number
+  failed: number
+  oldestMs: number | null
+  tables: readonly { table: string; pending: number }[]
+}> {
+  const { pending, oldestMs, tables } = await context.source.pending()
+  const quarantined = await readTarget(context, (target) => target.countQuarantined())
+  return { pending, failed: sum(quarantined.values()), oldestMs, tables }
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0
+  for (const number of numbers) total += number
+  return total
+}

@@ -1,0 +1,113 @@
+import { isBeingOpened, isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
+import type { EngineContext } from '../context.js'
+import { drain } from '../drain/drain.js'
+import { isSelected, loadModel, matches, type Model } from '../model/model.js'
+
+export interface CountsReport {
+  /** Every selected table that holds rows was counted, and none differs by more than its quarantined rows. */
+  readonly equal: boolean
+  readonly tables: readonly TableCount[]
+  /** Selected tables that were not counted. */
+  readonly notCounted: readonly NotCounted[]
+}
+
+export interface TableCount {
+  readonly table: string
+  readonly source: number
+  readonly target: number
+  /** The target lacks no more rows than are quarantined, and has none too many. */
+  readonly equal: boolean
+  readonly quarantined: number
+  /** No trigger follows its changes: what was written since its copy is not in the target. */
+  readonly withoutTriggers: boolean
+}
+
+export interface NotCounted {
+  readonly table: string
+  readonly state: TableProgress['state']
+  readonly reason: string
+  /** Whether the source's table holds any; null: it cannot be read. */
+  readonly rows: boolean | null
+}
+
+const DRAIN_WAIT_MS = 120_000
+
+/**
+ * Exact row counts of both sides at one moment: inside a drain, its own source snapshot against its target transaction
+ * before the commit. Tables that are selected and not open are named instead.
+ */
+export async function verifyCounts(context: EngineContext, patterns: readonly string[]): Promise<CountsReport> {
+  const { tables, states, model } = await countOpen(context, patterns)
+  const counted = new Set(tables.map(({ table }) => table))
+  const selected = model.catalog.tables.map(({ name }) => name).filter((name) => isMeant(context, name, patterns))
+  const notCounted: NotCounted[] = []
+  for (const table of selected)
+    if (!counted.has(table)) notCounted.push(await whyNotCounted(context, table, states.get(table)))
+  const isWhole = notCounted.every(({ rows }) => rows === false)
+  // That nothing differs because nothing is there would be the wrong answer to the question.
+  return { equal: tables.length > 0 && isWhole && tables.every((table) => table.equal), tables, notCounted }
+}
+
+function isMeant({ options }: EngineContext, table: string, patterns: readonly string[]): boolean {
+  return isSelected(table, options) && (patterns.length === 0 || matches(table, patterns))
+}
+
+/** The tables that can be counted, and how the others stood at that moment. */
+export async function countOpen(
+  context: EngineContext,
+  patterns: readonly string[],
+): Promise<{
+  readonly tables: readonly TableCount[]
+  readonly states: ReadonlyMap<string, TableProgress>
+  readonly model: Model
+}> {
+  const model = await loadModel(context)
+  const tables: TableCount[] = []
+  let states: ReadonlyMap<string, TableProgress> = new Map()
+  await drain(context, model, {
+    waitMs: DRAIN_WAIT_MS,
+    beforeCommit: async ({ snapshot, target }) => {
+      tables.length = 0
+      states = await target.progress()
+      const absent = await target.countQuarantined()
+      for (const table of model.select(patterns)) {
+        const state = states.get(table)?.state
+        if (!state || !(isOpen(state) || state === 'copied')) continue
+        const source = await snapshot.countRows(table)
+        const held = await target.countRows(model.mapping(table))
+        const quarantined = absent.get(table) ?? 0
+        const equal = held <= source && held >= source - quarantined
+        tables.push({ table, source, target: held, equal, quarantined, withoutTriggers: state === 'copied' })
+      }
+    },
+  })
+  return { tables, states, model }
+}
+
+async function whyNotCounted(
+  context: EngineContext,
+  table: string,
+  progress: TableProgress | undefined,
+): Promise<NotCounted> {
+  const state = progress?.state ?? 'discovered'
+  return { table, state, reason: reasonOf(state, progress?.problem ?? null), rows: await hasRows(context, table) }
+}
+
+function reasonOf(state: TableProgress['state'], problem: string | null): string {
+  if (isBeingOpened(state)) return 'it is being copied'
+  if (state === 'paused') return 'it is paused; mylab-sync resume'
+  const cause = problem === null ? '' : `: ${problem}`
+  if (state === 'discovered' || state === 'capturing')
+    return `it is not carried yet${cause}; mylab-sync initial --create-tables`
+  return `it is ${state}${cause}`
+}
+
+/** A table whose rows nobody can read is not taken for an empty one. */
+async function hasRows({ source }: EngineContext, table: string): Promise<boolean | null> {
+  try {
+    return await source.hasRows(table)
+  } catch (error) {
+    if (error instanceof SyncError && error.code !== 'lost-connection' && error.code !== 'cannot-connect') return null
+    throw error
+  }
+}

@@ -1,0 +1,238 @@
+import { SyncError, type TableProgress } from '@mylab-sync/core'
+import { Backoff, mayPass, retrying } from './backoff.js'
+import { bringUp } from './bring-up.js'
+import { cleanUp } from '../upkeep/clean-up.js'
+import { type EngineContext, limitsOf } from '../context.js'
+import { drain } from '../drain/drain.js'
+import { DrainLock } from '../drain/drain-lock.js'
+import { requireMigrated } from '../capture/install.js'
+import { maintain } from '../upkeep/maintain.js'
+import { mendLog } from '../capture/repair-log.js'
+import { loadModel, type Model } from '../model/model.js'
+import { pause } from './pause.js'
+import { type DrainReport, problemsOf } from '../drain/drain-report.js'
+import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
+
+export interface DrainedReport {
+  readonly drains: number
+  readonly processed: number
+  readonly failed: number
+  readonly pending: number
+  readonly ms: number
+}
+
+/** Control work of one call is bounded: what is not done then is done by the next. */
+const CONTROL_MS = 60_000
+/** Between two tries for the lock of a drain. */
+const BUSY_MS = 250
+
+/** Everything pending now, control work that is due, and what that made pending. */
+export async function drainAll(context: EngineContext, signal: AbortSignal): Promise<DrainedReport> {
+  await requireMigrated(context)
+  const started = performance.now()
+  const sum = { drains: 0, processed: 0, failed: 0 }
+  // Before the first drain, which tells all tables to be read again, so that this call heals them.
+  await mendLog(context)
+  await context.source.guardLog()
+  const first = await drainOrWait(context, signal)
+  add(sum, first)
+  if (!signal.aborted) {
+    await maintain(context, first.kind === 'done' ? first.model : await loadModel(context))
+    const until = AbortSignal.any([signal, AbortSignal.timeout(CONTROL_MS)])
+    await bringUp({ context, progress: () => {}, signal: until }, isHealing)
+    const model = await loadModel(context)
+    if (!signal.aborted) await maintain(context, model)
+    const lookUps = [...model.tables.keys()]
+    add(sum, await retrying(context, signal, () => drain(context, model, { lookUps })))
+  }
+  const { pending } = await context.source.pending()
+  return { ...sum, pending, ms: performance.now() - started }
+}
+
+/** Of two drains that have ended since, the later one began after this call did. */
+const ENOUGH_DRAINS = 2
+
+/**
+ * Drains what is pending now, by itself or by waiting for another process that does: `busy` then, or where the signal came first.
+ * Throws lock-timeout, naming who holds the lock of a drain, where that does nothing.
+ */
+async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise<DrainReport> {
+  const lock = new DrainLock(context)
+  const model = await retrying(context, signal, () => loadModel(context))
+  const probe = (await context.source.seesStorage()) ? {} : { probe: [...model.tables.keys()] }
+  for (;;) {
+    const report = await retrying(context, signal, () => drain(context, model, probe))
+    if (report.kind !== 'busy' || signal.aborted) return report
+    const stuck = await lock.stuck()
+    if (stuck) throw stuck
+    if (lock.ended >= ENOUGH_DRAINS) return report
+    await pause(BUSY_MS, signal)
+  }
+}
+
+/** What a daemon takes up by itself: never a first copy, which somebody has to ask for and stays with. */
+function isHealing(table: TableProgress): boolean {
+  return table.inPlace || table.state === 'catching-up'
+}
+
+function add(sum: { drains: number; processed: number; failed: number }, report: DrainReport): void {
+  if (report.kind === 'busy') return
+  sum.drains++
+  sum.processed += report.entries
+  sum.failed += report.failed
+}
+
+export interface IntervalLine {
+  readonly iteration: number
+  readonly processed: number
+  readonly success: number
+  readonly failed: number
+  readonly pending: number
+  readonly ms: number
+}
+
+export interface DaemonOptions {
+  readonly intervalMs: number
+  readonly onInterval: (line: IntervalLine) => void
+  readonly onProblem?: (error: SyncError) => void
+}
+
+const MAINTAIN_MS = 10_000
+const PURGE_MS = 3_600_000
+
+/** Drains until the signal; what a retry may cure (a server away, a lock) is retried with growing pauses and told. */
+export async function runDaemon(context: EngineContext, options: DaemonOptions, signal: AbortSignal): Promise<void> {
+  const daemon = new Daemon(context, options)
+  const backoff = new Backoff(limitsOf(context).retryDelayMs)
+  let isChecked = false
+  while (!signal.aborted) {
+    try {
+      if (!isChecked) await requireMigrated(context)
+      isChecked = true
+      await daemon.round(signal)
+      backoff.reset()
+    } catch (error) {
+      if (!mayPass(error)) {
+        await daemon.leave()
+        throw error
+      }
+      options.onProblem?.(error)
+      await backoff.wait(signal)
+    }
+  }
+  await daemon.end()
+}
+
+/** What heals may wait for a lock of the application's for a minute: a daemon that has to end does not. */
+const LEAVE_MS = 3_000
+
+class Daemon {
+  readonly #context: EngineContext
+  readonly #options: DaemonOptions
+  #model: Model | undefined
+  #maintained = 0
+  #purged = performance.now()
+  #healing: Promise<void> | undefined
+  readonly #leaving = new AbortController()
+  /** What no retry cures; it ends the daemon at the next round. */
+  #failure: unknown
+  readonly #tail: SourceTail
+  #iteration = 0
+  #reported = performance.now()
+  #sum = { drains: 0, processed: 0, failed: 0 }
+  #drainMs = 0
+
+  constructor(context: EngineContext, options: DaemonOptions) {
+    this.#context = context
+    this.#options = options
+    this.#tail = new SourceTail(context, 0)
+  }
+
+  async round(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#work(signal)
+    } catch (error) {
+      // It may have failed for a definition that has moved.
+      this.#model = undefined
+      throw error
+    }
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    const { pending, report, stuck, ms } = await this.#tail.look(
+      async () => (this.#model ??= await loadModel(this.#context)),
+    )
+    if (stuck) this.#options.onProblem?.(stuck)
+    if (report) this.#note(report, ms, signal)
+    if (performance.now() - this.#maintained > MAINTAIN_MS) {
+      await maintain(this.#context, (this.#model ??= await loadModel(this.#context)))
+      this.#maintained = performance.now()
+      this.#heal(signal)
+    }
+    if (performance.now() - this.#purged > PURGE_MS) {
+      this.#purged = performance.now()
+      await cleanUp(this.#context, signal)
+    }
+    if (performance.now() - this.#reported > this.#options.intervalMs) await this.flush()
+    await pause(pending ? BUSY_POLL_MS : POLL_MS, signal)
+  }
+
+  #note(report: DrainReport, ms: number, signal: AbortSignal): void {
+    add(this.#sum, report)
+    this.#drainMs += ms
+    if (report.kind === 'busy') return
+    for (const problem of problemsOf(report)) this.#options.onProblem?.(problem)
+    this.#model = report.model
+    if (report.setAside.length > 0) this.#heal(signal)
+  }
+
+  /** Beside the drains, one at a time; what fails is told and tried again with the next control work. */
+  #heal(signal: AbortSignal): void {
+    const until = AbortSignal.any([signal, this.#leaving.signal])
+    const context = { ...this.#context, signal: until }
+    this.#healing ??= bringUp({ context, progress: () => {}, signal: until }, isHealing)
+      .then((opened) => {
+        // the constraints of what is open again
+        if (opened) this.#maintained = 0
+      })
+      .catch((error: unknown) => {
+        if (this.#leaving.signal.aborted || (error instanceof SyncError && error.code === 'stopped')) return
+        if (mayPass(error)) this.#options.onProblem?.(error)
+        else this.#failure = error
+      })
+      .finally(() => {
+        this.#healing = undefined
+      })
+  }
+
+  /** Ends what heals at its next safe place, or leaves it to the end of its connections. */
+  async leave(): Promise<void> {
+    this.#leaving.abort()
+    await Promise.race([this.#healing, pause(LEAVE_MS, new AbortController().signal)])
+  }
+
+  async end(): Promise<void> {
+    await this.#healing
+    if (this.#failure !== undefined) throw this.#failure
+    await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    this.#reported = performance.now()
+    if (this.#sum.processed === 0) return
+    const { processed, failed } = this.#sum
+    const ms = this.#drainMs
+    this.#sum = { drains: 0, processed: 0, failed: 0 }
+    this.#drainMs = 0
+    const { pending } = await this.#context.source.pending()
+    this.#options.onInterval({
+      iteration: ++this.#iteration,
+      processed,
+      success: Math.max(0, processed - failed),
+      failed,
+      pending,
+      ms,
+    })
+  }
+}

@@ -1,0 +1,175 @@
+import { isOpen, SyncError, type TableBroken, type TableState } from '@mylab-sync/core'
+import { askForCopy, type InitialRequest, type Listed } from '../copy/request-copy.js'
+import { patiently } from './backoff.js'
+import { bringUp, type Running } from './bring-up.js'
+import { type EngineContext, type Progress, reach } from '../context.js'
+import { drain } from '../drain/drain.js'
+import { install, migrate, register } from '../capture/install.js'
+import { maintain } from '../upkeep/maintain.js'
+import { loadModel, matches, type Model, modelWith } from '../model/model.js'
+import { requireOwner } from '../drain/ownership.js'
+import { pause } from './pause.js'
+import { readTarget, writeTarget } from '../transactions.js'
+import { problemIn } from '../tables/set-aside.js'
+import { countOpen } from '../report/verify-counts.js'
+
+export interface InitialReport {
+  readonly tables: readonly {
+    table: string
+    state: TableState
+    rows: number
+    sourceRows: number
+    problem: string | null
+  }[]
+  /** Tables that are not open, each with its reason. */
+  readonly listed: readonly { table: string; problem: string }[]
+  /** Constraints that could not be built or do not hold. */
+  readonly constraints: readonly { table: string; problem: string }[]
+}
+
+const PAUSE_MS = 500
+
+/**
+ * The first copy, by one process: capture first, then chunks in parallel beside drains that park, then each action
+ * component opens. Returns when every selected table is open or listed with its reason. A signal ends it after the
+ * chunks that run; another call goes on where it stopped.
+ */
+export async function initial(
+  context: EngineContext,
+  request: InitialRequest,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<InitialReport> {
+  const running = { context, progress, signal }
+  const { model, selected, listed } = await patiently(running, () => prepare(context, request, progress))
+  await reach(context, 'install:registered')
+  const asked = await patiently(running, () => askForCopy(context, model, { selected, request }))
+  const copying = new Set(asked.copying)
+  await reach(context, 'copy:asked')
+  const ended = new AbortController()
+  const beside = drainBeside(running, ended.signal)
+  // what no retry cures ends the copy after the chunks that run, and is thrown below
+  const failed = new AbortController()
+  beside.catch(() => failed.abort())
+  const until = AbortSignal.any([signal, failed.signal])
+  try {
+    await bringUp({ ...running, signal: until }, (table) => copying.has(table.table) || table.inPlace)
+  } finally {
+    ended.abort()
+    await beside
+  }
+  signal.throwIfAborted()
+  while (!(await patiently(running, async () => maintain(context, await loadModel(context))))) {
+    await pause(PAUSE_MS, signal)
+    signal.throwIfAborted()
+  }
+  return patiently(running, () => report(context, selected, [...listed, ...asked.listed]))
+}
+
+/** Installs and asks for the copies, which workers then do. Returns what is being copied and what cannot be. */
+export async function askForCopies(
+  context: EngineContext,
+  request: InitialRequest,
+  progress: Progress,
+): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
+  const { model, selected, listed } = await prepare(context, request, progress)
+  const asked = await askForCopy(context, model, { selected, request })
+  return { copying: asked.copying, listed: [...listed, ...asked.listed] }
+}
+
+/** Installs capture for the selected tables; what cannot be carried is listed. */
+async function prepare(
+  context: EngineContext,
+  request: InitialRequest,
+  progress: Progress,
+): Promise<{ model: Model; selected: string[]; listed: Listed[] }> {
+  if (!(await context.target.migrated()) || !(await context.source.migrated())) {
+    if (request.triggers) await context.source.mayCapture()
+    await migrate(context)
+  }
+  await requireOwner(context)
+  const model = await modelWith(context, request.tables)
+  const wanted = model.select(request.tables)
+  if (!request.resume) await noteAsked(context, wanted)
+  const targets = request.triggers ? model.triggerTargets(new Set(wanted)) : []
+  const broken = request.triggers
+    ? (await install(context, model, { targets, recreate: false }, progress)).broken
+    : new Map<string, TableBroken>()
+  await register(
+    context,
+    model,
+    targets.map((target) => target.table).filter((table) => !broken.has(table)),
+  )
+  const refused = model.refused.map(({ table, reason }) => ({ table, problem: reason }))
+  const listed = [
+    ...refused,
+    ...[...broken.values()].map((error) => ({ table: error.table, problem: problemIn(error) })),
+  ]
+  return {
+    model,
+    selected: wanted.filter((table) => !broken.has(table)),
+    listed: listed.filter(({ table }) => matchesAny(table, request.tables)),
+  }
+}
+
+/** Written before anything else, so that a call which dies while triggers are made is one to resume. */
+async function noteAsked(context: EngineContext, tables: readonly string[]): Promise<void> {
+  await writeTarget(context, async (target) => {
+    const states = await target.progress()
+    for (const table of tables)
+      if (!isOpen(states.get(table)?.state ?? 'discovered')) await target.setProgress(table, { asked: true })
+  })
+}
+
+function matchesAny(table: string, patterns: readonly string[]): boolean {
+  return patterns.length === 0 || matches(table, patterns)
+}
+
+/** Keeps the source's log small while chunks run; what another drainer does meanwhile is as good. */
+async function drainBeside({ context, progress }: Running, ended: AbortSignal): Promise<void> {
+  let model: Model | undefined
+  while (!ended.aborted) {
+    try {
+      if ((await context.source.poll()).pending) {
+        const done = await drain(context, (model ??= await loadModel(context)))
+        if (done.kind === 'done') model = done.model
+      }
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error
+      progress({ kind: 'note', text: `a drain beside the copy will be tried again: ${error.message}` })
+    }
+    await pause(PAUSE_MS, ended)
+  }
+}
+
+async function report(
+  context: EngineContext,
+  selected: readonly string[],
+  listed: readonly Listed[],
+): Promise<InitialReport> {
+  const counts = new Map((await countOpen(context, selected)).tables.map((table) => [table.table, table]))
+  const states = await readTarget(context, (target) => target.progress())
+  const constraints = await context.target.constraints()
+  const tables = selected.map((table) => {
+    const count = counts.get(table)
+    const known = states.get(table)
+    return {
+      table,
+      state: known?.state ?? 'discovered',
+      rows: count?.target ?? 0,
+      sourceRows: count?.source ?? 0,
+      problem: known?.problem ?? null,
+    } as const
+  })
+  const known = new Set(listed.map(({ table }) => table))
+  const closed = tables
+    .filter(({ table, state }) => !known.has(table) && !isOpen(state) && state !== 'copied')
+    .map(({ table, state, problem }) => ({ table, problem: `is ${state}${problem === null ? '' : `: ${problem}`}` }))
+  const missing = constraints
+    .filter(({ state }) => state !== 'validated')
+    .map(({ table, kind, name, state, detail }) => ({
+      table,
+      problem: `${kind} ${name} is ${state}${detail === null ? '' : `: ${detail}`}`,
+    }))
+  return { tables, listed: [...listed, ...closed], constraints: missing }
+}

@@ -1,0 +1,162 @@
+import { SyncError } from '@mylab-sync/core'
+import { cleanUp } from '../upkeep/clean-up.js'
+import { type EngineContext, goOn } from '../context.js'
+import { copyChunk } from '../copy/copy-chunk.js'
+import { maintain } from '../upkeep/maintain.js'
+import { loadModel, type Model } from '../model/model.js'
+import { openComponent } from '../opening/open-component.js'
+import { pause } from './pause.js'
+import { planChunks } from '../copy/plan-chunks.js'
+import { readTarget } from '../transactions.js'
+import { reconcile } from '../upkeep/reconcile.js'
+import { retryFailed } from '../report/show-errors.js'
+import { problemsOf } from '../drain/drain-report.js'
+import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
+import { readyGroups } from './due-work.js'
+
+/** How long a model is believed: a column that is added is seen after this by all that work. */
+const MODEL_MS = 10_000
+export interface JobSignals {
+  /** Somebody else has the work by now: roll back and leave. */
+  readonly signal: AbortSignal
+  /** Leave at the next safe point. */
+  readonly yielding: AbortSignal
+}
+
+export interface DrainSlice extends JobSignals {
+  readonly sliceMs: number
+  /** Called when the slice is over, and again and again while it says no. */
+  readonly mayEnd: () => Promise<boolean>
+  readonly onDrained: (drained: { readonly entries: number; readonly failed: number; readonly ms: number }) => void
+  /** Told beside a drain that is done. */
+  readonly onProblem: (error: SyncError) => void
+}
+
+/**
+ * The pieces of work that jobs name. Each reads anew what there is to do, so that a job which comes twice, late or after
+ * its work is done finds nothing; each may run anywhere, any number of times at once.
+ */
+export class JobHandlers {
+  readonly #context: EngineContext
+  #model: { readonly value: Promise<Model>; readonly at: number } | undefined
+  readonly #tail: SourceTail
+
+  constructor(context: EngineContext) {
+    this.#context = context
+    this.#tail = new SourceTail(context, Number.NEGATIVE_INFINITY)
+  }
+
+  /** The source's definitions, read again after ten seconds or a failure. */
+  model(): Promise<Model> {
+    if (!this.#model || performance.now() - this.#model.at > MODEL_MS) {
+      const value = loadModel(this.#context)
+      this.#model = { value, at: performance.now() }
+      value.catch(() => {
+        if (this.#model?.value === value) this.#model = undefined
+      })
+    }
+    return this.#model.value
+  }
+
+  #withModel<T>(work: (model: Model) => Promise<T>): Promise<T> {
+    return this.#forgettingModel(async () => work(await this.model()))
+  }
+
+  /** Work that fails may have failed for a definition that has moved. */
+  async #forgettingModel<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      this.#model = undefined
+      throw error
+    }
+  }
+
+  /** Plans chunks of this table until so many are open. */
+  planTable(table: string, chunks: number, signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, (context) =>
+      this.#withModel(async (model) => {
+        if (!model.tables.has(table)) return
+        while ((await readTarget(context, (target) => target.openChunks(table))) < chunks) {
+          goOn(context)
+          if ((await planChunks(context, model, [table])) !== 'planned') return
+        }
+      }),
+    )
+  }
+
+  /** Copies this chunk, unless it is done or at work. */
+  copyChunk(table: string, chunk: number, { signal }: JobSignals): Promise<void> {
+    return this.#withModel(async (model) => {
+      if (model.tables.has(table)) await copyChunk({ ...this.#context, signal }, model, [table], chunk)
+    })
+  }
+
+  /** Opens what this table opens with if all chunks are done, and builds what may stand then. */
+  openComponent(table: string, signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, (context) =>
+      this.#withModel(async (model) => {
+        const group = (await readyGroups(context, model)).find((tables) => tables.includes(table))
+        if (!group) return
+        const opening = await openComponent(context, model, group)
+        if (opening === 'opened') await maintain(context, model)
+      }),
+    )
+  }
+
+  /** Control work: what nobody writes to the change log is noticed, and what was set aside is taken up again. */
+  maintain(signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, (context) =>
+      this.#withModel(async (model) => {
+        await maintain(context, model)
+        await reconcile(context, await loadModel(context), () => {})
+      }),
+    )
+  }
+
+  /** Work of many steps, left between two of them when either signal is given: the next tick names it again. */
+  async #leaving({ signal, yielding }: JobSignals, work: (context: EngineContext) => Promise<void>): Promise<void> {
+    const either = AbortSignal.any([signal, yielding])
+    try {
+      await work({ ...this.#context, signal: either })
+    } catch (error) {
+      if (!(error instanceof SyncError && error.code === 'stopped')) throw error
+    }
+  }
+
+  /** Removes old entries of the change log, in small transactions. */
+  async cleanUp({ signal, yielding }: JobSignals): Promise<void> {
+    await cleanUp(this.#context, AbortSignal.any([signal, yielding]))
+  }
+
+  /** Tries the quarantined keys of this table again. */
+  retry(table: string, signals: JobSignals): Promise<void> {
+    return this.#leaving(signals, async (context) => {
+      await retryFailed(context, [table])
+    })
+  }
+
+  /** Drains until nothing is pending, then looks at the source ten times a second until the slice is over. */
+  async drainSlice(slice: DrainSlice): Promise<void> {
+    const end = performance.now() + slice.sliceMs
+    const ended = AbortSignal.any([slice.signal, slice.yielding])
+    while (!ended.aborted) {
+      const drained = await this.#drainOnce(slice)
+      if (performance.now() > end && (await slice.mayEnd())) return
+      await pause(drained ? BUSY_POLL_MS : POLL_MS, ended)
+    }
+  }
+
+  /** True when something was pending and is drained. */
+  async #drainOnce({ onDrained, onProblem, signal }: DrainSlice): Promise<boolean> {
+    const { pending, report, stuck, ms } = await this.#forgettingModel(() =>
+      this.#tail.look(() => this.model(), signal),
+    )
+    if (stuck) onProblem(stuck)
+    if (report?.kind !== 'done') return false
+    this.#model = { value: Promise.resolve(report.model), at: performance.now() }
+    onDrained({ entries: report.entries, failed: report.failed, ms })
+    problemsOf(report).forEach(onProblem)
+    return pending
+  }
+}

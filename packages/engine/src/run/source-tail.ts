@@ -1,0 +1,111 @@
+import { isOpen, type SyncError } from '@mylab-sync/core'
+import type { EngineContext } from '../context.js'
+import { drain } from '../drain/drain.js'
+import { DrainLock } from '../drain/drain-lock.js'
+import type { Model } from '../model/model.js'
+import { readTarget } from '../transactions.js'
+import type { DrainReport } from '../drain/drain-report.js'
+
+/** Pause between two looks at the source while nothing is pending: one index look-up of 0.15 ms each. */
+export const POLL_MS = 100
+export const BUSY_POLL_MS = 10
+/** Without changes too: `consistent_as_of` moves, and definitions that have changed are noticed. */
+const IDLE_DRAIN_MS = 3_000
+
+const LEAST_PROBES = 20
+/** Of three seconds each. */
+const TURNS = 18
+
+export interface Look {
+  /** Entries were pending when the source was looked at. */
+  readonly pending: boolean
+  /** null: nothing asked for a drain. */
+  readonly report: DrainReport | null
+  /** Another process holds the lock of a drain and does nothing. */
+  readonly stuck: SyncError | undefined
+  /** How long the look and its drain took. */
+  readonly ms: number
+}
+
+/** The end of the source's change log, as one process follows it. */
+export class SourceTail {
+  readonly #context: EngineContext
+  readonly #lock: DrainLock
+  #drained: number
+  #probed = Number.NEGATIVE_INFINITY
+  /** The open table that is probed next. */
+  #turn = 0
+
+  /** Tables whose rows this process has found by their keys. */
+  readonly #checked = new Set<string>()
+  #chosen = Number.NEGATIVE_INFINITY
+
+  /** `drained`: when the last drain of this process was, on the clock of `performance.now()`. */
+  constructor(context: EngineContext, drained: number) {
+    this.#context = context
+    this.#lock = new DrainLock(context)
+    this.#drained = drained
+  }
+
+  /** Drains if entries are pending, if something else asks for it, or if it was long ago. The signal ends a drain at its next slice, undone. */
+  async look(model: () => Promise<Model>, signal?: AbortSignal): Promise<Look> {
+    const started = performance.now()
+    const isDue = started - this.#drained > IDLE_DRAIN_MS
+    const { pending, lastDrain } = await this.#context.source.poll()
+    const context = signal ? { ...this.#context, signal } : this.#context
+    const isAsked = pending || isDue || (await this.#owes(lastDrain))
+    const report = isAsked ? await this.#drain(context, await model()) : null
+    const ended = performance.now()
+    if (report) this.#drained = ended
+    return { pending, report, stuck: await this.#stuck(report), ms: ended - started }
+  }
+
+  async #stuck(report: DrainReport | null): Promise<SyncError | undefined> {
+    if (report?.kind === 'busy') return await this.#lock.stuck()
+    if (report) this.#lock.got()
+    return undefined
+  }
+
+  async #drain(context: EngineContext, model: Model): Promise<DrainReport> {
+    const lookUps = await this.#toCheck()
+    const report = await drain(context, model, { probe: await this.#toProbe(), lookUps })
+    if (report.kind === 'done') for (const table of lookUps) this.#checked.add(table)
+    return report
+  }
+
+  /** Each open table once in a process, by turns, so that the first drain of many tables does not wait for all of them. */
+  async #toCheck(): Promise<readonly string[]> {
+    if (performance.now() - this.#chosen < IDLE_DRAIN_MS) return []
+    this.#chosen = performance.now()
+    const open = await this.#openTables()
+    return open
+      .filter((table) => !this.#checked.has(table))
+      .slice(0, Math.max(LEAST_PROBES, Math.ceil(open.length / TURNS)))
+  }
+
+  async #openTables(): Promise<string[]> {
+    return readTarget(this.#context, async (target) =>
+      [...(await target.progress()).values()].filter((p) => isOpen(p.state)).map((p) => p.table),
+    )
+  }
+
+  /** Something besides entries asks for a drain: the two sides' numbers differ, or an open table has parked keys. */
+  async #owes(sourceDrain: number): Promise<boolean> {
+    return readTarget(this.#context, async (target) => {
+      if ((await target.lastDrain()).number !== sourceDrain) return true
+      const open = [...(await target.progress()).values()].filter((p) => isOpen(p.state))
+      return (await target.countParked(open.map((p) => p.table))) > 0
+    })
+  }
+
+  /** Tables whose storage cannot be watched, by turns: all of them within a minute. */
+  async #toProbe(): Promise<readonly string[]> {
+    if (performance.now() - this.#probed < IDLE_DRAIN_MS || (await this.#context.source.seesStorage())) return []
+    this.#probed = performance.now()
+    const open = await this.#openTables()
+    const count = Math.max(LEAST_PROBES, Math.ceil(open.length / TURNS))
+    const from = this.#turn >= open.length ? 0 : this.#turn
+    this.#turn = from + count
+    return open.slice(from, from + count)
+  }
+}

@@ -1,0 +1,53 @@
+import { type TableEvent, transition } from '@mylab-sync/core'
+import { bringUp } from './bring-up.js'
+import type { EngineContext, Progress } from '../context.js'
+import { loadModel } from '../model/model.js'
+import { setAside } from '../tables/set-aside.js'
+import { betweenDrains } from '../transactions.js'
+
+/**
+ * Stops these tables, and those that foreign key actions on them reach: their keys are parked until `resumeTables`.
+ * Returns the tables that were stopped.
+ */
+export async function pauseTables(context: EngineContext, patterns: readonly string[]): Promise<string[]> {
+  const model = await loadModel(context)
+  return step(context, model.withDescendants(model.select(patterns)), 'pause')
+}
+
+/** Takes paused tables up again, and returns when they are open. */
+export async function resumeTables(
+  context: EngineContext,
+  patterns: readonly string[],
+  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<string[]> {
+  const model = await loadModel(context)
+  const resumed = await step(context, model.withDescendants(model.select(patterns)), 'resume')
+  await bringUp({ context, progress, signal }, (table) => resumed.includes(table.table))
+  return resumed
+}
+
+/** Copies these tables, and those that foreign key actions on them reach, again in place, and returns when they are open. */
+export async function resyncTables(
+  context: EngineContext,
+  patterns: readonly string[],
+  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<string[]> {
+  const model = await loadModel(context)
+  const tables = await setAside(context, model, model.select(patterns), 'a new copy was asked for')
+  await bringUp({ context, progress, signal }, (table) => tables.includes(table.table))
+  return tables
+}
+
+async function step(context: EngineContext, tables: Iterable<string>, event: TableEvent): Promise<string[]> {
+  return betweenDrains(context, async (target, states) => {
+    const stepped: string[] = []
+    for (const table of tables) {
+      const before = states.get(table)?.state ?? 'discovered'
+      const state = transition(before, event)
+      if (state === undefined || state === before) continue
+      await target.setProgress(table, { state })
+      stepped.push(table)
+    }
+    return stepped
+  })
+}

@@ -1,0 +1,173 @@
+import {
+  ConstraintViolated,
+  counted,
+  type QuarantinedRow,
+  type RawRow,
+  type RefusedRow,
+  type RowKey,
+  type TableMapping,
+  type TargetRow,
+} from '@mylab-sync/core'
+import { addClosure, KEYS_A_LIST, learnPresence, type Slice } from './closure.js'
+import { slices } from './dirty-keys.js'
+import { quarantinedRows } from '../rows/quarantine.js'
+import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
+
+/** What a slice reports of rows that could not be written, and of those that can be again. */
+export interface Outcome {
+  readonly refused: Map<string, QuarantinedRow[]>
+  readonly recovered: Map<string, RowKey[]>
+}
+
+/**
+ * Makes the target's rows of all dirty keys what the snapshot holds: absent ones deleted first, then every returned row
+ * written by its returned bytes, also one that only the source's collation equates with a key asked for.
+ */
+export async function applySlice(slice: Slice, tally: SanitisedTally): Promise<Outcome> {
+  const outcome: Outcome = { refused: new Map(), recovered: new Map() }
+  for (let more = true; more; ) {
+    more = false
+    for (const table of slice.dirty.tables()) {
+      if (!slice.open.has(table)) continue
+      const keys = slice.dirty.takeUnapplied(table)
+      if (keys.length === 0) continue
+      more = true
+      const applying = { slice, tally, outcome }
+      if (slice.model.isWhole(table)) await replaceWhole(applying, table)
+      else await applyKeys({ ...applying, table: slice.model.mapping(table) }, keys)
+    }
+  }
+  return outcome
+}
+
+async function replaceWhole({ slice, tally, outcome }: Applying, table: string): Promise<void> {
+  const { model, snapshot, target, quarantine } = slice
+  const mapping = model.mapping(table)
+  const refused: RefusedRow[] = []
+  async function* converted(): AsyncIterable<readonly TargetRow[]> {
+    for await (const raw of snapshot.readRange(mapping, { lower: null, upper: null })) {
+      const batch = convertRows(mapping, raw, tally)
+      refused.push(...batch.refused)
+      yield batch.rows
+    }
+  }
+  refused.push(...(await target.replaceTable(mapping, converted())))
+  const [first] = refused
+  // Rows without a key cannot be told apart: the table's one key stands for all of them.
+  if (first)
+    note(outcome.refused, table, [
+      {
+        key: '',
+        code: first.code,
+        message: `${counted(refused.length, 'row')} of a table without a key: ${first.message}`.slice(0, 1000),
+        operation: 'UPDATE',
+        digest: '',
+        references: [],
+      },
+    ])
+  else if (quarantine.find(table, '')) note(outcome.recovered, table, [''])
+}
+
+interface Applying {
+  readonly slice: Slice
+  readonly tally: SanitisedTally
+  readonly outcome: Outcome
+}
+
+interface ApplyingTable extends Applying {
+  readonly table: TableMapping
+}
+
+async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Promise<void> {
+  const { slice, table } = applying
+  const present: RowKey[] = []
+  // All deletes come before the first write: a key found in the target may be spelt otherwise than the source spells
+  // it (a FLOAT's digits), and would then delete what was just written.
+  for (const list of slices(keys, KEYS_A_LIST)) {
+    await learnPresence(slice, table, list)
+    const absent = list.filter((key) => slice.dirty.presence(table.source.name, key) === false)
+    for (const key of list) present.push(key)
+    if (absent.length === 0) continue
+    await slice.target.deleteKeys(table, absent)
+    noteRecovered(applying, absent)
+  }
+  for (const list of slices(present, KEYS_A_LIST)) {
+    const held: HeldRows[] = []
+    for await (const batch of slice.snapshot.readKeys(table, list)) {
+      const raw = batch.filter((row) => !slice.quarantine.isUnchanged(table.source.name, row))
+      const holders = await write(applying, raw)
+      if (holders) held.push({ raw, holders })
+    }
+    // The snapshot answers one read at a time, so holders outside the dirty keys wait for the end of the list.
+    for (const batch of held) await chase(applying, batch)
+  }
+}
+
+interface HeldRows {
+  readonly raw: readonly RawRow[]
+  readonly holders: readonly RowKey[]
+}
+
+/** Writes a batch; answers with the rows that hold a wanted UNIQUE value and are not dirty, where nothing was written. */
+async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<readonly RowKey[] | null> {
+  const { slice, table, outcome } = applying
+  const name = table.source.name
+  const tally = new SanitisedTally()
+  const { rows, refused } = convertRows(table, raw, tally)
+  const uniques = slice.model.immediateUniques(name)
+  for (;;) {
+    const result = await slice.target.upsertRows(table, rows, uniques)
+    if (result.kind === 'done') {
+      refused.push(...result.refused)
+      note(
+        outcome.refused,
+        name,
+        quarantinedRows({ model: slice.model, table: name, operation: 'UPDATE' }, refused, raw),
+      )
+      const bad = new Set(refused.map((row) => row.key))
+      const written = rows.map((row) => row.key).filter((key) => !bad.has(key))
+      slice.dirty.setWritten(name, written)
+      noteRecovered(applying, written)
+      applying.tally.addAll(tally)
+      return null
+    }
+    const { holders } = result
+    // What this slice has written is the truth: it is the UNIQUE that does not hold, and no stale image is in the way.
+    const truth = holders.find(({ key }) => slice.dirty.isWritten(name, key))
+    if (truth) throw new ConstraintViolated(table.name, truth.unique, 'unique')
+    const keys = holders.map(({ key }) => key)
+    const strangers = keys.filter((key) => !slice.dirty.has(name, key))
+    if (strangers.length > 0) return strangers
+    await slice.target.deleteKeys(table, keys)
+  }
+}
+
+function noteRecovered({ slice, table, outcome }: ApplyingTable, keys: readonly RowKey[]): void {
+  const name = table.source.name
+  if (!slice.quarantine.holdsAny(name)) return
+  note(
+    outcome.recovered,
+    name,
+    keys.filter((key) => slice.quarantine.find(name, key)),
+  )
+}
+
+/**
+ * In a backlog's slice a holder may not be read yet: its entry belongs to a later slice. It is read now, with its
+ * closure, before its old values are gone.
+ */
+async function chase(applying: ApplyingTable, { raw, holders }: HeldRows): Promise<void> {
+  const { slice, table } = applying
+  for (const key of holders) slice.dirty.add(table.source.name, key, true)
+  await addClosure(slice)
+  await slice.target.deleteKeys(table, holders)
+  const more = await write(applying, raw)
+  if (more) await chase(applying, { raw, holders: more })
+}
+
+function note<T>(into: Map<string, T[]>, table: string, items: readonly T[]): void {
+  if (items.length === 0) return
+  const list = into.get(table)
+  if (list) list.push(...items)
+  else into.set(table, [...items])
+}

@@ -1,0 +1,20 @@
+import type { TargetTransaction } from '@mylab-sync/core'
+import type { Outcome } from './apply.js'
+import type { SanitisedTally } from '../rows/convert-rows.js'
+
+/** Writes down what a slice could not apply and what it could again, in the slice's own transaction. Returns the number of rows that were refused. */
+export async function settle(
+  target: TargetTransaction,
+  outcome: Outcome,
+  at: { readonly drain: number; readonly tally: SanitisedTally },
+): Promise<number> {
+  let refusedRows = 0
+  for (const [table, keys] of outcome.recovered) await target.releaseQuarantined(table, keys)
+  for (const [table, rows] of outcome.refused) {
+    refusedRows += rows.length
+    if (rows.length > 0) await target.quarantine(table, rows, at.drain)
+  }
+  const counts = at.tally.counts()
+  if (counts.length > 0) await target.addSanitised(counts)
+  return refusedRows
+}

@@ -1,0 +1,212 @@
+import {
+  forgetsKeys,
+  parksKeys,
+  isCarried,
+  isKept,
+  isOpen,
+  SyncError,
+  TableBroken,
+  TargetTableUnfit,
+  type TableEvent,
+  type TableFingerprint,
+  type TableProgress,
+  type TableState,
+  type TargetTransaction,
+  transition,
+} from '@mylab-sync/core'
+import type { EngineContext } from '../context.js'
+import type { Model } from '../model/model.js'
+import { betweenDrains } from '../transactions.js'
+
+/** A table that can no longer be what it is in the target. */
+export interface Misfit {
+  readonly table: string
+  readonly event: Extract<TableEvent, 'mismatch' | 'vanish'>
+  readonly problem: string
+}
+
+/**
+ * Tables whose history has a hole: their definition or storage has changed, or changes of their rows may have been made
+ * by a table that is set aside (DESIGN 3.5). `now` are the source's tables as of now.
+ */
+export function misfits(
+  model: Model,
+  states: ReadonlyMap<string, TableProgress>,
+  now: ReadonlyMap<string, TableFingerprint>,
+): Misfit[] {
+  const found = new Map<string, Misfit>()
+  for (const progress of states.values()) {
+    const problem = problemOf(model, progress, now)
+    if (problem) found.set(progress.table, problem)
+  }
+  for (let more = true; more; ) {
+    more = false
+    for (const { table, state } of states.values()) {
+      if (found.has(table) || !isFollowed(state)) continue
+      const cause = model
+        .actionParents(table)
+        .find((parent) => isCutOff(state, states.get(parent)?.state, found.has(parent)))
+      if (cause === undefined) continue
+      found.set(table, { table, event: 'mismatch', problem: behind(cause) })
+      more = true
+    }
+  }
+  return [...found.values()]
+}
+
+/** Of these tables, and of what foreign key actions of their rows reach, those that are open or on their way there. */
+export function misfitsFrom(
+  model: Model,
+  states: ReadonlyMap<string, TableProgress>,
+  tables: readonly string[],
+  problem: string,
+): Misfit[] {
+  return [...model.withDescendants(tables)]
+    .filter((table) => isFollowed(states.get(table)?.state ?? 'discovered'))
+    .map((table) => ({ table, event: 'mismatch', problem }))
+}
+
+/** Notes the generation of tables whose definitions have changed in ways that touch no value. */
+export async function noteBenignChanges(
+  target: TargetTransaction,
+  model: Model,
+  states: Map<string, TableProgress>,
+): Promise<void> {
+  for (const progress of states.values()) {
+    const { table } = progress
+    if (progress.generation === null || !model.tables.has(table)) continue
+    const generation = model.generation(table)
+    if (generation === progress.generation || !model.isCurrent(table, progress.generation)) continue
+    await target.setProgress(table, { generation })
+    states.set(table, { ...progress, generation })
+  }
+}
+
+/** Sets them aside, in `states` too. */
+export async function putAside(
+  target: TargetTransaction,
+  states: Map<string, TableProgress>,
+  found: readonly Misfit[],
+): Promise<void> {
+  for (const { table, event, problem } of found) {
+    const progress = states.get(table)
+    if (!progress) throw new SyncError('internal', `table ${table} has no row of progress`)
+    const state = transition(progress.state, event) ?? progress.state
+    await target.setProgress(table, { state, problem })
+    states.set(table, { ...progress, state, problem })
+  }
+}
+
+/** What happens to its rows is written to the target, now or when it opens. */
+export function isFollowed(state: TableState): boolean {
+  return isOpen(state) || parksKeys(state)
+}
+
+/** An open table needs its parents open; one that is on its way there needs to hear of what they do. */
+function isCutOff(state: TableState, parent: TableState = 'discovered', isFound = false): boolean {
+  if (isFound || forgetsKeys(parent)) return true
+  return isOpen(state) && isCarried(parent) && !isOpen(parent)
+}
+
+/** Why a table is set aside, or stays so. */
+export function behind(parent: string): string {
+  return `table ${parent}, whose rows act on it, is not live`
+}
+
+function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, TableFingerprint>): Misfit | null {
+  const { table, state, generation } = progress
+  if (!now.has(table)) return vanished(progress)
+  if (!isCarried(state)) {
+    const isBack = isKept(progress) && model.tables.has(table)
+    return isBack ? { table, event: 'mismatch', problem: 'it can be carried again' } : null
+  }
+  if (state === 'suspect' || state === 'broken' || state === 'copied') return null
+  const refusal = model.refusal(table)
+  if (refusal) return { table, event: 'mismatch', problem: `${refusal.reason}; ${refusal.remedy}` }
+  if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is not selected any more' }
+  if (generation === null || model.isCurrent(table, generation)) return null
+  return { table, event: 'mismatch', problem: 'its definition or its storage has changed at the source' }
+}
+
+function vanished({ table, state }: TableProgress): Misfit | null {
+  if (isUncarried(state))
+    return { table, event: 'vanish', problem: 'the table is gone at the source before it was copied' }
+  if (!isCarried(state)) return null
+  const problem = 'the table is gone at the source; its rows stay in the target, and tables.exclude ends this message'
+  return { table, event: 'vanish', problem }
+}
+
+/** Known, and nothing of it is in the target. */
+function isUncarried(state: TableState): boolean {
+  return state === 'discovered' || state === 'capturing' || state === 'refused'
+}
+
+/** Sets aside these tables and all that foreign key actions on them reach: their history has a hole. */
+export async function setAside(
+  context: EngineContext,
+  model: Model,
+  tables: Iterable<string>,
+  problem: string,
+): Promise<string[]> {
+  const reached = model.withDescendants(tables)
+  if (reached.size === 0) return []
+  return betweenDrains(context, async (target, states) => {
+    const aside: string[] = []
+    for (const table of reached) {
+      const state = transition(states.get(table)?.state ?? 'discovered', 'mismatch')
+      if (state !== 'suspect') continue
+      await target.setProgress(table, { state, problem })
+      aside.push(table)
+    }
+    return aside
+  })
+}
+
+/**
+ * Repeats `work` without each table that cannot take part: a table that is gone or was changed in the target is set aside,
+ * one that is broken is marked so.
+ */
+export async function settingAside<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
+  const broken = new Set<string>()
+  for (let redo = 0; ; redo++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (redo >= MOST_UNFIT || !(await takeOut(context, model, { error, broken }))) throw error
+    }
+  }
+}
+
+/** More in a row than a schema has is a defect. */
+const MOST_UNFIT = 10_000
+
+/** Takes the table that `error` names out of the work; false where there is none to take out. `broken` are those taken out before. */
+async function takeOut(
+  context: EngineContext,
+  model: Model,
+  { error, broken }: { readonly error: unknown; readonly broken: Set<string> },
+): Promise<boolean> {
+  if (error instanceof TableBroken) {
+    // Another process may have marked it meanwhile; work that reads it all the same would go on for ever.
+    if (broken.has(error.table)) return false
+    broken.add(error.table)
+    return breakTable(context, error)
+  }
+  if (!(error instanceof TargetTableUnfit)) return false
+  return (await setAside(context, model, [error.table], error.message)).length > 0
+}
+
+/** False where the table's state allows no break. */
+export async function breakTable(context: EngineContext, error: TableBroken): Promise<boolean> {
+  return betweenDrains(context, async (target, states) => {
+    const state = transition(states.get(error.table)?.state ?? 'discovered', 'break')
+    if (state === undefined) return false
+    await target.setProgress(error.table, { state, problem: problemIn(error) })
+    return true
+  })
+}
+
+/** A message and its remedy in one line, as a table's problem has it. */
+export function problemIn({ message, remedy }: TableBroken): string {
+  return remedy === null ? message : `${message}; ${remedy}`
+}

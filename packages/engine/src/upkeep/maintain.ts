@@ -1,0 +1,105 @@
+import { isOpen, type Target } from '@mylab-sync/core'
+import { type EngineContext, goOn } from '../context.js'
+import { betweenDrains, exclusively, readTarget } from '../transactions.js'
+import { isTransactional, loadModel, type Model } from '../model/model.js'
+import { mend } from '../capture/repair-log.js'
+import { checkTriggers } from '../capture/trigger-fingerprints.js'
+import { settingAside } from '../tables/set-aside.js'
+import { targetDefinition } from '../model/target-definition.js'
+
+/**
+ * Control work: triggers that are gone, those of the change log among them, what changed in tables that have none, and constraints that may hold again.
+ * False when another process is at it: of two that build, one would take the other's unfinished index for a ruin.
+ */
+export async function maintain(context: EngineContext, model: Model): Promise<boolean> {
+  const done = await exclusively(context, 'maintain', async () => {
+    await mend(context)
+    await context.source.guardLog()
+    await checkTriggers(context, model)
+    goOn(context)
+    await settingAside(context, model, () => noticeUncaptured(context, model))
+    await settingAside(context, model, () => breakUnkept(context, model))
+    await settingAside(context, model, () => buildConstraints(context, model))
+    return true
+  })
+  return done ?? false
+}
+
+/** Tables whose engine takes no triggers: their content's sign has moved, so the next drain carries them again. */
+async function noticeUncaptured(context: EngineContext, model: Model): Promise<void> {
+  const names = [...model.tables.values()]
+    .filter((mapping) => !isTransactional(mapping.source))
+    .map((mapping) => mapping.source.name)
+  if (names.length === 0) return
+  const progress = await readTarget(context, (target) => target.progress())
+  const moved = new Map<string, string>()
+  for (const table of names) {
+    const known = progress.get(table)
+    if (known?.state !== 'recopied') continue
+    const sign = await context.source.contentSign(table)
+    if (sign !== known.contentSign) moved.set(table, sign)
+  }
+  if (moved.size === 0) return
+  // A running drain could take the parked key and read the table in the snapshot from before the change.
+  await betweenDrains(context, async (target, states) => {
+    for (const [table, contentSign] of moved) {
+      if (states.get(table)?.state !== 'recopied') continue
+      await target.setProgress(table, { contentSign })
+      await target.park([{ table, key: '', drain: 0, start: false }])
+    }
+  })
+}
+
+/** Tables that the target cannot keep as they are given, before the next change of one of their rows finds out. */
+async function breakUnkept(context: EngineContext, model: Model): Promise<void> {
+  const open = [...(await openTables(context, model))]
+  const looked = await context.target.hindrances(open.map((table) => model.mapping(table)))
+  for (const { broken } of looked) if (broken) throw broken
+}
+
+/** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. The target records what cannot be built. */
+async function buildConstraints(context: EngineContext, model: Model): Promise<void> {
+  const open = await openTables(context, model)
+  const { target } = context
+  const { unfinished, unknown } = await dropOutdated(context, model, open)
+  const told = new Set((await target.constraints()).map(({ table }) => table))
+  for (const table of open) {
+    goOn(context)
+    const mapping = model.mapping(table)
+    if (unknown.has(mapping.name)) await target.adoptObjects(targetDefinition(model, table))
+    if (unfinished.has(mapping.name)) await target.finishTable(mapping, model.objects(table))
+    await target.buildIndexes(mapping, model.objects(table))
+    if (!told.has(mapping.name)) continue
+    await target.buildChecks(mapping, model.objects(table))
+    await target.forgetConstraints(mapping, model.constraintNames(table))
+  }
+  for (const edge of model.edges) {
+    if (edge.notCarried !== null || !open.has(edge.child) || !open.has(edge.parent)) continue
+    goOn(context)
+    await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
+  }
+}
+
+/** What of ours the source has dropped or defined anew. */
+async function dropOutdated(
+  context: EngineContext,
+  model: Model,
+  open: ReadonlySet<string>,
+): Promise<Awaited<ReturnType<Target['objectsDue']>>> {
+  const dueBy = (now: Model): ReturnType<Target['objectsDue']> =>
+    context.target.objectsDue(
+      [...open].filter((table) => now.tables.has(table)).map((table) => targetDefinition(now, table)),
+    )
+  const due = await dueBy(model)
+  if (due.outdated.length === 0) return due
+  // A model that is older than another process's would drop what that has just built.
+  const latest = await dueBy(await loadModel(context))
+  await context.target.dropObjects(latest.outdated)
+  return due
+}
+
+async function openTables(context: EngineContext, model: Model): Promise<Set<string>> {
+  const progress = await readTarget(context, (target) => target.progress())
+  const open = [...progress.values()].filter((p) => isOpen(p.state) && model.tables.has(p.table))
+  return new Set(open.map((p) => p.table))
+}

@@ -1,0 +1,85 @@
+import { TableBroken, type TableProgress, transition } from '@mylab-sync/core'
+import { captureSigns, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
+import { type EngineContext, goOn, type Progress, reach } from '../context.js'
+import { install } from '../capture/install.js'
+import type { Model } from '../model/model.js'
+import { readTarget, writeTarget } from '../transactions.js'
+import { behind, breakTable } from '../tables/set-aside.js'
+import { type CopyStart, prepareMerge, startCopy } from '../copy/start-copy.js'
+import { waitsFor } from '../tables/waits.js'
+
+/**
+ * Takes tables up again that were set aside: triggers first, then the target's definition, then a copy in place is
+ * asked for. A table that cannot be adapted without losing something waits, with the statements to run as its problem.
+ */
+export async function reconcile(context: EngineContext, model: Model, progress: Progress): Promise<string[]> {
+  const states = await readTarget(context, (target) => target.progress())
+  const suspects = [...states.values()].filter((p) => p.state === 'suspect')
+  if (suspects.length === 0) return []
+  const mapped = suspects.filter((p) => model.tables.has(p.table)).map((p) => p.table)
+  const targets = model.triggerTargets(new Set(mapped))
+  const { broken } = await install(context, model, { targets, recreate: false }, progress)
+  await reach(context, 'reconcile:triggers')
+  const signs = await captureSigns(context, model, mapped)
+  const starts: CopyStart[] = []
+  for (const suspect of suspects) {
+    goOn(context)
+    if (broken.has(suspect.table)) continue
+    const problem = await takenUp(context, suspect.table, () =>
+      mapped.includes(suspect.table) ? adapt(context, model, suspect.table) : exclude(context, model, suspect),
+    )
+    if (problem === 'broken') continue
+    const { table } = suspect
+    if (problem === null)
+      starts.push({ table, inPlace: true, captured: true, captureSign: signs.get(table) ?? NO_TRIGGERS })
+    else if (problem !== suspect.problem) await writeTarget(context, (target) => target.setProgress(table, { problem }))
+  }
+  await reach(context, 'reconcile:adapted')
+  const { begun, held } = await startCopy(context, model, starts, 'reconcile')
+  await tellHeld(context, suspects, held)
+  await reach(context, 'reconcile:asked')
+  return [...begun]
+}
+
+async function tellHeld(
+  context: EngineContext,
+  suspects: readonly TableProgress[],
+  held: ReadonlyMap<string, string>,
+): Promise<void> {
+  for (const { table, problem } of suspects) {
+    const parent = held.get(table)
+    if (parent === undefined || problem === behind(parent)) continue
+    await writeTarget(context, (target) => target.setProgress(table, { problem: behind(parent) }))
+  }
+}
+
+/** As `work`; a table that its target refuses is broken then, and the others are taken up all the same. */
+async function takenUp<T>(context: EngineContext, table: string, work: () => Promise<T>): Promise<T | 'broken'> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof TableBroken) || error.table !== table) throw error
+    await breakTable(context, error)
+    return 'broken'
+  }
+}
+
+/** Null, or what a human has to do first. */
+async function adapt(context: EngineContext, model: Model, table: string): Promise<string | null> {
+  const mapping = model.mapping(table)
+  const objects = model.objects(table)
+  if (!(await context.target.tableExists(mapping))) {
+    await context.target.createTable(mapping, objects)
+    return null
+  }
+  const left = await prepareMerge(context, model, { table, isOurs: true })
+  return left.length > 0 ? waitsFor(left) : null
+}
+
+async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<string> {
+  const refusal = model.refusal(suspect.table)
+  if (!refusal) return suspect.problem ?? 'it is not selected any more'
+  const state = transition('suspect', 'refuse') ?? 'refused'
+  await writeTarget(context, (target) => target.setProgress(suspect.table, { state }))
+  return `${refusal.reason}; ${refusal.remedy}`
+}
