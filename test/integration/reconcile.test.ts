@@ -110,7 +110,7 @@ test('a table that is gone at the source stays in the target, and its row says s
       const { tables } = await status({ ...at.context, options: { ...at.context.options, exclude } })
       return tables.find(({ table }) => table === 'other')?.problem ?? undefined
     }
-    assert.match((await named([])) ?? '', /gone at the source.*tables\.exclude/)
+    assert.match((await named([])) ?? '', /no longer exists at the source.*tables\.exclude/)
     assert.equal(await named(['other']), undefined)
   })
 })

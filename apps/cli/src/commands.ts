@@ -13,7 +13,9 @@ const WORKER = {
   concurrency: { ...number('chunks copied at once'), default: 2 },
 } as const
 
-/** All commands, in the order of their use. Each is loaded when it runs: starting is quicker, and a process smaller. */
+/**
+ * All commands, in the order of use. Each one's code is loaded when it runs: startup is faster and the process smaller.
+ */
 export const COMMANDS: readonly Command[] = [
   command({
     name: 'init',

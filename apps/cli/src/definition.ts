@@ -1,6 +1,6 @@
 import type { ArgumentsCamelCase, Argv, InferredOptionTypes, Options } from 'yargs'
 
-/** A command line that cannot be meant: nothing has been done. */
+/** An invalid command line; thrown before anything is done. */
 export class UsageFault extends Error {
   override readonly name = 'UsageFault'
 }
@@ -12,7 +12,7 @@ export const number = (describe: string) => ({ type: 'number', requiresArg: true
 /** What `enqueue` can put into Redis. */
 export const ENQUEUED = ['copy', 'drain', 'cleanup', 'retry'] as const
 
-/** Options that every command takes. */
+/** Options of every command. */
 export const COMMON = {
   config: words('configuration file (default: mylab-sync.yaml, if there is one)'),
   json: flag('one JSON object on stdout'),
@@ -29,14 +29,14 @@ interface Declared<O extends OptionSet> {
   readonly name: string
   readonly describe: string
   readonly options: O
-  /** Words without dashes, in order. */
+  /** Positional arguments, in order. */
   readonly positionals?: readonly (keyof O & string)[]
-  /** What to type, and what it does. */
+  /** Command lines with a description of each. */
   readonly examples: readonly (readonly [string, string])[]
   readonly run: (args: Arguments<O>) => Promise<void>
 }
 
-/** A command as help, documentation and parser see it. */
+/** A command as seen by help, documentation and parser. */
 export interface Command extends Omit<Declared<OptionSet>, 'run'> {
   readonly positionals: readonly string[]
   attach(parser: Argv): Argv
@@ -63,7 +63,7 @@ export function command<const O extends OptionSet>({ run, positionals = [], ...d
   }
 }
 
-/** What yargs would pass on as it is: no number, an option given twice. */
+/** Rejects what yargs would pass on unchanged: NaN, and an option given twice. */
 function checkValues(given: Readonly<Record<string, unknown>>, options: OptionSet): true {
   for (const [name, { type, array }] of Object.entries(options)) {
     const value = given[name]

@@ -20,7 +20,7 @@ function parserOf(words: readonly string[]): Argv {
     .demandCommand(1)
     .version('0.1.0')
     .exitProcess(false)
-    // Without a throw yargs goes on and runs the command that it has just found fault with.
+    // Without a throw yargs continues and runs the command that it has just rejected.
     .fail((message: string | null, error?: Error) => {
       throw error ?? new UsageFault(message ?? 'cannot be understood')
     })
@@ -37,7 +37,7 @@ async function run(given: readonly string[]): Promise<void> {
   }
   try {
     checkFlags(words, COMMANDS)
-    // Without a callback yargs prints its help to the console, which is not ours to write to.
+    // Without a callback yargs prints help to the console, which writes to a sink here.
     await parserOf(words).parseAsync([...words], {}, (_error, _argv, help) => {
       if (help) printText(help)
     })

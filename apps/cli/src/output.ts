@@ -1,6 +1,9 @@
 import { visible, visibleLines } from '@mylab-sync/runtime'
 
-/** The only writers to the terminal: stdout is data, stderr is talk. Each writes one line, whatever a name in it holds. */
+/**
+ * These functions alone write to the terminal: data to stdout, talk to stderr. Each writes one line, whatever
+ * characters a name in it contains.
+ */
 export function print(line: string): void {
   process.stdout.write(`${visible(line)}\n`)
 }
@@ -9,7 +12,7 @@ export function tell(line: string): void {
   process.stderr.write(`${visible(line)}\n`)
 }
 
-/** Text whose lines are its own: help, statements. */
+/** Multi-line text: help, statements. */
 export function printText(text: string): void {
   process.stdout.write(`${visibleLines(text)}\n`)
 }
@@ -18,18 +21,18 @@ export function tellText(text: string): void {
   process.stderr.write(`${visibleLines(text)}\n`)
 }
 
-/** After an empty line. */
+/** Preceded by an empty line. */
 export function printHeading(line: string): void {
   print('')
   print(line)
 }
 
-/** JSON escapes by itself. */
+/** Needs no `visible`: JSON escapes control characters. */
 export function printJson(value: Record<string, unknown>): void {
   process.stdout.write(`${JSON.stringify({ version: 1, ...value })}\n`)
 }
 
-/** Columns aligned to their widest cell; numbers to the right. */
+/** Pads each column to its widest cell; aligns numbers right. */
 export function printTable(header: readonly string[], found: readonly (readonly (string | number)[])[]): void {
   const rows = found.map((row) => row.map((cell) => (typeof cell === 'number' ? cell : visible(cell))))
   const widths = header.map((title, at) => Math.max(title.length, ...rows.map((row) => String(row[at] ?? '').length)))
@@ -44,7 +47,7 @@ export function printTable(header: readonly string[], found: readonly (readonly 
   for (const row of rows) print(line(row))
 }
 
-/** Indented cells, each as wide as the widest of its column, without a header. */
+/** Indented columns without a header, each padded to its widest cell. */
 export function printColumns(found: readonly (readonly string[])[]): void {
   const rows = found.map((row) => row.map(visible))
   const widthAt = (at: number): number => Math.max(0, ...rows.map((row) => row[at]?.length ?? 0))

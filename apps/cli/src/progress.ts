@@ -11,7 +11,7 @@ export interface ShownProgress {
   stop(): void
 }
 
-/** Bars on a terminal's stderr, a line per table every two seconds elsewhere. */
+/** Draws bars if stderr is a terminal; elsewhere prints a line per table every two seconds. */
 export function showProgress(quiet: boolean): ShownProgress {
   if (quiet) return { on: () => {}, stop: () => {} }
   return process.stderr.isTTY ? bars() : lines()

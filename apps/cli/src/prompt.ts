@@ -2,7 +2,7 @@ import { visible } from '@mylab-sync/runtime'
 import { createInterface, type Interface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 
-/** Questions on a terminal, written to stderr: stdout is data. */
+/** Asks questions on a terminal and writes them to stderr: stdout is data. */
 export class Prompt {
   readonly #lines: Interface
   readonly #signal: AbortSignal
@@ -17,18 +17,18 @@ export class Prompt {
       },
     })
     this.#lines = createInterface({ input: process.stdin, output, terminal: true })
-    // The terminal's Ctrl-C comes as a key here, not as a signal.
+    // readline turns Ctrl-C into an event instead of a signal.
     this.#lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
   }
 
-  /** An empty answer is the suggestion. */
+  /** An empty answer means the suggestion. */
   async ask(question: string, suggestion: string): Promise<string> {
     const shown = suggestion === '' ? question : `${question} [${visible(suggestion)}]`
     const answer = (await this.#lines.question(`${shown}: `, { signal: this.#signal })).trim()
     return answer === '' ? suggestion : answer
   }
 
-  /** What is typed is not shown; an empty answer is the suggestion, which is not shown either. */
+  /** Hides what is typed. An empty answer means the suggestion, which is hidden too. */
   async askSecret(question: string, suggestion: string): Promise<string> {
     process.stderr.write(`${question}${suggestion === '' ? '' : ' [as known]'}: `)
     this.#silent = true

@@ -6,7 +6,7 @@ import { print, printJson, tell } from './output.js'
 import { line } from './commands/database.js'
 import { describe, tellWhole } from './session.js'
 
-/** Throws SyncError configuration where no Redis is named. */
+/** Throws SyncError configuration if no Redis is configured. */
 export function queueSettings(config: ResolvedConfig): QueueSettings {
   if (config.redisUrl === null) {
     throw new SyncError('configuration', 'no Redis address is given, and this command works through Redis', {
@@ -16,7 +16,7 @@ export function queueSettings(config: ResolvedConfig): QueueSettings {
   return { redisUrl: config.redisUrl, redisTls: config.redisTls, prefix: config.queuePrefix }
 }
 
-/** Loaded where it is used: a process that works without Redis is 20 MB smaller. */
+/** Loaded on first use: a process that runs without Redis is 20 MB smaller. */
 const queue = () => import('@mylab-sync/queue')
 
 /** For `check` of a session: fails before anything else is tried. */
@@ -25,7 +25,7 @@ export async function requireRedis(config: ResolvedConfig): Promise<void> {
   for (const warning of await checkRedis(queueSettings(config))) tell(`mylab-sync: ${warning}`)
 }
 
-/** Where Redis cannot be asked: why. */
+/** Returns the error if Redis cannot be reached. */
 export async function queueHealth(config: ResolvedConfig): Promise<QueueHealth | SyncError> {
   try {
     const settings = queueSettings(config)
@@ -39,7 +39,7 @@ export async function queueHealth(config: ResolvedConfig): Promise<QueueHealth |
   }
 }
 
-/** Who is missing, and what holds jobs back, for the work to go on, as sentences. */
+/** Sentences about missing processes and about settings that hold back jobs. */
 export function healthProblems(health: QueueHealth | SyncError): string[] {
   if (health instanceof SyncError)
     return [`nothing is drained: ${health.message}${health.remedy === null ? '' : `: ${health.remedy}`}`]
@@ -56,7 +56,7 @@ export function resumeCommand(name: QueueName): string {
   return `mylab-sync resume --queues ${name}`
 }
 
-/** Names of queues with commas between them. Throws SyncError usage. */
+/** Parses a comma-separated list of queue names. Throws SyncError usage. */
 export function queueNames(list: string): QueueName[] {
   const known = ['copy', 'drain', 'control'] as const
   return list.split(',').map((text) => {
@@ -67,14 +67,14 @@ export function queueNames(list: string): QueueName[] {
   })
 }
 
-/** Takes off what holds these queues back. */
+/** Removes every pause and limit from these queues. */
 export async function resumeQueues(config: ResolvedConfig, names: readonly QueueName[]): Promise<void> {
   const { Producer } = await queue()
   const producer = await Producer.open(queueSettings(config))
   await producer.resume(names).finally(() => producer.close())
 }
 
-/** Which of these queues nobody takes jobs from, as a sentence. */
+/** Sentences that name those of these queues that no worker serves. */
 export function unserved(health: QueueHealth, names: readonly QueueName[]): string[] {
   const idle = names.filter((name) => health.workers[name] === 0)
   if (idle.length === 0) return []
@@ -85,7 +85,7 @@ export function unserved(health: QueueHealth, names: readonly QueueName[]): stri
 
 const SAME_PROBLEM_MS = 10_000
 
-/** Tells a problem and whether it will be tried again, and the same one at most every ten seconds. */
+/** Logs each problem and whether it will be retried; repeats the same one at most every ten seconds. */
 export function problemTeller(log: Log): (where: string, error: unknown) => void {
   const told = new Map<string, number>()
   return (where, error) => {
@@ -99,7 +99,7 @@ export function problemTeller(log: Log): (where: string, error: unknown) => void
   }
 }
 
-/** Sums up drains and prints the daemon's line, at most once an interval. */
+/** Sums up drains and prints the daemon's line at most once per interval. */
 export class DrainLines {
   readonly #options: { readonly json: boolean; readonly intervalMs: number }
   #iteration = 0

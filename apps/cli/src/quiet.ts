@@ -4,8 +4,8 @@ import { tellText } from './output.js'
 import { exitCodeOf, explain } from './session.js'
 
 /**
- * Drivers write to the console, and Node its warnings, past every log and in words that may quote rows. What we word
- * ourselves is all that gets to the terminal; MYLAB_SYNC_DEBUG=1 shows the rest.
+ * Redirects the console and Node's warnings: drivers write there, bypassing every log, and their text may quote rows.
+ * Only our own messages reach the terminal; MYLAB_SYNC_DEBUG=1 shows the rest.
  */
 export function quietLibraries(): void {
   const isDebug = process.env['MYLAB_SYNC_DEBUG'] === '1'
@@ -17,7 +17,7 @@ export function quietLibraries(): void {
   })
   globalThis.console = new Console(sink)
   if (!isDebug) process.removeAllListeners('warning')
-  // What nobody has caught is a fault of ours; it ends the process as any other failure does.
+  // An uncaught exception is a bug of ours; it ends the process like any other failure.
   process.on('uncaughtException', (error) => {
     explain(error)
     process.exit(exitCodeOf(error))

@@ -14,8 +14,8 @@ const OWNER_ALONE = 0o600
 const OF_OTHERS = 0o077
 
 /**
- * A file that holds secrets, or will: opened once, so that what was looked at is what is written. Throws SyncError
- * configuration where others may read it, or it is a link to another place.
+ * A file that holds secrets, or will. Opened once, so that the file that was checked is the file that is written.
+ * Throws SyncError configuration if others may read it or if it is a link.
  */
 export class SecretFile {
   readonly #descriptor: number

@@ -18,11 +18,11 @@ export interface Session {
   readonly context: EngineContext
   readonly config: ResolvedConfig
   readonly signal: AbortSignal
-  /** For work that goes on until it is told to stop. */
+  /** For long-running commands. */
   readonly log: Log
 }
 
-/** Below it chunks are copied one at a time. */
+/** Below this memory limit chunks are copied one at a time. */
 const TWO_COPIES_MB = 192
 
 const EXIT_OF: Readonly<Partial<Record<string, number>>> = { usage: 2, configuration: 3, 'cannot-connect': 4 }
@@ -32,13 +32,13 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /**
- * Connects both sides, runs one command and closes them again, whatever happens. The number that `work` gives is the exit
- * code, unless a signal asked for the end.
+ * Connects both sides, runs one command, and always closes them again. The exit code is the number that `work` returns,
+ * or the signal's.
  */
 export async function withSession(
   options: CommonOptions & {
     readonly batch?: number
-    /** Looks at the configuration before anything is connected. */
+    /** Checks the configuration before any connection is made. */
     readonly check?: (config: ResolvedConfig) => Promise<void>
   },
   work: (session: Session) => Promise<number>,
@@ -54,7 +54,7 @@ export async function withSession(
   })
 }
 
-/** As withSession where both sides have to be set up; the tables that `options` names are some that are known. */
+/** Like withSession, but requires that both sides are set up and that `options.tables` match known tables. */
 export async function withInstallation(
   options: Parameters<typeof withSession>[0] & { readonly tables?: readonly string[] },
   work: (session: Session) => Promise<number>,
@@ -66,7 +66,7 @@ export async function withInstallation(
   })
 }
 
-/** As withSession for what connects by itself, later or again and again. */
+/** Like withSession, for commands that connect later or repeatedly. */
 export async function withConfig(
   options: CommonOptions,
   work: (settings: Omit<Session, 'context'>) => Promise<number>,
@@ -84,7 +84,7 @@ export async function withConfig(
   })
 }
 
-/** No secret among it. */
+/** Prints no secret. */
 function tellConnections({ source, target, useQueue, queuePrefix, include, exclude, instance }: ResolvedConfig): void {
   tell(`source: ${source.database} at ${source.socket ?? placeText(source.host, source.port)} as ${source.user}`)
   tell(
@@ -94,7 +94,10 @@ function tellConnections({ source, target, useQueue, queuePrefix, include, exclu
   tell(`tables: ${include.join(', ')}${exclude.length === 0 ? '' : ` without ${exclude.join(', ')}`}`)
 }
 
-/** Runs one command, whatever it works with, and tells its end: the exit code that `work` gives, or what went wrong. */
+/**
+ * Runs one command and sets the exit code: the number that `work` returns, the signal's, or the error's, which it
+ * prints.
+ */
 export async function untilStopped(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
   const shutdown = listenForShutdown()
   let endBeat = (): void => {}
@@ -149,13 +152,13 @@ export function engineOptions(config: ResolvedConfig, batchRows: number | null =
 
 const peakMb = (): number => Math.round(process.resourceUsage().maxRSS / 1024)
 
-/** How much this process took at most, against what it may. */
+/** Prints the peak memory of this process against its limit. */
 export function tellMemory({ memoryLimitMb }: ResolvedConfig): void {
   const verdict = peakMb() > memoryLimitMb ? 'above the limit of' : 'of'
   tell(`Memory: at most ${peakMb()} MB ${verdict} ${memoryLimitMb} MB (SYNC_MEMORY_LIMIT).`)
 }
 
-/** As tellMemory, for what runs long. */
+/** Like tellMemory, for long-running commands. */
 export function logMemory({ config: { memoryLimitMb: limitMb }, log }: Pick<Session, 'config' | 'log'>): void {
   const residentMb = peakMb()
   if (residentMb > limitMb) log.warn({ residentMb, limitMb }, 'Memory above SYNC_MEMORY_LIMIT')
@@ -166,7 +169,7 @@ function limitsFrom({ batchRows, retry }: ResolvedConfig): NonNullable<EngineCon
   return { statementRows: batchRows, attempts: retry.maxAttempts, retryDelayMs: retry.delayMs }
 }
 
-/** Opens both sides; the caller closes them together. */
+/** Opens both sides; the returned `close` closes both. */
 export async function openContext(
   config: ResolvedConfig,
   batchRows: number | null = null,
@@ -193,7 +196,7 @@ export async function openContext(
   }
 }
 
-/** One of our errors becomes a value. */
+/** Returns a SyncError as a value; rethrows any other error. */
 export async function orItsError<T>(opening: Promise<T>): Promise<T | SyncError> {
   try {
     return await opening
@@ -203,10 +206,13 @@ export async function orItsError<T>(opening: Promise<T>): Promise<T | SyncError>
   }
 }
 
-/** One line of what and where, one of what to do. Errors of drivers quote row data, so theirs are never printed. */
+/**
+ * Prints place and cause on one line, the remedy on the next. Driver messages quote row data, so they are never
+ * printed.
+ */
 export function explain(error: unknown): void {
   if (error instanceof SyncError) {
-    // Of a configuration file each fault is a line.
+    // A configuration error has one line per fault.
     if (error.code === 'configuration') tellText(`mylab-sync: ${error.message}`)
     else tell(`mylab-sync: ${error.message}`)
     if (error.remedy !== null) tell(`  try: ${error.remedy}`)
@@ -216,13 +222,13 @@ export function explain(error: unknown): void {
   tellWhole(error)
 }
 
-/** For developers only: it may quote row data. */
+/** For developers only: the stack may quote row data. */
 export function tellWhole(error: unknown): void {
   if (process.env['MYLAB_SYNC_DEBUG'] === '1')
     tellText(error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
 
-/** One line that holds no row data. */
+/** One line without row data. */
 export function describe(error: unknown): string {
   if (error instanceof SyncError) return error.message
   return `an unexpected ${error instanceof Error ? error.name : 'error'} in ${placeOf(error)}`

@@ -7,7 +7,7 @@ function commandOf(words: readonly string[], commands: Commands): Command | unde
   return commands.find(({ name }) => words.includes(name))
 }
 
-/** `--flag=maybe` would count as not given. */
+/** Rejects `--flag=maybe`, which yargs would read as not given. */
 export function checkFlags(words: readonly string[], commands: Commands): void {
   const options = { ...COMMON, ...commandOf(words, commands)?.options }
   for (const [name, { type }] of Object.entries(options)) {
@@ -17,7 +17,7 @@ export function checkFlags(words: readonly string[], commands: Commands): void {
   }
 }
 
-/** One line of what and where, one of what to type instead. */
+/** Prints place and fault on one line, the command to type on the next. */
 export function explainUsage(words: readonly string[], commands: Commands, message: string): void {
   const command = commandOf(words, commands)
   if (command) {
@@ -56,7 +56,7 @@ function unknownWord(words: readonly string[], { options }: Command, unknown: st
 
 const MOST_EDITS = 3
 
-/** The candidate that is the fewest letters away, if it is near at all. */
+/** The candidate with the fewest edits, unless even that one is too different. */
 function nearest(word: string, candidates: readonly string[]): string | null {
   let best: { readonly candidate: string; readonly edits: number } | null = null
   for (const candidate of candidates) {
@@ -67,7 +67,7 @@ function nearest(word: string, candidates: readonly string[]): string | null {
   return best?.candidate ?? null
 }
 
-/** Levenshtein's distance. */
+/** The Levenshtein distance. */
 function editsBetween(a: string, b: string): number {
   let above = Array.from({ length: b.length + 1 }, (_, at) => at)
   for (let row = 1; row <= a.length; row++) {

@@ -1,6 +1,6 @@
 import { isLoopback, placeText, SyncError } from '@mylab-sync/core'
 
-/** Whoever reaches the page sees names of tables and may pause them: beyond this machine that takes a password. */
+/** The page shows table names and lets its viewers act on tables, so beyond this machine it requires a password. */
 export function requireSafeAddress(host: string, password: string | null): void {
   if (password !== null || isLoopback(host)) return
   throw new SyncError(

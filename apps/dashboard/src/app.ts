@@ -17,17 +17,17 @@ import type { DashboardOptions } from './options.js'
 import type { NotCarriedView, SessionView } from './page/shape.js'
 
 const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url))
-/** The page's program, built beside this file. */
+/** The page's script, built next to this file. */
 const PROGRAM = fileURLToPath(new URL('./page/', import.meta.url))
 
-/** Every route stands behind the guards, unknown ones too: a route added later cannot forget them. */
+/** The guards come before all routes, unknown ones included, so that no later route can bypass them. */
 export async function createApp(options: DashboardOptions, feed: StatusFeed): Promise<Express> {
   const app = express()
   app.disable('x-powered-by')
   app.use(securityHeaders, requireLocalName(options), requirePassword(options), refuseCrossSite, refuseBodies)
   app.use(probes(feed), pages(), status(options, feed), actions(options, feed))
   if (options.queues !== undefined) {
-    // loaded only then: the board wants bullmq to be there, which an installation without Redis does not need
+    // loaded lazily: the board requires bullmq, which an installation without Redis does not need
     const { queueBoard } = await import('./queues.js')
     app.use('/queues', readOnly, queueBoard(options.queues))
   }
@@ -36,7 +36,9 @@ export async function createApp(options: DashboardOptions, feed: StatusFeed): Pr
   return app
 }
 
-/** The process's own state: an orchestrator must not restart or withdraw it because a database is away. */
+/**
+ * Reports the state of this process only: an orchestrator must not restart or withdraw it because a database is down.
+ */
 function probes(feed: StatusFeed): RequestHandler {
   const router = express.Router()
   router.get('/healthz', (_request, response) => void response.type('text').send('ok\n'))
@@ -72,7 +74,7 @@ function status(options: DashboardOptions, feed: StatusFeed): RequestHandler {
     await sendCompressed(request, response, 'application/json; charset=utf-8', JSON.stringify(view))
   })
   router.get('/metrics', async (request, response) => {
-    // Redis away must not hide the figures of the databases
+    // a missing Redis must not hide the figures of the databases
     const counts = (await options.queueCounts?.().catch(() => [])) ?? []
     const text = await metrics.render(await feed.view(), counts)
     await sendCompressed(request, response, metrics.contentType, text)
@@ -102,13 +104,13 @@ function actions(options: DashboardOptions, feed: StatusFeed): RequestHandler {
   return router
 }
 
-/** Bull Board answers 200 to "pause all" although it skips queues that are read-only: nothing but reading gets there. */
+/** Bull Board answers 200 to "pause all" although it skips read-only queues, so only reads get through to it. */
 const readOnly: RequestHandler = (request, response, next) => {
   if (request.method === 'GET' || request.method === 'HEAD') return next()
   refuse(response, 405, 'the queues are shown read-only')
 }
 
-/** Our own errors say what and where; the text of any other may quote data and stays unsaid. */
+/** Sends the message of our own errors; the text of any other may quote data, so it is withheld. */
 const failed: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) return next(error)
   if (error instanceof SyncError)

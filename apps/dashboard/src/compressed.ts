@@ -2,14 +2,14 @@ import type { Request, Response } from 'express'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 
-/** Below it the head of the answer weighs more than what is saved. */
+/** Below this size the gzip header costs more than compression saves. */
 const WORTH_BYTES = 1_024
 
 const compress = promisify(gzip)
 
 /**
- * Answers with the text, small where the reader takes it small: figures of 400 tables are 83 kB, every 2 s, and 6 kB
- * compressed. Only for texts that hold no secret, since what a stranger makes us say beside one tells it by its length.
+ * Sends the text, compressed if the client accepts it: the figures of 400 tables are 83 kB every 2 s, 6 kB compressed.
+ * The text must not contain a secret: if an attacker controls part of a response, its compressed length leaks the rest.
  */
 export async function sendCompressed(request: Request, response: Response, type: string, text: string): Promise<void> {
   response.set({ 'Content-Type': type, Vary: 'Accept-Encoding' })

@@ -13,15 +13,15 @@ import { Throughput } from './throughput.js'
 import { type Fault, problemsOf, verdict } from './verdict.js'
 
 const SHORTEST_PAUSE_MS = 1_000
-/** A report that takes long (a large change log) is asked for less often: the databases spend a tenth of their time on it. */
+/** A slow report (a large change log) is read less often: the databases spend at most a tenth of their time on it. */
 const PAUSE_FACTOR = 9
 const LONGEST_PAUSE_MS = 30_000
 const PAUSE_AFTER_FAILURE_MS = 2_000
-/** After that a viewer gets the last report, and is told that there is no newer one. */
+/** A viewer waits this long for a new report, then gets the last one and a note that there is no newer one. */
 const PATIENCE_MS = 4_000
-/** Definitions change seldom. */
+/** Definitions rarely change. */
 const NOT_CARRIED_MS = 600_000
-/** For a connection that is being opened while the dashboard stops. */
+/** How long a stopping dashboard waits for a connection that is being opened. */
 const CLOSING_MS = 2_000
 
 type FeedOptions = Pick<DashboardOptions, 'open' | 'mode' | 'title' | 'health'>
@@ -34,8 +34,8 @@ const NOT_READ = {
 } as const
 
 /**
- * The one reader of the status, for all viewers and scrapes together: it reads when somebody asks and the last report is
- * old, never twice at once. It keeps the last report and says why there is no newer one; it never throws.
+ * Reads the status for all viewers and scrapes: only on request, only if the last report is old, and never twice at
+ * once. Keeps the last report and says why there is no newer one; `view` never throws.
  */
 export class StatusFeed {
   readonly #options: FeedOptions
@@ -56,7 +56,7 @@ export class StatusFeed {
     this.#options = options
   }
 
-  /** True from the first report on: until then nobody knows whether the settings are right. */
+  /** True after the first report: until then the settings may be wrong. */
   get ready(): boolean {
     return this.#report !== null && !this.#closed
   }
@@ -66,7 +66,7 @@ export class StatusFeed {
     return this.#view()
   }
 
-  /** What definitions leave behind, for all viewers together: the catalog is read, which a server with many tables notices. */
+  /** Objects that are not carried. Cached for all viewers, since reading the catalog of a large schema is expensive. */
   async notCarried(): Promise<readonly NotCarriedGroup[]> {
     const now = performance.now()
     if (this.#left === null || now > this.#left.until) {
@@ -80,7 +80,7 @@ export class StatusFeed {
     return await this.#left.groups
   }
 
-  /** Runs `work` on the open databases and has the next view read again. Throws what the work throws. */
+  /** Runs `work` on the open databases and makes the next view read again. Throws what `work` throws. */
   async act<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     try {
       return await work(await this.#connected())
@@ -125,7 +125,7 @@ export class StatusFeed {
     }
   }
 
-  /** By the faster of the last two: a lock or a hiccup that held one of them up says nothing about the next. */
+  /** Uses the faster of the last two reads: a lock or a hiccup that delayed one of them says nothing about the next. */
   #pauseAfter(tookMs: number): number {
     const usualMs = Math.min(tookMs, this.#lastTookMs)
     this.#lastTookMs = tookMs
@@ -152,7 +152,7 @@ export class StatusFeed {
   async #disconnect(): Promise<void> {
     const connection = this.#connection
     this.#connection = null
-    // what cannot be closed properly is lost already
+    // a connection that cannot be closed cleanly is already lost
     await connection?.close().catch(() => {})
   }
 
@@ -193,13 +193,13 @@ export class StatusFeed {
       ...status,
       copiedPercent: open ? 100 : begun ? Math.floor(copied * 1000) / 10 : 0,
       rowsPerSecond: status.state === 'copying' ? this.#throughput.rows(status.table) : null,
-      // One drain carries all tables: none of them can lag further behind than the oldest change of all.
+      // One drain carries all tables, so no table lags further behind than the oldest change of all.
       lagMs: open ? (status.pending === 0 ? 0 : lagMs) : null,
     }
   }
 }
 
-/** Once a connection: without our tables the status fails with a bare error of the server. */
+/** Checked once per connection: without our tables `status` fails with a raw server error. */
 async function requireMigrated({ context }: Connection): Promise<void> {
   for (const side of ['source', 'target'] as const)
     if (!(await context[side].migrated()))
@@ -216,7 +216,7 @@ function faultOf(error: unknown): Fault {
   }
 }
 
-/** Waits for `work`, at most so long. */
+/** Waits for `work`, at most `ms`. */
 async function within(work: Promise<void>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<void>((resolve) => {

@@ -5,11 +5,11 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { addressOf, LogIns } from './log-ins.js'
 import type { DashboardOptions } from './options.js'
 
-/** Answers without a password: they say one word each, and whoever asks them (a kubelet) holds no secret. */
+/** Served without a password: each answers one word, and a kubelet that asks holds no secret. */
 export const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
 
 const UNSEEN_TOLD_MS = 10_000
-/** Nothing that is asked for here has a body; the board's own reader takes up to 100 kB. */
+/** No route expects a body; the board's own parser takes up to 100 kB. */
 const LARGEST_BODY = 16_384
 
 const STRICT = [
@@ -23,7 +23,7 @@ const STRICT = [
   "frame-ancestors 'none'",
 ]
 
-/** `base-uri` is that of the strict policy but below /queues, whose page names its folder in a <base>. */
+/** Allows `base-uri 'self'` below /queues only, where the board's page sets a <base>. */
 export const securityHeaders: RequestHandler = (request, response, next) => {
   const board = request.path === '/queues' || request.path.startsWith('/queues/')
   response.set({
@@ -40,8 +40,8 @@ export const securityHeaders: RequestHandler = (request, response, next) => {
 }
 
 /**
- * Without a password the loopback address is the only lock, and a foreign page can open it by pointing a name of its own
- * at 127.0.0.1: so the name that the browser believes to talk to has to be this machine's.
+ * Without a password, binding to loopback is the only protection, and a foreign page can defeat it by pointing its own
+ * domain at 127.0.0.1 (DNS rebinding). So the Host header must name this machine.
  */
 export function requireLocalName(options: Pick<DashboardOptions, 'password'>): RequestHandler {
   return (request, response, next) => {
@@ -56,8 +56,8 @@ function isLocalName(host: string | undefined): boolean {
 }
 
 /**
- * Browsers send the password by themselves, whoever's page asks. A request that another site caused is refused, but for
- * following a link to the page itself, which changes nothing.
+ * Refuses cross-site requests, since a browser attaches the password to any page's request. Following a link to `/` is
+ * allowed: it changes nothing.
  */
 export const refuseCrossSite: RequestHandler = (request, response, next) => {
   if (isCrossSite(request) && !followsLink(request)) return refuse(response, 403, 'refused: caused by another site')
@@ -68,7 +68,7 @@ function isCrossSite(request: Request): boolean {
   const site = request.headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return true
   const { origin, host } = request.headers
-  // `null` is the origin of sandboxed frames and of local files: nothing of ours.
+  // `null` is the origin of sandboxed frames and local files, never of our page.
   return origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host)
 }
 
@@ -83,8 +83,8 @@ function followsLink({ method, path, headers }: Request): boolean {
 }
 
 /**
- * HTTP Basic. Hashes are compared, both in full, so that the time taken says nothing about user, password or their lengths.
- * Each wrong one is told with its address, and slows the next one down.
+ * HTTP Basic. Compares both hashes in constant time, so that timing reveals nothing about user, password or their
+ * lengths. Logs the address of each failed attempt, which also slows down the next.
  */
 export function requirePassword({
   user,
@@ -121,7 +121,7 @@ function refuseLogIn(response: Response): void {
   refuse(response, 401, 'a user name and a password are needed')
 }
 
-/** Who sends thousands a second must not fill a disk with lines. */
+/** Counts rejected attempts and logs them at intervals, so that thousands per second cannot fill a disk. */
 class Unseen {
   #count = 0
   #toldAt = Number.NEGATIVE_INFINITY
@@ -135,7 +135,7 @@ class Unseen {
   }
 }
 
-/** Null where there are none, as in a browser's first request, or none of this kind. */
+/** Null if the header is missing, as in a browser's first request, or uses another scheme. */
 function credentials(header: string | undefined): { user: string; password: string } | null {
   const [, encoded = ''] = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(header ?? '') ?? []
   const text = Buffer.from(encoded, 'base64').toString('utf8')
@@ -147,19 +147,19 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text, 'utf8').digest()
 }
 
-/** After the password: who has none gets no byte of a body read, and who has one no large one. */
+/** Comes after the password check: without the password no byte of a body is read, with it no large one. */
 export const refuseBodies: RequestHandler = (request, response, next) => {
   if (bodyBytes(request) <= LARGEST_BODY) return next()
   refuse(response, 413, `a body of more than ${LARGEST_BODY} bytes is not read`)
 }
 
-/** As announced; of unknown length: infinite. */
+/** The announced length; infinite if unknown. */
 function bodyBytes({ headers }: IncomingMessage): number {
   if (headers['transfer-encoding'] !== undefined) return Number.POSITIVE_INFINITY
   return Number(headers['content-length'] ?? 0)
 }
 
-/** One secret a process, that only a page of our own origin can read and that no form can send as a header. */
+/** One secret per process. Only a page of our own origin can read it, and no form can send it as a header. */
 export class ActionToken {
   readonly value = randomBytes(32).toString('base64url')
 
@@ -171,7 +171,10 @@ export class ActionToken {
   }
 }
 
-/** What is refused is not read to its end, which node does for the next request on the connection: there is none. */
+/**
+ * Closes the connection after refusing a request with a body; otherwise node reads the body to its end to reuse the
+ * connection.
+ */
 export function refuse(response: Response, status: number, message: string): void {
   if (bodyBytes(response.req) > 0) response.set('Connection', 'close')
   response.status(status).json({ error: message })

@@ -1,14 +1,14 @@
 import { isIP } from 'node:net'
 
 interface Allowance {
-  /** Passwords that may still be looked at at once; below 0: as many wait. */
+  /** Attempts that may be checked immediately; if negative, how many are waiting. */
   left: number
   at: number
 }
 
 interface Rate {
   readonly burst: number
-  /** After which one more is looked at. */
+  /** One more attempt is allowed after this interval. */
   readonly everyMs: number
 }
 
@@ -18,10 +18,10 @@ const LONGEST_WAIT_MS = 6_000
 const MOST_ADDRESSES = 10_000
 
 /**
- * How many wrong passwords are looked at: some at once, then three a second, per address, and ten overall. A right one
- * costs nothing, and waits no longer than the wrong ones before it. Whoever has known the password is not counted with all
- * others, so that strangers elsewhere do not keep a viewer out. Bounded: beyond 10,000 addresses the one that was quiet for
- * longest is forgotten.
+ * Rate limit for wrong passwords: a burst, then about three per second per address and ten per second overall. A
+ * correct password costs nothing and waits no longer than the wrong ones before it. An address that has logged in
+ * before is exempt from the overall limit, so strangers elsewhere cannot lock out a viewer. Memory is bounded: beyond
+ * 10,000 addresses the least recently seen one is dropped.
  */
 export class LogIns {
   readonly #now: () => number
@@ -34,7 +34,10 @@ export class LogIns {
     this.#all = { left: OF_ALL.burst, at: now() }
   }
 
-  /** Milliseconds until a password from this address may be looked at, counted as a wrong one. Null: too many wait already. */
+  /**
+   * Milliseconds to wait before checking a password from this address; counts it as wrong until `right` is called.
+   * Null: too many are waiting.
+   */
   turn(address: string): number | null {
     const own = this.#addresses.get(address) ?? { left: OF_AN_ADDRESS.burst, at: this.#now() }
     const ownMs = this.#waitMs(own, OF_AN_ADDRESS)
@@ -46,7 +49,7 @@ export class LogIns {
     return waitMs
   }
 
-  /** What was looked at last was right. */
+  /** Refunds the last attempt: its password was correct. */
   right(address: string): void {
     const own = this.#addresses.get(address)
     if (own) this.#add(own, OF_AN_ADDRESS, 1)
@@ -75,7 +78,7 @@ function remember<T>(map: Map<string, T>, key: string, value: T): void {
   if (map.size > MOST_ADDRESSES && oldest !== undefined) map.delete(oldest)
 }
 
-/** Whoever has an address of IPv6 has its whole network of 64 bits, and counts as one. */
+/** An IPv6 client owns its whole /64 network, so that network counts as one address. */
 export function addressOf({ remoteAddress = '' }: { readonly remoteAddress?: string | undefined }): string {
   const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/i, '')
   if (isIP(address) !== 6) return address

@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { QueueCount } from './options.js'
 import type { TableView, View } from './page/shape.js'
 
-/** A database of thousands of tables must not become that many series; what goes beyond is one series, named below. */
+/** Bounds the number of series: tables beyond this are summed into one, labelled `OTHERS`. */
 const MOST_TABLES = 500
 const OTHERS = '(others)'
 
@@ -27,7 +27,7 @@ const TOTAL_GAUGES = {
   problems: ['mylab_sync_problems', 'Problems that somebody has to look at'],
 } as const
 
-/** The figures of one view in Prometheus' text form. Its own registry, so that two dashboards in a process do not meet. */
+/** Renders one view as Prometheus text. Has its own registry, so that two dashboards in one process do not collide. */
 export class Metrics {
   readonly #registry = new Registry()
   readonly #states: Gauge<'state'>
@@ -74,7 +74,7 @@ export class Metrics {
 
   #setTables(name: Counted, tables: readonly TableView[]): void {
     const gauge = this.#tables[name]
-    // a table that is gone must not keep its last figure
+    // a dropped table must not keep its last value
     gauge.reset()
     for (const table of tables.slice(0, MOST_TABLES)) gauge.set({ table: table.table }, table[name])
     const others = tables.slice(MOST_TABLES)

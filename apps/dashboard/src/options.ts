@@ -1,17 +1,17 @@
 import type { EngineContext } from '@mylab-sync/engine'
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 
-/** Both databases, open. */
+/** Open connections to both databases. */
 export interface Connection {
   readonly context: EngineContext
   close(): Promise<void>
 }
 
 export type ActionName = 'pause' | 'resume' | 'retry'
-/** Each gives a sentence about what it has done, without values of rows. */
+/** Each returns a sentence about what it did, without values of rows. */
 export type Actions = Readonly<Partial<Record<ActionName, (context: EngineContext, table: string) => Promise<string>>>>
 
-/** A BullMQ queue, named through the board's adapter: only the queue package imports bullmq. */
+/** A BullMQ queue, typed through the board's adapter: only the queue package imports bullmq. */
 export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0]
 
 export interface QueueCount {
@@ -22,27 +22,27 @@ export interface QueueCount {
 
 export interface DashboardOptions {
   readonly host: string
-  /** 0: a free one, told to `onListening`. */
+  /** 0: any free port; `onListening` gets the URL. */
   readonly port: number
   readonly user: string
-  /** Null: no password, which only loopback may do. */
+  /** Null: no password, allowed on loopback only. */
   readonly password: string | null
-  /** Paths of PEM files; a replaced pair is used by the next connection. None: HTTP. */
+  /** Paths of PEM files; a replaced pair is used from the next connection on. Null: HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string } | null
   readonly mode: 'direct' | 'queue'
-  /** Source and target, named without user or password. */
+  /** Names source and target, without user or password. */
   readonly title: string
-  /** Called when first needed and again after a failure, so that the page outlives any database. */
+  /** Called on first use and again after a failure, so that the page outlives any database outage. */
   readonly open: () => Promise<Connection>
-  /** What the page may do besides showing; each is one function of the engine. */
+  /** Actions the page offers; each is one function of the engine. */
   readonly actions?: Actions
-  /** Mounted, read-only, under /queues. */
+  /** Mounted read-only under /queues. */
   readonly queues?: readonly BoardQueue[]
-  /** What else is wrong, as sentences that name their remedy: whether anybody works on the queues. */
+  /** Further problems as sentences that include the remedy, such as a queue without a worker. */
   readonly health?: () => Promise<readonly string[]>
-  /** Jobs of each queue in each state, for the metrics; both are few and known. */
+  /** Jobs per queue and state, for the metrics; both labels have few, known values. */
   readonly queueCounts?: () => Promise<readonly QueueCount[]>
-  /** What somebody should know and no viewer is told: refused log-ins, a certificate that cannot be used. No text of a stranger is among it. */
+  /** For operators, not viewers: failed log-ins, an unusable certificate. Never contains text from a client. */
   readonly warn?: (fields: Readonly<Record<string, string | number>>, message: string) => void
   readonly onListening?: (url: string) => void
 }

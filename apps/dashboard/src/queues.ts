@@ -9,13 +9,13 @@ const LOOKS = {
   boardTitle: 'MyLab Sync',
   boardLogo: { path: ICON, width: 24, height: 24 },
   favIcon: { default: ICON, alternative: ICON },
-  /** The way back to our own page. */
+  /** The link back to our own page. */
   miscLinks: [{ text: 'Status', url: '/' }],
   hideDocsLink: true,
   hideRedisDetails: true,
 } as const
 
-/** Bull Board, which refuses every change by itself (405), and says nothing about the Redis server. */
+/** Bull Board in read-only mode: it answers 405 to every change and shows nothing about the Redis server. */
 export function queueBoard(queues: readonly BoardQueue[]): RequestHandler {
   const serverAdapter = new ExpressAdapter()
   serverAdapter.setBasePath('/queues')

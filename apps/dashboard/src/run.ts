@@ -7,7 +7,10 @@ import { StatusFeed } from './feed.js'
 import type { DashboardOptions } from './options.js'
 import { startServer } from './server.js'
 
-/** Serves until the signal, then ends open answers and both connections. Throws SyncError configuration before it listens. */
+/**
+ * Serves until the signal, then ends open responses and closes both connections. Throws SyncError configuration before
+ * it listens.
+ */
 export async function runDashboard(options: DashboardOptions, signal: AbortSignal): Promise<void> {
   requireSafeAddress(options.host, options.password)
   if (signal.aborted) return

@@ -8,21 +8,23 @@ import { createSecureContext } from 'node:tls'
 import { addressOf } from './log-ins.js'
 import type { DashboardOptions } from './options.js'
 
-/** A client that is slower than this is no viewer; without an earlier look nobody would notice for 30 s. */
+/** Slower clients are disconnected. With Node's default check interval that would take up to 30 s longer. */
 const TIMES = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2_000 } as const
 const HANDSHAKE_MS = 10_000
-/** An answer that nobody takes; an action on a large table may be silent for minutes. */
+/**
+ * Closes connections whose response is not read. Generous, since an action on a large table may be silent for minutes.
+ */
 const SILENCE_MS = 600_000
 const MOST_CONNECTIONS = 256
-/** A proxy before us brings all viewers from one address. */
+/** Generous, since behind a proxy all viewers share one address. */
 const MOST_OF_AN_ADDRESS = 64
 
-/** Listens for HTTPS where there is a certificate, else for HTTP. Throws SyncError configuration. */
+/** Serves HTTPS if a certificate is configured, else HTTP. Throws SyncError configuration. */
 export async function startServer(app: RequestListener, options: DashboardOptions): Promise<Server> {
   const server = options.tls ? tlsServer(app, options, options.tls) : createServer(TIMES, app)
   server.maxConnections = MOST_CONNECTIONS
   server.setTimeout(SILENCE_MS)
-  // otherwise node asks for the body before anybody has looked at the password
+  // otherwise node sends 100 Continue before the password is checked
   server.on('checkContinue', app)
   boundConnections(server)
   await listen(server, options)
@@ -51,12 +53,12 @@ function tlsServer(
 ): TlsServer {
   const pair = new Pair(files)
   const server = createTlsServer({ ...TIMES, handshakeTimeout: HANDSHAKE_MS, ...pair.read() }, app)
-  // before the listener of TLS itself: this very connection is the next one
+  // runs before the TLS server's own listener, so that this very connection uses the new pair
   server.prependListener('connection', () => {
     if (!pair.changed()) return
     try {
       const { cert, key } = pair.read()
-      // throws where they are no pair, which setSecureContext would leave the server with
+      // throws if they do not match; setSecureContext would accept a mismatched pair
       createSecureContext({ cert, key })
       server.setSecureContext({ cert, key })
     } catch {
@@ -66,7 +68,7 @@ function tlsServer(
   return server
 }
 
-/** Two files, and whether they are those that were read last. */
+/** A certificate and key file, and whether either changed since the last read. */
 class Pair {
   readonly #files: NonNullable<DashboardOptions['tls']>
   #seen = ''

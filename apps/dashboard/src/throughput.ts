@@ -7,10 +7,12 @@ interface Sample {
 }
 
 const WINDOW_MS = 10_000
-/** Older samples say nothing about now: nobody looked in between. */
+/** Samples older than this say nothing about the present: nobody polled in between. */
 const FORGET_MS = 60_000
 
-/** Speeds from what two reports differ in. A count that went back (a copy begun again, a clean-up) gives 0, never less. */
+/**
+ * Rates from the difference of two reports. A count that decreased (a restarted copy, a clean-up) gives 0, never less.
+ */
 export class Throughput {
   readonly #samples: Sample[] = []
 
@@ -23,15 +25,15 @@ export class Throughput {
       this.#samples.shift()
   }
 
-  /** Change entries a second that were brought to the target; null before two reports. */
+  /** Change entries applied per second; null before two reports. */
   changes(): number | null {
     return this.#rate((sample) => sample.synced)
   }
 
-  /** Rows a second that the first copy of a table, or of all of them, brought; null before two reports. */
+  /** Rows copied per second by the first copy of one table, or of all; null before two reports. */
   rows(table?: string): number | null {
     if (table !== undefined) return this.#rate((sample) => sample.copied.get(table) ?? 0)
-    // a table that was first seen in between brings no rows by that
+    // a table first seen later would count all its rows at once
     const known = [...(this.#samples[0]?.copied.keys() ?? [])]
     return this.#rate((sample) => sum(known.map((name) => sample.copied.get(name) ?? 0)))
   }

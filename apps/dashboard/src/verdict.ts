@@ -2,17 +2,17 @@ import { isOpen } from '@mylab-sync/core'
 import { type StatusReport, type TableStatus, waitsForSomebody } from '@mylab-sync/engine'
 import type { Problem, Verdict } from './page/shape.js'
 
-/** Why the last attempt to read the status gave none; never a driver's text, which may quote data. */
+/** Why the last read of the status failed. Never a driver's text, which may quote data. */
 export interface Fault {
   readonly code: string
   readonly message: string
   readonly remedy: string | null
 }
 
-/** Drains follow each other in well under a second; a change that waits so long is drained by nobody. */
+/** Drains follow each other in well under a second; a change that waits this long is not being drained. */
 const STALLED_MS = 60_000
 
-/** Every problem of the report as a sentence, with what to do about it. */
+/** Every problem of the report as a sentence, with its remedy. */
 export function problemsOf(report: StatusReport, health: readonly string[]): Problem[] {
   const others = health.map((text) => ({ table: null, text, remedy: null }))
   return [...stalled(report), ...others, ...report.tables.flatMap(ofTable), ...report.problems.map(ofConstraint)]
@@ -56,7 +56,7 @@ const REMEDIES: Readonly<Partial<Record<TableStatus['state'], (table: string) =>
     'The source has dropped it; the rows in the target stay until you remove them. Leave it out then: tables.exclude in mylab-sync.yaml.',
 }
 
-/** The engine writes `table: what is wrong`. */
+/** The engine's format is `table: problem`. */
 function ofConstraint(sentence: string): Problem {
   const [, table = null, text = sentence] = /^([^:]+): (.*)$/s.exec(sentence) ?? []
   return {
@@ -67,7 +67,7 @@ function ofConstraint(sentence: string): Problem {
   }
 }
 
-/** Right or not, as of when, what to do. */
+/** Whether all is right, as of when, and what to do. */
 export function verdict(report: StatusReport | null, problems: readonly Problem[], fault: Fault | null): Verdict {
   if (fault !== null) return ofFault(report, fault)
   if (report === null) return { tone: 'unknown', sentence: 'Reading the status for the first time.', remedy: null }

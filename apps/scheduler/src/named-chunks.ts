@@ -1,12 +1,12 @@
 import type { DueWork } from '@mylab-sync/engine'
 
-/** While something is copied: how long a finished step waits for the next one to be named, at most and at least. */
+/** During a copy: the longest and the shortest pause before the next chunks are enqueued. */
 const BUSY_MS = 500
 const HASTY_MS = 50
 
 /**
- * Paces the looks of a copy by how fast it goes. With one pause for all, a table of small chunks would stand still for
- * most of the time: a window of 50 is done within a tenth of a second.
+ * Adapts the scheduler's pause to the speed of the copy. With a fixed pause, workers would idle most of the time on a
+ * table with small chunks: they finish a window of 50 within a tenth of a second.
  */
 export class NamedChunks {
   readonly #window: number
@@ -22,7 +22,7 @@ export class NamedChunks {
     this.#clock = clock
   }
 
-  /** Halved while workers take chunks faster than they are named, else doubled. */
+  /** Halves the pause while workers take chunks faster than they are enqueued, else doubles it. */
   pauseMs(work: DueWork, waiting: number): number {
     const seen = JSON.stringify([work.plan, work.chunks])
     const isShort = seen !== this.#seen && waiting < this.#window / 2
@@ -31,7 +31,10 @@ export class NamedChunks {
     return this.#pauseMs
   }
 
-  /** All of them twice a second, for Redis may have been emptied; between, those that are new: asking again only costs. */
+  /**
+   * All chunks twice a second, since Redis may have been emptied; in between only new ones, since enqueuing a known
+   * chunk is wasted work.
+   */
   toName({ chunks }: DueWork): DueWork['chunks'] {
     const isDue = this.#clock() - this.#allNamedAt >= BUSY_MS
     if (isDue) this.#allNamedAt = this.#clock()

@@ -14,8 +14,8 @@ const CLEAN_UP_MS = 3_600_000
 const LIMITS = { chunksPerTable: 50, chunks: 400 }
 
 /**
- * The reconcile tick until the signal. It adds what is missing in Redis by what the state tables say, so that Redis may
- * be emptied at any time; any number of schedulers run side by side. Throws where a side or Redis cannot be reached at the start.
+ * Runs the reconcile tick until the signal. Adds to Redis what the state tables call due and Redis lacks, so Redis may
+ * be emptied at any time; any number of schedulers may run. Throws if a side or Redis is unreachable at the start.
  */
 export async function runScheduler(options: SchedulerOptions, signal: AbortSignal): Promise<void> {
   await requireMigrated(options.context)
@@ -55,7 +55,7 @@ class Scheduler {
     this.#jobs = new JobHandlers(context)
   }
 
-  /** Returns how long to wait for the next one. */
+  /** Returns the pause before the next tick, in ms. */
   async tick(): Promise<number> {
     await this.#producer.showScheduler()
     await tick(
@@ -69,11 +69,12 @@ class Scheduler {
 
   async #put(work: DueWork): Promise<void> {
     const producer = this.#producer
-    // Also while nothing is open: entries of tables whose copy nobody has asked for are marked and forgotten.
+    // Even if no table is open: entries of tables whose copy was never requested must be marked as synced and
+    // forgotten.
     await producer.add('drain', [{ kind: 'drain' }])
     for (const [table] of work.open)
       if (table !== undefined) await producer.add('control', [{ kind: 'open-component', table }])
-    // The last one added is the first one taken.
+    // These jobs are LIFO: the one added last is taken first.
     const plan = [...work.plan].reverse()
     await producer.add(
       'copy',

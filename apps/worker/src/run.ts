@@ -12,12 +12,15 @@ export interface WorkerOptions {
 
 /** Chunks planned ahead, per table. */
 const PLANNED_CHUNKS = 50
-/** A drain job goes on for so long, then it ends and another begins, perhaps elsewhere: no host keeps it for ever. */
+/** A drain job ends after this time and the next one may run elsewhere, so that no host keeps it for ever. */
 const DRAIN_SLICE_MS = 20_000
-/** Together with the closing of connections this stays below the 18 s after which the process is ended. */
+/** Leaves time to close connections before the process is killed after 18 s. */
 const STOP_MS = 12_000
 
-/** Consumes the queues until the signal, then lets what runs reach a safe point. Throws where a side or Redis cannot be reached at the start. */
+/**
+ * Consumes the queues until the signal, then lets running jobs reach a safe point. Throws if a side or Redis is
+ * unreachable at the start.
+ */
 export async function runWorker(options: WorkerOptions, signal: AbortSignal): Promise<void> {
   await requireMigrated(options.context)
   const producer = await Producer.open(options.queue)
@@ -57,7 +60,7 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
       return jobs.openComponent(job.table, work)
     },
     drain: async (_job, work) => {
-      // While Redis is away nobody else can take the work, so the slice goes on.
+      // While Redis is down no other worker can take over, so the drain continues past its time slice.
       await jobs.drainSlice({
         ...work,
         sliceMs: DRAIN_SLICE_MS,
@@ -65,7 +68,7 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
         onDrained,
         onProblem: (error) => onProblem('drain', error),
       })
-      // Left early: somebody else may begin at once instead of at the next tick.
+      // Stopped early: another worker may start at once instead of at the next tick.
       if (work.signal.aborted || work.yielding.aborted) await askAgain()
     },
   }

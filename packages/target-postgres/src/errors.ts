@@ -240,7 +240,7 @@ function bySqlState(error: pg.DatabaseError): SyncError {
   const code = sqlState(error)
   const where = placeOf(error)
   if (scopeOf(error) === 'transaction')
-    return new SyncError('lock-timeout', `target: a lock was not got in time (${code})${where}`, { cause: error })
+    return new SyncError('lock-timeout', `target: timed out waiting for a lock (${code})${where}`, { cause: error })
   if (UNAVAILABLE.has(code))
     return new SyncError('unavailable', `target: ${UNAVAILABLE_WORDS[code] ?? 'the server fails'} (${code})${where}`, {
       remedy: "look into the server's log: what it lacks has to be freed or raised there",
@@ -256,7 +256,7 @@ function bySqlState(error: pg.DatabaseError): SyncError {
       },
     )
   if (NOT_THERE.has(code))
-    return new SyncError('not-migrated', `target: a table of ours is missing (${code})`, {
+    return new SyncError('not-migrated', `target: a mylab-sync state table is missing (${code})`, {
       remedy: 'mylab-sync migrate',
       cause: error,
     })

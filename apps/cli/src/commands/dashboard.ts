@@ -22,7 +22,7 @@ export async function runDashboardCommand(
   })
 }
 
-/** With or without brackets where it is one of IPv6; the port has an option of its own. */
+/** Accepts IPv6 with or without brackets. Rejects a port: it has its own option. */
 function hostOf(text: string): string {
   try {
     const { host, port } = parsePlace(text)
@@ -33,7 +33,7 @@ function hostOf(text: string): string {
   throw new SyncError('usage', `--host: found ${text}, expected a name or an address of this machine`)
 }
 
-/** Serves the page until the signal, with the queues where there are some. */
+/** Serves the page, and the queues if configured, until the signal. */
 export async function serve(
   { config, signal, log }: Omit<Session, 'context'>,
   at: { readonly host: string; readonly port: number },
@@ -50,7 +50,7 @@ export async function serve(
   }
 }
 
-/** What the configuration says about it; the caller adds queues where there are some. */
+/** Dashboard options from the configuration; the caller adds the queues. */
 function dashboardOptions(
   config: ResolvedConfig,
   { host, port }: { readonly host: string; readonly port: number },

@@ -59,7 +59,7 @@ export async function follow(
   return 0
 }
 
-/** The line of the older package's daemon, which people's scripts read. */
+/** The line that the older package's daemon printed; users' scripts parse it. */
 export function line({ iteration, processed, success, failed, pending, ms }: IntervalLine): string {
   return `${clock()} Iteration: ${iteration} | Processed: ${processed} | Success: ${success} | Failed: ${failed} | Pending: ${pending} | Time: ${ms.toFixed(2)}ms`
 }

@@ -19,7 +19,7 @@ export async function runDoctor(options: CommonOptions): Promise<void> {
   })
 }
 
-/** A side that cannot be reached is a finding; the other is looked at all the same. */
+/** An unreachable side becomes a finding; the other side is still checked. */
 async function diagnose(config: ResolvedConfig): Promise<Diagnosis> {
   const source = await orItsError(openSource(config))
   const target = await orItsError(openTarget(config))

@@ -26,7 +26,7 @@ export async function runEnqueue(
     const producer = await Producer.open(queueSettings(session.config))
     try {
       const ids = await put(session, producer, options)
-      // Workers that are missing are no failure: the job waits for them.
+      // A missing worker is not a failure: the job waits for one.
       const problems = ids.length === 0 ? [] : unserved(await producer.health(), [QUEUES[options.what]])
       for (const problem of problems) tell(`mylab-sync: the job waits: ${problem}`)
       if (options.json) printJson({ queue: options.what, ids, problems })
@@ -39,7 +39,7 @@ export async function runEnqueue(
   })
 }
 
-/** A copy is only ever begun by `initial`; here its next chunks are asked for. */
+/** Never starts a copy, only `initial` does: enqueues the next chunks of running copies. */
 async function put(
   { context }: Session,
   producer: Producer,

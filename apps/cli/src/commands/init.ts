@@ -31,7 +31,7 @@ export interface InitOptions {
 
 const FAILURE = 1
 
-/** Nothing is written before both servers have answered. */
+/** Writes nothing until both servers have answered. */
 export async function runInit(options: InitOptions): Promise<void> {
   await untilStopped(async (signal) => {
     if (existsSync(options.output) && !options.yes) {
@@ -67,14 +67,14 @@ function urlsOf({ sourceUrl, targetUrl, redisUrl }: InitOptions): ServerUrls {
   }
 }
 
-/** Without a terminal nobody can be asked. */
+/** Throws SyncError usage if a database is unknown: without a terminal there is nobody to ask. */
 function complete(answers: Answers): Answers {
   const lacking = [
     ...(answers.source.database === '' ? ['SYNC_SOURCE_URL=mysql://user:password@host/database'] : []),
     ...(answers.target.database === '' ? ['SYNC_TARGET_URL=postgres://user:password@host/database'] : []),
   ]
   if (lacking.length === 0) return answers
-  throw new SyncError('usage', 'init has no terminal to ask on, and is not told where the servers are', {
+  throw new SyncError('usage', 'not a terminal: pass --source-url and --target-url', {
     remedy: `export ${lacking.join(' ')}; mylab-sync init`,
   })
 }
@@ -112,7 +112,7 @@ async function testRedis({ redisUrl, redisTls }: Pick<Answers, 'redisUrl' | 'red
   tell('Redis: answers')
 }
 
-/** Asks for what no URL says, and again until each side answers. */
+/** Asks for each side that no URL configures, and repeats until that side answers. */
 async function asked(suggested: Answers, urls: ServerUrls, signal: AbortSignal): Promise<Answers> {
   const prompt = new Prompt(signal)
   try {
@@ -150,7 +150,7 @@ interface Asking<T> {
   test(answer: T): Promise<void>
 }
 
-/** What a URL says is taken as it is the first time. */
+/** Tests an answer given by URL first; asks only if that fails. */
 async function untilGood<T>(given: boolean, suggested: T, { ask, test }: Asking<T>): Promise<T> {
   let answer = suggested
   for (let isGiven = given; ; isGiven = false) {
@@ -172,7 +172,7 @@ interface Asked<T> {
   readonly database: string
   readonly user: string
   readonly password: string
-  /** What is meant by a host and a port as they are typed. */
+  /** Parses host and port as typed. */
   readonly at: (host: string, port: string) => T
 }
 
@@ -190,7 +190,7 @@ async function askAddress<T>(
   return { ...known.at(host, port), database, user, password }
 }
 
-/** Writes both files and says what to type next, and what of the environment will count before the new file. */
+/** Writes both files, then prints the next command and which settings of the environment override the new file. */
 function report(options: InitOptions, { yaml, secrets }: WrittenConfig, answers: Answers): void {
   const added = writeFiles(options, yaml, unknownTo(process.env, secrets))
   const isDefault = resolve(options.output) === join(process.cwd(), 'mylab-sync.yaml')
@@ -210,7 +210,7 @@ function report(options: InitOptions, { yaml, secrets }: WrittenConfig, answers:
   print(`Next: ${next}`)
 }
 
-/** The file of secrets is looked at first: where it cannot be written, neither is the other. */
+/** Opens the file of secrets first: if it cannot be written, the configuration is not written either. */
 function writeFiles(options: InitOptions, yaml: string, secrets: Readonly<Record<string, string>>): AddedVariables {
   const writeConfig = (): void => writeFileSync(options.output, yaml, { flag: options.yes ? 'w' : 'wx' })
   if (Object.keys(secrets).length === 0) {
@@ -228,14 +228,14 @@ function writeFiles(options: InitOptions, yaml: string, secrets: Readonly<Record
   }
 }
 
-/** What the environment gives already does not belong into a file. */
+/** The secrets that the environment does not already provide; only these belong in `.env`. */
 function unknownTo(env: NodeJS.ProcessEnv, secrets: WrittenConfig['secrets']): Record<string, string> {
   return Object.fromEntries(
     Object.entries(secrets).filter(([name, value]) => env[name] !== value && env[`${name}_FILE`] === undefined),
   )
 }
 
-/** Keys for which something else than the written file decides. */
+/** Keys whose value in the written file is overridden by the environment or `.env`. */
 function strongerValues(file: string, answers: Answers): string[] {
   const config = loadConfig({ env: process.env, directory: process.cwd(), file })
   const sides = ['source', 'target'] as const
@@ -248,7 +248,7 @@ function strongerValues(file: string, answers: Answers): string[] {
   return config.redisUrl === answers.redisUrl ? differing : [...differing, 'redis']
 }
 
-/** A folder under version control that does not leave `.env` out. */
+/** Whether the directory is a git repository that does not ignore `.env`. */
 function isShared(): boolean {
   if (!existsSync('.git')) return false
   return !existsSync('.gitignore') || !/^\/?\.env\s*$/m.test(readFileSync('.gitignore', 'utf8'))

@@ -73,7 +73,7 @@ function checkBatch(rows: number | undefined): void {
     throw new SyncError('usage', `--batch: found ${rows}, expected a whole number above 0`)
 }
 
-/** Nobody but workers could do what `--detach` leaves. */
+/** `--detach` leaves the copy to workers, so it requires Redis. */
 function checkDetach(detached: boolean): (config: ResolvedConfig) => Promise<void> {
   return (config) => {
     if (detached) queueSettings(config)
@@ -87,7 +87,7 @@ function whoDrains(config: ResolvedConfig): string {
     : 'From now on changes are drained by: mylab-sync database --daemon (or database --once from cron).'
 }
 
-/** Asks for the copy and says who works on it; workers that are missing are a warning, since they may come later. */
+/** Requests the copy and reports who works on it. Missing workers are only a warning: they may start later. */
 async function detach(
   context: EngineContext,
   config: ResolvedConfig,

@@ -2,7 +2,7 @@ import { counted } from '@mylab-sync/core'
 import { notCarriedGroups, type Plan, type PlanSummary } from '@mylab-sync/engine'
 import { print, printColumns, printHeading } from '../output.js'
 
-/** How much there is, what stays behind, and what becomes of values: a screen, however many tables there are. */
+/** Size, objects not carried, and value rules: fits one screen for any number of tables. */
 export function showSummary(planned: Omit<Plan, 'sql'>): void {
   showLargest(planned.summary)
   showNotCarried(planned)

@@ -22,7 +22,7 @@ export async function runPlan(options: PlanOptions): Promise<void> {
   })
 }
 
-/** The whole script runs in psql: what is for the source stands in comments. */
+/** The whole script runs in psql: statements for the source are commented out. */
 function showSql(sql: Plan['sql'], side: string): void {
   if (side === 'source') return sourceScript(sql.source).forEach(printText)
   for (const statement of sql.target) printText(`${statement};`)
@@ -31,7 +31,7 @@ function showSql(sql: Plan['sql'], side: string): void {
   for (const line of sourceScript(sql.source)) for (const part of line.split('\n')) print(`-- ${part}`)
 }
 
-/** As the mysql client takes it; the bodies of triggers hold semicolons. */
+/** For the mysql client: trigger bodies contain semicolons, so the delimiter is changed. */
 function sourceScript(statements: readonly string[]): string[] {
   return ['DELIMITER ;;', ...statements.map((statement) => `${statement};;`), 'DELIMITER ;']
 }
@@ -41,7 +41,7 @@ interface Shown {
   readonly full: boolean
 }
 
-/** Short enough to be read; columns only of the tables that are asked for. */
+/** Keeps the output readable: columns are printed only for requested tables. */
 function show(planned: Omit<Plan, 'sql'>, { tables, full }: Shown): void {
   print(sentence(planned))
   const inDetail = full || tables.length > 0
@@ -55,7 +55,7 @@ function show(planned: Omit<Plan, 'sql'>, { tables, full }: Shown): void {
     )
 }
 
-/** What a person should read before a first copy. */
+/** Findings to read before a first copy. */
 function showAttention({ tables, refused, hindrances }: Omit<Plan, 'sql'>, inDetail: boolean): void {
   const recopied = inDetail ? [] : tables.filter(({ why }) => why !== null)
   if (refused.length + recopied.length + hindrances.length === 0) return
@@ -140,7 +140,7 @@ function showColumns({ columns, key, identity }: PlannedTable): void {
   }
 }
 
-/** One line a rule and outcome: `zero-date -> NULL: a, b`. */
+/** One line per rule and outcome: `zero-date -> NULL: a, b`. */
 function ruleLines({ columns }: PlannedTable): string[] {
   const byOutcome = new Map<string, string[]>()
   for (const { name, rules } of columns)

@@ -9,7 +9,7 @@ export async function runSchedulerCommand(options: CommonOptions): Promise<void>
   })
 }
 
-/** Names work until the session's signal. */
+/** Schedules due work until the session's signal. */
 export async function schedule({ context, config, signal, log }: Session): Promise<void> {
   await runScheduler({ context, queue: queueSettings(config), onProblem: problemTeller(log) }, signal)
 }

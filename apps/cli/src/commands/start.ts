@@ -7,7 +7,7 @@ import { concurrencyOf, work } from './worker.js'
 
 const LOOPBACK = '127.0.0.1'
 
-/** All in one process: scheduler and worker with Redis, the direct runner without, and the dashboard. */
+/** Everything in one process: scheduler and worker with Redis, the direct runner without, and the dashboard. */
 export async function runStart(
   options: CommonOptions & { readonly queues: string; readonly concurrency: number; readonly dashboard: boolean },
 ): Promise<void> {
@@ -15,7 +15,7 @@ export async function runStart(
     if (config.useQueue) await requireRedis(config)
   }
   await withSession({ ...options, check }, async (session) => {
-    // What ends one of them ends the others too.
+    // If one part ends, all end.
     const failed = new AbortController()
     const together = { ...session, signal: AbortSignal.any([session.signal, failed.signal]) }
     const ended = (error: unknown): never => {

@@ -32,7 +32,7 @@ const PROBLEMS = 5
 const WATCH_MS = 2_000
 const HOME_AND_CLEAR = '\u001b[H\u001b[2J'
 
-/** Every two seconds until the session's signal: in place on a terminal, below each other elsewhere. */
+/** Refreshes every two seconds until the session's signal: in place on a terminal, appended elsewhere. */
 async function watch({ context, config, signal }: Session, shown: Shown): Promise<number> {
   let code = 0
   while (!signal.aborted) {
@@ -73,7 +73,7 @@ export async function showStatus(context: EngineContext, config: ResolvedConfig,
   return shown.problems && problems.length > 0 ? PROBLEMS : 0
 }
 
-/** null, and a line of why, where the definitions cannot be read at this moment: the status is right without them. */
+/** Returns null and prints why if the definitions cannot be read now: the status is correct without them. */
 async function notCarriedNow(context: EngineContext): Promise<NotCarriedReport | null> {
   try {
     return await listNotCarried(context)
@@ -100,7 +100,7 @@ function tableProblems({ table, problem, quarantined }: TableStatus): string[] {
   ]
 }
 
-/** What the definitions leave behind: to know, and nothing to act on. A kind a line, and under it where. */
+/** Lists objects that are not carried, for information only: one line per kind, the places below it. */
 function showNotCarried(report: NotCarriedReport): void {
   const groups = notCarriedGroups(report)
   if (groups.length > 0) print('Not carried, which nobody has to act on (mylab-sync plan says the same):')

@@ -27,7 +27,7 @@ async function control(options: TableControlOptions, done: string, work: Work): 
 
 export const runPause = (options: TableControlOptions): Promise<void> => control(options, 'paused', pauseTables)
 
-/** Tables, or with `queues` the named queues instead. */
+/** Resumes tables, or with `queues` the named queues instead. */
 export async function runResume({ queues, ...options }: TableControlOptions & { queues?: string }): Promise<void> {
   if (queues === undefined) return control(options, 'resumed', resumeTables)
   const names = queueNames(queues)

@@ -14,7 +14,7 @@ interface Statements {
   readonly target: readonly string[]
 }
 
-/** Removes what is ours on both sides, triggers first; the copied tables stay. */
+/** Removes everything of ours on both sides, triggers first; the copied tables stay. */
 export async function runUninstall(options: UninstallOptions): Promise<void> {
   await withSession(options, async ({ context }) => {
     const statements = await statementsOf(context, options.keepTargetState)
@@ -48,7 +48,7 @@ async function statementsOf({ source, target }: EngineContext, keepTargetState: 
   }
 }
 
-/** What fails on the way is told with the statements that are left. */
+/** If a statement fails, prints the statements that are left. */
 async function remove(context: EngineContext, { source, target }: Statements, keepTargetState: boolean): Promise<void> {
   try {
     await context.source.run(source)

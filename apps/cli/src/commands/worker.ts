@@ -36,7 +36,10 @@ export async function work({ context, config, signal, log }: Session, options: W
   logMemory({ config, log })
 }
 
-/** Chunks at once as asked for; one drain, since a second could only wait; one opening beside other control work. */
+/**
+ * Copies `concurrency` chunks at once. Runs one drain, since a second could only wait, and two control jobs, so that an
+ * opening does not block the others.
+ */
 export function concurrencyOf(options: {
   readonly queues: string
   readonly concurrency: number

@@ -2,7 +2,7 @@ import { make, setText, toggle } from './dom.js'
 import { count, duration, percent, perSecond } from './format.js'
 import type { TableView } from './shape.js'
 
-/** One column: how it sorts, and how its cell is made once and then kept up to date. */
+/** One column: how to sort by it, and how to create and update its cell. */
 export interface Column {
   readonly title: string
   readonly numeric: boolean

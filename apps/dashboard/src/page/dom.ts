@@ -1,4 +1,4 @@
-/** The element of the page that `selector` names; the page and its program are one, so a missing one is a fault. */
+/** The page's element for `selector`. Page and script ship together, so a missing element is a bug. */
 export function find<E extends Element>(selector: string, type: new () => E): E {
   const found = document.querySelector(selector)
   if (!(found instanceof type)) throw new Error(`the page has no ${selector}`)
@@ -16,7 +16,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element
 }
 
-/** Writes only what differs: screen readers announce, and selections are lost, at every write. */
+/** Writes only if the text differs: every write makes screen readers announce it and drops the selection. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text
 }

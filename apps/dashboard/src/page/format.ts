@@ -3,7 +3,7 @@ const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 
 export const count = (value: number): string => whole.format(Math.round(value))
 
-/** Small speeds keep a digit after the point, or slow work would look like none. */
+/** Low rates keep one decimal, or slow progress would show as 0. */
 export function perSecond(value: number | null): string {
   if (value === null) return '–'
   return value > 0 && value < 10 ? tenths.format(value) : count(value)
@@ -30,7 +30,7 @@ export function duration(ms: number | null): string {
 
 export const percent = (value: number): string => `${tenths.format(value)} %`
 
-/** The viewer's own clock time, with the day where it is not today's. */
+/** The viewer's local time, with the date if it is not today. */
 export function moment(iso: string | null): string {
   if (iso === null) return 'never'
   const at = new Date(iso)
@@ -39,7 +39,7 @@ export function moment(iso: string | null): string {
   return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString('en-CA')} ${time}`
 }
 
-/** A sentence of the engine names moments in full; here they are read by people. */
+/** Replaces ISO timestamps in a sentence of the engine by the viewer's local time. */
 export function withMoments(sentence: string): string {
   return sentence.replace(/\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (iso) => moment(iso))
 }

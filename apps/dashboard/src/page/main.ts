@@ -5,7 +5,7 @@ import { TableList } from './table-list.js'
 
 const PAUSE_MS = 2_000
 const NOT_CARRIED_AGAIN_MS = 10_000
-/** A page with hundreds of problems is read from the top. */
+/** Keeps the page readable when there are hundreds of problems. */
 const PROBLEMS_SHOWN = 4
 
 let session: SessionView = { token: '', actions: [], queues: false }
@@ -42,7 +42,7 @@ async function refresh(): Promise<void> {
   }
 }
 
-/** The outcome of the last action stays until the next one. */
+/** The result of the last action stays visible until the next one. */
 function tell(text: string): void {
   const said = find('#said', HTMLElement)
   setText(find('#said-text', HTMLElement), text)
@@ -83,7 +83,7 @@ const SPOKEN: Readonly<Record<Tone, string>> = {
   unknown: 'The state cannot be read.',
 }
 
-/** For screen readers: the sentence itself changes with every drain, which nobody wants to hear. */
+/** For screen readers: announces changes of tone only, since the sentence itself changes with every drain. */
 function announce(tone: Tone, problems: number): void {
   const count = problems === 0 ? '' : ` ${problems} ${problems === 1 ? 'problem' : 'problems'}.`
   setText(find('#announced', HTMLElement), `${SPOKEN[tone]}${count}`)
@@ -105,7 +105,7 @@ function showTiles(view: View): void {
   showTile('read', 'Status read at', moment(view.readAt))
 }
 
-/** By rows over all tables: what is open counts as whole. */
+/** Percentage by rows over all tables; an open table counts as fully copied. */
 function copied({ tables: all }: View): number {
   const rows = all.reduce((sum, table) => sum + Math.max(table.rows, 1), 0)
   const done = all.reduce((sum, table) => sum + (Math.max(table.rows, 1) * table.copiedPercent) / 100, 0)
@@ -153,7 +153,7 @@ find('#all-problems', HTMLElement).addEventListener('click', () => {
   if (last) showProblems(last.problems)
 })
 
-/** Once a page, since definitions change seldom; again after a failure, which is shown until then. */
+/** Loaded once per page, since definitions rarely change; after a failure, which is shown, loaded again. */
 async function showNotCarried(): Promise<void> {
   const panel = find('#not-carried', HTMLElement)
   const list = find('#not-carried-list', HTMLElement)
@@ -176,7 +176,7 @@ function notCarriedItem({ text, reason, items }: NotCarriedView['groups'][number
   return make('li', {}, make('p', {}, text), ...lines.map((line) => make('p', { class: 'remedy' }, line)))
 }
 
-/** One request at a time, and none while nobody looks; a page that is looked at again asks at once. */
+/** Polls with one request at a time, pauses while the page is hidden, and polls at once when it becomes visible. */
 async function follow(): Promise<void> {
   let wake = (): void => {}
   document.addEventListener('visibilitychange', () => wake())

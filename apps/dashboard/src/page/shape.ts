@@ -1,8 +1,8 @@
-/** What `/api/status` answers; the server writes it and the page reads it. Adding is free, renaming is not. */
+/** The response of `/api/status`, shared by server and page. Adding a field is free, renaming is not. */
 export interface View {
   readonly version: 1
   readonly mode: 'direct' | 'queue'
-  /** Source and target, named without user or password. */
+  /** Names source and target, without user or password. */
   readonly title: string
   readonly verdict: Verdict
   /** When the report was read; null before the first one. */
@@ -22,13 +22,16 @@ export interface View {
   readonly problems: readonly Problem[]
 }
 
-/** right: all live. working: on its way by itself. wrong: somebody has to act. unknown: nobody can tell now. */
+/**
+ * right: all tables live. working: progressing without intervention. wrong: action needed. unknown: the status cannot
+ * be read.
+ */
 export type Tone = 'right' | 'working' | 'wrong' | 'unknown'
 
 export interface Verdict {
   readonly tone: Tone
   readonly sentence: string
-  /** What to do, null where nothing has to be done. */
+  /** What to do; null if nothing. */
   readonly remedy: string | null
 }
 
@@ -39,7 +42,7 @@ export interface TableView {
   readonly rowsCopied: number
   readonly copiedPercent: number
   readonly rowsPerSecond: number | null
-  /** No change of this table has waited longer; null where nothing flows (the table is not open). */
+  /** Upper bound of the age of this table's oldest pending change; null if the table is not open. */
   readonly lagMs: number | null
   readonly pending: number
   readonly parked: number
@@ -54,7 +57,7 @@ export interface Problem {
   readonly remedy: string | null
 }
 
-/** What `/api/not-carried` answers: nothing of it has to be acted on. */
+/** The response of `/api/not-carried`; nothing in it needs action. */
 export interface NotCarriedView {
   readonly groups: readonly {
     readonly text: string
@@ -63,7 +66,7 @@ export interface NotCarriedView {
   }[]
 }
 
-/** What `/api/session` answers: what this page may do, and the token that a cross-site page cannot read. */
+/** The response of `/api/session`: the actions this page offers, and the token, which a cross-site page cannot read. */
 export interface SessionView {
   readonly token: string
   readonly actions: readonly string[]

@@ -4,14 +4,14 @@ import type { TableView } from './shape.js'
 
 export type Act = (action: string, table: string) => Promise<void>
 
-/** In which states an action makes sense; elsewhere its button is not shown. */
+/** The states in which an action applies; its button is hidden in all others. */
 const OFFERED: Readonly<Record<string, (table: TableView) => boolean>> = {
   pause: ({ state }) => state === 'live',
   resume: ({ state }) => state === 'paused',
   retry: ({ quarantined }) => quarantined > 0,
 }
 
-/** The table of tables: rows are made once and kept up to date, so that focus, selection and scrolling stay. */
+/** The list of tables. Rows are created once and updated, so that focus, selection and scroll position are kept. */
 export class TableList {
   readonly #rows = new Map<string, Row>()
   readonly #body = find('#rows', HTMLElement)
@@ -37,7 +37,7 @@ export class TableList {
     })
   }
 
-  /** What the server lets this page do; known before the first tables are. */
+  /** Sets the actions that the server offers; must be called before the first `update`. */
   offer(actions: readonly string[]): void {
     this.#actions = actions
     if (actions.length === 0) return
@@ -62,7 +62,7 @@ export class TableList {
     this.#show()
   }
 
-  /** Leads to one table, whatever was filtered before. */
+  /** Scrolls to one table, replacing the current filter. */
   lead(table: string): void {
     this.#filter.value = table
     this.#state.value = ''
@@ -110,7 +110,7 @@ export class TableList {
     }
   }
 
-  /** Moves only the rows that stand elsewhere: a moved row loses its focus. */
+  /** Moves only rows whose position changed: moving a row drops its focus. */
   #place(shown: readonly TableView[]): void {
     const wanted = shown.flatMap((table) => this.#rows.get(table.table)?.element ?? [])
     const keep = new Set<Element>(wanted)
@@ -155,7 +155,7 @@ class Row {
       )
   }
 
-  /** Of hundreds of tables few change between two looks. */
+  /** Skips unchanged tables: of hundreds, few change between two polls. */
   update(table: TableView): void {
     const said = JSON.stringify(table)
     if (said === this.#said) return

@@ -4,9 +4,8 @@ import type { Model } from '../model/model.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { setAside } from '../tables/set-aside.js'
 
-export const TRIGGERS_GONE = 'its triggers were not what they must be'
-const TRIGGERS_ANEW =
-  'its triggers were dropped and made again by somebody else, and what has changed between is unknown'
+export const TRIGGERS_GONE = 'its triggers are missing or altered'
+const TRIGGERS_ANEW = 'its triggers were re-created; changes in between were not captured'
 /** No triggers have this sign, so that those which come later are found to be others. */
 export const NO_TRIGGERS = 'none'
 

@@ -147,7 +147,7 @@ export class RunningDrain {
     const carried = [...states.values()].filter(isKept).map((p) => p.table)
     const now = parts.model.tablesOf(await snapshot.fingerprints())
     if (!parts.model.fits(now, carried))
-      throw new SyncError('generation-changed', 'the definitions of the source change faster than they can be read')
+      throw new SyncError('generation-changed', 'source definitions keep changing while being read')
     const hole = await holeOf(parts, judgement)
     const opening = new Set(parts.request.opening?.keys())
     const lost = await lostTables(parts, states, { hole, opening })

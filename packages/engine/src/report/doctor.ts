@@ -49,7 +49,7 @@ function sentence(errors: number, warnings: number, notes: number): string {
   const counted = (n: number, word: string): string[] => (n === 0 ? [] : [`${n} ${word}${n === 1 ? '' : 's'}`])
   const rest = [...counted(warnings, 'warning'), ...counted(notes, 'note')].join(' and ')
   if (errors > 0)
-    return `Not ready: ${counted(errors, 'error').join('')} must be mended first${rest === '' ? '' : `; besides, ${rest}`}.`
+    return `Not ready: fix ${counted(errors, 'error').join('')} first${rest === '' ? '' : `; also ${rest}`}.`
   if (rest === '') return 'Ready: both servers have all that is needed.'
   return warnings === 0 ? `Ready; ${rest} to know.` : `Ready, but read first: ${rest}.`
 }

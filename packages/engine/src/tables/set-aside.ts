@@ -130,9 +130,10 @@ function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<strin
 
 function vanished({ table, state }: TableProgress): Misfit | null {
   if (isUncarried(state))
-    return { table, event: 'vanish', problem: 'the table is gone at the source before it was copied' }
+    return { table, event: 'vanish', problem: 'the table was dropped at the source before it was copied' }
   if (!isCarried(state)) return null
-  const problem = 'the table is gone at the source; its rows stay in the target, and tables.exclude ends this message'
+  const problem =
+    'the table no longer exists at the source; its rows stay in the target. To silence this, add it to tables.exclude'
   return { table, event: 'vanish', problem }
 }
 

@@ -125,7 +125,7 @@ export function mapped(error: unknown, doing: string): SyncError {
   if (error instanceof SyncError) return error
   const found = codeOf(error)
   const remedy = remedyOf(errorNumber(error), found)
-  const what = found === 'lock-timeout' ? `a lock was not got in time, ${labelOf(error)}` : labelOf(error)
+  const what = found === 'lock-timeout' ? `timed out waiting for a lock, ${labelOf(error)}` : labelOf(error)
   const message = `source: ${doing}: ${what}${wordsOf(error)}`
   return new SyncError(found ?? 'internal', message, remedy === undefined ? { cause: error } : { cause: error, remedy })
 }

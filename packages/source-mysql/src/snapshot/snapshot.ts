@@ -103,7 +103,7 @@ async function ownRows(session: Session, statement: string): Promise<TextRow[]> 
 
 function notMigrated(): SyncError {
   return new SyncError('not-migrated', 'source: our tables are not there for this installation', {
-    remedy: 'run migrate',
+    remedy: 'mylab-sync migrate',
   })
 }
 
