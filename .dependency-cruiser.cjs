@@ -11,6 +11,15 @@ const driver = (pattern, homes) => ({
   from: { path: '^(packages|apps)/[^/]+/src', pathNot: `^(packages|apps)/(${homes.join('|')})/` },
   to: { path: `node_modules/(${pattern})/` },
 })
+// The visitor of @swc/core stops at `await using`, which it has no name for; what is declared so imports as any other expression.
+const { default: Visitor } = require('@swc/core/Visitor.js')
+const visitStatement = Visitor.prototype.visitStatement
+Visitor.prototype.visitStatement = function (statement) {
+  if (statement.type !== 'UsingDeclaration') return visitStatement.call(this, statement)
+  statement.decls = this.visitVariableDeclarators(statement.decls)
+  return statement
+}
+
 module.exports = {
   forbidden: [
     only('core', []),

@@ -222,7 +222,7 @@ const MISSPELT: ReadonlySet<string> = new Set(['sc', 'sbc', 'bc'])
 /** Nothing is suspended but what the source's own rows break. */
 async function compareConstraints(context: EngineContext, verdict: ChaosVerdict): Promise<void> {
   await maintain(context, await loadModel(context))
-  for (const { table, name, state, detail } of await context.target.constraints())
+  for (const { table, name, state, detail } of await context.target.constraints.all())
     if (state !== 'validated' && !MISSPELT.has(table))
       verdict.examples.push(`at the end: ${table}: ${name} is ${state}: ${detail ?? ''}`)
 }

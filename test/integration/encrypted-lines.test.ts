@@ -262,7 +262,7 @@ test('a replaced authority is used by the next connection of a process that goes
         lines[side].proxy.cut()
         lines[side].tap.heard()
       }
-      const asked = await Promise.allSettled([source.catalog(), target.hindrances([])])
+      const asked = await Promise.allSettled([source.catalog(), target.tables.hindrances([])])
       return asked.map((each) => (each.status === 'rejected' ? 'refused' : 'answered'))
     }
     assert.deepEqual(await again(), ['refused', 'refused'])

@@ -198,19 +198,15 @@ test('a role that may only connect to the target holds up no work, and a lock of
 
 test('a lock that is held takes no transaction id and has no snapshot, and dumps of the state go on beside it', async () => {
   await withCopied(servers, { name: 'lock_cost', schema: SCHEMA }, async (at) => {
-    const lock = await at.target.beginExclusive('maintain')
+    await using lock = await at.target.beginExclusive('maintain')
     assert.ok(lock)
-    try {
-      const held = `SELECT a.backend_xid, a.backend_xmin FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-        WHERE l.relation = 'mylab_sync.sync_lock_maintain'::regclass`
-      assert.deepEqual(await at.rows(held), [[null, null]])
-      assert.equal(await at.target.beginExclusive('maintain'), null)
-      await at
-        .rows('BEGIN; LOCK TABLE mylab_sync.sync_lock_maintain IN ACCESS SHARE MODE NOWAIT')
-        .catch(() => assert.fail())
-    } finally {
-      await lock.rollback()
-    }
+    const held = `SELECT a.backend_xid, a.backend_xmin FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+      WHERE l.relation = 'mylab_sync.sync_lock_maintain'::regclass`
+    assert.deepEqual(await at.rows(held), [[null, null]])
+    assert.equal(await at.target.beginExclusive('maintain'), null)
+    await at
+      .rows('BEGIN; LOCK TABLE mylab_sync.sync_lock_maintain IN ACCESS SHARE MODE NOWAIT')
+      .catch(() => assert.fail())
   })
 })
 
@@ -342,10 +338,10 @@ test('what a role that may create in public has planted there is never run with 
     await settle(at)
     await assertEqual(at, [...TABLES, 'child'])
     await verifyCounts(at.context, [])
-    const found = await at.target.preflight([])
+    const found = await at.target.admin.preflight([])
     assert.ok(found.some(({ code, cause }) => code === 'target-schema-open' && cause.includes('schema public')))
-    await at.target.mayUninstall()
-    await at.target.run(await at.target.uninstallStatements())
+    await at.target.admin.requireUninstallRights()
+    await at.target.admin.run(await at.target.admin.uninstallStatements())
     const { product } = servers
     assert.deepEqual(
       await at.rows(`SELECT what, count(*) FROM public.seen WHERE who = '${product.target.user}' GROUP BY 1`),

@@ -231,7 +231,7 @@ test('a foreign key of the target that changes rows by itself is suspended befor
     assert.deepEqual(await states(at), { chi: 'live', keyless_parts: 'recopied', par: 'live', parts: 'live' })
     await assertSame(at, ['par', 'parts', 'keyless_parts'])
     assert.deepEqual(await at.rows('SELECT id, p FROM chi ORDER BY 1'), [['1', '3'], ['3', '3']]) // biome-ignore format: rows
-    const suspended = (await at.target.constraints()).map(({ name, state }) => `${name} ${state}`)
+    const suspended = (await at.target.constraints.all()).map(({ name, state }) => `${name} ${state}`)
     assert.deepEqual(suspended, ['own suspended'])
     // Rows that fit into no partition any more: the table of the target cannot hold them, and the others go on.
     await at.reader.query(

@@ -122,7 +122,7 @@ test('the statements for the source, run by hand, are what an installation looks
     try {
       assert.ok(await source.migrated())
       const before = await held(at)
-      await target.migrate()
+      await target.admin.migrate()
       await copyAll(at.context)
       const names = ({ triggers, tables }: { triggers?: unknown; tables?: unknown }): unknown => ({ triggers, tables })
       assert.deepEqual(names((await held(at)) as object), names(before as object))

@@ -6,12 +6,8 @@ export async function readTarget<T>(
   context: EngineContext,
   look: (target: TargetTransaction) => Promise<T>,
 ): Promise<T> {
-  const target = await context.target.begin()
-  try {
-    return await look(target)
-  } finally {
-    await target.rollback()
-  }
+  await using target = await context.target.begin()
+  return await look(target)
 }
 
 /** A running drain is waited for. */
@@ -30,18 +26,15 @@ export async function betweenDrains<T>(
   context: EngineContext,
   work: (target: TargetTransaction, states: ReadonlyMap<string, TableProgress>) => Promise<T>,
 ): Promise<T> {
-  const transaction = await context.target.beginDrainWaiting(DRAIN_WAIT_MS)
-  return committed(transaction, async (target) => work(target, await target.progress()))
+  const transaction = await context.target.beginDrain({ waitMs: DRAIN_WAIT_MS })
+  return committed(transaction, async (target) => work(target, await target.tables.all()))
 }
 
-async function committed<T>(target: TargetTransaction, work: (target: TargetTransaction) => Promise<T>): Promise<T> {
-  try {
-    const result = await work(target)
-    await target.commit()
-    return result
-  } finally {
-    await target.rollback()
-  }
+async function committed<T>(begun: TargetTransaction, work: (target: TargetTransaction) => Promise<T>): Promise<T> {
+  await using target = begun
+  const result = await work(target)
+  await target.commit()
+  return result
 }
 
 /**
@@ -54,11 +47,7 @@ export async function exclusively<T>(
   name: string,
   work: (stillAlone: () => Promise<void>) => Promise<T>,
 ): Promise<T | undefined> {
-  const lock = await context.target.beginExclusive(name)
+  await using lock = await context.target.beginExclusive(name)
   if (!lock) return undefined
-  try {
-    return await work(async () => void (await lock.lastDrain()))
-  } finally {
-    await lock.rollback()
-  }
+  return await work(async () => void (await lock.history.last()))
 }

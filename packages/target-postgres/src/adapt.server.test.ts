@@ -68,7 +68,7 @@ before(async () => {
     instance: 'default',
     stateSchema: 'mylab_sync',
   })
-  await target.migrate()
+  await target.admin.migrate()
   admin = await servers.targetAdmin(DATABASE)
 })
 after(async () => {
@@ -139,9 +139,9 @@ async function standing(name: string): Promise<Record<string, unknown>[]> {
 async function assertAsNew(name: string, table: TableMapping, objects: TableObjects): Promise<void> {
   const found = await standing(name)
   await admin.query(`DROP TABLE ${name}`)
-  await target.createTable(table, objects)
-  await target.buildKeyIndexes(table, [])
-  await target.buildIndexes(table, objects)
+  await target.tables.create(table, objects)
+  await target.constraints.buildKeyIndexes(table, [])
+  await target.constraints.buildIndexes(table, objects)
   assert.deepEqual(found, await standing(name), name)
   await admin.query(`DROP TABLE ${name}`)
 }
@@ -149,20 +149,22 @@ async function assertAsNew(name: string, table: TableMapping, objects: TableObje
 /** What follows: the copy brings the rows, and control work what has waited for them. */
 async function finish(table: TableMapping, objects: TableObjects): Promise<void> {
   await admin.query(`DELETE FROM ${table.name}`)
-  const { outdated, unfinished } = await target.objectsDue([{ table, objects, foreignKeyColumns: [], foreignKeys: [] }])
-  await target.dropObjects(outdated)
-  if (unfinished.has(table.name)) await target.finishTable(table, objects)
-  assert.deepEqual(await target.buildIndexes(table, objects), [], table.name)
+  const { outdated, unfinished } = await target.created.due([
+    { table, objects, foreignKeyColumns: [], foreignKeys: [] },
+  ])
+  await target.created.drop(outdated)
+  if (unfinished.has(table.name)) await target.tables.finish(table, objects)
+  assert.deepEqual(await target.constraints.buildIndexes(table, objects), [], table.name)
 }
 
 async function follow(table: TableMapping, objects: TableObjects, wait: boolean): Promise<void> {
-  await target.loosenTable(table, objects, [])
-  const left = await target.adaptTable(table, objects, { wait })
+  await target.tables.loosen(table, objects, [])
+  const left = await target.tables.adapt(table, objects, { wait })
   if (!wait) assert.deepEqual(left, [], table.name)
   // As a person pastes them.
   for (const statement of left) await admin.query(statement)
-  assert.deepEqual(await target.adaptTable(table, objects, { wait }), [], table.name)
-  assert.deepEqual(await target.buildKey(table, { wait: false }), [], table.name)
+  assert.deepEqual(await target.tables.adapt(table, objects, { wait }), [], table.name)
+  assert.deepEqual(await target.constraints.buildKey(table, { wait: false }), [], table.name)
 }
 
 async function batch({ name, to, required }: Batch, wait: boolean): Promise<void> {
@@ -172,10 +174,10 @@ async function batch({ name, to, required }: Batch, wait: boolean): Promise<void
     ['id'],
   )
   const made = objectsOf(name, (from) => from)
-  await target.createTable(before, made)
+  await target.tables.create(before, made)
   await insertRows(name)
-  await target.buildKeyIndexes(before, [])
-  assert.deepEqual(await target.buildIndexes(before, made), [])
+  await target.constraints.buildKeyIndexes(before, [])
+  assert.deepEqual(await target.constraints.buildIndexes(before, made), [])
   const [table, objects] = [
     testTable(
       name,
@@ -215,10 +217,10 @@ async function key(
     testTable(name, { k: `${type}!`, v: 'integer' }, ['k']),
     { ...NOTHING, ...counterOf(name, type) },
   ]
-  await target.createTable(...of(from))
+  await target.tables.create(...of(from))
   for (const value of TYPES[from]?.values ?? [])
     await admin.query(`INSERT INTO ${name} VALUES (${value.startsWith("B'") ? value : `'${value}'`}, 1)`)
-  await target.buildKeyIndexes(of(from)[0], [])
+  await target.constraints.buildKeyIndexes(of(from)[0], [])
   const [table, objects] = of(to)
   await follow(table, objects, wait)
   await finish(table, objects)

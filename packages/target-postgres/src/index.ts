@@ -2,6 +2,5 @@
  * All that speaks PostgreSQL: connections, our state tables, table definitions, COPY and drains' writes.
  * Decides nothing of the protocol, and knows no source.
  */
-export { isTransaction, type Transaction } from './transaction.js'
 export type { TargetSettings } from './connection/database.js'
 export { createTarget } from './target.js'

@@ -16,9 +16,9 @@ import {
 } from '@mylab-sync/core'
 import { ServerSet } from '@mylab-sync/testkit'
 import pg from 'pg'
-import { isTransaction } from './transaction.js'
 import type { TargetSettings } from './connection/database.js'
 import { createTarget } from './target.js'
+import { textsOf } from './testing.js'
 import { testKey, testRow, testTable } from './test-support.js'
 
 const DATABASE = 'target_postgres_test'
@@ -76,14 +76,10 @@ async function* batches(...rows: readonly (readonly TargetRow[])[]): AsyncIterab
 
 /** Commits what `work` does; rolls back where it throws. */
 async function within<T>(work: (transaction: TargetTransaction) => Promise<T>): Promise<T> {
-  const transaction = await target.begin()
-  try {
-    const result = await work(transaction)
-    await transaction.commit()
-    return result
-  } finally {
-    await transaction.rollback()
-  }
+  await using transaction = await target.begin()
+  const result = await work(transaction)
+  await transaction.commit()
+  return result
 }
 
 async function contents(table: TableMapping): Promise<string[]> {
@@ -94,9 +90,9 @@ async function contents(table: TableMapping): Promise<string[]> {
 
 async function cleared(): Promise<void> {
   await admin.query('DROP TABLE IF EXISTS public.child, public."pa""rent", public.whole')
-  for (const table of [parent, child, whole]) await target.createTable(table, NOTHING)
-  await target.buildKeyIndexes(parent, [])
-  await target.buildKeyIndexes(child, [['parent_id']])
+  for (const table of [parent, child, whole]) await target.tables.create(table, NOTHING)
+  await target.constraints.buildKeyIndexes(parent, [])
+  await target.constraints.buildKeyIndexes(child, [['parent_id']])
 }
 
 before(async () => {
@@ -104,9 +100,9 @@ before(async () => {
   admin = await servers.targetAdmin(DATABASE)
   await admin.query(`ALTER DATABASE ${DATABASE} SET default_transaction_isolation = 'serializable'`)
   target = await createTarget(settings)
-  assert.equal(await target.migrated(), false)
-  await Promise.all([target.migrate(), target.migrate()])
-  assert.equal(await target.migrated(), true)
+  assert.equal(await target.admin.migrated(), false)
+  await Promise.all([target.admin.migrate(), target.admin.migrate()])
+  assert.equal(await target.admin.migrated(), true)
 })
 
 after(async () => {
@@ -119,7 +115,9 @@ test('COPY carries every byte and large values', async () => {
   await cleared()
   const odd = ['\\', '\\N', '\t\n\r', 'ü\u{1f600}', '', 'x'.repeat(300_000)]
   const rows = odd.map((value, at) => testRow(String(at), value))
-  const count = await within((transaction) => transaction.copyRows(whole, batches(rows.slice(0, 3), [], rows.slice(3))))
+  const count = await within((transaction) =>
+    transaction.rows.copy(whole, batches(rows.slice(0, 3), [], rows.slice(3)), { overwrite: false }),
+  )
   assert.equal(count, 6)
   const { rows: found } = await admin.query<{ b: string }>('SELECT b FROM public.whole ORDER BY a')
   assert.deepEqual(
@@ -135,13 +133,12 @@ test('large batches of one transaction go through the same storage, also after o
   await within(async (transaction) => {
     const storage = new Set<string>()
     for (const from of [0, 600, 1200]) {
-      await transaction.upsertRows(parent, rows(from), [])
-      assert.ok(isTransaction(transaction))
-      const [[place] = []] = await transaction.texts(`SELECT pg_relation_filenode('pg_temp."stage_pa""rent"')::text`)
+      await transaction.rows.upsert(parent, rows(from), [])
+      const [[place] = []] = await textsOf(transaction, `SELECT pg_relation_filenode('pg_temp."stage_pa""rent"')::text`)
       storage.add(String(place))
     }
     assert.equal(storage.size, 1)
-    assert.equal(await transaction.countRows(parent), 1797)
+    assert.equal(await transaction.lookup.count(parent), 1797)
   })
 })
 
@@ -151,12 +148,12 @@ test('a poison row makes COPY refuse the batch, and is found alone', async () =>
     testRow(String(at), at === 700 || at === 3 ? 'too long' : 'ok', null),
   )
   await within(async (transaction) => {
-    await assert.rejects(transaction.copyRows(parent, batches(rows)), (error: unknown) => {
+    await assert.rejects(transaction.rows.copy(parent, batches(rows), { overwrite: false }), (error: unknown) => {
       return error instanceof BatchRefused && error.code === '22001'
     })
-    const refused = await transaction.insertRows(parent, rows)
+    const refused = await transaction.rows.insert(parent, rows)
     assert.deepEqual(refused.map(({ key, code: state }) => `${key} ${state}`).sort(), ['3 22001', '700 22001'])
-    assert.equal(await transaction.countRows(parent), 1198)
+    assert.equal(await transaction.lookup.count(parent), 1198)
   })
 })
 
@@ -167,8 +164,8 @@ test('an error of the rows themselves is passed on, and the transaction lives', 
     throw new SyncError('truncated-read', 'the source said so')
   }
   await within(async (transaction) => {
-    await assert.rejects(transaction.copyRows(whole, failing()), /the source said so/)
-    assert.equal(await transaction.copyRows(whole, batches([testRow('2', 'b')])), 1)
+    await assert.rejects(transaction.rows.copy(whole, failing(), { overwrite: false }), /the source said so/)
+    assert.equal(await transaction.rows.copy(whole, batches([testRow('2', 'b')]), { overwrite: false }), 1)
   })
   assert.deepEqual(await contents(whole), ['(2,b)'])
 })
@@ -176,7 +173,7 @@ test('an error of the rows themselves is passed on, and the transaction lives', 
 test('rows that collide are never lost in silence', async () => {
   await cleared()
   await assert.rejects(
-    within((transaction) => transaction.insertRows(parent, [testRow('1', 'a', null), testRow('1', 'b', null)])),
+    within((transaction) => transaction.rows.insert(parent, [testRow('1', 'a', null), testRow('1', 'b', null)])),
     (error: unknown) => error instanceof ConstraintViolated && error.constraint === 'pa"rent_pkey',
   )
 })
@@ -185,9 +182,9 @@ test('small and large upserts write the last row of a key, and nothing where not
   await cleared()
   for (const count of [3, 900]) {
     const rows = Array.from({ length: count }, (_, at) => testRow(String(at), `c${at % 10}`, '{"a": 1}'))
-    await within((transaction) => transaction.upsertRows(parent, [testRow('1', 'old', null), ...rows], []))
+    await within((transaction) => transaction.rows.upsert(parent, [testRow('1', 'old', null), ...rows], []))
     const before = await admin.query('SELECT id, xmin::text, code FROM public."pa""rent" ORDER BY id')
-    await within((transaction) => transaction.upsertRows(parent, rows, []))
+    await within((transaction) => transaction.rows.upsert(parent, rows, []))
     const later = await admin.query('SELECT id, xmin::text, code FROM public."pa""rent" ORDER BY id')
     assert.equal(later.rows.length, count)
     assert.deepEqual(later.rows, before.rows)
@@ -196,47 +193,47 @@ test('small and large upserts write the last row of a key, and nothing where not
 
 test('holders of a UNIQUE that cannot wait are named, planned or not, and nothing is written', async () => {
   await cleared()
-  assert.deepEqual(await target.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
+  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
   await within((transaction) =>
-    transaction.upsertRows(parent, [testRow('1', 'aaa', null), testRow('2', 'bbb', null)], []),
+    transaction.rows.upsert(parent, [testRow('1', 'aaa', null), testRow('2', 'bbb', null)], []),
   )
   const swapped = [testRow('1', 'bbb', null), testRow('2', 'aaa', null), testRow('3', 'too long', null)]
   await within(async (transaction) => {
     for (const uniques of [[code], []]) {
-      const outcome = await transaction.upsertRows(parent, swapped, uniques)
+      const outcome = await transaction.rows.upsert(parent, swapped, uniques)
       assert.equal(outcome.kind, 'held')
       if (outcome.kind === 'held') assert.deepEqual(outcome.holders.map(({ key }) => key).sort(), ['1', '2'])
     }
-    await transaction.deleteKeys(parent, ['1', '2'])
-    const outcome = await transaction.upsertRows(parent, swapped, [code])
+    await transaction.rows.delete(parent, ['1', '2'])
+    const outcome = await transaction.rows.upsert(parent, swapped, [code])
     assert.ok(outcome.kind === 'done' && outcome.refused.map(({ key }) => key).join() === '3')
   })
   assert.deepEqual(await contents(parent), ['(1,bbb,)', '(2,aaa,)'])
   const twins = [testRow('7', 'xyz', null), testRow('8', 'xyz', null)]
-  const violated = await within((transaction) => transaction.upsertRows(parent, twins, [code])).catch(
+  const violated = await within((transaction) => transaction.rows.upsert(parent, twins, [code])).catch(
     (error: unknown) => error,
   )
   assert.ok(violated instanceof ConstraintViolated)
-  await target.suspend(violated, true)
-  await within((transaction) => transaction.upsertRows(parent, twins, [code]))
-  const problems = await target.buildIndexes(parent, { ...NOTHING, indexes: [code] })
+  await target.constraints.suspend(violated, true)
+  await within((transaction) => transaction.rows.upsert(parent, twins, [code]))
+  const problems = await target.constraints.buildIndexes(parent, { ...NOTHING, indexes: [code] })
   assert.match(problems.join(), /rows hold equal values/)
   assert.deepEqual(
-    (await target.constraints()).map(({ name, state }) => [name, state]),
+    (await target.constraints.all()).map(({ name, state }) => [name, state]),
     [['parent_code', 'suspended']],
   )
   await admin.query('DELETE FROM public."pa""rent" WHERE id = 8')
-  assert.deepEqual(await target.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
-  assert.deepEqual(await target.constraints(), [])
+  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
+  assert.deepEqual(await target.constraints.all(), [])
 })
 
 test('a table without a key becomes the same multiset, and what is equal is not written', async () => {
   await cleared()
   const rows = (text: string): TargetRow[] =>
     text.split('').map((letter) => testRow('1', letter === '-' ? null : letter))
-  await within((transaction) => transaction.replaceTable(whole, batches(rows('aab--'))))
+  await within((transaction) => transaction.rows.replace(whole, batches(rows('aab--'))))
   const kept = await admin.query<{ xmin: string }>("SELECT DISTINCT xmin::text AS xmin FROM public.whole WHERE b = 'b'")
-  await within((transaction) => transaction.replaceTable(whole, batches(rows('ab'), rows('c---'))))
+  await within((transaction) => transaction.rows.replace(whole, batches(rows('ab'), rows('c---'))))
   assert.deepEqual(await contents(whole), ['(1,)', '(1,)', '(1,)', '(1,a)', '(1,b)', '(1,c)'])
   const again = await admin.query<{ xmin: string }>(
     "SELECT DISTINCT xmin::text AS xmin FROM public.whole WHERE b = 'b'",
@@ -247,44 +244,49 @@ test('a table without a key becomes the same multiset, and what is equal is not 
 test('a foreign key waits for its orphans, and is checked inside the drain', async () => {
   await cleared()
   await within(async (transaction) => {
-    await transaction.copyRows(parent, batches([testRow('1', 'a', null)]))
-    await transaction.copyRows(child, batches([testRow('1', '1'), testRow('2', '9'), testRow('3', null)]))
-    assert.deepEqual(await allOf(transaction.orphanKeys(child, parent, edge)), ['2'])
-    assert.deepEqual((await allOf(transaction.childKeys(child, edge, [['1'], ['9']]))).sort(), ['1', '2'])
-    assert.deepEqual(await transaction.referencedValues(parent, edge, ['1', '5']), [['1']])
+    await transaction.rows.copy(parent, batches([testRow('1', 'a', null)]), { overwrite: false })
+    await transaction.rows.copy(child, batches([testRow('1', '1'), testRow('2', '9'), testRow('3', null)]), {
+      overwrite: false,
+    })
+    assert.deepEqual(await allOf(transaction.lookup.orphans(child, parent, edge)), ['2'])
+    assert.deepEqual((await allOf(transaction.lookup.children(child, edge, [['1'], ['9']]))).sort(), ['1', '2'])
+    assert.deepEqual(await transaction.lookup.referenced(parent, edge, ['1', '5']), [['1']])
   })
-  assert.equal((await target.buildForeignKey(child, parent, { ...edge, text: true })).state, 'suspended')
-  assert.equal((await target.buildForeignKey(child, parent, edge)).state, 'not-valid')
-  await within((transaction) => transaction.deleteKeys(child, ['2']))
-  assert.equal((await target.buildForeignKey(child, parent, edge)).state, 'validated')
-  assert.deepEqual(await target.constraints(), [])
+  assert.equal((await target.constraints.buildForeignKey(child, parent, { ...edge, text: true })).state, 'suspended')
+  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'not-valid')
+  await within((transaction) => transaction.rows.delete(child, ['2']))
+  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'validated')
+  assert.deepEqual(await target.constraints.all(), [])
   const violated = await within(async (transaction) => {
-    assert.deepEqual([...(await transaction.validatedForeignKeys())], ['child_parent_fk'])
-    await transaction.upsertRows(child, [testRow('5', '5')], [])
+    assert.deepEqual([...(await transaction.lookup.validatedKeys())], ['child_parent_fk'])
+    await transaction.rows.upsert(child, [testRow('5', '5')], [])
     const error: unknown = await transaction.checkConstraints().catch((thrown: unknown) => thrown)
     // The transaction lives on.
-    await transaction.upsertRows(parent, [testRow('5', 'e', null)], [])
+    await transaction.rows.upsert(parent, [testRow('5', 'e', null)], [])
     await transaction.checkConstraints()
     return error
   })
   assert.ok(violated instanceof ConstraintViolated)
   assert.deepEqual([violated.table, violated.constraint, violated.kind], ['child', 'child_parent_fk', 'foreign-key'])
-  await target.suspend(violated, true)
-  await within(async (transaction) => assert.equal((await transaction.validatedForeignKeys()).size, 0))
+  await target.constraints.suspend(violated, true)
+  await within(async (transaction) => assert.equal((await transaction.lookup.validatedKeys()).size, 0))
 })
 
 test('definitions may be asked for twice, and differences are named', async () => {
   await cleared()
-  await target.createTable(parent, NOTHING)
-  await target.buildKeyIndexes(child, [['parent_id']])
-  assert.deepEqual(await target.differences(parent), [])
+  await target.tables.create(parent, NOTHING)
+  await target.constraints.buildKeyIndexes(child, [['parent_id']])
+  assert.deepEqual(await target.tables.differences(parent), [])
   const wider = testTable('child', { id: 'bigint!', parent_id: 'integer', extra: 'text' }, ['id'])
-  assert.deepEqual(await target.differences(wider), ['column id is integer, not bigint', 'column extra is missing'])
-  assert.deepEqual(await target.adaptTable(wider, NOTHING, { wait: false }), [])
-  assert.deepEqual(await target.differences(wider), [])
+  assert.deepEqual(await target.tables.differences(wider), [
+    'column id is integer, not bigint',
+    'column extra is missing',
+  ])
+  assert.deepEqual(await target.tables.adapt(wider, NOTHING, { wait: false }), [])
+  assert.deepEqual(await target.tables.differences(wider), [])
   const narrower = testTable('child', { id: 'smallint!', parent_id: 'integer', extra: 'integer' }, ['id'])
-  assert.deepEqual(await target.adaptTable(narrower, NOTHING, { wait: false }), [])
-  assert.deepEqual(await target.differences(narrower), [])
+  assert.deepEqual(await target.tables.adapt(narrower, NOTHING, { wait: false }), [])
+  assert.deepEqual(await target.tables.differences(narrower), [])
 })
 
 test('one drain at a time, and a session that did not get it is given back clean', async () => {
@@ -292,33 +294,33 @@ test('one drain at a time, and a session that did not get it is given back clean
   assert.ok(first)
   for (let at = 0; at < 20; at++) assert.equal(await target.beginDrain(), null)
   await assert.rejects(
-    target.beginDrainWaiting(100),
+    target.beginDrain({ waitMs: 100 }),
     (error: unknown) => error instanceof SyncError && error.code === 'lock-timeout',
   )
-  await first.rollback()
-  await (await target.beginDrainWaiting(1000)).rollback()
+  await first[Symbol.asyncDispose]()
+  await (await target.beginDrain({ waitMs: 1000 }))[Symbol.asyncDispose]()
 })
 
 test('a key parked twice by one drain stays a start key', async () => {
   const parked = { table: 't', key: 'twice', drain: 4 }
-  await within((transaction) => transaction.park([{ ...parked, start: false }]))
-  await within((transaction) => transaction.park([{ ...parked, start: true }]))
-  await within((transaction) => transaction.park([{ ...parked, start: false }]))
+  await within((transaction) => transaction.parked.park([{ ...parked, start: false }]))
+  await within((transaction) => transaction.parked.park([{ ...parked, start: true }]))
+  await within((transaction) => transaction.parked.park([{ ...parked, start: false }]))
   await within(async (transaction) =>
-    assert.deepEqual(await transaction.parked(['t'], 9), [{ ...parked, start: true }]),
+    assert.deepEqual(await transaction.parked.read(['t'], 9), [{ ...parked, start: true }]),
   )
 })
 
 test('chunks are taken once, and a quarantined key counts its attempts', async () => {
   await within(async (transaction) => {
-    await transaction.setProgress('t', { state: 'copying' })
-    await transaction.addChunks('t', null, ['a', null])
+    await transaction.tables.patch('t', { state: 'copying' })
+    await transaction.chunks.add('t', null, ['a', null])
   })
   await within(async (one) => {
-    assert.equal((await one.takeChunk(['t']))?.number, 1)
+    assert.equal((await one.chunks.take(['t']))?.number, 1)
     await within(async (two) => {
-      assert.equal((await two.takeChunk(['t']))?.number, 2)
-      assert.equal(await two.lockProgress(['t']), true)
+      assert.equal((await two.chunks.take(['t']))?.number, 2)
+      assert.equal(await two.tables.lock(['t']), true)
     })
   })
   const refused: QuarantinedRow = {
@@ -329,50 +331,50 @@ test('chunks are taken once, and a quarantined key counts its attempts', async (
     digest: 'd',
     references: [{ child: 'c', edge: 'c_code', tokens: ['61'] }],
   }
-  await within((transaction) => transaction.quarantine('t', [refused], 1))
-  await within((transaction) => transaction.quarantine('t', [refused], 1))
-  await within((transaction) => transaction.quarantine('t', [refused], 2))
+  await within((transaction) => transaction.quarantine.add('t', [refused], 1))
+  await within((transaction) => transaction.quarantine.add('t', [refused], 1))
+  await within((transaction) => transaction.quarantine.add('t', [refused], 2))
   const { rows } = await admin.query(
     `SELECT row_key, drain_no, attempts, error_code FROM ${pg.escapeIdentifier(settings.stateSchema)}.sync_parked WHERE reason = 'quarantined'`,
   )
   assert.deepEqual(rows, [{ row_key: 'k', drain_no: '2', attempts: 3, error_code: '22001' }])
   await within(async (transaction) => {
-    await transaction.holdEntries([{ table: 't', key: 'k', entry: 2n ** 64n - 2n }])
+    await transaction.quarantine.holdEntries([{ table: 't', key: 'k', entry: 2n ** 64n - 2n }])
     const expected = { digest: 'd', entry: 2n ** 64n - 2n, references: refused.references, message: refused.message }
-    assert.deepEqual(await transaction.quarantined(), [{ table: 't', key: 'k', ...expected }])
-    assert.equal(await transaction.retryQuarantined(['t']), 1)
-    assert.equal((await transaction.quarantined())[0]?.digest, null)
+    assert.deepEqual(await transaction.quarantine.all(), [{ table: 't', key: 'k', ...expected }])
+    assert.equal(await transaction.quarantine.retry(['t']), 1)
+    assert.equal((await transaction.quarantine.all())[0]?.digest, null)
   })
 })
 
 test('the keys of the last drains are kept, and a gap is told', async () => {
   const record = (number: number, keys: number): Promise<void> =>
     within(async (transaction) => {
-      await transaction.recordDrainKeys(
+      await transaction.history.recordKeys(
         number,
         Array.from({ length: keys }, (_, at) => ({ table: 't', key: String(at), start: at === 0 })),
       )
-      await transaction.recordDrain({
+      await transaction.history.record({
         number,
         token: `t${number}`,
         consistentAsOf: '2026-01-02T03:04:05.123456Z',
         identity: 'one',
       })
     })
-  const complete = (drain: number): Promise<boolean> => within((transaction) => transaction.keepsDrainsAfter(drain))
+  const complete = (drain: number): Promise<boolean> => within((transaction) => transaction.history.keepsAfter(drain))
   await record(1, 2)
   await record(2, 1)
   await within(async (transaction) => {
-    assert.equal((await transaction.lastDrain()).consistentAsOf, '2026-01-02T03:04:05.123456Z')
-    await transaction.parkDrainKeysAfter(0, ['t'])
-    const keys = (await transaction.parked(['t'], 10)).filter(({ drain }) => drain <= 2)
-    await transaction.unpark(keys)
+    assert.equal((await transaction.history.last()).consistentAsOf, '2026-01-02T03:04:05.123456Z')
+    await transaction.history.parkAfter(0, ['t'])
+    const keys = (await transaction.parked.read(['t'], 10)).filter(({ drain }) => drain <= 2)
+    await transaction.parked.remove(keys)
     assert.deepEqual(keys.map(({ key, drain, start }) => `${key} ${drain} ${start}`).sort(), ['0 2 true', '1 1 false'])
   })
   assert.equal(await complete(0), true)
-  assert.equal(await within(async (transaction) => (await transaction.lastDrain()).token), 't2')
+  assert.equal(await within(async (transaction) => (await transaction.history.last()).token), 't2')
   const kept = (): Promise<number[]> =>
-    within(async (transaction) => (await transaction.keptDrains()).map(({ number }) => number))
+    within(async (transaction) => (await transaction.history.kept()).map(({ number }) => number))
   assert.deepEqual(await kept(), [0, 1, 2])
   await record(201, 1)
   assert.deepEqual(await kept(), [1, 2, 201])
@@ -390,11 +392,11 @@ test('a transaction survives the loss of its connection as an error of ours, and
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mylab-sync' AND state = 'idle in transaction'",
   )
   await assert.rejects(
-    transaction.progress(),
+    transaction.tables.all(),
     (error: unknown) => error instanceof SyncError && error.code === 'lost-connection',
   )
-  await transaction.rollback()
-  await within((next) => next.progress())
+  await transaction[Symbol.asyncDispose]()
+  await within((next) => next.tables.all())
 })
 
 async function allOf<T>(batches: AsyncIterable<readonly T[]>): Promise<T[]> {

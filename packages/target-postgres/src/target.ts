@@ -13,7 +13,7 @@ import { codeOf, mapped } from './errors.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { drainHolder, lockFault, tryLock, waitForLock } from './state/locks.js'
 import { migrate, migrated } from './state/migrate.js'
-import { leftInState, mayUninstall, uninstallStatements } from './state/uninstall.js'
+import { leftInState, requireUninstallRights, uninstallStatements } from './state/uninstall.js'
 
 /** Connects, and fails at once with SyncError cannot-connect where it cannot. */
 export async function createTarget(settings: TargetSettings): Promise<Target> {
@@ -37,59 +37,78 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     }
   }
   return {
-    migrate: () => migrate(database),
-    migrated: () => migrated(database),
+    tables: {
+      carries: (tables) => {
+        known.carried = tables.map(({ name }) => name)
+      },
+      hindrances: (tables) => known.look(tables),
+      exists: (table) => tableExists(database, table),
+      hasRows: (table) => on(table, hasRows(database, table)),
+      differences: (table) => differences(database, table),
+      create: (table, objects) => on(table, createTable(database, table, objects)),
+      adapt: (table, objects, how) => on(table, adaptTable(database, table, objects, how)),
+      loosen: (table, objects, edges) => on(table, constraints.loosenTable(table, objects, edges)),
+      finish: (table, objects) => on(table, control.finish(table, objects)),
+      statements: (definitions) => definitionStatements(settings.schema, definitions),
+    },
+    constraints: {
+      buildKey: (table, how) => on(table, constraints.buildKey(table, how)),
+      buildKeyIndexes: async (table, columnSets) => {
+        try {
+          await on(table, constraints.buildKeyIndexes(table, columnSets))
+        } catch (error) {
+          // Rows that the key's index does not take go with the copy that follows.
+          const code = codeOf(error)
+          throw /^(22|23|54)/.test(code) ? new TargetTableUnfit(table.source.name, code, error) : error
+        }
+      },
+      buildIndexes: (table, objects) => on(table, constraints.buildIndexes(table, objects)),
+      buildChecks: (table, objects) => on(table, constraints.buildChecks(table, objects)),
+      buildForeignKey: (child, parent, edge) => on(child, foreignKeys.buildForeignKey(child, parent, edge)),
+      suspend: (violated, planned) => constraints.suspend(violated, planned),
+      forget: (table, planned) => record.forgetConstraints(table, planned),
+      all: () => record.constraints(),
+      leftOutIndexes: () => control.leftOutIndexes(),
+    },
+    created: {
+      due: (definitions) => control.due(definitions),
+      drop: (outdated) => control.drop(outdated),
+      adopt: (definition) => control.adopt(definition),
+    },
+    admin: {
+      migrate: () => migrate(database),
+      migrated: () => migrated(database),
+      uninstallStatements: () => uninstallStatements(database),
+      leftInState: () => leftInState(database),
+      requireUninstallRights: () => requireUninstallRights(database),
+      run: (statements) =>
+        database.transaction(async (session) => {
+          for (const statement of statements) await session.raw(statement)
+        }),
+      preflight: (tables) => preflight(database, tables),
+      clockAheadMs: () => clockAheadMs(database),
+    },
+    ...beginnings(database, known),
+    drainHolder: () => drainHolder(database),
+    close: () => database.close(),
+  }
+}
+
+function beginnings(database: Database, known: KnownTables): Pick<Target, 'begin' | 'beginDrain' | 'beginExclusive'> {
+  function beginDrain(): Promise<TargetTransaction | null>
+  function beginDrain(how: { readonly waitMs: number }): Promise<TargetTransaction>
+  function beginDrain(how?: { readonly waitMs: number }): Promise<TargetTransaction | null> {
+    if (how !== undefined) return beginDrainWaiting(database, known, how.waitMs)
+    return beginLocked(database, known, { work: 'drain', extra: [] })
+  }
+  return {
     begin: (options) =>
       opened(database, known, (session) =>
         session.begin(options?.asynchronousCommit ? ['SET LOCAL synchronous_commit = off'] : []),
       ),
-    beginDrain: () => beginLocked(database, known, { work: 'drain', extra: [] }),
+    beginDrain,
     beginExclusive: (work) =>
       beginLocked(database, known, { work, extra: ['SET LOCAL idle_in_transaction_session_timeout = 0'] }),
-    beginDrainWaiting: (deadlineMs) => beginDrainWaiting(database, known, deadlineMs),
-    drainHolder: () => drainHolder(database),
-    carries: (tables) => {
-      known.carried = tables.map(({ name }) => name)
-    },
-    hindrances: (tables) => known.look(tables),
-    tableExists: (table) => tableExists(database, table),
-    hasRows: (table) => on(table, hasRows(database, table)),
-    differences: (table) => differences(database, table),
-    createTable: (table, objects) => on(table, createTable(database, table, objects)),
-    adaptTable: (table, objects, how) => on(table, adaptTable(database, table, objects, how)),
-    loosenTable: (table, objects, edges) => on(table, constraints.loosenTable(table, objects, edges)),
-    buildKey: (table, how) => on(table, constraints.buildKey(table, how)),
-    buildKeyIndexes: async (table, columnSets) => {
-      try {
-        await on(table, constraints.buildKeyIndexes(table, columnSets))
-      } catch (error) {
-        // Rows that the key's index does not take go with the copy that follows.
-        const code = codeOf(error)
-        throw /^(22|23|54)/.test(code) ? new TargetTableUnfit(table.source.name, code, error) : error
-      }
-    },
-    buildIndexes: (table, objects) => on(table, constraints.buildIndexes(table, objects)),
-    buildChecks: (table, objects) => on(table, constraints.buildChecks(table, objects)),
-    buildForeignKey: (child, parent, edge) => on(child, foreignKeys.buildForeignKey(child, parent, edge)),
-    suspend: (violated, planned) => constraints.suspend(violated, planned),
-    forgetConstraints: (table, planned) => record.forgetConstraints(table, planned),
-    constraints: () => record.constraints(),
-    leftOutIndexes: () => control.leftOutIndexes(),
-    objectsDue: (definitions) => control.due(definitions),
-    dropObjects: (outdated) => control.drop(outdated),
-    adoptObjects: (definition) => control.adopt(definition),
-    finishTable: (table, objects) => on(table, control.finish(table, objects)),
-    uninstallStatements: () => uninstallStatements(database),
-    leftInState: () => leftInState(database),
-    mayUninstall: () => mayUninstall(database),
-    run: (statements) =>
-      database.transaction(async (session) => {
-        for (const statement of statements) await session.raw(statement)
-      }),
-    statements: (definitions) => definitionStatements(settings.schema, definitions),
-    preflight: (tables) => preflight(database, tables),
-    clockAheadMs: () => clockAheadMs(database),
-    close: () => database.close(),
   }
 }
 
@@ -105,7 +124,7 @@ async function opened(
     await start(session)
     return transaction
   } catch (error) {
-    await transaction.rollback()
+    await transaction[Symbol.asyncDispose]()
     throw mapped(error)
   }
 }
@@ -122,7 +141,7 @@ async function beginLocked(
     got = await tryLock(session, database, work)
   })
   if (got) return transaction
-  await transaction.rollback()
+  await transaction[Symbol.asyncDispose]()
   return null
 }
 

@@ -14,10 +14,11 @@ interface MigrateOptions extends CommonOptions {
 export async function runMigrate(options: MigrateOptions): Promise<void> {
   if (options.adopt && options.status) throw new UsageFault('--adopt and --status: found both, expected one of them')
   await withSession(options, async ({ context }) => {
-    if (options.status) return showStatus(options, await context.source.migrated(), await context.target.migrated())
+    if (options.status)
+      return showStatus(options, await context.source.migrated(), await context.target.admin.migrated())
     const adopted = options.adopt ? await context.source.adopt() : null
     if (options.source === options.target) await migrate(context)
-    else await (options.source ? context.source : context.target).migrate()
+    else await (options.source ? context.source : context.target.admin).migrate()
     if (options.json) printJson({ migrated: true, ...(adopted === null ? {} : { adopted }) })
     else {
       if (adopted !== null) showAdopted(adopted)

@@ -23,14 +23,14 @@ export async function runUninstall(options: UninstallOptions): Promise<void> {
       return 0
     }
     const { source, target } = statements
-    const left = options.keepTargetState ? [] : await context.target.leftInState()
+    const left = options.keepTargetState ? [] : await context.target.admin.leftInState()
     const objects = `${counted(source.length, 'object')} of the source, ${target.length} of the target`
     if (!options.yes)
       throw new SyncError('usage', `this drops ${objects}`, {
         remedy: 'mylab-sync uninstall --yes, or mylab-sync uninstall --sql to see the statements',
       })
     await context.source.mayUninstall()
-    if (!options.keepTargetState) await context.target.mayUninstall()
+    if (!options.keepTargetState) await context.target.admin.requireUninstallRights()
     await remove(context, statements, options.keepTargetState)
     if (options.json) printJson({ source: source.length, target: target.length, left })
     else {
@@ -44,7 +44,7 @@ export async function runUninstall(options: UninstallOptions): Promise<void> {
 async function statementsOf({ source, target }: EngineContext, keepTargetState: boolean): Promise<Statements> {
   return {
     source: await source.uninstallStatements(),
-    target: keepTargetState ? [] : await target.uninstallStatements(),
+    target: keepTargetState ? [] : await target.admin.uninstallStatements(),
   }
 }
 
@@ -52,7 +52,7 @@ async function statementsOf({ source, target }: EngineContext, keepTargetState: 
 async function remove(context: EngineContext, { source, target }: Statements, keepTargetState: boolean): Promise<void> {
   try {
     await context.source.run(source)
-    await context.target.run(target)
+    await context.target.admin.run(target)
   } catch (error) {
     const left = await statementsOf(context, keepTargetState).catch(() => ({ source, target }))
     tell('mylab-sync: stopped on the way; what is left to run, here or by mylab-sync uninstall --yes again:')

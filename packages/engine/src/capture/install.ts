@@ -9,15 +9,15 @@ import { breakTable } from '../tables/set-aside.js'
 
 /** Creates or upgrades what is ours on both sides; safe to run again. */
 export async function migrate(context: EngineContext): Promise<void> {
-  await context.target.migrate()
+  await context.target.admin.migrate()
   // A source that is set up anew stands where the target does only if neither has drained.
-  const { number, token } = await readTarget(context, (target) => target.lastDrain())
+  const { number, token } = await readTarget(context, (target) => target.history.last())
   await context.source.migrate(number === 0 ? token : undefined)
 }
 
 /** Throws SyncError not-migrated, naming the side, and wrong-owner where a side is somebody else's. */
 export async function requireMigrated(context: EngineContext): Promise<void> {
-  const [source, target] = [await context.source.migrated(), await context.target.migrated()]
+  const [source, target] = [await context.source.migrated(), await context.target.admin.migrated()]
   if (source && target) return requireOwner(context)
   const side = source ? 'target' : 'source'
   throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
@@ -106,17 +106,17 @@ function victimsOf(model: Model, error: TableBroken): TableBroken[] {
 /** A row of progress for every known table; captured ones step to `capturing`, refused ones say why. */
 export async function register(context: EngineContext, model: Model, captured: readonly string[]): Promise<void> {
   await writeTarget(context, async (target) => {
-    const known = await target.progress()
+    const known = await target.tables.all()
     const stateOf = (table: string): TableState => known.get(table)?.state ?? 'discovered'
     for (const [name, mapping] of model.tables) {
       const accepted = transition(stateOf(name), 'accept') ?? stateOf(name)
       const state = captured.includes(name) ? (transition(accepted, 'install') ?? accepted) : accepted
       if (!known.has(name) || state !== stateOf(name))
-        await target.setProgress(name, { state, estimatedRows: mapping.source.estimatedRows })
+        await target.tables.patch(name, { state, estimatedRows: mapping.source.estimatedRows })
     }
     for (const refusal of model.refused)
       if (transition(stateOf(refusal.table), 'refuse'))
-        await target.setProgress(refusal.table, { state: 'refused', problem: sentence(refusal) })
+        await target.tables.patch(refusal.table, { state: 'refused', problem: sentence(refusal) })
   })
 }
 

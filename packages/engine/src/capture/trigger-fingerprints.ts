@@ -41,7 +41,7 @@ export function isMadeAnew({ table, captureSign }: TableProgress, signs: Readonl
  * descendants. Signs that are not known yet are noted.
  */
 export async function checkTriggers(context: EngineContext, model: Model): Promise<string[]> {
-  const states = await readTarget(context, (target) => target.progress())
+  const states = await readTarget(context, (target) => target.tables.all())
   const captured = [...states.values()].filter(
     (p) => p.captured && p.state !== 'copied' && p.state !== 'suspect' && model.tables.has(p.table),
   )
@@ -53,7 +53,7 @@ export async function checkTriggers(context: EngineContext, model: Model): Promi
   const unsigned = captured.filter((p) => isCarried(p.state) && p.captureSign === null)
   if (unsigned.length > 0) {
     await writeTarget(context, async (target) => {
-      for (const { table } of unsigned) await target.adoptCaptureSign(table, signs.get(table) ?? NO_TRIGGERS)
+      for (const { table } of unsigned) await target.tables.adoptCaptureSign(table, signs.get(table) ?? NO_TRIGGERS)
     })
   }
   const missing = captured.filter(({ table }) => !signs.has(table)).map(({ table }) => table)
@@ -67,16 +67,16 @@ export async function checkTriggers(context: EngineContext, model: Model): Promi
 /** Does `work`, which makes triggers anew without a gap: their new signs are those of the same copies. */
 export async function keepingCapture<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
   const tables = await writeTarget(context, async (target) => {
-    const states = [...(await target.progress()).values()].filter((p) => model.tables.has(p.table))
+    const states = [...(await target.tables.all()).values()].filter((p) => model.tables.has(p.table))
     const signed = states.filter((p) => p.captureSign !== null && p.state !== 'suspect').map(({ table }) => table)
     // Unknown meanwhile: control work of another process would find each of them made anew.
-    for (const table of signed) await target.setProgress(table, { captureSign: null })
+    for (const table of signed) await target.tables.patch(table, { captureSign: null })
     return signed
   })
   const result = await work()
   const signs = await captureSigns(context, model, tables)
   await writeTarget(context, async (target) => {
-    for (const [table, captureSign] of signs) await target.setProgress(table, { captureSign })
+    for (const [table, captureSign] of signs) await target.tables.patch(table, { captureSign })
   })
   return result
 }

@@ -50,25 +50,21 @@ async function copyOnce(
   model: Model,
   { tables, only }: { readonly tables: readonly string[]; readonly only: number | undefined },
 ): Promise<CopiedChunk | null> {
-  const target = await context.target.begin({ asynchronousCommit: true })
-  try {
-    const chunk = await target.takeChunk(tables, only)
-    if (!chunk) return null
-    await reach(context, 'chunk:taken')
-    await context.hooks?.beforeChunk?.(chunk.table)
-    const copied = await writeChunk({ context, model, target }, chunk)
-    await reach(context, 'chunk:written')
-    await target.noteCopyMark([chunk.table], copied.mark)
-    await target.chunkDone(chunk, copied.rows, copied.refused.length)
-    if (copied.refused.length > 0) await target.quarantine(chunk.table, copied.refused, 0)
-    const counts = copied.tally.counts()
-    if (counts.length > 0) await target.addSanitised(counts)
-    await target.commit()
-    await reach(context, 'chunk:committed')
-    return { table: chunk.table, rows: copied.rows, failed: copied.refused.length }
-  } finally {
-    await target.rollback()
-  }
+  await using target = await context.target.begin({ asynchronousCommit: true })
+  const chunk = await target.chunks.take(tables, only)
+  if (!chunk) return null
+  await reach(context, 'chunk:taken')
+  await context.hooks?.beforeChunk?.(chunk.table)
+  const copied = await writeChunk({ context, model, target }, chunk)
+  await reach(context, 'chunk:written')
+  await target.history.addWatermark([chunk.table], copied.mark)
+  await target.chunks.done(chunk, copied.rows, copied.refused.length)
+  if (copied.refused.length > 0) await target.quarantine.add(chunk.table, copied.refused, 0)
+  const counts = copied.tally.counts()
+  if (counts.length > 0) await target.quarantine.addSanitised(counts)
+  await target.commit()
+  await reach(context, 'chunk:committed')
+  return { table: chunk.table, rows: copied.rows, failed: copied.refused.length }
 }
 
 interface Writing {
@@ -158,7 +154,7 @@ async function stream(copying: Copying, chunk: Chunk): Promise<Copied> {
   }
   const { model, target } = copying
   const mapping = model.mapping(chunk.table)
-  const rows = await (chunk.inPlace ? target.mergeRows(mapping, rowsOnly()) : target.copyRows(mapping, rowsOnly()))
+  const rows = await target.rows.copy(mapping, rowsOnly(), { overwrite: chunk.inPlace })
   return { rows, refused, tally }
 }
 
@@ -178,7 +174,7 @@ function rowByRow(copying: Copying, chunk: Chunk): Promise<Copied> {
   return batchByBatch(copying, chunk, async (rows) => {
     const refused: RefusedRow[] = []
     for (let at = 0; at < rows.length; at += statementRows)
-      refused.push(...(await copying.target.insertRows(mapping, rows.slice(at, at + statementRows))))
+      refused.push(...(await copying.target.rows.insert(mapping, rows.slice(at, at + statementRows))))
     return refused
   })
 }
@@ -231,7 +227,7 @@ async function mergeWhole(copying: Copying, chunk: Chunk): Promise<Copied> {
       yield batch.rows
     }
   }
-  const rejected = await copying.target.replaceTable(copying.model.mapping(chunk.table), rowsOnly())
+  const rejected = await copying.target.rows.replace(copying.model.mapping(chunk.table), rowsOnly())
   refused.push(...toQuarantine(copying, chunk, rejected, []))
   return { rows: rows - rejected.length, refused, tally }
 }
@@ -245,10 +241,10 @@ async function mergeRows(
 ): Promise<readonly RefusedRow[]> {
   const uniques = model.immediateUniques(mapping.source.name)
   for (;;) {
-    const outcome = await target.upsertRows(mapping, rows, uniques)
+    const outcome = await target.rows.upsert(mapping, rows, uniques)
     if (outcome.kind === 'done') return outcome.refused
     const keys = outcome.holders.map(({ key }) => key)
-    await target.park(keys.map((key) => ({ table: mapping.source.name, key, drain: 0, start: true })))
-    await target.deleteKeys(mapping, keys)
+    await target.parked.park(keys.map((key) => ({ table: mapping.source.name, key, drain: 0, start: true })))
+    await target.rows.delete(mapping, keys)
   }
 }

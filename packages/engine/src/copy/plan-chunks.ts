@@ -26,7 +26,7 @@ export async function planChunks(
   model: Model,
   tables: readonly string[],
 ): Promise<'planned' | 'done' | 'busy'> {
-  const unplanned = await readTarget(context, (target) => target.unplanned(tables, TABLES_A_LOOK))
+  const unplanned = await readTarget(context, (target) => target.tables.unplanned(tables, TABLES_A_LOOK))
   for (const { table } of unplanned) {
     const planned = await exclusively(context, `plan ${table}`, () =>
       settingAside(context, model, () => planTable(context, model, table)),
@@ -38,20 +38,20 @@ export async function planChunks(
 
 /** False where somebody else has planned it, or begun its copy anew. */
 async function planTable(context: EngineContext, model: Model, table: string): Promise<boolean> {
-  const [before] = await readTarget(context, (target) => target.unplanned([table], 1))
+  const [before] = await readTarget(context, (target) => target.tables.unplanned([table], 1))
   if (!before) return false
   const bounds = await readBounds(context, model, before)
   const done = await writeTarget(context, async (target) => {
-    for (let tries = 1; !(await target.lockProgress([table])); tries++) {
+    for (let tries = 1; !(await target.tables.lock([table])); tries++) {
       if (tries === LOCK_TRIES) return false
       await pause(LOCK_PAUSE_MS, context.signal ?? new AbortController().signal)
       goOn(context)
     }
-    const [now] = await target.unplanned([table], 1)
+    const [now] = await target.tables.unplanned([table], 1)
     if (now?.planBound !== before.planBound || now.generation !== before.generation) return false
-    await target.addChunks(table, before.planBound, bounds)
+    await target.chunks.add(table, before.planBound, bounds)
     const last = bounds.at(-1) ?? null
-    await target.setProgress(table, {
+    await target.tables.patch(table, {
       planBound: last,
       planned: last === null,
       generation: model.generation(table),

@@ -38,7 +38,7 @@ export async function askForCopy(
   { selected, request }: { readonly selected: readonly string[]; readonly request: InitialRequest },
 ): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
   const listed: Listed[] = []
-  const states = await readTarget(context, (target) => target.progress())
+  const states = await readTarget(context, (target) => target.tables.all())
   const moving = selected.filter((table) => MOVING.has(states.get(table)?.state ?? ''))
   // Where nothing was ever begun, a call to resume it is the first one that got so far.
   const resume = request.resume && [...states.values()].some((p) => p.asked || isCarried(p.state))
@@ -87,7 +87,7 @@ async function limitChunks(context: EngineContext, tables: readonly string[]): P
   const chunkRows = context.options.batchRows
   if (chunkRows === null || tables.length === 0) return
   await writeTarget(context, async (target) => {
-    for (const table of tables) await target.setProgress(table, { chunkRows })
+    for (const table of tables) await target.tables.patch(table, { chunkRows })
   })
 }
 
@@ -131,24 +131,24 @@ async function prepareTable(
   const { target } = context
   const mapping = model.mapping(table)
   const objects = model.objects(table)
-  if (!(await target.tableExists(mapping))) {
+  if (!(await target.tables.exists(mapping))) {
     if (!request.createTables) {
       throw new SyncError('target-table-missing', `table ${mapping.name} is missing in the target`, {
         remedy: 'mylab-sync initial --create-tables',
       })
     }
-    await target.createTable(mapping, objects)
+    await target.tables.create(mapping, objects)
     return { table, inPlace: false }
   }
   const { isOurs } = request
-  const [hindrance] = await target.hindrances([mapping])
+  const [hindrance] = await target.tables.hindrances([mapping])
   if (hindrance?.broken) throw hindrance.broken
   const triggers = hindrance?.triggers ?? []
   if (!isOurs) {
     const obstacle = await obstacleIn(context, model, table, { takeOver: request.takeOver, triggers })
     if (obstacle !== null) return obstacle
     // Rows that go through triggers are compared by their key, which a copy into an empty table does not have yet.
-    if (triggers.length === 0 && !(await target.hasRows(mapping))) return { table, inPlace: false }
+    if (triggers.length === 0 && !(await target.tables.hasRows(mapping))) return { table, inPlace: false }
   }
   const left = await prepareMerge(context, model, { table, isOurs })
   return left.length > 0 ? waitsFor(left) : { table, inPlace: true }
@@ -162,12 +162,12 @@ async function obstacleIn(
   { takeOver, triggers }: { readonly takeOver: boolean; readonly triggers: readonly string[] },
 ): Promise<string | null> {
   const mapping = model.mapping(table)
-  const differences = await context.target.differences(mapping)
+  const differences = await context.target.tables.differences(mapping)
   if (differences.length > 0) return `the target's table differs: ${differences.join('; ')}`
   if (takeOver) return null
   if (triggers.length > 0)
     return `the target's table has enabled triggers: ${triggers.join(', ')}; disable them, or let rows through them with --take-over`
-  return (await context.target.hasRows(mapping)) ? strangersIn(context, model, table) : null
+  return (await context.target.tables.hasRows(mapping)) ? strangersIn(context, model, table) : null
 }
 
 /** Rows of a table that we did not fill go only where the user has said so. */

@@ -25,11 +25,11 @@ export async function prepareMerge(
   const mapping = model.mapping(table)
   const objects = model.objects(table)
   // Foreign keys of the target hold the key that they reference.
-  await target.loosenTable(mapping, objects, model.edgesAt(table))
+  await target.tables.loosen(mapping, objects, model.edgesAt(table))
   const how = { wait: options.schemaChanges === 'wait' }
-  const left = isOurs ? await target.adaptTable(mapping, objects, how) : []
+  const left = isOurs ? await target.tables.adapt(mapping, objects, how) : []
   // A first copy that was left before it opened has no key yet.
-  return left.length > 0 ? left : target.buildKey(mapping, isOurs ? how : { wait: true })
+  return left.length > 0 ? left : target.constraints.buildKey(mapping, isOurs ? how : { wait: true })
 }
 
 /** Tables whose copies have begun, and those that have to wait for another one, by its name. */
@@ -61,9 +61,9 @@ export async function startCopy(
     const begun: string[] = []
     for (const { table, inPlace, captured, captureSign } of allowed) {
       if (held.has(table)) continue
-      await target.forgetCopy(table)
+      await target.chunks.forgetCopy(table)
       const { estimatedRows } = model.mapping(table).source
-      await target.setProgress(table, {
+      await target.tables.patch(table, {
         state: 'copying',
         asked: false,
         inPlace,

@@ -42,7 +42,7 @@ export class DrainLock {
     if (now - this.#looked < LOOK_MS) return undefined
     this.#looked = now
     const holder = await this.#context.target.drainHolder()
-    const { number: drain } = await readTarget(this.#context, (target) => target.lastDrain())
+    const { number: drain } = await readTarget(this.#context, (target) => target.history.last())
     this.#first ??= drain
     if (this.#hasMoved({ drain, pid: holder?.pid ?? null, moved: holder?.moved ?? null }) || holder === null) {
       this.#since = now

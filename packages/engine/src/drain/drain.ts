@@ -64,15 +64,13 @@ async function withLock(
   use: (target: TargetTransaction) => Promise<DrainReport>,
 ): Promise<DrainReport> {
   const { target, hooks } = context
-  const transaction = request.waitMs ? await target.beginDrainWaiting(request.waitMs) : await target.beginDrain()
+  await using transaction = request.waitMs
+    ? await target.beginDrain({ waitMs: request.waitMs })
+    : await target.beginDrain()
   if (!transaction) return { kind: 'busy' }
-  try {
-    await reach(context, 'drain:locked')
-    await hooks?.betweenLockAndSnapshot?.()
-    return await use(transaction)
-  } finally {
-    await transaction.rollback()
-  }
+  await reach(context, 'drain:locked')
+  await hooks?.betweenLockAndSnapshot?.()
+  return await use(transaction)
 }
 
 async function withSnapshot(

@@ -20,7 +20,7 @@ export async function holeOf(
   if (snapshot.purgedDrain > common)
     return { lostAfter: null, problem: 'the target went back further than the change log reaches' }
   if (common === last.number) return { lostAfter: null, problem: null }
-  if (await target.keepsDrainsAfter(common)) return { lostAfter: common, problem: null }
+  if (await target.history.keepsAfter(common)) return { lostAfter: common, problem: null }
   return { lostAfter: null, problem: 'the source went back further than the keys of past drains are kept' }
 }
 
@@ -43,7 +43,7 @@ export async function lostTables(
     )
   const isInDoubt = (p: TableProgress): boolean =>
     opening.has(p.table) || (lostAfter !== null && (isBeingOpened(p.state) || p.openedDrain > lostAfter))
-  const marks = await target.copyMarks(carried.filter(isInDoubt).map((p) => p.table))
+  const marks = await target.history.watermarks(carried.filter(isInDoubt).map((p) => p.table))
   const lost: string[] = []
   for (const [table, tokens] of marks) if (!(await context.source.hasMarks(tokens))) lost.push(table)
   return setAside(lost, 'the source went back to before the table was copied')

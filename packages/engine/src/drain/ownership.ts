@@ -1,8 +1,13 @@
-import { type DrainName, HARMED_LOG, type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
+import {
+  type DrainName,
+  HARMED_LOG,
+  type LastDrain,
+  type SourceSnapshot,
+  SyncError,
+  type TargetTransaction,
+} from '@mylab-sync/core'
 import { type EngineContext, limitsOf } from '../context.js'
 import { pause } from '../run/pause.js'
-
-type LastDrain = Awaited<ReturnType<TargetTransaction['lastDrain']>>
 
 export interface Sides {
   readonly snapshot: SourceSnapshot
@@ -66,7 +71,7 @@ async function findingOf({ snapshot, target }: Sides, last: LastDrain): Promise<
   if (last.number === 0 && snapshot.lastDrain === 0) return { kind: 'own', common: 0 }
   if (token === null) return { kind: 'own', common: 0 }
   if (token === last.token) return { kind: 'own', common: last.number }
-  const kept = await target.keptDrains()
+  const kept = await target.history.kept()
   // Not by its number: the source's stays when marks are taken back.
   const own = kept.find((drain) => drain.token === token)
   if (own) return { kind: 'own', common: own.number }
@@ -90,7 +95,7 @@ export type Judgement =
  */
 export async function judgeOwner(sides: Sides, before: Watched | undefined): Promise<Judgement> {
   const { snapshot } = sides
-  const last = await sides.target.lastDrain()
+  const last = await sides.target.history.last()
   const finding = await findingOf(sides, last)
   if (finding.kind === 'own') return { kind: 'go-on', last, common: finding.common }
   if (finding.kind === 'asked') return { kind: 'read-everything', last, problem: finding.problem }
@@ -161,12 +166,8 @@ async function look(context: EngineContext, before: Watched | undefined): Promis
   const snapshot = await context.source.openSnapshot()
   try {
     // After the snapshot: a drain that ends between the two is one that the target knows.
-    const target = await context.target.begin()
-    try {
-      await judgeOwner({ snapshot, target }, before)
-    } finally {
-      await target.rollback()
-    }
+    await using target = await context.target.begin()
+    await judgeOwner({ snapshot, target }, before)
   } finally {
     snapshot.release()
   }

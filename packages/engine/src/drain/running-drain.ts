@@ -143,7 +143,7 @@ export class RunningDrain {
       await context.source.sealLog(snapshot)
       throw new WentBack('the change log does not hold its seal')
     }
-    const states = await target.progress()
+    const states = await target.tables.all()
     const carried = [...states.values()].filter(isKept).map((p) => p.table)
     const now = parts.model.tablesOf(await snapshot.fingerprints())
     if (!parts.model.fits(now, carried))
@@ -158,7 +158,7 @@ export class RunningDrain {
     await putAside(target, states, misfitting)
     if (hole.lostAfter !== null) {
       const parking = [...states.values()].filter((p) => isFollowed(p.state)).map((p) => p.table)
-      await target.parkDrainKeysAfter(hole.lostAfter, parking)
+      await target.history.parkAfter(hole.lostAfter, parking)
     }
     const number = Math.max(judgement.last.number, snapshot.lastDrain) + 1
     return new RunningDrain(parts, { number, states, setAside: [...lost, ...misfitting] })
@@ -173,15 +173,15 @@ export class RunningDrain {
     await reach(context, 'drain:applied')
     await this.#checkConstraints()
     await reach(context, 'drain:checked')
-    await target.holdEntries(this.#held.all())
+    await target.quarantine.holdEntries(this.#held.all())
     for (const [table, state] of this.#opening)
-      await target.setProgress(table, { state, problem: null, openedDrain: this.#number })
+      await target.tables.patch(table, { state, problem: null, openedDrain: this.#number })
     await this.#breakTables()
     await this.#probe()
     if (this.#snapshots > 1) await this.#putMovedAside()
     await this.#putUnreadAside()
     const { takenAt: consistentAsOf, identity } = snapshot
-    await target.recordDrain({ number: this.#number, token: this.#token, consistentAsOf, identity })
+    await target.history.record({ number: this.#number, token: this.#token, consistentAsOf, identity })
     await context.hooks?.beforeCommit?.({ snapshot, target, live: this.#open })
     await request.beforeCommit?.({ snapshot, target })
     await snapshot.end()
@@ -214,7 +214,7 @@ export class RunningDrain {
   async #parkOrphans(): Promise<boolean> {
     const { model, rules, target } = this.#parts
     if (!rules.orphanScan) return false
-    const validated = await target.validatedForeignKeys()
+    const validated = await target.lookup.validatedKeys()
     const edges = model.edges.filter(
       ({ name, child, parent }) => this.#open.has(child) && this.#open.has(parent) && !validated.has(name),
     )
@@ -271,7 +271,7 @@ export class RunningDrain {
       const state = transition(this.#states.get(table)?.state ?? 'discovered', 'break')
       if ((before.get(table) ?? 0) + 1 < MOST_UNREAD || state === undefined) continue
       const remedy = `find out who else writes to the change log, delete what its error_message names there, then: mylab-sync resync --table ${table}`
-      await target.setProgress(table, { state, problem: `${problem}, for the ${MOST_UNREAD}th time; ${remedy}` })
+      await target.tables.patch(table, { state, problem: `${problem}, for the ${MOST_UNREAD}th time; ${remedy}` })
     }
   }
 
@@ -285,10 +285,10 @@ export class RunningDrain {
   async #breakTables(): Promise<void> {
     const { context, target } = this.#parts
     const most = limitsOf(context).quarantinedRows
-    for (const [table, rows] of await target.countQuarantined()) {
+    for (const [table, rows] of await target.quarantine.counts()) {
       if (rows <= most || !this.#open.has(table)) continue
       const problem = `${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} refused (mylab-sync show-errors --table ${table}); once their cause is mended: mylab-sync initial --retry-errors`
-      await target.setProgress(table, { state: 'broken', problem })
+      await target.tables.patch(table, { state: 'broken', problem })
     }
   }
 
@@ -302,13 +302,13 @@ export class RunningDrain {
         if (!(error instanceof ConstraintViolated) || cleared.has(error.table)) throw error
         cleared.add(error.table)
         // The one key that stands for a table carried as a whole is no row's.
-        const stale = (await target.quarantined()).filter(
+        const stale = (await target.quarantine.all()).filter(
           ({ table }) => model.tables.get(table)?.name === error.table && !model.isWhole(table),
         )
         const [first] = stale
         if (!first) throw error
         const keys = stale.map((key) => key.key)
-        await target.deleteKeys(model.mapping(first.table), keys)
+        await target.rows.delete(model.mapping(first.table), keys)
       }
     }
   }
@@ -339,7 +339,7 @@ export class RunningDrain {
       this.#since = performance.now()
       await context.hooks?.beforeSlice?.(this.#slices)
     }
-    const parked = this.#kept ? await target.parked([...this.#open], sliceEntries) : []
+    const parked = this.#kept ? await target.parked.read([...this.#open], sliceEntries) : []
     this.#kept = parked.length === sliceEntries
     if (this.#kept) return { parked, entries: [] }
     const entries = await this.#nextEntries()
@@ -365,10 +365,10 @@ export class RunningDrain {
     const { model, snapshot, target, rules } = this.#parts
     const dirty = new DirtyKeys()
     await this.#sort(entries, dirty)
-    const quarantine = new Quarantine((await target.quarantined()).filter((key) => this.#open.has(key.table)))
+    const quarantine = new Quarantine((await target.quarantine.all()).filter((key) => this.#open.has(key.table)))
     for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
     for (const { table, key, start } of parked) dirty.add(table, key, start)
-    if (parked.length > 0) await target.unpark(parked)
+    if (parked.length > 0) await target.parked.remove(parked)
     const slice: Slice = {
       model,
       snapshot,
@@ -385,14 +385,14 @@ export class RunningDrain {
     if (this.#slices === 0) await this.#addParents(slice)
     await addClosure(slice)
     await reach(this.#parts.context, 'drain:closed')
-    await target.parkParents(slice.parents.all(this.#number))
+    await target.parked.parkParents(slice.parents.all(this.#number))
     const tally = new SanitisedTally()
     const outcome = await applySlice(slice, tally)
     await this.#dropOutdated(outcome)
     this.#failed += await settle(target, outcome, { drain: this.#number, tally })
     this.#held.add(entries, quarantine, outcome)
     if (slice.overflow.isUsed) this.#kept = true
-    await target.recordDrainKeys(
+    await target.history.recordKeys(
       this.#number,
       [...dirty.keys()].filter((key) => this.#open.has(key.table)),
     )
@@ -440,7 +440,7 @@ export class RunningDrain {
         } else parked.push({ table, key, drain, start: start && rules.parkStartFlag })
       }
     }
-    if (parked.length > 0) await target.park(parked)
+    if (parked.length > 0) await target.parked.park(parked)
   }
 
   /** What parents consumed while the tables that open now were closed; before any other closure, which follows it. */
@@ -448,7 +448,7 @@ export class RunningDrain {
     const { target } = this.#parts
     const opening = [...this.#opening.keys()]
     if (opening.length === 0) return
-    await addParked(slice, await target.parkedParents(opening))
-    await target.unparkParents(opening)
+    await addParked(slice, await target.parked.readParents(opening))
+    await target.parked.removeParents(opening)
   }
 }

@@ -14,12 +14,12 @@ export async function findUnseen(
   states: ReadonlyMap<string, TableProgress>,
 ): Promise<Misfit[]> {
   const { model, snapshot, target } = at
-  const stale = new Set((await target.quarantined()).map(({ table, key }) => JSON.stringify([table, key])))
+  const stale = new Set((await target.quarantine.all()).map(({ table, key }) => JSON.stringify([table, key])))
   const found: string[] = []
   for (const table of tables) {
     const mapping = model.tables.get(table)
     if (!mapping?.key || model.isWhole(table)) continue
-    const keys = (await target.sampleKeys(mapping)).filter((key) => !stale.has(JSON.stringify([table, key])))
+    const keys = (await target.lookup.sample(mapping)).filter((key) => !stale.has(JSON.stringify([table, key])))
     // A look-up finds a key however the target spells it, so that rows are counted and not compared.
     if ((await snapshot.readColumns(mapping, keys, [])).length < keys.length) found.push(table)
   }

@@ -338,7 +338,7 @@ export async function loadModel(context: EngineContext): Promise<Model> {
 
 /** The target has to know which tables are the source's. */
 function told({ target }: EngineContext, model: Model): Model {
-  target.carries([...model.tables.values()])
+  target.tables.carries([...model.tables.values()])
   return model
 }
 
@@ -347,12 +347,12 @@ export async function modelWith(context: EngineContext, patterns: readonly strin
   if (patterns.length === 0) return told(context, await wholeModel(context, { tryTables: true }))
   const definitions = await context.source.definitions({ tryTables: true })
   const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
-  const carried = (await context.target.migrated()) ? await carriedTables(context) : []
+  const carried = (await context.target.admin.migrated()) ? await carriedTables(context) : []
   return told(context, await modelOf(context, definitions, new Set([...carried, ...named])))
 }
 
 async function carriedTables(context: EngineContext): Promise<string[]> {
-  const progress = await readTarget(context, (target) => target.progress())
+  const progress = await readTarget(context, (target) => target.tables.all())
   return [...progress.values()].filter(isKept).map((p) => p.table)
 }
 

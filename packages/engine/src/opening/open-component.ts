@@ -151,7 +151,7 @@ async function buildKeyIndexes(
   foreignKeys: readonly (readonly string[])[],
 ): Promise<void> {
   try {
-    await target.buildKeyIndexes(table, foreignKeys)
+    await target.constraints.buildKeyIndexes(table, foreignKeys)
   } catch (error) {
     throw error instanceof ConstraintViolated && error.kind === 'unique' ? keysAlike(table.source.name, error) : error
   }
@@ -167,7 +167,7 @@ async function captureOf(
   tables: readonly string[],
 ): Promise<{ readonly missing: ReadonlySet<string>; readonly holes: readonly string[] }> {
   const signs = await captureSigns(context, model, tables)
-  const states = await readTarget(context, (target) => target.progress())
+  const states = await readTarget(context, (target) => target.tables.all())
   const missing = new Set(tables.filter((table) => !signs.has(table)))
   const isHole = (table: string): boolean => {
     const progress = states.get(table)
@@ -199,7 +199,7 @@ type Copies = ReadonlyMap<string, number>
 /** Why the component cannot open now, or what of it is opened. */
 async function readyToOpen(context: EngineContext, model: Model, all: readonly string[]): Promise<Ready | Opening> {
   return readTarget(context, async (target) => {
-    const progress = await target.progress()
+    const progress = await target.tables.all()
     if (all.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
     // Lone tables open together and wait for none of each other: one that cannot go on keeps no other closed.
     const areLone = model.components(all).length === all.length
@@ -208,11 +208,11 @@ async function readyToOpen(context: EngineContext, model: Model, all: readonly s
     for (const table of tables) {
       const own = progress.get(table)
       if (!own || !isBeingOpened(own.state)) return 'blocked'
-      if (own.state === 'copying' && (!own.planned || (await target.openChunks(table)) > 0)) return 'waiting'
+      if (own.state === 'copying' && (!own.planned || (await target.chunks.countPending(table)) > 0)) return 'waiting'
     }
     if (model.isBlocked(tables, (table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'blocked'
     const merged = tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
-    const gapped = await target.gappedChunks(tables.filter((table) => progress.get(table)?.state === 'copying'))
+    const gapped = await target.chunks.gapped(tables.filter((table) => progress.get(table)?.state === 'copying'))
     return { gapped, merged, copies: new Map(tables.map((table) => [table, progress.get(table)?.copyNumber ?? 0])) }
   })
 }
@@ -222,8 +222,8 @@ async function readyToOpen(context: EngineContext, model: Model, all: readonly s
  * late would close what another has opened, or write rows of its older snapshot beside the drains.
  */
 async function lockClosed(target: TargetTransaction, copies: Copies): Promise<boolean> {
-  if (!(await target.lockProgress([...copies.keys()]))) return false
-  const progress = await target.progress()
+  if (!(await target.tables.lock([...copies.keys()]))) return false
+  const progress = await target.tables.all()
   return [...copies].every(([table, number]) => {
     const now = progress.get(table)
     return now !== undefined && isBeingOpened(now.state) && now.copyNumber === number
@@ -237,7 +237,7 @@ async function scanOrphans(context: EngineContext, model: Model, copies: Copies)
     if (!(await lockClosed(target, copies))) return false
     const edges = model.edges.filter((edge) => tables.includes(edge.child))
     if (rulesOf(context).orphanScan) await parkOrphans(target, model, { edges, drain: 0 })
-    for (const table of tables) await target.setProgress(table, { state: 'catching-up' })
+    for (const table of tables) await target.tables.patch(table, { state: 'catching-up' })
     return true
   })
 }
@@ -249,7 +249,10 @@ async function scanOrphans(context: EngineContext, model: Model, copies: Copies)
 async function catchUpAll(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
   const tables = [...copies.keys()]
   const { lastSliceKeys, catchUpKeys } = limitsOf(context)
-  const countBehind = (): Promise<number> => readTarget(context, (target) => target.countParked(tables))
+  const countBehind = (): Promise<number> =>
+    readTarget(context, async (target) =>
+      [...(await target.parked.counts(tables)).values()].reduce((sum, count) => sum + count, 0),
+    )
   let before = Number.POSITIVE_INFINITY
   for (let behind = await countBehind(); behind > lastSliceKeys && behind < before; behind = await countBehind()) {
     goOn(context)
@@ -266,24 +269,23 @@ async function catchUpAll(context: EngineContext, model: Model, copies: Copies):
 /** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */
 async function catchUp(context: EngineContext, model: Model, copies: Copies, keys: number): Promise<boolean> {
   const tables = [...copies.keys()]
-  const target = await context.target.begin()
+  await using target = await context.target.begin()
   let snapshot: SourceSnapshot | undefined
   try {
     if (!(await lockClosed(target, copies))) return false
-    const early = rulesOf(context).parkedBeforeSnapshot ? await target.parked(tables, keys) : null
+    const early = rulesOf(context).parkedBeforeSnapshot ? await target.parked.read(tables, keys) : null
     if (!early) snapshot = await context.source.openSnapshot()
     await reach(context, 'catch-up:begun')
     snapshot ??= await context.source.openSnapshot()
-    const parked = early ?? (await target.parked(tables, keys))
+    const parked = early ?? (await target.parked.read(tables, keys))
     await applyParked({ context, model, target, snapshot }, tables, parked)
     await reach(context, 'catch-up:applied')
-    await target.unpark(parked)
-    await target.noteCopyMark(tables, await snapshot.leaveMark())
+    await target.parked.remove(parked)
+    await target.history.addWatermark(tables, await snapshot.leaveMark())
     await target.commit()
     await reach(context, 'catch-up:committed')
     return true
   } finally {
-    await target.rollback()
     snapshot?.release()
   }
 }
@@ -303,9 +305,9 @@ async function applyParked(
   const open = new Set(tables)
   const dirty = new DirtyKeys()
   for (const { table, key, start } of parked) dirty.add(table, key, start)
-  const quarantine = new Quarantine((await target.quarantined()).filter((key) => open.has(key.table)))
+  const quarantine = new Quarantine((await target.quarantine.all()).filter((key) => open.has(key.table)))
   for (const { table, key } of quarantine.keys) dirty.add(table, key, true)
-  const states = [...(await target.progress()).values()]
+  const states = [...(await target.tables.all()).values()]
   const waiting = new Set(states.filter((p) => parksKeys(p.state) && !open.has(p.table)).map((p) => p.table))
   const parents = new ParkedParents()
   const rules = rulesOf(context)
@@ -323,7 +325,7 @@ async function applyParked(
     searched: new Set(),
   }
   await addClosure(slice)
-  await target.parkParents(parents.all(0))
+  await target.parked.parkParents(parents.all(0))
   const tally = new SanitisedTally()
   const outcome = await applySlice(slice, tally)
   await settle(target, outcome, { drain: 0, tally })

@@ -27,7 +27,7 @@ async function findSurplus(context: EngineContext, model: Model, table: string, 
       if (page % PAGES_A_SNAPSHOT === 0) await snapshot.refresh()
       const from: readonly string[] | null = after
       after = await writeTarget(context, async (target) => {
-        const { keys, strays, next } = await target.keysAfter(mapping, from, KEYS_A_LIST)
+        const { keys, strays, next } = await target.lookup.keysAfter(mapping, from, KEYS_A_LIST)
         if (strays.length > 0) await looking.strayed(strays, target)
         const surplus = await absent(snapshot, model, table, keys)
         if (surplus.length > 0) await looking.found(surplus, target)
@@ -58,12 +58,12 @@ async function absent(
  */
 export async function parkSurplus(context: EngineContext, model: Model, table: string): Promise<void> {
   await findSurplus(context, model, table, {
-    found: (keys, target) => target.park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
+    found: (keys, target) => target.parked.park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
     // No entry and no re-read could ever name one.
-    strayed: (strays, target) => target.deleteStrays(model.mapping(table), strays),
+    strayed: (strays, target) => target.rows.deleteStrays(model.mapping(table), strays),
     async ended(snapshot) {
       const mark = await snapshot.leaveMark()
-      await writeTarget(context, (target) => target.noteCopyMark([table], mark))
+      await writeTarget(context, (target) => target.history.addWatermark([table], mark))
     },
   })
 }

@@ -103,10 +103,10 @@ function parents(model: Model): Finding[] {
 }
 
 async function targetFindings(target: Target, model: Model | null): Promise<Finding[]> {
-  const found = await target.preflight([...(model?.tables.values() ?? [])])
+  const found = await target.admin.preflight([...(model?.tables.values() ?? [])])
   if (found.some(({ severity }) => severity === 'error')) return found
   // Throws where the state is a newer program's.
-  if (!(await orFinding(target.migrated(), 'target', found))) return found
+  if (!(await orFinding(target.admin.migrated(), 'target', found))) return found
   const held = longHeld(await target.drainHolder())
   return held === null
     ? found
@@ -129,7 +129,7 @@ const CLOCK_LIMIT_MS = 2_000
 async function clocks({ source, target }: Patient): Promise<Finding[]> {
   const sides = [
     ['source', source],
-    ['target', target],
+    ['target', target instanceof SyncError ? target : target.admin],
   ] as const
   const ahead: [string, number][] = []
   for (const [side, server] of sides)

@@ -40,8 +40,8 @@ export async function listNotCarried(
 /** By the names of tables in the target: known only once rows are there. */
 async function leftOutIndexes({ target }: Pick<EngineContext, 'target'>): Promise<ReadonlyMap<string, NotCarried[]>> {
   const leftOut = new Map<string, NotCarried[]>()
-  if (!(await target.migrated())) return leftOut
-  for (const { table, name } of await target.leftOutIndexes()) {
+  if (!(await target.admin.migrated())) return leftOut
+  for (const { table, name } of await target.constraints.leftOutIndexes()) {
     const list = leftOut.get(table) ?? []
     leftOut.set(table, [...list, { kind: 'index', object: `INDEX ${name}`, reason: TOO_LONG }])
   }

@@ -55,7 +55,7 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
     summary: summaryOf({ tables, refused, leftOut }),
     tables,
     refused,
-    hindrances: (await context.target.hindrances(selected.map((table) => model.mapping(table)))).map(
+    hindrances: (await context.target.tables.hindrances(selected.map((table) => model.mapping(table)))).map(
       ({ table, broken, triggers }) => ({ table, problem: broken && problemIn(broken), triggers }),
     ),
     captureOnly: model.captureOnly,
@@ -65,7 +65,7 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
     notVisible: others.notVisible,
     notListed: others.notListed,
     sql: {
-      target: context.target.statements(selected.map((table) => targetDefinition(model, table))),
+      target: context.target.tables.statements(selected.map((table) => targetDefinition(model, table))),
       source: context.source.installStatements(model.triggerTargets(new Set(selected))),
     },
   }

@@ -34,7 +34,7 @@ export interface ShownError {
 export async function listErrors(context: EngineContext, request: ErrorsRequest): Promise<ShownError[]> {
   const model = await loadModel(context)
   const tables = model.select(request.tables)
-  const errors = await readTarget(context, (target) => target.errors({ ...request, tables }))
+  const errors = await readTarget(context, (target) => target.quarantine.errors({ ...request, tables }))
   const shown = errors.map((error) => ({ ...error, key: keyTexts(model, error.table, error.key) }))
   if (request.values !== true) return shown
   const values = await valuesOf(context, model, errors)
@@ -104,7 +104,7 @@ export async function retryErrors(
   running: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<RetryReport & { readonly mended: readonly string[] }> {
   const model = await loadModel(context)
-  const states = await readTarget(context, (target) => target.progress())
+  const states = await readTarget(context, (target) => target.tables.all())
   const broken = model.select(patterns).filter((table) => states.get(table)?.state === 'broken')
   const mended = broken.length === 0 ? [] : await resyncTables(context, broken, running)
   return { ...(await retryFailed(context, patterns)), mended }
@@ -114,9 +114,9 @@ export async function retryErrors(
 export async function retryFailed(context: EngineContext, patterns: readonly string[]): Promise<RetryReport> {
   const model = await loadModel(context)
   const tables = model.select(patterns)
-  const tried = await writeTarget(context, (target) => target.retryQuarantined(tables))
+  const tried = await writeTarget(context, (target) => target.quarantine.retry(tables))
   await drain(context, model, { waitMs: DRAIN_WAIT_MS })
-  const counts = await readTarget(context, (reader) => reader.countQuarantined())
+  const counts = await readTarget(context, (reader) => reader.quarantine.counts())
   const left = tables.reduce((sum, table) => sum + (counts.get(table) ?? 0), 0)
   return { tried, recovered: Math.max(0, tried - left), left }
 }

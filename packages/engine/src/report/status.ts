@@ -38,50 +38,46 @@ export interface TableStatus {
  */
 export async function status(context: EngineContext): Promise<StatusReport> {
   const pending = await context.source.pending()
-  const constraints = await context.target.constraints()
+  const constraints = await context.target.constraints.all()
   const held = longHeld(await context.target.drainHolder())
-  const target = await context.target.begin()
-  try {
-    const progress = await target.progress()
-    const last = await target.lastDrain()
-    const quarantined = await target.countQuarantined()
-    const parked = await target.parkedCounts()
-    const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
-    const tables: TableStatus[] = []
-    for (const known of progress.values()) {
-      if (isForgotten(known, context)) continue
-      tables.push({
-        table: known.table,
-        state: known.state,
-        rows: known.estimatedRows,
-        rowsCopied: known.rowsCopied,
-        pending: waiting.get(known.table) ?? 0,
-        parked: parked.get(known.table) ?? 0,
-        quarantined: quarantined.get(known.table) ?? 0,
-        verifiedAt: known.verifiedAt,
-        problem: known.problem,
-      })
-    }
-    tables.push(...(await untouched(context, progress)))
-    const problems = constraints
-      .filter((c) => c.state !== 'validated')
-      .map((c) => `${c.table}: ${c.kind} ${c.name} is ${c.state}${c.detail ? `: ${c.detail}` : ''}`)
-    const totals = {
-      total: pending.pending + pending.synced,
-      synced: pending.synced,
-      pending: pending.pending,
-      failed: sum(quarantined.values()),
-    }
-    return {
-      totals,
-      lagMs: pending.oldestMs,
-      consistentAsOf: last.consistentAsOf,
-      sentence: sentence(tables, totals, { asOf: last.consistentAsOf, held }),
-      tables,
-      problems,
-    }
-  } finally {
-    await target.rollback()
+  await using target = await context.target.begin()
+  const progress = await target.tables.all()
+  const last = await target.history.last()
+  const quarantined = await target.quarantine.counts()
+  const parked = await target.parked.counts()
+  const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
+  const tables: TableStatus[] = []
+  for (const known of progress.values()) {
+    if (isForgotten(known, context)) continue
+    tables.push({
+      table: known.table,
+      state: known.state,
+      rows: known.estimatedRows,
+      rowsCopied: known.rowsCopied,
+      pending: waiting.get(known.table) ?? 0,
+      parked: parked.get(known.table) ?? 0,
+      quarantined: quarantined.get(known.table) ?? 0,
+      verifiedAt: known.verifiedAt,
+      problem: known.problem,
+    })
+  }
+  tables.push(...(await untouched(context, progress)))
+  const problems = constraints
+    .filter((c) => c.state !== 'validated')
+    .map((c) => `${c.table}: ${c.kind} ${c.name} is ${c.state}${c.detail ? `: ${c.detail}` : ''}`)
+  const totals = {
+    total: pending.pending + pending.synced,
+    synced: pending.synced,
+    pending: pending.pending,
+    failed: sum(quarantined.values()),
+  }
+  return {
+    totals,
+    lagMs: pending.oldestMs,
+    consistentAsOf: last.consistentAsOf,
+    sentence: sentence(tables, totals, { asOf: last.consistentAsOf, held }),
+    tables,
+    problems,
   }
 }
 
@@ -161,7 +157,7 @@ export async function checkPending(context: EngineContext): Promise<{
   tables: readonly { table: string; pending: number }[]
 }> {
   const { pending, oldestMs, tables } = await context.source.pending()
-  const quarantined = await readTarget(context, (target) => target.countQuarantined())
+  const quarantined = await readTarget(context, (target) => target.quarantine.counts())
   return { pending, failed: sum(quarantined.values()), oldestMs, tables }
 }
 

@@ -68,13 +68,13 @@ export async function countOpen(
     waitMs: DRAIN_WAIT_MS,
     beforeCommit: async ({ snapshot, target }) => {
       tables.length = 0
-      states = await target.progress()
-      const absent = await target.countQuarantined()
+      states = await target.tables.all()
+      const absent = await target.quarantine.counts()
       for (const table of model.select(patterns)) {
         const state = states.get(table)?.state
         if (!state || !(isOpen(state) || state === 'copied')) continue
         const source = await snapshot.countRows(table)
-        const held = await target.countRows(model.mapping(table))
+        const held = await target.lookup.count(model.mapping(table))
         const quarantined = absent.get(table) ?? 0
         const equal = held <= source && held >= source - quarantined
         tables.push({ table, source, target: held, equal, quarantined, withoutTriggers: state === 'copied' })

@@ -61,7 +61,7 @@ async function bringUpOnce(
   const { context, progress } = running
   const model = await loadModel(context)
   await reconcile(context, model, progress)
-  const states = await readTarget(context, (target) => target.progress())
+  const states = await readTarget(context, (target) => target.tables.all())
   const tables = [...states.values()]
     .filter((p) => isBeingOpened(p.state) && wanted(p) && model.tables.has(p.table))
     .map((p) => p.table)
@@ -117,14 +117,14 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
   // What is wrong with one does not keep the others closed.
   for (const failure of failures) throw failure
   // A drain beside may have set aside what had chunks left to copy.
-  const states = await readTarget(context, (target) => target.progress())
+  const states = await readTarget(context, (target) => target.tables.all())
   outcome.again ||= tables.some((table) => states.get(table)?.state === 'suspect')
   return outcome
 }
 
 /** Of these tables, those that have not been set aside or broken meanwhile. */
 async function stillOpening(context: EngineContext, tables: readonly string[]): Promise<string[]> {
-  const states = await readTarget(context, (target) => target.progress())
+  const states = await readTarget(context, (target) => target.tables.all())
   return tables.filter((table) => isBeingOpened(states.get(table)?.state ?? 'broken'))
 }
 

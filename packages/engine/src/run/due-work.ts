@@ -33,28 +33,24 @@ export async function tick(
   limits: TickLimits,
   put: (work: DueWork) => Promise<void>,
 ): Promise<boolean> {
-  const target = await context.target.beginExclusive('tick')
+  await using target = await context.target.beginExclusive('tick')
   if (!target) return false
-  try {
-    const progress = [...(await target.progress()).values()]
-    const copied = progress.filter((p) => isBeingOpened(p.state)).sort(bySize)
-    const aside = progress.filter((p) => p.state === 'suspect').map((p) => p.table)
-    if (copied.length === 0) {
-      await put({ plan: [], chunks: [], open: [], aside })
-      return true
-    }
-    const known = await model()
-    const tables = copied.filter((p) => known.tables.has(p.table))
-    const names = tables.map((p) => p.table)
-    const open = await target.openChunkNumbers(names, limits.chunksPerTable)
-    const live = new Set(progress.filter((p) => isOpen(p.state)).map((p) => p.table))
-    const due = dueCopy(known, tables, open, limits)
-    const ready = due.open.filter((component) => !known.isBlocked(component, (table) => live.has(table)))
-    await put({ ...due, open: ready, aside })
+  const progress = [...(await target.tables.all()).values()]
+  const copied = progress.filter((p) => isBeingOpened(p.state)).sort(bySize)
+  const aside = progress.filter((p) => p.state === 'suspect').map((p) => p.table)
+  if (copied.length === 0) {
+    await put({ plan: [], chunks: [], open: [], aside })
     return true
-  } finally {
-    await target.rollback()
   }
+  const known = await model()
+  const tables = copied.filter((p) => known.tables.has(p.table))
+  const names = tables.map((p) => p.table)
+  const open = await target.chunks.pending(names, limits.chunksPerTable)
+  const live = new Set(progress.filter((p) => isOpen(p.state)).map((p) => p.table))
+  const due = dueCopy(known, tables, open, limits)
+  const ready = due.open.filter((component) => !known.isBlocked(component, (table) => live.has(table)))
+  await put({ ...due, open: ready, aside })
+  return true
 }
 
 function bySize(a: TableProgress, b: TableProgress): number {
@@ -83,10 +79,10 @@ function dueCopy(
 /** What opens together and may open now, as the state tables say. */
 export function readyGroups(context: EngineContext, model: Model): Promise<(readonly string[])[]> {
   return readTarget(context, async (target) => {
-    const copied = [...(await target.progress()).values()].filter(
+    const copied = [...(await target.tables.all()).values()].filter(
       (p) => isBeingOpened(p.state) && model.tables.has(p.table),
     )
-    const open = await target.openChunkNumbers(
+    const open = await target.chunks.pending(
       copied.map((p) => p.table),
       1,
     )

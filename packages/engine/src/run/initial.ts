@@ -83,7 +83,7 @@ async function prepare(
   request: InitialRequest,
   progress: Progress,
 ): Promise<{ model: Model; selected: string[]; listed: Listed[] }> {
-  if (!(await context.target.migrated()) || !(await context.source.migrated())) {
+  if (!(await context.target.admin.migrated()) || !(await context.source.migrated())) {
     if (request.triggers) await context.source.mayCapture()
     await migrate(context)
   }
@@ -115,9 +115,9 @@ async function prepare(
 /** Written before anything else, so that a call which dies while triggers are made is one to resume. */
 async function noteAsked(context: EngineContext, tables: readonly string[]): Promise<void> {
   await writeTarget(context, async (target) => {
-    const states = await target.progress()
+    const states = await target.tables.all()
     for (const table of tables)
-      if (!isOpen(states.get(table)?.state ?? 'discovered')) await target.setProgress(table, { asked: true })
+      if (!isOpen(states.get(table)?.state ?? 'discovered')) await target.tables.patch(table, { asked: true })
   })
 }
 
@@ -148,8 +148,8 @@ async function report(
   listed: readonly Listed[],
 ): Promise<InitialReport> {
   const counts = new Map((await countOpen(context, selected)).tables.map((table) => [table.table, table]))
-  const states = await readTarget(context, (target) => target.progress())
-  const constraints = await context.target.constraints()
+  const states = await readTarget(context, (target) => target.tables.all())
+  const constraints = await context.target.constraints.all()
   const tables = selected.map((table) => {
     const count = counts.get(table)
     const known = states.get(table)

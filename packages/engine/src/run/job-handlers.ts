@@ -77,7 +77,7 @@ export class JobHandlers {
     return this.#leaving(signals, (context) =>
       this.#withModel(async (model) => {
         if (!model.tables.has(table)) return
-        while ((await readTarget(context, (target) => target.openChunks(table))) < chunks) {
+        while ((await readTarget(context, (target) => target.chunks.countPending(table))) < chunks) {
           goOn(context)
           if ((await planChunks(context, model, [table])) !== 'planned') return
         }

@@ -85,16 +85,16 @@ export class SourceTail {
 
   async #openTables(): Promise<string[]> {
     return readTarget(this.#context, async (target) =>
-      [...(await target.progress()).values()].filter((p) => isOpen(p.state)).map((p) => p.table),
+      [...(await target.tables.all()).values()].filter((p) => isOpen(p.state)).map((p) => p.table),
     )
   }
 
   /** Something besides entries asks for a drain: the two sides' numbers differ, or an open table has parked keys. */
   async #owes(sourceDrain: number): Promise<boolean> {
     return readTarget(this.#context, async (target) => {
-      if ((await target.lastDrain()).number !== sourceDrain) return true
-      const open = [...(await target.progress()).values()].filter((p) => isOpen(p.state))
-      return (await target.countParked(open.map((p) => p.table))) > 0
+      if ((await target.history.last()).number !== sourceDrain) return true
+      const open = [...(await target.tables.all()).values()].filter((p) => isOpen(p.state))
+      return (await target.parked.counts(open.map((p) => p.table))).size > 0
     })
   }
 

@@ -45,7 +45,7 @@ async function step(context: EngineContext, tables: Iterable<string>, event: Tab
       const before = states.get(table)?.state ?? 'discovered'
       const state = transition(before, event)
       if (state === undefined || state === before) continue
-      await target.setProgress(table, { state })
+      await target.tables.patch(table, { state })
       stepped.push(table)
     }
     return stepped

@@ -51,7 +51,7 @@ async function replaceWhole({ slice, tally, outcome }: Applying, table: string):
       yield batch.rows
     }
   }
-  refused.push(...(await target.replaceTable(mapping, converted())))
+  refused.push(...(await target.rows.replace(mapping, converted())))
   const [first] = refused
   // Rows without a key cannot be told apart: the table's one key stands for all of them.
   if (first)
@@ -88,7 +88,7 @@ async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Prom
     const absent = list.filter((key) => slice.dirty.presence(table.source.name, key) === false)
     for (const key of list) present.push(key)
     if (absent.length === 0) continue
-    await slice.target.deleteKeys(table, absent)
+    await slice.target.rows.delete(table, absent)
     noteRecovered(applying, absent)
   }
   for (const list of slices(present, KEYS_A_LIST)) {
@@ -116,7 +116,7 @@ async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<r
   const { rows, refused } = convertRows(table, raw, tally)
   const uniques = slice.model.immediateUniques(name)
   for (;;) {
-    const result = await slice.target.upsertRows(table, rows, uniques)
+    const result = await slice.target.rows.upsert(table, rows, uniques)
     if (result.kind === 'done') {
       refused.push(...result.refused)
       note(
@@ -138,7 +138,7 @@ async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<r
     const keys = holders.map(({ key }) => key)
     const strangers = keys.filter((key) => !slice.dirty.has(name, key))
     if (strangers.length > 0) return strangers
-    await slice.target.deleteKeys(table, keys)
+    await slice.target.rows.delete(table, keys)
   }
 }
 
@@ -160,7 +160,7 @@ async function chase(applying: ApplyingTable, { raw, holders }: HeldRows): Promi
   const { slice, table } = applying
   for (const key of holders) slice.dirty.add(table.source.name, key, true)
   await addClosure(slice)
-  await slice.target.deleteKeys(table, holders)
+  await slice.target.rows.delete(table, holders)
   const more = await write(applying, raw)
   if (more) await chase(applying, { raw, holders: more })
 }

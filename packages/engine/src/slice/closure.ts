@@ -56,12 +56,12 @@ export class Overflow {
     const isFull = dirty.size >= this.#mostKeys
     const fresh = isFull ? keys.filter((key) => !dirty.has(table, key)) : []
     // A key that this drain has read already stays in memory, so that rows which act on each other in a circle come to an end.
-    const seen = fresh.length > 0 ? await target.recordedKeys(this.#drain, table, fresh) : new Set<RowKey>()
+    const seen = fresh.length > 0 ? await target.history.recordedKeys(this.#drain, table, fresh) : new Set<RowKey>()
     const later = new Set(fresh.filter((key) => !seen.has(key)))
     for (const key of keys) if (!later.has(key)) dirty.add(table, key, start)
     if (later.size === 0) return
     this.#isUsed = true
-    await target.park([...later].map((key) => ({ table, key, drain: this.#drain, start })))
+    await target.parked.park([...later].map((key) => ({ table, key, drain: this.#drain, start })))
   }
 }
 
@@ -162,7 +162,7 @@ async function referencedTokens(
   of: { edge: Edge; keys: readonly RowKey[] },
 ): Promise<(readonly string[])[]> {
   const columns = of.edge.parentKey.columns
-  const held = await slice.target.referencedValues(parent, of.edge, of.keys)
+  const held = await slice.target.lookup.referenced(parent, of.edge, of.keys)
   const tokens: (readonly string[])[] = held.map((values) =>
     columns.map((column, at) => column.fromTarget(values[at] ?? '')),
   )
@@ -207,7 +207,7 @@ async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly
     return texts ? [texts] : []
   })
   const add = (keys: readonly RowKey[]): Promise<void> => slice.overflow.add(slice, edge.child, keys, edge.overlapping)
-  for await (const keys of slice.target.childKeys(child, edge, values)) await add(keys)
+  for await (const keys of slice.target.lookup.children(child, edge, values)) await add(keys)
   if (!edge.overlapping) return
   for await (const keys of slice.snapshot.childKeys(child, edge, parents)) await add(keys)
 }
@@ -229,8 +229,8 @@ function targetTexts(edge: Edge, tokens: readonly string[]): string[] | null {
 async function addMisspelt(slice: Slice, edge: Edge): Promise<void> {
   if (!edge.text || edge.captureOnlyParent || slice.searched.has(edge) || slice.model.isWhole(edge.child)) return
   slice.searched.add(edge)
-  if ((await slice.target.validatedForeignKeys()).has(edge.name)) return
+  if ((await slice.target.lookup.validatedKeys()).has(edge.name)) return
   const { model, target } = slice
-  for await (const keys of target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge))
+  for await (const keys of target.lookup.orphans(model.mapping(edge.child), model.mapping(edge.parent), edge))
     await slice.overflow.add(slice, edge.child, keys, edge.overlapping)
 }

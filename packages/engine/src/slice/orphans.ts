@@ -16,9 +16,9 @@ export async function parkOrphans(
   let found = false
   for (const edge of of.edges) {
     if (!edge.action || edge.captureOnlyParent || model.isWhole(edge.child)) continue
-    for await (const keys of target.orphanKeys(model.mapping(edge.child), model.mapping(edge.parent), edge)) {
+    for await (const keys of target.lookup.orphans(model.mapping(edge.child), model.mapping(edge.parent), edge)) {
       found = true
-      await target.park(keys.map((key): ParkedKey => ({ table: edge.child, key, drain: of.drain, start: true })))
+      await target.parked.park(keys.map((key): ParkedKey => ({ table: edge.child, key, drain: of.drain, start: true })))
     }
   }
   return found

@@ -9,12 +9,12 @@ export async function settle(
   at: { readonly drain: number; readonly tally: SanitisedTally },
 ): Promise<number> {
   let refusedRows = 0
-  for (const [table, keys] of outcome.recovered) await target.releaseQuarantined(table, keys)
+  for (const [table, keys] of outcome.recovered) await target.quarantine.release(table, keys)
   for (const [table, rows] of outcome.refused) {
     refusedRows += rows.length
-    if (rows.length > 0) await target.quarantine(table, rows, at.drain)
+    if (rows.length > 0) await target.quarantine.add(table, rows, at.drain)
   }
   const counts = at.tally.counts()
-  if (counts.length > 0) await target.addSanitised(counts)
+  if (counts.length > 0) await target.quarantine.addSanitised(counts)
   return refusedRows
 }

@@ -28,5 +28,5 @@ async function sourceTables({ source }: EngineContext): Promise<string[]> {
 }
 
 async function knownTables(context: EngineContext): Promise<string[]> {
-  return [...(await readTarget(context, (target) => target.progress())).keys()]
+  return [...(await readTarget(context, (target) => target.tables.all())).keys()]
 }

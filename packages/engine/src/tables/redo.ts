@@ -22,5 +22,5 @@ export async function suspending<T>(
 }
 
 export function suspend({ target }: EngineContext, model: Model, violated: ConstraintViolated): Promise<void> {
-  return target.suspend(violated, model.plansConstraint(violated.table, violated.constraint))
+  return target.constraints.suspend(violated, model.plansConstraint(violated.table, violated.constraint))
 }

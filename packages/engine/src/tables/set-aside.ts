@@ -77,7 +77,7 @@ export async function noteBenignChanges(
     if (progress.generation === null || !model.tables.has(table)) continue
     const generation = model.generation(table)
     if (generation === progress.generation || !model.isCurrent(table, progress.generation)) continue
-    await target.setProgress(table, { generation })
+    await target.tables.patch(table, { generation })
     states.set(table, { ...progress, generation })
   }
 }
@@ -92,7 +92,7 @@ export async function putAside(
     const progress = states.get(table)
     if (!progress) throw new SyncError('internal', `table ${table} has no row of progress`)
     const state = transition(progress.state, event) ?? progress.state
-    await target.setProgress(table, { state, problem })
+    await target.tables.patch(table, { state, problem })
     states.set(table, { ...progress, state, problem })
   }
 }
@@ -156,7 +156,7 @@ export async function setAside(
     for (const table of reached) {
       const state = transition(states.get(table)?.state ?? 'discovered', 'mismatch')
       if (state !== 'suspect') continue
-      await target.setProgress(table, { state, problem })
+      await target.tables.patch(table, { state, problem })
       aside.push(table)
     }
     return aside
@@ -202,7 +202,7 @@ export async function breakTable(context: EngineContext, error: TableBroken): Pr
   return betweenDrains(context, async (target, states) => {
     const state = transition(states.get(error.table)?.state ?? 'discovered', 'break')
     if (state === undefined) return false
-    await target.setProgress(error.table, { state, problem: problemIn(error) })
+    await target.tables.patch(error.table, { state, problem: problemIn(error) })
     return true
   })
 }

@@ -31,7 +31,7 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
     .filter((mapping) => !isTransactional(mapping.source))
     .map((mapping) => mapping.source.name)
   if (names.length === 0) return
-  const progress = await readTarget(context, (target) => target.progress())
+  const progress = await readTarget(context, (target) => target.tables.all())
   const moved = new Map<string, string>()
   for (const table of names) {
     const known = progress.get(table)
@@ -44,8 +44,8 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
   await betweenDrains(context, async (target, states) => {
     for (const [table, contentSign] of moved) {
       if (states.get(table)?.state !== 'recopied') continue
-      await target.setProgress(table, { contentSign })
-      await target.park([{ table, key: '', drain: 0, start: false }])
+      await target.tables.patch(table, { contentSign })
+      await target.parked.park([{ table, key: '', drain: 0, start: false }])
     }
   })
 }
@@ -53,7 +53,7 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
 /** Tables that the target cannot keep as they are given, before the next change of one of their rows finds out. */
 async function breakUnkept(context: EngineContext, model: Model): Promise<void> {
   const open = [...(await openTables(context, model))]
-  const looked = await context.target.hindrances(open.map((table) => model.mapping(table)))
+  const looked = await context.target.tables.hindrances(open.map((table) => model.mapping(table)))
   for (const { broken } of looked) if (broken) throw broken
 }
 
@@ -62,44 +62,42 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
   const open = await openTables(context, model)
   const { target } = context
   const { unfinished, unknown } = await dropOutdated(context, model, open)
-  const told = new Set((await target.constraints()).map(({ table }) => table))
+  const told = new Set((await target.constraints.all()).map(({ table }) => table))
   for (const table of open) {
     goOn(context)
     const mapping = model.mapping(table)
-    if (unknown.has(mapping.name)) await target.adoptObjects(targetDefinition(model, table))
-    if (unfinished.has(mapping.name)) await target.finishTable(mapping, model.objects(table))
-    await target.buildIndexes(mapping, model.objects(table))
+    if (unknown.has(mapping.name)) await target.created.adopt(targetDefinition(model, table))
+    if (unfinished.has(mapping.name)) await target.tables.finish(mapping, model.objects(table))
+    await target.constraints.buildIndexes(mapping, model.objects(table))
     if (!told.has(mapping.name)) continue
-    await target.buildChecks(mapping, model.objects(table))
-    await target.forgetConstraints(mapping, model.constraintNames(table))
+    await target.constraints.buildChecks(mapping, model.objects(table))
+    await target.constraints.forget(mapping, model.constraintNames(table))
   }
   for (const edge of model.edges) {
     if (edge.notCarried !== null || !open.has(edge.child) || !open.has(edge.parent)) continue
     goOn(context)
-    await context.target.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
+    await context.target.constraints.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
   }
 }
 
+type Due = Awaited<ReturnType<Target['created']['due']>>
+
 /** What of ours the source has dropped or defined anew. */
-async function dropOutdated(
-  context: EngineContext,
-  model: Model,
-  open: ReadonlySet<string>,
-): Promise<Awaited<ReturnType<Target['objectsDue']>>> {
-  const dueBy = (now: Model): ReturnType<Target['objectsDue']> =>
-    context.target.objectsDue(
+async function dropOutdated(context: EngineContext, model: Model, open: ReadonlySet<string>): Promise<Due> {
+  const dueBy = (now: Model): Promise<Due> =>
+    context.target.created.due(
       [...open].filter((table) => now.tables.has(table)).map((table) => targetDefinition(now, table)),
     )
   const due = await dueBy(model)
   if (due.outdated.length === 0) return due
   // A model that is older than another process's would drop what that has just built.
   const latest = await dueBy(await loadModel(context))
-  await context.target.dropObjects(latest.outdated)
+  await context.target.created.drop(latest.outdated)
   return due
 }
 
 async function openTables(context: EngineContext, model: Model): Promise<Set<string>> {
-  const progress = await readTarget(context, (target) => target.progress())
+  const progress = await readTarget(context, (target) => target.tables.all())
   const open = [...progress.values()].filter((p) => isOpen(p.state) && model.tables.has(p.table))
   return new Set(open.map((p) => p.table))
 }

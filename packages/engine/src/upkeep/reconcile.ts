@@ -13,7 +13,7 @@ import { waitsFor } from '../tables/waits.js'
  * asked for. A table that cannot be adapted without losing something waits, with the statements to run as its problem.
  */
 export async function reconcile(context: EngineContext, model: Model, progress: Progress): Promise<string[]> {
-  const states = await readTarget(context, (target) => target.progress())
+  const states = await readTarget(context, (target) => target.tables.all())
   const suspects = [...states.values()].filter((p) => p.state === 'suspect')
   if (suspects.length === 0) return []
   const mapped = suspects.filter((p) => model.tables.has(p.table)).map((p) => p.table)
@@ -32,7 +32,8 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
     const { table } = suspect
     if (problem === null)
       starts.push({ table, inPlace: true, captured: true, captureSign: signs.get(table) ?? NO_TRIGGERS })
-    else if (problem !== suspect.problem) await writeTarget(context, (target) => target.setProgress(table, { problem }))
+    else if (problem !== suspect.problem)
+      await writeTarget(context, (target) => target.tables.patch(table, { problem }))
   }
   await reach(context, 'reconcile:adapted')
   const { begun, held } = await startCopy(context, model, starts, 'reconcile')
@@ -49,7 +50,7 @@ async function tellHeld(
   for (const { table, problem } of suspects) {
     const parent = held.get(table)
     if (parent === undefined || problem === behind(parent)) continue
-    await writeTarget(context, (target) => target.setProgress(table, { problem: behind(parent) }))
+    await writeTarget(context, (target) => target.tables.patch(table, { problem: behind(parent) }))
   }
 }
 
@@ -68,8 +69,8 @@ async function takenUp<T>(context: EngineContext, table: string, work: () => Pro
 async function adapt(context: EngineContext, model: Model, table: string): Promise<string | null> {
   const mapping = model.mapping(table)
   const objects = model.objects(table)
-  if (!(await context.target.tableExists(mapping))) {
-    await context.target.createTable(mapping, objects)
+  if (!(await context.target.tables.exists(mapping))) {
+    await context.target.tables.create(mapping, objects)
     return null
   }
   const left = await prepareMerge(context, model, { table, isOurs: true })
@@ -80,6 +81,6 @@ async function exclude(context: EngineContext, model: Model, suspect: TableProgr
   const refusal = model.refusal(suspect.table)
   if (!refusal) return suspect.problem ?? 'it is not selected any more'
   const state = transition('suspect', 'refuse') ?? 'refused'
-  await writeTarget(context, (target) => target.setProgress(suspect.table, { state }))
+  await writeTarget(context, (target) => target.tables.patch(suspect.table, { state }))
   return `${refusal.reason}; ${refusal.remedy}`
 }

@@ -32,14 +32,16 @@ export class Keeper {
   readonly #session: Session
   readonly #known: KnownTables
   readonly #written = new Map<string, WrittenTable>()
+  #isChecked = true
 
   constructor(session: Session, known: KnownTables) {
     this.#session = session
     this.#known = known
   }
 
-  get hasWritten(): boolean {
-    return this.#written.size > 0
+  /** Nothing was written since the deferred constraints were checked. */
+  get isChecked(): boolean {
+    return this.#isChecked
   }
 
   /** What stands on a table that is about to be written. Throws where it cannot hold its rows. */
@@ -70,6 +72,7 @@ export class Keeper {
    * condition that the statement is given: it is read under ours, or whoever may create functions there had them run as us.
    */
   async watched(table: TableMapping, write: (names: string) => Promise<number>): Promise<number> {
+    this.#isChecked = false
     const hindrances = await this.begin(table)
     if (hindrances.triggers.length === 0) return write('true')
     const before = await this.#changes()
@@ -110,8 +113,23 @@ export class Keeper {
     if (rows[0]?.some) await this.#notKept(table)
   }
 
+  /** As the port's `checkConstraints`. */
+  async checkDeferred(): Promise<void> {
+    const session = this.#session
+    await session.raw('SAVEPOINT constraints').catch((error: unknown) => Promise.reject(mapped(error)))
+    try {
+      await this.#settle(() => session.raw(`${THEIR_NAMES}; SET CONSTRAINTS ALL IMMEDIATE; ${OUR_NAMES}`))
+      await session.raw('SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT constraints')
+    } catch (error) {
+      if (session.broken) throw mapped(error)
+      await session.raw('ROLLBACK TO SAVEPOINT constraints; RELEASE SAVEPOINT constraints')
+      throw await this.#deferredFault(error)
+    }
+    this.#isChecked = true
+  }
+
   /** Runs deferred checks; triggers that waited for them write into no table that is carried. */
-  async settle(check: () => Promise<unknown>): Promise<void> {
+  async #settle(check: () => Promise<unknown>): Promise<void> {
     const triggered = [...this.#written.values()].find(({ hindrances }) => hindrances.triggers.length > 0)
     if (triggered === undefined) {
       await check()
@@ -124,7 +142,7 @@ export class Keeper {
   }
 
   /** What an error of deferred checks means; the transaction is back where it was before them. Names the table whose trigger raised it. */
-  async deferredFault(error: unknown): Promise<Error> {
+  async #deferredFault(error: unknown): Promise<Error> {
     const fault = mapped(error)
     if (fault instanceof ConstraintViolated && this.#written.has(fault.table)) return fault
     if (!concernsOneTable(error)) return fault

@@ -1,6 +1,7 @@
 import { type KeyColumn, type KeyPage, type RowKey, SyncError, type TableMapping, ValueRefused } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 import { isInRange, keyOfTexts } from './statements.js'
+import type { TableSql } from './table-sql.js'
 
 export type Run = (text: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>
 
@@ -100,4 +101,14 @@ function givenTexts(columns: readonly KeyColumn[], row: readonly string[]): stri
       return null
     throw error
   }
+}
+
+/** Does `work` with the key of a table as the target has it. */
+export async function onKey<T>(
+  statements: TableSql,
+  table: TableMapping,
+  work: (key: TargetKey, run: Run) => T,
+): Promise<Awaited<T>> {
+  const run: Run = (text, values) => statements.runOn(table, text, values)
+  return await work(await TargetKey.read(run, statements.nameOf(table), table), run)
 }

@@ -102,3 +102,21 @@ export function isInRange(type: string, text: string): boolean {
 export function keyOfTexts(columns: readonly KeyColumn[], texts: readonly string[]): RowKey {
   return columns.map((column, at) => column.fromTarget(texts[at] ?? '')).join(',')
 }
+
+/** Moves the rows of a stage; `names` is a condition of the statement. */
+export function insertStaged(
+  table: TableMapping,
+  { into, stage, tail }: { readonly into: string; readonly stage: string; readonly tail: string },
+  names: string,
+): string {
+  const columns = sql.columnList(table.columns)
+  return `INSERT INTO ${into} AS t (${columns}) SELECT ${columns} FROM ${stage} WHERE ${names}${tail}`
+}
+
+/** Rows `t` of the keys that are given as arrays. */
+export function keyOf(columns: readonly KeyColumn[]): string {
+  return sql
+    .keyColumns(columns)
+    .map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
+    .join(' AND ')
+}

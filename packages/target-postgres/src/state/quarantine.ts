@@ -1,5 +1,13 @@
-import type { ParkedParent, QuarantinedKey, QuarantinedRow, ReferencedValues, RowError, RowKey } from '@mylab-sync/core'
-import { indexedKey, ROWS_A_STATEMENT, Statements } from './state-sql.js'
+import type {
+  QuarantinedKey,
+  QuarantinedRow,
+  QuarantineStore,
+  ReferencedValues,
+  RowError,
+  RowKey,
+  SanitisedCount,
+} from '@mylab-sync/core'
+import type { StateSql } from './state-sql.js'
 
 interface KeptReference {
   table_name: string
@@ -16,9 +24,15 @@ function entryOf(text: string | null): bigint | null {
   return text === null ? null : BigInt.asUintN(64, BigInt(text))
 }
 
-/** Rows that could not be applied, and references that wait for a child table to open. */
-export class QuarantineState extends Statements {
-  async quarantine(table: string, rows: readonly QuarantinedRow[], drain: number): Promise<void> {
+/** Quarantined rows of `sync_parked` with their references, their errors, and counts of sanitised values. */
+export class Quarantine implements QuarantineStore {
+  readonly #sql: StateSql
+
+  constructor(sql: StateSql) {
+    this.#sql = sql
+  }
+
+  async add(table: string, rows: readonly QuarantinedRow[], drain: number): Promise<void> {
     const columns = [
       rows.map((row) => row.key),
       rows.map((row) => row.code),
@@ -27,11 +41,11 @@ export class QuarantineState extends Statements {
       rows.map((row) => row.digest),
     ]
     // One row a key: an older one is replaced, and counted on.
-    const older = await this.stateRows<{ row_key: string; since: string; attempts: number; entry_id: string | null }>(
+    const older = await this.#sql.rows<{ row_key: string; since: string; attempts: number; entry_id: string | null }>(
       "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[]) RETURNING row_key, since::text AS since, attempts, entry_id",
       [table, columns[0]],
     )
-    await this.stateRows(
+    await this.#sql.rows(
       `WITH kept AS (
          INSERT INTO sync_parked (table_name, row_key, drain_no, reason, is_start, since, attempts, error_code, error_message, operation, digest, entry_id)
          SELECT $1, u.k, $7, 'quarantined', true, coalesce(min(o.s), now()), coalesce(max(o.a), 0) + 1, max(u.c), max(u.m), max(u.o), max(u.d), max(o.e)
@@ -53,20 +67,20 @@ export class QuarantineState extends Statements {
   }
 
   async #keepReferences(table: string, rows: readonly QuarantinedRow[]): Promise<void> {
-    await this.stateRows('DELETE FROM sync_quarantined_reference WHERE table_name = $1 AND row_key = ANY($2::text[])', [
+    await this.#sql.rows('DELETE FROM sync_quarantined_reference WHERE table_name = $1 AND row_key = ANY($2::text[])', [
       table,
       rows.map((row) => row.key),
     ])
     for (const { key, references } of rows)
       for (const { child, edge, tokens } of references)
-        await this.stateRows(
+        await this.#sql.rows(
           'INSERT INTO sync_quarantined_reference (table_name, row_key, child_table, edge, tokens) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
           [table, key, child, edge, tokens],
         )
   }
 
-  async quarantined(): Promise<QuarantinedKey[]> {
-    const rows = await this.stateRows<{
+  async all(): Promise<QuarantinedKey[]> {
+    const rows = await this.#sql.rows<{
       table_name: string
       row_key: string
       digest: string | null
@@ -84,7 +98,7 @@ export class QuarantineState extends Statements {
 
   async #references(): Promise<Map<string, Map<RowKey, ReferencedValues[]>>> {
     const tables = new Map<string, Map<RowKey, ReferencedValues[]>>()
-    const rows = await this.stateRows<KeptReference & Record<string, unknown>>(
+    const rows = await this.#sql.rows<KeptReference & Record<string, unknown>>(
       'SELECT table_name, row_key, child_table, edge, tokens FROM sync_quarantined_reference',
     )
     for (const { table_name: table, row_key: key, child_table: child, edge, tokens } of rows) {
@@ -94,8 +108,8 @@ export class QuarantineState extends Statements {
     return tables
   }
 
-  async countQuarantined(): Promise<ReadonlyMap<string, number>> {
-    const rows = await this.stateRows<{ table_name: string; n: number }>(
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#sql.rows<{ table_name: string; n: number }>(
       "SELECT table_name, count(*)::int AS n FROM sync_parked WHERE reason = 'quarantined' GROUP BY 1",
     )
     return new Map(rows.map((row) => [row.table_name, row.n]))
@@ -103,25 +117,25 @@ export class QuarantineState extends Statements {
 
   async holdEntries(held: readonly { table: string; key: RowKey; entry: bigint }[]): Promise<void> {
     if (held.length === 0) return
-    await this.stateRows(
+    await this.#sql.rows(
       "UPDATE sync_parked p SET entry_id = u.e FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u(t, k, e) WHERE p.reason = 'quarantined' AND p.table_name = u.t AND p.row_key = u.k",
       [held.map((h) => h.table), held.map((h) => h.key), held.map((h) => String(BigInt.asIntN(64, h.entry)))],
     )
   }
 
-  async releaseQuarantined(table: string, keys: readonly RowKey[]): Promise<void> {
-    await this.stateRows(
+  async release(table: string, keys: readonly RowKey[]): Promise<void> {
+    await this.#sql.rows(
       "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[])",
       [table, keys],
     )
-    await this.stateRows('DELETE FROM sync_quarantined_reference WHERE table_name = $1 AND row_key = ANY($2::text[])', [
+    await this.#sql.rows('DELETE FROM sync_quarantined_reference WHERE table_name = $1 AND row_key = ANY($2::text[])', [
       table,
       keys,
     ])
   }
 
-  async retryQuarantined(tables: readonly string[]): Promise<number> {
-    const rows = await this.stateRows(
+  async retry(tables: readonly string[]): Promise<number> {
+    const rows = await this.#sql.rows(
       "UPDATE sync_parked SET digest = NULL WHERE reason = 'quarantined' AND table_name = ANY($1) RETURNING 1",
       [tables],
     )
@@ -134,7 +148,7 @@ export class QuarantineState extends Statements {
          FROM sync_error_log WHERE table_name = ANY($1) ORDER BY id DESC LIMIT $2`
       : `SELECT table_name, row_key, operation, attempts, error_code, error_message, to_char(since AT TIME ZONE 'UTC', ${AT}) AS at
          FROM sync_parked WHERE reason = 'quarantined' AND table_name = ANY($1) ORDER BY since DESC, table_name, row_key LIMIT $2`
-    const rows = await this.stateRows<Record<string, string | null> & { attempts: number }>(text, [of.tables, of.limit])
+    const rows = await this.#sql.rows<Record<string, string | null> & { attempts: number }>(text, [of.tables, of.limit])
     return rows.map((row) => ({
       table: row['table_name'] ?? '',
       key: row['row_key'] ?? '',
@@ -146,28 +160,13 @@ export class QuarantineState extends Statements {
     }))
   }
 
-  async parkParents(parents: readonly ParkedParent[]): Promise<void> {
-    for (let at = 0; at < parents.length; at += ROWS_A_STATEMENT) {
-      const part = parents.slice(at, at + ROWS_A_STATEMENT)
-      await this.stateRows(
-        `INSERT INTO sync_parked_parent AS p (child_table, edge, tokens, tokens_id, drain_no)
-         SELECT t, e, v, ${indexedKey("array_to_string(v, ',')")}, max(d)
-         FROM (SELECT x ->> 0 AS t, x ->> 1 AS e, array(SELECT jsonb_array_elements_text(x -> 2)) AS v, (x ->> 3)::bigint AS d FROM jsonb_array_elements($1::jsonb) AS x) AS u GROUP BY 1, 2, 3
-         ON CONFLICT (child_table, edge, tokens_id) DO UPDATE SET drain_no = greatest(p.drain_no, EXCLUDED.drain_no)`,
-        [JSON.stringify(part.map(({ child, edge, tokens, drain }) => [child, edge, tokens, drain]))],
+  async addSanitised(counts: readonly SanitisedCount[]): Promise<void> {
+    for (const count of counts) {
+      await this.#sql.rows(
+        `INSERT INTO sync_sanitised AS s (table_name, column_name, rule, rows, sample_keys) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (table_name, column_name, rule) DO UPDATE SET rows = s.rows + EXCLUDED.rows, last_at = now(), sample_keys = (s.sample_keys || EXCLUDED.sample_keys)[1:5]`,
+        [count.table, count.column, count.rule, count.rows, count.sampleKeys],
       )
     }
-  }
-
-  async parkedParents(children: readonly string[]): Promise<ParkedParent[]> {
-    const rows = await this.stateRows<{ child_table: string; edge: string; tokens: string[]; drain_no: number }>(
-      'SELECT child_table, edge, tokens, drain_no::float8 AS drain_no FROM sync_parked_parent WHERE child_table = ANY($1)',
-      [children],
-    )
-    return rows.map((row) => ({ child: row.child_table, edge: row.edge, tokens: row.tokens, drain: row.drain_no }))
-  }
-
-  async unparkParents(children: readonly string[]): Promise<void> {
-    await this.stateRows('DELETE FROM sync_parked_parent WHERE child_table = ANY($1)', [children])
   }
 }

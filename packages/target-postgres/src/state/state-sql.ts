@@ -3,7 +3,7 @@ import { mapped } from '../errors.js'
 import * as sql from '../sql.js'
 
 /** Rows of one INSERT by unnest. */
-export const ROWS_A_STATEMENT = 20_000
+export const ROWS_PER_STATEMENT = 20_000
 
 /** What the indexes of the state tables hold of a key, or of values that are joined as one is: migration 010. */
 export function indexedKey(key: string): string {
@@ -11,7 +11,7 @@ export function indexedKey(key: string): string {
 }
 
 /** Statements on the state tables of one installation, inside one transaction. */
-export class Statements {
+export class StateSql {
   readonly #session: Session
   readonly #schema: string
 
@@ -20,7 +20,7 @@ export class Statements {
     this.#schema = sql.name(schema)
   }
 
-  protected stateRows<T extends Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+  rows<T extends Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
     const qualified = text.replaceAll('sync_', () => `${this.#schema}.sync_`)
     return this.#session.raw<T>(qualified, values).then(
       (result) => result.rows,

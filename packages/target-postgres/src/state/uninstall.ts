@@ -55,7 +55,7 @@ interface Obstacle extends Row {
 }
 
 /** Throws SyncError missing-right where one of the tables is another role's, or something of somebody else's stands on one. */
-export async function mayUninstall(database: Database): Promise<void> {
+export async function requireUninstallRights(database: Database): Promise<void> {
   const { stateSchema, user } = database.settings
   const { foreign, views } = await database.transaction(async (session) => ({
     foreign: await session.rows<Obstacle>(

@@ -1,0 +1,129 @@
+import { ConstraintViolated, type RefusedRow, type TableMapping, type TargetRow } from '@mylab-sync/core'
+import { isRowRefusal, refusalMessage, sqlState, violatedUnique } from '../errors.js'
+import * as sql from '../sql.js'
+import { copyInto } from './copy-stream.js'
+import type { Keeper } from './keeper.js'
+import type { Staging } from './staging.js'
+import { bytesOf, columnArrays, insertSelect, insertStaged, keyOf } from './statements.js'
+import type { TableSql } from './table-sql.js'
+
+/** Fewer rows go as arrays in one statement; more through a temporary table. */
+const UNNEST_ROWS = 500
+/** Larger batches go as bytes: one string holds 512 MB at most, and costs several times its size. */
+const UNNEST_BYTES = 512 << 10
+
+/** What rows are written into, and the end of their INSERT. */
+export interface Into {
+  readonly into: string
+  readonly tail: string
+}
+
+/** Without a stage rows go as arrays, else through it. */
+interface Way extends Into {
+  readonly stage: string | null
+}
+
+/** Refused rows are left out; a violated UNIQUE leaves out all. */
+export type Written = { readonly refused: readonly RefusedRow[] } | { readonly violated: string }
+
+/** Writes rows batch by batch, and finds by halves which of them the target refuses. */
+export class BatchWriter {
+  readonly #sql: TableSql
+  readonly #keeper: Keeper
+  readonly #staging: Staging
+
+  constructor(sql: TableSql, keeper: Keeper, staging: Staging) {
+    this.#sql = sql
+    this.#keeper = keeper
+    this.#staging = staging
+  }
+
+  /** Writes all or, where rows are refused, all others; where a UNIQUE is violated, nothing. */
+  async write(table: TableMapping, rows: readonly TargetRow[], into: Into): Promise<Written> {
+    if (rows.length === 0) return { refused: [] }
+    // Rows are compared with what they became from a stage, which has the target's own types.
+    const { triggers } = await this.#keeper.begin(table)
+    const isSmall = triggers.length === 0 && rows.length < UNNEST_ROWS && bytesOf(rows) < UNNEST_BYTES
+    return this.#writePart(table, rows, { ...into, stage: isSmall ? null : await this.#staging.emptyStage(table) })
+  }
+
+  async #writePart(table: TableMapping, rows: readonly TargetRow[], way: Way): Promise<Written> {
+    await this.#sql.run('SAVEPOINT batch')
+    try {
+      await this.#writeBatch(table, rows, way)
+      await this.#sql.run('RELEASE SAVEPOINT batch')
+      return { refused: [] }
+    } catch (error) {
+      const refusal = isRowRefusal(error, table)
+      const violated = violatedUnique(error, table)
+      if (!this.#sql.session.broken) await this.#sql.backTo('batch')
+      if (!refusal && violated === null) return this.#sql.refused(table, error)
+      if (violated !== null) return { violated }
+      if (refusal && error.code === '54000') await this.#throwIfIndex(table, error.constraint)
+      const [row] = rows
+      if (rows.length > 1 || !row) return this.#halves(table, rows, way)
+      return { refused: [{ key: row.key, code: sqlState(error), message: refusalMessage(error, table.name) }] }
+    }
+  }
+
+  /** No row is refused for the sake of an index that makes nothing unique. */
+  async #throwIfIndex(table: TableMapping, name: string | undefined): Promise<void> {
+    const [index] = await this.#sql.run(
+      'SELECT x.indisunique AS unique FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass AND c.relname = $2',
+      [this.#sql.nameOf(table), name ?? ''],
+    )
+    if (name !== undefined && index?.['unique'] === false) throw new ConstraintViolated(table.name, name, 'index')
+  }
+
+  async #halves(table: TableMapping, rows: readonly TargetRow[], way: Way): Promise<Written> {
+    const middle = rows.length >> 1
+    await this.#sql.run('SAVEPOINT halves')
+    const refused: RefusedRow[] = []
+    for (const half of [rows.slice(0, middle), rows.slice(middle)]) {
+      const outcome = await this.#writePart(table, half, way)
+      if ('violated' in outcome) {
+        await this.#sql.backTo('halves')
+        return outcome
+      }
+      refused.push(...outcome.refused)
+      if (way.stage !== null) await this.#sql.run(`DELETE FROM ${way.stage}`)
+    }
+    await this.#sql.run('RELEASE SAVEPOINT halves')
+    return { refused }
+  }
+
+  /** Throws the driver's error. */
+  async #writeBatch(table: TableMapping, rows: readonly TargetRow[], { into, tail, stage }: Way): Promise<void> {
+    const given = rows.length
+    if (stage === null) {
+      const values = columnArrays(rows, [...table.columns.keys()])
+      const affected = await this.#keeper.watched(table, () => this.#sql.count(insertSelect(into, table, tail), values))
+      if (affected !== given) await this.#expectKeys(table, rows)
+      return
+    }
+    async function* one(): AsyncIterable<readonly TargetRow[]> {
+      yield rows
+    }
+    await copyInto(this.#sql.session, stage, table.columns, one())
+    const affected = await this.#keeper.watched(table, (names) =>
+      this.#sql.count(insertStaged(table, { into, tail, stage }, names)),
+    )
+    if (table.key === null || tail === '') await this.#keeper.compareCount(table, { given, affected })
+    else await this.#keeper.compareStage(table, stage, { given, affected })
+  }
+
+  /** Rows that an upsert has left as they were are there. */
+  async #expectKeys(table: TableMapping, rows: readonly TargetRow[]): Promise<void> {
+    const columns = table.key?.columns ?? []
+    const match = keyOf(columns)
+    const arrays = columnArrays(
+      rows,
+      columns.map(({ column }) => table.columns.indexOf(column)),
+    )
+    const affected = await this.#sql.count(
+      `SELECT FROM ${this.#sql.nameOf(table)} t JOIN ${sql.unnested(columns.length)} ON ${match}`,
+      arrays,
+    )
+    await this.#keeper.compareCount(table, { given: rows.length, affected })
+  }
+}

@@ -1,0 +1,51 @@
+import type { TableMapping } from '@mylab-sync/core'
+import type { Row, Session } from '../connection/database.js'
+import { mapped } from '../errors.js'
+import * as sql from '../sql.js'
+import type { Keeper } from './keeper.js'
+
+/** Statements on the target's tables inside one transaction. */
+export class TableSql {
+  readonly session: Session
+  readonly schema: string
+  readonly #keeper: Keeper
+
+  constructor(session: Session, schema: string, keeper: Keeper) {
+    this.session = session
+    this.schema = schema
+    this.#keeper = keeper
+  }
+
+  run(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    return this.session.raw(text, values).then(
+      (result) => result.rows,
+      (error: unknown) => Promise.reject(mapped(error)),
+    )
+  }
+
+  /** As `run`, of a statement that is about this table. */
+  runOn(table: TableMapping, text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    return this.session.raw(text, values).then(
+      (result) => result.rows,
+      (error: unknown) => this.refused(table, error),
+    )
+  }
+
+  /** Rows that a statement wrote or found; throws the driver's error. */
+  async count(text: string, values: readonly unknown[] = []): Promise<number> {
+    return (await this.session.raw(text, values)).rowCount ?? 0
+  }
+
+  /** Throws what the error of a statement on this table means. */
+  async refused(table: TableMapping, error: unknown): Promise<never> {
+    throw await this.#keeper.explain(table, error)
+  }
+
+  backTo(savepoint: string): Promise<unknown> {
+    return this.run(`ROLLBACK TO SAVEPOINT ${savepoint}; RELEASE SAVEPOINT ${savepoint}`)
+  }
+
+  nameOf(table: Pick<TableMapping, 'name'>): string {
+    return sql.tableName(this.schema, table)
+  }
+}

@@ -1,0 +1,109 @@
+import { type DrainHistory, type DrainName, type LastDrain, type RowKey, SyncError } from '@mylab-sync/core'
+import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
+
+const KEPT_DRAINS = 200
+const KEPT_KEYS = 1_000_000
+
+/** `sync_drain` and the tokens and keys of the latest drains, and `sync_copy_mark`. */
+export class History implements DrainHistory {
+  readonly #sql: StateSql
+
+  constructor(sql: StateSql) {
+    this.#sql = sql
+  }
+
+  async last(): Promise<LastDrain> {
+    const [row] = await this.#sql.rows<
+      { number: number; token: string } & Record<'as_of' | 'source_identity', string | null>
+    >(
+      `SELECT number::float8 AS number, token, to_char(consistent_as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS as_of, source_identity
+       FROM sync_drain JOIN sync_drain_token ON drain_no = number`,
+    )
+    if (!row)
+      throw new SyncError('not-migrated', 'target: rows of sync_drain or sync_drain_token were deleted', {
+        remedy: 'mylab-sync migrate puts them back; everything is read again then',
+      })
+    const { number, token, as_of: consistentAsOf, source_identity: identity } = row
+    return { number, token, consistentAsOf, identity }
+  }
+
+  async kept(): Promise<DrainName[]> {
+    return await this.#sql.rows<{ number: number; token: string }>(
+      'SELECT drain_no::float8 AS number, token FROM sync_drain_token WHERE drain_no <= (SELECT number FROM sync_drain) ORDER BY drain_no',
+    )
+  }
+
+  async record(drain: Parameters<DrainHistory['record']>[0]): Promise<void> {
+    // The newest drain's keys are kept whatever their number: it is the one most likely to be asked for.
+    await this.#sql.rows(
+      `WITH sized AS (SELECT drain_no, sum(keys) OVER (ORDER BY drain_no DESC) AS total FROM sync_drain_size),
+       named AS (INSERT INTO sync_drain_token (drain_no, token) VALUES ($1, $4))
+       UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now(),
+       keys_from = greatest(keys_from, $1::bigint - ${KEPT_DRAINS - 1}, (SELECT max(drain_no) + 1 FROM sized WHERE total > ${KEPT_KEYS} AND drain_no < $1))`,
+      [drain.number, drain.consistentAsOf, drain.identity, drain.token],
+    )
+    for (const kept of ['sync_drain_key', 'sync_drain_size'])
+      await this.#sql.rows(`DELETE FROM ${kept} WHERE drain_no < (SELECT keys_from FROM sync_drain)`)
+    // The last one before them too: a source may stand there, with nothing missing after it.
+    await this.#sql.rows(
+      'DELETE FROM sync_drain_token WHERE drain_no < (SELECT max(drain_no) FROM sync_drain_token WHERE drain_no < (SELECT keys_from FROM sync_drain))',
+    )
+    await this.#sql.rows(
+      `DELETE FROM sync_copy_mark m USING sync_progress p
+       WHERE p.table_name = m.table_name AND p.state IN ('live', 'recopied') AND p.opened_drain < (SELECT keys_from FROM sync_drain)`,
+    )
+  }
+
+  async recordKeys(drain: number, keys: readonly { table: string; key: RowKey; start: boolean }[]): Promise<void> {
+    if (keys.length === 0) return
+    for (let at = 0; at < keys.length; at += ROWS_PER_STATEMENT) {
+      const part = keys.slice(at, at + ROWS_PER_STATEMENT)
+      await this.#sql.rows(
+        `INSERT INTO sync_drain_key AS d (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s)
+         ON CONFLICT (drain_no, table_name, ${indexedKey('row_key')}) DO UPDATE SET is_start = TRUE WHERE NOT d.is_start AND EXCLUDED.is_start`,
+        [drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start)],
+      )
+    }
+    await this.#sql.rows(
+      'INSERT INTO sync_drain_size AS s (drain_no, keys) VALUES ($1, $2) ON CONFLICT (drain_no) DO UPDATE SET keys = s.keys + EXCLUDED.keys',
+      [drain, keys.length],
+    )
+  }
+
+  async recordedKeys(drain: number, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>> {
+    const rows = await this.#sql.rows<{ row_key: string }>(
+      `SELECT row_key FROM sync_drain_key WHERE drain_no = $1 AND table_name = $2 AND ${indexedKey('row_key')} = ANY (ARRAY(SELECT ${indexedKey('k')} FROM unnest($3::text[]) AS u(k)))`,
+      [drain, table, keys],
+    )
+    return new Set(rows.map((row) => row.row_key))
+  }
+
+  async keepsAfter(drain: number): Promise<boolean> {
+    const [row] = await this.#sql.rows<{ keys_from: number }>('SELECT keys_from::float8 AS keys_from FROM sync_drain')
+    return row !== undefined && drain + 1 >= row.keys_from
+  }
+
+  async parkAfter(drain: number, tables: readonly string[]): Promise<void> {
+    await this.#sql.rows(
+      `INSERT INTO sync_parked AS p (table_name, row_key, drain_no, reason, is_start)
+       SELECT table_name, row_key, max(drain_no), 'closed', bool_or(is_start) FROM sync_drain_key WHERE drain_no > $1 AND table_name = ANY($2) GROUP BY 1, 2
+       ON CONFLICT (table_name, ${indexedKey('row_key')}, drain_no, reason) DO UPDATE SET is_start = p.is_start OR EXCLUDED.is_start`,
+      [drain, tables],
+    )
+  }
+
+  async addWatermark(tables: readonly string[], token: string): Promise<void> {
+    await this.#sql.rows(
+      'INSERT INTO sync_copy_mark (table_name, token) SELECT t, $2 FROM unnest($1::text[]) AS u(t)',
+      [tables, token],
+    )
+  }
+
+  async watermarks(tables: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const rows = await this.#sql.rows<{ table_name: string; tokens: string[] }>(
+      'SELECT table_name, array_agg(token) AS tokens FROM sync_copy_mark WHERE table_name = ANY($1) GROUP BY table_name',
+      [tables],
+    )
+    return new Map(rows.map((row) => [row.table_name, row.tokens]))
+  }
+}

@@ -1,0 +1,120 @@
+import type { TableProgress, TableState, TableStore } from '@mylab-sync/core'
+import type { StateSql } from './state-sql.js'
+
+const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, string>> = {
+  state: 'state',
+  rowsCopied: 'rows_synced',
+  rowsFailed: 'rows_failed',
+  estimatedRows: 'estimated_rows',
+  generation: 'generation',
+  contentSign: 'content_sign',
+  asked: 'asked',
+  inPlace: 'in_place',
+  planBound: 'plan_bound',
+  planned: 'planned',
+  chunkRows: 'chunk_rows',
+  captured: 'captured',
+  captureSign: 'capture_sign',
+  copyNumber: 'copy_no',
+  problem: 'problem',
+  openedDrain: 'opened_drain',
+  verifiedAt: 'verified_at',
+}
+
+const PROGRESS =
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, opened_drain::text, verified_at::text'
+
+interface ProgressRow extends Record<string, unknown> {
+  readonly table_name: string
+  readonly state: TableState
+  readonly rows_synced: string
+  readonly rows_failed: string
+  readonly estimated_rows: string
+  readonly generation: string | null
+  readonly content_sign: string | null
+  readonly asked: boolean
+  readonly in_place: boolean
+  readonly plan_bound: string | null
+  readonly planned: boolean
+  readonly chunk_rows: number | null
+  readonly captured: boolean
+  readonly capture_sign: string | null
+  readonly copy_no: number
+  readonly problem: string | null
+  readonly opened_drain: string
+  readonly verified_at: string | null
+}
+
+function progressOf(row: ProgressRow): TableProgress {
+  return {
+    table: row.table_name,
+    state: row.state,
+    rowsCopied: Number(row.rows_synced),
+    rowsFailed: Number(row.rows_failed),
+    estimatedRows: Number(row.estimated_rows),
+    generation: row.generation,
+    contentSign: row.content_sign,
+    asked: row.asked,
+    inPlace: row.in_place,
+    planBound: row.plan_bound,
+    planned: row.planned,
+    chunkRows: row.chunk_rows,
+    captured: row.captured,
+    captureSign: row.capture_sign,
+    copyNumber: row.copy_no,
+    problem: row.problem,
+    openedDrain: Number(row.opened_drain),
+    verifiedAt: row.verified_at,
+  }
+}
+
+/** `sync_progress`: a row a table. */
+export class Progress implements TableStore {
+  readonly #sql: StateSql
+
+  constructor(sql: StateSql) {
+    this.#sql = sql
+  }
+
+  async all(): Promise<Map<string, TableProgress>> {
+    const rows = await this.#sql.rows<ProgressRow>(`SELECT ${PROGRESS} FROM sync_progress ORDER BY table_name`)
+    return new Map(rows.map((row) => [row.table_name, progressOf(row)]))
+  }
+
+  async patch(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void> {
+    const names = (Object.keys(change) as (keyof typeof change)[]).filter((key) => change[key] !== undefined)
+    const columns = names.map((key) => PROGRESS_COLUMNS[key])
+    const values = names.map((key) => change[key])
+    const inserted = columns.includes('state') ? columns : [...columns, 'state']
+    const places = inserted.map((column, at) => (at < columns.length ? `$${at + 2}` : `'discovered'`))
+    await this.#sql.rows(
+      `INSERT INTO sync_progress (table_name, ${inserted.join(', ')}) VALUES ($1, ${places.join(', ')})
+       ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), 'updated_at = now()'].join(', ')}`,
+      [table, ...values],
+    )
+  }
+
+  async adoptCaptureSign(table: string, sign: string): Promise<void> {
+    await this.#sql.rows(
+      'UPDATE sync_progress SET capture_sign = $2, updated_at = now() WHERE table_name = $1 AND capture_sign IS NULL',
+      [table, sign],
+    )
+  }
+
+  /** False when another transaction holds one of these rows. */
+  async lock(tables: readonly string[]): Promise<boolean> {
+    const rows = await this.#sql.rows(
+      'SELECT table_name FROM sync_progress WHERE table_name = ANY($1) ORDER BY table_name FOR UPDATE SKIP LOCKED',
+      [tables],
+    )
+    return rows.length === new Set(tables).size
+  }
+
+  async unplanned(tables: readonly string[], limit: number): Promise<TableProgress[]> {
+    const rows = await this.#sql.rows<ProgressRow>(
+      `SELECT ${PROGRESS} FROM sync_progress WHERE state = 'copying' AND NOT planned AND table_name = ANY($1) ORDER BY table_name LIMIT $2`,
+      [tables, limit],
+    )
+    return rows.map(progressOf)
+  }
+}
