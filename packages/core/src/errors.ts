@@ -23,16 +23,31 @@ export type ErrorCode =
   | 'stopped'
   | 'internal'
 
-/** An error with a decision behind it: a stable code, one line that names the place, and what to do. `cause` keeps the driver's error; it is never printed, since drivers quote row data. */
+/**
+ * An error with a decision behind it: a stable code, one line that names the place, and what to do. `cause` keeps the
+ * driver's error; it is never printed, since drivers quote row data. The message names the side first: `text` is the
+ * rest, for places that show the side on their own.
+ */
 export class SyncError extends Error {
   override readonly name = 'SyncError'
   readonly code: ErrorCode
+  /** The server that the message starts with; null where it starts with none. */
+  readonly side: 'source' | 'target' | null
+  readonly text: string
   readonly remedy: string | null
-  constructor(code: ErrorCode, message: string, options: { remedy?: string; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+  constructor(code: ErrorCode, text: string, { side, remedy, cause }: SyncErrorOptions = {}) {
+    super(side === undefined ? text : `${side}: ${text}`, cause === undefined ? undefined : { cause })
     this.code = code
-    this.remedy = options.remedy ?? null
+    this.side = side ?? null
+    this.text = text
+    this.remedy = remedy ?? null
   }
+}
+
+export interface SyncErrorOptions {
+  readonly side?: 'source' | 'target'
+  readonly remedy?: string
+  readonly cause?: unknown
 }
 
 /** A table of the target is gone or is not what we made of it: the table `table` of the source is to be set aside and made again. */

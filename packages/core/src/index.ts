@@ -55,6 +55,7 @@ export {
   ConstraintViolated,
   type ErrorCode,
   SyncError,
+  type SyncErrorOptions,
   keysAlike,
   TableBroken,
   TargetTableUnfit,

@@ -1,5 +1,5 @@
 import type { PendingSummary, PollResult } from '@mylab-sync/core'
-import { SyncError } from '@mylab-sync/core'
+import { sourceError } from './connection/errors.js'
 import type { Session } from './connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from './settings.js'
 import * as sql from './sql.js'
@@ -12,7 +12,7 @@ export async function poll(session: Session, settings: SourceSettings): Promise<
     (SELECT last_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)})`)
   const lastDrain = row?.[1]
   if (lastDrain === undefined || lastDrain === null)
-    throw new SyncError('not-migrated', 'source: this installation is not known', { remedy: 'mylab-sync migrate' })
+    throw sourceError('not-migrated', 'this installation is not known', { remedy: 'mylab-sync migrate' })
   return { pending: row?.[0] === '1', lastDrain: Number(lastDrain) }
 }
 

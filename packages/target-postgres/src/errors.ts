@@ -1,8 +1,10 @@
 import {
   BatchRefused,
   ConstraintViolated,
+  type ErrorCode,
   keysAlike,
   SyncError,
+  type SyncErrorOptions,
   TableBroken,
   TargetTableUnfit,
   type TableMapping,
@@ -41,6 +43,11 @@ const UNREACHABLE = new Set([
   '3D000',
   '55000',
 ])
+
+/** An error whose message starts with `target: `. */
+export function targetError(code: ErrorCode, text: string, options: Omit<SyncErrorOptions, 'side'> = {}): SyncError {
+  return new SyncError(code, text, { ...options, side: 'target' })
+}
 
 export function sqlState(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
@@ -218,7 +225,7 @@ export function mapped(error: unknown): Error {
   if (OURS.some((kind) => error instanceof kind)) return error as Error
   // A mistake of ours; told as a lost connection it would be tried again for ever.
   if (error instanceof TypeError || error instanceof RangeError)
-    return new SyncError('internal', `target: ${error.name} in the program`, { cause: error })
+    return targetError('internal', `${error.name} in the program`, { cause: error })
   if (!(error instanceof pg.DatabaseError) || (LOST.has(sqlState(error)) && !isRaised(error))) return lost(error)
   return violation(error) ?? bySqlState(error)
 }
@@ -240,27 +247,27 @@ function bySqlState(error: pg.DatabaseError): SyncError {
   const code = sqlState(error)
   const where = placeOf(error)
   if (scopeOf(error) === 'transaction')
-    return new SyncError('lock-timeout', `target: timed out waiting for a lock (${code})${where}`, { cause: error })
+    return targetError('lock-timeout', `timed out waiting for a lock (${code})${where}`, { cause: error })
   if (UNAVAILABLE.has(code))
-    return new SyncError('unavailable', `target: ${UNAVAILABLE_WORDS[code] ?? 'the server fails'} (${code})${where}`, {
+    return targetError('unavailable', `${UNAVAILABLE_WORDS[code] ?? 'the server fails'} (${code})${where}`, {
       remedy: "look into the server's log: what it lacks has to be freed or raised there",
       cause: error,
     })
   if (NO_RIGHT.has(code))
-    return new SyncError(
+    return targetError(
       'missing-right',
-      `target: a right is missing or the database is read-only (${code})${refusedBy(error)}${where}`,
+      `a right is missing or the database is read-only (${code})${refusedBy(error)}${where}`,
       {
         remedy: 'mylab-sync doctor names each missing right and its GRANT',
         cause: error,
       },
     )
   if (NOT_THERE.has(code))
-    return new SyncError('not-migrated', `target: a mylab-sync state table is missing (${code})`, {
+    return targetError('not-migrated', `a mylab-sync state table is missing (${code})`, {
       remedy: 'mylab-sync migrate',
       cause: error,
     })
-  return new SyncError('internal', `target: SQLSTATE ${code}${where}`, { cause: error })
+  return targetError('internal', `SQLSTATE ${code}${where}`, { cause: error })
 }
 
 /** The server's own words where it checks rights, which name objects alone. */
@@ -270,7 +277,7 @@ function refusedBy({ routine, message }: pg.DatabaseError): string {
 
 function lost(cause: unknown): SyncError {
   const code = sqlState(cause)
-  return new SyncError('lost-connection', `target: the connection was lost${code === '' ? '' : ` (${code})`}`, {
+  return targetError('lost-connection', `the connection was lost${code === '' ? '' : ` (${code})`}`, {
     cause,
   })
 }

@@ -66,8 +66,8 @@ function stuckOn({ who, pid }: LockHolder, seconds: number): SyncError {
     pid === null
       ? 'ROLLBACK PREPARED in the target what pg_prepared_xacts lists'
       : `in the target: SELECT pg_terminate_backend(${pid})`
-  const message = `target: no change was drained for ${seconds} s: ${who} holds the lock of a drain and does nothing`
-  return new SyncError('lock-timeout', message, { remedy })
+  const text = `no change was drained for ${seconds} s: ${who} holds the lock of a drain and does nothing`
+  return new SyncError('lock-timeout', text, { side: 'target', remedy })
 }
 
 /** A sentence about a drain's lock that is held for long, or by whom this account may not look at. */

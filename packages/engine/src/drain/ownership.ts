@@ -136,7 +136,8 @@ function otherTarget(): SyncError {
 }
 
 function otherSource(): SyncError {
-  return new SyncError('wrong-owner', 'target: another source is drained into it under the same state schema', {
+  return new SyncError('wrong-owner', 'another source is drained into it under the same state schema', {
+    side: 'target',
     remedy:
       'check DB_HOST and DB_DATABASE of both, and stop one; a second source needs a schema and SYNC_STATE_SCHEMA of its own',
   })

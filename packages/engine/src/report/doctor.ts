@@ -153,12 +153,12 @@ export function clockFindings(ahead: ReadonlyMap<string, number>): Finding[] {
   ]
 }
 
-function asFinding({ code, message, remedy }: SyncError, side: Finding['side']): Finding {
+function asFinding({ code, text, remedy }: SyncError, side: Finding['side']): Finding {
   return {
     code,
     severity: 'error',
     side,
-    cause: message.replace(/^(source|target): /, ''),
+    cause: text,
     remedy: remedy ?? 'see the message',
   }
 }

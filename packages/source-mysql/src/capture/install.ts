@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { counted, SyncError, type TriggerTarget } from '@mylab-sync/core'
 import type { Server } from '../catalog/catalog.js'
-import { errorNumber, ofTable } from '../connection/errors.js'
+import { errorNumber, ofTable, sourceError } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import { activeRoles, readAccount } from '../preflight/check.js'
@@ -192,9 +192,9 @@ export async function patiently(session: Session, statement: string, table: stri
     } catch (error) {
       if (!(error instanceof SyncError) || error.code !== 'lock-timeout') throw error
       if (tries === most) {
-        throw new SyncError(
+        throw sourceError(
           'lock-timeout',
-          `source: table ${table} is in use by a long transaction; its definition could not be changed`,
+          `table ${table} is in use by a long transaction; its definition could not be changed`,
           {
             cause: error,
             remedy: 'end the long transaction on that table, or try again at a quieter time',
@@ -250,9 +250,9 @@ async function asDefiner({ session, settings, server }: Installer, work: () => P
   } catch (error) {
     if (!(error instanceof SyncError) || !DENIED.has(errorNumber(error) ?? 0)) throw error
     const { name, grants } = await readAccount(session, server, settings.database)
-    throw new SyncError(
+    throw sourceError(
       'missing-right',
-      `${error.message}; triggers run with the rights of ${name} without those of roles that only a session takes on`,
+      `${error.text}; triggers run with the rights of ${name} without those of roles that only a session takes on`,
       {
         cause: error,
         remedy: `GRANT SELECT, INSERT, UPDATE, TRIGGER ON ${grants.place} TO ${name};`,
@@ -288,9 +288,9 @@ async function refusePrepared(installer: Installer): Promise<void> {
   try {
     const rows = await installer.session.rows('XA RECOVER')
     if (rows.length === 0) return
-    throw new SyncError(
+    throw sourceError(
       'xa-prepared',
-      `source: ${counted(rows.length, 'prepared XA transaction')} may hold changes that no trigger saw`,
+      `${counted(rows.length, 'prepared XA transaction')} may hold changes that no trigger saw`,
       {
         remedy: 'commit or roll back what XA RECOVER lists, then install again',
       },

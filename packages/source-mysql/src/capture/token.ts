@@ -1,4 +1,5 @@
-import { type KeyColumn, type KeyMapping, type RowKey, SyncError, type TokenRule } from '@mylab-sync/core'
+import type { KeyColumn, KeyMapping, RowKey, TokenRule } from '@mylab-sync/core'
+import { sourceError } from '../connection/errors.js'
 import * as sql from '../sql.js'
 
 /** `NEW.`, `OLD.` or the empty text before each column. */
@@ -70,7 +71,7 @@ const SHAPES: Readonly<Record<TokenRule, RegExp>> = {
 export function literalSql(key: KeyColumn, token: string): string {
   const { source } = key.column
   if (!SHAPES[key.rule].test(token)) {
-    throw new SyncError('internal', `source: a key of column ${source.name} is not of the form ${key.rule}`)
+    throw sourceError('internal', `a key of column ${source.name} is not of the form ${key.rule}`)
   }
   switch (key.rule) {
     case 'integer':
@@ -114,8 +115,7 @@ function unitsOf(token: string): bigint {
 }
 
 function charset(value: string | null): string {
-  if (value === null || !/^\w+$/.test(value))
-    throw new SyncError('internal', 'source: a text key column without a character set')
+  if (value === null || !/^\w+$/.test(value)) throw sourceError('internal', 'a text key column without a character set')
   return value
 }
 
@@ -123,6 +123,6 @@ function charset(value: string | null): string {
 export function tokens(key: KeyMapping, rowKey: RowKey): string[] {
   const parts = rowKey.split(',')
   if (parts.length !== key.columns.length)
-    throw new SyncError('internal', 'source: a row key has another number of columns than its table')
+    throw sourceError('internal', 'a row key has another number of columns than its table')
   return parts
 }

@@ -1,12 +1,5 @@
-import {
-  type SourceCatalog,
-  type SourceCheck,
-  type SourceColumn,
-  type SourceIndex,
-  type SourceTable,
-  SyncError,
-  type TableFault,
-} from '@mylab-sync/core'
+import type { SourceCatalog, SourceCheck, SourceColumn, SourceIndex, SourceTable, TableFault } from '@mylab-sync/core'
+import { sourceError } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { withByteDefaults } from './byte-defaults.js'
 import { isOlderPackages } from './older-package.js'
@@ -84,10 +77,7 @@ export async function readCatalog(
   })
   const half = others.find(({ engine, fault }) => engine === '' && fault === null)
   if (half)
-    throw new SyncError(
-      'generation-changed',
-      `source: table ${half.name} was listed by half while its definition changed`,
-    )
+    throw sourceError('generation-changed', `table ${half.name} was listed by half while its definition changed`)
   const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
   const theirs: SourceTable[] = []
   for (const each of others) if (!older.has(each)) theirs.push(await withByteDefaults(session, each))

@@ -14,6 +14,7 @@ test('driver errors are told apart by number and code, and never quoted but for 
   const other = mapped(driver(1062, 'ER_DUP_ENTRY'), 'writing')
   assert.equal(other.code, 'internal')
   assert.equal(other.message, 'source: writing: ER_DUP_ENTRY (1062)')
+  assert.deepEqual([other.side, other.text], ['source', 'writing: ER_DUP_ENTRY (1062)'])
   assert.equal(errorNumber(other), 1062)
   const refused = Object.assign(new Error("Access denied for user 'a'@'localhost' (using password: YES)"), {
     errno: 1045,

@@ -1,4 +1,4 @@
-import { type ErrorCode, SyncError, TableBroken, tlsFault } from '@mylab-sync/core'
+import { type ErrorCode, SyncError, type SyncErrorOptions, TableBroken, tlsFault } from '@mylab-sync/core'
 import { tlsRemedy } from '@mylab-sync/runtime'
 import * as sql from '../sql.js'
 
@@ -120,29 +120,34 @@ export function errorNumber(error: unknown): number | undefined {
   return typeof number === 'number' && number > 0 ? number : undefined
 }
 
+/** An error whose message starts with `source: `. */
+export function sourceError(code: ErrorCode, text: string, options: Omit<SyncErrorOptions, 'side'> = {}): SyncError {
+  return new SyncError(code, text, { ...options, side: 'source' })
+}
+
 /** What a driver error means to us. The driver's text may quote row data: it is kept as `cause`, and shown where it cannot. */
 export function mapped(error: unknown, doing: string): SyncError {
   if (error instanceof SyncError) return error
   const found = codeOf(error)
   const remedy = remedyOf(errorNumber(error), found)
   const what = found === 'lock-timeout' ? `timed out waiting for a lock, ${labelOf(error)}` : labelOf(error)
-  const message = `source: ${doing}: ${what}${wordsOf(error)}`
-  return new SyncError(found ?? 'internal', message, remedy === undefined ? { cause: error } : { cause: error, remedy })
+  const text = `${doing}: ${what}${wordsOf(error)}`
+  return sourceError(found ?? 'internal', text, remedy === undefined ? { cause: error } : { cause: error, remedy })
 }
 
 /** As `mapped`, before there is a session: whoever answers otherwise than a server of ours, or hangs up, is none. */
 export function connectError(error: unknown, place: string): SyncError {
   const fault = tlsFault(error)
   if (fault !== null)
-    return new SyncError(
+    return sourceError(
       'cannot-connect',
-      `source: connecting to ${place}: the server is refused or refuses us: ${fault.what} (${fault.code})`,
+      `connecting to ${place}: the server is refused or refuses us: ${fault.what} (${fault.code})`,
       { remedy: tlsRemedy(fault.cure, 'DB'), cause: error },
     )
   const found = mapped(error, `connecting to ${place}`)
   const isOther = found.code === 'lost-connection' || (found.code === 'internal' && errorNumber(found) === undefined)
   if (!isOther) return found
-  return new SyncError('cannot-connect', `${found.message}: what listens there is no MySQL or MariaDB, or hangs up`, {
+  return sourceError('cannot-connect', `${found.text}: what listens there is no MySQL or MariaDB, or hangs up`, {
     cause: error,
     remedy: REMEDIES['cannot-connect'] ?? '',
   })
@@ -159,7 +164,7 @@ export function isOfTable(error: unknown): boolean {
 /** The error of a read of `table`: TableBroken where it is that table's own. */
 export function ofTable(table: string, error: unknown): unknown {
   if (!(error instanceof SyncError) || error instanceof TableBroken || !isOfTable(error)) return error
-  const what = error.message.replace(/^source: (statement failed: )?/, '')
+  const what = errorNumber(error) === undefined ? error.text : `${labelOf(error)}${wordsOf(error)}`
   const remedy = `${firstRemedy(table, error)}; then mylab-sync initial --table ${table}`
   return new TableBroken(table, `the source cannot read it: ${what}`, { remedy, cause: error })
 }

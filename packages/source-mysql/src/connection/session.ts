@@ -1,9 +1,9 @@
 import type { Connection } from 'mysql2'
-import { type LineState, placeText, SyncError, tlsFault } from '@mylab-sync/core'
+import { type LineState, placeText, tlsFault } from '@mylab-sync/core'
 import { watchSilence } from '@mylab-sync/runtime'
 import { OWN_SESSION, type SourceSettings } from '../settings.js'
 import { dial, type Dialled } from './dial.js'
-import { connectError, errorNumber, mapped } from './errors.js'
+import { connectError, errorNumber, mapped, sourceError } from './errors.js'
 
 /** One result row, undecoded. */
 export type RawValues = (Buffer | null)[]
@@ -163,11 +163,9 @@ export class Session {
   async definitions(sql: string): Promise<TextRow[]> {
     const { rows, leftOut } = await this.#definitions(sql)
     if (leftOut === undefined) return rows
-    throw new SyncError(
-      'lock-timeout',
-      `source: a table is being altered, so the server hides its definition (${leftOut})`,
-      { remedy: 'a long ALTER, TRUNCATE or CREATE of another session runs; try again when it has ended' },
-    )
+    throw sourceError('lock-timeout', `a table is being altered, so the server hides its definition (${leftOut})`, {
+      remedy: 'a long ALTER, TRUNCATE or CREATE of another session runs; try again when it has ended',
+    })
   }
 
   /** As `definitions`, without those that are hidden. */
@@ -260,7 +258,7 @@ export class Session {
   }
 
   async #query(sql: string, onResult: (result: unknown) => void, waiting: () => boolean = () => false): Promise<void> {
-    if (this.#broken) throw new SyncError('lost-connection', 'source: the connection was lost')
+    if (this.#broken) throw sourceError('lost-connection', 'the connection was lost')
     let progress = performance.now()
     let endWatch = (): void => undefined
     let entry: Running | undefined
@@ -276,7 +274,7 @@ export class Session {
           answers: this.#answers,
           mostMs: NO_PROGRESS_MS,
           lost: (silentMs) => {
-            reject(new SyncError('lost-connection', `source: no answer for ${Math.round(silentMs / 1000)} s`))
+            reject(sourceError('lost-connection', `no answer for ${Math.round(silentMs / 1000)} s`))
             this.destroy()
           },
         })

@@ -1,4 +1,4 @@
-import { SyncError } from '@mylab-sync/core'
+import { sourceError } from '../connection/errors.js'
 import { DDL_SESSION, patiently } from '../capture/install.js'
 import { dropTrigger, logWriters } from '../capture/log-writers.js'
 import { isOlderPackages, KEPT } from '../catalog/older-package.js'
@@ -28,7 +28,7 @@ export async function adopt(session: Session, settings: SourceSettings): Promise
   const columns = await session.rows(`SELECT COLUMN_NAME FROM information_schema.COLUMNS
     WHERE TABLE_SCHEMA = ${sql.text(database)} AND TABLE_NAME = ${sql.text(auditTable)}`)
   if (!isOlderPackages({ name: '', comment: '', columns: columns.map(([name]) => ({ name: name ?? '' })) }, settings))
-    throw new SyncError('foreign-audit-table', `source: table ${auditTable} is not the older package's log`, {
+    throw sourceError('foreign-audit-table', `table ${auditTable} is not the older package's log`, {
       remedy: `rename it, or set SYNC_AUDIT_TABLE to another name`,
     })
   // what renames a table may drop it

@@ -1,4 +1,5 @@
 import { HARMED_LOG, SyncError } from '@mylab-sync/core'
+import { sourceError } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
@@ -58,7 +59,7 @@ const CREATE_MARK_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(MARK_TABLE)} (
 
 /** The change log alone is missing: processes go on trying, for its table may come back, and every write of the application fails until then. */
 export function logGone(settings: SourceSettings, cause: unknown): SyncError {
-  return new SyncError('generation-changed', `source: the change log ${settings.auditTable} is gone`, {
+  return sourceError('generation-changed', `the change log ${settings.auditTable} is gone`, {
     cause,
     remedy: 'mylab-sync migrate; until then every write to the tables fails',
   })
@@ -78,13 +79,9 @@ async function presence(session: Session, settings: SourceSettings): Promise<Map
 function refuseForeign(found: ReadonlyMap<string, Presence>): void {
   for (const [name, kind] of found) {
     if (kind !== 'foreign') continue
-    throw new SyncError(
-      'foreign-audit-table',
-      `source: a table ${name} that this program did not create stands in its place`,
-      {
-        remedy: `mylab-sync migrate --adopt if it is the older PHP package's; else rename it, or set SYNC_AUDIT_TABLE`,
-      },
-    )
+    throw sourceError('foreign-audit-table', `a table ${name} that this program did not create stands in its place`, {
+      remedy: `mylab-sync migrate --adopt if it is the older PHP package's; else rename it, or set SYNC_AUDIT_TABLE`,
+    })
   }
 }
 
@@ -137,9 +134,9 @@ async function refuseShared(session: Session, settings: SourceSettings): Promise
     `SELECT owner FROM ${sql.name(INSTANCE_TABLE)} WHERE log = ${sql.text(settings.auditTable)} AND owner <> ${sql.text(settings.instance)} LIMIT 1`,
   )
   if (other === undefined) return
-  throw new SyncError(
+  throw sourceError(
     'foreign-audit-table',
-    `source: ${settings.auditTable} is the change log of the installation ${other[0] ?? ''}`,
+    `${settings.auditTable} is the change log of the installation ${other[0] ?? ''}`,
     { remedy: `set SYNC_AUDIT_TABLE to a name of its own for the installation ${settings.instance}` },
   )
 }

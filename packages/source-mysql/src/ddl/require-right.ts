@@ -1,4 +1,4 @@
-import { SyncError } from '@mylab-sync/core'
+import { sourceError } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import { readFacts } from '../preflight/check.js'
 import type { SourceSettings } from '../settings.js'
@@ -12,7 +12,7 @@ export async function requireTrigger(session: Session, settings: SourceSettings)
   const { definerGrants, grants, account } = await readFacts(session, settings, [])
   if (definerGrants.anywhere('TRIGGER')) return
   const where = `database ${settings.database}`
-  throw new SyncError('missing-right', `source: ${account} lacks TRIGGER on ${where}; nothing was made`, {
+  throw sourceError('missing-right', `${account} lacks TRIGGER on ${where}; nothing was made`, {
     remedy: `GRANT TRIGGER ON ${grants.place} TO ${account};`,
   })
 }
@@ -27,7 +27,7 @@ export async function requireDrop(
   const { grants, account } = await readFacts(session, settings, [])
   const lacking = tables.filter((table) => !grants.on('DROP', table))
   if (lacking.length === 0) return
-  throw new SyncError('missing-right', `source: ${account} lacks DROP on ${lacking.join(', ')}; nothing was removed`, {
+  throw sourceError('missing-right', `${account} lacks DROP on ${lacking.join(', ')}; nothing was removed`, {
     remedy: lacking
       .map((table) => `GRANT DROP ON ${sql.name(settings.database)}.${sql.name(table)} TO ${account};`)
       .join(' '),

@@ -1,4 +1,5 @@
-import { counted, SyncError } from '@mylab-sync/core'
+import { counted } from '@mylab-sync/core'
+import { sourceError } from '../connection/errors.js'
 import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.js'
 import { isOurTrigger, isTriggerOf } from '../capture/trigger-text.js'
 import type { Session } from '../connection/session.js'
@@ -43,9 +44,9 @@ function refuseStrangers(writers: readonly LogWriter[], settings: SourceSettings
   const strangers = writers.filter(({ onlyLogs }) => !onlyLogs)
   if (strangers.length === 0) return
   const shown = strangers.map(({ schema, name, table }) => `${schema}.${name} on ${table}`).join(', ')
-  throw new SyncError(
+  throw sourceError(
     'foreign-trigger',
-    `source: ${counted(strangers.length, 'trigger')} of somebody else's would fail every write without ${settings.auditTable}: ${shown}; nothing was removed`,
+    `${counted(strangers.length, 'trigger')} of somebody else's would fail every write without ${settings.auditTable}: ${shown}; nothing was removed`,
     {
       remedy: `take ${settings.auditTable} out of their text, or: ${strangers.map((writer) => `${dropTrigger(writer, settings)};`).join(' ')}`,
     },

@@ -69,7 +69,7 @@ export async function preflight(
         finding(
           'warning',
           'source-unseen',
-          `not everything could be looked at: ${error.message.replace('source: ', '')}`,
+          `not everything could be looked at: ${error.text}`,
           error.remedy ?? `look with another account than ${facts.account}`,
         ),
       )

@@ -1,4 +1,5 @@
-import { type RawRow, SyncError } from '@mylab-sync/core'
+import type { RawRow } from '@mylab-sync/core'
+import { sourceError } from '../connection/errors.js'
 import { OneByOne } from '../connection/one-by-one.js'
 import type { RawValues, Session } from '../connection/session.js'
 
@@ -46,7 +47,7 @@ export class Reader {
     const warnings = await this.#session.rows('SHOW WARNINGS')
     const loss = warnings.find(([level, code]) => level === 'Error' || LOSSES.has(code ?? ''))
     if (loss === undefined) return
-    throw new SyncError('truncated-read', `source: a read lost data (warning ${loss[1] ?? '?'})`, {
+    throw sourceError('truncated-read', `a read lost data (warning ${loss[1] ?? '?'})`, {
       remedy: "raise the source's max_allowed_packet",
     })
   }
@@ -56,7 +57,7 @@ function rawRow(values: RawValues): RawRow {
   const [key, ...rest] = values
   // The key expression is never NULL by itself: the server replaced a value that was too long.
   if (key === null || key === undefined)
-    throw new SyncError('truncated-read', 'source: a row came without its key', {
+    throw sourceError('truncated-read', 'a row came without its key', {
       remedy: "raise the source's max_allowed_packet",
     })
   return { key: key.toString('latin1'), values: rest }

@@ -14,7 +14,7 @@ import {
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import { logGone, PENDING_INDEX } from '../ddl/own-tables.js'
-import { errorNumber, ofTable } from '../connection/errors.js'
+import { errorNumber, ofTable, sourceError } from '../connection/errors.js'
 import type { SessionPool } from '../connection/pool.js'
 import type { Session, TextRow } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
@@ -102,7 +102,7 @@ async function ownRows(session: Session, statement: string): Promise<TextRow[]> 
 }
 
 function notMigrated(): SyncError {
-  return new SyncError('not-migrated', 'source: our tables are not there for this installation', {
+  return sourceError('not-migrated', 'our tables are not there for this installation', {
     remedy: 'mylab-sync migrate',
   })
 }
@@ -225,8 +225,7 @@ class Snapshot implements SourceSnapshot {
     if (keys.length === 0) return []
     const mapped = columns.map((name) => {
       const column = table.columns.find((each) => each.source.name === name)
-      if (column === undefined)
-        throw new SyncError('internal', `source: table ${table.source.name} has no mapped column ${name}`)
+      if (column === undefined) throw sourceError('internal', `table ${table.source.name} has no mapped column ${name}`)
       return column
     })
     return await this.#tableRows(table, selectKeys(table, keys, mapped))

@@ -1,11 +1,5 @@
-import {
-  type ColumnMapping,
-  type Edge,
-  type KeyRange,
-  type RowKey,
-  SyncError,
-  type TableMapping,
-} from '@mylab-sync/core'
+import type { ColumnMapping, Edge, KeyRange, RowKey, TableMapping } from '@mylab-sync/core'
+import { sourceError } from '../connection/errors.js'
 import { keySql } from '../capture/token.js'
 import * as sql from '../sql.js'
 import { eachBySql, indexHint, inSql, keysSql, rangeSql } from './predicates.js'
@@ -103,6 +97,6 @@ export function selectKeyAfter(table: TableMapping, after: RowKey | null, rows: 
 }
 
 export function keyOf(table: TableMapping): NonNullable<TableMapping['key']> {
-  if (table.key === null) throw new SyncError('internal', `source: table ${table.source.name} has no key to read by`)
+  if (table.key === null) throw sourceError('internal', `table ${table.source.name} has no key to read by`)
   return table.key
 }

@@ -35,7 +35,7 @@ export async function preflight(database: Database, tables: readonly TableMappin
         finding(
           'warning',
           'target-unseen',
-          `not everything could be looked at: ${error.message.replace('target: ', '')}`,
+          `not everything could be looked at: ${error.text}`,
           error.remedy ?? `look with another account than ${subject.facts.account}`,
         ),
       )

@@ -1,6 +1,5 @@
-import { SyncError } from '@mylab-sync/core'
 import type { Database, Session } from '../connection/database.js'
-import { codeOf } from '../errors.js'
+import { codeOf, targetError } from '../errors.js'
 import * as sql from '../sql.js'
 import { isStranger } from '../strangers.js'
 import { migrations, SCHEMA_COMMENT, strangersIn, VERSIONS } from './own-tables.js'
@@ -47,7 +46,7 @@ async function refuseForeign(session: Session, schema: string, carried: string):
   const remedy =
     'set SYNC_STATE_SCHEMA (target.stateSchema) to a schema that nobody else uses; it is made if it is not there'
   if (schema === carried)
-    throw new SyncError('configuration', `target: ${schema} is both the schema of the tables and that of the state`, {
+    throw targetError('configuration', `${schema} is both the schema of the tables and that of the state`, {
       remedy,
     })
   const [ours] = await session.rows('SELECT FROM pg_class WHERE oid = to_regclass($1)', [
@@ -56,16 +55,16 @@ async function refuseForeign(session: Session, schema: string, carried: string):
   if (ours !== undefined) return
   const [owner] = await session.rows<{ name: string }>(OWNED_BY_STRANGER, [schema])
   if (owner !== undefined)
-    throw new SyncError(
+    throw targetError(
       'configuration',
-      `target: schema ${schema} is somebody else's, and no place for our state: it belongs to ${owner.name}, who could drop it`,
+      `schema ${schema} is somebody else's, and no place for our state: it belongs to ${owner.name}, who could drop it`,
       { remedy },
     )
   const strangers = await strangersIn(session, schema)
   if (strangers.length === 0) return
-  throw new SyncError(
+  throw targetError(
     'configuration',
-    `target: schema ${schema} is somebody else's, and no place for our state: it holds ${strangers.slice(0, 3).join(', ')}${strangers.length > 3 ? ' and more' : ''}`,
+    `schema ${schema} is somebody else's, and no place for our state: it holds ${strangers.slice(0, 3).join(', ')}${strangers.length > 3 ? ' and more' : ''}`,
     { remedy },
   )
 }
@@ -93,7 +92,7 @@ async function refuseUnversioned(
   if (applied.size > 0) return
   const { rows } = await session.raw("SELECT FROM pg_class WHERE oid = to_regclass('sync_progress')")
   if (rows.length === 0) return
-  throw new SyncError('not-migrated', `target: rows of ${schema}.sync_schema_version were deleted`, {
+  throw targetError('not-migrated', `rows of ${schema}.sync_schema_version were deleted`, {
     remedy: 'mylab-sync uninstall --yes, then mylab-sync initial: everything is compared with the source again',
   })
 }
@@ -116,7 +115,7 @@ async function appliedVersions(session: Session, stateSchema: string): Promise<R
   )
   const applied = new Set(rows.map((row) => row.version))
   if (Math.max(0, ...applied) > migrations().length) {
-    throw new SyncError('not-migrated', `target: the state in schema ${stateSchema} is newer than this program`, {
+    throw targetError('not-migrated', `the state in schema ${stateSchema} is newer than this program`, {
       remedy: 'use the newer program',
     })
   }

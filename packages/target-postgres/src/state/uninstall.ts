@@ -1,4 +1,4 @@
-import { SyncError } from '@mylab-sync/core'
+import { targetError } from '../errors.js'
 import type { Database, Row, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 import { SCHEMA_COMMENT, stateTables, strangersIn } from './own-tables.js'
@@ -67,22 +67,18 @@ export async function requireUninstallRights(database: Database): Promise<void> 
   }))
   const [table] = foreign
   if (table !== undefined)
-    throw new SyncError(
+    throw targetError(
       'missing-right',
-      `target: table ${stateSchema}.${table.name} belongs to ${table.owner}; nothing was removed`,
+      `table ${stateSchema}.${table.name} belongs to ${table.owner}; nothing was removed`,
       {
         remedy: `mylab-sync uninstall as ${table.owner} (PGSQL_USERNAME), or as a superuser: ALTER TABLE ${sql.tableName(stateSchema, table)} OWNER TO ${sql.name(user)};`,
       },
     )
   if (views.length === 0) return
   const names = views.map(({ name }) => name).join(', ')
-  throw new SyncError(
-    'missing-right',
-    `target: ${names} of somebody else’s stands on our state tables; nothing was removed`,
-    {
-      remedy: 'drop it first, or mylab-sync uninstall --keep-target-state',
-    },
-  )
+  throw targetError('missing-right', `${names} of somebody else’s stands on our state tables; nothing was removed`, {
+    remedy: 'drop it first, or mylab-sync uninstall --keep-target-state',
+  })
 }
 
 /** Views, rules, foreign keys and functions that need one of the tables. */
