@@ -5,12 +5,11 @@ import {
   type QuarantineStore,
   type RowLookup,
   type RowWriter,
-  SyncError,
   type TableStore,
   type TargetTransaction,
 } from '@mylab-sync/core'
 import type { Session, TargetSettings } from './connection/database.js'
-import { mapped } from './errors.js'
+import { mapped, targetError } from './errors.js'
 import { Keeper } from './rows/keeper.js'
 import type { KnownTables } from './rows/known-tables.js'
 import { Lookup } from './rows/lookup.js'
@@ -60,8 +59,7 @@ export class Transaction implements TargetTransaction {
     const result = await this.session.raw('COMMIT').catch((error: unknown) => Promise.reject(mapped(error)))
     this.#end()
     // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, and no error.
-    if (result.command === 'ROLLBACK')
-      throw new SyncError('internal', 'target: a failed transaction was asked to commit')
+    if (result.command === 'ROLLBACK') throw targetError('internal', 'a failed transaction was asked to commit')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

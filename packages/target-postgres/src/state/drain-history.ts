@@ -1,4 +1,5 @@
-import { type DrainHistory, type DrainName, type LastDrain, type RowKey, SyncError } from '@mylab-sync/core'
+import type { DrainHistory, DrainName, LastDrain, RowKey } from '@mylab-sync/core'
+import { targetError } from '../errors.js'
 import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
 
 const KEPT_DRAINS = 200
@@ -20,7 +21,7 @@ export class History implements DrainHistory {
        FROM sync_drain JOIN sync_drain_token ON drain_no = number`,
     )
     if (!row)
-      throw new SyncError('not-migrated', 'target: rows of sync_drain or sync_drain_token were deleted', {
+      throw targetError('not-migrated', 'rows of sync_drain or sync_drain_token were deleted', {
         remedy: 'mylab-sync migrate puts them back; everything is read again then',
       })
     const { number, token, as_of: consistentAsOf, source_identity: identity } = row
