@@ -40,6 +40,12 @@ module.exports = {
       from: { path: '^(packages|apps)/[^/]+/src', pathNot: '^packages/testkit/|[.]test[.]ts$' },
       to: { path: '^packages/testkit/' },
     },
+    {
+      name: 'fast-check-only-in-tests',
+      severity: 'error',
+      from: { path: '/src/', pathNot: '[.]test[.]ts$' },
+      to: { path: 'node_modules/fast-check/' },
+    },
     { name: 'no-circles', severity: 'error', from: { path: '/src/' }, to: { circular: true, viaOnly: { pathNot: 'node_modules' } } },
   ],
   options: {

@@ -140,6 +140,21 @@ test('entries that are drained may go by hand, and only a target from before the
   })
 })
 
+test('a target from before a loss of entries is read again as a whole', async () => {
+  await withCopied(servers, { name: 'log_lost', schema: SCHEMA }, async (at) => {
+    await at.reader.query('CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain; CREATE TABLE kept_a AS TABLE a')
+    await at.app.query(CHANGE)
+    await at.app.query('DELETE FROM sync_audit_log WHERE synced = 0')
+    await assertHealed(at)
+    await at.reader.query('DELETE FROM a; INSERT INTO a TABLE kept_a')
+    await at.reader.query('UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)')
+    const report = await drainNow({ ...at, context: { ...at.context, limits: { otherMs: 50 } } })
+    assert.equal(report.kind === 'done' && report.setAside.length, 2)
+    await settle(at)
+    await assertEqual(at, TABLES)
+  })
+})
+
 test('marks of an older version and entries that are asked for again by hand harm nothing', async () => {
   await withCopied(servers, { name: 'log_older', schema: SCHEMA }, async (at) => {
     await at.app.query(CHANGE)

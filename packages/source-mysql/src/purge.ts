@@ -1,7 +1,7 @@
 import { MALFORMED_ENTRY } from '@mylab-sync/core'
 import type { Session } from './connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from './settings.js'
-import { among, HELD, inTransaction } from './snapshot/mark.js'
+import { among, HELD, inTransaction, notePurged } from './snapshot/mark.js'
 import * as sql from './sql.js'
 
 /** Entries of one transaction: small, so that the application's inserts never wait for a purge. */
@@ -62,10 +62,6 @@ async function purgeMarks(
   const useless = `${marks} AND (drain_no < ${sql.integer(Number(purged?.[0] ?? 0))} OR drain_no IS NULL AND marked_at < NOW() - INTERVAL ${COPY_MARK_DAYS} DAY)`
   for (let removed = BATCH; removed === BATCH && !signal.aborted; )
     removed = await session.run(`DELETE ${useless} LIMIT ${BATCH}`)
-}
-
-function notePurged(settings: SourceSettings, drain: number): string {
-  return `UPDATE ${sql.name(INSTANCE_TABLE)} SET purged_drain = GREATEST(purged_drain, ${sql.integer(drain)}) WHERE owner = ${sql.text(settings.instance)}`
 }
 
 async function removeBatch(

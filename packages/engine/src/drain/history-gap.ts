@@ -1,27 +1,19 @@
 import { isBeingOpened, type TableProgress, type TargetTransaction, transition } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
+import { gapOf, type HistoryGap } from './history-verdict.js'
 import type { Judgement, Sides } from './ownership.js'
 import type { Misfit } from '../tables/set-aside.js'
 
-export interface Hole {
-  /** Drains after this number have lost their marks: their keys are read again. */
-  readonly lostAfter: number | null
-  /** A reason to read everything again. */
-  readonly problem: string | null
-}
+export type Hole = HistoryGap
 
-/** What of the target's drains the source's history does not hold (DESIGN 3.6). */
+/** Reads what the verdict needs beside itself, and finds the gap. */
 export async function holeOf(
-  { target, snapshot }: Sides,
+  { target: { history }, snapshot: { purgedDrain } }: Sides,
   judgement: Exclude<Judgement, { kind: 'take-back' }>,
 ): Promise<Hole> {
-  if (judgement.kind === 'read-everything') return { lostAfter: null, problem: judgement.problem }
-  const { last, common } = judgement
-  if (snapshot.purgedDrain > common)
-    return { lostAfter: null, problem: 'the target went back further than the change log reaches' }
-  if (common === last.number) return { lostAfter: null, problem: null }
-  if (await target.history.keepsAfter(common)) return { lostAfter: common, problem: null }
-  return { lostAfter: null, problem: 'the source went back further than the keys of past drains are kept' }
+  const isBehind = judgement.kind === 'go-on' && judgement.common !== judgement.last.number
+  const keepsKeys = isBehind && (await history.keepsAfter(judgement.common))
+  return gapOf(judgement, { purgedDrain, keepsKeys })
 }
 
 /**

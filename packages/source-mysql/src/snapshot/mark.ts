@@ -151,6 +151,8 @@ export async function markIds(
     await markBatch(session, settings, first, drain)
     await moveMark(session, settings, seen, ours)
     await leaveMark(session, settings, drain)
+    // Entries were lost before this drain, which read everything: the log brings no target forward that lacks it.
+    if (seen.token === '' || seen.token === HARMED_LOG) await session.run(notePurged(settings, drain.number))
     await hold(session, settings, held, drain.number)
     // Only what was held once: after a failover the id may belong to a new entry.
     for (const batch of batchesOf(released, BATCH)) {
@@ -167,6 +169,11 @@ export async function markIds(
     if (!isOurs) return false
   }
   return true
+}
+
+/** A target that goes back to before this drain cannot be brought forward from the log. */
+export function notePurged(settings: SourceSettings, drain: number): string {
+  return `UPDATE ${sql.name(INSTANCE_TABLE)} SET purged_drain = GREATEST(purged_drain, ${sql.integer(drain)}) WHERE owner = ${sql.text(settings.instance)}`
 }
 
 async function markBatch(session: Session, settings: SourceSettings, ids: readonly bigint[], drain: DrainName) {
