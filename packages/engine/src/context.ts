@@ -157,7 +157,7 @@ export async function reach({ hooks }: EngineContext, point: CrashPoint): Promis
 }
 
 /** A safe place: throws SyncError stopped once the context's signal is given. */
-export function goOn({ signal }: EngineContext): void {
+export function throwIfStopped({ signal }: EngineContext): void {
   if (signal?.aborted) throw new SyncError('stopped', 'the work was told to stop')
 }
 

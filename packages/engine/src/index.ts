@@ -17,7 +17,7 @@ export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, ru
 export { type Diagnosis, doctor, type Patient } from './report/doctor.js'
 export { drain } from './drain/drain.js'
 export type { DrainReport } from './drain/drain-report.js'
-export type { DrainRequest } from './drain/running-drain.js'
+export type { DrainRequest } from './drain/pass.js'
 export type { InitialRequest } from './copy/request-copy.js'
 export { askForCopies, initial, type InitialReport } from './run/initial.js'
 export { migrate, requireMigrated, setupTriggers, type TriggerReport } from './capture/install.js'

@@ -81,7 +81,7 @@ export interface TriggerTarget {
 }
 
 /** One consistent view of the source and the connection that it stands on. The caller ends it with `release`, whatever happens. */
-export interface SourceSnapshot {
+export interface SourceSnapshot extends AsyncDisposable {
   /** The source's clock when the snapshot was opened, ISO 8601 in UTC with microseconds. */
   readonly takenAt: string
   readonly lastDrain: number

@@ -11,7 +11,7 @@ import {
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
-import { type EngineContext, goOn, limitsOf, reach } from '../context.js'
+import { type EngineContext, throwIfStopped, limitsOf, reach } from '../context.js'
 import type { Model } from '../model/model.js'
 import { pause } from '../run/pause.js'
 import { quarantinedRows } from '../rows/quarantine.js'
@@ -110,7 +110,7 @@ async function inSnapshot(
     let now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
     while (now.settlesAt !== null && snapshot.takenAt < now.settlesAt) {
       await pause(SETTLING_PAUSE_MS, writing.context.signal ?? new AbortController().signal)
-      goOn(writing.context)
+      throwIfStopped(writing.context)
       await snapshot.refresh()
       now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
     }
@@ -136,7 +136,7 @@ async function* batches(
 ): AsyncGenerator<ReadBatch, void, void> {
   const mapping = model.mapping(chunk.table)
   for await (const raw of snapshot.readRange(mapping, chunk)) {
-    goOn(context)
+    throwIfStopped(context)
     await reach(context, 'chunk:read')
     await context.hooks?.afterChunkRead?.(chunk.table)
     yield { raw, ...convertRows(mapping, raw, tally) }

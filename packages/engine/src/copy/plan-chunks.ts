@@ -1,5 +1,5 @@
 import type { RowKey, SourceSnapshot, TableProgress } from '@mylab-sync/core'
-import { type EngineContext, goOn, reach } from '../context.js'
+import { type EngineContext, throwIfStopped, reach } from '../context.js'
 import { checkGeneration } from './copy-chunk.js'
 import { exclusively, readTarget, writeTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
@@ -45,7 +45,7 @@ async function planTable(context: EngineContext, model: Model, table: string): P
     for (let tries = 1; !(await target.tables.lock([table])); tries++) {
       if (tries === LOCK_TRIES) return false
       await pause(LOCK_PAUSE_MS, context.signal ?? new AbortController().signal)
-      goOn(context)
+      throwIfStopped(context)
     }
     const [now] = await target.tables.unplanned([table], 1)
     if (now?.planBound !== before.planBound || now.generation !== before.generation) return false
@@ -72,7 +72,7 @@ async function readBounds(context: EngineContext, model: Model, progress: TableP
     const rows = rowsOfChunk(mapping.source, chunkRows ?? MOST_CHUNK_ROWS)
     const bounds: (RowKey | null)[] = []
     for (let at = planBound; bounds.length < CHUNKS_A_LOOK && bounds.at(-1) !== null; ) {
-      goOn(context)
+      throwIfStopped(context)
       at = mapping.key === null ? null : await snapshot.keyAfter(mapping, at, rows)
       bounds.push(at)
     }

@@ -8,7 +8,7 @@ import { type Misfit, misfitsFrom } from '../tables/set-aside.js'
  * Looks at the first and the last key and a few others, so that a whole table is found at once and a part of one soon;
  * needed only where the storage's own number cannot be read (DESIGN 3.5).
  */
-export async function findUnseen(
+export async function findUnloggedDeletes(
   at: { readonly model: Model; readonly snapshot: SourceSnapshot; readonly target: TargetTransaction },
   tables: readonly string[],
   states: ReadonlyMap<string, TableProgress>,

@@ -11,7 +11,7 @@ interface Held {
 }
 
 /** Of each quarantined key one audit entry, the last, stays unsynced with its error, where people look for it. */
-export class HeldEntries {
+export class UnsyncedEntries {
   readonly #tables = new Map<string, Map<RowKey, Held>>()
   readonly #released = new Set<bigint>()
   readonly #malformed = new Set<bigint>()

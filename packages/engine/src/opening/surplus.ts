@@ -1,11 +1,11 @@
 import type { KeyPage, RowKey, SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
-import { KEYS_A_LIST } from '../slice/closure.js'
-import { type EngineContext, goOn } from '../context.js'
+import { KEYS_PER_QUERY } from '../slice/closure.js'
+import { type EngineContext, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { writeTarget } from '../transactions.js'
 
 /** A snapshot is left for a newer one after so many pages, so that the source may purge what it keeps for it. */
-const PAGES_A_SNAPSHOT = 50
+const PAGES_PER_SNAPSHOT = 50
 
 interface Looking {
   /** Keys of the target's rows that the source does not hold, page by page and in the target's transaction, which is committed after each page. */
@@ -23,11 +23,11 @@ async function findSurplus(context: EngineContext, model: Model, table: string, 
   try {
     let after: readonly string[] | null = null
     for (let page = 1; page === 1 || after !== null; page++) {
-      goOn(context)
-      if (page % PAGES_A_SNAPSHOT === 0) await snapshot.refresh()
+      throwIfStopped(context)
+      if (page % PAGES_PER_SNAPSHOT === 0) await snapshot.refresh()
       const from: readonly string[] | null = after
       after = await writeTarget(context, async (target) => {
-        const { keys, strays, next } = await target.lookup.keysAfter(mapping, from, KEYS_A_LIST)
+        const { keys, strays, next } = await target.lookup.keysAfter(mapping, from, KEYS_PER_QUERY)
         if (strays.length > 0) await looking.strayed(strays, target)
         const surplus = await absent(snapshot, model, table, keys)
         if (surplus.length > 0) await looking.found(surplus, target)

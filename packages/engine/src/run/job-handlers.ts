@@ -1,6 +1,6 @@
 import { SyncError } from '@mylab-sync/core'
 import { cleanUp } from '../upkeep/clean-up.js'
-import { type EngineContext, goOn } from '../context.js'
+import { type EngineContext, throwIfStopped } from '../context.js'
 import { copyChunk } from '../copy/copy-chunk.js'
 import { maintain } from '../upkeep/maintain.js'
 import { loadModel, type Model } from '../model/model.js'
@@ -78,7 +78,7 @@ export class JobHandlers {
       this.#withModel(async (model) => {
         if (!model.tables.has(table)) return
         while ((await readTarget(context, (target) => target.chunks.countPending(table))) < chunks) {
-          goOn(context)
+          throwIfStopped(context)
           if ((await planChunks(context, model, [table])) !== 'planned') return
         }
       }),

@@ -8,8 +8,9 @@ import {
   type TableMapping,
   type TargetRow,
 } from '@mylab-sync/core'
-import { addClosure, KEYS_A_LIST, learnPresence, type Slice } from './closure.js'
+import { addClosure, KEYS_PER_QUERY, learnPresence } from './closure.js'
 import { slices } from './dirty-keys.js'
+import type { Slice } from './slice.js'
 import { quarantinedRows } from '../rows/quarantine.js'
 import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
 
@@ -83,7 +84,7 @@ async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Prom
   const present: RowKey[] = []
   // All deletes come before the first write: a key found in the target may be spelt otherwise than the source spells
   // it (a FLOAT's digits), and would then delete what was just written.
-  for (const list of slices(keys, KEYS_A_LIST)) {
+  for (const list of slices(keys, KEYS_PER_QUERY)) {
     await learnPresence(slice, table, list)
     const absent = list.filter((key) => slice.dirty.presence(table.source.name, key) === false)
     for (const key of list) present.push(key)
@@ -91,7 +92,7 @@ async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Prom
     await slice.target.rows.delete(table, absent)
     noteRecovered(applying, absent)
   }
-  for (const list of slices(present, KEYS_A_LIST)) {
+  for (const list of slices(present, KEYS_PER_QUERY)) {
     const held: HeldRows[] = []
     for await (const batch of slice.snapshot.readKeys(table, list)) {
       const raw = batch.filter((row) => !slice.quarantine.isUnchanged(table.source.name, row))
@@ -99,7 +100,7 @@ async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Prom
       if (holders) held.push({ raw, holders })
     }
     // The snapshot answers one read at a time, so holders outside the dirty keys wait for the end of the list.
-    for (const batch of held) await chase(applying, batch)
+    for (const batch of held) await resolveConflict(applying, batch)
   }
 }
 
@@ -156,13 +157,13 @@ function noteRecovered({ slice, table, outcome }: ApplyingTable, keys: readonly 
  * In a backlog's slice a holder may not be read yet: its entry belongs to a later slice. It is read now, with its
  * closure, before its old values are gone.
  */
-async function chase(applying: ApplyingTable, { raw, holders }: HeldRows): Promise<void> {
+async function resolveConflict(applying: ApplyingTable, { raw, holders }: HeldRows): Promise<void> {
   const { slice, table } = applying
   for (const key of holders) slice.dirty.add(table.source.name, key, true)
   await addClosure(slice)
   await slice.target.rows.delete(table, holders)
   const more = await write(applying, raw)
-  if (more) await chase(applying, { raw, holders: more })
+  if (more) await resolveConflict(applying, { raw, holders: more })
 }
 
 function note<T>(into: Map<string, T[]>, table: string, items: readonly T[]): void {

@@ -1,87 +1,10 @@
-import {
-  type Edge,
-  type ParkedParent,
-  type RowKey,
-  type SourceSnapshot,
-  type TableMapping,
-  type TargetTransaction,
-  ValueRefused,
-} from '@mylab-sync/core'
-import type { ProtocolRules } from '../context.js'
-import { type DirtyKeys, slices } from './dirty-keys.js'
+import { type Edge, type ParkedParent, type RowKey, type TableMapping, ValueRefused } from '@mylab-sync/core'
 import { findKeys, requireAbsent } from '../rows/look-ups.js'
-import type { Model } from '../model/model.js'
-import type { Quarantine } from '../rows/quarantine.js'
 import { tokensOfValues } from '../rows/reference-tokens.js'
+import { slices } from './dirty-keys.js'
+import type { Slice } from './slice.js'
 
-export const KEYS_A_LIST = 1000
-
-/** What one slice of a drain or of a catch-up reads and writes with. */
-export interface Slice {
-  readonly model: Model
-  readonly snapshot: SourceSnapshot
-  readonly target: TargetTransaction
-  readonly rules: ProtocolRules
-  /** Tables whose rows are written; the closure ends at all others. */
-  readonly open: ReadonlySet<string>
-  /** Closed tables that will open: what may have changed their rows is kept for that day. */
-  readonly waiting: ReadonlySet<string>
-  readonly parents: ParkedParents
-  readonly dirty: DirtyKeys
-  readonly quarantine: Quarantine
-  readonly overflow: Overflow
-  /** Text edges whose misspelt children were looked for already: once a slice, before its writes. */
-  readonly searched: Set<Edge>
-}
-
-/**
- * A row may have millions of children. Beyond what a slice may hold, those that the closure finds are parked under the
- * drain's number, and later slices of the same drain take them, as they take entries: in any order, and before its commit.
- */
-export class Overflow {
-  readonly #drain: number
-  readonly #mostKeys: number
-  #isUsed = false
-
-  constructor(drain: number, mostKeys: number) {
-    this.#drain = drain
-    this.#mostKeys = mostKeys
-  }
-
-  get isUsed(): boolean {
-    return this.#isUsed
-  }
-
-  async add({ dirty, target }: Slice, table: string, keys: readonly RowKey[], start: boolean): Promise<void> {
-    const isFull = dirty.size >= this.#mostKeys
-    const fresh = isFull ? keys.filter((key) => !dirty.has(table, key)) : []
-    // A key that this drain has read already stays in memory, so that rows which act on each other in a circle come to an end.
-    const seen = fresh.length > 0 ? await target.history.recordedKeys(this.#drain, table, fresh) : new Set<RowKey>()
-    const later = new Set(fresh.filter((key) => !seen.has(key)))
-    for (const key of keys) if (!later.has(key)) dirty.add(table, key, start)
-    if (later.size === 0) return
-    this.#isUsed = true
-    await target.parked.park([...later].map((key) => ({ table, key, drain: this.#drain, start })))
-  }
-}
-
-/** References to rows of parents whose children's tables are not open. */
-export class ParkedParents {
-  readonly #edges = new Map<Edge, Map<string, readonly string[]>>()
-
-  add(edge: Edge, parents: readonly (readonly string[])[]): void {
-    let known = this.#edges.get(edge)
-    if (!known) this.#edges.set(edge, (known = new Map()))
-    // tokens hold no comma
-    for (const tokens of parents) known.set(tokens.join(','), tokens)
-  }
-
-  all(drain: number): ParkedParent[] {
-    return [...this.#edges].flatMap(([edge, parents]) =>
-      [...parents.values()].map((tokens) => ({ child: edge.child, edge: edge.name, tokens, drain })),
-    )
-  }
-}
+export const KEYS_PER_QUERY = 1000
 
 /**
  * Adds to the dirty keys what foreign key actions may have changed without firing a trigger (DESIGN 3.4, closure).
@@ -108,7 +31,7 @@ async function follow(slice: Slice, table: string, from: { keys: readonly RowKey
   if (!parent?.key) return
   const byKey = from.edges.filter((edge) => edge.byKey)
   const byOther = from.edges.filter((edge) => !edge.byKey)
-  for (const keys of slices(from.keys, KEYS_A_LIST)) {
+  for (const keys of slices(from.keys, KEYS_PER_QUERY)) {
     await learnPresence(slice, parent, keys)
     const starts = keys.filter((key) => isStart(slice, table, key))
     for (const edge of byKey)
@@ -123,7 +46,7 @@ async function follow(slice: Slice, table: string, from: { keys: readonly RowKey
       await addChildren(slice, edge, tokens)
     }
     const searching = from.edges.filter((edge) => (edge.byKey ? starts.length > 0 : keys.length > 0))
-    for (const edge of searching) if (slice.open.has(edge.child)) await addMisspelt(slice, edge)
+    for (const edge of searching) if (slice.open.has(edge.child)) await addCollationMismatches(slice, edge)
   }
 }
 
@@ -179,7 +102,7 @@ async function referencedTokens(
 }
 
 /** As a closure would for start keys that were consumed while the children's table was not open. */
-export async function addParked(slice: Slice, parked: readonly ParkedParent[]): Promise<void> {
+export async function addParkedParents(slice: Slice, parked: readonly ParkedParent[]): Promise<void> {
   const byEdge = new Map<Edge, (readonly string[])[]>()
   for (const { child, edge: name, tokens } of parked) {
     const edge = slice.model.edge(child, name)
@@ -189,8 +112,8 @@ export async function addParked(slice: Slice, parked: readonly ParkedParent[]): 
     else byEdge.set(edge, [tokens])
   }
   for (const [edge, parents] of byEdge) {
-    for (const list of slices(parents, KEYS_A_LIST)) await addChildren(slice, edge, list)
-    await addMisspelt(slice, edge)
+    for (const list of slices(parents, KEYS_PER_QUERY)) await addChildren(slice, edge, list)
+    await addCollationMismatches(slice, edge)
   }
 }
 
@@ -226,7 +149,7 @@ function targetTexts(edge: Edge, tokens: readonly string[]): string[] | null {
  * A child may reference its parent under another spelling (case, accent, trailing space) unless a validated foreign key
  * in the target proves otherwise. Then every child that matches no parent byte for byte is read again.
  */
-async function addMisspelt(slice: Slice, edge: Edge): Promise<void> {
+async function addCollationMismatches(slice: Slice, edge: Edge): Promise<void> {
   if (!edge.text || edge.captureOnlyParent || slice.searched.has(edge) || slice.model.isWhole(edge.child)) return
   slice.searched.add(edge)
   if ((await slice.target.lookup.validatedKeys()).has(edge.name)) return

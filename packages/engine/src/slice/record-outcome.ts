@@ -3,7 +3,7 @@ import type { Outcome } from './apply.js'
 import type { SanitisedTally } from '../rows/convert-rows.js'
 
 /** Writes down what a slice could not apply and what it could again, in the slice's own transaction. Returns the number of rows that were refused. */
-export async function settle(
+export async function recordOutcome(
   target: TargetTransaction,
   outcome: Outcome,
   at: { readonly drain: number; readonly tally: SanitisedTally },

@@ -1,5 +1,5 @@
 import { isOpen, type Target } from '@mylab-sync/core'
-import { type EngineContext, goOn } from '../context.js'
+import { type EngineContext, throwIfStopped } from '../context.js'
 import { betweenDrains, exclusively, readTarget } from '../transactions.js'
 import { isTransactional, loadModel, type Model } from '../model/model.js'
 import { mend } from '../capture/repair-log.js'
@@ -16,7 +16,7 @@ export async function maintain(context: EngineContext, model: Model): Promise<bo
     await mend(context)
     await context.source.guardLog()
     await checkTriggers(context, model)
-    goOn(context)
+    throwIfStopped(context)
     await settingAside(context, model, () => noticeUncaptured(context, model))
     await settingAside(context, model, () => breakUnkept(context, model))
     await settingAside(context, model, () => buildConstraints(context, model))
@@ -64,7 +64,7 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
   const { unfinished, unknown } = await dropOutdated(context, model, open)
   const told = new Set((await target.constraints.all()).map(({ table }) => table))
   for (const table of open) {
-    goOn(context)
+    throwIfStopped(context)
     const mapping = model.mapping(table)
     if (unknown.has(mapping.name)) await target.created.adopt(targetDefinition(model, table))
     if (unfinished.has(mapping.name)) await target.tables.finish(mapping, model.objects(table))
@@ -75,7 +75,7 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
   }
   for (const edge of model.edges) {
     if (edge.notCarried !== null || !open.has(edge.child) || !open.has(edge.parent)) continue
-    goOn(context)
+    throwIfStopped(context)
     await context.target.constraints.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
   }
 }

@@ -1,6 +1,6 @@
 import { TableBroken, type TableProgress, transition } from '@mylab-sync/core'
 import { captureSigns, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
-import { type EngineContext, goOn, type Progress, reach } from '../context.js'
+import { type EngineContext, throwIfStopped, type Progress, reach } from '../context.js'
 import { install } from '../capture/install.js'
 import type { Model } from '../model/model.js'
 import { readTarget, writeTarget } from '../transactions.js'
@@ -23,7 +23,7 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   const signs = await captureSigns(context, model, mapped)
   const starts: CopyStart[] = []
   for (const suspect of suspects) {
-    goOn(context)
+    throwIfStopped(context)
     if (broken.has(suspect.table)) continue
     const problem = await takenUp(context, suspect.table, () =>
       mapped.includes(suspect.table) ? adapt(context, model, suspect.table) : exclude(context, model, suspect),

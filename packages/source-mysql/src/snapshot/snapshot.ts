@@ -317,6 +317,10 @@ class Snapshot implements SourceSnapshot {
   }
 
   /** A connection whose transaction stands open is not worth a statement that may fail: it goes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release()
+  }
+
   release(): void {
     if (this.#released) return
     this.#released = true

@@ -1,0 +1,160 @@
+import { type ErrorCode, SyncError, type TargetTransaction } from '@mylab-sync/core'
+import { type EngineContext, limitsOf, reach, rulesOf, throwIfStopped } from '../context.js'
+import type { Model } from '../model/model.js'
+import { parkOrphans } from '../slice/orphans.js'
+import { recordOutcome } from '../slice/record-outcome.js'
+import { runSlice } from '../slice/run-slice.js'
+import { checkConstraints } from './check-constraints.js'
+import { DrainOutcome } from './drain-outcome.js'
+import type { DrainReport } from './drain-report.js'
+import { EntryFeed, type Load } from './entry-feed.js'
+import { sortEntries } from './sort-entries.js'
+import { holeOf } from './history-gap.js'
+import { judgeOwner, type Judgement, type NotAsLeft } from './ownership.js'
+import { Participants } from './participants.js'
+import type { DrainRequest, Pass } from './pass.js'
+
+export type PassResult =
+  | DrainReport
+  /** What the source held did not fit the target or the change log; that is put right, and the drain begins again. */
+  | { readonly kind: 'taken-back' }
+
+/** What keeps a mark from the source and passes: the next drain marks what this one has carried. */
+const MARK_LATER: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'lock-timeout', 'unavailable'])
+
+/**
+ * One pass of DESIGN 3.4, step by step. Throws ConstraintViolated where rows of the snapshot itself violate a constraint,
+ * and SyncError generation-changed where the model is older than the snapshot; nothing is committed then.
+ */
+export async function drainPass(
+  context: EngineContext,
+  model: Model,
+  request: DrainRequest & { readonly before?: NotAsLeft['watched'] | undefined },
+): Promise<PassResult> {
+  const rules = rulesOf(context)
+  const early = rules.lockBeforeSnapshot ? null : await context.source.openSnapshot()
+  if (early) await context.hooks?.betweenLockAndSnapshot?.()
+  // 1. The lock, before the snapshot.
+  await using target = await beginDrain(context, request)
+  if (target === null) return { kind: 'busy' }
+  await reach(context, 'drain:locked')
+  // 2. The snapshot, and whether both sides are as this installation left them (3.6).
+  if (!early) await context.hooks?.betweenLockAndSnapshot?.()
+  await using snapshot = early ?? (await context.source.openSnapshot())
+  const pass: Pass = { context, model, request, rules, snapshot, target }
+  const history = await judgeOwner(pass, request.before)
+  if (history.kind === 'take-back' || !snapshot.isSealed) return putRight(pass, history)
+  // 3.5: who takes part.
+  const parts = await Participants.read(pass, await holeOf(pass, history))
+  const outcome = new DrainOutcome(Math.max(history.last.number, snapshot.lastDrain) + 1)
+  await reach(context, 'drain:begun')
+  await parts.checkLookUps()
+  // 2 and 3. Slice by slice: D, re-read, closure, write.
+  const feed = new EntryFeed(pass, parts.open)
+  await takeAll(pass, { parts, feed, outcome })
+  await reach(context, 'drain:applied')
+  await checkConstraints(pass)
+  await reach(context, 'drain:checked')
+  await target.quarantine.holdEntries(outcome.unsynced.all())
+  await parts.finish({ outcome, snapshots: feed.snapshots })
+  // 4. The drain's number, moment and keys.
+  const { takenAt: consistentAsOf, identity } = snapshot
+  await target.history.record({ number: outcome.number, token: outcome.token, consistentAsOf, identity })
+  await inspect(pass, parts)
+  await snapshot.end()
+  await target.commit()
+  await reach(context, 'drain:committed')
+  // 5. The same connection marks exactly these ids.
+  const unmarked = await acknowledge(pass, { feed, outcome })
+  await reach(context, 'drain:marked')
+  return outcome.report({ entries: feed.ids.size, unmarked, setAside: parts.setAside, opened: parts.haveOpened, model })
+}
+
+function beginDrain(
+  { target }: EngineContext,
+  { waitMs }: Pick<DrainRequest, 'waitMs'>,
+): Promise<TargetTransaction | null> {
+  return waitMs ? target.beginDrain({ waitMs }) : target.beginDrain()
+}
+
+/** The source is brought to a state that the next pass can go on from. */
+async function putRight({ context, snapshot }: Pass, history: Judgement): Promise<PassResult> {
+  if (history.kind === 'take-back') await context.source.takeBack(history.to, snapshot)
+  else await context.source.sealLog(snapshot)
+  return { kind: 'taken-back' }
+}
+
+async function inspect({ context, request, snapshot, target }: Pass, { open }: Participants): Promise<void> {
+  await context.hooks?.beforeCommit?.({ snapshot, target, live: open })
+  await request.beforeCommit?.({ snapshot, target })
+}
+
+interface Running {
+  readonly parts: Participants
+  readonly feed: EntryFeed
+  readonly outcome: DrainOutcome
+}
+
+/** All that the last snapshot shows, and after several snapshots the orphans that they have left. */
+async function takeAll(pass: Pass, running: Running): Promise<void> {
+  await takeLoads(pass, running)
+  const { feed, parts, outcome } = running
+  if (feed.snapshots === 1 || !(await rescanOrphans(pass, parts, outcome.number))) return
+  feed.readParkedAgain()
+  await takeLoads(pass, running)
+}
+
+async function takeLoads(pass: Pass, running: Running): Promise<void> {
+  for await (const load of running.feed.loads()) {
+    throwIfStopped(pass.context)
+    await takeLoad(pass, running, load)
+    running.outcome.slices++
+  }
+}
+
+async function takeLoad(pass: Pass, { parts, feed, outcome }: Running, { parked, entries }: Load): Promise<void> {
+  const { target } = pass
+  const dirty = await sortEntries(pass, { parts, outcome }, entries)
+  // Before the closure, which may park more under this drain's number.
+  if (parked.length > 0) await target.parked.remove(parked)
+  const done = await runSlice(parts.scope, {
+    drain: outcome.number,
+    dirty,
+    parked,
+    opening: outcome.slices === 0 ? [...parts.opening.keys()] : [],
+    maxKeys: 2 * limitsOf(pass.context).sliceEntries,
+  })
+  await outcome.unreadable.dropOutdated(pass, done.outcome)
+  outcome.failed += await recordOutcome(target, done.outcome, { drain: outcome.number, tally: done.tally })
+  outcome.unsynced.add(entries, done.quarantine, done.outcome)
+  if (done.hasOverflown) feed.readParkedAgain()
+  await target.history.recordKeys(
+    outcome.number,
+    [...dirty.keys()].filter((key) => parts.open.has(key.table)),
+  )
+}
+
+/** For the last snapshot to read. A validated foreign key fails by itself where it has one. True where orphans were parked. */
+async function rescanOrphans({ model, rules, target }: Pass, parts: Participants, drain: number): Promise<boolean> {
+  if (!rules.orphanScan) return false
+  const validated = await target.lookup.validatedKeys()
+  const edges = model.edges.filter(
+    ({ name, child, parent }) => parts.open.has(child) && parts.open.has(parent) && !validated.has(name),
+  )
+  return parkOrphans(target, model, { edges, drain })
+}
+
+/** A mark that fails is dropped: over another connection it could hit ids that a failover has used again. The next drain redoes the work. */
+async function acknowledge(
+  { snapshot, rules }: Pass,
+  { feed, outcome: { number, token, unsynced } }: Pick<Running, 'feed' | 'outcome'>,
+): Promise<SyncError | null> {
+  try {
+    if (rules.markExactIds) await snapshot.mark(unsynced.marks(feed.ids), { number, token })
+    else await snapshot.markUpTo(feed.highest, { number, token })
+    return null
+  } catch (error) {
+    if (error instanceof SyncError && MARK_LATER.has(error.code)) return error
+    throw error
+  }
+}

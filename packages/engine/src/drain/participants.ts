@@ -1,0 +1,172 @@
+import {
+  counted,
+  isKept,
+  isOpen,
+  parksKeys,
+  SyncError,
+  type TableProgress,
+  type TableState,
+  transition,
+} from '@mylab-sync/core'
+import { limitsOf } from '../context.js'
+import { checkLookUps } from '../rows/look-ups.js'
+import type { SliceScope } from '../slice/slice.js'
+import { isFollowed, type Misfit, misfits, misfitsFrom, noteBenignChanges, putAside } from '../tables/set-aside.js'
+import type { DrainOutcome } from './drain-outcome.js'
+import type { Pass } from './pass.js'
+import { type Hole, lostTables } from './history-gap.js'
+import type { UnreadableEntries } from './unreadable-entries.js'
+import { findUnloggedDeletes } from './unlogged-deletes.js'
+
+/** So many drains that met unreadable entries of a table, and it is no longer copied again for them. */
+const MAX_UNREAD = 5
+
+/** Which tables one drain writes, parks for and opens; a table that does not fit is set aside within the drain's transaction (DESIGN 3.5). */
+export class Participants {
+  readonly #pass: Pass
+  readonly #states: Map<string, TableProgress>
+  readonly #setAside: Misfit[]
+  readonly #open: Set<string>
+  readonly waiting: ReadonlySet<string>
+  readonly opening: ReadonlyMap<string, TableState>
+
+  private constructor(pass: Pass, states: Map<string, TableProgress>, setAside: Misfit[]) {
+    this.#pass = pass
+    this.#states = states
+    this.#setAside = setAside
+    const { opening = new Map<string, TableState>(), copies } = pass.request
+    // A component opens as a whole or not at all.
+    const isReady = (table: string): boolean => {
+      const now = states.get(table)
+      return now !== undefined && parksKeys(now.state) && (!copies || copies.get(table) === now.copyNumber)
+    }
+    this.opening = [...opening.keys()].every(isReady) ? opening : new Map<string, TableState>()
+    const tables = [...states.values()]
+    const open = tables.filter((table) => isOpen(table.state)).map((table) => table.table)
+    this.#open = new Set([...open, ...this.opening.keys()])
+    const waiting = tables.filter((table) => parksKeys(table.state)).map((table) => table.table)
+    this.waiting = new Set(waiting.filter((table) => !this.opening.has(table)))
+  }
+
+  /**
+   * Sets aside what does not fit this snapshot, and parks again the keys of drains whose marks the source has lost.
+   * Throws SyncError generation-changed where the snapshot shows definitions that the model does not know.
+   */
+  static async read(pass: Pass, gap: Hole): Promise<Participants> {
+    const { target, snapshot, model, request } = pass
+    const states = await target.tables.all()
+    const carried = [...states.values()].filter(isKept).map((p) => p.table)
+    const now = model.tablesOf(await snapshot.fingerprints())
+    if (!model.fits(now, carried))
+      throw new SyncError('generation-changed', 'source definitions keep changing while being read')
+    const lost = await lostTables(pass, states, { hole: gap, opening: new Set(request.opening?.keys()) })
+    await putAside(target, states, lost)
+    await noteBenignChanges(target, model, states)
+    // After those: what foreign key actions of a table that is set aside reach goes with it.
+    const misfitting = misfits(model, states, now)
+    await putAside(target, states, misfitting)
+    if (gap.lostAfter !== null) {
+      const parking = [...states.values()].filter((p) => isFollowed(p.state)).map((p) => p.table)
+      await target.history.parkAfter(gap.lostAfter, parking)
+    }
+    return new Participants(pass, states, [...lost, ...misfitting])
+  }
+
+  /** Tables whose rows this drain writes, less those that it has set aside since. */
+  get open(): ReadonlySet<string> {
+    return this.#open
+  }
+
+  get setAside(): readonly Misfit[] {
+    return this.#setAside
+  }
+
+  /** All tables that were asked to open do. */
+  get haveOpened(): boolean {
+    return [...(this.#pass.request.opening?.keys() ?? [])].every((table) => this.#open.has(table))
+  }
+
+  get scope(): SliceScope {
+    return { ...this.#pass, open: this.#open, waiting: this.waiting }
+  }
+
+  /** Before anything is deleted for what a look-up does not find. */
+  async checkLookUps(): Promise<void> {
+    const { model, request, snapshot } = this.#pass
+    for (const table of new Set([...this.opening.keys(), ...(request.lookUps ?? [])])) {
+      if (this.#open.has(table) && model.tables.has(table) && !model.isWhole(table))
+        await checkLookUps(snapshot, model.mapping(table))
+    }
+  }
+
+  /** Once all is written: opens tables, and takes out those that the drain has found unfit. */
+  async finish({ outcome, snapshots }: { readonly outcome: DrainOutcome; readonly snapshots: number }): Promise<void> {
+    const { target } = this.#pass
+    for (const [table, state] of this.opening)
+      await target.tables.patch(table, { state, problem: null, openedDrain: outcome.number })
+    await this.#breakRefused()
+    await this.#probe()
+    if (snapshots > 1) await this.#putMovedAside()
+    for (const id of outcome.unreadable.otherLayout.values()) outcome.unsynced.addMalformed(id)
+    await this.#putUnreadAside(outcome.unreadable)
+  }
+
+  async #putAside(found: readonly Misfit[]): Promise<void> {
+    await putAside(this.#pass.target, this.#states, found)
+    this.#setAside.push(...found)
+    for (const { table } of found) this.#open.delete(table)
+  }
+
+  /** A table with so many refused rows has a fault of its own; reading them in every drain would slow all others down. */
+  async #breakRefused(): Promise<void> {
+    const { context, target } = this.#pass
+    const most = limitsOf(context).quarantinedRows
+    for (const [table, rows] of await target.quarantine.counts()) {
+      if (rows <= most || !this.#open.has(table)) continue
+      const problem = `${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} refused (mylab-sync show-errors --table ${table}); once their cause is mended: mylab-sync initial --retry-errors`
+      await target.tables.patch(table, { state: 'broken', problem })
+    }
+  }
+
+  async #probe(): Promise<void> {
+    const { request } = this.#pass
+    const probed = (request.probe ?? []).filter((table) => this.#open.has(table) && !this.opening.has(table))
+    if (probed.length > 0) await this.#putAside(await findUnloggedDeletes(this.#pass, probed, this.#states))
+  }
+
+  /** Tables redefined between two snapshots of this drain: their rows may follow either definition. */
+  async #putMovedAside(): Promise<void> {
+    const { model, snapshot } = this.#pass
+    const now = model.tablesOf(await snapshot.fingerprints())
+    const moved = [...this.#states.keys()].filter(
+      (table) => model.tables.has(table) && !model.isOf(table, now.get(table)),
+    )
+    const problem = 'its definition or its storage has changed at the source during a drain'
+    await this.#putAside(misfitsFrom(model, this.#states, moved, problem))
+  }
+
+  /** The copy that follows holds what those rows and entries are of: they were all committed before it. */
+  async #putUnreadAside({ outdated, otherLayout, malformed }: UnreadableEntries): Promise<void> {
+    const changed = 'its definition has changed at the source'
+    await this.#putAside(misfitsFrom(this.#pass.model, this.#states, [...outdated], changed))
+    await this.#putUnread([...otherLayout.keys()], 'its triggers wrote keys of another layout')
+    await this.#putUnread(
+      [...malformed],
+      'the change log holds an entry of it that no trigger of ours can have written',
+    )
+  }
+
+  /** Who writes such an entry again and again would have the table copied for ever: it is broken then. */
+  async #putUnread(tables: readonly string[], problem: string): Promise<void> {
+    if (tables.length === 0) return
+    const { model, snapshot, target } = this.#pass
+    const before = await snapshot.malformedDrains(tables)
+    await this.#putAside(misfitsFrom(model, this.#states, tables, problem))
+    for (const table of tables) {
+      const state = transition(this.#states.get(table)?.state ?? 'discovered', 'break')
+      if ((before.get(table) ?? 0) + 1 < MAX_UNREAD || state === undefined) continue
+      const remedy = `find out who else writes to the change log, delete what its error_message names there, then: mylab-sync resync --table ${table}`
+      await target.tables.patch(table, { state, problem: `${problem}, for the ${MAX_UNREAD}th time; ${remedy}` })
+    }
+  }
+}

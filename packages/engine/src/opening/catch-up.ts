@@ -1,0 +1,100 @@
+import { parksKeys, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
+import { type EngineContext, limitsOf, reach, rulesOf, throwIfStopped } from '../context.js'
+import type { Model } from '../model/model.js'
+import { DirtyKeys } from '../slice/dirty-keys.js'
+import { parkOrphans } from '../slice/orphans.js'
+import { recordOutcome } from '../slice/record-outcome.js'
+import { runSlice } from '../slice/run-slice.js'
+import type { SliceScope } from '../slice/slice.js'
+import { suspending } from '../tables/redo.js'
+import { readTarget, writeTarget } from '../transactions.js'
+import { type Copies, lockUnopened } from './copies.js'
+
+/** More than a component has. */
+const MAX_SUSPENSIONS = 200
+
+/** Keys that no drain parked: of the copy itself. */
+const NO_DRAIN = 0
+
+/** Before the catch-up, which reads most of them outside the drain lock, and after it, for what its own slices have left. */
+export async function scanOrphans(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
+  const tables = [...copies.keys()]
+  return writeTarget(context, async (target) => {
+    if (!(await lockUnopened(target, copies))) return false
+    const edges = model.edges.filter((edge) => tables.includes(edge.child))
+    if (rulesOf(context).orphanScan) await parkOrphans(target, model, { edges, drain: NO_DRAIN })
+    for (const table of tables) await target.tables.patch(table, { state: 'catching-up' })
+    return true
+  })
+}
+
+/**
+ * Applies parked keys in slices (DESIGN 3.3, 3), which end however fast drains park: at the first that gets no nearer, the
+ * opening drain takes what is left. False: another process is opening these tables.
+ */
+export async function catchUp(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
+  const { lastSliceKeys } = limitsOf(context)
+  let before = Number.POSITIVE_INFINITY
+  for (;;) {
+    const behind = await countParked(context, copies)
+    if (behind <= lastSliceKeys || behind >= before) break
+    throwIfStopped(context)
+    const isDone = await suspending(context, { model, most: MAX_SUSPENSIONS }, () =>
+      catchUpSlice(context, model, copies),
+    )
+    if (!isDone) return false
+    before = behind
+  }
+  const isUntouched = before === Number.POSITIVE_INFINITY
+  return isUntouched || (await scanOrphans(context, model, copies))
+}
+
+function countParked(context: EngineContext, copies: Copies): Promise<number> {
+  return readTarget(context, async ({ parked }) => {
+    const counts = await parked.counts([...copies.keys()])
+    return [...counts.values()].reduce((sum, count) => sum + count, 0)
+  })
+}
+
+/** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */
+async function catchUpSlice(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
+  const tables = [...copies.keys()]
+  const { catchUpKeys } = limitsOf(context)
+  const { parkedBeforeSnapshot } = rulesOf(context)
+  await using target = await context.target.begin()
+  if (!(await lockUnopened(target, copies))) return false
+  const early = parkedBeforeSnapshot ? null : await context.source.openSnapshot()
+  const first = early === null ? await target.parked.read(tables, catchUpKeys) : null
+  await reach(context, 'catch-up:begun')
+  await using snapshot = early ?? (await context.source.openSnapshot())
+  const parked = first ?? (await target.parked.read(tables, catchUpKeys))
+  const scope = await scopeOf({ context, model, target, snapshot }, tables)
+  const { outcome, tally } = await runSlice(scope, {
+    drain: NO_DRAIN,
+    dirty: new DirtyKeys(),
+    parked,
+    opening: [],
+    maxKeys: 2 * catchUpKeys,
+  })
+  await recordOutcome(target, outcome, { drain: NO_DRAIN, tally })
+  await reach(context, 'catch-up:applied')
+  await target.parked.remove(parked)
+  await target.history.addWatermark(tables, await snapshot.leaveMark())
+  await target.commit()
+  await reach(context, 'catch-up:committed')
+  return true
+}
+
+interface CatchingUp {
+  readonly context: EngineContext
+  readonly model: Model
+  readonly target: TargetTransaction
+  readonly snapshot: SourceSnapshot
+}
+
+async function scopeOf(parts: CatchingUp, tables: readonly string[]): Promise<SliceScope> {
+  const open = new Set(tables)
+  const states = [...(await parts.target.tables.all()).values()]
+  const waiting = new Set(states.filter((p) => parksKeys(p.state) && !open.has(p.table)).map((p) => p.table))
+  return { ...parts, rules: rulesOf(parts.context), open, waiting }
+}

@@ -1,0 +1,77 @@
+import type { Edge, ParkedParent, RowKey, SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
+import type { EngineContext, ProtocolRules } from '../context.js'
+import type { Model } from '../model/model.js'
+import type { Quarantine } from '../rows/quarantine.js'
+import type { DirtyKeys } from './dirty-keys.js'
+
+/** What all slices of one drain or one catch-up read and write with. */
+export interface SliceScope {
+  readonly context: EngineContext
+  readonly model: Model
+  readonly snapshot: SourceSnapshot
+  readonly target: TargetTransaction
+  readonly rules: ProtocolRules
+  /** Tables whose rows are written; the closure ends at all others. */
+  readonly open: ReadonlySet<string>
+  /** Closed tables that will open: what may have changed their rows is kept until then. */
+  readonly waiting: ReadonlySet<string>
+}
+
+/** One slice: all that is held in memory at once. */
+export interface Slice extends SliceScope {
+  readonly parents: ParkedParents
+  readonly dirty: DirtyKeys
+  readonly quarantine: Quarantine
+  readonly overflow: Overflow
+  /** Text edges whose misspelt children were looked for already: once a slice, before its writes. */
+  readonly searched: Set<Edge>
+}
+
+/**
+ * A row may have millions of children. Beyond what a slice may hold, those that the closure finds are parked under the
+ * drain's number, and later slices of the same drain take them, as they take entries: in any order, and before its commit.
+ */
+export class Overflow {
+  readonly #drain: number
+  readonly #mostKeys: number
+  #isUsed = false
+
+  constructor(drain: number, mostKeys: number) {
+    this.#drain = drain
+    this.#mostKeys = mostKeys
+  }
+
+  get isUsed(): boolean {
+    return this.#isUsed
+  }
+
+  async add({ dirty, target }: Slice, table: string, keys: readonly RowKey[], start: boolean): Promise<void> {
+    const isFull = dirty.size >= this.#mostKeys
+    const fresh = isFull ? keys.filter((key) => !dirty.has(table, key)) : []
+    // A key that this drain has read already stays in memory, so that rows which act on each other in a circle come to an end.
+    const seen = fresh.length > 0 ? await target.history.recordedKeys(this.#drain, table, fresh) : new Set<RowKey>()
+    const later = new Set(fresh.filter((key) => !seen.has(key)))
+    for (const key of keys) if (!later.has(key)) dirty.add(table, key, start)
+    if (later.size === 0) return
+    this.#isUsed = true
+    await target.parked.park([...later].map((key) => ({ table, key, drain: this.#drain, start })))
+  }
+}
+
+/** References to rows of parents whose children's tables are not open. */
+export class ParkedParents {
+  readonly #edges = new Map<Edge, Map<string, readonly string[]>>()
+
+  add(edge: Edge, parents: readonly (readonly string[])[]): void {
+    let known = this.#edges.get(edge)
+    if (!known) this.#edges.set(edge, (known = new Map()))
+    // tokens hold no comma
+    for (const tokens of parents) known.set(tokens.join(','), tokens)
+  }
+
+  all(drain: number): ParkedParent[] {
+    return [...this.#edges].flatMap(([edge, parents]) =>
+      [...parents.values()].map((tokens) => ({ child: edge.child, edge: edge.name, tokens, drain })),
+    )
+  }
+}
