@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { LONGEST_TITLE, lengthOf } from './check-titles.mjs'
 
 const root = new URL('..', import.meta.url).pathname
 const [what = 'unit', ...rest] = process.argv.slice(2)
@@ -86,4 +87,11 @@ const stream = run({ files, concurrency: 3 })
 stream.on('test:fail', ({ todo }) => {
   if (todo === undefined) process.exitCode = 1
 })
+// check-titles.mjs sees only what stands in the source; titles that are put together show their length here.
+const refuseLongTitle = ({ name }) => {
+  if (files.some((file) => name.endsWith(file)) || lengthOf(name) <= LONGEST_TITLE) return
+  process.stderr.write(`test title of ${lengthOf(name)} characters, expected at most ${LONGEST_TITLE}: ${name}\n`)
+  process.exitCode = 1
+}
+stream.on('test:pass', refuseLongTitle)
 stream.compose(new spec()).pipe(process.stdout)

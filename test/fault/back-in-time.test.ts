@@ -81,7 +81,7 @@ async function settled(at: Installation): Promise<void> {
 }
 
 for (const service of ['mariadb', 'postgres'] as const) {
-  test(`${service} goes back behind several drains of live tables`, async () => {
+  test(`${service} is rolled back past several drains of live tables`, async () => {
     const name = `back_live_${service}`
     await within(name, {}, async (at) => {
       await copyAll(at.context)
@@ -100,7 +100,7 @@ for (const service of ['mariadb', 'postgres'] as const) {
     })
   })
 
-  test(`${service} goes back in the middle of a first copy`, async () => {
+  test(`${service} is rolled back in the middle of a first copy`, async () => {
     const name = `back_copy_${service}`
     let chunks = 0
     let backup: Awaited<ReturnType<ServerSet['backup']>> | undefined
@@ -143,7 +143,7 @@ for (const service of ['mariadb', 'postgres'] as const) {
   })
 }
 
-test('a mark that got half way is finished by the next drain', async () => {
+test('a half-finished acknowledgement is completed by the next drain', async () => {
   await within('back_half', {}, async (at) => {
     await copyAll(at.context)
     await at.app.query(CHANGES)
@@ -160,7 +160,7 @@ test('a mark that got half way is finished by the next drain', async () => {
   })
 })
 
-test('mariadb goes back to before a table was copied again: what only its chunks and its catch-up have seen is gone', async () => {
+test("rolling the source back voids what only a recopy's chunks and catch-up have seen", async () => {
   let again = false
   const beforeChunk = async (): Promise<void> => {
     if (!again) return
@@ -194,7 +194,7 @@ test('mariadb goes back to before a table was copied again: what only its chunks
   })
 })
 
-test('mariadb goes back in the middle of a first copy, and no drain has seen what it lost', async () => {
+test('rolling the source back during a first copy loses changes that no drain saw', async () => {
   const name = 'back_unseen'
   let chunks = 0
   let backup: Backup | undefined
@@ -220,7 +220,7 @@ test('mariadb goes back in the middle of a first copy, and no drain has seen wha
   })
 })
 
-test('mariadb goes back to before a row that kept one of the target from being surplus', async () => {
+test('rolling the source back re-detects surplus rows', async () => {
   const name = 'back_surplus'
   let backup: Backup | undefined
   let mayDrain = Promise.resolve()
@@ -257,7 +257,7 @@ test('mariadb goes back to before a row that kept one of the target from being s
 /** One beside may run just then. */
 const WAITING = { waitMs: 30_000 }
 
-test('a drain that begins before the mark of the last one is in sets nothing aside', async () => {
+test('a drain that starts before the last acknowledgement is in sets nothing aside', async () => {
   const name = 'back_unmarked'
   await within(name, { batchRows: 20 }, async (at) => {
     let chunks = 0
@@ -347,7 +347,7 @@ function assertNotCopied(opened: unknown, before: unknown): void {
 /** Nothing but its own entry leads to each of these rows. */
 const insert = (id: number): string => `INSERT INTO other VALUES (${id}, ${id})`
 
-test('a target is put back into a history that the source has lost', async () => {
+test('the target is restored into a history that the source has lost', async () => {
   await history('back_both', async ({ change, save, back, copies }) => {
     const opened = await copies()
     const early = await save('mariadb')
@@ -362,7 +362,7 @@ test('a target is put back into a history that the source has lost', async () =>
   })
 })
 
-test('both sides are put back to one moment, and the target then to the numbers of before', async () => {
+test('source and target are restored to one moment, then the target to lost drains', async () => {
   await history('back_numbers', async ({ change, save, back }) => {
     const source = await save('mariadb')
     const target = await save('postgres')
@@ -377,7 +377,7 @@ test('both sides are put back to one moment, and the target then to the numbers 
   })
 })
 
-test('the source is put back to before its marks were taken back', async () => {
+test('the source is restored to before its acknowledgements were taken back', async () => {
   await history('back_taken', async ({ change, save, back, copies }) => {
     const opened = await copies()
     const target = await save('postgres')
@@ -391,7 +391,7 @@ test('the source is put back to before its marks were taken back', async () => {
   })
 })
 
-test('a target is put back to before a time without triggers that has been healed since', async () => {
+test('the target is restored to before a trigger gap that has been healed since', async () => {
   await history('back_triggers', async ({ change, save, back }) => {
     const target = await save('postgres')
     const app = await servers.sourceAdmin('back_triggers')
@@ -403,7 +403,7 @@ test('a target is put back to before a time without triggers that has been heale
   })
 })
 
-test('a target that goes back between two steps of an opening is opened by what it holds now', async () => {
+test('a target restored between two steps of an opening opens by what it holds now', async () => {
   const name = 'back_opening'
   let copy: Awaited<ReturnType<ServerSet['backup']>> | undefined
   let done = false

@@ -13,7 +13,7 @@ before(async () => {
 })
 after(() => servers.close())
 
-test('a daemon survives faults of every kind: right before every commit, and whole at the end', async (t) => {
+test('a daemon survives every kind of fault: right at each commit, whole at the end', async (t) => {
   const verdict = await runChaos(servers, { seed: SEED, liveMs: LIVE_MS, only: ONLY })
   const told = `seed ${SEED}: ${verdict.wrong} of ${verdict.drains} drains wrong, ${verdict.statements} statements, faults ${JSON.stringify([...verdict.faults])}, taken up again ${JSON.stringify([...verdict.problems])}; ${verdict.examples.join('; ')}`
   t.diagnostic(told)

@@ -23,18 +23,18 @@ const GIVEN_BACK = 'ROLLBACK'
 
 /** How far off the clocks of three hosts are: where a drain fails and is put off, where the next tick is, and who is left to drain. */
 const HOSTS = [
-  { what: 'the worker that put it off was ahead', failing: HOUR_MS, scheduler: 0, left: 0 },
+  { what: 'failing worker ahead', failing: HOUR_MS, scheduler: 0, left: 0 },
   {
-    what: 'the worker that put it off was ahead, and so is the scheduler',
+    what: 'worker and scheduler ahead',
     failing: HOUR_MS,
     scheduler: HOUR_MS,
     left: 0,
   },
-  { what: 'the worker that is left is behind', failing: 0, scheduler: 0, left: -HOUR_MS },
+  { what: 'remaining worker behind', failing: 0, scheduler: 0, left: -HOUR_MS },
 ] as const
 
 for (const [number, { what, failing, scheduler, left }] of HOSTS.entries()) {
-  test(`work that failed stands for no hour where clocks are wrong: ${what}`, async (t) => {
+  test(`failed work is retried in time despite wrong clocks: ${what}`, async (t) => {
     const name = `clock_${number}`
     const prefix = `{${name}}`
     const fleet = await Fleet.open(servers, name, 100, { SYNC_QUEUE_PREFIX: prefix })

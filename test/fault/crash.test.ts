@@ -81,7 +81,7 @@ async function survives(point: CrashPoint, seed: number): Promise<void> {
 }
 
 for (const point of POINTS) {
-  test(`a process that is killed at ${point} leaves nothing wrong behind`, async () => {
+  test(`a process killed at ${point} leaves nothing wrong behind`, async () => {
     for (const seed of SEEDS) await survives(point, seed)
   })
 }

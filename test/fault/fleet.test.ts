@@ -27,7 +27,7 @@ after(() => servers.close())
 const SCHEDULER = ['scheduler']
 const WORKER = ['worker']
 
-test('schedulers and workers are killed and Redis is emptied under a copy and live load: equal at the end', async (t) => {
+test('killing processes and emptying Redis during a copy under load ends in equality', async (t) => {
   const name = 'fleet_chaos'
   const fleet = await Fleet.open(servers, name, LONG_MS > 0 ? 1_000_000 : 100_000)
   const load = await WriteLoad.start(servers, name, 300)
@@ -98,7 +98,7 @@ async function replace(fleet: Fleet, processes: CliProcess[], args: readonly str
   processes.push(await fleet.start(args))
 }
 
-test('every process is restarted in turn under 300 writes a second: nothing lost, each ends within 20 s', async (t) => {
+test('restarting every process under 300 writes/s loses nothing; each ends within 20 s', async (t) => {
   const name = 'fleet_rolling'
   const fleet = await Fleet.open(servers, name, 30_000)
   const load = await WriteLoad.start(servers, name, 300)
@@ -130,7 +130,7 @@ test('every process is restarted in turn under 300 writes a second: nothing lost
   }
 })
 
-test('a drainer that is killed is replaced within 15 s', async (t) => {
+test('a killed drainer is replaced within 15 s', async (t) => {
   const name = 'fleet_drainer'
   const fleet = await Fleet.open(servers, name, 1_000)
   const load = await WriteLoad.start(servers, name, 300)

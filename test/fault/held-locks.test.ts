@@ -49,13 +49,13 @@ const onTarget =
 const LIVE: Readonly<Record<string, Hold>> = {
   'the target: a row of the table': onTarget('SELECT * FROM a WHERE id = 1 FOR UPDATE'),
   'the target: the whole table': onTarget('LOCK TABLE a IN ACCESS EXCLUSIVE MODE'),
-  'the source: the table of the drain’s numbers': onSource('LOCK TABLES sync_instance WRITE', 'UNLOCK TABLES'),
-  'the source: the table of marks': onSource('LOCK TABLES sync_instance_mark WRITE', 'UNLOCK TABLES'),
+  'the source: the table of drain numbers': onSource('LOCK TABLES sync_instance WRITE', 'UNLOCK TABLES'),
+  'the source: the table of watermarks': onSource('LOCK TABLES sync_instance_mark WRITE', 'UNLOCK TABLES'),
 }
 const COPY: Readonly<Record<string, Hold>> = {
   'the target: the whole table': onTarget('LOCK TABLE a IN ACCESS EXCLUSIVE MODE'),
   'the source: the whole table': onSource('LOCK TABLES a WRITE', 'UNLOCK TABLES'),
-  'the source: the table of marks': onSource('LOCK TABLES sync_instance_mark WRITE', 'UNLOCK TABLES'),
+  'the source: the table of watermarks': onSource('LOCK TABLES sync_instance_mark WRITE', 'UNLOCK TABLES'),
 }
 
 function tell(t: TestContext, what: { named: number; code: string; takenUp: number }): void {
@@ -65,7 +65,7 @@ function tell(t: TestContext, what: { named: number; code: string; takenUp: numb
 }
 
 for (const [number, [what, hold]] of Object.entries(LIVE).entries()) {
-  test(`live sync waits for no lock for ever: ${what}`, async (t) => {
+  test(`live sync waits for no lock forever: ${what}`, async (t) => {
     const name = `held_live_${number}`
     const at = await installation(servers, name)
     const stop = new AbortController()
@@ -112,7 +112,7 @@ const ALL: InitialRequest = {
 }
 
 for (const [number, [what, hold]] of Object.entries(COPY).entries()) {
-  test(`a copy waits for no lock for ever: ${what}`, async (t) => {
+  test(`a copy waits for no lock forever: ${what}`, async (t) => {
     const name = `held_copy_${number}`
     const at = await installation(servers, name)
     const notes: string[] = []

@@ -91,7 +91,7 @@ async function assertSame(name: string): Promise<void> {
 }
 
 for (const side of FROZEN) {
-  test(`a frozen line to the ${side} is given up within 15 s, and taken up when it is mended`, async (t) => {
+  test(`a frozen ${side} connection is dropped within 15 s, and resumes once restored`, async (t) => {
     const name = `line_${side}`
     const at = await far(name, 0)
     const ended = new AbortController()
@@ -120,7 +120,7 @@ for (const side of FROZEN) {
   })
 }
 
-test(`with a round trip of ${LONG_MS} ms to both servers a copy and live sync are right, and the lag is told`, async (t) => {
+test(`a ${LONG_MS} ms round trip to both servers keeps results right; the lag is reported`, async (t) => {
   const at = await far('line_long', LONG_MS)
   const ended = new AbortController()
   try {

@@ -125,7 +125,7 @@ async function write(database: string, signal: AbortSignal): Promise<void> {
   await app.end()
 }
 
-test('a copy of a target that is at work is refused, and hides nothing from it', async () => {
+test('a clone of a target in use is refused, and hides nothing from the original', async () => {
   const [first, second] = [
     { source: 'own_t', target: 'own_t' },
     { source: 'own_t', target: 'own_t2' },
@@ -148,7 +148,7 @@ test('a copy of a target that is at work is refused, and hides nothing from it',
   assert.notDeepEqual(await onTarget('own_t2', 'SELECT max(v) FROM a'), await onSource('own_t', 'SELECT max(v) FROM a'))
 })
 
-test('a target that was put back goes on, and of two that drain by turns neither loses what the other marked', async () => {
+test('a restored target goes on; two that drain in turns lose nothing to each other', async () => {
   const [first, second] = [
     { source: 'own_r', target: 'own_r' },
     { source: 'own_r', target: 'own_r2' },
@@ -168,7 +168,7 @@ test('a target that was put back goes on, and of two that drain by turns neither
   await assertSame(first)
 })
 
-test('a target whose marks another one took back in between reads them again, and everything when it is asked to', async () => {
+test('a target rereads acknowledgements another took back, or everything on request', async () => {
   const [first, second] = [
     { source: 'own_s', target: 'own_s' },
     { source: 'own_s', target: 'own_s2' },
@@ -199,7 +199,7 @@ test('a target whose marks another one took back in between reads them again, an
   assert.deepEqual(await onSource('own_s', "SELECT token = '' FROM sync_instance"), [['0']])
 })
 
-test('a copy of a source whose original is at work is refused; where it has taken its place, everything is read again', async () => {
+test('a source clone is refused beside its original, and reread whole in its place', async () => {
   const [original, copy] = [
     { source: 'own_c', target: 'own_c' },
     { source: 'own_c2', target: 'own_c' },
@@ -227,7 +227,7 @@ function cliOf(env: Record<string, string>): (...args: string[]) => Promise<void
   }
 }
 
-test('two installations on one source see all changes each, and one leaves without harm to the other', async () => {
+test('two installations on one source see all changes; one leaves without harm', async () => {
   await servers.createDatabases({ source: 'two', target: 'two_a' })
   await servers.createTargetDatabase('two_b')
   const second = { ...servers.environment({ source: 'two', target: 'two_b' }), SYNC_INSTANCE: 'second' }
@@ -251,7 +251,7 @@ test('two installations on one source see all changes each, and one leaves witho
   await assertSame({ source: 'two', target: 'two_b' })
 })
 
-test('two sources go into one target database, each into a schema of its own', async () => {
+test('two sources share one target database, each in a schema of its own', async () => {
   await servers.createTargetDatabase('into')
   for (const [source, v] of [
     ['from_a', 1],

@@ -69,7 +69,7 @@ function remoteCli(name: string): Cli {
 }
 
 for (const kind of ASKED) {
-  test(`a worker that is cut off (${kind}) is replaced, and carries on when its line is mended`, {
+  test(`a cut-off worker (${kind}) is replaced, and resumes once reconnected`, {
     skip,
   }, async (t) => {
     const name = `partition_${kind}`

@@ -38,10 +38,10 @@ async function freezeFor(service: 'mariadb' | 'postgres', ms: number): Promise<v
 
 const BREAKS: Readonly<Record<string, (name: string) => Promise<void>>> = {
   'every connection to the source is killed': killConnections,
-  'the source is killed and started': () => restart('mariadb'),
-  'the target is killed and started': () => restart('postgres'),
-  'the source stands still for 3 s': () => freezeFor('mariadb', 3000),
-  'the target stands still for 3 s': () => freezeFor('postgres', 3000),
+  'the source is killed and restarted': () => restart('mariadb'),
+  'the target is killed and restarted': () => restart('postgres'),
+  'the source freezes for 3 s': () => freezeFor('mariadb', 3000),
+  'the target freezes for 3 s': () => freezeFor('postgres', 3000),
 }
 
 async function assertEqual(name: string): Promise<void> {
@@ -71,7 +71,7 @@ const tell = (t: TestContext, since: number): void =>
   t.diagnostic(`taken up after ${((performance.now() - since) / 1000).toFixed(2)} s`)
 
 for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
-  test(`a copy goes on when ${what}`, async (t) => {
+  test(`a copy continues when ${what}`, async (t) => {
     const name = `taken_copy_${number}`
     let broken = 0
     const hooks = {
@@ -93,7 +93,7 @@ for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
     }
   })
 
-  test(`live sync goes on when ${what}`, async (t) => {
+  test(`live sync continues when ${what}`, async (t) => {
     const name = `taken_live_${number}`
     const at = await installation(servers, name)
     deaf(at)
@@ -126,7 +126,7 @@ for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
 const NAMED_MS = 30_000
 
 for (const service of ['mariadb', 'postgres'] as const) {
-  test(`${service} stands still and answers nobody: live sync says so by name, and goes on when it answers again`, async (t) => {
+  test(`a silent server is named, and live sync resumes once it answers: ${service}`, async (t) => {
     const name = `taken_still_${service}`
     const at = await installation(servers, name)
     deaf(at)

@@ -50,7 +50,7 @@ async function work(at: Readonly<Record<string, string>>): Promise<void> {
   }
 }
 
-test('all three servers are reached by IPv6, with brackets and without', {
+test('all three servers are reached by IPv6, with and without brackets', {
   skip: hasIpv6 ? false : 'this machine has no IPv6 loopback address',
 }, async () => {
   const redis = new URL(servers.redisUrl)
@@ -67,7 +67,7 @@ test('all three servers are reached by IPv6, with brackets and without', {
   })
 })
 
-test('all three servers are reached by their sockets, as paths and percent-encoded', async () => {
+test('all three servers are reached by socket, as a path and percent-encoded', async () => {
   const admin = await servers.targetAdmin()
   const { rows } = await admin.query<{ unix_socket_directories: string }>('SHOW unix_socket_directories')
   await admin.end()

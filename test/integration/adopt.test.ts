@@ -45,7 +45,7 @@ async function at(name: string, use: (app: Admin, mylab: Cli) => Promise<void>):
 const names = async (app: Admin, query: string): Promise<string[]> =>
   ((await app.query(query))[0] as Record<string, string>[]).map((row) => Object.values(row)[0] ?? '').sort()
 
-test('the older package is taken over: its triggers go, its log stays under another name, none of its tables is copied', async () => {
+test('adopting the older package drops its triggers, renames its log, copies nothing', async () => {
   await at('adopt_older', async (app, mylab) => {
     await app.query(OLDER)
     await app.query(`CREATE USER limited@'%' IDENTIFIED BY 'x';
@@ -94,7 +94,7 @@ test('the older package is taken over: its triggers go, its log stays under anot
   })
 })
 
-test('a table of that name which is nobody known is not touched', async () => {
+test('an unknown table of the same name is left untouched', async () => {
   await at('adopt_foreign', async (app, mylab) => {
     await app.query('CREATE TABLE sync_audit_log (id INT PRIMARY KEY, who VARCHAR(20)) ENGINE=InnoDB')
     const refused = await mylab.run(['migrate', '--adopt'])

@@ -93,7 +93,7 @@ async function isRight(scene: Scene, orphanScan: boolean): Promise<boolean> {
 }
 
 for (const scene of SCENES) {
-  test(`a backlog is right with the orphan scan, and wrong without it: ${scene.what}`, async () => {
+  test(`a backlog needs the orphan scan to be right: ${scene.what}`, async () => {
     assert.equal(await isRight(scene, true), true)
     assert.equal(await isRight(scene, false), false)
   })
@@ -110,7 +110,7 @@ async function backlogAround(at: Installation, statements: string): Promise<Drai
   return await drain(inSlices(at, statements), await loadModel(at.context))
 }
 
-test('a table that is emptied between two snapshots of a backlog is not live when that is committed, and healed', async () => {
+test('a table emptied between two backlog snapshots is not live at commit, but heals', async () => {
   const at = await installation(servers, 'backlog_truncate')
   try {
     const report = await backlogAround(at, 'TRUNCATE still; INSERT INTO still VALUES (3, 3)')
@@ -129,7 +129,7 @@ test('a table that is emptied between two snapshots of a backlog is not live whe
   }
 })
 
-test('a table that is dropped between two snapshots of a backlog is gone', async () => {
+test('a table dropped between two snapshots of a backlog is gone', async () => {
   const at = await installation(servers, 'backlog_drop')
   try {
     await backlogAround(at, 'DROP TABLE still')

@@ -170,7 +170,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
       '\\n  try: mylab-sync doctor names each missing right and its GRANT',
     ),
   }),
-  'a user of the source without TRIGGER': () => ({
+  'a source user without TRIGGER': () => ({
     lines: ['initial --create-tables'],
     env: LIMITED,
     code: 1,
@@ -179,23 +179,23 @@ const BAD: Readonly<Record<string, () => Bad>> = {
       '\\n  try: GRANT TRIGGER .*',
     ),
   }),
-  'a key that is not known': () => ({
+  'an unknown key': () => ({
     lines: [`migrate --config ${file('source: { prot: 1 }\nstuff: 1')}`],
     code: 3,
     says: /^\/\S+\.yaml: source: found prot, expected url, host, .*\n\/\S+\.yaml: \(top\): found stuff, expected source, .*$/,
   }),
-  'a value of the file of a wrong type': () => ({
+  'a config value of the wrong type': () => ({
     lines: [`migrate --config ${file('performance: { useQueue: 7 }')}`],
     code: 3,
     says: says('/\\S+\\.yaml: performance.useQueue: found 7, expected a boolean'),
   }),
-  'a variable of a wrong type': () => ({
+  'a variable of the wrong type': () => ({
     lines: ['migrate', 'database --daemon', 'dashboard'],
     env: { DB_PORT: 'abc' },
     code: 3,
     says: says('environment: DB_PORT: not a port, expected 1 to 65535'),
   }),
-  'a Redis address that is none': () => ({
+  'an invalid Redis address': () => ({
     lines: ['status', 'dashboard'],
     env: { REDIS_URL: 'cache:6379' },
     code: 3,
@@ -206,7 +206,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
 }
 
 for (const [name, bad] of Object.entries(BAD))
-  test(`is told in one line and changes nothing: ${name}`, async () => {
+  test(`reported in one line, nothing changed: ${name}`, async () => {
     const { lines, env = {}, code, says } = bad()
     const before = await everything()
     for (const line of lines) {
@@ -217,7 +217,7 @@ for (const [name, bad] of Object.entries(BAD))
     assert.deepEqual(await everything(), before)
   })
 
-test('every route and action of the dashboard refuses a stranger and another site, and nothing is changed', async () => {
+test('the dashboard refuses strangers and other sites on each route, changing nothing', async () => {
   const port = await freePort()
   const settings = { SYNC_USE_QUEUE: 'true', SYNC_DASHBOARD_PASSWORD: 'pw', SYNC_DASHBOARD_PORT: String(port) }
   for (const line of ['migrate', 'initial --create-tables --detach', 'enqueue drain'])

@@ -68,18 +68,18 @@ interface Bad {
 
 const BAD: readonly Bad[] = [
   {
-    what: 'a MERGE table over one that is not there',
+    what: 'MERGE of none',
     create: 'CREATE TABLE bad (id INT NOT NULL) ENGINE=MERGE UNION=(nosuch)',
     number: 1168,
   },
   {
-    what: 'a table whose tablespace is discarded',
+    what: 'no tablespace',
     create: 'CREATE TABLE bad (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO bad VALUES (1, 1)',
     spoil: async (at) => void (await at.app.query('ALTER TABLE bad DISCARD TABLESPACE')),
     number: 1814,
   },
   {
-    what: 'a table whose data file is gone',
+    what: 'no data file',
     create: 'CREATE TABLE bad (id INT PRIMARY KEY, v INT) ENGINE=MyISAM; INSERT INTO bad VALUES (1, 1)',
     spoil: (at, database) => loseFiles(at, database, 'bad', /\.MYD$/),
     number: 29,
@@ -87,7 +87,7 @@ const BAD: readonly Bad[] = [
 ]
 
 for (const [at, { what, create, spoil, number }] of BAD.entries())
-  test(`${what} is refused before a first copy, with the server’s own error, and all others are live`, async () => {
+  test(`refused before a first copy with the server's error, others live: ${what}`, async () => {
     const name = `bad_first_${at}`
     await withHealthy(name, async (installed) => {
       await installed.app.query(create)
@@ -118,7 +118,7 @@ for (const [at, { what, create, spoil, number }] of BAD.entries())
   })
 
 for (const [at, { what, create, spoil, number }] of BAD.filter(({ spoil }) => spoil !== undefined).entries())
-  test(`${what} while it is live harms itself alone, says the server’s own error, and comes back once it is mended`, async () => {
+  test(`alone harmed while live, with the server's error, until repaired: ${what}`, async () => {
     const name = `bad_live_${at}`
     await withHealthy(name, async (installed) => {
       await installed.app.query(create)
@@ -140,7 +140,7 @@ for (const [at, { what, create, spoil, number }] of BAD.filter(({ spoil }) => sp
     })
   })
 
-test('workers copy and open around a table that the source cannot read', async () => {
+test('workers copy and open tables around one that the source cannot read', async () => {
   await withHealthy('bad_workers', async (at) => {
     await at.app.query('CREATE TABLE bad (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO bad VALUES (1, 1)')
     await copyAll(at.context)
@@ -159,7 +159,7 @@ test('workers copy and open around a table that the source cannot read', async (
   })
 })
 
-test('a key whose index the server hides, or that gets another one while the table is live, is read without naming it', async () => {
+test('a key is read without naming its index, which may be hidden or change while live', async () => {
   await withHealthy('bad_hidden', async (at) => {
     const hide = `ALTER INDEX k ${(await isMariaDb(at)) ? 'IGNORED' : 'INVISIBLE'}`
     const columns = '(a INT NOT NULL, b INT NOT NULL, v INT, UNIQUE KEY z (a), UNIQUE KEY k (b))'
@@ -182,7 +182,7 @@ test('a key whose index the server hides, or that gets another one while the tab
   })
 })
 
-test('columns and tables may have the names that every JavaScript object has', async () => {
+test('columns and tables may be named like the properties of every JavaScript object', async () => {
   await withHealthy('bad_names', async (at) => {
     const names = ['__proto__', '__defineGetter__', '__lookupSetter__', 'constructor', 'toString', 'k', 'v0', 'v1']
     const columns = names.map((name, n) => `\`${name}\` INT DEFAULT ${n}`).join(', ')
@@ -215,7 +215,7 @@ test('columns and tables may have the names that every JavaScript object has', a
   })
 })
 
-test('what only informs ends no command: a server that cannot list its routines is planned, copied and followed', async (t) => {
+test('a server that cannot list its routines is still planned, copied and followed', async (t) => {
   await withHealthy('bad_proc', async (at) => {
     if (!(await isMariaDb(at))) return t.skip('MySQL keeps routines in its dictionary, which nobody can damage by SQL')
     // As a server that was upgraded without mariadb-upgrade: 1805.

@@ -37,7 +37,7 @@ const cli = async (name: string, ...args: string[]): Promise<string> => {
   return result.stdout
 }
 
-test('a paused table stands still with what its rows act on, the rest goes on, and all of it comes when it is resumed', async () => {
+test('a paused table stops with those its rows act on alone, and catches up on resume', async () => {
   await copied('care_pause', async (at) => {
     assert.deepEqual((await pauseTables(at.context, ['p'])).sort(), ['c', 'p'])
     await at.app.query(
@@ -53,7 +53,7 @@ test('a paused table stands still with what its rows act on, the rest goes on, a
   })
 })
 
-test('a first call that dies while triggers are made is one to resume', async () => {
+test('an initial that dies while creating triggers can be resumed', async () => {
   const at = await installation(servers, 'care_resume')
   try {
     await at.app.query(FAMILY)
@@ -69,7 +69,7 @@ test('a first call that dies while triggers are made is one to resume', async ()
   }
 })
 
-test('a call to resume is the first one where nothing was ever begun', async () => {
+test('resuming where nothing was begun acts as the first call', async () => {
   const at = await installation(servers, 'care_first')
   try {
     await at.app.query(FAMILY)
@@ -84,7 +84,7 @@ test('a call to resume is the first one where nothing was ever begun', async () 
   }
 })
 
-test('resync puts right what somebody wrote into the target, rows of its own included', async () => {
+test('resync repairs what somebody wrote into the target, rows of its own included', async () => {
   await copied('care_resync', async (at) => {
     await at.reader.query('DELETE FROM other; INSERT INTO other VALUES (5, 5), (6, 6)')
     assert.deepEqual(await resyncTables(at.context, ['other'], ENDLESS), ['other'])
@@ -92,7 +92,7 @@ test('resync puts right what somebody wrote into the target, rows of its own inc
   })
 })
 
-test('cleanup removes only what is synced and old, and a target from before it is read again as a whole', async () => {
+test('cleanup removes only old synced entries; a target from before is reread whole', async () => {
   await copied('care_cleanup', async (at) => {
     await at.reader.query('CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain')
     await at.app.query('UPDATE p SET v = 20 WHERE id = 1')
@@ -121,7 +121,7 @@ test('cleanup removes only what is synced and old, and a target from before it i
   })
 })
 
-test('uninstall leaves no trigger, no table and no state, and says what it would do first', async () => {
+test('uninstall leaves no trigger, table or state, and first says what it would do', async () => {
   await copied('care_uninstall', async (at) => {
     assert.equal((await run(servers, 'care_uninstall', ['uninstall'])).code, 2)
     const statements = await cli('care_uninstall', 'uninstall', '--sql')
@@ -140,7 +140,7 @@ test('uninstall leaves no trigger, no table and no state, and says what it would
   })
 })
 
-test('what a server has for every session cuts no row, ends no statement and changes no definition', async () => {
+test('global session settings cut no row, end no statement and change no definition', async () => {
   const odd = [
     ['sql_select_limit', '2'],
     ['max_statement_time', '0.000001'],

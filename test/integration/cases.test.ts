@@ -13,7 +13,7 @@ before(async () => {
 })
 after(() => servers.close())
 
-describe('the target holds what each case below test/cases expects', { concurrency: AT_ONCE }, () => {
+describe('the target holds what each case in test/cases expects', { concurrency: AT_ONCE }, () => {
   for (const [number, it] of casesBelow(FOLDER).entries())
     test(it.name, async (context) => {
       const requires = await runCase(servers, it, `case_${number}`)

@@ -75,7 +75,7 @@ async function problems(at: Installation): Promise<Record<string, string | null>
 }
 
 for (const { what, state, begin, end } of SCENES)
-  test(`a chain of foreign key actions whose middle is ${what} while it is live stands still with its reasons, and comes back`, async () => {
+  test(`a live action chain whose middle is ${what} stops with reasons and recovers`, async () => {
     await withCopied(servers, { name: `chain_${what}`, schema: CHAIN }, async (copied) => {
       const at = await begin(copied)
       await at.app.query('UPDATE lone SET v = v + 1; UPDATE f SET v = v + 1')
@@ -104,7 +104,7 @@ for (const { what, state, begin, end } of SCENES)
     })
   })
 
-test('plan names each table of a chain once, live or refused', async () => {
+test('plan lists each table of a chain once, live or refused', async () => {
   await withCopied(servers, { name: 'chain_plan', schema: CHAIN }, async (copied) => {
     const at = await excluding(['a'])(copied)
     const { tables, refused, captureOnly } = await plan(at.context, [])

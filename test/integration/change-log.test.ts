@@ -90,7 +90,7 @@ const HARM: Record<string, readonly string[]> = {
   ],
 }
 
-test('where entries are deleted or changed by hand, or the log is lost, everything is read again, and it is said', async (t) => {
+test('a log that is lost or edited by hand is reported, and everything is read again', async (t) => {
   await withCopied(servers, { name: 'log_harm', schema: SCHEMA }, async (at) => {
     for (const [name, statements] of Object.entries(HARM))
       await t.test(name, async () => {
@@ -104,7 +104,7 @@ test('where entries are deleted or changed by hand, or the log is lost, everythi
   })
 })
 
-test('an unread entry that goes while a drain reads is not hidden by its mark', async () => {
+test('an unread entry that vanishes during a drain is not hidden by acknowledging it', async () => {
   await withCopied(servers, { name: 'log_race', schema: SCHEMA }, async (at) => {
     for (const statement of ['DELETE FROM sync_audit_log WHERE synced = 0', 'TRUNCATE TABLE sync_audit_log']) {
       await at.app.query('UPDATE a SET v = v + 1; UPDATE b SET v = v + 1')
@@ -125,7 +125,7 @@ test('an unread entry that goes while a drain reads is not hidden by its mark', 
   })
 })
 
-test('entries that are drained may go by hand, and only a target from before them is read again as a whole', async () => {
+test('drained entries may be deleted by hand; only an older target is reread whole', async () => {
   await withCopied(servers, { name: 'log_drained', schema: SCHEMA }, async (at) => {
     await at.reader.query('CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain')
     await at.app.query(CHANGE)
@@ -155,7 +155,7 @@ test('a target from before a loss of entries is read again as a whole', async ()
   })
 })
 
-test('marks of an older version and entries that are asked for again by hand harm nothing', async () => {
+test('entries from an older version and entries reset by hand do no harm', async () => {
   await withCopied(servers, { name: 'log_older', schema: SCHEMA }, async (at) => {
     await at.app.query(CHANGE)
     await settle(at)
@@ -167,7 +167,7 @@ test('marks of an older version and entries that are asked for again by hand har
   })
 })
 
-test('an installation of an older version is sealed and guarded by migrate, and nothing is read again', async () => {
+test('migrate seals and guards an older installation, and nothing is read again', async () => {
   await withCopied(servers, { name: 'log_upgrade', schema: SCHEMA }, async (at) => {
     await at.app.query(
       'DROP TRIGGER mylab_log_au; DROP TRIGGER mylab_log_ad; DELETE FROM sync_audit_log WHERE id = 0; ALTER TABLE sync_instance DROP COLUMN seal, DROP COLUMN guards',
@@ -184,7 +184,7 @@ test('an installation of an older version is sealed and guarded by migrate, and 
   })
 })
 
-test('a first copy during which the log is emptied ends with all rows', async () => {
+test('a first copy during which the log is emptied still ends with all rows', async () => {
   await withCopied(servers, { name: 'log_copy', schema: SCHEMA }, async (at) => {
     await at.app.query('CREATE TABLE later (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO later VALUES (1)')
     let isHarmed = false
@@ -216,7 +216,7 @@ const FORGED = [
   '0x1',
 ]
 
-test('a malformed entry harms its own table only: that is copied again, and the entry is held with a message', async () => {
+test('a malformed entry is held with a message and costs only a recopy of its table', async () => {
   await withCopied(servers, { name: 'log_forged', schema: SCHEMA }, async (at) => {
     await at.app.query(CHANGE)
     await settle(at)
@@ -243,7 +243,7 @@ test('a malformed entry harms its own table only: that is copied again, and the 
   })
 })
 
-test('who writes malformed entries again and again has their table copied a few times, and then it is broken', async () => {
+test('malformed entries again and again cost a table a few copies, then break it', async () => {
   await withCopied(servers, { name: 'log_again', schema: SCHEMA }, async (at) => {
     const forge = `INSERT INTO sync_audit_log (table_name, operation, row_key, flags) VALUES ('a', 'UPDATE', '5', 7), ('no such table ä', '', 'é', 0)`
     for (let time = 1; time <= 5; time++) {

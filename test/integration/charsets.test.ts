@@ -42,7 +42,7 @@ async function fill({ app }: Installation, charset: string): Promise<void> {
 const notTold = (charset: string): string =>
   `SELECT h FROM \`${charset}\` WHERE CONVERT(k USING utf8mb4) = '?' AND HEX(k) NOT LIKE '%3F' OR HEX(CONVERT(CONVERT(k USING utf8mb4) USING ${charset})) <> h OR HEX(CONVERT(k USING utf8mb4)) RLIKE '^ED[AB]'`
 
-test('a key in any character set is found again by its bytes, or its row is refused and told', async () => {
+test('a key in any charset is found by its bytes, or its row is refused and reported', async () => {
   const at = await installation(servers, 'charsets')
   try {
     for (const charset of [...WHOLE, ...PARTLY]) await fill(at, charset)

@@ -39,7 +39,7 @@ async function load(name: string): Promise<void> {
 }
 
 for (const name of ['chinook', 'northwind', 'openmrs', 'sakila'])
-  test(`doctor and plan of ${name} say what they once did`, { skip }, async () => {
+  test(`doctor and plan of ${name} match their golden output`, { skip }, async () => {
     await load(name)
     const env = { ...servers.environment({ source: name, target: name, redis: false }), SYNC_USE_QUEUE: 'false' }
     const doctor = await cli(['doctor'], env)

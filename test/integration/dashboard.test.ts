@@ -63,7 +63,7 @@ after(async () => {
 const statusOf = async (at: RunningDashboard): Promise<Status> =>
   JSON.parse((await ask(`${at.url}api/status`)).body) as Status
 
-test('a database that is not set up is said with its remedy, and the process counts as alive but not ready', async () => {
+test('a database not set up is shown with its remedy; the process is alive, not ready', async () => {
   const { verdict, readAt } = await statusOf(open)
   assert.equal(verdict.tone, 'unknown')
   assert.match(verdict.sentence, /cannot be read now/)
@@ -73,7 +73,7 @@ test('a database that is not set up is said with its remedy, and the process cou
   assert.equal((await ask(`${open.url}readyz`)).status, 503)
 })
 
-test('a change of state shows without a new page, and the figures are those of the databases', async () => {
+test('a change of state shows without a reload, and figures match the databases', async () => {
   await migrate(context)
   await setupTriggers(context, { tables: [], recreate: false, dryRun: false })
   const state = (name: string, is: string): Promise<unknown> =>
@@ -109,7 +109,7 @@ test('a change of state shows without a new page, and the figures are those of t
   await eventually('none is pending', async () => (await statusOf(open)).totals.pending === 0, 30_000)
 })
 
-test('with a password, every route refuses who has none or a wrong one, but for the probes', async () => {
+test('with a password, every route but the probes refuses a missing or wrong one', async () => {
   const wrong = [{}, { authorization: 'Basic eDp5' }, { authorization: 'Bearer x' }, { authorization: 'Basic ' }]
   for (const path of GUARDED)
     for (const headers of wrong) {
@@ -124,7 +124,7 @@ test('with a password, every route refuses who has none or a wrong one, but for 
   assert.equal((await ask(`${locked.url}healthz`)).body, 'ok\n')
 })
 
-test('what another site causes is refused on every route, with the right password too; only a link to the page is followed', async () => {
+test('cross-site requests are refused despite the password, except a link to the page', async () => {
   const causes: Record<string, string>[] = [
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site' },
@@ -142,7 +142,7 @@ test('what another site causes is refused on every route, with the right passwor
   assert.equal((await ask(`${locked.url}metrics`, { headers: { ...AUTHORIZED, ...link } })).status, 403)
 })
 
-test('an action takes POST, the token of this process and a known table', async () => {
+test('an action requires POST, the token of this process and a known table', async () => {
   const path = `${locked.url}api/tables/a/pause`
   const { token, actions } = JSON.parse((await ask(`${locked.url}api/session`, { headers: AUTHORIZED })).body) as {
     token: string
@@ -164,18 +164,18 @@ test('an action takes POST, the token of this process and a known table', async 
   assert.deepEqual(paused, ['a'])
 })
 
-test('what the queues lack is a problem of the page', async () => {
+test('what the queues lack is shown as a problem on the page', async () => {
   const { body } = await ask(`${locked.url}api/status`, { headers: AUTHORIZED })
   const { verdict, problems } = JSON.parse(body) as Status & { problems: { text: string }[] }
   assert.deepEqual([verdict.tone, problems.map(({ text }) => text)], ['wrong', [IDLE]])
 })
 
-test('without a password it answers to names of this machine only', async () => {
+test('without a password the page answers only to names of this machine', async () => {
   assert.equal((await ask(open.url, { headers: { host: 'rebound.example' } })).status, 403)
   assert.equal((await ask(open.url, { headers: { host: 'localhost:9090' } })).status, 200)
 })
 
-test('every answer carries the strict policy, and none a password, a row or a path of the machine', async () => {
+test('every answer carries the strict policy, and no password, row or local path', async () => {
   for (const path of [...GUARDED, '/healthz', '/%ff', '/api/tables/%00/pause']) {
     const { headers, body } = await ask(new URL(path, open.url).href)
     const policy = String(headers['content-security-policy'])
@@ -188,7 +188,7 @@ test('every answer carries the strict policy, and none a password, a row or a pa
   assert.doesNotMatch(page, /<style|<script(?![^>]*src="\/)|\son\w+=|\sstyle=|(?:src|href)="(?!\/|#)/)
 })
 
-test('the metrics parse, with one series a state and five a table', async () => {
+test('the metrics parse, with one series per state and five per table', async () => {
   const { body, headers } = await ask(`${open.url}metrics`)
   assert.match(String(headers['content-type']), /^text\/plain; version=0\.0\.4/)
   const series = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
@@ -203,7 +203,7 @@ test('the metrics parse, with one series a state and five a table', async () => 
       assert.ok(body.includes(`# TYPE ${name} gauge\n`), `${file}: ${name}`)
 })
 
-test('figures go compressed to whoever takes them so, and are the same', async () => {
+test('figures are compressed for clients that accept it, and are the same', async () => {
   const metrics = await fetch(`${open.url}metrics`, { headers: { 'accept-encoding': 'gzip' } })
   assert.equal(metrics.headers.get('content-encoding'), 'gzip')
   assert.match(await metrics.text(), /^mylab_sync_up 1$/m)
@@ -211,7 +211,7 @@ test('figures go compressed to whoever takes them so, and are the same', async (
   assert.deepEqual([headers['content-encoding'], headers['vary']], [undefined, 'Accept-Encoding'])
 })
 
-test('a host beyond loopback without a password ends with exit 3 and one line, before anything is connected', async () => {
+test('a host beyond loopback without a password exits 3 with one line, unconnected', async () => {
   for (const host of ['0.0.0.0', '::', '10.0.0.1', 'example.org']) {
     const environment = { ...servers.environment({ source: NAME, target: NAME }), DB_PORT: '1' }
     const { code, err } = await cli(['dashboard', '--host', host], { ...environment, SYNC_DASHBOARD_PASSWORD: '' })
@@ -220,7 +220,7 @@ test('a host beyond loopback without a password ends with exit 3 and one line, b
   }
 })
 
-test('the command serves with a password on all addresses, takes no secret into its output, and ends at SIGTERM', async (t) => {
+test('with a password it serves all addresses, prints no secret and ends at SIGTERM', async (t) => {
   const env = {
     ...process.env,
     ...servers.environment({ source: NAME, target: NAME }),
@@ -251,7 +251,7 @@ test('the command serves with a password on all addresses, takes no secret into 
   assert.doesNotMatch(said + page.body, new RegExp(`${PASSWORD}|${servers.target.password}`))
 })
 
-test('a database that hangs is told within seconds, beside the last figures', async () => {
+test('a database that hangs is reported within seconds, beside the last figures', async () => {
   await servers.freeze('mariadb')
   try {
     const hanging = await eventually(
@@ -270,7 +270,7 @@ test('a database that hangs is told within seconds, beside the last figures', as
   await eventually('it is right again', async () => (await statusOf(open)).verdict.tone === 'right', 30_000)
 })
 
-test('the page outlives a database: it says so, keeps the last figures, and comes back by itself', async () => {
+test('the page outlives a database: it says so, keeps the last figures and recovers', async () => {
   await servers.stop('postgres')
   const away = await eventually(
     'it says that the target is away',

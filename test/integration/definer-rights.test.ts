@@ -14,7 +14,7 @@ before(async () => {
 })
 after(() => servers.close())
 
-test('rights that only a role gives are told by doctor and refused before the first trigger is made, and no write of the application fails', async () => {
+test('role-only rights are reported, and refused before a trigger can fail any write', async () => {
   const at = await installation(servers, NAME)
   const admin = await servers.sourceAdmin()
   const account = `'${servers.product.source.user}'@'%'`

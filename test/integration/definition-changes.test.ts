@@ -162,7 +162,7 @@ async function withScenes(
   }
 }
 
-test('every change of a definition is followed by a daemon that runs', async () => {
+test('every definition change is followed by a running daemon', async () => {
   await withScenes('changes_live', { changes: changesByAlgorithm(2, 0) }, async (at, scenes) => {
     await copyAll(at.context)
     let tried = 0
@@ -175,7 +175,7 @@ test('every change of a definition is followed by a daemon that runs', async () 
   })
 })
 
-test('every change of a definition is followed by the next call after it', async () => {
+test('every definition change is followed by the next call after it', async () => {
   await withScenes('changes_later', { changes: changesByAlgorithm(2, 1) }, async (at, scenes) => {
     await copyAll(at.context)
     for (const scene of scenes) await apply(at, scene)
@@ -186,7 +186,7 @@ test('every change of a definition is followed by the next call after it', async
   })
 })
 
-test('every change of a definition is followed without PROCESS too', async () => {
+test('every definition change is followed without the PROCESS right too', async () => {
   const account = { user: 'unprocessed', password: 'x' }
   await withScenes('changes_blind', { changes: changesByAlgorithm(4, 1) }, async (at, scenes) => {
     await at.app.query(`CREATE USER unprocessed@'%' IDENTIFIED BY 'x';
@@ -208,7 +208,7 @@ test('every change of a definition is followed without PROCESS too', async () =>
   })
 })
 
-test('every change of a definition in the middle of the first copy is followed', async () => {
+test('every definition change in the middle of a first copy is followed', async () => {
   const running: Promise<unknown>[] = []
   const waiting = new Map<string, Scene>()
   let other: Installation | undefined
@@ -236,7 +236,7 @@ test('every change of a definition in the middle of the first copy is followed',
   )
 })
 
-test('a change that touches no value leaves its table live, and is followed', async () => {
+test('a change that touches no value keeps its table live and is followed', async () => {
   const at = await installation(servers, 'changes_benign')
   const copies = (): Promise<(string | null)[][]> =>
     at.rows('SELECT table_name, copy_no, state FROM mylab_sync.sync_progress ORDER BY 1')
@@ -265,7 +265,7 @@ test('a change that touches no value leaves its table live, and is followed', as
   }
 })
 
-test('a daemon needs no change of another table to notice one', async () => {
+test('a daemon notices a change without activity in any other table', async () => {
   const changes = changesByAlgorithm(SHARE_ALONE, 0)
   const lane = async (number: number): Promise<void> => {
     for (let at = number; at < changes.length; at += LANES) {

@@ -45,7 +45,7 @@ async function problemOf(at: Installation, table: string): Promise<string> {
   return (await status(at.context)).tables.find((row) => row.table === table)?.problem ?? ''
 }
 
-test('two columns that swap their names take their values along, also columns of a key', async () => {
+test('two columns that swap names take their values along, key columns too', async () => {
   const query = 'SELECT a, b, x, y FROM pair ORDER BY 1, 2'
   const equal = async (at: Installation): Promise<void> =>
     assert.deepEqual(await at.rows(query), await textRows(at.app, query))
@@ -70,7 +70,7 @@ test('two columns that swap their names take their values along, also columns of
   })
 })
 
-test('a table whose key changes is copied again under the new one, and waits where rows that do not hold it have values of the user’s own', async () => {
+test('a changed key recopies its table, which waits if user data cannot hold that key', async () => {
   await withFamily('r_key', async (at) => {
     await at.app.query(`CREATE TABLE kept (x INT, y INT, PRIMARY KEY (x, y)) ENGINE=InnoDB; INSERT INTO kept VALUES (1, 1), (2, 1);
       CREATE TABLE lost LIKE kept; INSERT INTO lost SELECT * FROM kept; CREATE TABLE fresh LIKE kept; INSERT INTO fresh SELECT * FROM kept;
@@ -107,7 +107,7 @@ test('a table whose key changes is copied again under the new one, and waits whe
   })
 })
 
-test('a column that views of the user’s read keeps its own table waiting, and the rest goes on', async () => {
+test("a column that a user's view reads keeps only its own table waiting", async () => {
   await withFamily('r_view', async (at) => {
     await copyAll(at.context)
     await at.reader.query('CREATE VIEW seen AS SELECT v FROM other; CREATE VIEW above AS SELECT v FROM seen')
@@ -123,7 +123,7 @@ test('a column that views of the user’s read keeps its own table waiting, and 
   })
 })
 
-test('a table in whose place a view stands is gone, and the rest goes on', async () => {
+test('a table replaced by a view counts as gone, and the rest goes on', async () => {
   await withFamily('r_place', async (at) => {
     await copyAll(at.context)
     await at.app.query('DROP TABLE other; CREATE VIEW other AS SELECT id, v FROM p; UPDATE p SET v = 5')
@@ -141,10 +141,10 @@ for (const [name, tampering] of [
   ['renamed', 'ALTER TABLE other RENAME TO elsewhere'],
   ['without its key', 'ALTER TABLE other DROP CONSTRAINT other_pkey'],
   ['without a column', 'ALTER TABLE other RENAME COLUMN v TO w'],
-  ['a parent, and dropped', 'DROP TABLE p CASCADE'],
+  ['dropped as a parent', 'DROP TABLE p CASCADE'],
 ] as const)
   for (const when of ['under load', 'in silence'])
-    test(`a table of the target that is ${name} there ${when} is made again, and the rest goes on`, async () => {
+    test(`a target table ${name} ${when} is re-created; the rest goes on`, async () => {
       await withFamily('r_target', async (at) => {
         await copyAll(at.context)
         const writes = 'UPDATE other SET v = v + 1; DELETE FROM p WHERE id = 2'
@@ -160,7 +160,7 @@ for (const [name, tampering] of [
       })
     })
 
-test('a child whose copy is done follows what its parent did while the parent alone was set aside', async () => {
+test('a copied child follows what its parent did while the parent alone was set aside', async () => {
   let at: Installation | undefined
   let done = false
   const point = async (name: string): Promise<void> => {
@@ -187,7 +187,7 @@ test('a child whose copy is done follows what its parent did while the parent al
   )
 })
 
-test('a write between the drain that sets a table aside and its new triggers holds up nobody', async () => {
+test('a write between setting a table aside and its new triggers blocks nobody', async () => {
   await withFamily('r_layout', async (at) => {
     await copyAll(at.context)
     await at.app.query('ALTER TABLE other MODIFY id BIGINT')
@@ -205,7 +205,7 @@ test('a write between the drain that sets a table aside and its new triggers hol
   })
 })
 
-test('a table that gets its first key between a drain and its new triggers is carried by that key', async () => {
+test('a table that gets its first key before its new triggers is carried by that key', async () => {
   await withFamily('r_first_key', async (at) => {
     await at.app.query(
       'CREATE TABLE bare (id INT NOT NULL, v INT) ENGINE=InnoDB; INSERT INTO bare VALUES (1, 1), (2, 2)',
@@ -226,7 +226,7 @@ test('a table that gets its first key between a drain and its new triggers is ca
   })
 })
 
-test('members that an ENUM and a SET of a key gain or lose are followed, also by who knows them not yet', async () => {
+test('key ENUMs and SETs that gain or lose members are followed, even by stale models', async () => {
   await withFamily('r_members', async (at) => {
     await at.app.query(`CREATE TABLE e (k ENUM('a', 'b') PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO e VALUES ('a', 1), ('b', 1);
       CREATE TABLE s (k SET('a', 'b') PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO s VALUES ('a', 1), ('b', 1), ('a,b', 1)`)
@@ -266,7 +266,7 @@ test('members that an ENUM and a SET of a key gain or lose are followed, also by
   })
 })
 
-test('keys that a parent which is not carried writes in another layout set its children aside', async () => {
+test('keys that an uncarried parent writes in another layout set its children aside', async () => {
   const made = await installation(servers, 'r_parent_layout')
   const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }
   try {

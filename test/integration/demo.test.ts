@@ -30,7 +30,7 @@ function commandsNaming(text: string): string[] {
   })
 }
 
-test('the demo stays up, does what it says can be tried, and Ctrl-C leaves nothing behind', async () => {
+test('the demo stays up, does what it says can be tried, and Ctrl-C leaves nothing', async () => {
   const demo = spawn(process.execPath, ['scripts/demo.mjs'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(demo, 'exit')
   let out = ''

@@ -60,7 +60,7 @@ async function modelOf({
   ) => { validate(): void }
 }
 
-test('every kustomization renders into objects that the schemas of Kubernetes accept', async (t) => {
+test('every kustomization renders objects that the schemas of Kubernetes accept', async (t) => {
   for (const name of FOLDERS) {
     const objects = await render(name)
     if (objects === null) return t.skip('no kubectl, or one older than 1.27')
@@ -80,7 +80,7 @@ const PODS = KUBERNETES.flatMap((file) =>
   }),
 )
 
-test('pods run as nobody, keep no secret, and live or die by their own pulse alone', () => {
+test('pods run as nobody, keep no secret, and live or die by their own heartbeat alone', () => {
   assert.equal(PODS.length, 5)
   for (const { file, spec } of PODS) {
     assert.equal(spec.securityContext['runAsNonRoot'], true, file)
@@ -102,7 +102,7 @@ test('pods run as nobody, keep no secret, and live or die by their own pulse alo
   for (const file of KUBERNETES) assert.doesNotMatch(readText(file), /^kind: Secret$/m, file)
 })
 
-test('compose names a health check for every process, publishes to this machine only, and is read by docker compose', async (t) => {
+test("compose checks every process's health, publishes locally only, and parses", async (t) => {
   for (const [name, { healthcheck, ports }] of Object.entries(compose.services)) {
     assert.ok(healthcheck, name)
     for (const port of ports ?? []) assert.match(port, /^127\.0\.0\.1:/, name)
@@ -115,7 +115,7 @@ test('compose names a health check for every process, publishes to this machine 
   assert.equal(code, 0, err)
 })
 
-test('the image ends as a numbered user that is not root, and starts the program itself', () => {
+test('the image runs as a numbered user other than root and starts the program itself', () => {
   const dockerfile = readText('infra/Dockerfile')
   const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '))
   assert.match(last, /^USER 10001:10001$/m)
@@ -141,14 +141,14 @@ async function exposure(unit: string): Promise<number> {
   return Number(level)
 }
 
-test('systemd leaves the units an exposure of 2.0 at most', async (t) => {
+test('systemd rates the exposure of the units at 2.0 or less', async (t) => {
   if (!isInstalled('systemd-analyze')) return t.skip('systemd-analyze is not installed: a container has none')
   for (const unit of unitCopies()) assert.ok((await exposure(unit)) <= 2, unit)
   const [bare = ''] = unitCopies((text) => text.replace(/^(?:Restrict|Protect|Private|SystemCall)\w+=.*$/gm, ''))
   assert.ok((await exposure(bare)) > 4, 'a unit without its restrictions is told apart')
 })
 
-test('images are named once each, so that a digest can stand in their place', () => {
+test('each image is named once, so that a digest can replace its tag', () => {
   const dockerfile = readText('infra/Dockerfile')
   assert.deepEqual(
     [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image),
@@ -158,7 +158,7 @@ test('images are named once each, so that a digest can stand in their place', ()
     assert.match(image, /^(?:mylab-sync:local|\$\{IMAGE_[A-Z]+:-[a-z]+:[\d.]+\})$/, name)
 })
 
-test('compose encrypts every line with certificates that its script makes, and sets variables that are read', async (t) => {
+test('compose encrypts every line with certificates it makes, and sets known variables', async (t) => {
   if (!isInstalled('openssl')) return t.skip('openssl, which the script calls, is not installed')
   const script = join(folder, 'certificates.sh')
   copyFileSync(join(ROOT, 'infra/compose/certificates.sh'), script)
@@ -188,7 +188,7 @@ function assertEncrypted(variables: Readonly<Record<string, string>>, where: str
     assert.match(variables[name] ?? '', /^\/tls\//, where)
 }
 
-test('the component for Kubernetes mounts each certificate that it names, into every pod', () => {
+test('the Kubernetes component mounts each certificate it names into every pod', () => {
   const at = 'infra/kubernetes/components/certificates'
   const text = readText(`${at}/kustomization.yaml`)
   const component = parse(text) as { configMapGenerator: { literals: string[] }[] }
@@ -220,7 +220,7 @@ test('systemd accepts the units', async (t) => {
   for (const file of UNITS) assert.match(readText(file), /^SuccessExitStatus=143$/m, file)
 })
 
-test('every command line of these files and of the documents is one that the program knows', async () => {
+test('every command line in these files and in the documents is known to the program', async () => {
   const containers = (await Promise.all(FOLDERS.map(render))).flatMap((objects) => objects ?? [])
   const lines: CommandLine[] = [
     ...OURS.map(([, { command = [] }]) => ({ file: 'docker-compose.yml', args: command })),
@@ -251,14 +251,14 @@ test('every command line of these files and of the documents is one that the pro
   assert.deepEqual([...unknown], [])
 })
 
-test('every error code has its entry in the troubleshooting page, and every entry is of a code', () => {
+test('the troubleshooting page has an entry for every error code and no other', () => {
   const codes = [...readText('packages/core/src/errors.ts').matchAll(/^ {2}\| '([a-z-]+)'$/gm)].map(([, code]) => code)
   const entries = [...readText('docs/troubleshooting.md').matchAll(/^## ([a-z-]+)$/gm)].map(([, entry]) => entry)
   assert.ok(codes.length > 10)
   assert.deepEqual(entries, codes)
 })
 
-test('the sample of compose becomes a live replica with the documented rights, and is removed as documented', async () => {
+test('the compose sample goes live and is removed with the documented rights', async () => {
   const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
   const sides = { source: 'clinic', target: 'clinic' }
   try {

@@ -192,7 +192,7 @@ async function prepared(setUp: SetUp, use: () => Promise<void>): Promise<void> {
 }
 
 for (const setUp of SET_UPS) {
-  test(`doctor tells each cause and its remedy: ${setUp.name}`, async () => {
+  test(`doctor reports each cause with its remedy: ${setUp.name}`, async () => {
     await prepared(setUp, async () => {
       if (setUp.name === 'xa-prepared') await leavePrepared()
       const { code, out, err } = await doctor(setUp.env ?? {})
@@ -212,7 +212,7 @@ async function leavePrepared(): Promise<void> {
   await owner.end()
 }
 
-test('the remedies of rights are statements that help as they stand', async () => {
+test('the remedies for missing rights are statements that work as printed', async () => {
   const source = `${GOOD_TABLE}; SET GLOBAL log_bin_trust_function_creators = 0`
   const undo = 'SET GLOBAL log_bin_trust_function_creators = 1'
   await prepared({ name: 'remedies', source, undo, target: CLOSED_TARGET, code: 5 }, async () => {
@@ -249,7 +249,7 @@ async function findings(): Promise<Found[]> {
   return report.findings
 }
 
-test('doctor misses a guard of the log, and tells a target whose sessions check no foreign key', async () => {
+test('doctor reports a missing guard of the log and a target that skips foreign keys', async () => {
   await servers.createDatabases({ source: 'guards', target: 'guards' })
   const app = await servers.sourceAdmin('guards')
   const admin = await servers.targetAdmin('guards')
@@ -276,7 +276,7 @@ test('doctor misses a guard of the log, and tells a target whose sessions check 
   }
 })
 
-test('the key that doctor advises is out of the application’s sight: INSERT without a list of columns goes on, and the table is live', async () => {
+test("doctor's key is invisible: INSERT without a column list works, the table is live", async () => {
   await servers.createDatabases({ source: 'advice', target: 'advice' })
   const app = await servers.sourceAdmin('advice')
   try {

@@ -98,7 +98,7 @@ const KNOWN: ReadonlySet<string> = new Set(SETTINGS.flatMap(({ variables }) => [
 for (const [number, file] of DOCUMENTS.entries()) {
   const lines = shellLines(file)
   if (lines.length === 0) continue
-  test(`each command of ${file} runs as it stands`, async () => {
+  test(`every command in ${file} runs as printed`, async () => {
     const name = `doc_${number}`
     await servers.createDatabases({ source: name, target: name })
     const app = await servers.sourceAdmin(name)
@@ -120,12 +120,12 @@ for (const [number, file] of DOCUMENTS.entries()) {
   })
 }
 
-test('pages that are made from the code are not stale', async () => {
+test('pages generated from the code are up to date', async () => {
   const { code, err } = await run(process.execPath, [join(ROOT, 'scripts/docs.mjs'), '--check'])
   assert.equal(code, 0, err)
 })
 
-test('every message that the troubleshooting page quotes is one that the program has', () => {
+test('every message quoted on the troubleshooting page exists in the program', () => {
   const program = programText()
   const messages = quoted('docs/troubleshooting.md', 'message')
   assert.ok(messages.length > 40, `${messages.length} messages`)
@@ -139,7 +139,7 @@ test('every message that the troubleshooting page quotes is one that the program
   assert.deepEqual(unknown, [])
 })
 
-test('and every message of a decision is one that the page quotes, but for faults of ours', () => {
+test('the troubleshooting page quotes every decision message, but for our own faults', () => {
   const page = readText('docs/troubleshooting.md')
   const thrown = programText().matchAll(
     /(?:new SyncError\(\s*'(?!internal')[\w-]+',\s*|\bfault\(\s*|new UsageFault\(\s*)(?:'([^'\n]+)'|`((?:[^`$]|\$\{[^`]*?\})+)`)/g,
@@ -182,7 +182,7 @@ const ATTACKS = [
   'test/integration/lock-file.test.ts',
 ]
 
-test('who may achieve what names tests that are there, for each of them, and each test of an attack stands on it', () => {
+test('the security page names existing tests for each person, and every attack test', () => {
   const page = readText('docs/security.md')
   const people = page.split(/^## /m).slice(1)
   assert.equal(people.length, 6)
@@ -201,7 +201,7 @@ test('who may achieve what names tests that are there, for each of them, and eac
   )
 })
 
-test('guarantees name tests that are there, each test file stands under what it checks, and each rule is listed', () => {
+test('guarantees name tests that exist, every test file and every rule', () => {
   const page = readText('docs/guarantees.md')
   const named = namedTests(page)
   assert.ok(named.length > 30)
@@ -215,7 +215,7 @@ test('guarantees name tests that are there, each test file stands under what it 
   assert.deepEqual(switches.sort(), Object.keys(ALL_RULES).sort())
 })
 
-test('links lead somewhere, and every variable of a page is one that is read', () => {
+test('links resolve, and every variable on a page is one that is read', () => {
   for (const file of DOCUMENTS) {
     const page = readText(file)
     for (const [, link = ''] of page.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g))

@@ -151,7 +151,7 @@ async function startWithoutTls(): Promise<void> {
   await servers.start('mariadb', ['--tls-version='])
 }
 
-test('each mode ends on each certificate as the page says, on both sides', async () => {
+test('each mode ends as documented for each certificate, on both sides', async () => {
   await startWithoutTls()
   for (const [column, reason, show] of CERTIFICATES) {
     if (column === 'good certificate') await startWithTls()
@@ -175,7 +175,7 @@ async function showGood(): Promise<void> {
   await reloadCertificates(servers)
 }
 
-test('a name is looked for as it is configured, an address among the addresses alone', async () => {
+test('a name is matched as configured, an address only among addresses', async () => {
   await showGood()
   const { port } = lines.source.proxy
   const at = { database: NAME, auditTable: 'sync_audit_log', instance: 'default', ...servers.product.source, port }
@@ -186,7 +186,7 @@ test('a name is looked for as it is configured, an address among the addresses a
   await (await createSource({ ...at, host: 'localhost', ...asking('verify-full') })).close()
 })
 
-test('prefer goes on in plaintext where the handshake fails, and require does not', async () => {
+test('prefer falls back to plaintext when the handshake fails, require does not', async () => {
   await showGood()
   const hello = Buffer.from([0x16, 0x03, 0x01])
   for (const side of SIDES) {
@@ -204,7 +204,7 @@ test('prefer goes on in plaintext where the handshake fails, and require does no
   }
 })
 
-test('a client certificate is shown where the server asks for one, and one of a stranger is refused', async () => {
+test("a client certificate is shown on request, and a stranger's is refused", async () => {
   const login = { user: 'with_certificate', password: 'pw' }
   const source = await servers.sourceAdmin(NAME)
   await source.query(
@@ -233,7 +233,7 @@ async function ruleFirst(line: string): Promise<void> {
   await reloadTarget(servers)
 }
 
-test('prefer takes the kind of line that pg_hba.conf lets in', async () => {
+test('prefer takes whichever kind of connection pg_hba.conf admits', async () => {
   const admin = await servers.targetAdmin()
   await admin.query("CREATE ROLE without_tls LOGIN PASSWORD 'pw'").finally(() => admin.end())
   await ruleFirst(`hostssl ${NAME} without_tls ${HOST}/32 reject`)
@@ -243,7 +243,7 @@ test('prefer takes the kind of line that pg_hba.conf lets in', async () => {
   assert.equal(await outcome('target', asking('prefer')), 'encrypted')
 })
 
-test('a replaced authority is used by the next connection of a process that goes on', async () => {
+test('a replaced CA is used by the next connection of a running process', async () => {
   await showGood()
   const rootCert = join(servers.directory, 'root.pem')
   const replaced = (authority: Authority): void => {
@@ -275,7 +275,7 @@ test('a replaced authority is used by the next connection of a process that goes
   }
 })
 
-test('caching_sha2_password logs in over either kind of line, known to the server or not', {
+test('caching_sha2_password logs in over either kind of line, cached or not', {
   skip: process.env['TEST_MYSQL_ROOT'] ? false : 'MariaDB has no such account',
 }, async () => {
   const login = { user: 'hashed', password: 'Paßwort, länger als ein Block: 漢字 and so on and on' }
@@ -304,7 +304,7 @@ function commandEnv(more: Readonly<Record<string, string>>): Record<string, stri
   return { ...servers.environment({ source: NAME, target: NAME }), ...ports, SYNC_USE_QUEUE: 'false', ...more }
 }
 
-test('no value and no password is heard on either line, from the set-up to the last drain', async () => {
+test('no value and no password is readable on either line, from set-up to last drain', async () => {
   await showGood()
   const app = await servers.sourceAdmin(NAME)
   await app.query(`CREATE TABLE patients (id INT PRIMARY KEY, name VARCHAR(200)) ENGINE=InnoDB`)
@@ -336,7 +336,7 @@ test('no value and no password is heard on either line, from the set-up to the l
   }
 })
 
-test('a command ends with 4 where a certificate is refused, and with 3 where its settings cannot be meant', async () => {
+test('a refused certificate ends a command with 4, meaningless TLS settings with 3', async () => {
   await showGood()
   const none = join(servers.directory, 'none.pem')
   const said = async (env: Readonly<Record<string, string>>): Promise<string> => {
@@ -365,7 +365,7 @@ test('a command ends with 4 where a certificate is refused, and with 3 where its
   assert.match(file, /^3 mylab-sync: environment: PGSQL_SSLROOTCERT: .*none\.pem cannot be read, expected a file\n$/)
 })
 
-test('doctor warns of each line that leaves this machine and is not encrypted, or not verified', {
+test('doctor warns of each line beyond this machine that is unencrypted or unverified', {
   skip: outer === undefined ? 'this machine has no address beyond loopback' : false,
 }, async () => {
   const host = outer ?? HOST

@@ -80,7 +80,7 @@ async function looked(variables: Readonly<Record<string, string>>): Promise<Sync
   }
 }
 
-test('rediss takes a certificate of a known authority for the name that was asked for, and says in one line why it takes no other', async () => {
+test('rediss accepts only a known CA for the requested name, and says why in one line', async () => {
   const REDIS = { REDIS_URL: redisUrl, REDIS_TLS_CA: ours.certificate }
   const expired = await ours.issue('expired', { expired: true })
   const outcomes: [shown: Certificate, why: string][] = [
@@ -106,7 +106,7 @@ test('rediss takes a certificate of a known authority for the name that was aske
   assert.equal((await looked({ REDIS_URL: redisUrl.replace('rediss', 'redis') }))?.code, 'cannot-connect')
 })
 
-test('host and port with an authority ask for an encrypted line, with user and password in variables of their own', async () => {
+test('host and port with a CA encrypt the line, account in variables of its own', async () => {
   await admin.call('ACL', 'SETUSER', 'queues', 'on', '>secret of queues', '~*', '&*', '+@all')
   const account = { REDIS_USERNAME: 'queues', REDIS_PASSWORD: 'secret of queues' }
   const at = { REDIS_HOST: '127.0.0.1', REDIS_PORT: String(tlsPort), REDIS_TLS_CA: ours.certificate }
@@ -119,7 +119,7 @@ test('host and port with an authority ask for an encrypted line, with user and p
   assert.equal(await looked({}).finally(() => rmSync(join(folder, 'mylab-sync.yaml'))), null)
 })
 
-test('a file that is missing, is none of its kind or has no partner ends with exit 3 and its name', async () => {
+test('a missing, wrong or partnerless file ends with exit 3 and its name', async () => {
   const none = join(folder, 'none.pem')
   const rubbish = join(folder, 'rubbish.pem')
   writeFileSync(rubbish, 'no certificate')
@@ -162,7 +162,7 @@ test('a client certificate is shown where Redis asks for one', async () => {
   }
 })
 
-test('a replaced authority is used by the next connection of processes that go on, and jobs pass all the while', async () => {
+test('running processes use a replaced CA on the next connection, and jobs still pass', async () => {
   await show(good)
   const ca = join(folder, 'ca.pem')
   copyFileSync(ours.certificate, ca)
@@ -200,7 +200,7 @@ test('a replaced authority is used by the next connection of processes that go o
   }
 })
 
-test('doctor names a line to Redis that leaves this machine and is not encrypted', async () => {
+test('doctor reports an unencrypted line to Redis beyond this machine', async () => {
   const findings = async (url: string): Promise<string[]> => {
     const { out } = await cli(['doctor', '--json'], { ...ENDS, REDIS_URL: url })
     const { findings: all } = JSON.parse(out) as { findings: { code: string; side: string }[] }
@@ -225,7 +225,7 @@ async function askTls(url: string, ca: string): Promise<Shown> {
   return { status: response.statusCode, body: await text(response), fingerprint }
 }
 
-test('the page is served by HTTPS, and a replaced certificate by the next connection', async () => {
+test('the page is served over HTTPS, a replaced certificate by the next connection', async () => {
   const first = await ours.issue('page')
   const told: string[] = []
   const warn = (_: object, message: string): void => void told.push(message)
@@ -263,7 +263,7 @@ test('the page is served by HTTPS, and a replaced certificate by the next connec
   }
 })
 
-test('no password and no job is heard on the lines to Redis and to the page', async () => {
+test('no password and no job is readable on the lines to Redis and to the page', async () => {
   const word = 'a word that only Redis hears'
   await admin.call('ACL', 'SETUSER', 'heard', 'on', `>${word}`, '~*', '&*', '+@all')
   const { certificate: cert, key } = await ours.issue('tapped page')
@@ -297,7 +297,7 @@ test('no password and no job is heard on the lines to Redis and to the page', as
   }
 })
 
-test('wrong passwords are told with their address, slowed down, and never looked at by the thousand', async () => {
+test('wrong passwords are logged by address, throttled and never checked in bulk', async () => {
   const told: { fields: Record<string, unknown>; message: string }[] = []
   const warn = (fields: Record<string, unknown>, message: string): void => void told.push({ fields, message })
   const page = await startDashboard(servers, 'none', { password: PASSWORD, open, warn })
@@ -336,7 +336,7 @@ async function pour(port: number, head: readonly string[]): Promise<{ taken: num
   return { taken: socket.bytesWritten, answer: (await answer).split('\r\n')[0] ?? '' }
 }
 
-test('a body is not read without the password, and no large one with it', async () => {
+test('no body is read without the password, and no large one with it', async () => {
   const page = await startDashboard(servers, 'none', { password: PASSWORD, open })
   const port = Number(new URL(page.url).port)
   const right = `Authorization: Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}`
@@ -358,7 +358,7 @@ test('a body is not read without the password, and no large one with it', async 
   }
 })
 
-test('one address has a bounded number of connections, and one that says nothing is ended', async () => {
+test('an address has a bounded number of connections, and silent ones are closed', async () => {
   const page = await startDashboard(servers, 'none', { password: PASSWORD, open })
   const port = Number(new URL(page.url).port)
   const sockets = Array.from({ length: 80 }, () => connect(port, '127.0.0.1').on('error', () => {}))

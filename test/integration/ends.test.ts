@@ -16,7 +16,7 @@ before(async () => {
 })
 after(() => servers.close())
 
-test('a daemon that must end ends at once, although what it heals waits for a lock', async () => {
+test('a daemon that must end ends at once, even if healing waits for a lock', async () => {
   const at = await installation(servers, 'ends_daemon')
   const holder = await servers.sourceAdmin('ends_daemon')
   const admin = await servers.targetAdmin()
@@ -79,7 +79,7 @@ const STRANGERS: readonly (readonly [string, (socket: Socket) => void])[] = [
 ]
 
 for (const [what, answer] of STRANGERS)
-  test(`what ${what} where a server is expected is no connection: exit 4, on both sides and for Redis`, async () => {
+  test(`a peer that ${what} is no connection: exit 4, on both sides and for Redis`, async () => {
     const { server, port } = await listening(answer)
     try {
       await servers.createDatabases({ source: 'ends_other', target: 'ends_other' })
@@ -99,9 +99,13 @@ for (const [what, answer] of STRANGERS)
     }
   })
 
-const EMPTIED = ['sync_drain', 'sync_drain_token', 'sync_drain, mylab_sync.sync_drain_token, mylab_sync.sync_drain_key']
-for (const [at, tables] of EMPTIED.entries())
-  test(`state that somebody has emptied (${tables}) ends a command with the one that mends it, and nothing is lost`, async () => {
+const EMPTIED = [
+  ['drains', 'sync_drain'],
+  ['tokens', 'sync_drain_token'],
+  ['all three', 'sync_drain, mylab_sync.sync_drain_token, mylab_sync.sync_drain_key'],
+] as const
+for (const [at, [what, tables]] of EMPTIED.entries())
+  test(`a command on emptied state (${what}) names the remedy, and nothing is lost`, async () => {
     const name = `ends_state_${at}`
     const schema = 'CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1), (2, 2)'
     await withCopied(servers, { name, schema }, async (installed) => {
@@ -120,7 +124,7 @@ for (const [at, tables] of EMPTIED.entries())
     })
   })
 
-test('chunks that somebody has deleted from the state are copied again before their table opens', async () => {
+test('chunks deleted from the state by hand are recopied before their table opens', async () => {
   const name = 'ends_chunks'
   const at = await installation(servers, name, { batchRows: 2, hooks: { at: deleteChunks } })
   let isDone = false

@@ -38,7 +38,7 @@ const WALK = [
   'uninstall --yes',
 ]
 
-test('the accounts of the README are enough for every command, from the first look to the last', async () => {
+test("the README's rights suffice for every command, from the first to the last", async () => {
   const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
   try {
     await servers.createSourceDatabase('clinic')

@@ -147,7 +147,7 @@ async function tryAll(side: Side, name: string, settings: readonly Setting[]): P
   return `${new Set(settings.map((each) => each.name)).size} settings, ${settings.length} values`
 }
 
-test('no setting of a role in the target changes what is carried', async (t) => {
+test('no role setting in the target changes what is carried', async (t) => {
   const admin = await servers.targetAdmin('postgres')
   try {
     const role = servers.product.target.user
@@ -165,7 +165,7 @@ test('no setting of a role in the target changes what is carried', async (t) => 
   }
 })
 
-test('no setting of the source, nor of the application, changes what is carried', async (t) => {
+test('no setting of the source or of the application changes what is carried', async (t) => {
   const admin = await servers.sourceAdmin()
   try {
     const side: Side = {

@@ -59,7 +59,7 @@ async function isFound({ source }: Installation): Promise<boolean> {
   return (await source.preflight([])).some(({ code }) => code === 'source-log-ids')
 }
 
-test('an id of the change log that an account with INSERT alone has chosen ends no drain and no write', async (t) => {
+test('no log id chosen by an account with INSERT alone stops a drain or a write', async (t) => {
   await withCopied(servers, { name: 'log_ids', schema: SCHEMA }, async (at) => {
     const told: string[] = []
     const context = { ...at.context, tell: (line: string) => void told.push(line) }
@@ -109,7 +109,7 @@ const FORGED: Record<string, string> = {
   'of a drain to come': "VALUES ('a', 'UPDATE', '1', NULL, F, 1, 9007199254740991, 0, '2001-01-01')",
 }
 
-test('entries that somebody with INSERT on the change log alone forges cost their own table at most, and never for long', async (t) => {
+test('log entries forged with INSERT alone cost at most their own table, for a while', async (t) => {
   await withCopied(servers, { name: 'log_forged', schema: SCHEMA }, async (at) => {
     const writer = await stranger(at, 'forger', ['INSERT ON log_forged.sync_audit_log', 'INSERT ON log_forged.a'])
     try {
@@ -138,7 +138,7 @@ test('entries that somebody with INSERT on the change log alone forges cost thei
   })
 })
 
-test('a role that may only connect to the target holds up no work, and a lock of a drain that is held is told by its process', async () => {
+test('a connect-only role blocks no work, and a held drain lock is reported by process', async () => {
   await withCopied(servers, { name: 'locks', schema: SCHEMA }, async (at) => {
     const admin = await servers.targetAdmin('locks')
     await admin.query("CREATE ROLE anybody LOGIN PASSWORD 'x'")
@@ -196,7 +196,7 @@ test('a role that may only connect to the target holds up no work, and a lock of
   })
 })
 
-test('a lock that is held takes no transaction id and has no snapshot, and dumps of the state go on beside it', async () => {
+test('a held lock takes no transaction id and no snapshot, so dumps of the state go on', async () => {
   await withCopied(servers, { name: 'lock_cost', schema: SCHEMA }, async (at) => {
     await using lock = await at.target.beginExclusive('maintain')
     assert.ok(lock)
@@ -212,7 +212,7 @@ test('a lock that is held takes no transaction id and has no snapshot, and dumps
 
 const STATE = 'ours to be'
 
-test('a schema that others use is no place for the state, and uninstall drops our own tables alone', async () => {
+test('a schema in use by others is refused for the state; uninstall drops only ours', async () => {
   await servers.createDatabases({ source: 'state_schema', target: 'state_schema' })
   const mylab = (args: readonly string[], schema: string) =>
     run(servers, 'state_schema', args, { SYNC_STATE_SCHEMA: schema })
@@ -308,7 +308,7 @@ async function plant(planter: pg.Client): Promise<void> {
     }
 }
 
-test('what a role that may create in public has planted there is never run with our rights', async () => {
+test('nothing planted in public by a role that may create there runs with our rights', async () => {
   const at = await installation(servers, 'planted')
   const admin = await servers.targetAdmin('planted')
   await admin.query("CREATE ROLE planter LOGIN PASSWORD 'x'; GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC")

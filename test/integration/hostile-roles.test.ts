@@ -25,7 +25,7 @@ async function planterIn(database: string, more = ''): Promise<pg.Client> {
   return planter
 }
 
-test('a table that another role has put where a copy is to be gets no row, and its triggers never run', async () => {
+test("another role's table in the place of a copy gets no row and runs no trigger", async () => {
   const at = await installation(servers, 'put_there')
   const planter = await planterIn('put_there')
   try {
@@ -72,7 +72,7 @@ test('a table that another role has put where a copy is to be gets no row, and i
   }
 })
 
-test('a schema that another role owns is no place for the state, also where everything in it is granted', async () => {
+test('a schema that another role owns is refused for the state, despite all grants', async () => {
   const at = await installation(servers, 'put_schema')
   const planter = await planterIn('put_schema', 'GRANT CREATE ON DATABASE put_schema TO PLANTER')
   try {
@@ -90,7 +90,7 @@ test('a schema that another role owns is no place for the state, also where ever
   }
 })
 
-test('no other role keeps a column from another type by the type of its table’s rows', async () => {
+test('no other role can block a type change by using the row type of its table', async () => {
   const schema = 'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1)'
   await withCopied(servers, { name: 'row_types', schema }, async (at) => {
     const planter = await planterIn('row_types')

@@ -36,7 +36,7 @@ function bare(): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(DB|PGSQL|SYNC|REDIS)_/.test(name)))
 }
 
-test('init tests both connections, writes a file that loads again, and never writes over one by itself', async () => {
+test('init tests both connections, writes a loadable file, and overwrites none unasked', async () => {
   await inFolder(async (folder, init) => {
     const { source, target } = servers
     const urls = ['--source-url', url('mysql', source), '--target-url', url('postgres', target)]
@@ -76,7 +76,7 @@ test('init tests both connections, writes a file that loads again, and never wri
   })
 })
 
-test('init writes nothing where it is told too little, or where a server does not let it in', async () => {
+test('init writes nothing without enough input, or if a server refuses the login', async () => {
   await inFolder(async (folder, init) => {
     const { source, target } = servers
     const known = ['--source-url', url('mysql', source), '--target-url', url('postgres', target)]
@@ -101,7 +101,7 @@ test('init writes nothing where it is told too little, or where a server does no
   })
 })
 
-test('init writes no password where others may read it, nor through a link, and takes addresses from the environment', async () => {
+test('init puts no password into a readable or linked file, and reads the environment', async () => {
   await inFolder(async (folder) => {
     const { source, target } = servers
     const env = {
@@ -147,7 +147,7 @@ async function prompted(terminal: ChildProcess, seen: { text: string }, prompt: 
   seen.text = ''
 }
 
-test('init asks on a terminal, again where a server does not answer, and shows no password', {
+test('init asks on a terminal, again if a server is silent, and shows no password', {
   skip: isInstalled('script') ? false : "no program script (Debian's package bsdutils)",
 }, async () => {
   await inFolder(async (folder) => {

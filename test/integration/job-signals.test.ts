@@ -28,7 +28,7 @@ function stopAt(wanted: CrashPoint): { at: (point: CrashPoint) => Promise<void>;
 }
 
 for (const [number, kind] of (['signal', 'yielding'] as const).entries()) {
-  test(`an opening leaves between two steps on ${kind}, and the next job finishes it`, async () => {
+  test(`an opening stops between two steps on ${kind}, and the next job finishes it`, async () => {
     const stop = stopAt('opening:indexed')
     const at = await installation(servers, `signals_open_${number}`, { hooks: { at: stop.at } })
     try {
@@ -49,7 +49,7 @@ for (const [number, kind] of (['signal', 'yielding'] as const).entries()) {
   })
 }
 
-test('a drain whose job is another worker’s by now is rolled back at its next slice', async () => {
+test('a drain whose job was taken over by another worker rolls back at its next slice', async () => {
   const stop = stopAt('drain:begun')
   const at = await installation(servers, 'signals_drain', { hooks: { at: stop.at } })
   try {

@@ -143,7 +143,7 @@ async function assertOpen(at: Installation, tables: readonly string[]): Promise<
   await assertSame(at, tables)
 }
 
-test('a target that does not keep what it is given is found table by table, and mended by the statements that are named', async () => {
+test('a target that alters rows is found per table, and the named statements repair it', async () => {
   await within('kept_live', async (at) => {
     for (const table of ALL) await at.app.query(created(table))
     await copyAll(at.context)
@@ -180,7 +180,7 @@ async function makeStanding(at: Installation): Promise<void> {
   await at.reader.query('DELETE FROM heir')
 }
 
-test('what stands on a table that is there before the first copy is named beforehand, and keeps no other table', async () => {
+test('obstacles on an existing table are named before the first copy and stop no other', async () => {
   await within('kept_first', async (at) => {
     await makeStanding(at)
     const diagnosis = await doctor({ source: at.source, target: at.target, options: at.context.options })
@@ -214,7 +214,7 @@ test('what stands on a table that is there before the first copy is named before
   })
 })
 
-test('a foreign key of the target that changes rows by itself is suspended before it does, and partitions hold what they are given', async () => {
+test('an acting foreign key of the target is suspended in time; partitions keep rows', async () => {
   await within('kept_acting', async (at) => {
     await at.app.query(`${created('par')}; CREATE TABLE chi (id INT PRIMARY KEY, p INT) ENGINE=InnoDB; INSERT INTO chi VALUES (1, 1), (3, 3);
       ${created('parts')}; ${created('keyless_parts')}`)
@@ -244,7 +244,7 @@ test('a foreign key of the target that changes rows by itself is suspended befor
   })
 })
 
-test('a copy that is forced writes again whatever was spoilt, values that are equal and not the same included', async () => {
+test('a forced copy rewrites whatever was spoilt, even values equal but not identical', async () => {
   await within('kept_spoilt', async (at) => {
     await at.app.query(`CREATE TABLE spoilt (id INT PRIMARY KEY, s SET('x','NULL'), j JSON, d DOUBLE, f FLOAT, ti TIME, t VARCHAR(20)) ENGINE=InnoDB;
       INSERT INTO spoilt VALUES (1, 'x', '{"a": 1.0}', 0, 0, '24:00:00', 'a'), (2, NULL, '[1]', 1.5, 1.5, '-01:00:00', 'b'), (3, 'NULL', NULL, NULL, NULL, NULL, NULL)`)

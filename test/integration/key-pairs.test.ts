@@ -91,7 +91,7 @@ async function faultsOf(
   return faults
 }
 
-test('each row of a key of any two types is found by the token that its trigger wrote, and no other is', async (t) => {
+test("for keys of any two types, a trigger's token finds its own row and no other", async (t) => {
   await servers.createDatabases({ source: NAME, target: NAME })
   const { source, target } = await connect(servers, NAME)
   const app = await servers.sourceAdmin(NAME)

@@ -34,7 +34,7 @@ test('a number with shown digits is a key by what is shown, whatever is stored',
   })
 })
 
-test('two rows whose keys the target cannot tell apart break their table, and no other', async () => {
+test('two rows whose keys are one in the target break their table and no other', async () => {
   const schema =
     'CREATE TABLE a (k DOUBLE PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1), (0.123, 2); CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB'
   await withCopied(servers, { name: 'k_twins', schema }, async (at) => {
@@ -48,7 +48,7 @@ test('two rows whose keys the target cannot tell apart break their table, and no
   })
 })
 
-test('keys of FLOAT and DOUBLE are found whatever their value, and those that an older version has logged are read again', async () => {
+test('FLOAT and DOUBLE keys are found at any value, and older logged ones are reread', async () => {
   const schema =
     'CREATE TABLE x (k DOUBLE PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO x VALUES (-1.7976931348623157e307, 1), (1.7976931348623157e308, 2), (4.9406564584124654e-324, 3)'
   await withCopied(servers, { name: 'k_double', schema }, async (at) => {
@@ -67,7 +67,7 @@ test('keys of FLOAT and DOUBLE are found whatever their value, and those that an
   })
 })
 
-test('a zero date in a key and at both ends of an acting foreign key is -infinity, beside the first day that there is', async () => {
+test('a zero date in a key and an acting foreign key is -infinity, not the first day', async () => {
   const schema = `SET sql_mode = ''; CREATE TABLE p (d DATE, n INT, PRIMARY KEY (d, n)) ENGINE=InnoDB; INSERT INTO p VALUES ('0000-00-00', 1), ('0001-01-01', 1);
     CREATE TABLE c (id INT PRIMARY KEY, d DATE, n INT, FOREIGN KEY (d, n) REFERENCES p (d, n) ON UPDATE CASCADE ON DELETE CASCADE) ENGINE=InnoDB; INSERT INTO c VALUES (1, '0000-00-00', 1), (2, '0001-01-01', 1), (3, NULL, 1);
     CREATE TABLE t (t TIMESTAMP DEFAULT '0000-00-00 00:00:00' PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES ('0000-00-00 00:00:00', 1)`
@@ -103,7 +103,7 @@ test('halves of surrogate pairs are counted in a text, and refuse the row in a k
   })
 })
 
-test('a member of an ENUM that is longer than an index takes is the trouble of its own row', async () => {
+test('an ENUM or SET member longer than an index allows harms only its own row', async () => {
   const schema = `CREATE TABLE e (k ENUM('a', '${'ü'.repeat(255)}', '${'x'.repeat(250)}') PRIMARY KEY, s SET('a', '${'y'.repeat(250)}')) ENGINE=InnoDB;
     CREATE TABLE s (k SET(${Array.from({ length: 14 }, (_, at) => `'${at}${'ü'.repeat(240)}'`).join()}) PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE good (id INT PRIMARY KEY) ENGINE=InnoDB;
     INSERT INTO e VALUES (1, 1), (2, 2), (3, 3); INSERT INTO s VALUES (1), (16383); INSERT INTO good VALUES (1)`
@@ -116,7 +116,7 @@ test('a member of an ENUM that is longer than an index takes is the trouble of i
   })
 })
 
-test('a row that was refused since another one has its text takes nothing along when it goes', async () => {
+test('deleting a row refused because another has its text deletes nothing else', async () => {
   const pairs = { armscii8: ['28', 'A5'], cp932: ['81E0', '8790'], sjis: ['81E0', '8790'], gbk: ['A1A1', 'A3A0'] }
   const schema = Object.entries(pairs).map(
     ([set, [kept, refused]]) =>
@@ -130,7 +130,7 @@ test('a row that was refused since another one has its text takes nothing along 
   })
 })
 
-test('a parent whose key cannot be carried goes with its children, and stops no drain', async () => {
+test('a parent whose key cannot be carried leaves with its children, stopping no drain', async () => {
   const schema = `CREATE TABLE p (k VARCHAR(9) COLLATE utf8mb4_bin PRIMARY KEY) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
     CREATE TABLE c (id INT PRIMARY KEY, k VARCHAR(9) COLLATE utf8mb4_bin, FOREIGN KEY (k) REFERENCES p (k) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
     INSERT INTO p VALUES ('a'), ('b'); INSERT INTO c VALUES (1, 'a'), (2, 'b')`

@@ -45,7 +45,7 @@ const FAULTS: readonly (readonly [change: (packages: Lock['packages']) => void, 
   [(packages) => delete packages[SOME], /^zod@\S+: is in docs\/decisions\S+, and no longer locked/],
 ]
 
-test('the gate refuses a lock file with a new package, an install script, an unknown licence or content of unknown origin', async () => {
+test('the gate refuses a lock file with an unvetted package, script, licence or origin', async () => {
   const sound = await checked(() => {})
   assert.deepEqual([sound.code, sound.err], [0, ''])
   for (const [change, line] of FAULTS) {

@@ -13,7 +13,7 @@ before(async () => {
 })
 after(() => servers.close())
 
-test('copies of our triggers under other names, here and in another database, are told by doctor and go with uninstall', async () => {
+test('doctor reports copies of our triggers, here or elsewhere; uninstall drops them', async () => {
   const [name, other] = ['writers', 'writers_other']
   await withCopied(servers, { name, schema: SCHEMA }, async (at) => {
     const admin = await servers.sourceAdmin()
@@ -58,7 +58,7 @@ test('copies of our triggers under other names, here and in another database, ar
   })
 })
 
-test('a trigger that names the change log among other work of its own is named by uninstall, and nothing is removed', async () => {
+test('uninstall names a trigger that also writes to the log, and removes nothing', async () => {
   await withCopied(servers, { name: 'writers_own', schema: SCHEMA }, async (at) => {
     await at.app.query(
       'CREATE TRIGGER own BEFORE UPDATE ON p FOR EACH ROW SET NEW.v = (SELECT COUNT(*) FROM sync_audit_log)',

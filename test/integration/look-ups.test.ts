@@ -36,7 +36,7 @@ function blindTo({ context }: Installation): EngineContext {
   return { ...context, source: with_<Source>(context.source, { openSnapshot }) }
 }
 
-test('a changed row that a look-up does not find, and another form of it does, is not deleted: its table is broken', async () => {
+test('a changed row found only by another form of its key breaks its table, undeleted', async () => {
   await withCopied(servers, { name: 'l_drain', schema: SCHEMA }, async (at) => {
     await at.app.query('UPDATE a SET v = v + 10; UPDATE b SET v = 2')
     const context = blindTo(at)
@@ -51,7 +51,7 @@ test('a changed row that a look-up does not find, and another form of it does, i
   })
 })
 
-test('a row that is gone without an entry of its own, after one that says it is there, breaks nothing', async () => {
+test('a row gone without its own entry, after one that implies it, breaks nothing', async () => {
   const schema = `CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE a (k INT, i INT, PRIMARY KEY (k, i), FOREIGN KEY (k) REFERENCES p (id) ON DELETE CASCADE) ENGINE=InnoDB;
     INSERT INTO p VALUES (1), (2); INSERT INTO a VALUES (1, 1), (2, 1)`
   await withCopied(servers, { name: 'l_cascade', schema }, async (at) => {
@@ -73,7 +73,7 @@ test('a table whose rows are not found by their own keys does not open', async (
   }
 })
 
-test('a process that starts finds out whether rows are found by their own keys, before any of them changes', async () => {
+test('a process finds out at its start whether rows are found by their own keys', async () => {
   await withCopied(servers, { name: 'l_once', schema: SCHEMA }, async (at) => {
     await drainAll(blindTo(at), new AbortController().signal)
     assert.deepEqual(await states(at), { a: 'broken', b: 'live' })

@@ -36,7 +36,7 @@ const uniques = (at: Installation, table: string): Promise<string> =>
 const constraints = (at: Installation): Promise<(string | null)[][]> =>
   at.rows('SELECT * FROM mylab_sync.sync_constraint')
 
-test('indexes that want one name get one each, also beside keys and sequences, and none takes the place of another', async () => {
+test('indexes that want one name get one each, replacing no other, key or sequence', async () => {
   const schema = `CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY, x INT, y INT, UNIQUE KEY b_c (x), UNIQUE KEY pkey (y), UNIQUE KEY id_seq (x, y)) ENGINE=InnoDB;
     CREATE TABLE a_b (id INT PRIMARY KEY, z VARCHAR(9), UNIQUE KEY c (z(3))) ENGINE=InnoDB; CREATE TABLE a_x (id INT PRIMARY KEY) ENGINE=InnoDB;
     ALTER TABLE a ADD INDEX x (x); INSERT INTO a VALUES (1, 1, 1); INSERT INTO a_b VALUES (1, 'abc')`
@@ -53,7 +53,7 @@ test('indexes that want one name get one each, also beside keys and sequences, a
   })
 })
 
-test("an index of a user's table that has the name of one of ours stays", async () => {
+test("a user's index that has the name of one of ours stays", async () => {
   const at = await installation(servers, 'n_users')
   try {
     await at.app.query(
@@ -70,7 +70,7 @@ test("an index of a user's table that has the name of one of ours stays", async 
   }
 })
 
-test('a foreign key is made whatever other constraint or system column has its name', async () => {
+test('a foreign key is created whatever other constraint or system column has its name', async () => {
   const long = 'f'.repeat(60)
   const schema = `CREATE TABLE p (id INT PRIMARY KEY, ctid INT, ctid_ INT) ENGINE=InnoDB; CREATE TABLE c (id INT PRIMARY KEY, a INT, b INT, UNIQUE KEY a (a),
       CONSTRAINT c_a FOREIGN KEY (a) REFERENCES p (id), CONSTRAINT ${long}üx FOREIGN KEY (b) REFERENCES p (id), CONSTRAINT ${long}üy FOREIGN KEY (id) REFERENCES p (id)) ENGINE=InnoDB;
@@ -85,7 +85,7 @@ test('a foreign key is made whatever other constraint or system column has its n
   })
 })
 
-test('the two ends of a foreign key that a type option parts are named by the plan', async () => {
+test('plan names the two ends of a foreign key that a type option makes differ', async () => {
   const at = await installation(servers, 'n_types')
   try {
     await at.app.query(
@@ -99,7 +99,7 @@ test('the two ends of a foreign key that a type option parts are named by the pl
   }
 })
 
-test('rows that only the target has leave a keyed table without transactions with its next copy', async () => {
+test('the next copy of a keyed table without transactions removes surplus rows', async () => {
   const schema = 'CREATE TABLE m (id INT PRIMARY KEY, v INT) ENGINE=MyISAM; INSERT INTO m VALUES (1, 1), (2, 2)'
   await withCopied(servers, { name: 'n_resync', schema }, async (at) => {
     await at.reader.query('INSERT INTO m VALUES (7, 7); UPDATE m SET v = 9 WHERE id = 1')
@@ -113,7 +113,7 @@ test('rows that only the target has leave a keyed table without transactions wit
   })
 })
 
-test('a database is found as the server spells it, where names are in lower case by setting', async () => {
+test("a database is found in the server's spelling under lower_case_table_names", async () => {
   const lower = await ServerSet.start({
     services: ['mariadb', 'postgres'],
     extraArguments: { mariadb: ['--lower-case-table-names=1'] },
@@ -141,7 +141,7 @@ test('a database is found as the server spells it, where names are in lower case
   }
 })
 
-test("a json column of the user's takes JSON, changed rows too", async () => {
+test("a user's json column takes JSON, in changed rows too", async () => {
   const at = await installation(servers, 'n_json')
   try {
     await at.reader.query('CREATE TABLE j (id int PRIMARY KEY, v json)')

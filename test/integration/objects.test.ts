@@ -30,7 +30,7 @@ async function withSchema(name: string, schema: string, use: (at: Installation) 
   }
 }
 
-test('every AUTO_INCREMENT counts on in the target, also where PostgreSQL has no identity of its type', async () => {
+test('AUTO_INCREMENT counts on in the target, even where no identity has its type', async () => {
   const schema = `CREATE TABLE big (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB;
     CREATE TABLE small (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB;
     CREATE TABLE taken (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, v INT, KEY id_seq (v)) ENGINE=InnoDB;
@@ -56,7 +56,7 @@ test('every AUTO_INCREMENT counts on in the target, also where PostgreSQL has no
   })
 })
 
-test('a foreign key to a part of a key or to a plain index is not carried, which is no problem', async () => {
+test('a foreign key to part of a key or to a plain index is skipped without a problem', async () => {
   const schema = `CREATE TABLE p (a INT, b INT, c INT, u VARCHAR(20), PRIMARY KEY (a, b), KEY by_c (c), UNIQUE KEY by_u (u(3)), KEY whole_u (u)) ENGINE=InnoDB;
     CREATE TABLE c (id INT PRIMARY KEY, a INT, c INT, u VARCHAR(20), b INT,
       CONSTRAINT part FOREIGN KEY (a) REFERENCES p (a), CONSTRAINT plain FOREIGN KEY (c) REFERENCES p (c) ON DELETE CASCADE,
@@ -79,7 +79,7 @@ test('a foreign key to a part of a key or to a plain index is not carried, which
   })
 })
 
-test('what the source drops or defines anew goes in the target too, and is no problem', async () => {
+test('what the source drops or redefines changes in the target too, without a problem', async () => {
   const schema = `CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB;
     CREATE TABLE t (id INT PRIMARY KEY, u INT, v INT, n INT, w INT, UNIQUE KEY u (u), KEY v (v), CONSTRAINT positive CHECK (n > 0),
       CONSTRAINT to_p FOREIGN KEY (w) REFERENCES p (id)) ENGINE=InnoDB;
@@ -114,7 +114,7 @@ test('what the source drops or defines anew goes in the target too, and is no pr
   })
 })
 
-test('an index that may be too narrow is built, and gives way to the first value that does not fit', async () => {
+test('an index that may be too narrow is built, and dropped at the first misfit', async () => {
   const schema = `CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(3000) CHARACTER SET latin1, w VARCHAR(3000) CHARACTER SET latin1, KEY v (v), KEY w (w)) ENGINE=InnoDB;
     INSERT INTO t VALUES (1, 'a', (SELECT GROUP_CONCAT(MD5(CONCAT(a.n, b.n)) SEPARATOR '') FROM (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9 UNION SELECT 0) a,
       (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) b))`
@@ -138,7 +138,7 @@ test('an index that may be too narrow is built, and gives way to the first value
   })
 })
 
-test('rows of a wider type that arrive before anybody knows of it are not quarantined', async () => {
+test('rows of a widened type that arrive before it is noticed are not quarantined', async () => {
   const schema = `CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), n DECIMAL(4,1)) ENGINE=InnoDB; INSERT INTO t VALUES (1, 'a', 1)`
   await withSchema('o_wider', schema, async (at) => {
     await copyAll(at.context)

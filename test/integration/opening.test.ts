@@ -136,7 +136,7 @@ async function isEqual(at: Installation, tables: readonly string[]): Promise<boo
 }
 
 for (const scene of SCENES) {
-  test(`the opening is right with the rule ${scene.rule}, and wrong without it: ${scene.statements}`, async () => {
+  test(`the opening needs ${scene.rule}: ${scene.statements}`, async () => {
     assert.equal(await isEqualAfter(scene, ALL_RULES), true)
     assert.equal(await isEqualAfter(scene, { ...ALL_RULES, [scene.rule]: false }), false)
   })

@@ -53,7 +53,7 @@ async function held({ app, rows }: Installation): Promise<unknown> {
   return { tables, triggers, target }
 }
 
-test('plan says what becomes of each table, before anything of ours exists, and changes nothing', async () => {
+test('plan shows the fate of each table before anything is set up, and changes nothing', async () => {
   const at = await installation(servers, 'plan_text')
   try {
     await at.app.query(SCHEMA)
@@ -90,7 +90,7 @@ const CONSTRAINTS = `SELECT conrelid::regclass::text, conname, contype, condefer
   FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2`
 const INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
 
-test('the printed script, run on an empty database, makes what a first copy makes', async () => {
+test('the printed script builds in an empty database what a first copy builds', async () => {
   const at = await installation(servers, 'plan_sql')
   const fresh = await installation(servers, 'plan_fresh')
   try {
@@ -112,7 +112,7 @@ test('the printed script, run on an empty database, makes what a first copy make
   }
 })
 
-test('the statements for the source, run by hand, are what an installation looks for', async () => {
+test('the statements printed for the source, run by hand, satisfy the installation', async () => {
   const at = await installation(servers, 'plan_hand')
   try {
     await at.app.query(SCHEMA)
@@ -138,7 +138,7 @@ test('the statements for the source, run by hand, are what an installation looks
   }
 })
 
-test('what the account may not see is no 0: the statement that lets it look is named, and helps as it stands', async () => {
+test('what the account may not see is no 0: plan prints the grant for it, which works', async () => {
   const at = await installation(servers, 'plan_unseen')
   try {
     await at.app.query(`CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE PROCEDURE p() SELECT 1;

@@ -29,7 +29,7 @@ const installed = (name: string, schema: string, use: (at: Installation) => Prom
 
 const held = 'SELECT row_key, retry_count, error_message IS NOT NULL AS told FROM sync_audit_log WHERE synced = 0'
 
-test('children follow the values of a quarantined parent, which is never in the target as it is', async () => {
+test('children follow the values of a quarantined parent, which never arrives as it is', async () => {
   await installed(
     'q_parent',
     `CREATE TABLE p (id INT PRIMARY KEY, code INT NOT NULL UNIQUE, j JSON) ENGINE=InnoDB;
@@ -62,7 +62,7 @@ test('children follow the values of a quarantined parent, which is never in the 
   )
 })
 
-test('a referenced value that cannot be carried blocks its row alone', async () => {
+test('a referenced value that cannot be carried blocks only its row', async () => {
   await installed(
     'q_value',
     `CREATE TABLE p (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -78,7 +78,7 @@ test('a referenced value that cannot be carried blocks its row alone', async () 
   )
 })
 
-test('an unchanged quarantined row is not tried in every drain, but it is when somebody asks', async () => {
+test('an unchanged quarantined row is retried on request, not in every drain', async () => {
   await installed(
     'q_digest',
     `CREATE TABLE a (id INT PRIMARY KEY, n INT, t INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1, 1), (2, 2, 2)`,
@@ -103,7 +103,7 @@ test('an unchanged quarantined row is not tried in every drain, but it is when s
   )
 })
 
-test('a poison row of a table without a key keeps its table from nothing else, and is told', async () => {
+test('a bad row in a keyless table is reported and blocks nothing', async () => {
   await installed(
     'q_keyless',
     `CREATE TABLE nk (n INT, j JSON) ENGINE=InnoDB; INSERT INTO nk VALUES (1, '{}'), (1, '{}')`,
@@ -121,7 +121,7 @@ test('a poison row of a table without a key keeps its table from nothing else, a
   )
 })
 
-test('a constraint that breaks beside a poison row of a table without a key is suspended, and stops nothing', async () => {
+test('a constraint broken beside a bad row of a keyless table is suspended, not fatal', async () => {
   await installed(
     'q_whole',
     `CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO p VALUES (1);
@@ -140,7 +140,7 @@ test('a constraint that breaks beside a poison row of a table without a key is s
   )
 })
 
-test('a CHECK that rows of the source break is suspended, and comes back once they hold it', async () => {
+test('a CHECK that source rows violate is suspended, and restored once they comply', async () => {
   await installed(
     'q_check',
     `CREATE TABLE t (id INT PRIMARY KEY, n INT, CONSTRAINT positive CHECK (n > 0)) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1)`,
@@ -174,7 +174,7 @@ test('a CHECK that rows of the source break is suspended, and comes back once th
   )
 })
 
-test('a NULL that the target does not take is the refusal of its own row, also in a table without a key', async () => {
+test('a NULL that the target refuses quarantines only its row, in keyless tables too', async () => {
   await installed(
     'q_not_null',
     `CREATE TABLE nk (n INT, v INT) ENGINE=InnoDB; INSERT INTO nk VALUES (1, 1); CREATE TABLE good (id INT PRIMARY KEY) ENGINE=InnoDB`,
@@ -190,7 +190,7 @@ test('a NULL that the target does not take is the refusal of its own row, also i
   )
 })
 
-test('a table with too many poison rows is broken, the rest goes on, and it is copied again once it is mended', async () => {
+test('a table with too many poison rows breaks alone, and is recopied once repaired', async () => {
   await installed(
     'q_broken',
     `CREATE TABLE bad (id INT PRIMARY KEY, j JSON) ENGINE=InnoDB; INSERT INTO bad SELECT seq, '{}' FROM seq_1_to_30;
@@ -213,7 +213,7 @@ test('a table with too many poison rows is broken, the rest goes on, and it is c
   )
 })
 
-test('the stale image of a quarantined row gives way to healthy rows that need its UNIQUE value', async () => {
+test('the stale image of a quarantined row yields its UNIQUE value to healthy rows', async () => {
   await installed(
     'q_stale',
     `CREATE TABLE a (id INT PRIMARY KEY, u INT UNIQUE, j JSON) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1, '{}'), (2, 2, '{}')`,
@@ -229,7 +229,7 @@ test('the stale image of a quarantined row gives way to healthy rows that need i
 /** Digits that no index compresses below a half. */
 const randomText = (length: number): string => randomBytes(length).toString('base64').slice(0, length)
 
-test('keys as long as an index of the target takes are carried, and a longer one is told and keeps nobody else from anything', async () => {
+test("a key beyond PostgreSQL's index limit is quarantined and blocks nothing else", async () => {
   const at = await installation(servers, 'q_long')
   try {
     await at.app.query(`CREATE TABLE p (k VARCHAR(3000) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, v INT) ENGINE=InnoDB;

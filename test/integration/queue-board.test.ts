@@ -18,7 +18,7 @@ const CHANGES = [
   ['DELETE', 'api/queues/copy/1'],
 ] as const
 
-test('the board shows the queues behind the same guards, changes nothing and says nothing about Redis', async () => {
+test('the board shows the queues behind the same guards, read-only and without Redis', async () => {
   const servers = await ServerSet.start({ services: ['redis'] })
   const connection = new Redis(servers.redisUrl, { maxRetriesPerRequest: null })
   const queue = new Queue('copy', { connection })

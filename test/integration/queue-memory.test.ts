@@ -11,7 +11,7 @@ before(async () => {
 })
 after(() => servers.close())
 
-test('a copy of very many chunks leaves a bounded trace in Redis, in chunks as small as initial was told', async (t) => {
+test('a copy of many chunks, as small as requested, leaves a bounded trace in Redis', async (t) => {
   const figures = await copyManyChunks(servers, 'queue_memory', CHUNKS)
   t.diagnostic(JSON.stringify(figures))
   assertBounded(figures)

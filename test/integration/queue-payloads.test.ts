@@ -97,7 +97,7 @@ async function isEqual({ app, reader }: Installation): Promise<boolean> {
   return mine.join() === theirs.join()
 }
 
-test('no value of any row is ever sent to Redis: not by copies, drains, failures, retries or commands', async () => {
+test('no row value reaches Redis: by copies, drains, failures, retries or commands', async () => {
   const at = await installation('payloads_rows')
   const watch = await RedisWatch.start(servers.redisUrl)
   try {
@@ -185,7 +185,7 @@ const RUBBISH = {
   control: [text({ kind: 'open-component' }), text({ kind: 'retry', table: 7 }), '{}', '\u0000\u0001'],
 } as const
 
-test('a payload that fits no job fails once and for good, says why, changes nothing, and holds nobody up', async () => {
+test('a payload that fits no job fails once, says why, and changes and blocks nothing', async () => {
   const at = await installation('payloads_rubbish')
   try {
     const { app, cli, queues } = at

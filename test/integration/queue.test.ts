@@ -84,7 +84,7 @@ async function waiting(statement: string): Promise<number[]> {
   return rows.map((row) => row.pid)
 }
 
-test('without a Redis address queue commands end with 3, with Redis down with 4, and status says who is missing', async () => {
+test('no Redis address exits 3, Redis down exits 4, and status names missing processes', async () => {
   await installation({ a: 10 })
   const nobody = { REDIS_URL: '' }
   const commands = [['worker'], ['scheduler'], ['enqueue', 'drain'], ['initial', '--detach']]
@@ -106,7 +106,7 @@ test('without a Redis address queue commands end with 3, with Redis down with 4,
   ])
 })
 
-test('a job that nobody serves waits: enqueue and status name the queue and what to start', async () => {
+test('a job without a worker waits, and enqueue and status name what to start', async () => {
   await installation({ a: 10 })
   assert.equal((await cli.run(['initial', '--create-tables'])).code, 0)
   const enqueued = async (): Promise<{ ids: string[]; err: string }> => {
@@ -135,7 +135,7 @@ test('a job that nobody serves waits: enqueue and status name the queue and what
   await eventually('the one that was killed is missed', async () => (await told()).join() === both, WAIT_MS)
 })
 
-test('two schedulers and two workers copy and drain, through an emptied Redis, and stop with 143', async () => {
+test('two schedulers and two workers survive an emptied Redis and stop with 143', async () => {
   const tables = ['big', ...Array.from({ length: 12 }, (_, at) => `t${at}`)]
   await installation({ big: 150_000, ...Object.fromEntries(tables.slice(1).map((table) => [table, 500])) })
   const detached = await cli.run(['initial', '--create-tables', '--detach', '--json'])
@@ -161,7 +161,7 @@ test('two schedulers and two workers copy and drain, through an emptied Redis, a
   for (const started of running) assert.equal((await started.finished(20_000)).code, 143)
 })
 
-test('a worker that is killed in a chunk, and then in a drain, is replaced by another one', async () => {
+test('a worker killed in a chunk, and then in a drain, is replaced by another one', async () => {
   await installation({ a: 1_000 })
   assert.equal((await cli.run(['initial', '--create-tables', '--detach'])).code, 0)
   cli.start(['scheduler'])
@@ -186,7 +186,7 @@ test('a worker that is killed in a chunk, and then in a drain, is replaced by an
   process.stderr.write(`a killed drainer was replaced after ${Math.round(performance.now() - killed)} ms\n`)
 })
 
-test('a drain goes on while Redis is away, a scheduler that starts over finds the work again, and start does it all', async () => {
+test('start does it all: it drains without Redis, and finds the work again afterwards', async () => {
   await installation({ a: 100 })
   assert.equal((await cli.run(['initial', '--create-tables'])).code, 0)
   const start = cli.start(['start', '--no-dashboard'])
@@ -204,7 +204,7 @@ test('a drain goes on while Redis is away, a scheduler that starts over finds th
   await eventually('a change arrives again', () => equal(['a']), WAIT_MS)
 })
 
-test('what nobody has asked to be copied does not pile up in the change log', async () => {
+test('entries of tables that nobody asked to copy do not pile up in the change log', async () => {
   await installation({ a: 10 })
   assert.equal((await cli.run(['migrate'])).code, 0)
   assert.equal((await cli.run(['setup-triggers'])).code, 0)

@@ -20,7 +20,7 @@ before(async () => {
 })
 after(() => servers.close())
 
-test('TRUNCATE is found by the next drain, which goes on without the table, and is healed', async () => {
+test('the next drain notices TRUNCATE, goes on without the table, and it heals', async () => {
   await withFamily(servers, 'r_truncate', async (at) => {
     await copyAll(at.context)
     await at.app.query('TRUNCATE other; INSERT INTO other VALUES (2, 2); INSERT INTO p VALUES (4, 4)')
@@ -33,7 +33,7 @@ test('TRUNCATE is found by the next drain, which goes on without the table, and 
   })
 })
 
-test('added columns, widened types, new and dropped foreign keys and a swap of two tables are followed', async () => {
+test('added columns, widened types, foreign keys come and gone, and swaps are followed', async () => {
   await withFamily(servers, 'r_alter', async (at) => {
     await copyAll(at.context)
     await at.app.query(
@@ -57,7 +57,7 @@ test('added columns, widened types, new and dropped foreign keys and a swap of t
   })
 })
 
-test('where changes of type are to wait, a table waits with its statements, and the rest goes on', async () => {
+test('where type changes must wait, the table waits with statements; the rest goes on', async () => {
   await withFamily(servers, 'r_waits', async (applying) => {
     const { context } = applying
     const at: Installation = {
@@ -78,7 +78,7 @@ test('where changes of type are to wait, a table waits with its statements, and 
   })
 })
 
-test('a target that is published as a whole is written, tables without a primary key too', async () => {
+test('a wholly published target is written, tables without a primary key included', async () => {
   await withFamily(servers, 'r_published', async (at) => {
     const tables = ['p', 'c', 'g', 'other', 'bare', 'single']
     await at.app.query(`CREATE TABLE bare (a INT, b INT) ENGINE=InnoDB; INSERT INTO bare VALUES (1, 1), (1, 1), (2, 2);
@@ -98,7 +98,7 @@ test('a target that is published as a whole is written, tables without a primary
   })
 })
 
-test('a table that is gone at the source stays in the target, and its row says so', async () => {
+test('a table gone from the source stays in the target, and status says so', async () => {
   await withFamily(servers, 'r_gone', async (at) => {
     await copyAll(at.context)
     await at.app.query('DROP TABLE other; UPDATE p SET v = 6')
@@ -115,7 +115,7 @@ test('a table that is gone at the source stays in the target, and its row says s
   })
 })
 
-test('a table that is excluded while it is live is left as it is, the rest goes on, and it is healed once it is selected again', async () => {
+test('an excluded live table stays as it is, and is healed once it is selected again', async () => {
   await withFamily(servers, 'r_excluded', async (at) => {
     await copyAll(at.context)
     const without = { ...at, context: { ...at.context, options: { ...at.context.options, exclude: ['other', 'p'] } } }
@@ -130,7 +130,7 @@ test('a table that is excluded while it is live is left as it is, the rest goes 
   })
 })
 
-test('a table that comes back, or that can be carried again, is carried again by itself', async () => {
+test('a table that returns, or that can be carried again, resumes by itself', async () => {
   await withFamily(servers, 'r_back', async (at) => {
     await copyAll(at.context)
     await at.app.query(`DROP TABLE other; ALTER TABLE g ADD nul INT;
@@ -147,7 +147,7 @@ test('a table that comes back, or that can be carried again, is carried again by
   })
 })
 
-test('a table that is new at the source is named with what carries it, until it is carried or excluded', async () => {
+test('a new table of the source is named with its command until carried or excluded', async () => {
   await withFamily(servers, 'r_new', async (at) => {
     await copyAll(at.context)
     await at.app.query(
@@ -186,7 +186,7 @@ for (const [name, first] of [
   ['that is not carried', null],
   ['that is live already', ['p', 'other']],
 ] as const) {
-  test(`a child follows its parent ${name}, also in what happened between its copy and its opening`, async () => {
+  test(`a child follows its parent ${name}, even between copy and opening`, async () => {
     const of: { at?: Installation; done: boolean } = { done: false }
     await withFamily(
       servers,
@@ -211,7 +211,7 @@ for (const [when, point] of [
   ['after the target’s table was made', 'copy:asked'],
   ['after the target’s table was adapted', 'reconcile:asked'],
 ] as const)
-  test(`a column that is added ${when} is in the target, too`, async () => {
+  test(`a column added ${when} reaches the target too`, async () => {
     const name = `r_${point.replace(':', '_')}`
     let altered = 0
     const at = async (reached: string): Promise<void> => {
@@ -235,7 +235,7 @@ for (const [when, point] of [
     )
   })
 
-test('a definition that changes in the middle of a first copy starts that table over, and the call ends with all of it', async () => {
+test('a definition change during a first copy restarts that table, and all get copied', async () => {
   let chunks = 0
   const beforeChunk = async (table: string): Promise<void> => {
     if (table !== 'many' || ++chunks !== 3) return
@@ -257,7 +257,7 @@ test('a definition that changes in the middle of a first copy starts that table 
   }
 })
 
-test('without PROCESS too: rows that went without an entry are missed within a turn, and the table is healed', async () => {
+test('without PROCESS, rows gone without an entry are noticed within a turn and healed', async () => {
   const at = await installation(servers, 'r_blind')
   const account = { user: 'blind', password: 'x' }
   await at.app.query(`CREATE USER blind@'%' IDENTIFIED BY 'x';

@@ -52,7 +52,7 @@ const SCHEMA = `
   CREATE TABLE stay (id INT PRIMARY KEY, bed INT, CONSTRAINT in_bed FOREIGN KEY (bed) REFERENCES excluded_bed (id) ON DELETE CASCADE) ENGINE=InnoDB;
   INSERT INTO stay VALUES (1, NULL)`
 
-test('verify-counts names each selected table that it leaves out, and each quarantined row, and is equal only without the former', async () => {
+test('verify-counts lists omitted tables, which are not equal, and quarantined rows', async () => {
   await at('reports_counts', SCHEMA, async ({ app, run }) => {
     assert.equal((await run('initial', '--create-tables')).code, 5)
     const refused = await run('verify-counts')
@@ -96,7 +96,7 @@ test('verify-counts names each selected table that it leaves out, and each quara
   })
 })
 
-test('the sentence tells tables that wait for a person from those that move by themselves, and equal from equal but for quarantined rows', async () => {
+test('the summary counts tables waiting for you, and quarantined rows beside equality', async () => {
   await at('reports_sentence', SCHEMA, async ({ app, reader, run }) => {
     await run('initial', '--create-tables')
     const first = await run('status')
@@ -119,7 +119,7 @@ test('the sentence tells tables that wait for a person from those that move by t
   })
 })
 
-test('status --problems lists what definitions leave behind, and is no problem for that', async () => {
+test('status --problems lists what definitions leave behind, but not as a problem', async () => {
   const schema = `CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, twice INT AS (id * 2) VIRTUAL,
       changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, FULLTEXT words (name)) ENGINE=InnoDB;
     CREATE TABLE child (id INT PRIMARY KEY, parent INT, CONSTRAINT of_parent FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE CASCADE) ENGINE=InnoDB;
@@ -148,7 +148,7 @@ test('status --problems lists what definitions leave behind, and is no problem f
   })
 })
 
-test('a queue that is held back is named by status and doctor with the command that frees it, and that frees it', async () => {
+test('status and doctor name a held-back queue and the command that really frees it', async () => {
   await at('reports_held', 'CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB', async ({ run, queued }) => {
     await run('migrate')
     const { redisUrl } = servers
@@ -170,7 +170,7 @@ test('a queue that is held back is named by status and doctor with the command t
   })
 })
 
-test('what a driver would print by itself does not reach the terminal: Redis refuses, and one line of ours says so', async () => {
+test('no driver output reaches the terminal when Redis refuses, only a line of ours', async () => {
   await at('reports_quiet', 'CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB', async ({ run, queued }) => {
     await run('migrate')
     const client = new Redis(servers.redisUrl)

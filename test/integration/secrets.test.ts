@@ -175,7 +175,7 @@ const until = (what: string, is: () => Promise<boolean>): Promise<unknown> => ev
 const quarantined = async (): Promise<number> =>
   Number((await textRows(reader, "SELECT count(*) FROM mylab_sync.sync_parked WHERE reason = 'quarantined'"))[0]?.[0])
 
-test('no password and no row value gets into a log, a page, a metric, Redis, a command line or a state table', async () => {
+test('no password or row value is in logs, pages, metrics, Redis, argv or state tables', async () => {
   await setUp()
   const processes = ['scheduler', 'worker', 'dashboard'].map((name) => ({
     name,

@@ -59,7 +59,7 @@ async function counted(reader: Reader): Promise<{ n: number; ms: number }> {
   return rows[0] ?? { n: 0, ms: 0 }
 }
 
-test('SYNC_BATCH_SIZE is how many rows one statement of a refused chunk holds', async () => {
+test('SYNC_BATCH_SIZE is the number of rows per statement of a refused chunk', async () => {
   const statements: number[] = []
   for (const size of [1, 50])
     await at(`settings_batch_${size}`, async ({ app, reader, mylab }) => {
@@ -75,7 +75,7 @@ test('SYNC_BATCH_SIZE is how many rows one statement of a refused chunk holds', 
   assert.ok(single > 90 && many < 40, `${statements.join(' and ')} statements`)
 })
 
-test('SYNC_RETRY_MAX_ATTEMPTS and SYNC_RETRY_DELAY are the tries of a single pass, and the pauses between them', async () => {
+test("SYNC_RETRY_MAX_ATTEMPTS and SYNC_RETRY_DELAY set a pass's attempts and pauses", async () => {
   await at('settings_retry', async ({ app, reader, mylab }) => {
     await app.query('CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB')
     assert.equal((await mylab.run(['initial', '--create-tables'])).code, 0)
@@ -91,7 +91,7 @@ test('SYNC_RETRY_MAX_ATTEMPTS and SYNC_RETRY_DELAY are the tries of a single pas
   })
 })
 
-test('the talk of a daemon follows SYNC_LOG_LEVEL and SYNC_LOG_FORMAT, and its line on stdout stays as it is', async () => {
+test("SYNC_LOG_LEVEL and SYNC_LOG_FORMAT shape a daemon's log, not its line on stdout", async () => {
   await at('settings_log', async ({ app, reader, mylab }) => {
     await app.query('CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB')
     assert.equal((await mylab.run(['initial', '--create-tables'])).code, 0)
@@ -125,7 +125,7 @@ test('the talk of a daemon follows SYNC_LOG_LEVEL and SYNC_LOG_FORMAT, and its l
   })
 })
 
-test('SYNC_INSTANCE is a second installation beside the first: neither takes what the other has to carry', async () => {
+test("SYNC_INSTANCE adds a second installation, and neither takes the other's changes", async () => {
   await at('settings_instance', async ({ app, reader, mylab }) => {
     await app.query(
       'CREATE TABLE a (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB',

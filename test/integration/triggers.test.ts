@@ -11,7 +11,7 @@ before(async () => {
 })
 after(() => servers.close())
 
-test('what a table did to others while its trigger was gone is found in all that it acts on', async () => {
+test('what a table did while its trigger was gone is found in all that it acts on', async () => {
   await withFamily(servers, 'r_trigger', async (at) => {
     await copyAll(at.context)
     await withoutTriggers(at.app)
@@ -30,7 +30,7 @@ async function withoutTriggers(app: Installation['app']): Promise<void> {
   await app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
 }
 
-test('what went without triggers is found although they are set up again before anybody has looked', async () => {
+test('changes missed without triggers are found although set up again before any look', async () => {
   await withFamily(servers, 'r_setup', async (at) => {
     await copyAll(at.context)
     await withoutTriggers(at.app)
@@ -41,7 +41,7 @@ test('what went without triggers is found although they are set up again before 
   })
 })
 
-test('what a parent that is not carried did without triggers is found although a copy of another table makes them again', async () => {
+test('changes missed on an uncarried parent are found though another copy restores it', async () => {
   await withFamily(servers, 'r_beside', async (made) => {
     const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }
     await copyAll(at.context)
@@ -53,7 +53,7 @@ test('what a parent that is not carried did without triggers is found although a
   })
 })
 
-test('what went while a trigger was gone is found although somebody has made it again as it was', async () => {
+test('changes missed by a dropped trigger are found though it was re-created as it was', async () => {
   await withFamily(servers, 'r_again', async (at) => {
     await copyAll(at.context)
     const definitions = await createStatements(at.app, 'p')
@@ -65,7 +65,7 @@ test('what went while a trigger was gone is found although somebody has made it 
   })
 })
 
-test('triggers that are made anew by ourselves miss nothing, and no table is copied again', async () => {
+test('triggers that we re-create ourselves miss nothing, and no table is recopied', async () => {
   await withFamily(servers, 'r_recreate', async (at) => {
     await copyAll(at.context)
     const copies = await at.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1')
@@ -90,7 +90,7 @@ function duringOpening(act: () => Promise<unknown>): EngineHooks {
   }
 }
 
-test('triggers that go while their table is opened are made again, and it is copied again', async () => {
+test('triggers dropped during opening are re-created, and their table is recopied', async () => {
   const act = async (app: Installation['app']): Promise<void> => {
     await dropTriggers(app)
     await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
@@ -110,7 +110,7 @@ test('triggers that go while their table is opened are made again, and it is cop
   )
 })
 
-test('triggers that somebody makes again while their table is opened have missed something, and it is copied again', async () => {
+test('re-creating triggers during opening forces a new copy', async () => {
   const act = async (app: Installation['app']): Promise<void> => {
     const definitions = await createStatements(app, 'other')
     await dropTriggers(app, 'other')
@@ -131,7 +131,7 @@ test('triggers that somebody makes again while their table is opened have missed
   )
 })
 
-test('a copy that is begun anew while its older one is opened is opened for what it is: nothing of the target is left over', async () => {
+test('a copy restarted while the older one opens leaves nothing surplus in the target', async () => {
   let at: Installation | undefined
   let armed = false
   const again = async ({ app, context }: Installation): Promise<void> => {
@@ -166,7 +166,7 @@ test('a copy that is begun anew while its older one is opened is opened for what
   )
 })
 
-test('triggers that come while a copy without them is under way make no live table of it: it is copied again', async () => {
+test('triggers created during a copy without them force a new copy, not a live table', async () => {
   let at: Installation | undefined
   const act = async ({ app, context }: Installation): Promise<void> => {
     await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')

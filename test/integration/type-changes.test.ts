@@ -153,7 +153,7 @@ async function alter({ app }: Installation, table: string, actions: readonly str
   return taken
 }
 
-test('columns of any type become columns of any other, and hold what a first copy brings', async (t) => {
+test('columns of any type become columns of any other, as a first copy would fill them', async (t) => {
   const at = await installation(servers, 'c_types')
   try {
     const [[version = null] = []] = await textRows(at.app, 'SELECT VERSION()')
@@ -175,7 +175,7 @@ test('columns of any type become columns of any other, and hold what a first cop
   }
 })
 
-test('keys whose values their new type or character set cannot hold hold up no other table', async () => {
+test('keys that do not fit their new type or character set block no other table', async () => {
   const at = await installation(servers, 'c_keys')
   try {
     await at.app.query(`SET SESSION sql_mode = '';
@@ -206,7 +206,7 @@ test('keys whose values their new type or character set cannot hold hold up no o
   }
 })
 
-test('a table that cannot be opened is broken, and those that open with it do', async () => {
+test('a table that cannot be opened is broken, and those that open with it do open', async () => {
   const at = await installation(servers, 'c_broken')
   try {
     await at.app.query(

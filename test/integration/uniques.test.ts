@@ -26,7 +26,7 @@ const suspended = (at: Installation): Promise<(string | null)[][]> =>
 const keys = (at: Installation, table: string): Promise<string> =>
   at.rows(`SELECT id FROM ${table} ORDER BY 1`).then((rows) => rows.flat().join())
 
-test('a UNIQUE that the source has dropped goes in the target too, and takes no row with it', async () => {
+test('a UNIQUE that the source drops goes in the target too, and takes no row along', async () => {
   await carried(
     'u_prefix',
     `CREATE TABLE t (id INT PRIMARY KEY, w VARCHAR(20), UNIQUE KEY w (w(3))) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -43,7 +43,7 @@ test('a UNIQUE that the source has dropped goes in the target too, and takes no 
   )
 })
 
-test('a row that only our own sanitising makes equal to another one suspends a UNIQUE over a prefix, in one drain and in two', async () => {
+test('rows equal only by our sanitising suspend a UNIQUE prefix, in one drain or two', async () => {
   await carried(
     'u_nul',
     `CREATE TABLE one (id INT PRIMARY KEY, v VARCHAR(20) COLLATE utf8mb4_bin, UNIQUE KEY v (v(5))) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -64,7 +64,7 @@ test('a row that only our own sanitising makes equal to another one suspends a U
   )
 })
 
-test('values that are equal in a suspended UNIQUE are no conflict where another one has to give way', async () => {
+test('equal values in a suspended UNIQUE are no conflict when another one must yield', async () => {
   await carried(
     'u_other',
     `CREATE TABLE t (id INT PRIMARY KEY, w VARCHAR(20), v VARCHAR(20), n INT DEFAULT 0, UNIQUE KEY w (w(3)), UNIQUE KEY v (v(4))) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -82,7 +82,7 @@ test('values that are equal in a suspended UNIQUE are no conflict where another 
   )
 })
 
-test('a referenced UNIQUE that does not hold is suspended with the foreign keys on it, and both come back', async () => {
+test('a violated referenced UNIQUE is suspended with its foreign keys, and all return', async () => {
   await carried(
     'u_referenced',
     `CREATE TABLE p (id INT PRIMARY KEY, code VARCHAR(20) COLLATE utf8mb4_bin NOT NULL, UNIQUE KEY code (code)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -101,7 +101,7 @@ test('a referenced UNIQUE that does not hold is suspended with the foreign keys 
   )
 })
 
-test('a referenced UNIQUE that becomes an index at the source lets equal rows through', async () => {
+test('a referenced UNIQUE that becomes an index at the source admits equal rows', async () => {
   await carried(
     'u_index',
     `CREATE TABLE p (id INT PRIMARY KEY, a INT, UNIQUE KEY u (a)) ENGINE=InnoDB;
@@ -120,7 +120,7 @@ test('a referenced UNIQUE that becomes an index at the source lets equal rows th
   )
 })
 
-test("an index of the user's own that the truth breaks is suspended, live and in a copy in place", async () => {
+test("a user's index that source rows violate is suspended, live and during a recopy", async () => {
   await carried(
     'u_own',
     `CREATE TABLE t (id INT PRIMARY KEY, mail VARCHAR(40) COLLATE utf8mb4_bin) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -145,7 +145,7 @@ test("an index of the user's own that the truth breaks is suspended, live and in
   )
 })
 
-test('a UNIQUE over the columns of the key stands in no row’s way, in any order, also where a foreign key references it', async () => {
+test('a UNIQUE over the key columns, in any order and even referenced, blocks no row', async () => {
   await carried(
     'u_key',
     `CREATE TABLE serial (id SERIAL PRIMARY KEY, v INT) ENGINE=InnoDB;
@@ -172,7 +172,7 @@ test('a UNIQUE over the columns of the key stands in no row’s way, in any orde
   )
 })
 
-test('a table that gets a key which can wait waits for its end, with the statement, and the rest goes on', async () => {
+test('a table that gets a deferrable key waits, with the statement that removes it', async () => {
   const schema = 'CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; CREATE TABLE other LIKE t'
   await carried('u_later', schema, async (at) => {
     await at.reader.query('ALTER TABLE t ADD CONSTRAINT later UNIQUE (id) DEFERRABLE')
@@ -189,7 +189,7 @@ test('a table that gets a key which can wait waits for its end, with the stateme
   })
 })
 
-test('a constraint of the user’s over the columns of the key is named where it can wait, before anything is copied', async () => {
+test("a user's deferrable constraint on the key columns is named before any copy", async () => {
   const at = await installation(servers, 'u_waits')
   try {
     await at.app.query('CREATE TABLE t (a INT, b INT, v INT, PRIMARY KEY (a, b)) ENGINE=InnoDB')

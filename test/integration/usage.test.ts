@@ -51,7 +51,7 @@ async function at(name: string, state: 'bare' | 'copied', use: (place: Place) =>
 const names = async (): Promise<string[]> =>
   [...(await cli(['--help'])).out.matchAll(/^ {2}mylab-sync (\S+)/gm)].map(([, name = '']) => name)
 
-test('a command line that cannot be meant ends with 2 and one line, and nothing has been done', async () => {
+test('a meaningless command line ends with 2 and one line, and does nothing', async () => {
   await at('usage_typo', 'bare', async ({ app, run }) => {
     const wrong: readonly (readonly [string, RegExp])[] = [
       [
@@ -82,7 +82,7 @@ test('a command line that cannot be meant ends with 2 and one line, and nothing 
   })
 })
 
-test('without a word there is a short list of commands, and each of them has help with an example', async () => {
+test('without arguments commands are listed, and each has help with an example', async () => {
   const bare = await cli([])
   assert.deepEqual([bare.code, bare.out], [2, ''])
   const known = await names()
@@ -97,7 +97,7 @@ test('without a word there is a short list of commands, and each of them has hel
   assert.equal(old.out, now.out)
 })
 
-test('a reader that has seen enough ends nothing with an error', async () => {
+test('a reader that closes the pipe early causes no error', async () => {
   await at('usage_pipe', 'copied', async ({ env, mylab }) => {
     const piped = spawn('sh', ['-c', `"${process.execPath}" "${CLI}" plan --sql; echo "code $?" >&2`], {
       cwd: ROOT,
@@ -115,7 +115,7 @@ test('a reader that has seen enough ends nothing with an error', async () => {
   })
 })
 
-test('what is not set up says so, before and after', async () => {
+test('commands say what is not set up, before migrate and after uninstall', async () => {
   await at('usage_bare', 'bare', async ({ run }) => {
     const asked = ['status', 'verify-counts', 'show-errors', 'database', 'pause', 'retry-failed', 'cleanup'] as const
     for (const command of asked) {
@@ -133,7 +133,7 @@ test('what is not set up says so, before and after', async () => {
   })
 })
 
-test('tables are named by wildcards, and a name that matches nothing is told', async () => {
+test('tables are named by wildcards, and a pattern without a match is reported', async () => {
   await at('usage_tables', 'copied', async ({ run }) => {
     const status = JSON.parse((await run('status', '--json', '--table', 'patient*')).out) as {
       tables: { table: string }[]
@@ -155,7 +155,7 @@ test('tables are named by wildcards, and a name that matches nothing is told', a
   })
 })
 
-test('the first sentence names the next command, and counts one as one', async () => {
+test('the first sentence names the next command, and writes one in the singular', async () => {
   await at('usage_sentence', 'copied', async ({ app, run }) => {
     assert.match((await run('status')).out, /^3 of 3 tables equal the source as of \S+\.\n/)
     await app.query("INSERT INTO patients VALUES (2, 'b')")
@@ -170,7 +170,7 @@ test('the first sentence names the next command, and counts one as one', async (
   })
 })
 
-test('status is watched as one JSON line after the other, and a signal ends it cleanly', async () => {
+test('status --watch prints one JSON line after another, and a signal ends it cleanly', async () => {
   await at('usage_watch', 'copied', async ({ app, mylab }) => {
     const watching = mylab.start(['status', '--watch', '--json'])
     await eventually('a first line', () => watching.printed.includes('\n'), WAIT_MS)
@@ -183,7 +183,7 @@ test('status is watched as one JSON line after the other, and a signal ends it c
   })
 })
 
-test('values of quarantined rows are shown when they are asked for, and only then', async () => {
+test('values of quarantined rows are shown on request only', async () => {
   await at('usage_values', 'copied', async ({ app, run }) => {
     await app.query(`UPDATE visits SET j = '{"secret":1e200000}' WHERE id = 1`)
     await run('database')
@@ -201,7 +201,7 @@ test('values of quarantined rows are shown when they are asked for, and only the
   })
 })
 
-test('uninstall looks at its rights first, on both sides, and says what is left where it fails all the same', async () => {
+test('uninstall checks rights on both sides first, and reports leftovers if it fails', async () => {
   await at('usage_rights', 'copied', async ({ app, mylab }) => {
     const triggers = async (): Promise<number> => ((await app.query('SHOW TRIGGERS'))[0] as unknown[]).length
     await app.query(`CREATE USER limited@'%' IDENTIFIED BY 'x';

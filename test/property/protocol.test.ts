@@ -16,7 +16,7 @@ after(() => servers.close())
 const told = (verdict: Verdict): string =>
   `seed ${SEED}: ${verdict.wrong} of ${verdict.drains} drains wrong, ${verdict.backwards} went back, ${verdict.statements} statements, ${verdict.slices} slices of backlogs, ${verdict.validated} text keys validated; ${verdict.examples.join('; ')}`
 
-test('every drain commit equals its source snapshot, while copy, opening and drains run under random writers', async (t) => {
+test('drain commits equal their snapshots during copy, opening and random writes', async (t) => {
   const verdict = await runExperiment(servers, { seed: SEED, liveMs: LIVE_MS })
   t.diagnostic(told(verdict))
   assert.equal(verdict.wrong + verdict.backwards, 0, told(verdict))
@@ -29,7 +29,7 @@ test('catch-up slices, each its own commit, end in drains that equal their snaps
   assert.equal(verdict.wrong + verdict.backwards, 0, told(verdict))
 })
 
-test('what a closure finds beyond a slice is taken by later slices of the same drain', async (t) => {
+test('what a closure finds beyond a slice is left to later slices of the same drain', async (t) => {
   const verdict = await runExperiment(servers, {
     seed: SEED + 4,
     liveMs: LIVE_MS / 2,
@@ -49,7 +49,7 @@ test('backlogs take several snapshots in one target transaction, which equals th
   assert.ok(verdict.slices > 10, told(verdict))
 })
 
-test('children spelt otherwise are followed while their foreign keys come and go', async (t) => {
+test('children spelt differently are followed while their foreign keys come and go', async (t) => {
   const verdict = await runExperiment(servers, { seed: SEED + 3, liveMs: LIVE_MS / 2, foreignKeysComeAndGo: true })
   t.diagnostic(told(verdict))
   assert.equal(verdict.wrong + verdict.backwards, 0, told(verdict))

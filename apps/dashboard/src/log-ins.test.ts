@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { addressOf, LogIns } from './log-ins.js'
 
-test('wrong passwords from one address are looked at one by one after the first ones, and other addresses at once', () => {
+test('an address with several wrong passwords is checked one at a time, others at once', () => {
   let now = 0
   const logIns = new LogIns(() => now)
   for (let n = 0; n < 10; n++) assert.equal(logIns.turn('a'), 0, `attempt ${n}`)
@@ -15,7 +15,7 @@ test('wrong passwords from one address are looked at one by one after the first 
   for (let n = 0; n < 10; n++) assert.equal(logIns.turn('a'), 0, `attempt ${n} after a while`)
 })
 
-test('a right password costs nothing, and waits behind the wrong ones alone', () => {
+test('a correct password costs nothing and waits only behind wrong ones', () => {
   const logIns = new LogIns(() => 0)
   for (let n = 0; n < 1_000; n++) {
     assert.equal(logIns.turn('a'), 0)
@@ -25,7 +25,7 @@ test('a right password costs nothing, and waits behind the wrong ones alone', ()
   assert.equal(logIns.turn('a'), 300)
 })
 
-test('many addresses together are slowed down, and whoever has known the password is not', () => {
+test('many addresses together are throttled, but not one that has logged in before', () => {
   const logIns = new LogIns(() => 0)
   logIns.turn('viewer')
   logIns.right('viewer')
@@ -34,7 +34,7 @@ test('many addresses together are slowed down, and whoever has known the passwor
   assert.equal(logIns.turn('viewer'), 0)
 })
 
-test('as many addresses as there are take no more memory than ten thousand', () => {
+test('any number of addresses uses no more memory than ten thousand', () => {
   let now = 0
   const logIns = new LogIns(() => now)
   // known, so that it has its own count alone
@@ -49,7 +49,7 @@ test('as many addresses as there are take no more memory than ten thousand', () 
   assert.equal(logIns.turn('first'), 0)
 })
 
-test('an address of IPv4 is one however it is written, and a network of IPv6 counts as one', () => {
+test('any spelling of an IPv4 address counts as one, and so does an IPv6 network', () => {
   assert.equal(addressOf({ remoteAddress: '::ffff:10.0.0.7' }), '10.0.0.7')
   assert.equal(addressOf({ remoteAddress: '10.0.0.7' }), '10.0.0.7')
   assert.equal(addressOf({ remoteAddress: '2001:db8:1:2:3:4:5:6' }), '2001:db8:1:2::/64')

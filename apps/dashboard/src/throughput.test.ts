@@ -15,7 +15,7 @@ function report(synced: number, rowsCopied: number): StatusReport {
   }
 }
 
-test('speeds are those of the last ten seconds, unknown before two reports, and never below zero', () => {
+test('rates cover the last ten seconds, need two reports and are never negative', () => {
   const speeds = new Throughput()
   speeds.add(report(0, 0), 0)
   assert.equal(speeds.changes(), null)
@@ -28,7 +28,7 @@ test('speeds are those of the last ten seconds, unknown before two reports, and 
   assert.deepEqual([speeds.changes(), speeds.rows('a')], [0, 0])
 })
 
-test('reports from before a long silence are forgotten', () => {
+test('reports from before a long silence are discarded', () => {
   const speeds = new Throughput()
   speeds.add(report(0, 0), 0)
   speeds.add(report(1000, 0), 3_600_000)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { StatusReport } from '@mylab-sync/engine'
 import { problemsOf } from './verdict.js'
 
-test('a table that waits for a person is told what to run, and one that is copied again by itself is not', () => {
+test('a table waiting for a person shows what to run; one recopied by itself does not', () => {
   const figures = { rows: 0, rowsCopied: 0, pending: 0, parked: 0, quarantined: 0, verifiedAt: null }
   const report: StatusReport = {
     totals: { total: 0, synced: 0, pending: 0, failed: 0 },

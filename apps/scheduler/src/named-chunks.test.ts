@@ -10,7 +10,7 @@ const work = (...chunks: number[]): DueWork => ({
   aside: [],
 })
 
-test('looks come sooner while workers run short of chunks, and later when they do not or nothing moves', () => {
+test('polling speeds up while workers lack chunks, and slows when supplied or stalled', () => {
   const chunks = new NamedChunks(50)
   const short = [1, 2, 3, 4, 5].map((at) => chunks.pauseMs(work(at), 0))
   assert.deepEqual(short, [250, 125, 62.5, 50, 50])
@@ -22,7 +22,7 @@ test('looks come sooner while workers run short of chunks, and later when they d
   )
 })
 
-test('new chunks are named at once, and all of them again twice a second, since Redis may have been emptied', () => {
+test('chunks are enqueued at once, and again twice a second in case Redis lost them', () => {
   let now = 0
   const chunks = new NamedChunks(50, () => now)
   const named = (...open: number[]): number[] => chunks.toName(work(...open)).map(({ chunk }) => chunk)

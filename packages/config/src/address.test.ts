@@ -27,7 +27,7 @@ const IN_URLS: readonly (readonly [text: string, host: string, port: number | nu
   ['[fe80::1%25eth0]:4000', 'fe80::1%eth0', 4000],
 ]
 
-test('the host of either side is understood alike in its variable, its URL and the file', () => {
+test('the host of either side parses alike from its variable, its URL and the file', () => {
   for (const [text, host, port] of HOSTS) {
     const { source } = load({ DB_HOST: text })
     const { target } = load({ PGSQL_HOST: text })
@@ -45,7 +45,7 @@ test('the host of either side is understood alike in its variable, its URL and t
   }
 })
 
-test('a socket of either side is understood however it is written', () => {
+test('a socket of either side is accepted in every spelling', () => {
   const source = '/run/mysqld/mysqld.sock'
   for (const text of [source, `unix:${source}`, encodeURIComponent(source)]) {
     assert.equal(load({ DB_HOST: text }).source.socket, source, text)
@@ -83,11 +83,11 @@ const REDIS: readonly (readonly [env: Readonly<Record<string, string>>, url: str
   [{ REDIS_URL: 'redis://%2Frun%2Fredis.sock/3' }, 'redis+unix:///run/redis.sock?db=3'],
 ]
 
-test('an address of Redis is understood however it is written', () => {
+test('a Redis address is accepted in every spelling', () => {
   for (const [env, url] of REDIS) assert.equal(load(env).redisUrl, url, JSON.stringify(env))
 })
 
-test('what is no address names its variable or key, and quotes nothing', () => {
+test('an invalid address is reported by its variable or key and never quoted', () => {
   const refused = (env: Readonly<Record<string, string>>, message: RegExp): void => {
     assert.throws(() => load(env), { code: 'configuration', message })
   }

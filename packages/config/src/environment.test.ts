@@ -12,14 +12,14 @@ const refused = (env: Readonly<Record<string, string>>, message: RegExp): void =
   assert.throws(() => load(env), { code: 'configuration', message })
 }
 
-test('an empty variable counts as not given, and a Redis password of null as none', () => {
+test('an empty variable counts as unset, and the Redis password "null" as none', () => {
   assert.equal(load({ DB_SOCKET: '', DB_HOST: '' }).source.socket, null)
   assert.equal(load({ DB_HOST: '' }).source.host, '127.0.0.1')
   assert.equal(load({ REDIS_HOST: 'cache', REDIS_PASSWORD: 'null' }).redisUrl, 'redis://cache:6379')
   assert.equal(load({ REDIS_HOST: 'cache', REDIS_PASSWORD: 'a/b' }).redisUrl, 'redis://:a%2Fb@cache:6379')
 })
 
-test('what the URL of the target says after the question mark counts, below its own variables', () => {
+test('query parameters of the target URL apply, but yield to its own variables', () => {
   const url = 'postgres://u:p@pg/shop?sslmode=require&schema=mine'
   const { tls, schema } = load({ SYNC_TARGET_URL: url }).target
   assert.deepEqual([tls.mode, schema], ['require', 'mine'])
@@ -30,7 +30,7 @@ test('what the URL of the target says after the question mark counts, below its 
   )
 })
 
-test('numbers and words are checked, and told with what is allowed', () => {
+test('numbers and keywords are validated, and errors list what is allowed', () => {
   const { batchRows, retry, log } = load({
     SYNC_BATCH_SIZE: '20',
     SYNC_RETRY_MAX_ATTEMPTS: '7',
@@ -46,14 +46,14 @@ test('numbers and words are checked, and told with what is allowed', () => {
   refused({ SYNC_LOG_FORMAT: 'xml' }, /SYNC_LOG_FORMAT: found xml, expected pretty or json/)
 })
 
-test('names of the older package still count, below the new ones', () => {
+test('variables of the older package still work, but yield to the new ones', () => {
   const old = { SYNC_INCLUDE_TABLES: 'a,b', SYNC_EXCLUDE_TABLES: 'b', SYNC_RETRY_MAX: '5' }
   const { include, exclude, retry } = load(old)
   assert.deepEqual([include, exclude, retry.maxAttempts], [['a', 'b'], ['b'], 5])
   assert.deepEqual(load({ ...old, SYNC_TABLES_INCLUDE: '*', SYNC_TABLES_EXCLUDE: 'c' }).exclude, ['c'])
 })
 
-test('an address that cannot be meant is told without a word of it', () => {
+test('an invalid address is reported without quoting any of it', () => {
   const urls = {
     SYNC_SOURCE_URL: ['mysql://u:Sesame%@db/shop', 'http://u:Sesame@db/shop', 'mysql://u@db/shop?password=Sesame'],
     SYNC_TARGET_URL: ['postgres://u:Sesame%zz@pg/shop', ':Sesame@pg', 'postgres://u@pg/shop?password=Sesame'],
@@ -63,7 +63,7 @@ test('an address that cannot be meant is told without a word of it', () => {
     for (const value of values) refused({ [name]: value }, new RegExp(`^environment: ${name}: (?!.*Sesame)`))
 })
 
-test('each fault of the file is a line of its own: place, found, allowed, and never a secret', () => {
+test('each fault of the file gets one line: place, found, allowed, never a secret', () => {
   const directory = mkdtempSync(join(tmpdir(), 'mylab-config-'))
   const file = join(directory, 'mylab-sync.yaml')
   writeFileSync(

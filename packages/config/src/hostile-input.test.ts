@@ -31,7 +31,7 @@ function inFolder(use: (folder: string) => void): void {
   }
 }
 
-test('no part of a password is told or connected to, whatever signs it has', () => {
+test('no part of a password is printed or connected to, whatever characters it has', () => {
   for (const password of [
     '2024?Geheim',
     '2024/Geheim',
@@ -62,7 +62,7 @@ test('no part of a password is told or connected to, whatever signs it has', () 
     )
 })
 
-test('a file of another kind is not quoted, and neither is what stands where no secret belongs', () => {
+test('neither the content of a wrong file nor a misplaced secret is quoted', () => {
   inFolder((folder) => {
     const file = join(folder, 'other.yaml')
     const told = (text: string): string => {
@@ -82,7 +82,7 @@ test('a file of another kind is not quoted, and neither is what stands where no 
   })
 })
 
-test('a pipe, a folder or a device as a file of settings or of a secret is refused at once', {
+test('a pipe, a folder or a device as a settings or secret file is refused at once', {
   timeout: 10_000,
 }, () => {
   inFolder((folder) => {
@@ -115,7 +115,7 @@ test('a pipe, a folder or a device as a file of settings or of a secret is refus
   })
 })
 
-test('names from the environment are checked as those of the file are', () => {
+test('names from the environment are validated like those of the file', () => {
   for (const name of ['a b', 'a'.repeat(33), 'x`y', 'ä', "a'--", 'a\nb'])
     assert.match(
       message(() => load({ SYNC_INSTANCE: name })),

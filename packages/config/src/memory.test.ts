@@ -6,13 +6,13 @@ const SIDES = { DB_DATABASE: 'clinic', PGSQL_DATABASE: 'clinic' }
 const limit = (given?: string): number =>
   loadConfig({ env: { ...SIDES, SYNC_MEMORY_LIMIT: given }, directory: '/nonexistent' }).memoryLimitMb
 
-test('a process may take 256 MB, or what it is told', () => {
+test('a process may use 256 MB unless configured otherwise', () => {
   assert.equal(limit(), 256)
   assert.equal(limit(''), 256)
   assert.equal(limit('128'), 128)
 })
 
-test('less than an idle process takes is refused, and what is no number', () => {
+test('a limit that is no number, or below what an idle process uses, is refused', () => {
   for (const given of ['127', '512M', '1.5', '-1'])
     assert.throws(() => limit(given), {
       message: `environment: SYNC_MEMORY_LIMIT: found ${given}, expected MB, 128 or more`,

@@ -6,7 +6,7 @@ const ENDS = { DB_HOST: 'one', DB_DATABASE: 'shop', PGSQL_HOST: 'two', PGSQL_DAT
 const prefix = (env: Readonly<Record<string, string>>): string =>
   loadConfig({ env: { ...ENDS, ...env }, directory: '/nonexistent' }).queuePrefix
 
-test('each installation has a prefix of its own, and all its processes have the same one', () => {
+test('each installation has its own prefix, shared by all its processes', () => {
   const others = [
     {},
     { DB_HOST: 'three' },
@@ -23,7 +23,7 @@ test('each installation has a prefix of its own, and all its processes have the 
   assert.match(prefix({}), /^\{mylab-sync-default-[0-9a-f]{12}\}$/)
 })
 
-test('a given prefix is used as it is, and one that Redis or BullMQ could misread is refused', () => {
+test('a given prefix is used as is; one that Redis or BullMQ could misread is refused', () => {
   assert.equal(prefix({ SYNC_QUEUE_PREFIX: 'mine' }), 'mine')
   assert.throws(() => prefix({ SYNC_QUEUE_PREFIX: 'a b' }), { code: 'configuration' })
 })

@@ -17,13 +17,13 @@ function keysOf(schema: Schema, path: string): string[] {
   )
 }
 
-test('the list of settings holds every key of the file, and no other', () => {
+test('the settings list holds every key of the file and no other', () => {
   const inFile = keysOf(z.toJSONSchema(FILE, { io: 'input', unrepresentable: 'any' }) as Schema, '')
   const listed = SETTINGS.flatMap(({ key }) => (key === null ? [] : [key.replace(/^(tables|types)\..*/, '$1')]))
   assert.deepEqual([...new Set(listed)].sort(), inFile.sort())
 })
 
-test('and every variable that is looked at, secrets among them', () => {
+test('the settings list holds every variable that is read, secrets included', () => {
   const text = ['config.ts', 'file.ts', 'tls.ts']
     .map((file) => readFileSync(new URL(`../src/${file}`, import.meta.url), 'utf8'))
     .join('')

@@ -50,7 +50,7 @@ const refused = (env: Readonly<Record<string, string>>, message: RegExp): void =
 }
 const MODES = TLS_MODES.join(', ').replace(', verify-full', ' or verify-full')
 
-test('each mode is understood on both sides, as libpq and as MySQL spell it', () => {
+test('each TLS mode is accepted on both sides, in libpq and MySQL spelling', () => {
   for (const mode of TLS_MODES) {
     const { source, target } = load({ DB_SSLMODE: mode.toUpperCase(), PGSQL_SSLMODE: mode })
     assert.deepEqual([source.tls.mode, target.tls.mode], [mode, mode])
@@ -63,7 +63,7 @@ test('each mode is understood on both sides, as libpq and as MySQL spell it', ()
   }
 })
 
-test('without a mode it is prefer, or verify-full as soon as an authority is named; require with one asks it', () => {
+test('mode defaults to prefer, or verify-full with a CA; require with a CA verifies it', () => {
   assert.deepEqual([load({}).source.tls.mode, load({}).target.tls.mode], ['prefer', 'prefer'])
   for (const name of ['DB_SSLROOTCERT', 'MYSQL_ATTR_SSL_CA'])
     assert.deepEqual(load({ [name]: authority }).source.tls, { mode: 'verify-full', rootCert: authority, cert: null, key: null }) // biome-ignore format: one line
@@ -72,7 +72,7 @@ test('without a mode it is prefer, or verify-full as soon as an authority is nam
   assert.equal(load({ PGSQL_SSLROOTCERT: authority, PGSQL_SSLMODE: 'prefer' }).target.tls.mode, 'prefer')
 })
 
-test('a variable wins over the URL, and the URL over the file, whose older name counts last', () => {
+test('variables beat the URL, which beats the file, where the older name comes last', () => {
   const file = made(
     'mine.yaml',
     `source: { sslMode: require, sslRootCert: ${authority} }
@@ -89,7 +89,7 @@ target: { sslmode: disable, url: 'postgres://u@h/shop?sslmode=require' }`,
   assert.deepEqual(load({ SYNC_SOURCE_URL: mine }).source.tls, { mode: 'verify-ca', rootCert: authority, cert: null, key: null }) // biome-ignore format: one line
 })
 
-test('an unknown mode is told with those that there are', () => {
+test('an unknown mode is reported with the allowed ones', () => {
   refused({ DB_SSLMODE: 'allow' }, new RegExp(`^environment: DB_SSLMODE: found allow, expected ${MODES}$`))
   refused(
     { PGSQL_SSLMODE: 'VERIFY_CA' },
@@ -105,7 +105,7 @@ test('an unknown mode is told with those that there are', () => {
   )
 })
 
-test('a file that is missing or holds something else is told by its name, a key never by its content', () => {
+test('a missing or wrong file is reported by name, a key never by its content', () => {
   refused(
     { DB_SSLROOTCERT: '/nowhere/ca.pem' },
     /^environment: DB_SSLROOTCERT: \/nowhere\/ca.pem cannot be read, expected/,
@@ -121,7 +121,7 @@ test('a file that is missing or holds something else is told by its name, a key 
     )
 })
 
-test('what init writes keeps modes and files', () => {
+test('the file that init writes keeps TLS modes and file names', () => {
   const urls = {
     source: `mysql://u@h/shop?ssl-ca=${authority}&ssl-mode=PREFERRED`,
     target: `postgres://u@h/shop?sslrootcert=${authority}`,
@@ -131,7 +131,7 @@ test('what init writes keeps modes and files', () => {
   assert.deepEqual([config.source.tls, config.target.tls], [answers.source.tls, answers.target.tls])
 })
 
-test('init takes what the environment says of encryption where a URL says nothing of it', () => {
+test('init takes TLS settings from the environment where a URL has none', () => {
   const env = { DB_SSLMODE: 'require', PGSQL_SSLROOTCERT: authority }
   const modes = (source: string, target: string): string[] => {
     const answers = suggestedAnswers({ env, directory: '/nowhere' }, { source, target })

@@ -25,7 +25,7 @@ function loadedAgain(urls: ServerUrls): { config: ResolvedConfig; yaml: string }
   }
 }
 
-test('what is written loads again as what was answered, and holds no password', () => {
+test('a written config reloads as answered and holds no password', () => {
   const { config, yaml } = loadedAgain({
     source: 'mysql://sync%40app:s3cret%22%20x@db.example:3307/true',
     target: 'postgres://u:pa%27ss%23@pg.example/no%3A%20x?schema=Shop&sslmode=require',
@@ -38,7 +38,7 @@ test('what is written loads again as what was answered, and holds no password', 
   for (const secret of ['s3cret', 'pa', 'r3dis']) assert.doesNotMatch(yaml, new RegExp(`\\b${secret}\\b`), secret)
 })
 
-test('what the file shows in comments loads when the comment signs go', () => {
+test('the commented examples in the file load once uncommented', () => {
   const answers = suggestedAnswers(
     { env: {}, directory: '/nowhere' },
     { source: 'mysql://a@h/d', target: 'postgres://b@h/d' },
@@ -57,14 +57,14 @@ test('what the file shows in comments loads when the comment signs go', () => {
   }
 })
 
-test('addresses of Redis that host and port cannot say are kept whole, with a password out of the file', () => {
+test('a Redis URL beyond host and port is kept whole, its password out of the file', () => {
   const addresses = { source: 'mysql://a@h/d', target: 'postgresql://b@h/d' }
   assert.equal(loadedAgain(addresses).config.redisUrl, null)
   assert.match(loadedAgain({ ...addresses, redis: 'redis://cache/3' }).yaml, /url: redis:\/\/cache\/3/)
   assert.doesNotMatch(loadedAgain({ ...addresses, redis: 'rediss://u:hidden@cache/3' }).yaml, /hidden/)
 })
 
-test('a URL that says what cannot be kept is refused', () => {
+test('a URL with parts that cannot be kept is refused', () => {
   const refused = (urls: ServerUrls): void => {
     assert.throws(() => suggestedAnswers({ env: {}, directory: '/nowhere' }, urls), { code: 'configuration' })
   }
@@ -75,7 +75,7 @@ test('a URL that says what cannot be kept is refused', () => {
   refused({ redis: 'cache:6379' })
 })
 
-test('variables are added to .env beside what is there, and taken over only when asked', () => {
+test('variables are appended to .env, and existing ones replaced only on request', () => {
   const before = '# mine\nAPP=1\nexport DB_PASSWORD=old\n'
   const kept = addVariables(before, { DB_PASSWORD: 'new', PGSQL_PASSWORD: 'p' }, { replace: false })
   assert.equal(kept.text, `${before}PGSQL_PASSWORD="p"\n`)

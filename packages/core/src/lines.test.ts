@@ -4,7 +4,7 @@ import { isLoopback, lineFindings, tlsReason } from './lines.js'
 
 const failed = (code: string): Error => Object.assign(new Error('text of a driver'), { code })
 
-test('a line beyond this machine is told where it is not encrypted, or not verified', () => {
+test('an unencrypted or unverified connection beyond this machine is reported', () => {
   const line = { side: 'redis', host: 'cache.example.org', remedy: 'rediss://' } as const
   const codes = (host: string, encrypted: boolean, verified: boolean): string[] =>
     lineFindings({ ...line, host, encrypted, verified }).map(({ code }) => code)
@@ -17,12 +17,12 @@ test('a line beyond this machine is told where it is not encrypted, or not verif
     assert.deepEqual(codes(host, false, false), [], host)
 })
 
-test('names that only begin like an address of this machine are none of it', () => {
+test('a name that merely starts like a local address is not local', () => {
   for (const host of ['127.0.0.1.example.org', '127.evil', '128.0.0.1', '::2', 'localhost.example.org'])
     assert.equal(isLoopback(host), false, host)
 })
 
-test('why a certificate was refused is told by the code, and no text of a driver', () => {
+test('a refused certificate is explained by its code, never with driver text', () => {
   assert.equal(tlsReason(failed('CERT_HAS_EXPIRED')), 'its certificate has expired')
   assert.equal(tlsReason(failed('ERR_TLS_CERT_ALTNAME_INVALID')), 'its certificate is for another name')
   assert.match(tlsReason(failed('SELF_SIGNED_CERT_IN_CHAIN')) ?? '', /authority/)

@@ -24,11 +24,11 @@ const PLACES: readonly (readonly [string, Place])[] = [
   ['unix:///run/redis.sock', { socket: '/run/redis.sock' }],
 ]
 
-test('a place is a name, an address or a socket, however it is written', () => {
+test('a host is a name, an address or a socket, in any spelling', () => {
   for (const [text, place] of PLACES) assert.deepEqual(parsePlace(text), place, text)
 })
 
-test('what is no place is refused, and never quoted', () => {
+test('an invalid host is refused and never quoted', () => {
   for (const text of ['', 'a b', 'Sesame@db', '[::1', '[Sesame]', ':::', '1:2:3', '12345::1', '::1::', '256.1.1.1', '1.2.3', 'db:', 'db:0', 'db:65536', 'db:Sesame', '[::1]3306', '-db', '%zz']) // biome-ignore format: one line
     assert.throws(
       () => parsePlace(text),
@@ -37,7 +37,7 @@ test('what is no place is refused, and never quoted', () => {
     )
 })
 
-test('a URL keeps its account, its place, its database and its parameters apart', () => {
+test('a URL is split into account, host, database and parameters', () => {
   assert.deepEqual(parseServerUrl('mysql://u%40x:p%2F%3A%40@[::1]:3307/my%20shop'), {
     scheme: 'mysql',
     user: 'u@x',
@@ -67,7 +67,7 @@ test('a URL keeps its account, its place, its database and its parameters apart'
   assert.deepEqual(parseServerUrl('unix:/run/r.sock'), { scheme: 'unix', database: 'run/r.sock', parameters: [] })
 })
 
-test('a place is shown as people write it', () => {
+test('a host is printed the way people write it', () => {
   assert.equal(placeText('db', 1), 'db:1')
   assert.equal(placeText('::1', 3306), '[::1]:3306')
   assert.equal(placeText('/var/run/postgresql', 5432), '/var/run/postgresql')

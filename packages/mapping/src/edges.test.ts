@@ -24,7 +24,7 @@ const members = (...names: string[]): Partial<SourceColumn> => ({
   columnType: `enum('${names.join("','")}')`,
 })
 
-test('an action edge between ENUMs of unlike members is refused: the server compares numbers there', () => {
+test('an action edge between unlike ENUMs is refused: the server compares numbers', () => {
   const unlike = graph(family(testColumn('e', 'enum', members('a', 'b')), testColumn('pe', 'enum', members('b', 'a'))))
   assert.deepEqual(
     unlike.refused.map((refusal) => refusal.table),
@@ -42,7 +42,7 @@ test('an action edge between an ENUM and an integer is refused', () => {
   )
 })
 
-test('an edge over text may be misspelt, under _bin too, since ordinary _bin ignores trailing spaces', () => {
+test('a text edge may be misspelt, even under _bin, which ignores trailing spaces', () => {
   for (const collation of ['utf8mb4_general_ci', 'utf8mb4_bin']) {
     const [edge] = graph(
       family(
@@ -59,7 +59,7 @@ test('an edge over text may be misspelt, under _bin too, since ordinary _bin ign
   )
 })
 
-test('a parent that is not carried is captured only, unless its children may be misspelt', () => {
+test('an uncarried parent is capture-only, unless its children may be misspelt', () => {
   const numbers = family(testColumn('k'), testColumn('pk'))
   assert.deepEqual(graph(numbers, numbers.slice(1)).captureOnly, ['parent'])
   const texts = family(testColumn('k', 'varchar', { length: 9 }), testColumn('pk', 'varchar', { length: 9 }))
@@ -69,7 +69,7 @@ test('a parent that is not carried is captured only, unless its children may be 
   )
 })
 
-test('an edge meets a key that is computed from its columns, through any number of expressions', () => {
+test('an edge covers a key computed from its columns through any nested expressions', () => {
   const computed = (expression: string): Partial<SourceColumn> => ({ generated: 'stored', expression })
   const overlapping = (read: string, keyed: string): boolean | undefined => {
     const columns = [testColumn('id'), testColumn('wärd'), testColumn('half', 'int', computed(read))]
@@ -87,7 +87,7 @@ test('an edge meets a key that is computed from its columns, through any number 
   assert.equal(overlapping('(`id` DIV 2)', 'code'), false)
 })
 
-test('an edge meets a computed column that another action edge references', () => {
+test('an edge covers a computed column that another action edge references', () => {
   const code = testColumn('code', 'int', { generated: 'virtual', expression: '`ward` + 100' })
   const ward = testTable('ward', [testColumn('id')], { primaryKey: ['id'] })
   const bed = testTable('bed', [testColumn('id'), testColumn('ward'), code], {
@@ -103,7 +103,7 @@ test('an edge meets a computed column that another action edge references', () =
   assert.equal(of([ward, bed]), false)
 })
 
-test('an action edge between numbers that show other digits is refused: the server compares what is stored', () => {
+test('an action edge over unlike shown digits is refused: servers compare raw values', () => {
   const digits = (scale: number | null) => ({ precision: 8, scale })
   const reasons = (a: number | null, b: number | null) =>
     graph(family(testColumn('k', 'double', digits(a)), testColumn('pk', 'double', digits(b)))).refused.length

@@ -34,7 +34,7 @@ const FORMS: readonly (readonly [SourceColumn, good: readonly string[], bad: rea
 ] // biome-ignore format: pairs
 
 for (const [column, good, bad] of FORMS)
-  test(`a token of ${column.columnType || column.dataType} ${column.charset ?? ''} is one that the type has`, () => {
+  test(`a token of ${column.columnType || column.dataType} ${column.charset ?? ''} is accepted only if the type can have it`, () => {
     const mapping = mapTables([testTable('t', [column], { primaryKey: ['c'] })], defaultMappingOptions).mapped.get('t')
     assert.ok(mapping)
     const key = keyMapping(mapping, ['c'])
@@ -53,7 +53,7 @@ test('a key has as many tokens as its table has key columns', () => {
   )
 })
 
-test('half of a surrogate pair is a value where the server stores it', () => {
+test('half a surrogate pair is a value where the server stores it', () => {
   for (const charset of ['utf8mb4', 'utf8mb3']) {
     const column = testColumn('c', 'varchar', { length: 3, charset })
     const mapping = mapTables([testTable('t', [column], { primaryKey: ['c'] })], defaultMappingOptions).mapped.get('t')

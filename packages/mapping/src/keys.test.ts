@@ -58,7 +58,7 @@ for (const [column, token, text, option] of PAIRS) {
   })
 }
 
-test('a token of bytes goes there and back', () => {
+test('a byte token round-trips', () => {
   for (const charset of ['latin1', 'utf8mb4', 'cp1251', 'koi8r', 'utf16', 'gbk']) {
     const key = keyColumn(testColumn('c', 'varchar', { length: 9, charset }))
     for (let code = 1; code < 128; code += 1) {
@@ -69,7 +69,7 @@ test('a token of bytes goes there and back', () => {
   }
 })
 
-test('a number with shown digits is shown as the source shows it', () => {
+test('a number with shown digits prints as the source prints it', () => {
   const table: readonly (readonly [number, digits: number, string])[] = [
     [0, 2, '0.00'],
     [-0, 2, '0.00'],
@@ -94,7 +94,7 @@ test('keys that cannot be told apart are refused', () => {
   assert.equal(mapTables([swe7], defaultMappingOptions).refused[0]?.column, 'c')
 })
 
-test('layout tells keys apart, order only where both servers agree', () => {
+test('key layout depends on column order, sort order on both servers agreeing', () => {
   const table = testTable('t', [testColumn('a'), testColumn('b', 'varchar', { length: 5 })], { primaryKey: ['a'] })
   const mapping = mapTables([table], defaultMappingOptions).mapped.get('t')
   assert.ok(mapping)

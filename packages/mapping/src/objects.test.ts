@@ -87,7 +87,7 @@ test('indexes', () => {
   )
 })
 
-test('a UNIQUE over the columns of the key is none in the target, which takes one that does not wait as the key', () => {
+test('a UNIQUE equal to the key is skipped; in another order it is not deferrable', () => {
   const indexes = [
     testIndex('same', ['A', 'b'], { unique: true }),
     testIndex('turned', ['b', 'a'], { unique: true }),

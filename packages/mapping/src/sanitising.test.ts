@@ -25,7 +25,7 @@ function outcomes(types: Readonly<Record<string, ColumnOption>>): Record<string,
   )
 }
 
-test('what becomes of values that do not fit is told as the conversions do it', () => {
+test('the description of sanitising matches what the conversions do', () => {
   assert.deepEqual(outcomes({}), {
     id: [],
     d: ['zero-date: 0001-01-01', 'partial-date: 0001-01-01'],
@@ -36,7 +36,7 @@ test('what becomes of values that do not fit is told as the conversions do it', 
   })
 })
 
-test('options change it', () => {
+test('options change the description of sanitising', () => {
   const found = outcomes({ date: { 'zero-date': '-infinity' }, varchar: { 'nul-byte': 'quarantine' } })
   assert.deepEqual(found['d'], ['zero-date: -infinity', 'partial-date: -infinity'])
   assert.deepEqual(found['s'], ['nul-byte: the row is quarantined'])

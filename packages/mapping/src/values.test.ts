@@ -173,7 +173,7 @@ const CASES: readonly Case[] = [
 ]
 
 for (const [at, { column, option, key, value, gives, note }] of CASES.entries()) {
-  test(`value ${at}: ${column.dataType} ${JSON.stringify(option ?? null)} ${String(value)}`, () => {
+  test(`${at}: ${column.dataType} ${JSON.stringify(option ?? null)} ${String(value)}`, () => {
     const table = testTable('t', [column], { primaryKey: key === true ? ['c'] : null })
     const columns: Record<string, ColumnOption> = option === undefined ? {} : { c: option }
     const { mapped, refused } = mapTables([table], { names: 'keep', types: {}, columns: { t: columns } })
@@ -193,7 +193,7 @@ for (const [at, { column, option, key, value, gives, note }] of CASES.entries())
   })
 }
 
-test('a foreign key column follows the column that it references', () => {
+test('a foreign key column takes the type of the column it references', () => {
   const parent = testTable('p', [testColumn('d', 'date')], { primaryKey: ['d'] })
   const child = testTable('c', [testColumn('id'), testColumn('d', 'date', nullable)], {
     primaryKey: ['id'],

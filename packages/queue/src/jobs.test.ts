@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type AnyJob, jobOptions, parseJob, QUEUE_NAMES } from './jobs.js'
 
-test('a queue takes its own jobs only, and only what names work', () => {
+test('a queue accepts only its own jobs, and only payloads that name work', () => {
   const chunk = { kind: 'copy-chunk', table: 'a:b `c`', chunk: 3 }
   assert.deepEqual(parseJob('copy', chunk), chunk)
   assert.deepEqual(parseJob('drain', { kind: 'drain' }), { kind: 'drain' })
@@ -23,7 +23,7 @@ test('a queue takes its own jobs only, and only what names work', () => {
   assert.equal(parseJob('drain', chunk), null)
 })
 
-test('jobs are told apart by what they name, have no id of their own, and are kept for a bounded time', () => {
+test('jobs deduplicate by the work they name and are kept for a bounded time', () => {
   const jobs: AnyJob[] = [
     { kind: 'plan-table', table: 't' },
     { kind: 'copy-chunk', table: 't', chunk: 1 },

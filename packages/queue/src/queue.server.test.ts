@@ -64,7 +64,7 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 
-test('the same work is queued once, comes again after it was done or has failed for good, and prefixes never meet', async () => {
+test('the same work is queued once, again after it ended, and prefixes never collide', async () => {
   const [one, other] = [await producer(), await producer('{other}')]
   const [first] = await one.add('copy', [chunk(1)])
   assert.deepEqual(await one.add('copy', [chunk(1)]), [first])
@@ -95,7 +95,7 @@ test('the same work is queued once, comes again after it was done or has failed 
   await eventually('the next one is done', () => done.includes(10), WAIT_MS)
 })
 
-test('one drain at a time, and one that is asked for while it runs comes after it', async () => {
+test('one drain runs at a time, and one requested meanwhile runs after it', async () => {
   const jobs = await producer()
   let [running, most, runs] = [0, 0, 0]
   let release = (): void => {}
@@ -116,7 +116,7 @@ test('one drain at a time, and one that is asked for while it runs comes after i
   assert.equal(most, 1)
 })
 
-test('work that fails is tried again later, and Redis keeps no word of what a driver said', async () => {
+test('failed work is retried later, and Redis keeps no driver text', async () => {
   const jobs = await producer()
   const problems: string[] = []
   let tries = 0
@@ -139,7 +139,7 @@ test('work that fails is tried again later, and Redis keeps no word of what a dr
   assert.doesNotMatch(JSON.stringify(kept), /secret/)
 })
 
-test('what a host with its clock ahead has put off is tried again by the clock of the others', async (t) => {
+test('a delay set by a host with a fast clock ends by the clock of the others', async (t) => {
   const jobs = await producer()
   let tries = 0
   const control = (): Promise<void> => {
@@ -161,7 +161,7 @@ test('what a host with its clock ahead has put off is tried again by the clock o
   assert.equal(await jobs.hasten(), 0)
 })
 
-test('a lock that is lost cancels the work, emptied queues take new jobs, and workers are counted', async () => {
+test('a lost lock cancels work, emptied queues take new jobs, workers are counted', async () => {
   const jobs = await producer()
   assert.deepEqual((await jobs.health()).workers, { copy: 0, drain: 0, control: 0 })
   let cancelled = 0
@@ -181,7 +181,7 @@ test('a lock that is lost cancels the work, emptied queues take new jobs, and wo
   await eventually('the next one runs', () => started === 2, WAIT_MS)
 })
 
-test('closing lets work reach a safe point, also while Redis is away, and cancels it at the deadline', async () => {
+test('closing lets work reach a safe point, even without Redis, until the deadline', async () => {
   const jobs = await producer()
   const seen: string[] = []
   const willing = consumer({
@@ -217,7 +217,7 @@ test('closing lets work reach a safe point, also while Redis is away, and cancel
   await servers.start('redis')
 })
 
-test('a Redis that may throw jobs away is told', async () => {
+test('a Redis that may evict jobs is reported', async () => {
   assert.deepEqual(await checkRedis(servers), [])
   await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
   try {
@@ -262,7 +262,7 @@ function urlOf(user: string, password: string): string {
   return url.href
 }
 
-test('the rights that the documents name are enough for everything, and Redis denies nothing', async () => {
+test('the documented Redis rights suffice for everything, and nothing is denied', async () => {
   const [user = '', ...rules] = ACL_LINE.split(' ')
   await redis.acl('SETUSER', user, ...rules)
   closers.push(() => redis.acl('DELUSER', user))
@@ -305,7 +305,7 @@ test('the rights that the documents name are enough for everything, and Redis de
   assert.deepEqual(await redis.acl('LOG'), [])
 })
 
-test('a queue that somebody has paused or limited is named with how, and goes on when it is resumed', async () => {
+test('a paused or limited queue is reported as such, and works again once resumed', async () => {
   const puts = await producer()
   const byName = (name: string) => puts.queues.find((queue) => queue.name === name)
   await byName('drain')?.pause()
@@ -325,6 +325,8 @@ test('a queue that somebody has paused or limited is named with how, and goes on
 
 /** What makes Redis refuse, and what ends that. */
 const REFUSALS: readonly {
+  /** How its answer begins. */
+  readonly reply: string
   readonly code: string
   readonly says: RegExp
   readonly remedy: RegExp
@@ -332,6 +334,7 @@ const REFUSALS: readonly {
   readonly after: readonly (readonly [string, ...string[]])[]
 }[] = [
   {
+    reply: 'OOM',
     code: 'unavailable',
     says: /has used its maxmemory and takes no jobs \(OOM\)$/,
     remedy: /CONFIG SET maxmemory/,
@@ -339,6 +342,7 @@ const REFUSALS: readonly {
     after: [['CONFIG', 'SET', 'maxmemory', '0']],
   },
   {
+    reply: 'WRONGTYPE',
     code: 'unavailable',
     says: /holds a key of the queues that is of another type \(WRONGTYPE\)$/,
     remedy: /SYNC_QUEUE_PREFIX/,
@@ -346,6 +350,7 @@ const REFUSALS: readonly {
     after: [],
   },
   {
+    reply: 'READONLY',
     code: 'unavailable',
     says: /is a replica.* \((READONLY|MASTERDOWN)\)$/,
     remedy: /REDIS_URL/,
@@ -353,6 +358,7 @@ const REFUSALS: readonly {
     after: [['REPLICAOF', 'NO', 'ONE']],
   },
   {
+    reply: 'NOREPLICAS',
     code: 'unavailable',
     says: /too few replicas to take writes \(NOREPLICAS\)$/,
     remedy: /min-replicas-to-write/,
@@ -360,6 +366,7 @@ const REFUSALS: readonly {
     after: [['CONFIG', 'SET', 'min-replicas-to-write', '0']],
   },
   {
+    reply: 'MISCONF',
     code: 'unavailable',
     says: /cannot save to its disk and takes no writes until it can \(MISCONF\)$/,
     remedy: /make room on its disk/,
@@ -372,8 +379,8 @@ const REFUSALS: readonly {
   },
 ]
 
-for (const { code, says, remedy, before, after: ended } of REFUSALS)
-  test(`what Redis refuses has its cause and remedy: ${says.source}`, async () => {
+for (const { reply, code, says, remedy, before, after: ended } of REFUSALS)
+  test(`a refusal by Redis is reported with cause and remedy: ${reply}`, async () => {
     const puts = await producer()
     try {
       for (const [name, ...args] of before) await redis.call(name, ...args)
@@ -396,7 +403,7 @@ for (const { code, says, remedy, before, after: ended } of REFUSALS)
     }
   })
 
-test('a password that is missing or wrong, and a user without rights, are told apart', async () => {
+test('a missing password, a wrong one and a user without rights are told apart', async () => {
   await redis.acl('SETUSER', 'other', 'reset', 'on', '>pw', '~other', '+@all')
   await redis.acl('SETUSER', 'default', 'resetpass', '>master')
   closers.push(async () => {

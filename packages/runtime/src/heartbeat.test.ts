@@ -24,7 +24,7 @@ function beatsIn(path: string): boolean {
   }
 }
 
-test('a heartbeat goes into a file alone: through no link, without waiting for a pipe, and nothing is emptied', () => {
+test('a heartbeat writes to plain files only, waits for no pipe and empties nothing', () => {
   const folder = mkdtempSync(join(tmpdir(), 'beat-'))
   const at = (name: string): string => join(folder, name)
   try {

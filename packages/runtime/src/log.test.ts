@@ -17,7 +17,7 @@ function lines(options: { level: string; format: 'pretty' | 'json' | null; isTTY
   return text
 }
 
-test('lines are JSON away from a terminal, and hold no secret', () => {
+test('log lines are JSON without a terminal, and hold no secret', () => {
   const [first, second] = lines({ level: 'info', format: null }).trimEnd().split('\n')
   const { time, ...rest } = JSON.parse(first ?? '') as Record<string, unknown>
   assert.deepEqual(rest, { level: 'info', table: 'patients', msg: 'a message' })
@@ -25,13 +25,13 @@ test('lines are JSON away from a terminal, and hold no secret', () => {
   assert.doesNotMatch(second ?? '', /secret/)
 })
 
-test('lines are for people on a terminal, or where they are asked for', () => {
+test('log lines are for people on a terminal or on request', () => {
   assert.match(lines({ level: 'info', format: 'pretty' }), /^\[\d\d:\d\d:\d\d\] info: a message \(table: patients\)\n/)
   assert.ok(lines({ level: 'info', format: null, isTTY: true }).includes('] \u001b[33mwarn\u001b[0m: another'))
   assert.match(lines({ level: 'info', format: 'json', isTTY: true }), /^\{"level":"info"/)
 })
 
-test('what is below the level is not said', () => {
+test('messages below the level are not logged', () => {
   assert.doesNotMatch(lines({ level: 'warn', format: 'pretty' }), /a message/)
   assert.equal(lines({ level: 'silent', format: 'pretty' }), '')
 })

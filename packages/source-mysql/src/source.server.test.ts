@@ -119,7 +119,7 @@ after(async () => {
   await app.end()
 })
 
-test('trigger, SELECT and look-up agree on the key of every type', async () => {
+test('trigger, SELECT and lookup agree on the key of every type', async () => {
   await inSnapshot(source, async (snapshot) => {
     const entries = await snapshot.entriesAfter(0n, 1000)
     for (const table of tables) {
@@ -143,7 +143,7 @@ test('trigger, SELECT and look-up agree on the key of every type', async () => {
   })
 })
 
-test('a right trigger stays, a dropped one is missed and made again', async () => {
+test('a correct trigger stays; a dropped one is noticed and re-created', async () => {
   const targets = tables.map((table) => ({ table: table.source.name, key: table.key }))
   const before = await source.triggerSigns(targets)
   assert.deepEqual([...before.keys()].sort(), targets.map(({ table }) => table).sort())
@@ -162,7 +162,7 @@ test('a right trigger stays, a dropped one is missed and made again', async () =
   assert.ok(after.has('k_int'))
 })
 
-test('definitions are not told while one of them is being changed, instead of without it', async (context) => {
+test('reading definitions fails while one is being altered, instead of omitting it', async (context) => {
   if (servers.isMysql) {
     context.skip('its definitions are transactional, and it has no CREATE OR REPLACE TABLE')
     return
@@ -192,7 +192,7 @@ test('definitions are not told while one of them is being changed, instead of wi
   await source.catalog()
 })
 
-test('a fingerprint changes with TRUNCATE and stays without', async () => {
+test('a fingerprint changes with TRUNCATE and not without', async () => {
   for (const table of ['emptied', 'aux', 'geleert ö']) {
     await app.query(`CREATE TABLE \`${table}\` (id INT NOT NULL PRIMARY KEY)`)
     const first = await source.fingerprints()
@@ -205,7 +205,7 @@ test('a fingerprint changes with TRUNCATE and stays without', async () => {
   }
 })
 
-test('the fingerprint of one table is that of all, whatever its name, engine, partitions or foreign keys', async () => {
+test("a table's own fingerprint equals the bulk one: any name, engine, partition or FK", async () => {
   const odd = ['aux', 'g_1', 'gX1', 'g%', 'g#P#x', 'g@0020', 'g ö', 'g-1', 'g$', '日本']
   const quoted = odd.map((name) => `\`${name}\``)
   for (const name of quoted) await app.query(`CREATE TABLE ${name} (id INT NOT NULL PRIMARY KEY)`)
@@ -225,7 +225,7 @@ test('the fingerprint of one table is that of all, whatever its name, engine, pa
   await app.query(`DROP TABLE g_child, g_part, g_old, ${quoted.join(', ')}`)
 })
 
-test('foreign key actions are read by an account that may do nothing but SELECT', async () => {
+test('foreign key actions are readable by an account that may only SELECT', async () => {
   const made = [
     'CREATE TABLE fk_parent (id INT PRIMARY KEY, u INT UNIQUE)',
     `CREATE TABLE \`fk child\` (id INT PRIMARY KEY, a INT, b INT,
@@ -249,7 +249,7 @@ test('foreign key actions are read by an account that may do nothing but SELECT'
   }
 })
 
-test('marks are exact, raise the drain, and are taken back', async () => {
+test('acknowledgements are exact, raise the drain number and can be taken back', async () => {
   const ids = await inSnapshot(source, async (snapshot) => {
     const [first, second] = await snapshot.entriesAfter(0n, 2)
     assert.ok(first !== undefined && second !== undefined)
@@ -279,7 +279,7 @@ test('marks are exact, raise the drain, and are taken back', async () => {
   assert.equal(await inSnapshot(source, (snapshot) => snapshot.latestMark([{ number: 3, token: 'three' }])), null)
 })
 
-test('a prepared XA transaction refuses the installation', async () => {
+test('a prepared XA transaction blocks the installation', async () => {
   const other = await mysql.createConnection({
     host: settings.host,
     port: settings.port,

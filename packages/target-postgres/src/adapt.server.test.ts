@@ -191,10 +191,10 @@ async function batch({ name, to, required }: Batch, wait: boolean): Promise<void
   await assertAsNew(name, table, objects)
 }
 
-const BY_THEMSELVES = 'columns of every type become columns of any other, by themselves'
-const BY_STATEMENTS = 'columns of every type become columns of any other, by the statements that are told'
+const AUTOMATICALLY = 'columns of every type become columns of any other automatically'
+const BY_STATEMENTS = 'columns of every type become columns of any other by the printed statements'
 for (const [title, wait] of [
-  [BY_THEMSELVES, false],
+  [AUTOMATICALLY, false],
   [BY_STATEMENTS, true],
 ] as const)
   test(title, async () => {
@@ -227,7 +227,7 @@ async function key(
   await assertAsNew(name, table, objects)
 }
 
-test('a key of any type becomes one of another, and what counts it goes along', async () => {
+test('a key of any type becomes one of any other, and its counter moves along', async () => {
   let tried = 0
   for (const [at, from] of NAMES.entries())
     for (const [other, to] of NAMES.entries())

@@ -20,7 +20,7 @@ function databaseError(code: string, fields: Partial<pg.DatabaseError> = {}): pg
   return Object.assign(new pg.DatabaseError('Key (name)=(SECRET) and more', 1, 'error'), { code }, fields)
 }
 
-test('a driver error becomes one of ours by its SQLSTATE, without a word of its own', () => {
+test('a driver error becomes one of ours by SQLSTATE, without any driver text', () => {
   const table: readonly (readonly [string, string])[] = [
     ['55P03', 'lock-timeout'],
     ['40P01', 'lock-timeout'],
@@ -43,7 +43,7 @@ test('a driver error becomes one of ours by its SQLSTATE, without a word of its 
   }
 })
 
-test('a refused right and a refused login are told in the words of the server', () => {
+test("a denied right and a refused login are reported in the server's words", () => {
   const denied = new pg.DatabaseError('permission denied for schema public', 1, 'error')
   const right = mapped(Object.assign(denied, { code: '42501', routine: 'aclcheck_error' }))
   assert.match(right.message, /\(42501\): permission denied for schema public$/)
@@ -51,7 +51,7 @@ test('a refused right and a refused login are told in the words of the server', 
   assert.equal(login.message, 'target h:1/d: cannot connect (pg_hba.conf lets nobody in like that, 28000): no entry')
 })
 
-test('a violated constraint is named by table, name and kind', () => {
+test('a violated constraint is identified by table, name and kind', () => {
   for (const [code, kind] of [
     ['23503', 'foreign-key'],
     ['23505', 'unique'],
@@ -64,7 +64,7 @@ test('a violated constraint is named by table, name and kind', () => {
   }
 })
 
-test('names that a function of the user’s puts into an error are told only once the catalog knows them', () => {
+test("names in an error of a user's function are printed only if the catalog has them", () => {
   const forged = {
     table: 't',
     column: 'SECRET',
@@ -86,7 +86,7 @@ test('names that a function of the user’s puts into an error are told only onc
   assert.match(read.message, /23505, constraint notes_pkey of table notes/)
 })
 
-test('only what one row can be guilty of is a refusal', () => {
+test('only errors that a single row can cause count as refusals', () => {
   for (const code of ['22001', '22P02', '22021', '23502', '54000'])
     assert.ok(isRowRefusal(databaseError(code), T), code)
   for (const code of ['23503', '23505', '23514', '40001', '57014', '53100'])
@@ -99,12 +99,12 @@ test('a refusal names its place, not its value', () => {
   assert.equal(refusalMessage(databaseError('22001'), 't'), 'table t: refused by PostgreSQL')
 })
 
-test('an error of the rows that a COPY reads is passed on as it is', () => {
+test('an error of the rows that feed a COPY is passed on unchanged', () => {
   const cause = new SyncError('truncated-read', 'x')
   assert.equal(mapped(new RowsFailed(cause)), cause)
 })
 
-test('an error that no server, lock or row has to answer for takes out the table of its statement', () => {
+test('an error that no server, lock or row explains breaks the table of its statement', () => {
   const raised = { routine: 'exec_stmt_raise' }
   const table: readonly (readonly [string, Partial<pg.DatabaseError>, string])[] = [
     ['P0001', raised, 'table-broken'],

@@ -126,7 +126,7 @@ test('COPY carries every byte and large values', async () => {
   )
 })
 
-test('large batches of one transaction go through the same storage, also after one with a poison row', async () => {
+test('large batches of a transaction share one staging file, even after a poison row', async () => {
   await cleared()
   const rows = (from: number): TargetRow[] =>
     Array.from({ length: 600 }, (_, at) => testRow(String(from + at), at === 5 ? 'too long' : 'ok', null))
@@ -142,7 +142,7 @@ test('large batches of one transaction go through the same storage, also after o
   })
 })
 
-test('a poison row makes COPY refuse the batch, and is found alone', async () => {
+test('a poison row makes COPY refuse the batch, and is isolated', async () => {
   await cleared()
   const rows = Array.from({ length: 1200 }, (_, at) =>
     testRow(String(at), at === 700 || at === 3 ? 'too long' : 'ok', null),
@@ -157,7 +157,7 @@ test('a poison row makes COPY refuse the batch, and is found alone', async () =>
   })
 })
 
-test('an error of the rows themselves is passed on, and the transaction lives', async () => {
+test('an error of the rows themselves is passed on, and the transaction survives', async () => {
   await cleared()
   async function* failing(): AsyncIterable<readonly TargetRow[]> {
     yield [testRow('1', 'a')]
@@ -170,7 +170,7 @@ test('an error of the rows themselves is passed on, and the transaction lives', 
   assert.deepEqual(await contents(whole), ['(2,b)'])
 })
 
-test('rows that collide are never lost in silence', async () => {
+test('colliding rows are never lost in silence', async () => {
   await cleared()
   await assert.rejects(
     within((transaction) => transaction.rows.insert(parent, [testRow('1', 'a', null), testRow('1', 'b', null)])),
@@ -178,7 +178,7 @@ test('rows that collide are never lost in silence', async () => {
   )
 })
 
-test('small and large upserts write the last row of a key, and nothing where nothing differs', async () => {
+test('small and large upserts write the last row of a key and skip equal rows', async () => {
   await cleared()
   for (const count of [3, 900]) {
     const rows = Array.from({ length: count }, (_, at) => testRow(String(at), `c${at % 10}`, '{"a": 1}'))
@@ -191,7 +191,7 @@ test('small and large upserts write the last row of a key, and nothing where not
   }
 })
 
-test('holders of a UNIQUE that cannot wait are named, planned or not, and nothing is written', async () => {
+test('rows that hold an immediate UNIQUE are named, planned or not; nothing is written', async () => {
   await cleared()
   assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
   await within((transaction) =>
@@ -227,7 +227,7 @@ test('holders of a UNIQUE that cannot wait are named, planned or not, and nothin
   assert.deepEqual(await target.constraints.all(), [])
 })
 
-test('a table without a key becomes the same multiset, and what is equal is not written', async () => {
+test('a keyless table becomes the same multiset, and equal rows are not rewritten', async () => {
   await cleared()
   const rows = (text: string): TargetRow[] =>
     text.split('').map((letter) => testRow('1', letter === '-' ? null : letter))
@@ -241,7 +241,7 @@ test('a table without a key becomes the same multiset, and what is equal is not 
   assert.deepEqual(again.rows, kept.rows)
 })
 
-test('a foreign key waits for its orphans, and is checked inside the drain', async () => {
+test('a foreign key waits for its orphans and is checked inside the drain', async () => {
   await cleared()
   await within(async (transaction) => {
     await transaction.rows.copy(parent, batches([testRow('1', 'a', null)]), { overwrite: false })
@@ -272,7 +272,7 @@ test('a foreign key waits for its orphans, and is checked inside the drain', asy
   await within(async (transaction) => assert.equal((await transaction.lookup.validatedKeys()).size, 0))
 })
 
-test('definitions may be asked for twice, and differences are named', async () => {
+test('definitions can be requested twice, and differences are named', async () => {
   await cleared()
   await target.tables.create(parent, NOTHING)
   await target.constraints.buildKeyIndexes(child, [['parent_id']])
@@ -289,7 +289,7 @@ test('definitions may be asked for twice, and differences are named', async () =
   assert.deepEqual(await target.tables.differences(narrower), [])
 })
 
-test('one drain at a time, and a session that did not get it is given back clean', async () => {
+test('one drain at a time; a session that did not get it is returned clean', async () => {
   const first = await target.beginDrain()
   assert.ok(first)
   for (let at = 0; at < 20; at++) assert.equal(await target.beginDrain(), null)
@@ -347,7 +347,7 @@ test('chunks are taken once, and a quarantined key counts its attempts', async (
   })
 })
 
-test('the keys of the last drains are kept, and a gap is told', async () => {
+test('the keys of the last drains are kept, and a gap is reported', async () => {
   const record = (number: number, keys: number): Promise<void> =>
     within(async (transaction) => {
       await transaction.history.recordKeys(
@@ -386,7 +386,7 @@ test('the keys of the last drains are kept, and a gap is told', async () => {
   assert.deepEqual([await complete(1), await complete(2)], [false, true])
 })
 
-test('a transaction survives the loss of its connection as an error of ours, and the pool goes on', async () => {
+test('a transaction that loses its connection fails with our error; the pool goes on', async () => {
   const transaction = await target.begin()
   await admin.query(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mylab-sync' AND state = 'idle in transaction'",

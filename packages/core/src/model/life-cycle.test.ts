@@ -26,16 +26,16 @@ const ALLOWED: readonly (readonly [TableState, TableEvent, TableState])[] = [
   ['broken', 'break', 'broken'],
 ]
 
-test('a table goes from discovered to live, and through its detours, as the life cycle says', () => {
+test('a table goes from discovered to live, detours included, as the life cycle says', () => {
   for (const [state, event, next] of ALLOWED) assert.equal(transition(state, event), next, `${state} ${event}`)
 })
 
-test('nothing opens but a table that catches up', () => {
+test('only a table that is catching up can open', () => {
   for (const state of TABLE_STATES)
     if (state !== 'catching-up') assert.equal(transition(state, 'open'), undefined, state)
 })
 
-test('keys of a table are parked, written or forgotten, never two of these', () => {
+test("a table's keys are parked, written or forgotten, never two of these", () => {
   for (const state of TABLE_STATES)
     assert.ok([isOpen, parksKeys, forgetsKeys].filter((is) => is(state)).length <= 1, state)
 })

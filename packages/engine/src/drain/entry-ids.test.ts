@@ -8,7 +8,7 @@ function kept(ids: readonly bigint[]): { size: number; ids: bigint[] } {
   return { size: all.size, ids: [...all] }
 }
 
-test('ids come back exactly: runs, strides, gaps and late ones', () => {
+test('ids round-trip exactly: runs, strides, gaps and late ones', () => {
   const cases = [
     [],
     [7],
@@ -23,7 +23,7 @@ test('ids come back exactly: runs, strides, gaps and late ones', () => {
   for (const ids of [...cases, beyondNumbers]) assert.deepEqual(kept(ids), { size: ids.length, ids })
 })
 
-test('two million ids of neighbouring entries take no memory to speak of', () => {
+test('two million ids of neighbouring entries take next to no memory', () => {
   const before = process.memoryUsage().heapUsed
   const all = new EntryIds()
   for (let id = 1n; id <= 4_000_000n; id += 2n) all.add(id)

@@ -11,7 +11,7 @@ const clocks = (source: number, target: number) =>
     ]),
   )
 
-test('clocks that differ by seconds are told, the two that are furthest apart', () => {
+test('clocks that differ by seconds are reported: the two furthest apart', () => {
   assert.deepEqual(clocks(1_900, 0), [])
   assert.equal(
     clocks(-1_500, 1_500)[0]?.cause,

@@ -6,7 +6,7 @@ const LOG = { database: 'shop', table: 'sync_audit_log', spelt: (name: string): 
 const names = (body: string, schema = 'shop', ansiQuotes = false): boolean =>
   namesTable(wordsOf(body, ansiQuotes), schema, LOG)
 
-test('a body names the change log quoted, bare or with its database, and not in texts, comments or longer names', () => {
+test('a body names the log quoted, bare or qualified, not in texts or longer names', () => {
   for (const body of [
     'INSERT INTO sync_audit_log (a) VALUES (1)',
     'INSERT INTO `sync_audit_log` VALUES (1)',
@@ -32,7 +32,7 @@ test('a body names the change log quoted, bare or with its database, and not in 
   assert.ok(!names('INSERT INTO sync_audit_log VALUES (1)', 'elsewhere'))
 })
 
-test('a trigger that does more than one INSERT is somebody’s own', () => {
+test('a trigger that does more than one INSERT is not one of ours', () => {
   const only = (body: string): boolean => isOnlyInsert(wordsOf(body, false))
   const insert = 'INSERT INTO `sync_audit_log` (a) VALUES (IF(NEW.a IS NULL, 0, 1))'
   for (const body of [

@@ -4,7 +4,7 @@ import { column, keyColumn, keyMapping } from '../test-support.js'
 import { literalSql, tokenSql } from './token.js'
 import { isOurTrigger, triggerBody, triggerName } from './trigger-text.js'
 
-test('a trigger name is short and stable, and tells installations apart', () => {
+test('a trigger name is short, stable and distinct for each installation', () => {
   const name = triggerName('ünï `x`', 'INSERT', 'default')
   assert.match(name, /^mylab_[0-9a-f]{12}_ai$/)
   assert.equal(name, triggerName('ünï `x`', 'INSERT', 'default'))
@@ -13,7 +13,7 @@ test('a trigger name is short and stable, and tells installations apart', () => 
   assert.ok(!isOurTrigger('user_trigger'))
 })
 
-test('an update logs the old key only where a token differs', () => {
+test('an update logs the old key only if a token differs', () => {
   const key = keyMapping([keyColumn(column('id', 'int'), 'integer')], 9)
   assert.equal(
     triggerBody({ table: "it's", key }, 'UPDATE', 'sync_audit_log'),
@@ -21,7 +21,7 @@ test('an update logs the old key only where a token differs', () => {
   )
 })
 
-test('a table without a key logs the empty key', () => {
+test('a keyless table logs an empty key', () => {
   assert.match(triggerBody({ table: 't', key: null }, 'UPDATE', 'log'), /VALUES \('t', 'UPDATE', '', 0\)/)
 })
 
@@ -37,7 +37,7 @@ test('tokens of every kind', () => {
   assert.match(of('timestamp', 'timestamp'), /UNIX_TIMESTAMP\(NEW\.`c`\)/)
 })
 
-test('literals are rendered by kind, and what is no token is refused without being quoted', () => {
+test('literals are rendered by kind; an invalid token is refused without quoting it', () => {
   assert.equal(literalSql(keyColumn(column('c', 'varchar'), 'text'), 'C3A9'), "_latin1 X'C3A9'")
   assert.equal(literalSql(keyColumn(column('c', 'varbinary'), 'binary'), ''), "X''")
   assert.equal(literalSql(keyColumn(column('c', 'double'), 'bits'), '000000000000E0BF'), '-5e-1')

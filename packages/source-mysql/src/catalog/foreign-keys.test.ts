@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { actionsIn } from './foreign-keys.js'
 
-test('actions are read out of a CREATE TABLE statement, whatever its names hold', () => {
+test('actions are parsed from CREATE TABLE, whatever its names contain', () => {
   const statement = [
     'CREATE TABLE `c` (',
     "  `a` int(11) DEFAULT NULL COMMENT 'CONSTRAINT `both` FOREIGN KEY (`a`) REFERENCES `p` (`a`) ON DELETE SET NULL',",

@@ -20,7 +20,7 @@ test("MariaDB's defaults are expressions", () => {
   assert.deepEqual(mariadbDefault("concat('a','b')"), { kind: 'expression', text: "concat('a','b')" })
 })
 
-test("MySQL's are bare", () => {
+test("MySQL's defaults are bare", () => {
   assert.deepEqual(mysqlDefault('NULL', '', 'varchar'), { kind: 'literal', text: 'NULL' })
   assert.deepEqual(mysqlDefault('CURRENT_TIMESTAMP(3)', 'DEFAULT_GENERATED', 'datetime'), { kind: 'current-timestamp' })
   assert.deepEqual(mysqlDefault('uuid()', 'DEFAULT_GENERATED', 'varchar'), { kind: 'expression', text: 'uuid()' })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { SyncError, TableBroken } from '@mylab-sync/core'
 import { connectError, errorNumber, mapped, ofTable } from './errors.js'
 
-test('driver errors are told apart by number and code, and never quoted but for refusals of an account', () => {
+test('driver errors are mapped by number and code; only account refusals are quoted', () => {
   const driver = (errno: number, code: string): Error =>
     Object.assign(new Error("Duplicate entry 'secret'"), { errno, code })
   assert.equal(mapped(driver(1045, 'ER_ACCESS_DENIED_ERROR'), 'x').code, 'cannot-connect')
@@ -29,7 +29,7 @@ test('driver errors are told apart by number and code, and never quoted but for 
 const driverError = (errno: number, message = 'secret'): Error =>
   Object.assign(new Error(message), { errno, code: `ER_${errno}` })
 
-test('an error of a read is the table’s own unless it is one of the connection, the server, a lock or a definition', () => {
+test("a read error is the table's own unless connection, server, lock or DDL caused it", () => {
   const codeOf = (errno: number, message?: string): string => {
     const error = ofTable('t', mapped(driverError(errno, message), 'statement failed'))
     return error instanceof SyncError ? error.code : 'none'
@@ -49,7 +49,7 @@ test('an error of a read is the table’s own unless it is one of the connection
   assert.equal(broken.message, 'table t: the source cannot read it: ER_1062 (1062)')
 })
 
-test('whoever hangs up or speaks otherwise is no connection, and an error of the server keeps its own code', () => {
+test('a hang-up or foreign protocol is no connection; a server error keeps its code', () => {
   assert.equal(connectError(new Error('Unexpected packet'), 'x').code, 'cannot-connect')
   assert.equal(connectError(Object.assign(new Error(''), { code: 'ECONNRESET' }), 'x').code, 'cannot-connect')
   assert.equal(connectError(driverError(1045), 'x').code, 'cannot-connect')

@@ -29,27 +29,27 @@ const REFUSALS: readonly {
   readonly held?: number
 }[] = [
   {
-    name: 'a database that it has no right to',
+    name: 'an unauthorised database',
     numbers: [1044],
     by: `REVOKE ALL ON ${NAME}.* FROM ${USER}`,
     remedy: /^grant the account/,
   },
   {
-    name: 'a password that has expired',
+    name: 'an expired password',
     numbers: [1862, 1820],
     by: `ALTER USER ${USER} PASSWORD EXPIRE`,
     remedy: /IDENTIFIED BY/,
   },
   { name: 'a locked account', numbers: [3118, 4151], by: `ALTER USER ${USER} ACCOUNT LOCK`, remedy: /ACCOUNT UNLOCK/ },
   {
-    name: 'a limit of its connections',
+    name: 'an excess connection',
     numbers: [1226],
     by: `ALTER USER ${USER} WITH MAX_USER_CONNECTIONS 1`,
     remedy: /MAX_USER_CONNECTIONS 0/,
     held: 1,
   },
   {
-    name: 'a connection in plaintext',
+    name: 'a plaintext connection',
     // 1045: MariaDB's.
     numbers: [3159, 1045],
     by: 'SET GLOBAL require_secure_transport = ON',
@@ -59,7 +59,7 @@ const REFUSALS: readonly {
 ]
 
 for (const { name, numbers, by, remedy, undo, held = 0 } of REFUSALS)
-  test(`a server refuses ${name}: its number, its words and a remedy are told`, async () => {
+  test(`${name} is refused: number, server text and remedy are reported`, async () => {
     await admin.query(`CREATE USER ${USER} IDENTIFIED BY 'pw'; GRANT SELECT ON ${NAME}.* TO ${USER}`)
     const { host, port } = servers.source
     const open = () =>

@@ -5,7 +5,7 @@ import { Grants } from './grants.js'
 const on = (lines: readonly string[], right: string, table: string | null = null, database = 'my_app'): boolean =>
   new Grants(lines, database).on(right, table)
 
-test('rights on everything, on a database by pattern and on a table are told apart', () => {
+test('rights on everything, on a database pattern and on a table are told apart', () => {
   assert.ok(on(['GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION'], 'TRIGGER'))
   assert.ok(on(['GRANT SELECT, TRIGGER ON `my\\_app`.* TO `u`@`%`'], 'TRIGGER'))
   assert.ok(!on(['GRANT SELECT, TRIGGER ON `my\\_app`.* TO `u`@`%`'], 'TRIGGER', null, 'my-app'))
@@ -15,7 +15,7 @@ test('rights on everything, on a database by pattern and on a table are told apa
   assert.ok(!on(['GRANT USAGE ON *.* TO `u`@`%`', 'GRANT `role`@`%` TO `u`@`%`'], 'SELECT'))
 })
 
-test('a printed grant opens no other database, and is read back as one on this', () => {
+test('a printed grant covers no other database, and reads back as one on this', () => {
   for (const [database, place] of [
     ['lab_prod', '`lab\\_prod`.*'],
     ['100%', '`100\\%`.*'],
@@ -31,7 +31,7 @@ test('a printed grant opens no other database, and is read back as one on this',
   }
 })
 
-test('where partial_revokes is on, a name is no pattern, and none is printed', () => {
+test('under partial_revokes a name is no pattern, and none is printed', () => {
   const line = (name: string): string => `GRANT SELECT ON \`${name}\`.* TO \`u\`@\`%\``
   assert.equal(new Grants([], 'lab_prod', true).place, '`lab_prod`.*')
   assert.ok(new Grants([line('lab_prod')], 'lab_prod', true).on('SELECT', null))
@@ -39,20 +39,20 @@ test('where partial_revokes is on, a name is no pattern, and none is printed', (
   assert.ok(!new Grants([line('lab%')], 'lab_prod', true).on('SELECT', null))
 })
 
-test('a right on single columns is none on the table', () => {
+test('a right on single columns does not count for the table', () => {
   const lines = ['GRANT SELECT (`id`, `a,b`), INSERT, UPDATE (`x`) ON `my_app`.`t` TO `u`@`%`']
   assert.ok(!on(lines, 'SELECT', 't'))
   assert.ok(!on(lines, 'UPDATE', 't'))
   assert.ok(on(lines, 'INSERT', 't'))
 })
 
-test('a partial revoke takes a right on all databases away from this one', () => {
+test('a partial revoke removes a global right from this database', () => {
   const lines = ['GRANT SELECT, PROCESS ON *.* TO `u`@`%`', 'REVOKE SELECT ON `my_app`.* FROM `u`@`%`']
   assert.ok(!on(lines, 'SELECT'))
   assert.ok(new Grants(lines, 'my_app').global('PROCESS'))
 })
 
-test('a right anywhere in the database is one on it, on a table of it, or everywhere', () => {
+test('a right anywhere in the database counts: on it, on a table of it, or global', () => {
   const may = (line: string): boolean => new Grants([line], 'clinic').anywhere('TRIGGER')
   for (const line of [
     'GRANT ALL PRIVILEGES ON *.* TO `a`@`%`',

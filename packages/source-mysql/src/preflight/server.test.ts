@@ -38,7 +38,7 @@ function findingsOf(
   return outcome
 }
 
-test('servers that allow one trigger an event are refused', () => {
+test('servers that allow one trigger per event are refused', () => {
   for (const old of ['10.1.48-MariaDB', '10.2.2-MariaDB', '5.5.68-MariaDB'])
     assert.equal(findingsOf(version, 'mariadb', old)[0]?.code, 'source-version', old)
   for (const good of ['10.2.3-MariaDB', '10.11.19-MariaDB-0+deb12u1-log', '11.8.6-MariaDB', '12.0.2-MariaDB'])
@@ -47,7 +47,7 @@ test('servers that allow one trigger an event are refused', () => {
   for (const good of ['5.7.42-log', '8.0.46', '9.7.4']) assert.deepEqual(findingsOf(version, 'mysql', good), [], good)
 })
 
-test('the default foreign key mode of MySQL 9.6 and later is told where a foreign key acts', () => {
+test("MySQL 9.6's default foreign key mode is reported where a foreign key acts", () => {
   const key = { name: 'f', columns: ['p'], parentDatabase: null, parent: 'p', parentColumns: ['id'] }
   const table = (onDelete: 'CASCADE' | 'RESTRICT'): SourceTable => ({
     name: 'child',
@@ -74,14 +74,14 @@ test('the default foreign key mode of MySQL 9.6 and later is told where a foreig
   assert.equal(told('8.4.9', 'OFF', 'CASCADE'), 0)
 })
 
-test('names that the server keeps as written and compares in lower case are told', () => {
+test('names that the server keeps as written but compares in lower case are reported', () => {
   const told = (mode: string): Finding[] =>
     findingsOf(tableNames, 'mysql', '8.4.0', { variables: { lower_case_table_names: mode } })
   assert.equal(told('2')[0]?.severity, 'warning')
   assert.deepEqual(told('0'), [])
 })
 
-test('a change log is told by the disk that it takes', () => {
+test('a large change log is reported with the disk space it takes', () => {
   assert.deepEqual(sizeFinding('sync_audit_log', 1e6, 10), [])
   assert.equal(sizeFinding('sync_audit_log', 3e8, 10)[0]?.severity, 'note')
   const [huge] = sizeFinding('sync_audit_log', 6e9, 70_000_000)
@@ -89,6 +89,6 @@ test('a change log is told by the disk that it takes', () => {
   assert.equal(huge.cause, "the change log sync_audit_log takes 5.6 GiB of the source's disk (~70000000 entries)")
 })
 
-test('an account is quoted at its last @', () => {
+test('an account is split at its last @ and quoted', () => {
   assert.equal(quotedAccount("o'neil@home@10.%"), "'o''neil@home'@'10.%'")
 })

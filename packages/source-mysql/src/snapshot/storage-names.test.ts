@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { storageLike, StorageNames } from './storage-names.js'
 
-test('storage names, as MySQL 9.7 gives them, find their tables', () => {
+test('storage names, as MySQL 9.7 prints them, lead to their tables', () => {
   const tables = ['emptied', "ünï `q' x", 'aux', 'g$', 'ä-', '日本', 'pt', 'no_storage']
   const names = new StorageNames('my-shop', tables)
   const of = (name: string): readonly string[] => names.tablesOf(`my@002dshop/${name}`)
@@ -18,12 +18,12 @@ test('storage names, as MySQL 9.7 gives them, find their tables', () => {
   assert.deepEqual(names.tablesOf('shop/emptied'), [])
 })
 
-test('letters that are not told apart belong to both', () => {
+test('a storage name that fits several letters leads to the tables of each', () => {
   const names = new StorageNames('shop', ['ä', 'ö', 'äö'])
   assert.deepEqual(names.tablesOf('shop/@0k'), ['ä', 'ö'])
   assert.deepEqual(names.tablesOf('shop/@0k@0l'), ['äö'])
 })
 
-test('a LIKE meets the spellings', () => {
+test('the LIKE pattern matches every spelling of a storage name', () => {
   assert.equal(storageLike('a_b-ä'), 'a\\_b@%@%')
 })

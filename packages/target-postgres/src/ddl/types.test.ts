@@ -19,7 +19,7 @@ test('an equal or wider type holds every value', () => {
     assert.ok(holds(found, wanted), `${found} holds ${wanted}`)
 })
 
-test('a narrower or another type does not', () => {
+test('a narrower or different type does not hold every value', () => {
   for (const [found, wanted] of [
     ['smallint', 'integer'],
     ['numeric(18,0)', 'bigint'],

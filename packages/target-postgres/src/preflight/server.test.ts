@@ -26,7 +26,7 @@ function codes(check: Check, change: Partial<Facts>): string[] {
   return outcome.map(({ code, remedy }) => `${code}: ${remedy}`)
 }
 
-test('servers before 11, standbys and full ones are told', () => {
+test('servers before 11, standbys and full servers are reported', () => {
   assert.deepEqual(codes(version, {}), [])
   assert.deepEqual(codes(version, { version: 110_000 }), [])
   assert.equal(codes(version, { version: 100_023, version_text: '10.23' }).length, 1)
@@ -36,7 +36,7 @@ test('servers before 11, standbys and full ones are told', () => {
   ])
 })
 
-test('one server process behind two open sessions is a pooler', () => {
+test('one server process behind two open sessions means a pooler', () => {
   assert.deepEqual(poolerFinding(false), [])
   assert.equal(poolerFinding(true)[0]?.severity, 'note')
 })

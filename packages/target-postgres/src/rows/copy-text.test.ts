@@ -4,13 +4,13 @@ import { HexDigits, type TargetRow } from '@mylab-sync/core'
 import { testRow } from '../test-support.js'
 import { copyPieces, escapeValue } from './copy-text.js'
 
-test('a value without special bytes passes as it is', () => {
+test('a value without special bytes is copied as is', () => {
   const value = Buffer.from('plain, "quoted" \u{1f600} text')
   assert.equal(escapeValue(value), value)
   assert.equal(escapeValue(Buffer.alloc(0)).length, 0)
 })
 
-test('backslash, newline, return and tab are escaped, and nothing else', () => {
+test('only backslash, newline, return and tab are escaped', () => {
   assert.equal(escapeValue(Buffer.from('a\\b\nc\rd\te')).toString(), 'a\\\\b\\nc\\rd\\te')
   assert.equal(escapeValue(Buffer.from('\\N')).toString(), '\\\\N')
   assert.equal(escapeValue(Buffer.from('\\.\n')).toString(), '\\\\.\\n')
@@ -21,7 +21,7 @@ test('NULL is \\N and an empty value is empty', () => {
   assert.equal(text([testRow('1', null, ''), testRow('2', 'x', null)], 1000), '1\t\\N\t\n2\tx\t\\N\n')
 })
 
-test('pieces of any size hold the same text, whatever they cut', () => {
+test('pieces of any size hold the same text, wherever they are cut', () => {
   const rows = [testRow('1', 'a\\b\nc\rd\te', null), testRow('2', 'é\\\\N'.repeat(9), '')]
   const whole = text(rows, 1000)
   for (let size = 1; size < 60; size++) assert.equal(text(rows, size), whole, `size ${size}`)
@@ -29,7 +29,7 @@ test('pieces of any size hold the same text, whatever they cut', () => {
   assert.ok(longest <= 48, `${longest} bytes`)
 })
 
-test('bytes become digits while they are written, the same in pieces of any size', () => {
+test('bytes become digits while being written, the same in pieces of any size', () => {
   const bytes = Buffer.from([0, 1, 0x5c, 0x0a, 0xff, 0x7f, 9])
   const rows = [{ key: '1', values: [new HexDigits(bytes), Buffer.from('x')] }]
   assert.equal(new HexDigits(bytes).toString(), '\\x00015c0aff7f09')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { manualCommands } from './manual.js'
 
-test('where nothing can be installed, the commands are those of this very system', () => {
+test('where nothing can be installed, the printed commands fit this very system', () => {
   const commands = (platform: NodeJS.Platform, release: string): string =>
     manualCommands(['mariadb', 'redis'], { platform, release })
   assert.match(commands('linux', 'NAME="Fedora Linux"\nID=fedora\n'), /^ {2}sudo dnf install mariadb-server redis$/m)

@@ -65,21 +65,21 @@ describe('a set of private servers', () => {
     return (await admin.query(sql).finally(() => admin.end())).rowCount ?? 0
   }
 
-  test('knows nothing of another set that runs beside it', async () => {
+  test('is isolated from another set that runs beside it', async () => {
     const ports = [set, other].flatMap((s) => [s.source.port, s.target.port, Number(new URL(s.redisUrl).port)])
     assert.equal(new Set(ports).size, 6)
     await assert.rejects(other.sourceAdmin('here'), { code: 'ER_BAD_DB_ERROR' })
     await assert.rejects(other.targetAdmin('here'), { code: '3D000' })
   })
 
-  test('lets nobody in over TCP without the password', async () => {
+  test('accepts no TCP login without the password', async () => {
     const url = new URL(set.target.adminUrl)
     url.password = 'wrong'
     const { default: pg } = await import('pg')
     await assert.rejects(new pg.Client({ connectionString: url.href }).connect(), { code: '28P01' })
   })
 
-  test('keeps what was written when MariaDB, PostgreSQL and Redis are killed, on the same ports', async () => {
+  test('keeps data and ports when MariaDB, PostgreSQL and Redis are killed', async () => {
     await onSource('CREATE TABLE kept (id INT PRIMARY KEY); INSERT INTO kept VALUES (1), (2)')
     await onTarget('CREATE TABLE kept AS SELECT 1 AS id')
     await redis(set.redisUrl, 'SET kept 1', '+OK')
@@ -94,7 +94,7 @@ describe('a set of private servers', () => {
     await redis(set.redisUrl, 'GET kept', '$1\r\n1')
   })
 
-  test('ends all sessions of a killed PostgreSQL, busy ones too', async () => {
+  test('ends all sessions of a killed PostgreSQL, even busy ones', async () => {
     const admin = await set.targetAdmin('here')
     const lost = assert.rejects(admin.query('SELECT count(*) FROM generate_series(1, 100000000000)'))
     const watcher = await set.targetAdmin('here')
@@ -106,7 +106,7 @@ describe('a set of private servers', () => {
     await set.start('postgres')
   })
 
-  test('goes back to a backup as often as wanted', async () => {
+  test('restores a backup any number of times', async () => {
     const before = await Promise.all([set.backup('mariadb'), set.backup('postgres')])
     for (const id of [10, 11]) {
       await onSource(`INSERT INTO kept VALUES (${id})`)
@@ -138,7 +138,7 @@ describe('a set of private servers', () => {
     await target.end()
   })
 
-  test('gives an orderly stop and a second start', async () => {
+  test('stops in order and starts again', async () => {
     for (const service of ALL) {
       await set.stop(service)
       await set.start(service)
@@ -146,7 +146,7 @@ describe('a set of private servers', () => {
     assert.equal(await sourceRows(), 2)
   })
 
-  test('gives the product the rights of the README, on databases that the set has made', async () => {
+  test("gives the product the README's rights, on databases that the set created", async () => {
     await set.createSourceDatabase('not_all_of')
     const { host, port } = set.source
     const source = await mysql.createConnection({ host, port, ...set.product.source })
@@ -186,7 +186,7 @@ describe('a set of private servers', () => {
   })
 })
 
-test('servers given by a URL get the accounts of the README too, and lose them at close', async () => {
+test("servers given by URL get the README's accounts, and lose them at close", async () => {
   const theirs = await ServerSet.start({ services: ['mariadb', 'postgres'] })
   const { host, port, user, password } = theirs.source
   process.env['SYNC_TEST_MYSQL_URL'] = `mysql://${user}:${password}@${host}:${port}`
@@ -241,7 +241,7 @@ test('a starter that is killed takes its servers and its folder along', async ()
   assert.deepEqual(processesBelow(directory), [])
 })
 
-test('a URL that does not answer is an error, not a reason to start another server', async () => {
+test('an unreachable URL is an error, not a reason to start another server', async () => {
   process.env['SYNC_TEST_POSTGRES_URL'] = 'postgres://nobody@127.0.0.1:1/none'
   try {
     await assert.rejects(ServerSet.start({ services: ['postgres'] }), /SYNC_TEST_POSTGRES_URL is set, but/)
@@ -250,7 +250,7 @@ test('a URL that does not answer is an error, not a reason to start another serv
   }
 })
 
-test('a server that ends by itself is reported with the end of its log', async () => {
+test('a server that exits on its own is reported with the end of its log', async () => {
   await assert.rejects(
     ServerSet.start({ services: ['mariadb'], extraArguments: { mariadb: ['--no-such-option'] } }),
     /MariaDB did not start[^]*unknown option/,
