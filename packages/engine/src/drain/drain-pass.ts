@@ -1,5 +1,5 @@
-import { type ErrorCode, SyncError, type TargetTransaction } from '@mylab-sync/core'
-import { type EngineContext, limitsOf, reach, rulesOf, throwIfStopped } from '../context.js'
+import { type ErrorCode, type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
+import { ALL_RULES, type EngineContext, limitsOf, reach, rulesOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { parkOrphans } from '../slice/orphans.js'
 import { recordOutcome } from '../slice/record-outcome.js'
@@ -9,13 +9,16 @@ import { DrainOutcome } from './drain-outcome.js'
 import type { DrainReport } from './drain-report.js'
 import { EntryFeed, type Load } from './entry-feed.js'
 import { sortEntries } from './sort-entries.js'
-import { holeOf } from './history-gap.js'
-import { judgeOwner, type Judgement, type NotAsLeft } from './ownership.js'
+import { findHistoryGap } from './history-gap.js'
+import type { Watched } from './history-verdict.js'
+import { type Judgement, judgeSides } from './ownership.js'
 import { Participants } from './participants.js'
 import type { DrainRequest, Pass } from './pass.js'
 
 export type PassResult =
   | DrainReport
+  /** One side is not as this installation left it, and only a later look tells why. */
+  | { readonly kind: 'look-again'; readonly watched: Watched }
   /** What the source held did not fit the target or the change log; that is put right, and the drain begins again. */
   | { readonly kind: 'taken-back' }
 
@@ -29,23 +32,22 @@ const MARK_LATER: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'lock-tim
 export async function drainPass(
   context: EngineContext,
   model: Model,
-  request: DrainRequest & { readonly before?: NotAsLeft['watched'] | undefined },
+  request: DrainRequest & { readonly before?: Watched | undefined },
 ): Promise<PassResult> {
   const rules = rulesOf(context)
-  const early = rules.lockBeforeSnapshot ? null : await context.source.openSnapshot()
-  if (early) await context.hooks?.betweenLockAndSnapshot?.()
+  const early = rules.lockBeforeSnapshot ? null : await openSnapshot(context)
   // 1. The lock, before the snapshot.
   await using target = await beginDrain(context, request)
   if (target === null) return { kind: 'busy' }
   await reach(context, 'drain:locked')
   // 2. The snapshot, and whether both sides are as this installation left them (3.6).
-  if (!early) await context.hooks?.betweenLockAndSnapshot?.()
-  await using snapshot = early ?? (await context.source.openSnapshot())
+  await using snapshot = early ?? (await openSnapshot(context))
   const pass: Pass = { context, model, request, rules, snapshot, target }
-  const history = await judgeOwner(pass, request.before)
-  if (history.kind === 'take-back' || !snapshot.isSealed) return putRight(pass, history)
+  const history = await judgeSides(pass, request.before)
+  if (history.kind === 'look-again' || history.kind === 'take-back') return await turnBack(pass, history)
+  if (!snapshot.isSealed) return await sealAgain(pass)
   // 3.5: who takes part.
-  const parts = await Participants.read(pass, await holeOf(pass, history))
+  const parts = await Participants.read(pass, await findHistoryGap(pass, history))
   const outcome = new DrainOutcome(Math.max(history.last.number, snapshot.lastDrain) + 1)
   await reach(context, 'drain:begun')
   await parts.checkLookUps()
@@ -70,6 +72,13 @@ export async function drainPass(
   return outcome.report({ entries: feed.ids.size, unmarked, setAside: parts.setAside, opened: parts.haveOpened, model })
 }
 
+async function openSnapshot({ source, hooks, rules = ALL_RULES }: EngineContext): Promise<SourceSnapshot> {
+  if (rules.lockBeforeSnapshot) await hooks?.betweenLockAndSnapshot?.()
+  const snapshot = await source.openSnapshot()
+  if (!rules.lockBeforeSnapshot) await hooks?.betweenLockAndSnapshot?.()
+  return snapshot
+}
+
 function beginDrain(
   { target }: EngineContext,
   { waitMs }: Pick<DrainRequest, 'waitMs'>,
@@ -77,10 +86,17 @@ function beginDrain(
   return waitMs ? target.beginDrain({ waitMs }) : target.beginDrain()
 }
 
-/** The source is brought to a state that the next pass can go on from. */
-async function putRight({ context, snapshot }: Pass, history: Judgement): Promise<PassResult> {
-  if (history.kind === 'take-back') await context.source.takeBack(history.to, snapshot)
-  else await context.source.sealLog(snapshot)
+async function turnBack(
+  { context, snapshot }: Pass,
+  history: Extract<Judgement, { kind: 'look-again' | 'take-back' }>,
+): Promise<PassResult> {
+  if (history.kind === 'look-again') return history
+  await context.source.takeBack(history.to, snapshot)
+  return { kind: 'taken-back' }
+}
+
+async function sealAgain({ context, snapshot }: Pass): Promise<PassResult> {
+  await context.source.sealLog(snapshot)
   return { kind: 'taken-back' }
 }
 

@@ -5,7 +5,8 @@ import { suspend } from '../tables/redo.js'
 import { settingAside } from '../tables/set-aside.js'
 import { drainPass } from './drain-pass.js'
 import type { DrainReport } from './drain-report.js'
-import { NotAsLeft, watchOthers } from './ownership.js'
+import type { Watched } from './history-verdict.js'
+import { watchOthers } from './ownership.js'
 import type { DrainRequest } from './pass.js'
 
 /** Definitions that move between two looks, again and again, are for the caller's pause. */
@@ -21,19 +22,24 @@ const MAX_REDOS = 200
  */
 export async function drain(context: EngineContext, model: Model, request: DrainRequest = {}): Promise<DrainReport> {
   let current = model
-  let before: NotAsLeft['watched'] | undefined
+  let before: Watched | undefined
   for (let redo = 0; ; redo++) {
     try {
       const asked = { ...request, before }
       const result = await settingAside(context, current, () => drainPass(context, current, asked))
-      if (result.kind !== 'taken-back') return result
-      before = undefined
-    } catch (error) {
-      if (error instanceof NotAsLeft) {
-        before = error.watched
-        await watchOthers(context)
-        continue
+      switch (result.kind) {
+        case 'taken-back':
+          before = undefined
+          break
+        case 'look-again':
+          before = result.watched
+          await watchOthers(context)
+          break
+        case 'busy':
+        case 'done':
+          return result
       }
+    } catch (error) {
       if (error instanceof SyncError && error.code === 'generation-changed' && redo < MAX_RELOADS) {
         current = await loadModel(context)
         continue

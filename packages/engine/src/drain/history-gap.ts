@@ -4,13 +4,11 @@ import { gapOf, type HistoryGap } from './history-verdict.js'
 import type { Judgement, Sides } from './ownership.js'
 import type { Misfit } from '../tables/set-aside.js'
 
-export type Hole = HistoryGap
-
 /** Reads what the verdict needs beside itself, and finds the gap. */
-export async function holeOf(
+export async function findHistoryGap(
   { target: { history }, snapshot: { purgedDrain } }: Sides,
-  judgement: Exclude<Judgement, { kind: 'take-back' }>,
-): Promise<Hole> {
+  judgement: Exclude<Judgement, { kind: 'take-back' | 'look-again' }>,
+): Promise<HistoryGap> {
   const isBehind = judgement.kind === 'go-on' && judgement.common !== judgement.last.number
   const keepsKeys = isBehind && (await history.keepsAfter(judgement.common))
   return gapOf(judgement, { purgedDrain, keepsKeys })
@@ -23,7 +21,7 @@ export async function holeOf(
 export async function lostTables(
   { context, target }: { readonly context: EngineContext; readonly target: TargetTransaction },
   states: ReadonlyMap<string, TableProgress>,
-  { hole: { lostAfter, problem }, opening }: { readonly hole: Hole; readonly opening: ReadonlySet<string> },
+  { gap: { lostAfter, problem }, opening }: { readonly gap: HistoryGap; readonly opening: ReadonlySet<string> },
 ): Promise<Misfit[]> {
   const setAside = (tables: readonly string[], why: string): Misfit[] =>
     tables.map((table) => ({ table, event: 'mismatch', problem: why }))

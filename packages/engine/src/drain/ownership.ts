@@ -15,25 +15,12 @@ export interface Sides {
   readonly target: TargetTransaction
 }
 
-/** Something is not as this installation left it; only later looks tell a restored side from a second one at work. */
-export class NotAsLeft extends Error {
-  readonly watched: Watched
-  constructor(watched: Watched) {
-    super('one side is not as it was left')
-    this.watched = watched
-  }
-}
-
 /** What a drain has to do before anything else. */
-export type Judgement = Exclude<HistoryVerdict, { kind: 'look-again' | 'wrong-owner' }>
+export type Judgement = Exclude<HistoryVerdict, { kind: 'wrong-owner' }>
 
-/**
- * Reads both sides and judges their history. Throws NotAsLeft where another look is needed, SyncError wrong-owner where
- * another installation is draining.
- */
-export async function judgeOwner(sides: Sides, before: Watched | undefined): Promise<Judgement> {
+/** Reads both sides and judges their history. Throws SyncError wrong-owner where another installation is draining. */
+export async function judgeSides(sides: Sides, before: Watched | undefined): Promise<Judgement> {
   const verdict = judgeHistory(await readFacts(sides), before)
-  if (verdict.kind === 'look-again') throw new NotAsLeft(verdict.watched)
   if (verdict.kind === 'wrong-owner') throw verdict.other === 'source' ? otherSource() : otherTarget()
   return verdict
 }
@@ -72,26 +59,15 @@ export function watchOthers(context: EngineContext): Promise<void> {
 
 /** As every drain does, without one: before anything is written. Throws SyncError wrong-owner. */
 export async function requireOwner(context: EngineContext): Promise<void> {
-  let before: Watched | undefined
-  for (;;) {
-    try {
-      await look(context, before)
-      return
-    } catch (error) {
-      if (!(error instanceof NotAsLeft)) throw error
-      before = error.watched
-      await watchOthers(context)
-    }
+  for (let verdict = await look(context, undefined); verdict.kind === 'look-again'; ) {
+    await watchOthers(context)
+    verdict = await look(context, verdict.watched)
   }
 }
 
-async function look(context: EngineContext, before: Watched | undefined): Promise<void> {
-  const snapshot = await context.source.openSnapshot()
-  try {
-    // After the snapshot: a drain that ends between the two is one that the target knows.
-    await using target = await context.target.begin()
-    await judgeOwner({ snapshot, target }, before)
-  } finally {
-    snapshot.release()
-  }
+async function look(context: EngineContext, before: Watched | undefined): Promise<Judgement> {
+  await using snapshot = await context.source.openSnapshot()
+  // After the snapshot: a drain that ends between the two is one that the target knows.
+  await using target = await context.target.begin()
+  return await judgeSides({ snapshot, target }, before)
 }

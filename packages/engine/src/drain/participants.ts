@@ -14,7 +14,8 @@ import type { SliceScope } from '../slice/slice.js'
 import { isFollowed, type Misfit, misfits, misfitsFrom, noteBenignChanges, putAside } from '../tables/set-aside.js'
 import type { DrainOutcome } from './drain-outcome.js'
 import type { Pass } from './pass.js'
-import { type Hole, lostTables } from './history-gap.js'
+import { lostTables } from './history-gap.js'
+import type { HistoryGap } from './history-verdict.js'
 import type { UnreadableEntries } from './unreadable-entries.js'
 import { findUnloggedDeletes } from './unlogged-deletes.js'
 
@@ -52,14 +53,14 @@ export class Participants {
    * Sets aside what does not fit this snapshot, and parks again the keys of drains whose marks the source has lost.
    * Throws SyncError generation-changed where the snapshot shows definitions that the model does not know.
    */
-  static async read(pass: Pass, gap: Hole): Promise<Participants> {
+  static async read(pass: Pass, gap: HistoryGap): Promise<Participants> {
     const { target, snapshot, model, request } = pass
     const states = await target.tables.all()
     const carried = [...states.values()].filter(isKept).map((p) => p.table)
     const now = model.tablesOf(await snapshot.fingerprints())
     if (!model.fits(now, carried))
       throw new SyncError('generation-changed', 'source definitions keep changing while being read')
-    const lost = await lostTables(pass, states, { hole: gap, opening: new Set(request.opening?.keys()) })
+    const lost = await lostTables(pass, states, { gap, opening: new Set(request.opening?.keys()) })
     await putAside(target, states, lost)
     await noteBenignChanges(target, model, states)
     // After those: what foreign key actions of a table that is set aside reach goes with it.
