@@ -75,7 +75,7 @@ export async function drainPass(
 async function openSnapshot({ source, hooks, rules = ALL_RULES }: EngineContext): Promise<SourceSnapshot> {
   if (rules.lockBeforeSnapshot) await hooks?.betweenLockAndSnapshot?.()
   const snapshot = await source.openSnapshot()
-  if (!rules.lockBeforeSnapshot) await hooks?.betweenLockAndSnapshot?.()
+  await hooks?.betweenLockAndSnapshot?.()
   return snapshot
 }
 
