@@ -139,7 +139,7 @@ async function followChanges(run: Run, changes: string): Promise<void> {
 
 async function checkChanged(run: Run): Promise<void> {
   const { changed, sanitisedAfterChanges, quarantinedAfterChanges } = run.it.expect
-  const { pending } = await run.context.source.pending()
+  const { pending } = await run.context.source.log.pending()
   if (pending > 0) throw new Different(`${pending} changes are pending`)
   await checkTables(run, 'changed', changed)
   if (sanitisedAfterChanges) {

@@ -42,7 +42,7 @@ async function withHealthy(name: string, use: (at: Installation) => Promise<void
 }
 
 async function isMariaDb(at: Installation): Promise<boolean> {
-  return (await at.source.catalog()).vendor === 'mariadb'
+  return (await at.source.catalog.read()).vendor === 'mariadb'
 }
 
 async function problemOf(at: Installation, table: string): Promise<string> {

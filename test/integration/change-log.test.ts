@@ -32,7 +32,7 @@ after(() => servers.close())
 
 /** The next drain sets every table aside and says why; control work copies them again. */
 async function assertHealed(at: Installation): Promise<void> {
-  await at.context.source.guardLog()
+  await at.context.source.log.guard()
   const report = await drainNow(at)
   const setAside = report.kind === 'done' ? report.setAside : []
   assert.deepEqual(setAside.map(({ table }) => table).sort(), TABLES)
@@ -46,7 +46,7 @@ async function assertHealed(at: Installation): Promise<void> {
 /** It is not read again and again, and changes are carried one by one. */
 async function assertAtRest(at: Installation): Promise<void> {
   await at.app.query(CHANGE)
-  await at.context.source.guardLog()
+  await at.context.source.log.guard()
   const report = await drainNow(at)
   assert.deepEqual(report.kind === 'done' && [report.entries, report.setAside], [4, []])
   await assertEqual(at, TABLES)
@@ -172,7 +172,7 @@ test('migrate seals and guards an older installation, and nothing is read again'
     await at.app.query(
       'DROP TRIGGER mylab_log_au; DROP TRIGGER mylab_log_ad; DELETE FROM sync_audit_log WHERE id = 0; ALTER TABLE sync_instance DROP COLUMN seal, DROP COLUMN guards',
     )
-    assert.equal(await at.source.migrated(), false)
+    assert.equal(await at.source.admin.migrated(), false)
     await at.app.query(CHANGE)
     await migrate(at.context)
     const report = await drainNow(at)

@@ -194,7 +194,7 @@ test('every definition change is followed without the PROCESS right too', async 
     const { source, target } = await connect(servers, 'changes_blind', account)
     const blind = { ...at, context: { ...at.context, source, target } }
     try {
-      assert.equal(await source.seesStorage(), false)
+      assert.equal(await source.catalog.seesStorage(), false)
       await copyAll(blind.context)
       for (const scene of scenes) await apply(blind, scene)
       await settle(blind)

@@ -262,7 +262,7 @@ test('a replaced CA is used by the next connection of a running process', async 
         lines[side].proxy.cut()
         lines[side].tap.heard()
       }
-      const asked = await Promise.allSettled([source.catalog(), target.tables.hindrances([])])
+      const asked = await Promise.allSettled([source.catalog.read(), target.tables.hindrances([])])
       return asked.map((each) => (each.status === 'rejected' ? 'refused' : 'answered'))
     }
     assert.deepEqual(await again(), ['refused', 'refused'])

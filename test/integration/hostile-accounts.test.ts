@@ -56,7 +56,7 @@ const JUMPS: Record<string, string> = {
 }
 
 async function isFound({ source }: Installation): Promise<boolean> {
-  return (await source.preflight([])).some(({ code }) => code === 'source-log-ids')
+  return (await source.admin.preflight([])).some(({ code }) => code === 'source-log-ids')
 }
 
 test('no log id chosen by an account with INSERT alone stops a drain or a write', async (t) => {
@@ -126,7 +126,7 @@ test('log entries forged with INSERT alone cost at most their own table, for a w
           await settle(at)
           assert.deepEqual(await states(at), { a: 'live', plain: 'live' })
           await assertEqual(at, TABLES)
-          await at.source.purge({ olderThanDays: 7, dryRun: false, signal: new AbortController().signal })
+          await at.source.log.purge({ olderThanDays: 7, dryRun: false, signal: new AbortController().signal })
           const noted = "SELECT purged_drain <= last_drain, token <> 'log-harmed' FROM sync_instance"
           assert.deepEqual(await textRows(at.app, noted), [['1', '1']])
         })

@@ -65,7 +65,7 @@ async function faultsOf(
     if (JSON.stringify(found) !== JSON.stringify(wanted))
       faults.push(`${what}: ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`)
   }
-  const keys = keysOf(await allOf(snapshot.readRange(table, { lower: null, upper: null })))
+  const keys = keysOf(await allOf(snapshot.rows.readRange(table, { lower: null, upper: null })))
   const sorted = [...keys].sort()
   if (new Set(keys).size !== at.rows) faults.push(`${new Set(keys).size} keys of ${at.rows} rows`)
   expect('triggers', [...at.logged].sort(), sorted)
@@ -74,19 +74,19 @@ async function faultsOf(
     keys.filter((key) => !table.key || !isKeyOf(table.key, key, servers.isMysql ? 'mysql' : 'mariadb')),
     [],
   )
-  expect('all at once', keysOf(await snapshot.readColumns(table, keys, [])).sort(), sorted)
-  expect('another form', (await snapshot.findAgain(table, keys)).sort(), sorted)
+  expect('all at once', keysOf(await snapshot.rows.readColumns(table, keys, [])).sort(), sorted)
+  expect('another form', (await snapshot.rows.findAgain(table, keys)).sort(), sorted)
   const parent = table.key
   assert.ok(parent)
   const edge = { childKey: parent, parentKey: parent } as unknown as Edge
   const tokens = keys.map((key) => key.split(','))
-  expect('children', (await allOf(snapshot.childKeys(table, edge, tokens))).sort(), sorted)
+  expect('children', (await allOf(snapshot.rows.childKeys(table, edge, tokens))).sort(), sorted)
   for (const [place, key] of keys.entries()) {
-    if (place < 2) expect('alone', keysOf(await snapshot.readColumns(table, [key], [])), [key])
+    if (place < 2) expect('alone', keysOf(await snapshot.rows.readColumns(table, [key], [])), [key])
     const next = keys[place + 1] ?? null
-    expect('next', [String(await snapshot.keyAfter(table, key, 1))], [String(next)])
+    expect('next', [String(await snapshot.rows.keyAfter(table, key, 1))], [String(next)])
     const range = { lower: keys[place - 1] ?? null, upper: key }
-    expect('range', keysOf(await allOf(snapshot.readRange(table, range))), [key])
+    expect('range', keysOf(await allOf(snapshot.rows.readRange(table, range))), [key])
   }
   return faults
 }
@@ -96,12 +96,12 @@ test("for keys of any two types, a trigger's token finds its own row and no othe
   const { source, target } = await connect(servers, NAME)
   const app = await servers.sourceAdmin(NAME)
   try {
-    const { vendor } = await source.catalog()
+    const { vendor } = await source.catalog.read()
     const pairs = pairsOf(vendor)
     await app.query("SET sql_mode = '', time_zone = '-08:00', NAMES utf8mb4")
     await inCalls(pairs, async (some) => void (await app.query(some.map(createTable).join(';'))))
-    await source.migrate()
-    const { mapped, refused } = mapTables((await source.catalog()).tables, defaultMappingOptions)
+    await source.admin.migrate()
+    const { mapped, refused } = mapTables((await source.catalog.read()).tables, defaultMappingOptions)
     assert.deepEqual(refused, [])
     await inCalls(pairs, async (some) => void (await app.query(insertTriggers(source, mapped, some).join(';'))))
     await inCalls(pairs, async (some) => {
@@ -144,14 +144,16 @@ async function inCalls<T>(list: readonly T[], call: (some: readonly T[]) => Prom
 function insertTriggers(source: Source, mapped: ReadonlyMap<string, TableMapping>, pairs: readonly Pair[]): string[] {
   return pairs.flatMap(({ table }) => {
     const key = mapped.get(table)?.key ?? null
-    return source.triggerStatements([{ table, key }]).filter((statement) => statement.includes(' AFTER INSERT '))
+    return source.capture
+      .statements([{ table, key }], 'triggers')
+      .filter((statement) => statement.includes(' AFTER INSERT '))
   })
 }
 
 async function entriesOf(snapshot: SourceSnapshot): Promise<ChangeEntry[]> {
   const entries: ChangeEntry[] = []
   for (let last = 0n; ; ) {
-    const some = await snapshot.entriesAfter(last, 5_000)
+    const some = await snapshot.entries.after(last, 5_000)
     entries.push(...some)
     if (some.length === 0) return entries
     last = some.at(-1)?.id ?? last

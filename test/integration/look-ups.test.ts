@@ -27,11 +27,13 @@ function blindTo({ context }: Installation): EngineContext {
     })
   const openSnapshot = async (): Promise<SourceSnapshot> => {
     const snapshot = await context.source.openSnapshot()
-    const isBlind = (table: Parameters<SourceSnapshot['readColumns']>[0]): boolean => table.source.name === 'a'
-    return with_(snapshot, {
-      readColumns: async (table, keys, columns) => (isBlind(table) ? [] : snapshot.readColumns(table, keys, columns)),
-      readKeys: (table, keys) => snapshot.readKeys(table, isBlind(table) ? [] : keys),
+    const isBlind = (table: Parameters<SourceSnapshot['rows']['readColumns']>[0]): boolean => table.source.name === 'a'
+    const rows = with_(snapshot.rows, {
+      readColumns: async (table, keys, columns) =>
+        isBlind(table) ? [] : snapshot.rows.readColumns(table, keys, columns),
+      readKeys: (table, keys) => snapshot.rows.readKeys(table, isBlind(table) ? [] : keys),
     })
+    return with_(snapshot, { rows })
   }
   return { ...context, source: with_<Source>(context.source, { openSnapshot }) }
 }

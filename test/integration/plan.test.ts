@@ -120,7 +120,7 @@ test('the statements printed for the source, run by hand, satisfy the installati
     for (const statement of sql.source) await at.app.query(statement)
     const { source, target } = await connect(servers, 'plan_hand')
     try {
-      assert.ok(await source.migrated())
+      assert.ok(await source.admin.migrated())
       const before = await held(at)
       await target.admin.migrate()
       await copyAll(at.context)

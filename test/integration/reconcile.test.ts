@@ -267,7 +267,7 @@ test('without PROCESS, rows gone without an entry are noticed within a turn and 
   const { source, target } = await connect(servers, 'r_blind', account)
   const blind = { ...at, context: { ...at.context, source, target } }
   try {
-    assert.equal(await source.seesStorage(), false)
+    assert.equal(await source.catalog.seesStorage(), false)
     await copyAll(blind.context)
     await settle(blind)
     await at.app.query('TRUNCATE other; INSERT INTO other VALUES (7, 7); ALTER TABLE parts TRUNCATE PARTITION c')

@@ -201,11 +201,9 @@ export class StatusFeed {
 
 /** Checked once per connection: without our tables `status` fails with a raw server error. */
 async function requireMigrated({ context }: Connection): Promise<void> {
-  for (const [side, isMigrated] of [
-    ['source', await context.source.migrated()],
-    ['target', await context.target.admin.migrated()],
-  ] as const)
-    if (!isMigrated) throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
+  for (const side of ['source', 'target'] as const)
+    if (!(await context[side].admin.migrated()))
+      throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
 }
 
 function faultOf(error: unknown): Fault {

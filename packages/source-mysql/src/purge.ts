@@ -1,7 +1,7 @@
 import { MALFORMED_ENTRY } from '@mylab-sync/core'
 import type { Session } from './connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from './settings.js'
-import { among, HELD, inTransaction, notePurged } from './snapshot/mark.js'
+import { among, HELD, inTransaction, notePurged } from './snapshot/acknowledge.js'
 import * as sql from './sql.js'
 
 /** Entries of one transaction: small, so that the application's inserts never wait for a purge. */

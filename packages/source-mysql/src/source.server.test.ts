@@ -101,9 +101,9 @@ before(async () => {
   await app.query("SET sql_mode = ''")
   for (const statement of TABLES) await app.query(statement)
   source = await createSource(settings)
-  await source.migrate('first')
-  tables = (await source.catalog()).tables.map(mapping)
-  await source.installTriggers(
+  await source.admin.migrate('first')
+  tables = (await source.catalog.read()).tables.map(mapping)
+  await source.capture.install(
     tables.map((table) => ({ table: table.source.name, key: table.key })),
     { recreate: false },
   )
@@ -121,20 +121,20 @@ after(async () => {
 
 test('trigger, SELECT and lookup agree on the key of every type', async () => {
   await inSnapshot(source, async (snapshot) => {
-    const entries = await snapshot.entriesAfter(0n, 1000)
+    const entries = await snapshot.entries.after(0n, 1000)
     for (const table of tables) {
       const logged = entries
         .filter((entry: ChangeEntry) => entry.table === table.source.name)
         .map((entry) => entry.rowKey)
-      const selected = await collected(snapshot.readRange(table, { lower: null, upper: null }))
+      const selected = await collected(snapshot.rows.readRange(table, { lower: null, upper: null }))
       assert.ok(selected.length > 0, table.source.name)
       assert.deepEqual([...logged].sort(), [...selected].sort(), table.source.name)
       for (const key of selected)
-        assert.deepEqual(await collected(snapshot.readKeys(table, [key])), [key], table.source.name)
+        assert.deepEqual(await collected(snapshot.rows.readKeys(table, [key])), [key], table.source.name)
       const chunks: string[] = []
       for (let lower: string | null = null; ; ) {
-        const upper: string | null = await snapshot.keyAfter(table, lower, 1)
-        chunks.push(...(await collected(snapshot.readRange(table, { lower, upper }))))
+        const upper: string | null = await snapshot.rows.keyAfter(table, lower, 1)
+        chunks.push(...(await collected(snapshot.rows.readRange(table, { lower, upper }))))
         if (upper === null) break
         lower = upper
       }
@@ -145,16 +145,16 @@ test('trigger, SELECT and lookup agree on the key of every type', async () => {
 
 test('a correct trigger stays; a dropped one is noticed and re-created', async () => {
   const targets = tables.map((table) => ({ table: table.source.name, key: table.key }))
-  const before = await source.triggerSigns(targets)
+  const before = await source.capture.fingerprints(targets)
   assert.deepEqual([...before.keys()].sort(), targets.map(({ table }) => table).sort())
   const [rows] = await app.query<mysql.RowDataPacket[]>(
     "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'k_int' AND TRIGGER_SCHEMA = DATABASE()",
   )
   await app.query(`DROP TRIGGER ${String(rows[0]?.['name'])}`)
   const others = new Map([...before].filter(([table]) => table !== 'k_int'))
-  assert.deepEqual(await source.triggerSigns(targets), others)
-  assert.equal(await source.installTriggers(targets, { recreate: false }), targets.length * 3)
-  const after = await source.triggerSigns(targets)
+  assert.deepEqual(await source.capture.fingerprints(targets), others)
+  assert.equal(await source.capture.install(targets, { recreate: false }), targets.length * 3)
+  const after = await source.capture.fingerprints(targets)
   assert.deepEqual(
     [...before].filter(([table, sign]) => after.get(table) !== sign).map(([table]) => table),
     ['k_int'],
@@ -167,7 +167,7 @@ test('reading definitions fails while one is being altered, instead of omitting 
     context.skip('its definitions are transactional, and it has no CREATE OR REPLACE TABLE')
     return
   }
-  await source.catalog()
+  await source.catalog.read()
   await app.query('CREATE TABLE changing (id INT PRIMARY KEY) ENGINE=InnoDB')
   const other = await servers.sourceAdmin(DATABASE)
   const changed = other.query('CREATE OR REPLACE TABLE changing AS SELECT SLEEP(60) AS id')
@@ -179,9 +179,9 @@ test('reading definitions fails while one is being altered, instead of omitting 
       10_000,
     )
     const isTold = (error: unknown): boolean => (error as SyncError).code === 'lock-timeout'
-    await assert.rejects(source.catalog(), isTold)
-    await assert.rejects(source.triggerSigns([]), isTold)
-    await assert.rejects(source.uninstallStatements(), isTold)
+    await assert.rejects(source.catalog.read(), isTold)
+    await assert.rejects(source.capture.fingerprints([]), isTold)
+    await assert.rejects(source.admin.uninstallStatements(), isTold)
   } finally {
     await app.query(`KILL QUERY ${other.threadId}`)
     // It ends by that KILL, after which it may or may not say so.
@@ -189,16 +189,16 @@ test('reading definitions fails while one is being altered, instead of omitting 
     await other.end()
     await app.query('DROP TABLE IF EXISTS changing')
   }
-  await source.catalog()
+  await source.catalog.read()
 })
 
 test('a fingerprint changes with TRUNCATE and not without', async () => {
   for (const table of ['emptied', 'aux', 'geleert ö']) {
     await app.query(`CREATE TABLE \`${table}\` (id INT NOT NULL PRIMARY KEY)`)
-    const first = await source.fingerprints()
-    assert.deepEqual(await source.fingerprints(), first)
+    const first = await source.catalog.fingerprints()
+    assert.deepEqual(await source.catalog.fingerprints(), first)
     await app.query(`TRUNCATE TABLE \`${table}\``)
-    const second = await source.fingerprints()
+    const second = await source.catalog.fingerprints()
     assert.notEqual(second.get(table)?.values, first.get(table)?.values, table)
     assert.deepEqual(second.get("ünï `q' x"), first.get("ünï `q' x"))
     await app.query(`DROP TABLE \`${table}\``)
@@ -215,7 +215,7 @@ test("a table's own fingerprint equals the bulk one: any name, engine, partition
     'CREATE TABLE g_child (id INT NOT NULL PRIMARY KEY, a INT, b INT, FOREIGN KEY (a) REFERENCES `g_1` (id), FOREIGN KEY (b) REFERENCES `g ö` (id) ON DELETE CASCADE)',
   )
   await inSnapshot(source, async (snapshot) => {
-    const all = await source.fingerprints()
+    const all = await source.catalog.fingerprints()
     for (const table of [...odd, 'g_part', 'g_old', 'g_child', "ünï `q' x"]) {
       assert.ok(all.has(table), table)
       assert.deepEqual(await snapshot.fingerprint(table), all.get(table), table)
@@ -238,7 +238,7 @@ test('foreign key actions are readable by an account that may only SELECT', asyn
   const reader = await createSource({ ...settings, user: 'only_select', password: 'only_select' })
   try {
     const keysOf = async (of: Source): Promise<unknown> =>
-      (await of.catalog()).tables.find(({ name }) => name === 'fk child')?.foreignKeys
+      (await of.catalog.read()).tables.find(({ name }) => name === 'fk child')?.foreignKeys
     assert.deepEqual(await keysOf(reader), await keysOf(source))
     const [key] = (await keysOf(reader)) as { name: string; onDelete: string; onUpdate: string }[]
     assert.deepEqual([key?.name, key?.onDelete, key?.onUpdate], ['a`b', 'SET NULL', 'CASCADE'])
@@ -251,12 +251,18 @@ test('foreign key actions are readable by an account that may only SELECT', asyn
 
 test('acknowledgements are exact, raise the drain number and can be taken back', async () => {
   const ids = await inSnapshot(source, async (snapshot) => {
-    const [first, second] = await snapshot.entriesAfter(0n, 2)
+    const [first, second] = await snapshot.entries.after(0n, 2)
     assert.ok(first !== undefined && second !== undefined)
     assert.equal(snapshot.token, 'first')
-    assert.equal(await snapshot.mark({ ids: [second.id], held: [], released: [] }, { number: 3, token: 'three' }), true)
+    assert.equal(
+      await snapshot.acknowledge({ ids: [second.id], unsynced: [], released: [] }, { number: 3, token: 'three' }),
+      true,
+    )
     // what another drain of the same look would mark is dropped
-    assert.equal(await snapshot.mark({ ids: [first.id], held: [], released: [] }, { number: 4, token: 'four' }), false)
+    assert.equal(
+      await snapshot.acknowledge({ ids: [first.id], unsynced: [], released: [] }, { number: 4, token: 'four' }),
+      false,
+    )
     await snapshot.refresh()
     assert.deepEqual([snapshot.lastDrain, snapshot.token], [3, 'three'])
     const [two, three, other] = [
@@ -264,19 +270,22 @@ test('acknowledgements are exact, raise the drain number and can be taken back',
       { number: 3, token: 'three' },
       { number: 3, token: 'another history’s' },
     ]
-    assert.deepEqual(await snapshot.latestMark([two, three]), three)
-    assert.equal(await snapshot.latestMark([two, other]), null)
+    assert.deepEqual(await snapshot.watermarks.latest([two, three]), three)
+    assert.equal(await snapshot.watermarks.latest([two, other]), null)
     const rest: bigint[] = []
-    for await (const ids of snapshot.pendingIdsUpTo(second.id)) rest.push(...ids)
+    for await (const ids of snapshot.entries.pendingIdsUpTo(second.id)) rest.push(...ids)
     return { first: first.id, rest }
   })
   assert.deepEqual(ids.rest, [ids.first])
-  await source.takeBack({ number: 0, token: 'zero' }, { lastDrain: 3, token: 'other' })
-  assert.equal((await source.pending()).synced, 1)
-  await source.takeBack({ number: 0, token: 'zero' }, { lastDrain: 3, token: 'three' })
-  assert.equal((await source.pending()).synced, 0)
-  assert.deepEqual(await source.poll(), { pending: true, lastDrain: 3 })
-  assert.equal(await inSnapshot(source, (snapshot) => snapshot.latestMark([{ number: 3, token: 'three' }])), null)
+  await source.log.takeBack({ number: 0, token: 'zero' }, { lastDrain: 3, token: 'other' })
+  assert.equal((await source.log.pending()).synced, 1)
+  await source.log.takeBack({ number: 0, token: 'zero' }, { lastDrain: 3, token: 'three' })
+  assert.equal((await source.log.pending()).synced, 0)
+  assert.deepEqual(await source.log.poll(), { pending: true, lastDrain: 3 })
+  assert.equal(
+    await inSnapshot(source, (snapshot) => snapshot.watermarks.latest([{ number: 3, token: 'three' }])),
+    null,
+  )
 })
 
 test('a prepared XA transaction blocks the installation', async () => {
@@ -296,7 +305,7 @@ test('a prepared XA transaction blocks the installation', async () => {
   const seeing = await createSource(settings)
   try {
     await assert.rejects(
-      seeing.installTriggers([], { recreate: false }),
+      seeing.capture.install([], { recreate: false }),
       (error: SyncError) => error.code === 'xa-prepared',
     )
   } finally {
@@ -310,7 +319,7 @@ test('a change log that is not ours is refused', async () => {
   await app.query('CREATE TABLE php_log (id INT NOT NULL PRIMARY KEY)')
   const foreign = await createSource({ ...settings, auditTable: 'php_log' })
   await assert.rejects(
-    foreign.migrate(),
+    foreign.admin.migrate(),
     (error: SyncError) => error.code === 'foreign-audit-table' && error.remedy !== null,
   )
   await foreign.close()

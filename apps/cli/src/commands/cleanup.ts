@@ -8,7 +8,7 @@ export async function runCleanup(options: CommonOptions & { days: number; dryRun
       throw new SyncError('usage', `--days: ${options.days} is no number of days`, {
         remedy: 'a whole number from 0 on',
       })
-    const removed = await context.source.purge({ olderThanDays: options.days, dryRun: options.dryRun, signal })
+    const removed = await context.source.log.purge({ olderThanDays: options.days, dryRun: options.dryRun, signal })
     if (options.json) printJson({ removed, dryRun: options.dryRun })
     else
       print(

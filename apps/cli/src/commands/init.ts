@@ -91,7 +91,7 @@ const NAMES = { auditTable: 'sync_audit_log', instance: 'default' }
 async function testSource(source: Answers['source']): Promise<void> {
   const opened = await openSource({ source, ...NAMES })
   try {
-    const { vendor, version, tables } = await opened.catalog()
+    const { vendor, version, tables } = await opened.catalog.read()
     tell(
       `source: ${vendor === 'mariadb' ? 'MariaDB' : 'MySQL'} ${version}, ${counted(tables.length, 'table')} in ${source.database}`,
     )

@@ -15,10 +15,10 @@ export async function runMigrate(options: MigrateOptions): Promise<void> {
   if (options.adopt && options.status) throw new UsageFault('--adopt and --status: found both, expected one of them')
   await withSession(options, async ({ context }) => {
     if (options.status)
-      return showStatus(options, await context.source.migrated(), await context.target.admin.migrated())
-    const adopted = options.adopt ? await context.source.adopt() : null
+      return showStatus(options, await context.source.admin.migrated(), await context.target.admin.migrated())
+    const adopted = options.adopt ? await context.source.admin.adopt() : null
     if (options.source === options.target) await migrate(context)
-    else await (options.source ? context.source : context.target.admin).migrate()
+    else await (options.source ? context.source : context.target).admin.migrate()
     if (options.json) printJson({ migrated: true, ...(adopted === null ? {} : { adopted }) })
     else {
       if (adopted !== null) showAdopted(adopted)
@@ -28,7 +28,11 @@ export async function runMigrate(options: MigrateOptions): Promise<void> {
   })
 }
 
-function showAdopted({ triggers, log, pending }: Awaited<ReturnType<Session['context']['source']['adopt']>>): void {
+function showAdopted({
+  triggers,
+  log,
+  pending,
+}: Awaited<ReturnType<Session['context']['source']['admin']['adopt']>>): void {
   if (log === null) return print('There is no log of the older package to take over from.')
   const waiting = pending === 0 ? '' : ` (${counted(pending, 'change')} in it had not been carried)`
   print(`Taken over: ${counted(triggers, 'trigger')} dropped, the log is kept as ${log}${waiting}.`)

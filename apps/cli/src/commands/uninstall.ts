@@ -29,7 +29,7 @@ export async function runUninstall(options: UninstallOptions): Promise<void> {
       throw new SyncError('usage', `this drops ${objects}`, {
         remedy: 'mylab-sync uninstall --yes, or mylab-sync uninstall --sql to see the statements',
       })
-    await context.source.mayUninstall()
+    await context.source.admin.requireRights('uninstall')
     if (!options.keepTargetState) await context.target.admin.requireUninstallRights()
     await remove(context, statements, options.keepTargetState)
     if (options.json) printJson({ source: source.length, target: target.length, left })
@@ -43,7 +43,7 @@ export async function runUninstall(options: UninstallOptions): Promise<void> {
 
 async function statementsOf({ source, target }: EngineContext, keepTargetState: boolean): Promise<Statements> {
   return {
-    source: await source.uninstallStatements(),
+    source: await source.admin.uninstallStatements(),
     target: keepTargetState ? [] : await target.admin.uninstallStatements(),
   }
 }
@@ -51,7 +51,7 @@ async function statementsOf({ source, target }: EngineContext, keepTargetState: 
 /** If a statement fails, prints the statements that are left. */
 async function remove(context: EngineContext, { source, target }: Statements, keepTargetState: boolean): Promise<void> {
   try {
-    await context.source.run(source)
+    await context.source.admin.run(source)
     await context.target.admin.run(target)
   } catch (error) {
     const left = await statementsOf(context, keepTargetState).catch(() => ({ source, target }))

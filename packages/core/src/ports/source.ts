@@ -2,11 +2,11 @@ import type { Finding } from '../model/finding.js'
 import type { Edge, KeyMapping, TableMapping } from '../model/mapping.js'
 import type { OtherObjects, SourceCatalog } from '../model/source-table.js'
 
-/** Typed tokens of a row's key columns, joined by commas (DESIGN 3.1). The empty text addresses a table without a key as a whole. */
+/** Typed tokens of a row's key columns, joined by commas (DESIGN 3.1). The empty string addresses a whole table that has no key. */
 export type RowKey = string
 
 export interface ChangeEntry {
-  /** Up to 2^64: whoever may write to a captured table can choose it (`SET insert_id`). */
+  /** Up to 2^64, since any client that may write to a captured table can choose it (`SET insert_id`). */
   readonly id: bigint
   readonly table: string
   readonly operation: 'INSERT' | 'UPDATE' | 'DELETE'
@@ -16,7 +16,7 @@ export interface ChangeEntry {
   readonly layout: number
 }
 
-/** One row as the source hands it out, in the order of the mapping's columns. */
+/** One row as the source returns it, in the order of the mapping's columns. */
 export interface RawRow {
   readonly key: RowKey
   readonly values: readonly (Buffer | null)[]
@@ -28,132 +28,149 @@ export interface KeyRange {
   readonly upper: RowKey | null
 }
 
-/** Stands for the token of the last mark where the change log was changed by hand: everything is to be read again. */
+/** Replaces the source's token once the change log was altered by hand: every table must be read again. */
 export const HARMED_LOG = 'log-harmed'
 
-/** Ids beyond were chosen by somebody: a log that counts a million a second gets there in 285 years. */
+/** Greater ids were chosen by a client: a log that counts a million entries a second reaches this in 285 years. */
 export const HIGHEST_OWN_ID = 2n ** 53n - 1n
 
-/** What became of a change log with ids that somebody had chosen. */
-export interface MendedLog {
-  /** Entries that have other ids now. */
+/** The result of renumbering change log entries whose ids a client had chosen. */
+export interface RepairedIds {
+  /** Entries that were given another id. */
   readonly entries: number
   /** The id that the next entry would have had. */
   readonly found: bigint
-  /** The one that it gets now; null: a long transaction kept the counter from being set back. */
+  /** The id that it gets now; null if a long transaction kept the counter from being lowered. */
   readonly next: bigint | null
 }
 
-/** The message of a held entry that names no row of its table. */
+/** The error of an unsynced entry that names no row of its table. Stored and compared, so the text must not change. */
 export const MALFORMED_ENTRY = 'it holds no key of its table as our triggers write it now; the table was copied again'
 
-export interface PollResult {
-  readonly pending: boolean
-  readonly lastDrain: number
-}
-
-/** What a table's rows depend on at the source, as its server tells it: compared, never interpreted. */
+/** What a table's rows depend on at the source, as its server reports it: compared, never interpreted. */
 export interface TableFingerprint {
-  /** Changes with everything that can change a stored or a shown value without firing a trigger. */
+  /** Changes with anything that can change a stored or a returned value without firing a trigger. */
   readonly values: string
-  /** Changes with every change of the definition, those of `values` included. */
+  /** Changes with every change of the definition, including those that `values` reflects. */
   readonly definition: string
-  /** Earlier `values` from which this one differs by changes that are known to touch no value. */
+  /** Earlier `values` that differ from this one only by changes known to touch no value. */
   readonly formerly: readonly string[]
   /**
-   * Time of the source, as `takenAt`. The server tells the second of the latest change alone, so that a snapshot which was
-   * opened before may lack one that `values` cannot show. Null: every change shows.
+   * A time by the source's clock, as `takenAt`. The server reports only the second of the latest change, so a snapshot opened
+   * before this time may lack a change that `values` cannot show. Null if every change shows.
    */
   readonly settlesAt: string | null
 }
 
-/** The fingerprints were read before the catalog, so that a change between the two is found by the next comparison. */
+/** The fingerprints were read before the catalog, so the next comparison detects a change between the two reads. */
 export interface SourceDefinitions {
   readonly fingerprints: ReadonlyMap<string, TableFingerprint>
   readonly catalog: SourceCatalog
 }
 
-/** What three triggers a table must be: computed, never read. */
+/** The table and key that its three triggers must log: computed, never read from the server. */
 export interface TriggerTarget {
   readonly table: string
-  /** null: log the table only. */
+  /** null: the triggers log only the table's name. */
   readonly key: KeyMapping | null
-}
-
-/** One consistent view of the source and the connection that it stands on. The caller ends it with `release`, whatever happens. */
-export interface SourceSnapshot extends AsyncDisposable {
-  /** The source's clock when the snapshot was opened, ISO 8601 in UTC with microseconds. */
-  readonly takenAt: string
-  readonly lastDrain: number
-  readonly purgedDrain: number
-  /** What the drain left that marked last; null: none has since tokens are written. */
-  readonly token: string | null
-  /** The change log holds the seal that the last mark left in it; one that was emptied or replaced does not. */
-  readonly isSealed: boolean
-  /** Of these drains of the target the latest that has marked here, under this very token; null: none is known. */
-  latestMark(drains: readonly DrainName[]): Promise<DrainName | null>
-  /**
-   * Ends the view as `end` does and leaves a mark over the same connection: a source that has the mark, which this
-   * returns, has everything that the view has shown, for what goes back loses its latest commits.
-   */
-  leaveMark(): Promise<string>
-  /** Changes when another server, or a server put back from a copy, answers. */
-  readonly identity: string
-  /**
-   * Table name -> fingerprint. Storage and foreign keys are those of now; the rest of a definition may have been read up to
-   * two seconds ago, or as long ago as keeps these reads at 2 % of the time.
-   */
-  fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
-  /** Of one table, all of it as of now; undefined: the table is gone. */
-  fingerprint(table: string): Promise<TableFingerprint | undefined>
-  /** Unsynced entries (retry_count = 0) with a greater id, in the order of ids, at most `limit`. */
-  entriesAfter(id: bigint, limit: number): Promise<ChangeEntry[]>
-  /** Ids of unsynced entries up to and including `id`, ascending, in batches: finds those that committed late. */
-  pendingIdsUpTo(id: bigint): AsyncIterable<readonly bigint[]>
-  entriesById(ids: readonly bigint[]): Promise<ChangeEntry[]>
-  /** Of each of these tables how many drains have held a malformed entry that is still in the log; none is absent. */
-  malformedDrains(tables: readonly string[]): Promise<ReadonlyMap<string, number>>
-  /** Rows of a range in batches of bounded bytes, in key order; the whole table where it has no key. */
-  readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]>
-  /** The rows of these keys (at most 1,000), and those that the source's collation equates with them. Batches of bounded bytes. */
-  readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncIterable<RawRow[]>
-  /** As readKeys, but only the row key and the given columns. */
-  readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]>
-  /** A few keys from either end of the table, read in the order of its key and not looked up; fewer of a key that has no such order. */
-  sampleKeys(table: TableMapping): Promise<RowKey[]>
-  /** Which of these keys a look-up in another form than `readKeys` finds, byte for byte: column by column, each value by itself. */
-  findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
-  /** Row keys of the children whose foreign key columns equal one of these token lists (tokens of `edge.parentKey`), in batches. */
-  childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): AsyncIterable<RowKey[]>
-  /** The key `rows` rows after `after`, null when fewer are left. */
-  keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null>
-  countRows(table: string): Promise<number>
-  /** Ends this view and opens a later one on the same connection; `takenAt` and the numbers move with it. */
-  refresh(): Promise<void>
-  /** Ends the snapshot's transaction and keeps the connection, for `mark`. */
-  end(): Promise<void>
-  /**
-   * Marks exactly these entries with the drain's number, over the same connection (DESIGN 3.4 step 5). Held entries
-   * stay unsynced with their error; `released` ones, held by an earlier drain, are marked too. False: another drain has
-   * marked since this snapshot, and what is not marked yet stays pending.
-   */
-  mark(marks: Marks, drain: DrainName): Promise<boolean>
-  /** Test seam of the guarantee page: marks by `id <= max`, which loses entries that commit late. */
-  markUpTo(id: bigint, drain: DrainName): Promise<boolean>
-  release(): void
-}
-
-export interface Marks {
-  /** Walked once. */
-  readonly ids: Iterable<bigint>
-  readonly held: readonly { readonly id: bigint; readonly message: string }[]
-  readonly released: readonly bigint[]
 }
 
 /** Two targets that were one once may give a number twice, a token never. */
 export interface DrainName {
   readonly number: number
   readonly token: string
+}
+
+/** The last drain that acknowledged entries at the source; a null token predates tokens. */
+export interface LogPosition {
+  readonly lastDrain: number
+  readonly token: string | null
+}
+
+/** What becomes of the entries that a drain has read. */
+export interface Acknowledgement {
+  /** Become synced. Iterated once. */
+  readonly ids: Iterable<bigint>
+  /** Stay unsynced, with the error of their row. */
+  readonly unsynced: readonly { readonly id: bigint; readonly message: string }[]
+  /** Left unsynced by an earlier drain; become synced. */
+  readonly released: readonly bigint[]
+}
+
+/** Reads of the change log as the snapshot shows it. An entry is pending while it is unsynced and has no error. */
+export interface SnapshotEntries {
+  /** Pending entries with a greater id, in the order of ids, at most `limit`. */
+  after(id: bigint, limit: number): Promise<ChangeEntry[]>
+  /** Ids of pending entries up to and including `id`, ascending, in batches: finds entries that committed late. */
+  pendingIdsUpTo(id: bigint): AsyncIterable<readonly bigint[]>
+  byId(ids: readonly bigint[]): Promise<ChangeEntry[]>
+  /** Per table, how many drains left a malformed entry that is still in the log; tables without any are omitted. */
+  malformedDrains(tables: readonly string[]): Promise<ReadonlyMap<string, number>>
+}
+
+/** Reads of table rows as the snapshot shows them. Each throws an error that names the table, so one table can be set aside. */
+export interface SnapshotRows {
+  /** Rows of a range in batches of bounded bytes, in key order; the whole table if it has no key. */
+  readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]>
+  /** The rows of these keys (at most 1,000), and those that the source's collation equates with them. Batches of bounded bytes. */
+  readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncIterable<RawRow[]>
+  /** As readKeys, but only the row key and the given columns. */
+  readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]>
+  /** A few keys from either end of the table, found by reading in key order and not by look-up; fewer if the key has no such order. */
+  sampleKeys(table: TableMapping): Promise<RowKey[]>
+  /** The keys that a look-up column by column finds byte for byte, as a check on the form that `readKeys` uses. */
+  findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
+  /** Row keys of the children whose foreign key columns equal one of these token lists (tokens of `edge.parentKey`), in batches. */
+  childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): AsyncIterable<RowKey[]>
+  /** The key `rows` rows after `after`; null if fewer are left. */
+  keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null>
+  count(table: string): Promise<number>
+}
+
+/**
+ * Tokens that drains and copies leave at the source. A source that goes back in time loses its latest commits, so one that
+ * still has a token has everything that was read before it.
+ */
+export interface SnapshotWatermarks {
+  /** The latest of these drains of the target that acknowledged entries here under this very token; null if none did. */
+  latest(drains: readonly DrainName[]): Promise<DrainName | null>
+  /** Ends the view as `end` does, leaves a watermark over the same connection and returns its token. */
+  leave(): Promise<string>
+}
+
+/** One consistent view of the source and the connection it lives on. Disposing it ends both. */
+export interface SourceSnapshot extends LogPosition, AsyncDisposable {
+  readonly entries: SnapshotEntries
+  readonly rows: SnapshotRows
+  readonly watermarks: SnapshotWatermarks
+  /** The source's clock when the snapshot was opened, ISO 8601 in UTC with microseconds. */
+  readonly takenAt: string
+  /** The highest drain of which entries were purged. */
+  readonly purgedDrain: number
+  /** The change log holds the seal that the last drain left in it; a log that was emptied or replaced does not. */
+  readonly isSealed: boolean
+  /** Changes when another server answers, or one restored from a copy. */
+  readonly identity: string
+  /**
+   * Table name -> fingerprint. Storage and foreign keys are current; the rest of a definition may be up to two seconds old, or
+   * as old as keeps these reads at 2 % of the time.
+   */
+  fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
+  /** The current fingerprint of one table; undefined if the table does not exist. */
+  fingerprint(table: string): Promise<TableFingerprint | undefined>
+  /** Ends this view and opens a later one on the same connection; `takenAt` and the numbers move with it. */
+  refresh(): Promise<void>
+  /** Ends the snapshot's transaction and keeps the connection, for `acknowledge`. */
+  end(): Promise<void>
+  /**
+   * Records the drain and marks exactly these entries with its number, over the same connection (DESIGN 3.4 step 5).
+   * Returns false if another drain has acknowledged since this snapshot was opened; what is not marked yet stays pending.
+   */
+  acknowledge(acknowledgement: Acknowledgement, drain: DrainName): Promise<boolean>
+  /** Test seam of the guarantee page: marks by `id <= max`, which loses entries that commit late. */
+  markUpTo(id: bigint, drain: DrainName): Promise<boolean>
+  /** As disposing. */
+  release(): void
 }
 
 export interface PendingSummary {
@@ -163,82 +180,105 @@ export interface PendingSummary {
   readonly tables: readonly { readonly table: string; readonly pending: number }[]
 }
 
-export interface Source {
-  /** Tables, columns, keys, foreign keys of the database in a handful of queries; our own tables are left out. */
-  catalog(): Promise<SourceCatalog>
-  /** Counts of views, routines and the like, and which tables are partitioned: for people only. */
-  otherObjects(): Promise<OtherObjects>
-  /** Names of tables that the catalog has and `isKnown` denies. The catalog itself is read only where there may be one. */
-  otherTables(isKnown: (table: string) => boolean): Promise<string[]>
-  /** Whether a table of the database holds any row now. */
-  hasRows(table: string): Promise<boolean>
-  /**
-   * The catalog and the fingerprints that go with it, read now. With `tryTables` one row of each table is asked for, which tells
-   * tables that the server cannot read.
-   */
+export interface PollResult {
+  readonly pending: boolean
+  readonly lastDrain: number
+}
+
+/** The definitions of the source's tables as of now, outside any snapshot. */
+export interface CatalogReader {
+  /** Tables, columns, keys and foreign keys of the database in a handful of queries; tables of this product are omitted. */
+  read(): Promise<SourceCatalog>
+  /** The catalog and its fingerprints. With `tryTables` reads one row of each table, to find tables that the server cannot read. */
   definitions(options?: { readonly tryTables: boolean }): Promise<SourceDefinitions>
-  /** As the snapshot's, outside of one, all of it as of now. */
+  /** As the snapshot's, but all of it current. */
   fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
-  /** Whether fingerprints hold the storage's own number; without PROCESS they do not, and TRUNCATE changes none of them. */
+  /** Counts of views, routines and the like, and the partitioned tables: for reports only. */
+  otherObjects(): Promise<OtherObjects>
+  /** Names of tables in the catalog for which `isKnown` returns false. Reads the catalog only if there may be one. */
+  otherTables(isKnown: (table: string) => boolean): Promise<string[]>
+  hasRows(table: string): Promise<boolean>
+  /** Whether fingerprints contain the storage's own number; without PROCESS they do not, and TRUNCATE changes none of them. */
   seesStorage(): Promise<boolean>
+  /** Changes when the content of a non-transactional table may have changed. Throws TableBroken if the table cannot be opened. */
+  contentFingerprint(table: string): Promise<string>
+}
+
+/** The triggers that write the change log. */
+export interface Capture {
   /**
-   * Creates sync_audit_log, sync_instance and sync_instance_mark, or checks them; where one of them was lost, everything
-   * is read again. A new installation stands at `token`. Throws SyncError foreign-audit-table.
+   * Creates or repairs each table's three triggers and calls `done` per trigger. Returns the number of triggers created or
+   * found correct. Throws SyncError xa-prepared if XA RECOVER lists a transaction afterwards.
    */
-  migrate(token?: string): Promise<void>
-  /**
-   * Makes the triggers of the change log that note what somebody deletes or changes in it by hand. True: they were lost
-   * or replaced, with the log perhaps, so that everything is read again.
-   */
-  guardLog(): Promise<boolean>
-  /**
-   * Gives entries of the change log whose ids were chosen by somebody other ones, and sets its counter back: behind the
-   * highest id of all every write of the application fails. Undefined: all is well. Only one process at a time.
-   */
-  mendIds(): Promise<MendedLog | undefined>
-  /** Seals the change log again, and notes that everything is to be read where its seal was broken. Only while the last mark is still the one of `seen`. */
-  sealLog(seen: { readonly lastDrain: number; readonly token: string | null }): Promise<void>
-  migrated(): Promise<boolean>
-  /** Drops the triggers of the older package and keeps its log under another name; nothing where there is none. Throws foreign-audit-table. */
-  adopt(): Promise<{ readonly triggers: number; readonly log: string | null; readonly pending: number }>
-  /** Makes each table's three triggers what they must be; `done` is called per trigger. Ends with an empty XA RECOVER, or throws xa-prepared. Returns the number of triggers created or found right. */
-  installTriggers(
+  install(
     targets: readonly TriggerTarget[],
     options: { readonly recreate: boolean; readonly done?: (table: string) => void },
   ): Promise<number>
-  /** CREATE statements, for --dry-run. */
-  triggerStatements(targets: readonly TriggerTarget[]): string[]
-  /** All that an installation would run, in order: session settings, our tables, triggers. */
-  installStatements(targets: readonly TriggerTarget[]): string[]
-  /** What of the server, its settings and our rights stands in the way of carrying these tables. Changes nothing. */
-  preflight(tables: readonly TableMapping[]): Promise<Finding[]>
-  /** How far the server's clock is ahead of this host's. */
-  clockAheadMs(): Promise<number>
-  /** Tables among these whose triggers are what they must be, each with a sign that is another one when one of them is made anew. */
-  triggerSigns(targets: readonly TriggerTarget[]): Promise<ReadonlyMap<string, string>>
-  /** Anything unsynced? One index look-up, no snapshot. */
+  /** CREATE statements for --dry-run: the triggers, or everything an installation runs, in order: session, own tables, triggers. */
+  statements(targets: readonly TriggerTarget[], part: 'triggers' | 'everything'): string[]
+  /** Of the tables with correct triggers a fingerprint each, which changes when one of the triggers is re-created. */
+  fingerprints(targets: readonly TriggerTarget[]): Promise<ReadonlyMap<string, string>>
+}
+
+/** The change log and what drains record beside it, outside any snapshot. */
+export interface ChangeLog {
+  /** Whether any entry is pending: one index look-up. */
   poll(): Promise<PollResult>
   pending(): Promise<PendingSummary>
-  openSnapshot(): Promise<SourceSnapshot>
-  /** Whether the source has all of these as of now, outside of any snapshot: a mark may be younger than one that is open. */
-  hasMarks(tokens: readonly string[]): Promise<boolean>
-  /** What drains after `to` have marked is pending again. Only while the last mark is still the one of `seen`. */
-  takeBack(to: DrainName, seen: { readonly lastDrain: number; readonly token: string | null }): Promise<void>
-  /** Non-transactional tables: a text that moves when the table's content may have changed. */
-  contentSign(table: string): Promise<string>
-  /** Removes entries marked longer ago, in small transactions, and remembers the highest drain among them. Returns their number. */
+  /**
+   * Creates the triggers that record manual changes of the change log. Returns true if they were missing or altered, so the
+   * log may have lost entries and everything is read again.
+   */
+  guard(): Promise<boolean>
+  /**
+   * Renumbers entries whose ids a client has chosen and lowers the counter: behind the highest possible id every write of
+   * the application fails. Returns undefined if nothing is wrong. Must not run in two processes at once.
+   */
+  repairIds(): Promise<RepairedIds | undefined>
+  /** Seals the change log again, and has everything read again if its seal was broken. Does nothing unless the source is still at `seen`. */
+  seal(seen: LogPosition): Promise<void>
+  /** Whether the source has all of these now; a watermark may be younger than an open snapshot. */
+  hasWatermarks(tokens: readonly string[]): Promise<boolean>
+  /** Makes pending again what drains after `to` acknowledged. Does nothing unless the source is still at `seen`. */
+  takeBack(to: DrainName, seen: LogPosition): Promise<void>
+  /** Removes entries acknowledged longer ago, in small transactions, and records the highest drain among them. Returns their number. */
   purge(request: {
     readonly olderThanDays: number
     readonly dryRun: boolean
     readonly signal: AbortSignal
   }): Promise<number>
-  /** Throws SyncError missing-right, naming the right, where the account may create no trigger in the database. */
-  mayCapture(): Promise<void>
-  /** What takes our triggers, and our tables if no other installation uses them, off the source. */
+}
+
+/** Setting up, checking and removing an installation at the source. */
+export interface SourceAdmin {
+  /**
+   * Creates or checks sync_audit_log, sync_instance and sync_instance_mark; if one of them was lost, everything is read
+   * again. A new installation starts at `token`. Throws SyncError foreign-audit-table.
+   */
+  migrate(token?: string): Promise<void>
+  migrated(): Promise<boolean>
+  /** Drops the older package's triggers and keeps its log under another name; does nothing if there is none. Throws SyncError foreign-audit-table. */
+  adopt(): Promise<{ readonly triggers: number; readonly log: string | null; readonly pending: number }>
+  /** Checks the server, its settings and the account's rights for these tables. Changes nothing. */
+  preflight(tables: readonly TableMapping[]): Promise<Finding[]>
+  /** How far the server's clock is ahead of this host's. */
+  clockAheadMs(): Promise<number>
+  /**
+   * Throws SyncError missing-right, naming the right, if the account may create no trigger in the database, or may not run
+   * the `uninstallStatements`.
+   */
+  requireRights(work: 'capture' | 'uninstall'): Promise<void>
+  /** Statements that remove this installation's triggers, and its tables if no other installation uses them. */
   uninstallStatements(): Promise<string[]>
-  /** Throws SyncError missing-right, naming the right, where the account may not run the uninstallStatements. */
-  mayUninstall(): Promise<void>
   /** Runs definitions one by one; each waits at most 2 s at a time for its lock. */
   run(statements: readonly string[]): Promise<void>
+}
+
+export interface Source {
+  readonly catalog: CatalogReader
+  readonly capture: Capture
+  readonly log: ChangeLog
+  readonly admin: SourceAdmin
+  openSnapshot(): Promise<SourceSnapshot>
   close(): Promise<void>
 }

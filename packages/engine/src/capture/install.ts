@@ -12,12 +12,12 @@ export async function migrate(context: EngineContext): Promise<void> {
   await context.target.admin.migrate()
   // A source that is set up anew stands where the target does only if neither has drained.
   const { number, token } = await readTarget(context, (target) => target.history.last())
-  await context.source.migrate(number === 0 ? token : undefined)
+  await context.source.admin.migrate(number === 0 ? token : undefined)
 }
 
 /** Throws SyncError not-migrated, naming the side, and wrong-owner where a side is somebody else's. */
 export async function requireMigrated(context: EngineContext): Promise<void> {
-  const [source, target] = [await context.source.migrated(), await context.target.admin.migrated()]
+  const [source, target] = [await context.source.admin.migrated(), await context.target.admin.migrated()]
   if (source && target) return requireOwner(context)
   const side = source ? 'target' : 'source'
   throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
@@ -42,7 +42,7 @@ export async function setupTriggers(
     return {
       triggers: 0,
       tables: targets.length,
-      statements: context.source.triggerStatements(targets),
+      statements: context.source.capture.statements(targets, 'triggers'),
       refused: model.refused,
     }
   }
@@ -78,7 +78,7 @@ export async function install(
     const targets = what.targets.filter(({ table }) => !broken.has(table))
     let done = 0
     const make = (): Promise<number> =>
-      context.source.installTriggers(targets, {
+      context.source.capture.install(targets, {
         recreate: what.recreate,
         done: (table) => progress({ kind: 'triggers', table, done: ++done, total: targets.length * 3 }),
       })

@@ -9,7 +9,7 @@ export async function mendLog(context: EngineContext): Promise<void> {
 
 /** The same inside of control work. */
 export async function mend(context: EngineContext): Promise<void> {
-  const mended = await context.source.mendIds()
+  const mended = await context.source.log.repairIds()
   if (mended === undefined) return
   const { entries, found, next } = mended
   const counter =

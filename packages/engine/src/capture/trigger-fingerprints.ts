@@ -19,7 +19,7 @@ export async function captureSigns(
   tables: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const targets = model.triggerTargets(new Set(tables))
-  const standing = targets.length === 0 ? new Map<string, string>() : await context.source.triggerSigns(targets)
+  const standing = targets.length === 0 ? new Map<string, string>() : await context.source.capture.fingerprints(targets)
   const isTarget = new Set(targets.map(({ table }) => table))
   const signs = new Map<string, string>()
   for (const table of tables) {

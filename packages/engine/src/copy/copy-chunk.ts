@@ -118,7 +118,7 @@ async function inSnapshot(
     // Rows of a later definition are refused for none of their own faults.
     if (copied.refused.length > 0)
       await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
-    return { ...copied, mark: await snapshot.leaveMark() }
+    return { ...copied, mark: await snapshot.watermarks.leave() }
   } finally {
     snapshot.release()
   }
@@ -135,7 +135,7 @@ async function* batches(
   tally: SanitisedTally,
 ): AsyncGenerator<ReadBatch, void, void> {
   const mapping = model.mapping(chunk.table)
-  for await (const raw of snapshot.readRange(mapping, chunk)) {
+  for await (const raw of snapshot.rows.readRange(mapping, chunk)) {
     throwIfStopped(context)
     await reach(context, 'chunk:read')
     await context.hooks?.afterChunkRead?.(chunk.table)

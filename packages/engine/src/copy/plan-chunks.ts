@@ -73,7 +73,7 @@ async function readBounds(context: EngineContext, model: Model, progress: TableP
     const bounds: (RowKey | null)[] = []
     for (let at = planBound; bounds.length < CHUNKS_A_LOOK && bounds.at(-1) !== null; ) {
       throwIfStopped(context)
-      at = mapping.key === null ? null : await snapshot.keyAfter(mapping, at, rows)
+      at = mapping.key === null ? null : await snapshot.rows.keyAfter(mapping, at, rows)
       bounds.push(at)
     }
     await snapshot.end()

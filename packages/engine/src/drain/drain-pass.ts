@@ -91,12 +91,12 @@ async function turnBack(
   history: Extract<Judgement, { kind: 'look-again' | 'take-back' }>,
 ): Promise<PassResult> {
   if (history.kind === 'look-again') return history
-  await context.source.takeBack(history.to, snapshot)
+  await context.source.log.takeBack(history.to, snapshot)
   return { kind: 'taken-back' }
 }
 
 async function sealAgain({ context, snapshot }: Pass): Promise<PassResult> {
-  await context.source.sealLog(snapshot)
+  await context.source.log.seal(snapshot)
   return { kind: 'taken-back' }
 }
 
@@ -166,7 +166,7 @@ async function acknowledge(
   { feed, outcome: { number, token, unsynced } }: Pick<Running, 'feed' | 'outcome'>,
 ): Promise<SyncError | null> {
   try {
-    if (rules.markExactIds) await snapshot.mark(unsynced.marks(feed.ids), { number, token })
+    if (rules.markExactIds) await snapshot.acknowledge(unsynced.acknowledgement(feed.ids), { number, token })
     else await snapshot.markUpTo(feed.highest, { number, token })
     return null
   } catch (error) {

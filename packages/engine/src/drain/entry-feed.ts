@@ -87,11 +87,11 @@ export class EntryFeed {
     const { snapshot } = this.#pass
     if (this.#late) {
       const { value: ids } = this.#late.next()
-      return ids ? await snapshot.entriesById(ids) : null
+      return ids ? await snapshot.entries.byId(ids) : null
     }
-    const entries = await snapshot.entriesAfter(this.#highest, most)
+    const entries = await snapshot.entries.after(this.#highest, most)
     if (entries.length < most) {
-      const late = this.#snapshots === 1 ? [] : await this.ids.missingOf(snapshot.pendingIdsUpTo(this.#highest))
+      const late = this.#snapshots === 1 ? [] : await this.ids.missingOf(snapshot.entries.pendingIdsUpTo(this.#highest))
       this.#late = batchesOf(late, most)
     }
     return entries

@@ -30,7 +30,7 @@ async function readFacts({ snapshot: source, target: { history } }: Sides): Prom
   if (isPlain({ source, target })) return { source, target, names: NO_NAMES }
   const kept = await history.kept()
   const atToken = kept.find((drain) => drain.token === source.token) ?? null
-  return { source, target, names: { atToken, latest: atToken ?? (await source.latestMark(kept)) } }
+  return { source, target, names: { atToken, latest: atToken ?? (await source.watermarks.latest(kept)) } }
 }
 
 function otherTarget(): SyncError {

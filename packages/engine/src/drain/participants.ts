@@ -161,7 +161,7 @@ export class Participants {
   async #putUnread(tables: readonly string[], problem: string): Promise<void> {
     if (tables.length === 0) return
     const { model, snapshot, target } = this.#pass
-    const before = await snapshot.malformedDrains(tables)
+    const before = await snapshot.entries.malformedDrains(tables)
     await this.#putAside(misfitsFrom(model, this.#states, tables, problem))
     for (const table of tables) {
       const state = transition(this.#states.get(table)?.state ?? 'discovered', 'break')

@@ -21,7 +21,7 @@ export async function findUnloggedDeletes(
     if (!mapping?.key || model.isWhole(table)) continue
     const keys = (await target.lookup.sample(mapping)).filter((key) => !stale.has(JSON.stringify([table, key])))
     // A look-up finds a key however the target spells it, so that rows are counted and not compared.
-    if ((await snapshot.readColumns(mapping, keys, [])).length < keys.length) found.push(table)
+    if ((await snapshot.rows.readColumns(mapping, keys, [])).length < keys.length) found.push(table)
   }
   const problem = 'rows were removed without firing a trigger (TRUNCATE or a partition operation)'
   return misfitsFrom(model, states, found, problem)

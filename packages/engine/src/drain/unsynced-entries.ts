@@ -1,4 +1,4 @@
-import { type ChangeEntry, MALFORMED_ENTRY, type Marks, type RowKey } from '@mylab-sync/core'
+import { type Acknowledgement, type ChangeEntry, MALFORMED_ENTRY, type RowKey } from '@mylab-sync/core'
 import type { Outcome } from '../slice/apply.js'
 import { dirtyKeysOf } from '../slice/dirty-keys.js'
 import type { Quarantine } from '../rows/quarantine.js'
@@ -62,12 +62,12 @@ export class UnsyncedEntries {
     return [...this.#tables.values()].flatMap((keys) => [...keys.values()])
   }
 
-  marks(ids: Iterable<bigint>): Marks {
+  acknowledgement(ids: Iterable<bigint>): Acknowledgement {
     const held = new Map(this.all().map(({ entry, message }) => [entry, message]))
     for (const entry of this.#malformed) held.set(entry, MALFORMED_ENTRY)
     return {
       ids: without(ids, held),
-      held: [...held].map(([id, message]) => ({ id, message })),
+      unsynced: [...held].map(([id, message]) => ({ id, message })),
       released: [...this.#released].filter((id) => !held.has(id)),
     }
   }

@@ -291,7 +291,7 @@ async function modelOf(
   try {
     return keptModel(read, context, carried)
   } catch (error) {
-    if (error instanceof SyncError || isDeepStrictEqual(await context.source.fingerprints(), read.fingerprints))
+    if (error instanceof SyncError || isDeepStrictEqual(await context.source.catalog.fingerprints(), read.fingerprints))
       throw error
     throw new SyncError('generation-changed', 'definitions of the source changed while they were read', {
       cause: error,
@@ -327,13 +327,13 @@ export async function wholeModel(
   context: Pick<EngineContext, 'source' | 'options'>,
   options: { readonly tryTables: boolean } = { tryTables: false },
 ): Promise<Model> {
-  return modelOf(context, await context.source.definitions(options), null)
+  return modelOf(context, await context.source.catalog.definitions(options), null)
 }
 
 /** The model of the tables that the target carries. */
 export async function loadModel(context: EngineContext): Promise<Model> {
   const carried = await carriedTables(context)
-  return told(context, await modelOf(context, await context.source.definitions(), new Set(carried)))
+  return told(context, await modelOf(context, await context.source.catalog.definitions(), new Set(carried)))
 }
 
 /** The target has to know which tables are the source's. */
@@ -345,7 +345,7 @@ function told({ target }: EngineContext, model: Model): Model {
 /** As loadModel, with the tables that are about to be carried, and without those that the source cannot read; empty patterns: all. */
 export async function modelWith(context: EngineContext, patterns: readonly string[]): Promise<Model> {
   if (patterns.length === 0) return told(context, await wholeModel(context, { tryTables: true }))
-  const definitions = await context.source.definitions({ tryTables: true })
+  const definitions = await context.source.catalog.definitions({ tryTables: true })
   const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
   const carried = (await context.target.admin.migrated()) ? await carriedTables(context) : []
   return told(context, await modelOf(context, definitions, new Set([...carried, ...named])))

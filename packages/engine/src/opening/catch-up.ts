@@ -79,7 +79,7 @@ async function catchUpSlice(context: EngineContext, model: Model, copies: Copies
   await recordOutcome(target, outcome, { drain: NO_DRAIN, tally })
   await reach(context, 'catch-up:applied')
   await target.parked.remove(parked)
-  await target.history.addWatermark(tables, await snapshot.leaveMark())
+  await target.history.addWatermark(tables, await snapshot.watermarks.leave())
   await target.commit()
   await reach(context, 'catch-up:committed')
   return true

@@ -47,7 +47,7 @@ async function absent(
   keys: readonly RowKey[],
 ): Promise<readonly RowKey[]> {
   if (keys.length === 0) return []
-  const held = new Set((await snapshot.readColumns(model.mapping(table), keys, [])).map((row) => row.key))
+  const held = new Set((await snapshot.rows.readColumns(model.mapping(table), keys, [])).map((row) => row.key))
   return keys.filter((key) => !held.has(key))
 }
 
@@ -62,7 +62,7 @@ export async function parkSurplus(context: EngineContext, model: Model, table: s
     // No entry and no re-read could ever name one.
     strayed: (strays, target) => target.rows.deleteStrays(model.mapping(table), strays),
     async ended(snapshot) {
-      const mark = await snapshot.leaveMark()
+      const mark = await snapshot.watermarks.leave()
       await writeTarget(context, (target) => target.history.addWatermark([table], mark))
     },
   })

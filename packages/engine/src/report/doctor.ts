@@ -55,9 +55,9 @@ function sentence(errors: number, warnings: number, notes: number): string {
 }
 
 async function sourceFindings(source: Source, model: Model | null): Promise<Finding[]> {
-  if (model === null) return source.preflight([])
+  if (model === null) return source.admin.preflight([])
   const captured = model.captureOnly.flatMap((name) => model.keyed(name) ?? [])
-  const found = await source.preflight([...model.tables.values(), ...captured])
+  const found = await source.admin.preflight([...model.tables.values(), ...captured])
   return [...found, ...selection(model), ...refusals(model), ...parents(model)]
 }
 
@@ -129,11 +129,11 @@ const CLOCK_LIMIT_MS = 2_000
 async function clocks({ source, target }: Patient): Promise<Finding[]> {
   const sides = [
     ['source', source],
-    ['target', target instanceof SyncError ? target : target.admin],
+    ['target', target],
   ] as const
   const ahead: [string, number][] = []
   for (const [side, server] of sides)
-    if (!(server instanceof SyncError)) ahead.push([`the ${side}'s clock`, await server.clockAheadMs()])
+    if (!(server instanceof SyncError)) ahead.push([`the ${side}'s clock`, await server.admin.clockAheadMs()])
   return clockFindings(new Map([...ahead, ["this host's clock", 0]]))
 }
 

@@ -27,7 +27,7 @@ export async function listNotCarried(
 ): Promise<NotCarriedReport> {
   const model = await wholeModel(context)
   const leftOut = await leftOutIndexes(context)
-  const others = await context.source.otherObjects()
+  const others = await context.source.catalog.otherObjects()
   const tables = [...model.tables.keys()].flatMap((table) =>
     [...notCarriedOf(model, table, others), ...(leftOut.get(model.mapping(table).name) ?? [])].map((left) => ({
       table,

@@ -46,7 +46,7 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
   const selected = model.select(patterns)
   const wanted = (table: string): boolean => patterns.length === 0 || matches(table, patterns)
   const known = new Set([...model.tables.keys(), ...model.refused.map(({ table }) => table)])
-  const others = await context.source.otherObjects()
+  const others = await context.source.catalog.otherObjects()
   const tables = selected.map((table) => plannedTable(model, table, others))
   const refused = model.refused.filter(({ table }) => wanted(table))
   const leftOut =
@@ -66,7 +66,7 @@ export async function plan(context: EngineContext, patterns: readonly string[]):
     notListed: others.notListed,
     sql: {
       target: context.target.tables.statements(selected.map((table) => targetDefinition(model, table))),
-      source: context.source.installStatements(model.triggerTargets(new Set(selected))),
+      source: context.source.capture.statements(model.triggerTargets(new Set(selected)), 'everything'),
     },
   }
 }

@@ -37,7 +37,7 @@ export interface TableStatus {
  * nobody has asked to carry, new ones among them, are `discovered`.
  */
 export async function status(context: EngineContext): Promise<StatusReport> {
-  const pending = await context.source.pending()
+  const pending = await context.source.log.pending()
   const constraints = await context.target.constraints.all()
   const held = longHeld(await context.target.drainHolder())
   await using target = await context.target.begin()
@@ -93,7 +93,7 @@ async function untouched(
 ): Promise<TableStatus[]> {
   const isLeft = (table: string): boolean => known.has(table) || !isSelected(table, options)
   const none = { rows: 0, rowsCopied: 0, pending: 0, parked: 0, quarantined: 0, verifiedAt: null, problem: null }
-  return (await source.otherTables(isLeft)).map((table) => ({ table, state: 'discovered', ...none }))
+  return (await source.catalog.otherTables(isLeft)).map((table) => ({ table, state: 'discovered', ...none }))
 }
 
 function sentence(
@@ -156,7 +156,7 @@ export async function checkPending(context: EngineContext): Promise<{
   oldestMs: number | null
   tables: readonly { table: string; pending: number }[]
 }> {
-  const { pending, oldestMs, tables } = await context.source.pending()
+  const { pending, oldestMs, tables } = await context.source.log.pending()
   const quarantined = await readTarget(context, (target) => target.quarantine.counts())
   return { pending, failed: sum(quarantined.values()), oldestMs, tables }
 }

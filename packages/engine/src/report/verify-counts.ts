@@ -73,7 +73,7 @@ export async function countOpen(
       for (const table of model.select(patterns)) {
         const state = states.get(table)?.state
         if (!state || !(isOpen(state) || state === 'copied')) continue
-        const source = await snapshot.countRows(table)
+        const source = await snapshot.rows.count(table)
         const held = await target.lookup.count(model.mapping(table))
         const quarantined = absent.get(table) ?? 0
         const equal = held <= source && held >= source - quarantined
@@ -105,7 +105,7 @@ function reasonOf(state: TableProgress['state'], problem: string | null): string
 /** A table whose rows nobody can read is not taken for an empty one. */
 async function hasRows({ source }: EngineContext, table: string): Promise<boolean | null> {
   try {
-    return await source.hasRows(table)
+    return await source.catalog.hasRows(table)
   } catch (error) {
     if (error instanceof SyncError && error.code !== 'lost-connection' && error.code !== 'cannot-connect') return null
     throw error

@@ -6,7 +6,7 @@ export async function findKeys(
   table: TableMapping,
   keys: readonly RowKey[],
 ): Promise<ReadonlySet<RowKey>> {
-  const rows = await snapshot.readColumns(table, keys, [])
+  const rows = await snapshot.rows.readColumns(table, keys, [])
   const found = new Set(rows.map(({ key }) => key))
   if (found.size < rows.length) throw keysAlike(table.source.name)
   return found
@@ -17,7 +17,7 @@ export async function findKeys(
  * changes would be taken for a deleted one.
  */
 export async function checkLookUps(snapshot: SourceSnapshot, table: TableMapping): Promise<void> {
-  const keys = await snapshot.sampleKeys(table)
+  const keys = await snapshot.rows.sampleKeys(table)
   const found = await findKeys(snapshot, table, keys)
   if (!keys.every((key) => found.has(key))) throw lookUpFails(table)
 }
@@ -31,7 +31,7 @@ export async function requireAbsent(
   table: TableMapping,
   keys: readonly RowKey[],
 ): Promise<void> {
-  if (keys.length > 0 && (await snapshot.findAgain(table, keys)).length > 0) throw lookUpFails(table)
+  if (keys.length > 0 && (await snapshot.rows.findAgain(table, keys)).length > 0) throw lookUpFails(table)
 }
 
 function lookUpFails({ source: { name }, key }: TableMapping): TableBroken {

@@ -33,7 +33,7 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   const sum = { drains: 0, processed: 0, failed: 0 }
   // Before the first drain, which tells all tables to be read again, so that this call heals them.
   await mendLog(context)
-  await context.source.guardLog()
+  await context.source.log.guard()
   const first = await drainOrWait(context, signal)
   add(sum, first)
   if (!signal.aborted) {
@@ -45,7 +45,7 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
     const lookUps = [...model.tables.keys()]
     add(sum, await retrying(context, signal, () => drain(context, model, { lookUps })))
   }
-  const { pending } = await context.source.pending()
+  const { pending } = await context.source.log.pending()
   return { ...sum, pending, ms: performance.now() - started }
 }
 
@@ -59,7 +59,7 @@ const ENOUGH_DRAINS = 2
 async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise<DrainReport> {
   const lock = new DrainLock(context)
   const model = await retrying(context, signal, () => loadModel(context))
-  const probe = (await context.source.seesStorage()) ? {} : { probe: [...model.tables.keys()] }
+  const probe = (await context.source.catalog.seesStorage()) ? {} : { probe: [...model.tables.keys()] }
   for (;;) {
     const report = await retrying(context, signal, () => drain(context, model, probe))
     if (report.kind !== 'busy' || signal.aborted) return report
@@ -225,7 +225,7 @@ class Daemon {
     const ms = this.#drainMs
     this.#sum = { drains: 0, processed: 0, failed: 0 }
     this.#drainMs = 0
-    const { pending } = await this.#context.source.pending()
+    const { pending } = await this.#context.source.log.pending()
     this.#options.onInterval({
       iteration: ++this.#iteration,
       processed,

@@ -83,8 +83,8 @@ async function prepare(
   request: InitialRequest,
   progress: Progress,
 ): Promise<{ model: Model; selected: string[]; listed: Listed[] }> {
-  if (!(await context.target.admin.migrated()) || !(await context.source.migrated())) {
-    if (request.triggers) await context.source.mayCapture()
+  if (!(await context.target.admin.migrated()) || !(await context.source.admin.migrated())) {
+    if (request.triggers) await context.source.admin.requireRights('capture')
     await migrate(context)
   }
   await requireOwner(context)
@@ -130,7 +130,7 @@ async function drainBeside({ context, progress }: Running, ended: AbortSignal): 
   let model: Model | undefined
   while (!ended.aborted) {
     try {
-      if ((await context.source.poll()).pending) {
+      if ((await context.source.log.poll()).pending) {
         const done = await drain(context, (model ??= await loadModel(context)))
         if (done.kind === 'done') model = done.model
       }

@@ -51,7 +51,7 @@ export class SourceTail {
   async look(model: () => Promise<Model>, signal?: AbortSignal): Promise<Look> {
     const started = performance.now()
     const isDue = started - this.#drained > IDLE_DRAIN_MS
-    const { pending, lastDrain } = await this.#context.source.poll()
+    const { pending, lastDrain } = await this.#context.source.log.poll()
     const context = signal ? { ...this.#context, signal } : this.#context
     const isAsked = pending || isDue || (await this.#owes(lastDrain))
     const report = isAsked ? await this.#drain(context, await model()) : null
@@ -100,7 +100,8 @@ export class SourceTail {
 
   /** Tables whose storage cannot be watched, by turns: all of them within a minute. */
   async #toProbe(): Promise<readonly string[]> {
-    if (performance.now() - this.#probed < IDLE_DRAIN_MS || (await this.#context.source.seesStorage())) return []
+    if (performance.now() - this.#probed < IDLE_DRAIN_MS || (await this.#context.source.catalog.seesStorage()))
+      return []
     this.#probed = performance.now()
     const open = await this.#openTables()
     const count = Math.max(LEAST_PROBES, Math.ceil(open.length / TURNS))

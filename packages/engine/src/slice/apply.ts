@@ -46,7 +46,7 @@ async function replaceWhole({ slice, tally, outcome }: Applying, table: string):
   const mapping = model.mapping(table)
   const refused: RefusedRow[] = []
   async function* converted(): AsyncIterable<readonly TargetRow[]> {
-    for await (const raw of snapshot.readRange(mapping, { lower: null, upper: null })) {
+    for await (const raw of snapshot.rows.readRange(mapping, { lower: null, upper: null })) {
       const batch = convertRows(mapping, raw, tally)
       refused.push(...batch.refused)
       yield batch.rows
@@ -94,7 +94,7 @@ async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Prom
   }
   for (const list of slices(present, KEYS_PER_QUERY)) {
     const held: HeldRows[] = []
-    for await (const batch of slice.snapshot.readKeys(table, list)) {
+    for await (const batch of slice.snapshot.rows.readKeys(table, list)) {
       const raw = batch.filter((row) => !slice.quarantine.isUnchanged(table.source.name, row))
       const holders = await write(applying, raw)
       if (holders) held.push({ raw, holders })

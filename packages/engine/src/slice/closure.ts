@@ -89,7 +89,7 @@ async function referencedTokens(
   const tokens: (readonly string[])[] = held.map((values) =>
     columns.map((column, at) => column.fromTarget(values[at] ?? '')),
   )
-  const now = await slice.snapshot.readColumns(
+  const now = await slice.snapshot.rows.readColumns(
     parent,
     of.keys,
     columns.map(({ column }) => column.source.name),
@@ -132,7 +132,7 @@ async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly
   const add = (keys: readonly RowKey[]): Promise<void> => slice.overflow.add(slice, edge.child, keys, edge.overlapping)
   for await (const keys of slice.target.lookup.children(child, edge, values)) await add(keys)
   if (!edge.overlapping) return
-  for await (const keys of slice.snapshot.childKeys(child, edge, parents)) await add(keys)
+  for await (const keys of slice.snapshot.rows.childKeys(child, edge, parents)) await add(keys)
 }
 
 /** Null where a value cannot stand in the target: no child there holds it. */

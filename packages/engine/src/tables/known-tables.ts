@@ -24,7 +24,7 @@ export async function requireTables(
 }
 
 async function sourceTables({ source }: EngineContext): Promise<string[]> {
-  return (await source.catalog()).tables.map(({ name }) => name)
+  return (await source.catalog.read()).tables.map(({ name }) => name)
 }
 
 async function knownTables(context: EngineContext): Promise<string[]> {

@@ -5,5 +5,5 @@ export const KEPT_DAYS = 7
 
 /** Removes old entries of the change log, in small transactions. */
 export async function cleanUp(context: EngineContext, signal: AbortSignal): Promise<void> {
-  await context.source.purge({ olderThanDays: KEPT_DAYS, dryRun: false, signal })
+  await context.source.log.purge({ olderThanDays: KEPT_DAYS, dryRun: false, signal })
 }

@@ -14,7 +14,7 @@ import { targetDefinition } from '../model/target-definition.js'
 export async function maintain(context: EngineContext, model: Model): Promise<boolean> {
   const done = await exclusively(context, 'maintain', async () => {
     await mend(context)
-    await context.source.guardLog()
+    await context.source.log.guard()
     await checkTriggers(context, model)
     throwIfStopped(context)
     await settingAside(context, model, () => noticeUncaptured(context, model))
@@ -36,7 +36,7 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
   for (const table of names) {
     const known = progress.get(table)
     if (known?.state !== 'recopied') continue
-    const sign = await context.source.contentSign(table)
+    const sign = await context.source.catalog.contentFingerprint(table)
     if (sign !== known.contentSign) moved.set(table, sign)
   }
   if (moved.size === 0) return

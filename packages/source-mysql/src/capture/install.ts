@@ -91,13 +91,13 @@ function rightOne(found: ReadonlyMap<string, Existing>, wanted: TriggerText): Ex
   return others.length === 0 && fits(first, wanted) ? first : undefined
 }
 
-function signOf(triggers: readonly Existing[]): string {
+function fingerprintOf(triggers: readonly Existing[]): string {
   const made = JSON.stringify(triggers.map((trigger) => trigger.made))
   return createHash('sha256').update(made).digest('hex').slice(0, 16)
 }
 
 /** As the port's. */
-export async function triggerSigns(
+export async function triggerFingerprints(
   session: Session,
   settings: SourceSettings,
   targets: readonly TriggerTarget[],
@@ -108,12 +108,12 @@ export async function triggerSigns(
     settings.database,
     wanted.flatMap(({ triggers }) => triggers),
   )
-  const signs = new Map<string, string>()
+  const fingerprints = new Map<string, string>()
   for (const { table, triggers } of wanted) {
     const right = triggers.flatMap((trigger) => rightOne(found, trigger) ?? [])
-    if (right.length === triggers.length) signs.set(table, signOf(right))
+    if (right.length === triggers.length) fingerprints.set(table, fingerprintOf(right))
   }
-  return signs
+  return fingerprints
 }
 
 /** The connection that installs; it must not be used for anything else afterwards. */

@@ -1,7 +1,7 @@
-import { HIGHEST_OWN_ID, MALFORMED_ENTRY, type MendedLog, SyncError } from '@mylab-sync/core'
+import { HIGHEST_OWN_ID, MALFORMED_ENTRY, type RepairedIds, SyncError } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
-import { among, HELD, inTransaction } from '../snapshot/mark.js'
+import { among, HELD, inTransaction } from '../snapshot/acknowledge.js'
 import * as sql from '../sql.js'
 import { DDL_SESSION, patiently } from './install.js'
 
@@ -29,7 +29,7 @@ export async function nextEntryId(session: Session, settings: SourceSettings): P
  * captured table can choose the id of its entry (`SET insert_id`): behind the highest of all, every write of the application
  * fails (1467). Only one process at a time. `found` is the id that the next entry would get.
  */
-export async function mendIds(session: Session, settings: SourceSettings, found: bigint): Promise<MendedLog> {
+export async function repairIds(session: Session, settings: SourceSettings, found: bigint): Promise<RepairedIds> {
   const log = sql.name(settings.auditTable)
   let entries = 0
   let next = found

@@ -44,6 +44,16 @@ export class SessionPool {
     }
   }
 
+  /** Runs `use` on a connection that is closed afterwards, for work that changes session settings. */
+  async once<T>(use: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.acquire()
+    try {
+      return await use(session)
+    } finally {
+      session.destroy()
+    }
+  }
+
   /** Also ends what is still at work: it may wait for a lock, and the process has to end. */
   async close(): Promise<void> {
     this.#closed = true

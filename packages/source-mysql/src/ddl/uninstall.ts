@@ -54,7 +54,7 @@ function refuseStrangers(writers: readonly LogWriter[], settings: SourceSettings
 }
 
 /** Triggers need TRIGGER, which capture needs too; the right to drop tables is one that nothing else needs. */
-export async function mayUninstall(session: Session, settings: SourceSettings): Promise<void> {
+export async function requireUninstall(session: Session, settings: SourceSettings): Promise<void> {
   const dropped = (await uninstallStatements(session, settings)).some((statement) => statement.startsWith('DROP TABLE'))
   if (dropped) await requireDrop(session, settings, await ourTables(session, settings))
 }

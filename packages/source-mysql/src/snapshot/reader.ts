@@ -1,7 +1,7 @@
 import type { RawRow } from '@mylab-sync/core'
 import { sourceError } from '../connection/errors.js'
 import { OneByOne } from '../connection/one-by-one.js'
-import type { RawValues, Session } from '../connection/session.js'
+import type { RawValues, Session, TextRow } from '../connection/session.js'
 
 const SAVE = 'SAVEPOINT r'
 /** Gives the metadata lock back while the snapshot stays. */
@@ -41,6 +41,11 @@ export class Reader {
     const rows: RawRow[] = []
     for await (const batch of this.batches(sql)) for (const row of batch) rows.push(row)
     return rows
+  }
+
+  /** Rows of a query on tables of this product, outside a savepoint. */
+  texts(query: string): Promise<TextRow[]> {
+    return this.alone(() => this.#session.rows(query))
   }
 
   async #checkWarnings(): Promise<void> {

@@ -12,7 +12,7 @@ const SHARE = 20
 interface Summed {
   /** What else was known of the table. */
   readonly told: string
-  readonly sign: string
+  readonly fingerprint: string
   readonly nextAt: number
 }
 
@@ -21,16 +21,16 @@ export class ContentWatch {
   readonly #summed = new Map<string, Summed>()
 
   /** A text that changes when the content of a table may have changed. Throws TableBroken for one that cannot be opened. */
-  async sign(session: Session, database: string, table: string): Promise<string> {
+  async fingerprint(session: Session, database: string, table: string): Promise<string> {
     const { told, isUnsettled, isLarge } = await facts(session, database, table)
     if (isLarge && !isUnsettled) return told
     const before = this.#summed.get(table)
-    if (before?.told === told && !isUnsettled && performance.now() < before.nextAt) return before.sign
+    if (before?.told === told && !isUnsettled && performance.now() < before.nextAt) return before.fingerprint
     const started = performance.now()
-    const sign = `${told};${await checksum(session, table)}`
+    const fingerprint = `${told};${await checksum(session, table)}`
     const ended = performance.now()
-    this.#summed.set(table, { told, sign, nextAt: ended + SHARE * (ended - started) })
-    return sign
+    this.#summed.set(table, { told, fingerprint, nextAt: ended + SHARE * (ended - started) })
+    return fingerprint
   }
 }
 

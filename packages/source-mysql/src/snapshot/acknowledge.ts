@@ -1,4 +1,4 @@
-import { batchesOf, type DrainName, HARMED_LOG, type Marks } from '@mylab-sync/core'
+import { type Acknowledgement, batchesOf, type DrainName, HARMED_LOG, type LogPosition } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
@@ -14,12 +14,6 @@ const READ_COMMITTED = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED'
 function markEntries(auditTable: string, drain: number, condition: string): string {
   // Any other plan locks entries of open transactions (facts 3.2).
   return `UPDATE ${sql.name(auditTable)} FORCE INDEX (PRIMARY) SET synced = 1, drain_no = ${sql.integer(drain)}, synced_at = CURRENT_TIMESTAMP WHERE ${condition} AND synced = 0`
-}
-
-/** What stands at the source when a drain begins. */
-export interface SeenMark {
-  readonly lastDrain: number
-  readonly token: string | null
 }
 
 /** The row of the change log that holds its seal: no read of entries asks for an id of 0, and no cleaning by hand for `synced = 2`. */
@@ -46,7 +40,7 @@ export async function inTransaction(session: Session, statements: () => Promise<
   }
 }
 
-function standsAt(settings: SourceSettings, { lastDrain, token }: SeenMark): string {
+function standsAt(settings: SourceSettings, { lastDrain, token }: LogPosition): string {
   const known = token === null ? 'IS NULL' : `= ${sql.text(token)}`
   return `WHERE owner = ${sql.text(settings.instance)} AND last_drain = ${sql.integer(lastDrain)} AND token ${known}`
 }
@@ -71,7 +65,7 @@ async function noteSeal(session: Session, settings: SourceSettings, seal: string
 }
 
 /** As the port's. A log that was never sealed is not harmed. */
-export async function sealLog(session: Session, settings: SourceSettings, seen: SeenMark): Promise<void> {
+export async function sealLog(session: Session, settings: SourceSettings, seen: LogPosition): Promise<void> {
   const log = sql.name(settings.auditTable)
   const seal = randomUUID()
   await inTransaction(session, async () => {
@@ -99,14 +93,14 @@ export async function sealNewLog(session: Session, settings: SourceSettings): Pr
 }
 
 /** Rows that a condition meets are counted, those that it does not change too. */
-async function moveMark(session: Session, settings: SourceSettings, from: SeenMark, to: SeenMark): Promise<void> {
+async function moveMark(session: Session, settings: SourceSettings, from: LogPosition, to: LogPosition): Promise<void> {
   const token = to.token === null ? 'NULL' : sql.text(to.token)
   const statement = `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${sql.integer(to.lastDrain)}, token = ${token} ${standsAt(settings, from)}`
   if ((await session.run(statement)) === 0) throw new MarkedMeanwhile()
 }
 
 /** A drain's in the transaction that moves the last mark: what the source loses of the one, it loses of the other. */
-export async function leaveMark(
+export async function leaveWatermark(
   session: Session,
   settings: SourceSettings,
   { token, number }: { readonly token: string; readonly number: number | null },
@@ -117,7 +111,7 @@ export async function leaveMark(
   )
 }
 
-export async function hasMarks(
+export async function hasWatermarks(
   session: Session,
   settings: SourceSettings,
   tokens: readonly string[],
@@ -131,16 +125,35 @@ export async function hasMarks(
   return true
 }
 
-interface Marking {
+/** As the port's. */
+export async function latestWatermark(
+  session: Session,
+  settings: SourceSettings,
+  drains: readonly DrainName[],
+): Promise<DrainName | null> {
+  if (drains.length === 0) return null
+  const numbers = drains.map((drain) => drain.number)
+  const left = await session.rows(
+    `SELECT drain_no, token FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND drain_no BETWEEN ${sql.integer(Math.min(...numbers))} AND ${sql.integer(Math.max(...numbers))}`,
+  )
+  const tokens = new Map(left.map(([number, token]) => [Number(number), token]))
+  const known = drains.filter((drain) => tokens.get(drain.number) === drain.token)
+  return known.reduce<DrainName | null>(
+    (latest, drain) => (latest && latest.number > drain.number ? latest : drain),
+    null,
+  )
+}
+
+interface Acknowledging {
   readonly session: Session
   readonly settings: SourceSettings
-  readonly seen: SeenMark & { readonly seal: string }
+  readonly seen: LogPosition & { readonly seal: string }
 }
 
 /** Marks exactly these entries; the first batch records the drain, even where there is nothing to mark. */
-export async function markIds(
-  { session, settings, seen }: Marking,
-  { ids, held, released }: Marks,
+export async function acknowledge(
+  { session, settings, seen }: Acknowledging,
+  { ids, unsynced, released }: Acknowledgement,
   drain: DrainName,
 ): Promise<boolean> {
   const ours = { lastDrain: drain.number, token: drain.token }
@@ -150,10 +163,10 @@ export async function markIds(
     await moveSeal(session, settings, seen.seal, drain.token)
     await markBatch(session, settings, first, drain)
     await moveMark(session, settings, seen, ours)
-    await leaveMark(session, settings, drain)
+    await leaveWatermark(session, settings, drain)
     // Entries were lost before this drain, which read everything: the log brings no target forward that lacks it.
     if (seen.token === '' || seen.token === HARMED_LOG) await session.run(notePurged(settings, drain.number))
-    await hold(session, settings, held, drain.number)
+    await keepUnsynced(session, settings, unsynced, drain.number)
     // Only what was held once: after a failover the id may belong to a new entry.
     for (const batch of batchesOf(released, BATCH)) {
       const condition = `${among(batch)} AND retry_count >= ${HELD_RETRIES}`
@@ -185,9 +198,14 @@ export function among(ids: readonly bigint[]): string {
 }
 
 /** Entries of quarantined rows stay unsynced with their error, where people look for them. */
-async function hold(session: Session, settings: SourceSettings, held: Marks['held'], drain: number): Promise<void> {
+async function keepUnsynced(
+  session: Session,
+  settings: SourceSettings,
+  unsynced: Acknowledgement['unsynced'],
+  drain: number,
+): Promise<void> {
   const byMessage = new Map<string, bigint[]>()
-  for (const { id, message } of held) {
+  for (const { id, message } of unsynced) {
     const ids = byMessage.get(message)
     if (ids) ids.push(id)
     else byMessage.set(message, [id])
@@ -201,12 +219,12 @@ async function hold(session: Session, settings: SourceSettings, held: Marks['hel
 }
 
 /** Wrong on purpose: marks entries that committed late, unread. */
-export function markUpTo({ session, settings, seen }: Marking, id: bigint, drain: DrainName): Promise<boolean> {
+export function markUpTo({ session, settings, seen }: Acknowledging, id: bigint, drain: DrainName): Promise<boolean> {
   return inTransaction(session, async () => {
     await moveSeal(session, settings, seen.seal, drain.token)
     await session.run(markEntries(settings.auditTable, drain.number, `id BETWEEN 1 AND ${sql.integer(id)}`))
     await moveMark(session, settings, seen, { lastDrain: drain.number, token: drain.token })
-    await leaveMark(session, settings, drain)
+    await leaveWatermark(session, settings, drain)
   })
 }
 
@@ -218,7 +236,7 @@ export async function takeBack(
   session: Session,
   settings: SourceSettings,
   to: DrainName,
-  seen: SeenMark,
+  seen: LogPosition,
 ): Promise<void> {
   const since = `drain_no > ${sql.integer(to.number)}`
   await inTransaction(session, async () => {

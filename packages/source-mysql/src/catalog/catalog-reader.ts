@@ -1,0 +1,70 @@
+import type { CatalogReader, OtherObjects, SourceCatalog, SourceDefinitions, TableFingerprint } from '@mylab-sync/core'
+import { ContentWatch } from '../content-fingerprint.js'
+import { seesStorage } from '../snapshot/storage.js'
+import type { SourceContext } from '../source-context.js'
+import * as sql from '../sql.js'
+import { readCatalog, readTableNames } from './catalog.js'
+import { readOtherObjects } from './other-objects.js'
+
+export class MysqlCatalog implements CatalogReader {
+  readonly #context: SourceContext
+  readonly #contents = new ContentWatch()
+  #seesStorage: Promise<boolean> | undefined
+
+  constructor(context: SourceContext) {
+    this.#context = context
+  }
+
+  async read(): Promise<SourceCatalog> {
+    const { pool, settings } = this.#context
+    return await pool.with(async (session) => (await readCatalog(session, settings)).catalog)
+  }
+
+  async definitions(...[options]: Parameters<CatalogReader['definitions']>): Promise<SourceDefinitions> {
+    const { pool, watch } = this.#context
+    return await pool.with((session) => watch.definitions(session, options))
+  }
+
+  async fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>> {
+    const { pool, watch } = this.#context
+    return await pool.with((session) => watch.fingerprints(session, false))
+  }
+
+  async otherObjects(): Promise<OtherObjects> {
+    const { pool, settings, server } = this.#context
+    return await pool.with((session) => readOtherObjects(session, server, settings))
+  }
+
+  async otherTables(isKnown: (table: string) => boolean): Promise<string[]> {
+    const { pool, settings } = this.#context
+    return await pool.with(async (session) => {
+      const names = await readTableNames(session, settings)
+      if (names.every(isKnown)) return []
+      const { catalog } = await readCatalog(session, settings)
+      return catalog.tables.map(({ name }) => name).filter((name) => !isKnown(name))
+    })
+  }
+
+  async hasRows(table: string): Promise<boolean> {
+    return await this.#context.pool.with(
+      async (session) => (await session.rows(`SELECT 1 FROM ${sql.name(table)} LIMIT 1`)).length > 0,
+    )
+  }
+
+  /** Read once: a right granted later takes effect at the next start. */
+  seesStorage(): Promise<boolean> {
+    const { pool, server } = this.#context
+    this.#seesStorage ??= pool
+      .with((session) => seesStorage(session, server))
+      .catch((error: unknown) => {
+        this.#seesStorage = undefined
+        throw error
+      })
+    return this.#seesStorage
+  }
+
+  async contentFingerprint(table: string): Promise<string> {
+    const { pool, settings } = this.#context
+    return await pool.with((session) => this.#contents.fingerprint(session, settings.database, table))
+  }
+}
