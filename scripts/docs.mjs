@@ -1,11 +1,11 @@
-// npm run docs [-- --check]: writes the pages that are made from the code; with --check only says which are stale.
+// npm run docs [-- --check]: generates pages from the code; with --check only reports which are stale.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { COMMANDS } from '../apps/cli/dist/commands.js'
 import { COMMON } from '../apps/cli/dist/definition.js'
 import { SECRETS, SETTINGS } from '../packages/config/dist/index.js'
 import { defaultMappingOptions, mapTables, typeName, valueOutcomes } from '../packages/mapping/dist/index.js'
 
-const MADE = '<!-- Made from the code by `npm run docs`; change it there. -->\n\n'
+const MADE = '<!-- Generated from the code by `npm run docs`; change it there. -->\n\n'
 const code = (text) => (text === '' ? '' : `\`${text}\``)
 const cell = (text) => text.replaceAll('|', '\\|')
 const table = (head, rows) =>
@@ -37,9 +37,9 @@ function commandPage() {
     const lines = examples.map(([line, does]) => `mylab-sync ${line}   # ${does}\n`).join('')
     return `## ${name}\n\n${describe[0].toUpperCase()}${describe.slice(1)}.\n\n${words}${list}\`\`\`sh\n${lines}\`\`\`\n`
   })
-  return `# Commands\n\n${MADE}stdout is data, stderr is talk. Each command answers to \`sync:<command>\` too, its name in the older package.
+  return `# Commands\n\n${MADE}stdout is data, stderr is talk. Each command also answers to \`sync:<command>\`, its name in the older package.
 Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 cannot connect, 5 differences or problems found, 130 and 143 stopped by a signal.
-Where a table can be named, \`*\` and \`?\` are wildcards, and a name that matches nothing ends with 2.
+Table names may contain the wildcards \`*\` and \`?\`; a name that matches nothing exits with 2.
 
 ## Options of every command\n\n${common}\n${parts.join('\n')}`
 }
@@ -51,14 +51,14 @@ function configPage() {
     ['', 'required'].includes(value) || value.includes(' ') ? value : code(value),
     what,
   ])
-  return `# Configuration\n\n${MADE}A flag wins over the environment, the environment over \`.env\` in the working directory, \`.env\` over the file, the file over the default.
+  return `# Configuration\n\n${MADE}Order of precedence: flag, environment, \`.env\` in the working directory, file, default.
 The file is \`mylab-sync.yaml\` in the working directory (or \`--config\`, \`SYNC_CONFIG\`), YAML or JSON; \`mylab-sync init\` writes a commented one.
-A key that is not known, a wrong type or an impossible combination ends with exit 3 and one line per fault. An empty variable counts as not given.
+An unknown key, a wrong type or an impossible combination exits with 3 and one line per fault. An empty variable counts as not set.
 
-${table(['variable', 'key of the file', 'default', 'what'], rows)}
-Where two variables stand together, the second is the name in the older package or in the application.
+${table(['variable', 'key in the file', 'default', 'meaning'], rows)}
+If two variables are listed, the second is the older package's or the application's name.
 
-Each of ${SECRETS.map(code).join(', ')} can be given as \`NAME_FILE\` too: the path of a file that holds the value.
+Each of ${SECRETS.map(code).join(', ')} can also be given as \`NAME_FILE\`: the path of a file that contains the value.
 
 \`\`\`yaml
 source: { host: db1, database: clinic, username: sync }
@@ -102,7 +102,7 @@ const column = (dataType, more = {}) => ({
 const text = { charset: 'utf8mb4', collation: 'utf8mb4_bin' }
 const unsigned = (type) => column(type, { unsigned: true, columnType: `${type} unsigned` })
 
-/** One column of every kind, as the source's catalog gives it, and the options that each knows besides the default. */
+/** One column of every kind, as read from the source's catalog. */
 const KINDS = [
   column('tinyint'),
   unsigned('tinyint'),
@@ -151,7 +151,7 @@ const KINDS = [
 ]
 const OPTIONS = ['boolean', 'bigint', 'json', 'text', 'uuid', 'time']
 
-/** What one column becomes; null: refused. */
+/** The mapping of one column; null if it is refused. */
 function mappedColumn(source, options) {
   const key = column('int', { name: 'id', nullable: false })
   const whole = {
@@ -184,8 +184,8 @@ function typePage() {
     const rules = valueOutcomes(becomes).map(({ rule, outcome }) => `${rule}: ${outcome}`)
     return [code(source.columnType), code(becomes.type), others.join('; '), rules.join('; ')]
   })
-  return `# Types and values\n\n${MADE}What a column becomes in PostgreSQL. Options are given by type, or by column, where the narrower one wins: [config](config.md).
-A column of any other type refuses its table, with the reason in \`mylab-sync plan\`; the other tables go on. \`mylab-sync plan\` shows what each of your own columns becomes.
+  return `# Types and values\n\n${MADE}What each column type becomes in PostgreSQL. Options are set per type or per column; the column's take precedence: [configuration](config.md).
+A table with a column of any other type is refused, with the reason in \`mylab-sync plan\`; the other tables are not affected. \`mylab-sync plan\` shows the mapping of your own columns.
 
 ${table(['source', 'target', 'options', 'values that do not fit become'], rows)}
 ${VALUES}`
@@ -193,42 +193,42 @@ ${VALUES}`
 
 const VALUES = `## Values
 
-What is altered to fit is counted by table, column and rule, with sample keys, in \`mylab_sync.sync_sanitised\`. What no rule covers quarantines its row
-(\`mylab-sync show-errors\`), which blocks nothing but itself. Rules are options too: \`{ type: text, nul-byte: quarantine, zero-date: '1970-01-01' }\`.
+Altered values are counted by table, column and rule, with sample keys, in \`mylab_sync.sync_sanitised\`. A value that no rule covers quarantines its row
+(\`mylab-sync show-errors\`), which blocks nothing else. Rules can be set as options: \`{ type: text, nul-byte: quarantine, zero-date: '1970-01-01' }\`.
 
 | rule | when | options |
 |---|---|---|
-| \`zero-date\` | \`0000-00-00\`, with or without a time; \`-infinity\` in a key and at both ends of a foreign key that acts on rows, but for TIMESTAMP \`1970-01-01 00:00:00+00\` | \`null\`, \`-infinity\`, a date, \`quarantine\` |
+| \`zero-date\` | \`0000-00-00\`, with or without a time; in a key and at both ends of a foreign key with actions \`-infinity\`, but for TIMESTAMP \`1970-01-01 00:00:00+00\` | \`null\`, \`-infinity\`, a date, \`quarantine\` |
 | \`partial-date\` | month or day 0, not all three; follows \`zero-date\` | the same, and \`clamp\` |
 | \`nul-byte\` | U+0000 in text | \`remove\`, \`{ replace: '?' }\`, \`quarantine\` |
-| \`invalid-text\` | halves of surrogate pairs, which the source stores and UTF-8 has not: U+FFFD | \`replace\`, \`quarantine\` |
-| \`nul-escape\` | \`\\u0000\` in a JSON string: removed from it | type option \`json\` keeps it |
-| \`invalid-json\` | JSON of MariaDB that PostgreSQL refuses | \`string\`, \`null\`, \`quarantine\` |
-| \`not-boolean\` | a value of a boolean column other than 0 and 1 | \`true\`, \`quarantine\` |
-| \`enum-error\` | ENUM's index 0 | the empty text, \`null\` |
+| \`invalid-text\` | unpaired surrogates, which the source stores but UTF-8 cannot encode: U+FFFD | \`replace\`, \`quarantine\` |
+| \`nul-escape\` | \`\\u0000\` in a JSON string: removed | type option \`json\` keeps it |
+| \`invalid-json\` | MariaDB JSON that PostgreSQL rejects | \`string\`, \`null\`, \`quarantine\` |
+| \`not-boolean\` | a value other than 0 and 1 in a boolean column | \`true\`, \`quarantine\` |
+| \`enum-error\` | ENUM index 0 | the empty string, \`null\` |
 
-In key columns, and in the columns of foreign keys that act on rows (CASCADE, SET NULL, SET DEFAULT), only the exact zero date is replaced; any other
-rule that would alter such a column quarantines the row, so that two keys never become one. A foreign key column follows the options of the
-column that it references. A year 0000 is kept, as \`0001 BC\`.
+In key columns, and in the columns of foreign keys with actions (CASCADE, SET NULL, SET DEFAULT), only the exact zero date is replaced; any other
+rule that would alter such a column quarantines the row instead, so that two keys never become one. A foreign key column uses the options of the
+column that it references. Year 0000 is kept, as \`0001 BC\`.
 
-\`FLOAT(M,D)\` and \`DOUBLE(M,D)\` carry the number that the source shows, with D digits, also in keys: what it stores is another one
-(\`DOUBLE(5,1)\` -0.1 is -0.09999999999999998). Two rows whose keys differ only beyond the shown digits, which an \`ALTER TABLE\` that adds the
-digits can leave behind, make their table \`broken\` until one of them is changed.
+\`FLOAT(M,D)\` and \`DOUBLE(M,D)\` carry the number that the source displays, with D digits, also in keys; the stored number differs
+(\`DOUBLE(5,1)\` -0.1 is -0.09999999999999998). If two rows have keys that differ only beyond the displayed digits, which an \`ALTER TABLE\` that adds the
+digits can leave behind, their table is \`broken\` until one of them is changed.
 
 ## Objects
 
 | object | becomes |
 |---|---|
-| primary key | the same columns; text columns of it have \`COLLATE "C"\` |
-| UNIQUE | a deferrable constraint, but immediate where it is the key or a foreign key references it; over prefixes or long columns a unique index over an expression |
-| index | btree on the same columns; one that a value turns out to be too long for (2,704 bytes) is left out, which \`mylab-sync status --problems\` tells; FULLTEXT and SPATIAL are listed as not carried |
-| foreign key | \`NO ACTION DEFERRABLE INITIALLY DEFERRED\`, validated once the rows hold; rows that break it suspend the constraint, never the rows; one to a part of a key or to a plain index, which PostgreSQL does not have, is not carried |
-| AUTO_INCREMENT | an identity column; where its type can be none (BIGINT UNSIGNED, FLOAT, DOUBLE) a sequence of its own as its DEFAULT; the sequence is not moved while changes follow ([limits](limits.md)) |
-| DEFAULT, CHECK | what can be said in PostgreSQL; the rest is listed by \`mylab-sync plan\` |
-| generated column | an ordinary column with its values |
+| primary key | the same columns; its text columns have \`COLLATE "C"\` |
+| UNIQUE | a deferrable constraint, or an immediate one if it is the key or a foreign key references it; over prefixes or long columns a unique index on an expression |
+| index | a btree on the same columns; if a value is too long for it (2,704 bytes) it is omitted, and \`mylab-sync status --problems\` says so; FULLTEXT and SPATIAL are listed as not carried |
+| foreign key | \`NO ACTION DEFERRABLE INITIALLY DEFERRED\`, validated once the rows satisfy it; if rows violate it, the constraint is suspended and the rows are carried; one that references part of a key or a plain index, which PostgreSQL does not support, is not carried |
+| AUTO_INCREMENT | an identity column; if its type cannot be one (BIGINT UNSIGNED, FLOAT, DOUBLE), a sequence of its own as DEFAULT; applying changes does not advance the sequence ([limits](limits.md)) |
+| DEFAULT, CHECK | carried if PostgreSQL can express it; the rest is listed by \`mylab-sync plan\` |
+| generated column | an ordinary column with the generated values |
 | views, routines, events, triggers | not carried; \`mylab-sync plan\` counts them |
 
-Names are kept, case and all. Over 63 bytes they are cut to 55 and 8 hex digits of their SHA-256 follow. \`names: lower\` folds them all.
+Names are kept, including case. A name over 63 bytes is truncated to 55, followed by 8 hex digits of its SHA-256. \`names: lower\` folds all names to lower case.
 `
 
 const pages = { 'docs/cli.md': commandPage(), 'docs/config.md': configPage(), 'docs/types.md': typePage() }

@@ -66,7 +66,7 @@ test('adopting the older package drops its triggers, renames its log, copies not
       assert.equal(adopted.code, 0, adopted.err)
       assert.match(
         adopted.out,
-        /^Taken over: 2 triggers dropped, the log is kept as sync_audit_log_old \(1 change in it had not been carried\)\.\nNext: mylab-sync initial --take-over/,
+        /^Taken over: 2 triggers dropped, the log is kept as sync_audit_log_old \(1 change in it not applied\)\.\nNext: mylab-sync initial --take-over/,
       )
       assert.deepEqual(await names(app, 'SHOW TRIGGERS'), ['mine_checked', 'mylab_log_ad', 'mylab_log_au'])
       const planned = JSON.parse((await mylab.run(['plan', '--json'])).out) as {

@@ -135,7 +135,7 @@ test('a missing, wrong or partnerless file ends with exit 3 and its name', async
       { SYNC_DASHBOARD_TLS_CERT: none, SYNC_DASHBOARD_TLS_KEY: client.key },
       /SYNC_DASHBOARD_TLS_CERT: \S+none\.pem cannot/,
     ],
-    [{ REDIS_URL: servers.redisUrl, REDIS_TLS_CA: ours.certificate }, /REDIS_URL: names a line that is not encrypted /],
+    [{ REDIS_URL: servers.redisUrl, REDIS_TLS_CA: ours.certificate }, /REDIS_URL: unencrypted, but REDIS_TLS_\* /],
   ]
   for (const [variables, line] of cases) {
     const refused = await looked({ REDIS_URL: redisUrl, ...variables })
@@ -245,7 +245,7 @@ test('the page is served over HTTPS, a replaced certificate by the next connecti
     writeFileSync(first.certificate, 'half of a')
     const kept = await askTls(`${page.url}healthz`, ours.certificate)
     assert.equal(kept.fingerprint, before.fingerprint)
-    assert.deepEqual(told, ['dashboard: the replaced certificate or its key cannot be used; the one before is'])
+    assert.deepEqual(told, ['dashboard: the new certificate or key cannot be used; the previous pair stays in use'])
     await ours.issue('page')
     const next = await askTls(`${page.url}healthz`, ours.certificate)
     assert.equal(next.status, 200)

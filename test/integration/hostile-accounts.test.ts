@@ -251,7 +251,10 @@ test('a schema in use by others is refused for the state; uninstall drops only o
     await owner.query(`DROP VIEW public.report; CREATE TABLE "${STATE}".sync_notes (id int)`)
     const gone = await mylab(['uninstall', '--yes'], STATE)
     assert.equal(gone.code, 0, gone.stderr)
-    assert.ok(gone.stdout.endsWith(` stay.\nSo do in the target: schema ${STATE}, table sync_notes.\n`), gone.stdout)
+    assert.ok(
+      gone.stdout.endsWith(` stay.\nAlso left in the target: schema ${STATE}, table sync_notes.\n`),
+      gone.stdout,
+    )
     const left = await textRows(owner, `SELECT tablename FROM pg_tables WHERE schemaname = '${STATE}'`)
     assert.deepEqual(left, [['sync_notes']])
 

@@ -44,7 +44,7 @@ test('init tests both connections, writes a loadable file, and overwrites none u
     assert.equal(first.code, 0, first.err)
     assert.match(
       first.err,
-      /^--source-url: everybody on this host sees its password .*\n--target-url: .*\nsource: MariaDB .*, 0 tables in init_shop\ntarget: PostgreSQL/,
+      /^--source-url: every user of this host can read its password .*\n--target-url: .*\nsource: MariaDB .*, 0 tables in init_shop\ntarget: PostgreSQL/,
     )
     assert.equal(
       first.out,
@@ -63,7 +63,7 @@ test('init tests both connections, writes a loadable file, and overwrites none u
 
     const second = await init(...urls)
     assert.equal(second.code, 1)
-    assert.match(second.err, /mylab-sync.yaml exists and is left as it is/)
+    assert.match(second.err, /mylab-sync.yaml exists and was not changed/)
     assert.equal(readFileSync(join(folder, 'mylab-sync.yaml'), 'utf8'), yaml)
     const third = await init(...urls, '--yes', '--json')
     assert.deepEqual(JSON.parse(third.out), {

@@ -235,7 +235,7 @@ test('uninstall checks rights on both sides first, and reports leftovers if it f
       assert.equal(stopped.code, 1)
       assert.match(
         stopped.err,
-        /stopped on the way.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\nDROP TABLE IF EXISTS `sync_instance_mark`;\n-- target\nDROP TABLE .*\nDROP SCHEMA .*\nmylab-sync: source: /,
+        /stopped halfway.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\nDROP TABLE IF EXISTS `sync_instance_mark`;\n-- target\nDROP TABLE .*\nDROP SCHEMA .*\nmylab-sync: source: /,
       )
       await app.query('DROP TABLE child')
       assert.equal((await mylab.run(['uninstall', '--yes'])).code, 0)

@@ -14,11 +14,11 @@ export const ENQUEUED = ['copy', 'drain', 'cleanup', 'retry'] as const
 
 /** Options of every command. */
 export const COMMON = {
-  config: words('configuration file (default: mylab-sync.yaml, if there is one)'),
+  config: words('configuration file (default: mylab-sync.yaml, if it exists)'),
   json: flag('one JSON object on stdout'),
-  quiet: flag('no progress'),
-  verbose: { alias: 'v', ...flag('say on stderr what is connected to, and log more') },
-  yes: flag('answer questions with yes'),
+  quiet: flag('print no progress'),
+  verbose: { alias: 'v', ...flag('print connections to stderr, and log more') },
+  yes: flag('answer all questions with yes'),
   color: { type: 'boolean', default: true, describe: 'colours on a terminal (--no-color: none)' },
 } as const satisfies OptionSet
 

@@ -30,7 +30,7 @@ export class Prompt {
 
   /** Hides what is typed. An empty answer means the suggestion, which is hidden too. */
   async askSecret(question: string, suggestion: string): Promise<string> {
-    process.stderr.write(`${question}${suggestion === '' ? '' : ' [as known]'}: `)
+    process.stderr.write(`${question}${suggestion === '' ? '' : ' [keep current]'}: `)
     this.#silent = true
     try {
       const answer = await this.#lines.question('', { signal: this.#signal })

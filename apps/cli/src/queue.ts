@@ -9,7 +9,7 @@ import { describe, tellWhole } from './session.js'
 /** Throws SyncError configuration if no Redis is configured. */
 export function queueSettings(config: ResolvedConfig): QueueSettings {
   if (config.redisUrl === null) {
-    throw new SyncError('configuration', 'no Redis address is given, and this command works through Redis', {
+    throw new SyncError('configuration', 'no Redis address is configured, and this command requires Redis', {
       remedy: 'set REDIS_URL or REDIS_HOST; without Redis: mylab-sync database --daemon',
     })
   }

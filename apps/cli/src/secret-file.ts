@@ -48,14 +48,14 @@ function opened(path: string): number {
     return openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, OWNER_ALONE)
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-    const found = code === 'ELOOP' ? 'a link to another place' : `what cannot be written (${code})`
+    const found = code === 'ELOOP' ? 'a link to another place' : `an unwritable file (${code})`
     throw refused(path, `found ${found}`, `rm ${path}, or give the passwords in the environment`, cause)
   }
 }
 
 function refuseOpen(path: string, found: Stats): void {
   if (!found.isFile() || found.nlink > 1)
-    throw refused(path, 'found something else than a file of one name', `rm ${path}`)
+    throw refused(path, 'found something other than a file with one name', `rm ${path}`)
   if ((found.mode & OF_OTHERS) !== 0)
     throw refused(
       path,

@@ -218,7 +218,7 @@ export function explain(error: unknown): void {
     if (error.remedy !== null) tell(`  try: ${error.remedy}`)
     return
   }
-  tell(`mylab-sync: ${describe(error)}; set MYLAB_SYNC_DEBUG=1 to see it whole`)
+  tell(`mylab-sync: ${describe(error)}; set MYLAB_SYNC_DEBUG=1 for details`)
   tellWhole(error)
 }
 

@@ -115,7 +115,7 @@ const failed: ErrorRequestHandler = (error: unknown, _request, response, next) =
   if (response.headersSent) return next(error)
   if (error instanceof SyncError)
     return void response.status(503).json({ error: error.message, code: error.code, remedy: error.remedy })
-  refuse(response, statusOf(error), statusOf(error) < 500 ? 'the request cannot be understood' : 'something failed')
+  refuse(response, statusOf(error), statusOf(error) < 500 ? 'invalid request' : 'internal error')
 }
 
 function statusOf(error: unknown): number {

@@ -133,7 +133,7 @@ export class StatusFeed {
   }
 
   async #askHealth(): Promise<readonly string[]> {
-    const unknown = 'whether anybody works on the queues cannot be told'
+    const unknown = 'it is unknown whether any worker serves the queues'
     return (await this.#options.health?.().catch(() => [unknown])) ?? []
   }
 

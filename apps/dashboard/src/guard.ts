@@ -60,7 +60,7 @@ function isLocalName(host: string | undefined): boolean {
  * allowed: it changes nothing.
  */
 export const refuseCrossSite: RequestHandler = (request, response, next) => {
-  if (isCrossSite(request) && !followsLink(request)) return refuse(response, 403, 'refused: caused by another site')
+  if (isCrossSite(request) && !followsLink(request)) return refuse(response, 403, 'refused: cross-site request')
   next()
 }
 
@@ -101,8 +101,10 @@ export function requirePassword({
     const address = addressOf(request.socket)
     const waitMs = logIns.turn(address)
     if (waitMs === null) {
-      unseen.add((attempts) => warn?.({ address, attempts }, 'dashboard: log-ins not looked at, too many were wrong'))
-      return refuse(response.set('Retry-After', '10'), 429, 'too many wrong passwords: wait some seconds')
+      unseen.add((attempts) =>
+        warn?.({ address, attempts }, 'dashboard: log-ins rejected unchecked, too many wrong passwords'),
+      )
+      return refuse(response.set('Retry-After', '10'), 429, 'too many wrong passwords: wait a few seconds')
     }
     if (waitMs > 0) await setTimeout(waitMs)
     const sameUser = timingSafeEqual(digest(given.user), expected.user)
@@ -118,7 +120,7 @@ export function requirePassword({
 
 function refuseLogIn(response: Response): void {
   response.set('WWW-Authenticate', 'Basic realm="mylab-sync", charset="UTF-8"')
-  refuse(response, 401, 'a user name and a password are needed')
+  refuse(response, 401, 'user name and password required')
 }
 
 /** Counts rejected attempts and logs them at intervals, so that thousands per second cannot fill a disk. */
@@ -150,7 +152,7 @@ function digest(text: string): Buffer {
 /** Comes after the password check: without the password no byte of a body is read, with it no large one. */
 export const refuseBodies: RequestHandler = (request, response, next) => {
   if (bodyBytes(request) <= LARGEST_BODY) return next()
-  refuse(response, 413, `a body of more than ${LARGEST_BODY} bytes is not read`)
+  refuse(response, 413, `bodies above ${LARGEST_BODY} bytes are refused`)
 }
 
 /** The announced length; infinite if unknown. */
@@ -167,7 +169,7 @@ export class ActionToken {
     const given = request.headers['x-mylab-token']
     const same = timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(this.value))
     if (same) return next()
-    refuse(response, 403, 'refused: the request carries no valid token; load the page again')
+    refuse(response, 403, 'refused: the request has no valid token; reload the page')
   }
 }
 

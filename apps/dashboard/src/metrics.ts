@@ -9,22 +9,22 @@ const OTHERS = '(others)'
 
 const TABLE_GAUGES = {
   rows: ['mylab_sync_table_rows', 'Rows of the source when the table was last counted or estimated'],
-  rowsCopied: ['mylab_sync_table_rows_copied', 'Rows that the first copy has brought'],
+  rowsCopied: ['mylab_sync_table_rows_copied', 'Rows copied by the first copy'],
   pending: ['mylab_sync_table_pending_changes', 'Changes in the log that are not in the target yet'],
-  parked: ['mylab_sync_table_parked_keys', 'Changed keys kept until the table opens'],
+  parked: ['mylab_sync_table_parked_keys', 'Dirty keys parked until the table opens'],
   quarantined: ['mylab_sync_table_quarantined_rows', 'Rows that PostgreSQL cannot hold as they are'],
 } as const satisfies Partial<Record<keyof TableView, readonly [string, string]>>
 type Counted = keyof typeof TABLE_GAUGES
 
 const TOTAL_GAUGES = {
-  up: ['mylab_sync_up', '1 if the status could be read from both databases just now'],
-  readAt: ['mylab_sync_status_timestamp_seconds', 'When the figures beside this one were read'],
+  up: ['mylab_sync_up', '1 if the last read of the status from both databases succeeded'],
+  readAt: ['mylab_sync_status_timestamp_seconds', 'When these figures were read'],
   lag: ['mylab_sync_lag_seconds', 'Age of the oldest change that is not in the target yet, 0 if there is none'],
-  asOf: ['mylab_sync_consistent_as_of_timestamp_seconds', 'The moment of the source that the target equals'],
+  asOf: ['mylab_sync_consistent_as_of_timestamp_seconds', 'Source time of the snapshot that the target equals'],
   pending: ['mylab_sync_pending_changes', 'Changes in the log that are not in the target yet'],
-  synced: ['mylab_sync_synced_changes', 'Changes in the log that are in the target, fewer after a clean-up'],
+  synced: ['mylab_sync_synced_changes', 'Changes in the log that are in the target; a clean-up lowers it'],
   quarantined: ['mylab_sync_quarantined_rows', 'Rows that PostgreSQL cannot hold as they are'],
-  problems: ['mylab_sync_problems', 'Problems that somebody has to look at'],
+  problems: ['mylab_sync_problems', 'Problems that need attention'],
 } as const
 
 /** Renders one view as Prometheus text. Has its own registry, so that two dashboards in one process do not collide. */

@@ -62,7 +62,10 @@ function tlsServer(
       createSecureContext({ cert, key })
       server.setSecureContext({ cert, key })
     } catch {
-      warn?.({ file: files.cert }, 'dashboard: the replaced certificate or its key cannot be used; the one before is')
+      warn?.(
+        { file: files.cert },
+        'dashboard: the new certificate or key cannot be used; the previous pair stays in use',
+      )
     }
   })
   return server

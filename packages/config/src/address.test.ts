@@ -96,7 +96,7 @@ test('an invalid address is reported by its variable or key and never quoted', (
   refused({ DB_SOCKET: 'mysqld.sock' }, /^environment: DB_SOCKET: not the path of a socket/)
   refused({ DB_HOST: 'db:3307', DB_PORT: '3306' }, /^DB_PORT: found 3306, and another port behind the host/)
   refused({ SYNC_SOURCE_URL: 'mysql://u:Sesame@[::1/shop' }, /^environment: SYNC_SOURCE_URL: (?!.*Sesame)/)
-  refused({ REDIS_URL: 'redis://cache/Sesame' }, /^environment: REDIS_URL: found another database than a number/)
+  refused({ REDIS_URL: 'redis://cache/Sesame' }, /^environment: REDIS_URL: the database is not a number/)
   refused({ REDIS_HOST: ':::' }, /^environment: REDIS_HOST: not an IPv6 address/)
   const directory = mkdtempSync(join(tmpdir(), 'mylab-address-'))
   try {

@@ -5,14 +5,14 @@ import { type GivenTls, named as namedValue } from './tls.js'
 export const SOURCE_SCHEMES = ['mysql', 'mariadb'] as const
 export const TARGET_SCHEMES = ['postgres', 'postgresql'] as const
 const REDIS_SCHEMES = ['redis', 'rediss'] as const
-/** A socket in the file system; none of these says more than the others. */
+/** Synonyms for a socket in the file system. */
 const REDIS_SOCKET_SCHEMES: readonly string[] = ['redis+unix', 'redis+socket', 'unix']
 const REDIS_PORT = 6379
 
-/** What a URL says; empty where there is none. */
+/** The parts of a URL; those that are missing are absent. */
 export type Address = Place & Pick<ServerAddress, 'user' | 'password' | 'database'>
 
-/** Parses by `parse`; what it refuses is a fault of the variable or option `name`, and quotes nothing. */
+/** Runs `parse`; turns its refusal into a fault of the variable or option `name`, without quoting the value. */
 function named<T>(name: string, parse: () => T): T {
   try {
     return parse()
@@ -32,7 +32,7 @@ function parsed(url: string, name: string, schemes: readonly string[]): ServerAd
   throw fault(`${name}: not a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`)
 }
 
-/** What parameters of a URL say of encryption, each as the server's own programs name it. */
+/** TLS parameters of a URL, by the names that the server's own client uses. */
 type TlsParameters = Readonly<Record<keyof GivenTls, string>>
 const OF_MYSQL: TlsParameters = { mode: 'ssl-mode', rootCert: 'ssl-ca', cert: 'ssl-cert', key: 'ssl-key' }
 const OF_LIBPQ: TlsParameters = { mode: 'sslmode', rootCert: 'sslrootcert', cert: 'sslcert', key: 'sslkey' }
@@ -73,7 +73,9 @@ export interface TargetUrl extends Address {
   readonly schema?: string
 }
 
-/** `schema`, and libpq's `host`, `port` and those of encryption after the question mark; another parameter would be lost without a word. */
+/**
+ * Accepts `schema` and libpq's `host`, `port` and TLS parameters; rejects any other, which would be silently ignored.
+ */
 export function targetAddress(url: string | undefined, name: string): TargetUrl {
   if (url === undefined) return {}
   const address = parsed(url, name, TARGET_SCHEMES)
@@ -82,7 +84,7 @@ export function targetAddress(url: string | undefined, name: string): TargetUrl 
     if (parameter === 'schema') found = { ...found, schema: value }
     else if (parameter === 'host') found = { ...found, ...placeOf(value, name) }
     else if (parameter === 'port') found = { ...found, ...placeOf(`host:${value}`, name), ...hostOf(found) }
-    // Other values are not quoted: `password=...` is how some drivers take one.
+    // The value is not quoted: some drivers take `password=...` here.
     else if (!isOfTls(parameter, OF_LIBPQ))
       throw fault(
         `${name}: found ${shownParameter(parameter)}=[secret], expected schema=NAME, host=PLACE, port=NUMBER, sslmode=MODE, sslrootcert=FILE, sslcert=FILE or sslkey=FILE`,
@@ -91,7 +93,7 @@ export function targetAddress(url: string | undefined, name: string): TargetUrl 
   return found
 }
 
-/** Names of parameters are words; anything else may be a piece of a password. */
+/** A parameter name is a plain word; anything else may be part of a password. */
 function shownParameter(name: string): string {
   return /^[a-z]+([_-][a-z]+)*$/.test(name) && name.length <= 24 ? name : '[another text]'
 }
@@ -114,8 +116,8 @@ function withoutExtras({ host, port, socket, user, password, database }: ServerA
 type Account = Pick<ServerAddress, 'user' | 'password'>
 
 /**
- * The one form in which the rest of the program knows a Redis: `redis://`, `rediss://`, or `redis+unix://` with a path. What
- * the URL leaves out of user and password is the given account's.
+ * Normalises a Redis address to `redis://`, `rediss://`, or `redis+unix://` with a path. User and password that the URL
+ * lacks come from `account`.
  */
 export function redisUrlOf(url: string, name: string, account: Account = {}): string {
   const known = [...REDIS_SCHEMES, ...REDIS_SOCKET_SCHEMES]
@@ -144,7 +146,7 @@ function redisSocketUrl(path: string, account: string, db: string | null): strin
   return `redis+unix://${account}${path.split('/').map(encodeURIComponent).join('/')}${db === null ? '' : `?db=${db}`}`
 }
 
-/** The number of a database, behind the place or, of a socket, behind the question mark. */
+/** The database number: in the path, or for a socket in the query. */
 function redisDatabase({ scheme, socket, database, parameters }: ServerAddress, name: string): string | null {
   let found = REDIS_SOCKET_SCHEMES.includes(scheme) && socket === undefined ? undefined : database
   for (const [parameter, value] of parameters) {
@@ -154,7 +156,7 @@ function redisDatabase({ scheme, socket, database, parameters }: ServerAddress, 
   }
   if (found === undefined || found === '') return null
   if (/^\d{1,5}$/.test(found)) return found
-  throw fault(`${name}: found another database than a number`)
+  throw fault(`${name}: the database is not a number`)
 }
 
 function accountText({ user = '', password = '' }: Account): string {
@@ -162,7 +164,7 @@ function accountText({ user = '', password = '' }: Account): string {
   return `${encodeURIComponent(user)}${password === '' ? '' : `:${encodeURIComponent(password)}`}@`
 }
 
-/** With its brackets, and its zone as a URL has it. */
+/** IPv6 with brackets, and with its zone escaped as URLs require. */
 function inUrl(host: string): string {
   return host.includes(':') ? `[${host.replace('%', '%25')}]` : host
 }

@@ -5,7 +5,7 @@ import { type ConfigInput, type Env, environmentOf } from './environment.js'
 import { fault } from './fault.js'
 import type { GivenTls } from './tls.js'
 
-/** Where both servers and Redis are: what a new configuration has to know. An empty database name: not known yet. */
+/** The addresses of both servers and Redis that a new configuration needs. An empty database name: not known yet. */
 export interface Answers {
   readonly source: ResolvedConfig['source']
   readonly target: ResolvedConfig['target']
@@ -13,14 +13,14 @@ export interface Answers {
   readonly redisTls: ResolvedConfig['redisTls']
 }
 
-/** As given on a command line. */
+/** As given on the command line. */
 export interface ServerUrls {
   readonly source?: string
   readonly target?: string
   readonly redis?: string
 }
 
-/** What URLs say; for a side without one, what the environment and `.env` say, then the defaults. */
+/** Values from the URLs; for a side without one, from the environment and `.env`, then the defaults. */
 export function suggestedAnswers(input: ConfigInput, urls: ServerUrls): Answers {
   const env = environmentOf(input)
   return {
@@ -30,7 +30,7 @@ export function suggestedAnswers(input: ConfigInput, urls: ServerUrls): Answers 
   }
 }
 
-/** The files of its line are not part of a URL. */
+/** A URL cannot name TLS files, so they come from the environment. */
 function answeredRedis(url: string, env: Env): Pick<Answers, 'redisUrl' | 'redisTls'> {
   redisUrlOf(url, '--redis-url')
   return redisOf({}, { ...env, REDIS_URL: url })
@@ -48,7 +48,10 @@ function answeredTarget(url: string, env: Env): Answers['target'] {
   return targetOf({ url }, ofEncryption(env, tls))
 }
 
-/** A URL that says nothing of it must not send a password over a worse line than the environment asks for. */
+/**
+ * If the URL has no TLS parameters, those of the environment apply: a password must not travel over a weaker connection
+ * than the environment demands.
+ */
 function ofEncryption(env: Env, given: GivenTls | undefined): Env {
   if (Object.values(given ?? {}).some((value) => value !== undefined)) return {}
   return Object.fromEntries(Object.entries(env).filter(([name]) => /^(DB|PGSQL|MYSQL_ATTR)_SSL/.test(name)))
@@ -58,7 +61,7 @@ function noDatabase(option: string): SyncError {
   return fault(`${option}: names no database after the host, expected one`)
 }
 
-/** A host or socket as somebody types it, beside a port. Throws SyncError configuration. */
+/** Parses a host or socket as typed, and a separate port. Throws SyncError configuration. */
 export function typedSource(host: string, port: string): Pick<Answers['source'], 'host' | 'port' | 'socket'> {
   const { host: found, port: at, socket } = sourceOf({ database: '' }, { DB_HOST: host, DB_PORT: port })
   return { host: found, port: at, socket }

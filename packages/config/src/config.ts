@@ -21,7 +21,7 @@ import { sourceTls, targetTls } from './tls.js'
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** Configuration as the program uses it: compiled once, nothing optional. */
+/** The resolved configuration: compiled once, nothing optional. */
 export interface ResolvedConfig {
   readonly source: {
     readonly host: string
@@ -43,14 +43,14 @@ export interface ResolvedConfig {
     readonly tls: TlsSettings
   }
   readonly redisUrl: string | null
-  /** Beside an address that begins with `rediss://`. */
+  /** Only if the address begins with `rediss://`. */
   readonly redisTls: TlsFiles | null
   readonly useQueue: boolean
-  /** Of every key in Redis. */
+  /** Prefix of every key in Redis. */
   readonly queuePrefix: string
   readonly dashboard: {
     readonly user: string
-    /** Null: none is set, which only a loopback address may do. */
+    /** Null: no password, allowed on a loopback address only. */
     readonly password: string | null
     readonly port: number
     /** Null: HTTP. */
@@ -59,12 +59,12 @@ export interface ResolvedConfig {
   readonly instance: string
   readonly auditTable: string
   readonly intervalMs: number
-  /** Of one process, resident, in MiB. */
+  /** Resident memory of one process, in MiB. */
   readonly memoryLimitMb: number
-  /** Rows of one statement where a COPY was refused. */
+  /** Rows per statement when a COPY was rejected. */
   readonly batchRows: number
   readonly retry: {
-    /** Tries of a command that ends by itself. */
+    /** Attempts of a command that does not run for ever. */
     readonly maxAttempts: number
     /** The first pause; each further one is twice as long. */
     readonly delayMs: number
@@ -77,7 +77,7 @@ export interface ResolvedConfig {
   readonly include: readonly string[]
   readonly exclude: readonly string[]
   readonly names: 'keep' | 'lower'
-  /** What becomes of a changed type of a live table. */
+  /** What happens when a live table's column type changes. */
   readonly schemaChanges: SchemaChanges
   readonly types: Readonly<Record<string, ColumnOption>>
   readonly columns: Readonly<Record<string, Readonly<Record<string, ColumnOption>>>>
@@ -101,7 +101,7 @@ function portOf(value: string | number | undefined, name: string, fallback: numb
   return parsed.data
 }
 
-/** The first value that is given at all. */
+/** The first value that is defined. */
 function first<T>(...values: readonly (T | undefined)[]): T | undefined {
   return values.find((value) => value !== undefined)
 }
@@ -146,7 +146,7 @@ function auditTableOf(file: File, env: Env, instance: string): string {
   throw fault(`environment: SYNC_AUDIT_TABLE: found ${given.length} characters, expected at most 64`)
 }
 
-/** Who gives a Redis address wants the queue, unless told otherwise. */
+/** A Redis address implies the queue, unless `useQueue` says otherwise. */
 function queueOf(file: File, env: Env): Pick<ResolvedConfig, 'redisUrl' | 'redisTls' | 'useQueue'> {
   const { redisUrl, redisTls } = redisOf(file, env)
   const asked = first(booleanOf(env['SYNC_USE_QUEUE'], 'SYNC_USE_QUEUE'), file.performance?.useQueue)
@@ -172,7 +172,7 @@ function memoryOf(file: File, env: Env): number {
   throw fault(`environment: SYNC_MEMORY_LIMIT: found ${given}, expected MB, ${LEAST_MEMORY_MB} or more`)
 }
 
-/** Installations beside each other share no table of ours: each would mark or forget what the other has not read. */
+/** Installations must not share our tables: each would mark or delete entries that the other has not read. */
 function ownName(name: string, instance: string): string {
   return instance === 'default' ? name : `${name}_${instance}`
 }
@@ -181,7 +181,7 @@ function batchOf({ batchSize }: File, env: Env): number {
   return wholeOf(env['SYNC_BATCH_SIZE'], 'SYNC_BATCH_SIZE') ?? batchSize ?? 100
 }
 
-/** SYNC_RETRY_MAX: its name in the older package. */
+/** SYNC_RETRY_MAX is the older package's name. */
 function retryOf({ retry }: File, env: Env): ResolvedConfig['retry'] {
   const attempts = first(
     wholeOf(env['SYNC_RETRY_MAX_ATTEMPTS'], 'SYNC_RETRY_MAX_ATTEMPTS'),
@@ -224,8 +224,8 @@ function prefixOf(value: string | undefined): string | undefined {
 }
 
 /**
- * Two installations on one Redis never meet, and the workers of one installation always do, if all name the servers
- * alike. The braces keep the keys of one installation in one slot of a Redis Cluster.
+ * Differs between any two installations on one Redis, and is the same for all workers of one installation, provided
+ * they spell the server addresses alike. The braces keep one installation's keys in one slot of a Redis Cluster.
  */
 function derivedPrefix(source: ResolvedConfig['source'], target: ResolvedConfig['target'], instance: string): string {
   const ends = [
@@ -242,7 +242,7 @@ function derivedPrefix(source: ResolvedConfig['source'], target: ResolvedConfig[
   return `{mylab-sync-${instance}-${digest}}`
 }
 
-/** A socket wins over a host, and a single variable over the URL. */
+/** A socket takes precedence over a host, and a single variable over the URL. */
 export function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedConfig['source'] {
   const url = sourceAddress(env['SYNC_SOURCE_URL'] ?? file.url, nameOf(env, 'SYNC_SOURCE_URL', 'source.url'))
   const own = placeOf(env['DB_HOST'], 'environment: DB_HOST')
@@ -265,12 +265,12 @@ export function sourceOf(file: NonNullable<File['source']>, env: Env): ResolvedC
   }
 }
 
-/** Where a value was given, for those who have to change it. */
+/** Where the value comes from, so that the user knows what to change. */
 function nameOf(env: Env, variable: string, key: string): string {
   return env[variable] === undefined ? key : `environment: ${variable}`
 }
 
-/** The path of a socket, however it is written. */
+/** The path of a socket, in any notation. */
 function socketIn(text: string | undefined, name: string): string | undefined {
   if (text === undefined) return undefined
   const { socket } = placeOf(text, name)
@@ -278,14 +278,14 @@ function socketIn(text: string | undefined, name: string): string | undefined {
   throw fault(`${name}: not the path of a socket`)
 }
 
-/** A port that stands behind the host, or in its own place: two that differ cannot both be meant. */
+/** A port may be part of the host or separate; two different ones are an error. */
 function placedPort(given: string | number | undefined, { port }: Place, name: string): string | number | undefined {
   if (port !== undefined && given !== undefined && Number(given) !== port)
     throw fault(`${name}: found ${given}, and another port behind the host`)
   return given ?? port
 }
 
-/** An empty password is none. */
+/** An empty password counts as none. */
 function dashboardOf({ dashboard }: File, env: Env): ResolvedConfig['dashboard'] {
   return {
     user: first(env['SYNC_DASHBOARD_USER'], dashboard?.user) ?? 'admin',
@@ -328,7 +328,7 @@ export function targetOf(file: NonNullable<File['target']>, env: Env, instance =
   }
 }
 
-/** PostgreSQL's sockets have their port in their name, and are named by their folder. */
+/** PostgreSQL addresses a socket by its folder; the port is part of the file's name. */
 function socketFolder({ host, port, socket }: Place): Place {
   if (socket === undefined) return { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) }
   const [, folder, own] = /^(.*)\/\.s\.PGSQL\.(\d+)$/.exec(socket) ?? []
@@ -343,7 +343,7 @@ function targetNames(
 ): Pick<ResolvedConfig['target'], 'schema' | 'stateSchema' | 'tls'> {
   const schema = first(env['PGSQL_SCHEMA'], url.schema, file.schema) ?? 'public'
   const stateSchema = first(env['SYNC_STATE_SCHEMA'], file.stateSchema) ?? ownName('mylab_sync', instance)
-  // What takes our state off again must never meet the copies.
+  // `uninstall` drops the state schema's tables, so the copies must never be in it.
   if (schema === stateSchema)
     throw fault(
       `target.stateSchema, SYNC_STATE_SCHEMA: found ${stateSchema}, which holds the tables themselves (target.schema), expected a schema of its own`,
@@ -366,13 +366,13 @@ function booleanOf(value: string | undefined, name: string): boolean | undefined
   throw fault(`environment: ${name}: found ${value}, expected true or false`)
 }
 
-/** The address, and the files of an encrypted line to it: a given authority or certificate asks for one by itself. */
+/** The address and its TLS files: a configured authority or certificate implies encryption. */
 export function redisOf({ redis }: File, env: Env): Pick<ResolvedConfig, 'redisUrl' | 'redisTls'> {
   const redisTls = redisFiles(redis?.tls ?? {}, env)
   const redisUrl = redisAddress(redis ?? {}, env, redisTls !== null)
   if (redisUrl !== null && redisTls !== null && !redisUrl.startsWith('rediss://'))
     throw fault(
-      `${nameOf(env, 'REDIS_URL', 'redis.url')}: names a line that is not encrypted beside files of REDIS_TLS_* or redis.tls, expected rediss://`,
+      `${nameOf(env, 'REDIS_URL', 'redis.url')}: unencrypted, but REDIS_TLS_* or redis.tls files are given, expected rediss://`,
     )
   return { redisUrl, redisTls }
 }
@@ -398,12 +398,12 @@ function redisAddress(file: NonNullable<File['redis']>, env: Env, encrypted: boo
   return redisUrlAt({ ...place, port: portOf(given, 'REDIS_PORT', 6379) }, { ...account, encrypted })
 }
 
-/** `null` is how Laravel's .env says that there is none. */
+/** Laravel's .env spells "none" as `null`. */
 function redisPassword(given: string | undefined): string | undefined {
   return given === '' || given === 'null' ? undefined : given
 }
 
-/** SYNC_INCLUDE_TABLES and SYNC_EXCLUDE_TABLES: their names in the older package. */
+/** SYNC_INCLUDE_TABLES and SYNC_EXCLUDE_TABLES are the older package's names. */
 function tablesOf(
   file: File,
   env: Record<string, string | undefined>,
@@ -417,7 +417,7 @@ function tablesOf(
       ?.split(',')
       .map((part) => part.trim())
       .filter((part) => part !== '')
-  // A table may be named `__proto__`.
+  // fromEntries, since a table may be named `__proto__`.
   const columns = Object.fromEntries(
     Object.entries(file.tables ?? {}).flatMap(([table, options]) =>
       !Array.isArray(options) && options.columns ? [[table, options.columns] as const] : [],

@@ -1,13 +1,13 @@
 export interface AddedVariables {
   readonly text: string
   readonly added: readonly string[]
-  /** There with another value, which was left. */
+  /** Already present with another value, which was kept. */
   readonly kept: readonly string[]
-  /** No line of `.env` can hold the value. */
+  /** The value cannot be expressed in `.env`. */
   readonly impossible: readonly string[]
 }
 
-/** The text of `.env` with these variables; those that are there stay, unless `replace`. All other lines stay as they are. */
+/** Adds these variables to the text of `.env`. Keeps existing ones unless `replace`, and all other lines unchanged. */
 export function addVariables(
   text: string,
   variables: Readonly<Record<string, string>>,
@@ -34,7 +34,7 @@ export function addVariables(
   return { ...outcome, text: lines.length === 0 ? '' : `${lines.join('\n')}\n` }
 }
 
-/** `.env` knows no escapes: a value is quoted by what it does not hold. */
+/** `.env` has no escapes, so the quotes must be ones that the value does not contain. */
 function quotedValue(value: string): string | null {
   if (/[\n\r]/.test(value)) return null
   if (!value.includes('"')) return `"${value}"`

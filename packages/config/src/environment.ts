@@ -12,14 +12,14 @@ export interface ConfigInput {
   readonly file?: string
 }
 
-/** The environment over what `.env` says. */
+/** `.env`, overridden by the environment. */
 function givenVariables(input: ConfigInput): Record<string, string> {
   return { ...parseDotEnv(readText(join(input.directory, '.env')) ?? ''), ...defined(input.env) }
 }
 
-/** The environment over what `.env` says, secrets read from their files. */
+/** `.env`, overridden by the environment, with secrets read from their files. */
 export function environmentOf(input: ConfigInput): Env {
-  // An empty line of .env is how people leave a variable out.
+  // An empty value counts as not set: that is how people disable a line in .env.
   return withSecretFiles(Object.fromEntries(Object.entries(givenVariables(input)).filter(([, value]) => value !== '')))
 }
 
@@ -40,7 +40,7 @@ function parseDotEnv(text: string): Record<string, string> {
   return values
 }
 
-/** `NAME_FILE` stands for the content of a file. */
+/** Replaces `NAME_FILE` by the content of that file. */
 function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
   const values = { ...env }
   for (const name of SECRETS) {

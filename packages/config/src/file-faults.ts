@@ -2,7 +2,7 @@ import type { z } from 'zod'
 
 type Issue = z.core.$ZodIssue
 
-/** One line a fault: where in the file, what was found, what is allowed. */
+/** One line per fault: place in the file, what was found, what is allowed. */
 export function fileFaults(
   issues: readonly Issue[],
   content: unknown,
@@ -31,7 +31,10 @@ function allowed(issue: Issue): string {
   return told?.(issue) ?? issue.message
 }
 
-/** A name of the kind that keys have. Another text may be a secret, as a line of another file that ends in a colon. */
+/**
+ * The pattern of configuration keys. Any other text may be a secret, such as a line of another file that ends in a
+ * colon.
+ */
 const KEY = /^[a-z]+([A-Z][a-z]+)*$/
 
 function shownKeys(keys: readonly string[], isNoConfig: boolean): string {
@@ -42,7 +45,7 @@ function shownKeys(keys: readonly string[], isNoConfig: boolean): string {
   )
 }
 
-/** Nothing of it is known: it is another kind of file. */
+/** Every top-level key is unknown, so it is another kind of file. */
 function isStrange(content: unknown, unknown: readonly string[]): boolean {
   return (
     typeof content === 'object' &&
@@ -58,7 +61,7 @@ function isMap(issue: Issue): boolean {
   return issue.code === 'invalid_type' && issue.expected === 'object'
 }
 
-/** A secret is never quoted, whatever is wrong with it; nor is a text in the place of a map that may hold one. */
+/** Never quotes a secret, nor text in place of a map that may contain one. */
 function shown(path: readonly string[], content: unknown, mapWanted: boolean): string {
   if (SECRET.test(path.at(-1) ?? '')) return '[secret]'
   let value = content
@@ -68,7 +71,7 @@ function shown(path: readonly string[], content: unknown, mapWanted: boolean): s
   return typeof value === 'object' && value !== null ? 'a map' : shownScalar(value)
 }
 
-/** Addresses hold passwords, and so may what is longer than any value. */
+/** Does not quote addresses, which contain passwords, nor text longer than any valid value. */
 function shownScalar(value: unknown): string {
   const text = String(value)
   return /[@:/?#=]/.test(text) || text.length > 40 ? 'a text' : text

@@ -7,17 +7,17 @@ import { fileFaults } from './file-faults.js'
 import { readText } from './read-text.js'
 
 export const port = z.coerce.number().int().min(1).max(65_535)
-/** An idle process takes about 80 MB. */
 export const SCHEMA_CHANGES = ['apply', 'wait'] as const
 export type SchemaChanges = (typeof SCHEMA_CHANGES)[number]
 
+/** An idle process takes about 80 MB. */
 export const LEAST_MEMORY_MB = 128
 export const memoryLimitMb = z.coerce.number().int().min(LEAST_MEMORY_MB)
-/** Modes are checked where the other places' are, under the same names. */
+/** Modes are validated together with those from other places, by the same names. */
 const TLS_KEYS = { sslMode: z.string(), sslRootCert: z.string(), sslCert: z.string(), sslKey: z.string() }
 /** Part of the names of triggers, schemas and keys. */
 export const INSTANCE = /^[A-Za-z0-9_-]{1,32}$/
-/** As long as a name of the source may be. */
+/** The length limit of table names at the source. */
 export const auditTableName = z.string().min(1).max(64)
 const patterns = z.array(z.string().min(1))
 const columnOption = z.union([
@@ -26,7 +26,7 @@ const columnOption = z.union([
 ])
 const tableOptions = z.strictObject({ columns: z.record(z.string(), columnOption).optional() })
 
-/** The file's shape; every key of it can be given, none must. */
+/** The shape of the file; every key is optional. */
 export const FILE = z.strictObject({
   source: z
     .strictObject({
@@ -52,7 +52,7 @@ export const FILE = z.strictObject({
       schema: z.string(),
       stateSchema: z.string(),
       ...TLS_KEYS,
-      // Its name before there were the others.
+      // The older name of sslMode.
       sslmode: z.string(),
     })
     .partial()
@@ -105,7 +105,7 @@ export const FILE = z.strictObject({
 export type File = z.infer<typeof FILE>
 export type ColumnOption = z.infer<typeof columnOption>
 
-/** The file named by --config or SYNC_CONFIG, or mylab-sync.yaml if it is there. */
+/** Reads the file given by --config or SYNC_CONFIG, else mylab-sync.yaml if it exists. */
 export function readFile(input: ConfigInput, env: Env): File {
   const named = input.file ?? env['SYNC_CONFIG']
   const path = named ?? join(input.directory, 'mylab-sync.yaml')
@@ -130,7 +130,7 @@ interface Shape {
   readonly properties?: Readonly<Record<string, Shape>>
 }
 
-/** The keys that a map of the file may have; a table's own are the same for each. */
+/** The keys allowed at this path; below `tables`, those of one table. */
 function keysAt(path: readonly string[]): string[] {
   if (path[0] === 'tables') return Object.keys(tableOptions.shape)
   let shape = z.toJSONSchema(FILE, { io: 'input', unrepresentable: 'any' }) as Shape | undefined

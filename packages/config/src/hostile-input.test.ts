@@ -91,15 +91,15 @@ test('a pipe, a folder or a device as a settings or secret file is refused at on
     for (const path of [pipe, folder, '/dev/zero']) {
       assert.equal(
         message(() => load({}, path)),
-        `${path}: found something else than a file, expected a file`,
+        `${path}: found something other than a file, expected a file`,
       )
       assert.equal(
         message(() => load({ SYNC_CONFIG: path })),
-        `${path}: found something else than a file, expected a file`,
+        `${path}: found something other than a file, expected a file`,
       )
       assert.equal(
         message(() => load({ DB_PASSWORD_FILE: path })),
-        'environment: DB_PASSWORD_FILE: found something else than a file, expected a file',
+        'environment: DB_PASSWORD_FILE: found something other than a file, expected a file',
       )
     }
     execFileSync('mkfifo', [join(folder, '.env')])

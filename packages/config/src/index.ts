@@ -1,4 +1,7 @@
-/** One declaration of the configuration: file, environment, defaults, and the faults of all three. Reads no process state by itself. */
+/**
+ * One declaration of the configuration: file, environment, defaults, and the faults of all three. Does not read
+ * process.env or cwd itself.
+ */
 export type { TlsFiles } from './tls-files.js'
 export { loadConfig, LOG_LEVELS, type LogLevel, type ResolvedConfig } from './config.js'
 export type { ConfigInput } from './environment.js'

@@ -1,20 +1,20 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { fault } from './fault.js'
 
-/** No file of settings and no secret is nearly as long. */
+/** Far longer than any settings file or secret. */
 const MOST_BYTES = 1 << 20
 const ABSENT = new Set(['ENOENT', 'ENOTDIR'])
 
 /**
- * The text of a file; null: there is none. Opened without waiting, since whoever reads a pipe that nobody writes to hears no
- * signal either. Throws SyncError configuration for what is no file of a moderate size.
+ * Returns the text of a file, or null if it does not exist. Opens without blocking: opening a pipe that nobody writes
+ * to would hang and ignore signals. Throws SyncError configuration if it is not a regular file or is too large.
  */
 export function readText(path: string, name = path): string | null {
   const descriptor = opened(path, name)
   if (descriptor === null) return null
   try {
     const found = fstatSync(descriptor)
-    if (!found.isFile()) throw fault(`${name}: found something else than a file, expected a file`)
+    if (!found.isFile()) throw fault(`${name}: found something other than a file, expected a file`)
     if (found.size > MOST_BYTES) throw fault(`${name}: found a file of more than 1 MB, expected a smaller one`)
     return readFileSync(descriptor, 'utf8')
   } finally {

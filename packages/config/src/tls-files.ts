@@ -3,22 +3,22 @@ import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { fault } from './fault.js'
 
-/** Paths of PEM files; they are read again for each connection. */
+/** Paths of PEM files, which are read again for each connection. */
 export interface TlsFiles {
   readonly ca: string | null
   readonly cert: string | null
   readonly key: string | null
 }
 
-/** A path, and the variable or key that gives it. */
+/** A path, and the variable or key that names it. */
 interface GivenFile {
   readonly path: string | undefined
   readonly name: string
 }
 
 /**
- * Null where none is given. Throws SyncError configuration where one is missing or holds something else, where a certificate
- * has no key or a key no certificate, and where the two are no pair.
+ * Returns null if no file is configured. Throws SyncError configuration if a file is missing or has the wrong content,
+ * if only one of certificate and key is given, or if they do not match.
  */
 export function tlsFiles(given: { readonly [K in keyof TlsFiles]?: GivenFile }): TlsFiles | null {
   const paths = { ca: given.ca?.path ?? null, cert: given.cert?.path ?? null, key: given.key?.path ?? null }
@@ -53,12 +53,12 @@ function checkCertificates(file: GivenFile): void {
   }
 }
 
-/** Of a regular file alone: a pipe would keep the program waiting. */
+/** Reads regular files only: a pipe would block the program. */
 function content({ path = '', name }: GivenFile): Buffer {
   try {
     if (statSync(path).isFile()) return readFileSync(path)
   } catch {
-    // told below, as what is no file is
+    // reported below, like a path that is not a regular file
   }
   throw fault(`${name}: ${path} cannot be read, expected a file`)
 }

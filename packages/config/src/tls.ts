@@ -4,13 +4,13 @@ import { fault } from './fault.js'
 import type { File } from './file.js'
 import { tlsFiles } from './tls-files.js'
 
-/** A value, and where somebody who has to change it finds it. */
+/** A value, and the variable or key it comes from. */
 interface Named {
   readonly value: string
   readonly name: string
 }
 
-/** What one place says of a line; undefined: nothing. */
+/** TLS settings from one place; undefined: not set there. */
 export interface GivenTls {
   readonly mode?: Named | undefined
   readonly rootCert?: Named | undefined
@@ -18,7 +18,7 @@ export interface GivenTls {
   readonly key?: Named | undefined
 }
 
-/** As the mysql client spells them: https://dev.mysql.com/doc/refman/9.7/en/connection-options.html#option_general_ssl-mode */
+/** MySQL's spellings: https://dev.mysql.com/doc/refman/9.7/en/connection-options.html#option_general_ssl-mode */
 const OF_MYSQL: Readonly<Record<string, TlsMode>> = {
   disabled: 'disable',
   preferred: 'prefer',
@@ -31,7 +31,7 @@ export function named(value: string | undefined, name: string): Named | undefine
   return value === undefined ? undefined : { value, name }
 }
 
-/** MYSQL_ATTR_SSL_CA: its name in an application of Laravel's. */
+/** MYSQL_ATTR_SSL_CA is the name in a Laravel application. */
 export function sourceTls(env: Env, url: GivenTls | undefined, file: NonNullable<File['source']>): TlsSettings {
   const variables: GivenTls = {
     mode: named(env['DB_SSLMODE'], 'environment: DB_SSLMODE'),
@@ -66,13 +66,13 @@ function inFile({ sslMode, sslRootCert, sslCert, sslKey }: TlsKeys, side: 'sourc
   }
 }
 
-/** The mode's own name, or null. MySQL's spellings count where `mysql` is true. */
+/** The mode that `text` spells, or null. Accepts MySQL's spellings if `mysql`. */
 function modeOf(text: string, mysql: boolean): TlsMode | null {
   const given = text.toLowerCase()
   return TLS_MODES.find((mode) => mode === given) ?? (mysql ? (OF_MYSQL[given] ?? null) : null)
 }
 
-/** The strongest place first. Throws SyncError configuration; no file's content is quoted. */
+/** Merges `places`, given in order of precedence. Throws SyncError configuration; quotes no file's content. */
 function tlsOf(places: readonly GivenTls[], variables: 'DB' | 'PGSQL'): TlsSettings {
   const found = (part: keyof GivenTls): Named | undefined =>
     places.map((place) => place[part]).find((each) => each !== undefined)
@@ -91,7 +91,7 @@ interface ModeFacts {
   readonly mysql: boolean
 }
 
-/** Who names an authority wants it to be asked; libpq's `require` asks it too. */
+/** Without a mode, a root certificate implies verify-full; with `require` it implies verify-ca, as in libpq. */
 function meantMode(given: Named | undefined, { hasRootCert, mysql }: ModeFacts): TlsMode {
   if (given === undefined) return hasRootCert ? 'verify-full' : 'prefer'
   const mode = modeOf(given.value, mysql)
@@ -102,7 +102,7 @@ function meantMode(given: Named | undefined, { hasRootCert, mysql }: ModeFacts):
   return mode === 'require' && hasRootCert ? 'verify-ca' : mode
 }
 
-/** A part of a URL may be anything, a password's rest among it. */
+/** Part of a URL may be anything, even the rest of a password. */
 function shown(text: string): string {
   return /^[\w-]{1,20}$/.test(text) ? text : '[another text]'
 }

@@ -2,18 +2,18 @@ import { parseServerUrl, TLS_MODES, type TlsSettings } from '@mylab-sync/core'
 import { stringify } from 'yaml'
 import type { Answers } from './answers.js'
 
-/** A configuration file that loadConfig reads, and the secrets that do not belong into it, by variable. */
+/** A configuration file that loadConfig can read, and the secrets kept out of it, by variable. */
 export interface WrittenConfig {
   readonly yaml: string
   readonly secrets: Readonly<Record<string, string>>
 }
 
-/** Passwords stay out of the file: people share it, and put it under version control. */
+/** Keeps passwords out of the file: people share it and put it under version control. */
 export function writtenConfig({ source, target, redisUrl, redisTls }: Answers): WrittenConfig {
   const redis = redisPart(redisUrl, redisTls)
   const yaml = `# MyLab Database Sync, written by mylab-sync init.
-# What is given in several places counts in this order: command line, environment, .env in the working directory, this file.
-# A key that is not known is an error that names it. Passwords are not kept here, but in the environment or in .env.
+# Precedence: command line, environment, .env in the working directory, this file.
+# An unknown key is an error. Passwords are not kept here, but in the environment or in .env.
 
 # MySQL or MariaDB
 source:
@@ -34,12 +34,12 @@ target:
   # the password: PGSQL_PASSWORD, or PGSQL_PASSWORD_FILE
   schema: ${scalar(target.schema)}
 ${linePart(target.tls)}
-${target.stateSchema === 'mylab_sync' ? '  # stateSchema: mylab_sync   # where the progress of the copy is kept' : `  stateSchema: ${scalar(target.stateSchema)}`}
+${target.stateSchema === 'mylab_sync' ? '  # stateSchema: mylab_sync   # the schema of the state tables' : `  stateSchema: ${scalar(target.stateSchema)}`}
 
-# Redis is needed for workers and schedulers on several hosts only; without it one process does everything.
+# Redis is needed only for workers and schedulers on several hosts; without it one process does everything.
 ${redis.yaml}
 
-# Which tables; * and ? are wildcards. mylab-sync plan shows what is chosen.
+# Selected tables; * and ? are wildcards. mylab-sync plan shows the result.
 tables:
   include: ['*']
   exclude: [migrations, jobs, failed_jobs, password_resets]
@@ -47,14 +47,14 @@ tables:
   #   columns:
   #     is_active: boolean
 
-# Other types than the default for all columns of a type, and what becomes of values that do not fit:
+# Overrides of the default type for all columns of a source type, and of the rules for values that do not fit:
 # types:
 #   tinyint(1): boolean
 #   bigint unsigned: bigint
 #   datetime: { zero-date: 'null' }
 
-# names: keep   # or lower: all names of the target in lower case
-# intervalSeconds: 5   # the longest pause between two drains
+# names: keep   # or lower: fold all names in the target to lower case
+# intervalSeconds: 5   # the shortest interval between two lines on stdout
 # instance: default   # another name for a second installation between the same databases
 # auditTable: sync_audit_log
 `
@@ -66,7 +66,7 @@ tables:
   return { yaml, secrets }
 }
 
-/** A mode that would follow from the rest is written all the same. */
+/** Writes the mode even if it follows from the other settings. */
 function linePart({ mode, rootCert, cert, key }: TlsSettings): string {
   const isDefault = mode === 'prefer' && rootCert === null
   const given = Object.entries({ sslRootCert: rootCert, sslCert: cert, sslKey: key })
@@ -75,7 +75,7 @@ function linePart({ mode, rootCert, cert, key }: TlsSettings): string {
     ...given.flatMap(([name, file]) => (file === null ? [] : [`  ${name}: ${scalar(file)}`])),
     ...(rootCert === null
       ? [
-          '  # the server is verified as soon as sslRootCert names its authority; sslCert, sslKey: a certificate of ours',
+          "  # setting sslRootCert to the server's authority enables verification; sslCert, sslKey: our client certificate",
         ]
       : []),
   ].join('\n')
@@ -96,7 +96,7 @@ function redisPart(url: string | null, tls: Answers['redisTls']): WrittenConfig 
     }
   const files = tlsPart(tls)
   if (password === undefined) return { yaml: `redis:\n  url: ${scalar(url)}${files}`, secrets: {} }
-  const yaml = `# the address of Redis holds a password, so it is REDIS_URL${files === '' ? '' : `\nredis:${files}`}`
+  const yaml = `# the address of Redis contains a password, so it is in REDIS_URL${files === '' ? '' : `\nredis:${files}`}`
   return { yaml, secrets: { REDIS_URL: url } }
 }
 
@@ -107,7 +107,7 @@ function tlsPart(tls: Answers['redisTls']): string {
   return files.length === 0 ? '' : `\n  tls:${files.join('')}`
 }
 
-/** A string as YAML takes it on one line, quoted where it would mean something else. */
+/** Formats a string as a one-line YAML scalar, quoted if it would otherwise mean something else. */
 function scalar(text: string): string {
   return stringify(text, { lineWidth: 0, blockQuote: false }).trimEnd()
 }

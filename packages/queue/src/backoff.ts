@@ -1,6 +1,6 @@
 /**
- * Milliseconds until the next attempt: doubled each time, capped, and anywhere in the upper half of that, so that
- * workers that failed together do not come back together. BullMQ's own exponential backoff has no cap.
+ * Milliseconds until the next attempt: exponential, capped, with jitter over the upper half, so that workers that
+ * failed together do not retry together. BullMQ's own exponential backoff has no cap.
  */
 export function cappedBackoff(
   attemptsMade: number,

@@ -6,16 +6,16 @@ import { connect as connectTls } from 'node:tls'
 import { type CredentialFiles, credentials, type TlsOptions } from './credentials.js'
 import { reasonOf, refusal } from './errors.js'
 
-/** Where Redis is, and how the line to it is encrypted. */
+/** Where Redis is, and how the connection is encrypted. */
 export interface RedisAddress {
   /** `redis://`, `rediss://`, or `redis+unix://` with the path of a socket and `?db=NUMBER`. */
   readonly redisUrl: string
-  /** For `rediss://` only; without it node's own authorities count. */
+  /** For `rediss://` only; if absent, Node's own authorities apply. */
   readonly redisTls?: CredentialFiles | null
 }
 
 export interface QueueSettings extends RedisAddress {
-  /** One for all queues of an installation; another installation's never equals it. */
+  /** Shared by all queues of one installation and unique to it. */
   readonly prefix: string
 }
 
@@ -23,14 +23,16 @@ const REDIS_PORT = 6379
 const CONNECT_MS = 5_000
 const COMMAND_MS = 5_000
 const KEEP_ALIVE_MS = 10_000
-/** An answer that does not come for so long: the other end is gone and nobody said so. Longer than any blocking read. */
+/** A connection without an answer for this long is dead, even if no error arrived. Longer than any blocking read. */
 const SILENCE_MS = 15_000
 const FIRST_WORD_MS = 1_000
 const NOT_OFFERED = Object.assign(new Error('plain text'), { code: 'ERR_SSL_WRONG_VERSION_NUMBER' })
 const FIRST_RECONNECT_MS = 50
 const LONGEST_RECONNECT_MS = 1_000
 
-/** Reconnects for ever, at most a second apart, until `closing`: then whatever waits for Redis fails and can end. */
+/**
+ * Reconnects for ever, at most one second apart, until `closing`; then pending calls fail, so that the process can end.
+ */
 function reconnect(closing: () => boolean): (times: number) => number | null {
   return (times) => (closing() ? null : Math.min(LONGEST_RECONNECT_MS, FIRST_RECONNECT_MS * 2 ** Math.min(times, 10)))
 }
@@ -45,7 +47,7 @@ interface AddressOptions {
   readonly tls?: TlsOptions
 }
 
-/** The driver's own reading of a URL takes no IPv6 address and no socket. */
+/** ioredis itself cannot parse a URL with an IPv6 address or a socket. */
 function addressOptions({ redisUrl, redisTls }: RedisAddress): AddressOptions {
   const { scheme, host, port, user, password, database, parameters } = parseServerUrl(redisUrl)
   const isSocket = scheme === 'redis+unix'
@@ -59,7 +61,7 @@ function addressOptions({ redisUrl, redisTls }: RedisAddress): AddressOptions {
   }
 }
 
-/** For those who add jobs: an error within seconds, since the caller has something better to do than to wait. */
+/** For adding jobs: fails within seconds, since the caller has better things to do than wait. */
 export function producerConnection(address: RedisAddress, closing: () => boolean): ConnectionOptions {
   return {
     ...addressOptions(address),
@@ -72,7 +74,7 @@ export function producerConnection(address: RedisAddress, closing: () => boolean
   }
 }
 
-/** For those who take jobs: they wait for Redis as long as it is away. */
+/** For taking jobs: waits as long as Redis is down. */
 export function workerConnection(address: RedisAddress, closing: () => boolean): ConnectionOptions {
   return {
     ...addressOptions(address),
@@ -84,21 +86,21 @@ export function workerConnection(address: RedisAddress, closing: () => boolean):
   }
 }
 
-/** The place only: the password of the URL is never shown. */
+/** Host and port, or the socket; never the URL's password. */
 export function redisPlace({ redisUrl }: RedisAddress): string {
   const { host, port, path } = addressOptions({ redisUrl })
   return path ?? placeText(host ?? '', port ?? REDIS_PORT)
 }
 
-/** For who judges the line: the host or the path of a socket, and whether it is encrypted, and then verified. */
+/** The host or socket path, and whether the connection is encrypted; an encrypted one is always verified. */
 export function redisLine({ redisUrl }: RedisAddress): { readonly host: string; readonly encrypted: boolean } {
   const { host, path, tls } = addressOptions({ redisUrl })
   return { host: path ?? host ?? '', encrypted: tls !== undefined }
 }
 
 /**
- * One look at the server before anything is built on it: throws SyncError cannot-connect within seconds. Returns what is
- * wrong with its settings as sentences.
+ * Probes the server once at startup. Throws SyncError cannot-connect within seconds. Returns warnings about its
+ * settings as sentences.
  */
 export async function checkRedis(address: RedisAddress): Promise<string[]> {
   const options = addressOptions(address)
@@ -110,7 +112,7 @@ export async function checkRedis(address: RedisAddress): Promise<string[]> {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   })
-  // Why there is no connection, which `connect` itself says in other words.
+  // This event carries the cause; the error that `connect` throws does not.
   let reason: unknown = null
   client.on('error', (error) => (reason = error))
   try {
@@ -132,8 +134,8 @@ export async function checkRedis(address: RedisAddress): Promise<string[]> {
 }
 
 /**
- * Why an encrypted line fails where the driver cannot tell: a server that wants a client certificate says so after we have
- * sent, and hangs up over it; one without TLS waits for the end of what it takes for a command.
+ * Finds out why TLS failed if the driver cannot tell. A server that requires a client certificate says so only after
+ * our first write, then hangs up; one without TLS keeps waiting for the end of what it reads as a command.
  */
 async function lookAgain({ tls, host, port }: AddressOptions, place: string): Promise<SyncError | null> {
   if (tls === undefined || host === undefined || port === undefined) return null
@@ -142,13 +144,13 @@ async function lookAgain({ tls, host, port }: AddressOptions, place: string): Pr
   const told = heard instanceof Error ? refusal(heard, place) : null
   if (told !== null) return told
   const plain = connect({ host, port })
-  // says nothing about us
+  // reveals nothing about us
   plain.write('PING\r\n')
   const answer = await firstWord(plain)
   return typeof answer === 'string' && /^[+-]/.test(answer) ? refusal(NOT_OFFERED, place) : null
 }
 
-/** What comes first within a second: data, or an error. Ends the connection. */
+/** The first thing to arrive within a second: data, or an error; else null. Ends the connection. */
 async function firstWord(socket: Socket): Promise<string | Error | null> {
   socket.setTimeout(FIRST_WORD_MS)
   try {

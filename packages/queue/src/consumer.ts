@@ -16,11 +16,11 @@ import {
 } from './jobs.js'
 import { ReadableWorker } from './readable.js'
 
-/** What a handler listens to. */
+/** The two signals that a handler listens to. */
 export interface Work {
-  /** The job is another worker's by now, or the process must end: roll back and leave. */
+  /** Another worker holds the job, or the process must end now: roll back and return. */
   readonly signal: AbortSignal
-  /** The process wants to end: leave at the next safe point, with what is done kept. */
+  /** The process is shutting down: keep what is done and return at the next safe point. */
   readonly yielding: AbortSignal
 }
 
@@ -42,8 +42,8 @@ const ANSWER_MS = 1_000
 const CLOSE_MS = 3_000
 
 /**
- * Takes jobs from the queues and hands them to the handlers. A job may run twice at the same time (a lock that was lost
- * while the event loop stood still), so handlers keep their own order in the target; what is lost here is only time.
+ * Takes jobs from the queues and passes them to the handlers. A job may run twice at once (its lock expires while the
+ * event loop is blocked), so handlers take their own locks in the target; the only cost here is time.
  */
 export class Consumer {
   readonly #options: ConsumerOptions
@@ -58,8 +58,8 @@ export class Consumer {
   }
 
   /**
-   * Takes no further job, lets those that run reach a safe point, and closes. After the deadline they are cancelled and
-   * left to the stall check of another worker. False: not all of them ended.
+   * Takes no further jobs, lets running ones reach a safe point, and closes. After the deadline they are cancelled and
+   * left to another worker's stall check. Returns false if not all of them ended.
    */
   async close(deadlineMs: number): Promise<boolean> {
     for (const worker of this.#workers) await worker.pause(true)
@@ -76,7 +76,7 @@ export class Consumer {
     const rules = QUEUE_RULES[name]
     const worker = new ReadableWorker<AnyJob>(
       name,
-      // BullMQ gives a signal only to a function of exactly three declared parameters.
+      // BullMQ passes a signal only to a function that declares exactly three parameters.
       (job: Job<AnyJob>, _token: string | undefined, signal: AbortSignal | undefined) => this.#track(name, job, signal),
       {
         prefix: settings.prefix,
@@ -123,12 +123,15 @@ export class Consumer {
       if (isFinal(error)) throw new UnrecoverableError(storable(error).message)
       if (!signal.aborted) throw storable(error)
     }
-    // Somebody else holds the job or it is gone: to BullMQ this error means that there is nothing to finish.
+    // Another worker holds the job, or it was removed: this error tells BullMQ that there is nothing to finish.
     if (signal.aborted) throw new WaitingError()
   }
 }
 
-/** The gentle way tells Redis what was done, and waits for ever where Redis is away or begins to be once it is under way. */
+/**
+ * A graceful close reports to Redis but waits for ever if Redis is down, or goes down meanwhile; hence the probe and
+ * the deadline.
+ */
 async function closeWorker(worker: Worker<AnyJob>, gently: boolean): Promise<boolean> {
   return before(CLOSE_MS, worker.close(!(gently && (await answers(worker)))))
 }
@@ -146,18 +149,18 @@ function payload<N extends QueueName>(name: N, job: Job<AnyJob>): JobOf<N> {
   throw new SyncError('job-refused', `Redis: job ${shownId(job.id)} is not a job of the queue ${name}`)
 }
 
-/** Tried again, it would fail again. */
+/** A refused job would only be refused again. */
 function isFinal(error: unknown): boolean {
   return error instanceof SyncError && error.code === 'job-refused'
 }
 
-/** A job's failure is kept in Redis. Our own messages name no value; drivers quote row data. */
+/** Redis keeps the message of a failed job. Our own messages contain no values; driver messages quote row data. */
 function storable(error: unknown): Error {
   if (error instanceof SyncError) return new Error(`${error.code}: ${error.message}`)
   return new Error(`an unexpected ${error instanceof Error ? error.name : 'error'}; the worker's log has it`)
 }
 
-/** True when `work` settles first. */
+/** Returns true if `work` settles before the deadline. */
 async function before(ms: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<false>((resolve) => {

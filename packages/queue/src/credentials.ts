@@ -14,20 +14,22 @@ export interface TlsOptions {
 }
 
 /**
- * For the driver, which reads these options anew for each connection: a replaced file is used by the next one. While a file
- * is away, or half of a pair is replaced, the last good ones count, since an error here would end the driver's reconnecting
- * for good. Throws what reading or parsing throws where the files are unusable from the beginning.
+ * TLS options for the driver, which reads them again for each connection, so a replaced file takes effect at the next
+ * one. While a file is missing, or only half of a pair is replaced, the last good pair is used: an error here would
+ * stop the driver from reconnecting for good. Throws the error of reading or parsing if the files are unusable at the
+ * start.
  */
 export function credentials(files: CredentialFiles | null): TlsOptions {
   let last = read(files)
   return {
-    // said, since NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off
+    // set explicitly, since NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off
     rejectUnauthorized: true,
     get secureContext() {
       try {
         last = read(files)
       } catch {
-        // The configuration checks the files at each start; here the server's answer to the older ones tells more.
+        // The configuration checks the files at each start; here, the server's response to the old pair is more
+        // informative.
       }
       return last
     },

@@ -11,7 +11,10 @@ const TLS_REMEDY =
   'give Redis a certificate for the host of REDIS_URL, name its authority in REDIS_TLS_CA, and ours, where it asks for one, in REDIS_TLS_CERT and REDIS_TLS_KEY'
 const READ_ONLY = 'name the primary in REDIS_URL; replicas take no writes'
 
-/** By the code with which Redis begins a refusal: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
+/**
+ * Keyed by the code that starts a Redis error reply:
+ * https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+ */
 const REFUSALS: Readonly<Record<string, Refusal>> = {
   NOAUTH: { code: 'cannot-connect', what: 'asks for a password', remedy: NO_PASSWORD },
   WRONGPASS: { code: 'cannot-connect', what: 'refuses this user and password', remedy: NO_PASSWORD },
@@ -63,10 +66,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
 }
 const NAMES = Object.keys(REFUSALS).join('|')
 
-/**
- * What of Redis's own refusal, or of the connection's end, a person has to know. Its text may quote anything, so only the
- * code is taken from it.
- */
+/** Maps an error of Redis or of the connection to one of ours. Uses only its code: the text may quote anything. */
 export function redisError(error: unknown, place: string): SyncError {
   if (error instanceof SyncError) return error
   return (
@@ -78,7 +78,7 @@ export function redisError(error: unknown, place: string): SyncError {
   )
 }
 
-/** null: neither Redis nor we have refused anything, or by a code that says nothing to us. */
+/** Returns null if the error is not a refusal by either side, or has an unknown code. */
 export function refusal(error: unknown, place: string): SyncError | null {
   const reason = tlsReason(rootOf(error))
   if (reason !== null)
@@ -92,7 +92,7 @@ export function refusal(error: unknown, place: string): SyncError | null {
   return new SyncError(known.code, `Redis at ${place} ${known.what} (${code})`, { remedy: known.remedy, cause: error })
 }
 
-/** In brackets: the code of a refusal, or of the connection's end as `ECONNREFUSED`. */
+/** In brackets: the code of a refusal or of a connection error, such as `ECONNREFUSED`. */
 export function reasonOf(given: unknown): string {
   const error = rootOf(given)
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
@@ -100,21 +100,21 @@ export function reasonOf(given: unknown): string {
   return reason === '' ? '' : ` (${reason})`
 }
 
-/** What came first, where the driver has tried several times. */
+/** The first error, if the driver tried several times. */
 function rootOf(error: unknown): unknown {
   if (!(error instanceof Error && 'previousErrors' in error && Array.isArray(error.previousErrors))) return error
   const [first] = error.previousErrors as unknown[]
   return first === undefined ? error : rootOf(first)
 }
 
-/** The code of a refusal by Redis itself; null: it is none. */
+/** The code of a Redis error reply, or null. */
 function refusalCode(given: unknown): string | null {
   const error = rootOf(given)
   if (!(error instanceof Error)) return null
   const [word] = /^[A-Z]{3,}(?= )/.exec(error.message) ?? []
   if (word === undefined) return null
   if (Object.hasOwn(REFUSALS, word)) return word
-  // Before Redis 7 a script's error begins with ERR and has the code of the command that failed further on.
+  // Before Redis 7 an error of a script begins with ERR; the code of the failed command comes later in the text.
   if (error.message.startsWith('ERR ACL failure in script')) return 'NOPERM'
   const [inner] = new RegExp(`(?<=: )(?:${NAMES})(?= )`).exec(error.message) ?? []
   return inner ?? word
@@ -124,7 +124,7 @@ export function removedJob(queue: string, { id, why }: { readonly id: string; re
   return new SyncError('job-refused', `Redis: job ${shownId(id)} of the queue ${queue} was removed: ${why}`)
 }
 
-/** Ours are numbers; anybody may have chosen another one. */
+/** BullMQ's ids are numbers; another one is arbitrary text that anybody may have put there. */
 export function shownId(id: string | undefined): string {
   return id !== undefined && /^\d{1,20}$/.test(id) ? id : '[other id]'
 }

@@ -1,7 +1,7 @@
 /**
- * All that speaks BullMQ and Redis: three typed queues under one prefix, who puts jobs in and who takes them out.
- * Jobs are hints: what there is to do stands in the target's state tables, and Redis may be emptied at any time.
- * Knows no use case; the handlers are handed in.
+ * Everything that talks to BullMQ and Redis: three typed queues under one prefix, the producer and the consumer. Jobs
+ * are hints: the work to do is derived from the target's state tables, and Redis may be emptied at any time. Knows no
+ * use case; the caller passes in the handlers.
  */
 export { checkRedis, type QueueSettings, redisLine } from './connection.js'
 export { Consumer, type ConsumerOptions, type Handlers, type Work } from './consumer.js'

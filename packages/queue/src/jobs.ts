@@ -4,7 +4,7 @@ import { z } from 'zod'
 export const QUEUE_NAMES = ['copy', 'drain', 'control'] as const
 export type QueueName = (typeof QUEUE_NAMES)[number]
 
-// A payload names work, it never carries rows: whoever takes the job reads the state tables again.
+// A payload identifies work and never carries rows: whoever takes the job reads the state tables again.
 const table = z.string().min(1).max(64)
 
 const COPY_JOB = z.discriminatedUnion('kind', [
@@ -13,7 +13,7 @@ const COPY_JOB = z.discriminatedUnion('kind', [
 ])
 const DRAIN_JOB = z.strictObject({ kind: z.literal('drain') })
 const CONTROL_JOB = z.discriminatedUnion('kind', [
-  /** Opens the action component that this table belongs to. */
+  /** Opens the action component of this table. */
   z.strictObject({ kind: z.literal('open-component'), table }),
   z.strictObject({ kind: z.literal('maintain') }),
   z.strictObject({ kind: z.literal('clean-up') }),
@@ -25,7 +25,7 @@ const SCHEMAS = { copy: COPY_JOB, drain: DRAIN_JOB, control: CONTROL_JOB } as co
 export type JobOf<N extends QueueName> = z.infer<(typeof SCHEMAS)[N]>
 export type AnyJob = JobOf<QueueName>
 
-/** The payload, or null where it does not fit: another version's job, or somebody's by hand. */
+/** The payload, or null if it does not match the schema: a job of another version, or one added by hand. */
 export function parseJob<N extends QueueName>(queue: N, data: unknown): JobOf<N> | null {
   const parsed = SCHEMAS[queue].safeParse(data)
   return parsed.success ? (parsed.data as JobOf<N>) : null
@@ -38,15 +38,15 @@ interface QueueRules {
 }
 
 /**
- * A dead worker's job is taken over when its lock has run out and two checks have seen that: within nine seconds. A
- * lock that is lost though its worker lives costs a piece of work done twice, and nothing else.
+ * A dead worker's job is taken over once its lock has expired and two checks have seen that: within nine seconds. If a
+ * live worker loses its lock, one piece of work is done twice, which is harmless.
  */
 export const LOCK_MS = 5_000
 export const STALL_CHECK_MS = 2_000
 
 /**
- * When attempts run out the job fails, its deduplication key is free, and the next tick begins a new series: retries
- * never end, and never come faster than the longest delay.
+ * When its attempts run out, a job fails and frees its deduplication key, and the next tick adds a new one. So retries
+ * never end, and their pauses never exceed the longest delay.
  */
 export const QUEUE_RULES: Readonly<Record<QueueName, QueueRules>> = {
   copy: { attempts: 6, firstDelayMs: 500, longestDelayMs: 30_000 },
@@ -54,7 +54,10 @@ export const QUEUE_RULES: Readonly<Record<QueueName, QueueRules>> = {
   control: { attempts: 6, firstDelayMs: 500, longestDelayMs: 30_000 },
 }
 
-/** Every worker or host that dies counts as a stall of the jobs that it held; the default of 1 fails them for good. */
+/**
+ * The death of a worker or host counts as a stall of each job it held; with the default of 1, the second one would fail
+ * the job for good.
+ */
 export const MOST_STALLS = 10
 
 const KEPT = { limit: 100 } as const
@@ -63,23 +66,23 @@ const RETENTION = {
   removeOnFail: { age: 7 * 86_400, count: 500, ...KEPT },
 } as const
 
-/** What a worker goes by, whatever stands beside the job in Redis. */
+/** The options that a worker uses, regardless of those stored with the job in Redis. */
 export function workOptions(queue: QueueName): JobsOptions {
   return {
     ...RETENTION,
     attempts: QUEUE_RULES[queue].attempts,
     backoff: { type: 'capped' },
-    // a failure's stack would be text of unknown content in Redis
+    // a stack trace would put text of unknown content into Redis
     stackTraceLimit: 0,
   }
 }
 
-/** No job id is ever chosen: a finished job that is still kept would silently swallow the next one of its id. */
+/** Never sets a job id: a finished job that is still kept would silently swallow the next one with the same id. */
 export function jobOptions(queue: QueueName, job: AnyJob): JobsOptions {
   return {
     ...workOptions(queue),
     deduplication: deduplication(job),
-    // one that waits behind all chunks of the other tables would leave its own table without any
+    // behind all chunks of the other tables, its own table would run out of chunks
     ...(job.kind === 'plan-table' ? { lifo: true } : {}),
   }
 }
@@ -96,7 +99,7 @@ function deduplication(job: AnyJob): DeduplicationOptions {
     case 'clean-up':
       return { id: job.kind }
     case 'drain':
-      // One that is asked for while it runs comes after it: at most one at a time, and no wish is lost.
+      // A drain requested while one runs follows it: at most one at a time, and no request is lost.
       return { id: job.kind, keepLastIfActive: true }
   }
 }

@@ -9,33 +9,33 @@ import { removeUnsound } from './sound-jobs.js'
 const KEPT_EVENTS = 1_000
 const READY_MS = 5_000
 const COUNTED = ['waiting', 'active', 'delayed', 'failed', 'completed'] as const
-/** A scheduler that has not shown itself for so long is taken for dead. */
+/** A scheduler without a heartbeat for this long counts as dead. */
 const SCHEDULER_ALIVE_SECONDS = 20
-/** How far the clocks of two hosts may be apart. */
+/** Tolerated difference between the clocks of two hosts. */
 const CLOCKS_APART_MS = 5_000
 const HASTENED = 100
 
 export interface QueueHealth {
-  /** Workers connected, per queue. */
+  /** Connected workers, per queue. */
   readonly workers: Readonly<Record<QueueName, number>>
   readonly scheduler: boolean
   readonly held: readonly HeldQueue[]
 }
 
-/** A queue whose jobs are kept back by a setting in Redis, which any tool for BullMQ can make. */
+/** A queue whose jobs are held back by a setting in Redis, which any BullMQ tool can make. */
 export interface HeldQueue {
   readonly queue: QueueName
-  /** As `paused`. */
+  /** A participle, such as `paused`. */
   readonly how: string
 }
 
 type Queues = Readonly<Record<QueueName, Queue<AnyJob>>>
 
-/** Puts jobs into the three queues, each at most once at a time. Every call fails within seconds when Redis is away. */
+/** Adds jobs to the three queues, each at most once at a time. Every call fails within seconds if Redis is down. */
 export class Producer {
   readonly #settings: QueueSettings
   readonly #queues: Queues
-  /** Since when, by this process's own count of time, each attempt that is put off is known. */
+  /** When each delayed attempt was first seen, by this process's monotonic clock. */
   #putOff: ReadonlyMap<string, number> = new Map()
   #closing = false
 
@@ -47,14 +47,14 @@ export class Producer {
         connection: producerConnection(settings, () => this.#closing),
         streams: { events: { maxLen: KEPT_EVENTS } },
       })
-      // The failing call itself says so; without a listener the process would end.
+      // The failing call itself reports the error; without a listener the process would end.
       queue.on('error', () => {})
       return queue
     }
     this.#queues = { copy: open('copy'), drain: open('drain'), control: open('control') }
   }
 
-  /** Also while Redis is away: each call says so then. */
+  /** Works while Redis is down: the error is thrown by each call instead. */
   static unopened(settings: QueueSettings): Producer {
     return new Producer(settings)
   }
@@ -71,7 +71,7 @@ export class Producer {
     }
   }
 
-  /** Ids of the jobs, those that were there already included. */
+  /** Returns the ids of the jobs, including those that already existed. */
   async add<N extends QueueName>(name: N, jobs: readonly JobOf<N>[]): Promise<string[]> {
     if (jobs.length === 0) return []
     const bulk = jobs.map((data: AnyJob) => ({ name: data.kind, data, opts: jobOptions(name, data) }))
@@ -79,17 +79,17 @@ export class Producer {
     return added.map((job) => job.id ?? '')
   }
 
-  /** Jobs that wait for a worker, those that wait for their next attempt not counted. */
+  /** The number of jobs waiting for a worker, without those waiting for their next attempt. */
   async waiting(name: QueueName): Promise<number> {
     const counts = await this.#call(() => this.#queues[name].getJobCounts('wait', 'prioritized'))
     return Object.values(counts).reduce((sum, count) => sum + count, 0)
   }
 
   /**
-   * When a job is tried again is told by the clock of the host where it failed, and whether that time has come by the
-   * clock of whoever takes it. Where one of them is wrong, work could stand for hours, and no other job of its kind is
-   * taken meanwhile. Due at once is what was put off in the future, and what waits for longer than any pause between two
-   * attempts: the latter is counted here, so that it needs no clock to be right. Returns their number.
+   * Promotes overdue retries and returns their number. A retry is scheduled by the clock of the host where it failed
+   * and compared with the clock of the host that picks it up. If either clock is wrong, a job could block its queue for
+   * hours, since no other job with its key is accepted meanwhile. Overdue is a job that failed in the future, or one
+   * delayed for longer than any backoff; the latter is measured here, independent of both clocks.
    */
   async hasten(): Promise<number> {
     const latest = await this.#call(() =>
@@ -113,7 +113,7 @@ export class Producer {
     return due.length
   }
 
-  /** Takes out what could not be handed out, also while no worker asks for a job; each as an error that names it. */
+  /** Removes jobs that no worker can take, even while no worker asks for one. Returns one error per removed job. */
   async removeUnsound(): Promise<SyncError[]> {
     const removed = await this.#call(() =>
       Promise.all(QUEUE_NAMES.map((name) => removeUnsound(this.#queues[name].backend))),
@@ -132,7 +132,7 @@ export class Producer {
     })
   }
 
-  /** For a board that shows them. */
+  /** For the queue board. */
   get queues(): readonly Queue<AnyJob>[] {
     return this.#all()
   }
@@ -171,7 +171,7 @@ export class Producer {
     return how.map((one) => ({ queue: name, how: one }))
   }
 
-  /** Takes off whatever holds these queues back. */
+  /** Removes every pause and limit from these queues. */
   async resume(names: readonly QueueName[]): Promise<void> {
     await this.#call(async () => {
       for (const queue of names.map((name) => this.#queues[name])) {
@@ -183,7 +183,7 @@ export class Producer {
     })
   }
 
-  /** Says that a scheduler is alive. */
+  /** The scheduler's heartbeat in Redis. */
   async showScheduler(): Promise<void> {
     await this.#call(async () => {
       const client = await this.#queues.control.backend.client
@@ -206,7 +206,7 @@ export class Producer {
 
   async #call<T>(work: () => Promise<T>): Promise<T> {
     try {
-      // what waits for a first connection has no deadline of its own
+      // a call that waits for the first connection has no deadline of its own
       return await within(READY_MS, work())
     } catch (error) {
       throw redisError(error, redisPlace(this.#settings))

@@ -16,8 +16,8 @@ import { type RemovedJob, soundBackend } from './sound-jobs.js'
 type Stored = Parameters<typeof Job.fromJSON>[1]
 
 /**
- * A job whose payload is no JSON carries null. To BullMQ it would be one that can be neither done nor failed: taken
- * again every few seconds for ever, and in the way of every list that it stands in.
+ * Replaces a payload that is not JSON by null. BullMQ could neither complete nor fail such a job: it would be taken
+ * again every few seconds for ever, and break every list that contains it.
  */
 class ReadableJob<T, R, N extends string, P extends JobProgress> extends Job<T, R, N, P> {
   static override fromJSON<T, R, N extends string>(
@@ -30,7 +30,7 @@ class ReadableJob<T, R, N extends string, P extends JobProgress> extends Job<T, 
 }
 
 export class ReadableQueue<T> extends Queue<T> {
-  /** What is removed is told by `removeUnsound`; putting jobs in removes none. */
+  /** Ignores removals: adding jobs removes none, and `removeUnsound` returns those that it removes. */
   constructor(name: string, options: QueueOptions) {
     super(name, options, soundBackend(() => {}) as BackendFactory<RedisQueueBackend, ConnectionOptions>)
   }
@@ -41,7 +41,7 @@ export class ReadableQueue<T> extends Queue<T> {
 }
 
 interface Rules {
-  /** In place of what stands beside the job, which anybody may have written: a word there ends in a script's error. */
+  /** Replaces the options stored with a job, which anybody may have written: a wrong type there makes a script fail. */
   readonly jobs: JobsOptions
   readonly onRemoved: (removed: RemovedJob) => void
 }

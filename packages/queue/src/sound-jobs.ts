@@ -1,34 +1,36 @@
 import { type BackendFactory, createRedisBackend, type RedisQueueBackend } from 'bullmq'
 import { ReplyError } from 'ioredis'
 
-/** A job that was taken out of the queue, since BullMQ's own scripts fail over it, and with it over all others. */
+/** A job that was removed because BullMQ's scripts fail over it, and with it over all others. */
 export interface RemovedJob {
   readonly id: string
   readonly why: string
 }
 
-/** Far more than a job of ours has, and little enough to be handed out. */
+/** Far more than any job of ours needs, yet small enough to pass on. */
 const MOST_BYTES = 262_144
 const MOST_FIELDS = 64
-/** Of those that are next, before one is taken: another worker may take one between the look and the taking. */
+/**
+ * Jobs checked before one is taken. More than one, since another worker may take a job between the check and the take.
+ */
 const NEXT = 2
-/** As many as are read where jobs are listed. */
+/** As many as are read when jobs are listed. */
 const LISTED = 1_000
-/** As many as one script of BullMQ promotes, and would lose. */
+/** As many as one BullMQ script promotes, and would lose if one of them is broken. */
 const MOST_PROMOTED = 1_000
-/** A score is a time in ms and the rest of a count. */
+/** BullMQ's delayed score is the time in ms times this, plus a counter. */
 const SCORE_OF_MS = 4_096
 const SOON_MS = 1_000
-/** Scripts of BullMQ that answer with a job, or with the next one. */
+/** BullMQ scripts whose answer contains a job. */
 const HANDS_OUT: ReadonlySet<string> = new Set(['moveToActive', 'moveToFinished', 'moveToDelayed'])
 const REMOVE_UNSOUND = 'mylabRemoveUnsoundJobs'
 
 /**
- * Counters that are no numbers, keys that are no hash and hashes that no process should hold make BullMQ's scripts fail, or
- * their reader: after the job is in `active`, and again for ever; where it is delayed, with all jobs beside it in the list.
- * Such a job is removed. Parents, children and schedulers, which no job of ours has, are only taken off, since finishing would
- * ask for them. KEYS[1] is the prefix with its colon, ARGV[1] the score up to which delayed jobs are due, ARGV[2] how many of each
- * list are looked at; returns id, reason, id, reason ...
+ * Non-numeric counters, keys that are not hashes, and oversized hashes make BullMQ's scripts, or the reader of their
+ * answer, fail: after the job has moved to `active`, and again for ever; if it is delayed, together with all jobs next
+ * to it in the list. Such a job is removed. Parents, children and schedulers, which no job of ours has, are only
+ * stripped, since finishing the job would follow them. KEYS[1] is the prefix with its colon, ARGV[1] the score up to
+ * which delayed jobs are due, ARGV[2] the number of jobs checked per list; returns id, reason, id, reason ...
  */
 const LUA = `
 local removed = {}
@@ -95,20 +97,20 @@ end
 return removed`
 
 /**
- * Redis as BullMQ's backend for it, but for what hostile or broken content of a job's hash does to that: jobs that cannot
- * be handed out are removed before one is, and what is no JSON in the others is left out. Every reader of a job gets one.
+ * BullMQ's Redis backend, hardened against hostile or broken job hashes: before a job is taken, those that cannot be
+ * taken are removed, and fields that are not JSON are dropped from the rest. Every reader of jobs gets such a backend.
  */
 export function soundBackend(onRemoved: (removed: RemovedJob) => void): BackendFactory<RedisQueueBackend> {
   return (name, options, how) => {
     const backend = createRedisBackend(name, options, how)
     const send = backend.execCommand.bind(backend)
     const take: typeof send = async (client: Client, command, args) => {
-      // one after the other on one connection, and one answer to wait for
+      // both go over one connection in order, and cost one round trip
       const [looked, taken] = await Promise.allSettled([remove(client, backend, NEXT), send(client, command, args)])
       if (looked.status === 'rejected') throw looked.reason
       looked.value.forEach(onRemoved)
       if (taken.status === 'fulfilled') return readableNext(taken.value)
-      // another one was next
+      // the job that came next was not among those checked
       if (taken.reason instanceof ReplyError) (await remove(client, backend, LISTED)).forEach(onRemoved)
       throw taken.reason
     }
@@ -127,7 +129,7 @@ export function soundBackend(onRemoved: (removed: RemovedJob) => void): BackendF
   }
 }
 
-/** In a list of jobs, for one of which a field is no JSON. */
+/** Stands in for a listed job with a field that is not JSON. */
 const UNREADABLE = {
   name: '',
   data: 'null',
@@ -141,16 +143,16 @@ const UNREADABLE = {
   returnvalue: '',
 }
 
-/** Looks at the first thousand jobs of each list, and returns those that are gone now. */
+/** Checks the first thousand jobs of each list and returns those it removed. */
 export async function removeUnsound(backend: RedisQueueBackend): Promise<RemovedJob[]> {
   return remove(await backend.client, backend, LISTED)
 }
 
 type Client = Awaited<RedisQueueBackend['client']>
 
-/** Sends before it returns. */
+/** Sends before its first await, so that a following command comes after it on the connection. */
 async function remove(client: Client, backend: RedisQueueBackend, most: number): Promise<RemovedJob[]> {
-  // once a connection
+  // defined once per connection
   if (!(REMOVE_UNSOUND in client)) client.defineCommand(REMOVE_UNSOUND, { numberOfKeys: 1, lua: LUA })
   const due = (Date.now() + SOON_MS) * SCORE_OF_MS
   const answer = (await client.runCommand(REMOVE_UNSOUND, [backend.toKey(''), due, most])) as string[]
@@ -159,7 +161,7 @@ async function remove(client: Client, backend: RedisQueueBackend, most: number):
   return removed
 }
 
-/** Of what BullMQ parses without asking nothing is used here: options are our own, and nobody reports progress. */
+/** Fields that BullMQ parses unguarded and that we do not use: options are our own, and no job reports progress. */
 const NOT_READ: ReadonlySet<string> = new Set(['opts', 'progress', 'parent', 'parentKey', 'rjk', 'nrjid'])
 
 /** `[[field, value, ...] or 0, id, ...]`. */

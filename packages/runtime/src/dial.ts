@@ -1,13 +1,16 @@
 import { once } from 'node:events'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 
-/** With the ten probes a second apart that follow: an idle connection whose other end vanished ends after 15 s. */
+/** With the ten probes that follow at one-second intervals, an idle connection whose peer vanished ends after 15 s. */
 const KEEP_ALIVE_MS = 5_000
 
-/** A connected socket, which the caller destroys. It may break before anybody listens, and is found destroyed then. Throws Node's own error, or `ETIMEDOUT` where the signal comes first. */
+/**
+ * Returns a connected socket, which the caller destroys. It may break before anybody listens; then it is already
+ * destroyed. Throws Node's own error, or `ETIMEDOUT` if the signal comes first.
+ */
 export async function openSocket(to: NetConnectOpts, signal: AbortSignal): Promise<Socket> {
   const socket = connect({ ...to, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, noDelay: true })
-  // An error that nobody listens for would end the process.
+  // An error without a listener would end the process.
   socket.on('error', () => {})
   try {
     await once(socket, 'connect', { signal })
@@ -19,8 +22,8 @@ export async function openSocket(to: NetConnectOpts, signal: AbortSignal): Promi
 }
 
 /**
- * The first bytes of an answer, `enough` of them or more, all of what is there; they are read again by whoever reads next.
- * Throws where the other side ends before, or `ETIMEDOUT` where the signal comes first.
+ * Returns the first bytes of an answer, as soon as `enough` accepts them, and puts them back for the next reader.
+ * Throws if the peer hangs up first, or `ETIMEDOUT` if the signal comes first.
  */
 export async function peek(socket: Socket, enough: (seen: Buffer) => boolean, signal: AbortSignal): Promise<Buffer> {
   let seen: Buffer = Buffer.alloc(0)

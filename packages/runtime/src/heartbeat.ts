@@ -1,13 +1,16 @@
 import { closeSync, constants, fstatSync, futimesSync, openSync } from 'node:fs'
 
 const BEAT_MS = 5_000
-/** In a folder that others write to: through no link, and without waiting, which whoever opens a pipe does for ever, signals or not. */
+/**
+ * Safe in a folder that others can write to: does not follow links, and does not block on a pipe, where open() would
+ * hang for ever and ignore signals.
+ */
 const HOW = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
- * Touches the file now and every 5 s while the event loop turns: its age tells an orchestrator that the process works, or
- * is stuck, without asking any database. What is in it stays. Throws where there is no file to be touched at the start.
- * Returns what ends it.
+ * Touches the file now and every 5 s while the event loop turns: from its age an orchestrator can tell a working
+ * process from a stuck one without querying a database. The file's content is kept. Throws if the path cannot be
+ * touched now. Returns a function that stops the heartbeat.
  */
 export function beat(path: string): () => void {
   touch(path)
@@ -15,7 +18,7 @@ export function beat(path: string): () => void {
     try {
       touch(path)
     } catch {
-      // A full disk is no reason to end: the file grows old, which says the same.
+      // A full disk is no reason to exit: the file grows old, which conveys the same.
     }
   }, BEAT_MS)
   timer.unref()

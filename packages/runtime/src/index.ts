@@ -1,4 +1,4 @@
-/** The process around the work: how it is asked to end, how it shows that it lives, what it says, how it notices that nobody answers. */
+/** The process around the work: shutdown, heartbeat, log, and detection of connections that no longer answer. */
 export { beat } from './heartbeat.js'
 export { createLog, type Log } from './log.js'
 export { watchSilence } from './silence.js'

@@ -8,11 +8,11 @@ export interface LogOptions {
   /** Null: pretty on a terminal, JSON elsewhere. */
   readonly format: 'pretty' | 'json' | null
   readonly color: boolean
-  /** Where lines go; stderr unless told otherwise. */
+  /** Defaults to stderr. */
   readonly to?: NodeJS.WritableStream & { readonly isTTY?: boolean }
 }
 
-/** Lines of long-running work: constant messages with fields, no row data, no secret. */
+/** Log of long-running work: constant messages with fields, no row data, no secret. */
 export function createLog({ level, format, color, to = process.stderr }: LogOptions): Log {
   const asJson = format === null ? to.isTTY !== true : format === 'json'
   const stream: DestinationStream = {

@@ -1,15 +1,15 @@
 const DEADLINE_MS = 18_000
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
-/** The process's own end: a first signal asks, a second one or the deadline forces. */
+/** Shutdown of the process: a first signal requests it, a second one or the deadline forces it. */
 export interface Shutdown {
   readonly signal: AbortSignal
-  /** The exit code that the signal asks for, 0 for a reader that went away, null while none came. */
+  /** The exit code of the signal; 0 if the reader of stdout went away; null if neither happened. */
   code(): number | null
   dispose(): void
 }
 
-/** Listens for SIGINT and SIGTERM until disposed, and for a reader of stdout that goes away (`| head`), which asks for the end too. */
+/** Listens until disposed for SIGINT and SIGTERM, and for EPIPE (`| head`), which requests shutdown too. */
 export function listenForShutdown(): Shutdown {
   const controller = new AbortController()
   let code: number | null = null
@@ -29,7 +29,7 @@ export function listenForShutdown(): Shutdown {
     code ??= 0
     controller.abort()
   }
-  // Never taken off: what was written last may fail after the work has ended.
+  // Never removed: the last write may fail after the work has ended.
   process.stdout.on('error', onLost)
   process.stderr.on('error', onLost)
   process.on('SIGINT', onSignal)

@@ -2,20 +2,20 @@ const LOOK_MS = 1_000
 const ASK_AFTER_MS = 8_000
 
 export interface Awaited {
-  /** How long the other side has been silent; 0 while it is ours to go on. */
+  /** How long the peer has been silent; 0 while it is our turn. */
   readonly silentMs: () => number
-  /** Whether the server answers anybody at all; false or an error within seconds where it does not. */
+  /** Whether the server answers a new connection; false, or an error, within seconds if not. */
   readonly answers: () => Promise<boolean>
-  /** An answer is waited for no longer than this, however well the server is. */
+  /** The longest wait for an answer, even from a healthy server. */
   readonly mostMs: number
-  /** Called once, with how long it was silent. */
+  /** Called once, with the length of the silence. */
   readonly lost: (silentMs: number) => void
 }
 
 /**
- * Looks after an answer that may never come: a connection of which only one end is left is silent for ever, and the
- * kernel says so after a quarter of an hour. A long statement is silent too, so after 8 s, and then again and again,
- * another connection asks whether the server answers at all. Returns what ends the watch.
+ * Guards against an answer that never comes: a half-open connection is silent for ever, and the kernel notices only
+ * after a quarter of an hour. A long statement is silent too, so after 8 s, and then repeatedly, another connection
+ * probes whether the server answers at all. Returns a function that ends the watch.
  */
 export function watchSilence(awaited: Awaited): () => void {
   let asking = false
@@ -34,7 +34,7 @@ export function watchSilence(awaited: Awaited): () => void {
     asking = true
     const answered = await awaited.answers().catch(() => false)
     asking = false
-    // it may have spoken meanwhile
+    // it may have answered meanwhile
     if (!answered && awaited.silentMs() >= ASK_AFTER_MS) lose()
   }
   const timer = setInterval(() => {

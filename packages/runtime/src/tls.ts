@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { checkServerIdentity, type ConnectionOptions, createSecureContext, type PeerCertificate } from 'node:tls'
 
-/** There is no encrypted line, for a reason that `tlsFault` of core tells by the code. */
+/** No encrypted connection; core's `tlsFault` derives the reason from the code. */
 export class TlsRefused extends Error {
   override readonly name = 'TlsRefused'
   readonly code: string
@@ -13,12 +13,12 @@ export class TlsRefused extends Error {
   }
 }
 
-/** The error by which a handshake failed; a line that broke in the middle of it says nothing of TLS by itself. */
+/** The code of a failed handshake. An error without a TLS code is a broken connection, reported as TLS_HANDSHAKE. */
 export function handshakeCode(error: unknown): string {
   return tlsFault(error)?.code ?? TLS_HANDSHAKE
 }
 
-/** What to do about it on the side whose variables begin with `prefix`: `DB` or `PGSQL`. */
+/** The remedy for the side whose variables begin with `prefix`: `DB` or `PGSQL`. */
 export function tlsRemedy(cure: TlsCure, prefix: string): string {
   const remedies: Readonly<Record<TlsCure, string>> = {
     authority: `name the authority's certificate in ${prefix}_SSLROOTCERT; ${prefix}_SSLMODE=require without one encrypts and asks nobody`,
@@ -39,9 +39,9 @@ export interface TlsMaterial {
   readonly key?: Buffer
 }
 
-/** The files as they are now. Throws TlsRefused where one cannot be read, or they do not fit together. */
+/** Reads the files as they are now. Throws TlsRefused if one cannot be read or they do not match. */
 export async function readTlsMaterial({ mode, rootCert, cert, key }: TlsSettings): Promise<TlsMaterial> {
-  // `prefer` and `require` ask no authority.
+  // `prefer` and `require` verify against no authority.
   const ca = rootCert !== null && verifies(mode) ? { ca: await read(rootCert) } : {}
   const ours = cert === null || key === null ? {} : { cert: await read(cert), key: await read(key) }
   const material = { ...ca, ...ours }
@@ -65,23 +65,23 @@ export function verifies(mode: TlsSettings['mode']): boolean {
   return mode === 'verify-ca' || mode === 'verify-full'
 }
 
-/** What ends a finding of doctor about a line. */
+/** The remedy of doctor's findings about an unverified connection. */
 export function verifyRemedy(prefix: string): string {
   return `${prefix}_SSLROOTCERT with the authority that has signed the server's certificate, which makes ${prefix}_SSLMODE verify-full; or a socket or a tunnel that ends on this host`
 }
 
-/** Undefined: the certificate holds this name or address, or the mode does not ask. */
+/** Undefined if the certificate covers this name or address, or if the mode does not check it. */
 export function identityError({ mode }: TlsSettings, host: string, certificate: PeerCertificate): Error | undefined {
   return mode === 'verify-full' ? checkServerIdentity(host, certificate) : undefined
 }
 
-/** For tls.connect over a socket that is connected to `host`. */
+/** For tls.connect over a socket that is already connected to `host`. */
 export function tlsOptions(settings: TlsSettings, host: string, material: TlsMaterial): ConnectionOptions {
   return {
     ...material,
     rejectUnauthorized: verifies(settings.mode),
     checkServerIdentity: (_name, certificate) => identityError(settings, host, certificate),
-    // RFC 6066: an address is no server name.
+    // RFC 6066: an address is not a valid server name.
     ...(isIP(host) === 0 ? { servername: host } : {}),
   }
 }

@@ -68,7 +68,7 @@ function dashboardOptions(
     title: titleOf(config),
     open: () => openContext(config),
     actions: { retry },
-    onListening: (url) => log.info(`dashboard: ${url}${password === null ? '' : ` (user ${user})`}; Ctrl-C ends it`),
+    onListening: (url) => log.info(`dashboard: ${url}${password === null ? '' : ` (user ${user})`}; Ctrl-C stops it`),
   }
 }
 

@@ -51,8 +51,8 @@ function redisFinding(code: string, cause: string, remedy: string): Finding {
 }
 
 const TITLES: Readonly<Record<Finding['severity'], string>> = {
-  error: 'Errors: nothing is copied right before they are mended',
-  warning: 'Warnings: it works, with the loss that is named',
+  error: 'Errors: fix these before copying',
+  warning: 'Warnings: it works, with the limitation named in each',
   note: 'Notes',
 }
 

@@ -6,7 +6,7 @@ import { queueSettings, requireRedis, unserved } from '../queue.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
 
 const NOTHING: Readonly<Record<(typeof ENQUEUED)[number], string>> = {
-  copy: 'No copy is under way: mylab-sync initial --detach asks for one.',
+  copy: 'No copy is running: mylab-sync initial --detach requests one.',
   retry: 'No row is quarantined.',
   drain: 'Nothing to add.',
   cleanup: 'Nothing to add.',

@@ -35,8 +35,8 @@ const FAILURE = 1
 export async function runInit(options: InitOptions): Promise<void> {
   await untilStopped(async (signal) => {
     if (existsSync(options.output) && !options.yes) {
-      tell(`mylab-sync: ${options.output} exists and is left as it is`)
-      tell('  try: mylab-sync init --yes to write over it, or --output for another name')
+      tell(`mylab-sync: ${options.output} exists and was not changed`)
+      tell('  try: mylab-sync init --yes to overwrite it, or --output for another name')
       return FAILURE
     }
     const urls = urlsOf(options)
@@ -55,7 +55,7 @@ function tellPasswords(urls: ServerUrls): void {
   for (const side of ['source', 'target', 'redis'] as const)
     if (/:[^/@]+@/.test(urls[side] ?? ''))
       tell(
-        `--${side}-url: everybody on this host sees its password in the list of processes; ${VARIABLES[side]} keeps it to you`,
+        `--${side}-url: every user of this host can read its password in the process list; set ${VARIABLES[side]} instead`,
       )
 }
 
@@ -201,12 +201,11 @@ function report(options: InitOptions, { yaml, secrets }: WrittenConfig, answers:
     return
   }
   print(`Wrote ${options.output}${added.added.length === 0 ? '' : `, and ${added.added.join(' and ')} into .env`}.`)
-  for (const name of added.kept) tell(`.env holds another ${name} already; it was left (--yes writes over it)`)
+  for (const name of added.kept) tell(`.env already has another ${name}, which was kept (--yes overwrites it)`)
   for (const name of added.impossible)
-    tell(`${name} holds what a line of .env cannot: set it in the environment, or as ${name}_FILE`)
+    tell(`${name} cannot be written to .env: set it in the environment, or as ${name}_FILE`)
   if (added.added.length > 0 && isShared()) tell('.env holds passwords now: add it to .gitignore')
-  for (const key of stronger)
-    tell(`${key}: the environment or .env says something else, which counts before ${options.output}`)
+  for (const key of stronger) tell(`${key}: the environment or .env overrides ${options.output}`)
   print(`Next: ${next}`)
 }
 

@@ -12,7 +12,7 @@ export function showSummary(planned: Omit<Plan, 'sql'>): void {
 function showLargest({ largest, estimatedRows, estimatedBytes, live, recopied }: PlanSummary): void {
   if (largest.length === 0) return
   const tables = live + recopied
-  printHeading(`About ${counted(estimatedRows, 'row')} and ${size(estimatedBytes)}, as the source estimates`)
+  printHeading(`About ${counted(estimatedRows, 'row')} and ${size(estimatedBytes)}, estimated by the source`)
   printColumns(
     largest.map((table) => [table.table, `~${counted(table.estimatedRows, 'row')}`, size(table.estimatedBytes)]),
   )
@@ -31,7 +31,7 @@ function showNotCarried({ tables, notCarried, notVisible, notListed }: Omit<Plan
 
 function showRules({ rules }: PlanSummary): void {
   if (rules.length === 0) return
-  printHeading('Values that PostgreSQL cannot hold, should there be any; each is counted by table and column')
+  printHeading('Values that PostgreSQL cannot hold, if any occur; each is counted by table and column')
   printColumns(
     rules.map(({ rule, outcome, columns, tables }) => [
       rule,

@@ -27,7 +27,7 @@ function showSql(sql: Plan['sql'], side: string): void {
   if (side === 'source') return sourceScript(sql.source).forEach(printText)
   for (const statement of sql.target) printText(`${statement};`)
   if (side === 'target') return
-  printHeading('-- On the source, which mylab-sync initial does by itself (alone: mylab-sync plan --sql=source):')
+  printHeading('-- On the source; mylab-sync initial runs this itself (only this part: mylab-sync plan --sql=source):')
   for (const line of sourceScript(sql.source)) for (const part of line.split('\n')) print(`-- ${part}`)
 }
 
@@ -70,7 +70,7 @@ function showAttention({ tables, refused, hindrances }: Omit<Plan, 'sql'>, inDet
         ? `  ${table}: the target's table has enabled triggers: ${triggers.join(', ')}; it is refused without --take-over`
         : `  ${problem}`,
     )
-  for (const [why, names] of byReason(recopied)) print(`  copied again as a whole on change, since ${why}: ${names}`)
+  for (const [why, names] of byReason(recopied)) print(`  copied in full on every change, since ${why}: ${names}`)
 }
 
 function byReason(tables: readonly PlannedTable[]): Map<string, string> {
@@ -85,7 +85,7 @@ function showLeftOut({ captureOnly, leftOut, olderPackage }: Omit<Plan, 'sql'>):
     ...(captureOnly.length === 0
       ? []
       : [
-          `Triggers only, no table in the target: ${captureOnly.join(', ')} (rows of carried tables follow their rows)`,
+          `Triggers only, no table in the target: ${captureOnly.join(', ')} (their foreign key actions change rows of carried tables)`,
         ]),
     ...(leftOut.length === 0 ? [] : [`Left out by tables.include and tables.exclude: ${leftOut.join(', ')}`]),
     ...(olderPackage.length === 0 ? [] : [`Left out as the older package's own: ${olderPackage.join(', ')}`]),
@@ -98,7 +98,7 @@ function sentence({ summary }: Omit<Plan, 'sql'>): string {
   const { live, recopied, refused, leftOut } = summary
   const parts = [
     `${counted(live, 'table')} live`,
-    ...(recopied === 0 ? [] : [`${recopied} copied again as a whole on change`]),
+    ...(recopied === 0 ? [] : [`${recopied} copied in full on every change`]),
     ...(refused === 0 ? [] : [`${refused} cannot be carried`]),
     ...(leftOut === 0 ? [] : [`${leftOut} left out`]),
   ]
@@ -107,7 +107,7 @@ function sentence({ summary }: Omit<Plan, 'sql'>): string {
 
 function showTable(table: PlannedTable): void {
   const name = table.targetName === table.table ? table.table : `${table.table} -> ${table.targetName}`
-  const how = table.why === null ? 'live' : `copied again as a whole on change, since ${table.why}`
+  const how = table.why === null ? 'live' : `copied in full on every change, since ${table.why}`
   printHeading(`${name}: ${how}; ~${counted(table.estimatedRows, 'row')}`)
   showColumns(table)
   for (const key of table.foreignKeys) {

@@ -23,7 +23,7 @@ export async function runShowErrors(
 
 function showValues({ table, key, values }: ShownError): void {
   if (values === undefined) return
-  printHeading(`${table} ${key.join(', ')}${values === null ? ': not in the source any more' : ''}`)
+  printHeading(`${table} ${key.join(', ')}${values === null ? ': no longer in the source' : ''}`)
   for (const [column, value] of Object.entries(values ?? {})) print(`  ${column}: ${value ?? 'NULL'}`)
 }
 

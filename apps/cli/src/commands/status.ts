@@ -103,7 +103,7 @@ function tableProblems({ table, problem, quarantined }: TableStatus): string[] {
 /** Lists objects that are not carried, for information only: one line per kind, the places below it. */
 function showNotCarried(report: NotCarriedReport): void {
   const groups = notCarriedGroups(report)
-  if (groups.length > 0) print('Not carried, which nobody has to act on (mylab-sync plan says the same):')
+  if (groups.length > 0) print('Not carried; no action needed (see also mylab-sync plan):')
   for (const { text, reason, items } of groups) {
     print(`  ${text}${reason === null ? '' : `: ${reason}`}`)
     for (const item of items) print(`    ${item.table}: ${item.text}`)

@@ -19,7 +19,7 @@ async function control(options: TableControlOptions, done: string, work: Work): 
     const progress = showProgress(options.quiet)
     const tables = await work(context, options.tables, { progress: progress.on, signal }).finally(() => progress.stop())
     if (options.json) printJson({ tables })
-    else if (tables.length === 0) print('No table was in a state for that.')
+    else if (tables.length === 0) print('No table is in a state that allows this.')
     else for (const table of tables) print(`${table}: ${done}`)
     return 0
   })

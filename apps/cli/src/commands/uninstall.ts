@@ -35,7 +35,7 @@ export async function runUninstall(options: UninstallOptions): Promise<void> {
     if (options.json) printJson({ source: source.length, target: target.length, left })
     else {
       print(`Removed: ${objects}. The copied tables stay.`)
-      if (left.length > 0) print(`So do in the target: ${left.join(', ')}.`)
+      if (left.length > 0) print(`Also left in the target: ${left.join(', ')}.`)
     }
     return 0
   })
@@ -55,7 +55,7 @@ async function remove(context: EngineContext, { source, target }: Statements, ke
     await context.target.admin.run(target)
   } catch (error) {
     const left = await statementsOf(context, keepTargetState).catch(() => ({ source, target }))
-    tell('mylab-sync: stopped on the way; what is left to run, here or by mylab-sync uninstall --yes again:')
+    tell('mylab-sync: stopped halfway; run the statements that remain, or mylab-sync uninstall --yes again:')
     show(left, tellText)
     throw error
   }

@@ -26,7 +26,7 @@ function noteOf({ equal, quarantined, withoutTriggers }: CountsReport['tables'][
   return [
     ...(equal ? [] : ['DIFFERENT']),
     ...(quarantined === 0 ? [] : [`${quarantined} quarantined`]),
-    ...(withoutTriggers ? ['followed by no trigger'] : []),
+    ...(withoutTriggers ? ['not captured by triggers'] : []),
   ].join(', ')
 }
 

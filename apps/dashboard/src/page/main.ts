@@ -37,8 +37,8 @@ async function refresh(): Promise<void> {
     show(last)
     tellStale(null)
   } catch (error) {
-    const since = last?.readAt ? `; what is below is of ${moment(last.readAt)}` : ''
-    tellStale(`No answer from the dashboard (${messageOf(error)})${since}. It is asked again by itself.`)
+    const since = last?.readAt ? `; the figures below are from ${moment(last.readAt)}` : ''
+    tellStale(`No answer from the dashboard (${messageOf(error)})${since}. Retrying.`)
   }
 }
 
@@ -77,9 +77,9 @@ function show(view: View): void {
 }
 
 const SPOKEN: Readonly<Record<Tone, string>> = {
-  right: 'All tables are right.',
+  right: 'All tables are correct.',
   working: 'Not all tables are live yet.',
-  wrong: 'Somebody has to act.',
+  wrong: 'Action is needed.',
   unknown: 'The state cannot be read.',
 }
 
@@ -164,7 +164,7 @@ async function showNotCarried(): Promise<void> {
   } catch (error) {
     toggle(panel, 'hidden', false)
     toggle(panel, 'open', true)
-    const text = `It cannot be read now (${messageOf(error)}). It is asked for again by itself.`
+    const text = `Cannot be read now (${messageOf(error)}). Retrying.`
     list.replaceChildren(make('li', {}, make('p', {}, text)))
     setTimeout(() => void showNotCarried(), NOT_CARRIED_AGAIN_MS)
   }
