@@ -105,7 +105,7 @@ test('a pipe, a folder or a device as a settings or secret file is refused at on
     execFileSync('mkfifo', [join(folder, '.env')])
     assert.match(
       message(() => loadConfig({ env: ENDS, directory: folder })),
-      /\.env: found something else/,
+      /\.env: found something other/,
     )
     writeFileSync(join(folder, 'large'), 'x'.repeat((1 << 20) + 1))
     assert.match(

@@ -12,7 +12,7 @@ export interface WrittenConfig {
 export function writtenConfig({ source, target, redisUrl, redisTls }: Answers): WrittenConfig {
   const redis = redisPart(redisUrl, redisTls)
   const yaml = `# MyLab Database Sync, written by mylab-sync init.
-# Precedence: command line, environment, .env in the working directory, this file.
+# Settings count in this order: command line, environment, .env in the working directory, this file.
 # An unknown key is an error. Passwords are not kept here, but in the environment or in .env.
 
 # MySQL or MariaDB
