@@ -1,16 +1,16 @@
 import type { RowKey, SourceSnapshot, TableProgress } from '@mylab-sync/core'
 import { type EngineContext, throwIfStopped, reach } from '../context.js'
-import { checkGeneration } from './copy-chunk.js'
+import { checkGeneration } from './check-generation.js'
 import { exclusively, readTarget, writeTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
 import { pause } from '../run/pause.js'
 import { settingAside } from '../tables/set-aside.js'
 
 const CHUNK_BYTES = 12 << 20
-const MOST_CHUNK_ROWS = 100_000
-const LEAST_CHUNK_ROWS = 200
+const MAX_CHUNK_ROWS = 100_000
+const MIN_CHUNK_ROWS = 200
 /** Planned by one look at the source: with a round trip of 20 ms, 0.14 s a chunk instead of 0.5 s. */
-const CHUNKS_A_LOOK = 8
+const CHUNKS_PER_LOOK = 8
 /** More than work on one copy at once. */
 const TABLES_A_LOOK = 20
 /** A chunk that is being committed holds the table's row of progress. */
@@ -66,25 +66,21 @@ async function planTable(context: EngineContext, model: Model, table: string): P
 async function readBounds(context: EngineContext, model: Model, progress: TableProgress): Promise<(RowKey | null)[]> {
   const { table, planBound, generation, chunkRows } = progress
   const mapping = model.mapping(table)
-  const snapshot: SourceSnapshot = await context.source.openSnapshot()
-  try {
-    await checkGeneration({ model, snapshot }, table, generation)
-    const rows = rowsOfChunk(mapping.source, chunkRows ?? MOST_CHUNK_ROWS)
-    const bounds: (RowKey | null)[] = []
-    for (let at = planBound; bounds.length < CHUNKS_A_LOOK && bounds.at(-1) !== null; ) {
-      throwIfStopped(context)
-      at = mapping.key === null ? null : await snapshot.rows.keyAfter(mapping, at, rows)
-      bounds.push(at)
-    }
-    await snapshot.end()
-    return bounds
-  } finally {
-    snapshot.release()
+  await using snapshot = await context.source.openSnapshot()
+  await checkGeneration({ model, snapshot }, table, generation)
+  const rows = rowsOfChunk(mapping.source, chunkRows ?? MAX_CHUNK_ROWS)
+  const bounds: (RowKey | null)[] = []
+  for (let at = planBound; bounds.length < CHUNKS_PER_LOOK && bounds.at(-1) !== null; ) {
+    throwIfStopped(context)
+    at = mapping.key === null ? null : await snapshot.rows.keyAfter(mapping, at, rows)
+    bounds.push(at)
   }
+  await snapshot.end()
+  return bounds
 }
 
 function rowsOfChunk(table: { estimatedRows: number; estimatedBytes: number }, most: number): number {
   const width = Math.max(40, table.estimatedBytes / Math.max(1, table.estimatedRows))
-  const byBytes = Math.max(LEAST_CHUNK_ROWS, Math.floor(CHUNK_BYTES / width))
-  return Math.min(byBytes, MOST_CHUNK_ROWS, most)
+  const byBytes = Math.max(MIN_CHUNK_ROWS, Math.floor(CHUNK_BYTES / width))
+  return Math.min(byBytes, MAX_CHUNK_ROWS, most)
 }

@@ -19,25 +19,21 @@ interface Looking {
 /** The source is asked by key, since the two may order keys unlike. */
 async function findSurplus(context: EngineContext, model: Model, table: string, looking: Looking): Promise<void> {
   const mapping = model.mapping(table)
-  const snapshot = await context.source.openSnapshot()
-  try {
-    let after: readonly string[] | null = null
-    for (let page = 1; page === 1 || after !== null; page++) {
-      throwIfStopped(context)
-      if (page % PAGES_PER_SNAPSHOT === 0) await snapshot.refresh()
-      const from: readonly string[] | null = after
-      after = await writeTarget(context, async (target) => {
-        const { keys, strays, next } = await target.lookup.keysAfter(mapping, from, KEYS_PER_QUERY)
-        if (strays.length > 0) await looking.strayed(strays, target)
-        const surplus = await absent(snapshot, model, table, keys)
-        if (surplus.length > 0) await looking.found(surplus, target)
-        return next
-      })
-    }
-    await looking.ended(snapshot)
-  } finally {
-    snapshot.release()
+  await using snapshot = await context.source.openSnapshot()
+  let after: readonly string[] | null = null
+  for (let page = 1; page === 1 || after !== null; page++) {
+    throwIfStopped(context)
+    if (page % PAGES_PER_SNAPSHOT === 0) await snapshot.refresh()
+    const from: readonly string[] | null = after
+    after = await writeTarget(context, async (target) => {
+      const { keys, strays, next } = await target.lookup.keysAfter(mapping, from, KEYS_PER_QUERY)
+      if (strays.length > 0) await looking.strayed(strays, target)
+      const surplus = await absent(snapshot, model, table, keys)
+      if (surplus.length > 0) await looking.found(surplus, target)
+      return next
+    })
   }
+  await looking.ended(snapshot)
 }
 
 async function absent(

@@ -47,14 +47,10 @@ async function valuesOf(
   model: Model,
   errors: readonly { readonly table: string; readonly key: RowKey }[],
 ): Promise<(Record<string, string | null> | null)[]> {
-  const snapshot = await context.source.openSnapshot()
-  try {
-    const found: (Record<string, string | null> | null)[] = []
-    for (const { table, key } of errors) found.push(await rowOf(snapshot, model.mapping(table), key))
-    return found
-  } finally {
-    snapshot.release()
-  }
+  await using snapshot = await context.source.openSnapshot()
+  const found: (Record<string, string | null> | null)[] = []
+  for (const { table, key } of errors) found.push(await rowOf(snapshot, model.mapping(table), key))
+  return found
 }
 
 async function rowOf(

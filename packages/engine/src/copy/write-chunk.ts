@@ -1,0 +1,184 @@
+import {
+  BatchRefused,
+  type Chunk,
+  type QuarantinedRow,
+  type RawRow,
+  type RefusedRow,
+  type SourceSnapshot,
+  type TableMapping,
+  type TargetRow,
+  type TargetTransaction,
+} from '@mylab-sync/core'
+import { type EngineContext, limitsOf, reach, throwIfStopped } from '../context.js'
+import type { Model } from '../model/model.js'
+import { type ConvertedRows, convertRows, SanitisedTally } from '../rows/convert-rows.js'
+import { quarantinedRows } from '../rows/quarantine.js'
+import { pause } from '../run/pause.js'
+import { checkGeneration } from './check-generation.js'
+
+/** Between two looks at a table that was altered within this second. */
+const SETTLING_PAUSE_MS = 100
+
+interface Writing {
+  readonly context: EngineContext
+  readonly model: Model
+  readonly target: TargetTransaction
+}
+
+interface Copying extends Writing {
+  readonly snapshot: SourceSnapshot
+}
+
+interface Copied {
+  readonly rows: number
+  readonly refused: readonly QuarantinedRow[]
+  readonly tally: SanitisedTally
+}
+
+/**
+ * One stream, or row by row where a row is refused. The second reading has a snapshot of its own: the stream was left in
+ * the middle of the first one's read, and nothing that it wrote is kept.
+ */
+export async function writeChunk(writing: Writing, chunk: Chunk): Promise<Copied & { readonly mark: string }> {
+  if (chunk.inPlace && writing.model.mapping(chunk.table).key === null)
+    return await inSnapshot(writing, chunk, (copying) => mergeWhole(copying, chunk))
+  try {
+    return await inSnapshot(writing, chunk, (copying) => stream(copying, chunk))
+  } catch (error) {
+    if (!(error instanceof BatchRefused)) throw error
+    return await inSnapshot(writing, chunk, (copying) =>
+      chunk.inPlace ? merge(copying, chunk) : rowByRow(copying, chunk),
+    )
+  }
+}
+
+async function inSnapshot(
+  writing: Writing,
+  chunk: Chunk,
+  work: (copying: Copying) => Promise<Copied>,
+): Promise<Copied & { readonly mark: string }> {
+  await using snapshot = await writing.context.source.openSnapshot()
+  let now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
+  while (now.settlesAt !== null && snapshot.takenAt < now.settlesAt) {
+    await pause(SETTLING_PAUSE_MS, writing.context.signal ?? new AbortController().signal)
+    throwIfStopped(writing.context)
+    await snapshot.refresh()
+    now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
+  }
+  const copied = await work({ ...writing, snapshot })
+  // Rows of a later definition are refused for none of their own faults.
+  if (copied.refused.length > 0)
+    await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
+  return { ...copied, mark: await snapshot.watermarks.leave() }
+}
+
+interface ReadBatch extends ConvertedRows {
+  readonly raw: readonly RawRow[]
+}
+
+/** The chunk's rows as the source hands them out and as the target takes them, batch by batch, until somebody else has the work. */
+async function* batches(
+  { context, model, snapshot }: Copying,
+  chunk: Chunk,
+  tally: SanitisedTally,
+): AsyncGenerator<ReadBatch, void, void> {
+  const mapping = model.mapping(chunk.table)
+  for await (const raw of snapshot.rows.readRange(mapping, chunk)) {
+    throwIfStopped(context)
+    await reach(context, 'chunk:read')
+    await context.hooks?.afterChunkRead?.(chunk.table)
+    yield { raw, ...convertRows(mapping, raw, tally) }
+  }
+}
+
+async function stream(copying: Copying, chunk: Chunk): Promise<Copied> {
+  const tally = new SanitisedTally()
+  const refused: QuarantinedRow[] = []
+  async function* rowsOnly(): AsyncIterable<readonly TargetRow[]> {
+    for await (const batch of batches(copying, chunk, tally)) {
+      refused.push(...toQuarantine(copying, chunk, batch.refused, batch.raw))
+      if (batch.rows.length > 0) yield batch.rows
+    }
+  }
+  const { model, target } = copying
+  const mapping = model.mapping(chunk.table)
+  const rows = await target.rows.copy(mapping, rowsOnly(), { overwrite: chunk.inPlace })
+  return { rows, refused, tally }
+}
+
+function toQuarantine(
+  { model }: Copying,
+  { table }: Chunk,
+  refused: readonly RefusedRow[],
+  raw: readonly RawRow[],
+): QuarantinedRow[] {
+  return quarantinedRows({ model, table, operation: 'INSERT' }, refused, raw)
+}
+
+/** All but the poison rows arrive. Small statements find them sooner: one that fails is halved until they stand alone. */
+function rowByRow(copying: Copying, chunk: Chunk): Promise<Copied> {
+  const mapping = copying.model.mapping(chunk.table)
+  const { statementRows } = limitsOf(copying.context)
+  return batchByBatch(copying, chunk, async (rows) => {
+    const refused: RefusedRow[] = []
+    for (let at = 0; at < rows.length; at += statementRows)
+      refused.push(...(await copying.target.rows.insert(mapping, rows.slice(at, at + statementRows))))
+    return refused
+  })
+}
+
+async function batchByBatch(
+  copying: Copying,
+  chunk: Chunk,
+  write: (rows: readonly TargetRow[]) => Promise<readonly RefusedRow[]>,
+): Promise<Copied> {
+  const tally = new SanitisedTally()
+  const refused: QuarantinedRow[] = []
+  let rows = 0
+  for await (const batch of batches(copying, chunk, tally)) {
+    const rejected = batch.rows.length > 0 ? await write(batch.rows) : []
+    rows += batch.rows.length - rejected.length
+    refused.push(...toQuarantine(copying, chunk, [...batch.refused, ...rejected], batch.raw))
+  }
+  return { rows, refused, tally }
+}
+
+/** Into a table whose rows may be there already; what of them the source lacks is looked for when the table opens. */
+function merge(copying: Copying, chunk: Chunk): Promise<Copied> {
+  const { model, target } = copying
+  const mapping = model.mapping(chunk.table)
+  return batchByBatch(copying, chunk, (rows) => mergeRows(model, target, mapping, rows))
+}
+
+async function mergeWhole(copying: Copying, chunk: Chunk): Promise<Copied> {
+  const tally = new SanitisedTally()
+  const refused: QuarantinedRow[] = []
+  let rows = 0
+  async function* rowsOnly(): AsyncIterable<readonly TargetRow[]> {
+    for await (const batch of batches(copying, chunk, tally)) {
+      refused.push(...toQuarantine(copying, chunk, batch.refused, batch.raw))
+      rows += batch.rows.length
+      yield batch.rows
+    }
+  }
+  const rejected = await copying.target.rows.replace(copying.model.mapping(chunk.table), rowsOnly())
+  refused.push(...toQuarantine(copying, chunk, rejected, []))
+  return { rows: rows - rejected.length, refused, tally }
+}
+
+/** A row that holds a wanted UNIQUE value may be stale, or what another chunk has just written: it is read again when the table opens. */
+async function mergeRows(
+  model: Model,
+  target: TargetTransaction,
+  mapping: TableMapping,
+  rows: readonly TargetRow[],
+): Promise<readonly RefusedRow[]> {
+  const uniques = model.immediateUniques(mapping.source.name)
+  for (;;) {
+    const outcome = await target.rows.upsert(mapping, rows, uniques)
+    if (outcome.kind === 'done') return outcome.refused
+    const keys = outcome.holders.map(({ key }) => key)
+    await target.parked.park(keys.map((key) => ({ table: mapping.source.name, key, drain: 0, start: true })))
+    await target.rows.delete(mapping, keys)
+  }
+}
