@@ -25,6 +25,18 @@ const compose = parse(readText('docker-compose.yml'), { merge: true }) as Compos
 const VARIABLES: ReadonlySet<string> = new Set(SETTINGS.flatMap(({ variables }) => [...variables]))
 const OURS = Object.entries(compose.services).filter(([, { image }]) => image === 'mylab-sync:local')
 
+interface Kustomization {
+  readonly resources: readonly string[]
+  readonly labels: readonly { readonly pairs: Record<string, string>; readonly includeTemplates?: boolean }[]
+}
+
+interface NetworkPolicy {
+  readonly podSelector: unknown
+  readonly policyTypes: readonly string[]
+  readonly ingress: readonly unknown[]
+  readonly egress?: readonly { readonly ports: readonly { readonly port: number }[] }[]
+}
+
 let folder: string
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'mylab-sync-deployment-'))
@@ -113,6 +125,37 @@ test("compose checks every process's health, publishes locally only, and parses"
   if (!known) return t.skip('no docker compose')
   const { code, err } = await run(command ?? '', [...args, '-f', join(ROOT, 'docker-compose.yml'), 'config', '-q'])
   assert.equal(code, 0, err)
+})
+
+test('our containers write below /tmp only, gain no right and have no capability', () => {
+  for (const [name, { read_only, tmpfs, security_opt, cap_drop, cap_add, privileged }] of OURS)
+    assert.deepEqual(
+      { read_only, tmpfs, security_opt, cap_drop, cap_add, privileged },
+      {
+        read_only: true,
+        tmpfs: ['/tmp'],
+        security_opt: ['no-new-privileges:true'],
+        cap_drop: ['ALL'],
+        cap_add: undefined,
+        privileged: undefined,
+      },
+      name,
+    )
+})
+
+test('a policy admits nobody to any pod, and lets pods reach DNS, databases and Redis', () => {
+  const base = parse(readText('infra/kubernetes/base/kustomization.yaml')) as Kustomization
+  const given = base.labels.find(({ includeTemplates }) => includeTemplates)?.pairs
+  assert.ok(base.resources.includes('network-policy.yaml'))
+  const policies = parseAllDocuments(readText('infra/kubernetes/base/network-policy.yaml'))
+  const [{ podSelector, policyTypes, ingress, egress } = assert.fail()] = policies.map(
+    (document) => (document.toJS() as { spec: NetworkPolicy }).spec,
+  )
+  assert.deepEqual(podSelector, { matchLabels: given })
+  assert.deepEqual(policyTypes, ['Ingress', 'Egress'])
+  assert.deepEqual(ingress, [])
+  const ports = egress?.flatMap((rule) => rule.ports.map(({ port }) => port))
+  assert.deepEqual([...new Set(ports)], [53, 3306, 5432, 6379])
 })
 
 test('the image runs as a numbered user other than root and starts the program itself', () => {

@@ -175,6 +175,7 @@ const ATTACKS = [
   'packages/config/src/hostile-input.test.ts',
   'packages/queue/src/hostile-jobs.server.test.ts',
   'packages/runtime/src/heartbeat.test.ts',
+  'test/integration/encrypted-demo.test.ts',
   'test/integration/encrypted-lines.test.ts',
   'test/integration/encrypted-redis-and-page.test.ts',
   'test/integration/hostile-accounts.test.ts',

@@ -9,7 +9,7 @@ import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
 import { Authority, type Certificate, eventually, type Proxy, ServerSet } from '@mylab-sync/testkit'
 import { readText } from '../support/deployment.js'
-import { reloadCertificates, reloadTarget, type Tap, tapped } from '../support/lines.js'
+import { reloadCertificates, ruleFirst, type Tap, tapped } from '../support/lines.js'
 import { cli } from '../support/run.js'
 
 const NAME = 'encrypted_lines'
@@ -213,7 +213,7 @@ test("a client certificate is shown on request, and a stranger's is refused", as
   await source.end()
   const target = await servers.targetAdmin()
   await target.query("CREATE ROLE with_certificate LOGIN PASSWORD 'pw'").finally(() => target.end())
-  await ruleFirst(`hostssl ${NAME} with_certificate ${HOST}/32 scram-sha-256 clientcert=verify-ca`)
+  await ruleFirst(servers, `hostssl ${NAME} with_certificate ${HOST}/32 scram-sha-256 clientcert=verify-ca`)
   const others = await foreign.issue('client')
   const late = await ours.issue('late-client', { expired: true })
   for (const side of SIDES) {
@@ -226,17 +226,10 @@ test("a client certificate is shown on request, and a stranger's is refused", as
   }
 })
 
-/** The first line of pg_hba.conf that fits counts. */
-async function ruleFirst(line: string): Promise<void> {
-  const file = join(servers.server('postgres').folder, 'data/pg_hba.conf')
-  writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`)
-  await reloadTarget(servers)
-}
-
 test('prefer takes whichever kind of connection pg_hba.conf admits', async () => {
   const admin = await servers.targetAdmin()
   await admin.query("CREATE ROLE without_tls LOGIN PASSWORD 'pw'").finally(() => admin.end())
-  await ruleFirst(`hostssl ${NAME} without_tls ${HOST}/32 reject`)
+  await ruleFirst(servers, `hostssl ${NAME} without_tls ${HOST}/32 reject`)
   const login = { user: 'without_tls', password: 'pw' }
   assert.equal(await outcome('target', { ...asking('prefer'), ...login }), 'plaintext')
   assert.match(await outcome('target', { ...asking('require'), ...login }), /^28000$/)
@@ -370,7 +363,7 @@ test('doctor warns of each line beyond this machine that is unencrypted or unver
 }, async () => {
   const host = outer ?? HOST
   await showGood()
-  await ruleFirst(`host ${NAME} all ${host}/32 scram-sha-256`)
+  await ruleFirst(servers, `host ${NAME} all ${host}/32 scram-sha-256`)
   const direct = servers.environment({ source: NAME, target: NAME })
   const warnings = async (env: Readonly<Record<string, string>>): Promise<string[]> => {
     const { out, err } = await cli(['doctor', '--json'], { ...direct, SYNC_USE_QUEUE: 'false', ...env })

@@ -18,6 +18,9 @@ import {
   withCopied,
 } from '../support/installation.js'
 
+/** Blocked work would wait forever. */
+const STUCK_MS = 180_000
+
 let servers: ServerSet
 before(async () => {
   servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
@@ -73,6 +76,8 @@ test('no log id chosen by an account with INSERT alone stops a drain or a write'
             // As it is, before control work comes to it.
             assert.equal((await drain(context, await loadModel(context))).kind, 'done')
             await assertEqual(at, TABLES)
+            // An id rounded to a number on its way would acknowledge no entry.
+            assert.deepEqual(await textRows(at.app, 'SELECT id FROM sync_audit_log WHERE synced = 0'), [])
           }
           assert.ok(await isFound(at))
           await settle({ ...at, context })
@@ -138,7 +143,9 @@ test('log entries forged with INSERT alone cost at most their own table, for a w
   })
 })
 
-test('a connect-only role blocks no work, and a held drain lock is reported by process', async () => {
+test('a connect-only role blocks no work, and a held drain lock is reported by process', {
+  timeout: STUCK_MS,
+}, async () => {
   await withCopied(servers, { name: 'locks', schema: SCHEMA }, async (at) => {
     const admin = await servers.targetAdmin('locks')
     await admin.query("CREATE ROLE anybody LOGIN PASSWORD 'x'")
@@ -311,7 +318,9 @@ async function plant(planter: pg.Client): Promise<void> {
     }
 }
 
-test('nothing planted in public by a role that may create there runs with our rights', async () => {
+test('nothing planted in public by a role that may create there runs with our rights', {
+  timeout: STUCK_MS,
+}, async () => {
   const at = await installation(servers, 'planted')
   const admin = await servers.targetAdmin('planted')
   await admin.query("CREATE ROLE planter LOGIN PASSWORD 'x'; GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC")

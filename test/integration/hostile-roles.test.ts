@@ -95,6 +95,9 @@ test('no other role can block a type change by using the row type of its table',
   await withCopied(servers, { name: 'row_types', schema }, async (at) => {
     const planter = await planterIn('row_types')
     try {
+      // as an older version has left it
+      await at.rows('GRANT USAGE ON TYPE public.a TO PUBLIC')
+      await migrate(at.context)
       for (const use of [
         'CREATE TEMP TABLE uses (a public.a)',
         'CREATE TABLE public.uses (a public.a[])',
@@ -107,6 +110,38 @@ test('no other role can block a type change by using the row type of its table',
       assert.deepEqual(await states(at), { a: 'live' })
       await assertEqual(at, ['a'])
     } finally {
+      await planter.end()
+    }
+  })
+})
+
+test('doctor names each role that may put triggers on copies', async () => {
+  const schema = 'CREATE TABLE a (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB'
+  await withCopied(servers, { name: 'trigger_grants', schema }, async (at) => {
+    const planter = await planterIn('trigger_grants', 'CREATE ROLE "Reports 1"')
+    const owner = await servers.targetOwner('trigger_grants')
+    const found = async (): Promise<[cause: string, remedy: string][]> =>
+      (await at.target.admin.preflight([]))
+        .filter(({ code }) => code === 'target-triggers-granted')
+        .map(({ cause, remedy }) => [cause, remedy])
+    try {
+      await owner.query('GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC; GRANT REFERENCES ON a TO PUBLIC')
+      assert.deepEqual(await found(), [])
+      await owner.query('GRANT ALL ON ALL TABLES IN SCHEMA public TO "Reports 1"; GRANT TRIGGER ON b TO PUBLIC')
+      // its own tables are no copies
+      await planter.query('CREATE TABLE public.own (id int); GRANT ALL ON public.own TO PUBLIC')
+      const all = await found()
+      assert.deepEqual(
+        all.map(([cause]) => cause),
+        [
+          '"Reports 1" may put triggers on 2 tables of schema public, a the first, which then run with our rights',
+          'everybody who can connect may put triggers on 1 table of schema public, b the first, which then run with our rights',
+        ],
+      )
+      for (const [, remedy] of all) await owner.query(remedy)
+      assert.deepEqual(await found(), [])
+    } finally {
+      await owner.end()
       await planter.end()
     }
   })

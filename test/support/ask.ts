@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
+import { request as requestTls } from 'node:https'
 import { text } from 'node:stream/consumers'
 
 export interface Answer {
@@ -8,12 +9,18 @@ export interface Answer {
   readonly body: string
 }
 
+export interface Asking {
+  readonly method?: string
+  readonly headers?: Record<string, string>
+  readonly body?: string
+  readonly localAddress?: string
+  /** The authority of a page of HTTPS. */
+  readonly ca?: Buffer
+}
+
 /** By node's own client: fetch sets Host and Sec-Fetch-* as it likes. */
-export async function ask(
-  url: string,
-  options: { method?: string; headers?: Record<string, string>; body?: string; localAddress?: string } = {},
-): Promise<Answer> {
-  const sent = request(url, options).end(options.body)
+export async function ask(url: string, options: Asking = {}): Promise<Answer> {
+  const sent = (url.startsWith('https:') ? requestTls : request)(url, options).end(options.body)
   const [response] = await once(sent, 'response')
   return { status: response.statusCode, headers: response.headers, body: await text(response) }
 }

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { eventually, Proxy, type ServerSet } from '@mylab-sync/testkit'
 
 const RELOAD_MS = 10_000
@@ -40,7 +42,7 @@ export class Tap {
   }
 }
 
-interface Tapped {
+export interface Tapped {
   readonly tap: Tap
   readonly proxy: Proxy
 }
@@ -66,6 +68,13 @@ export async function reloadTarget(servers: ServerSet): Promise<void> {
   const target = await servers.targetAdmin()
   await target.query('SELECT pg_reload_conf()').finally(() => target.end())
   await eventually('the target has read its configuration', async () => (await loadedAt(servers)) !== before, RELOAD_MS)
+}
+
+/** The first line of pg_hba.conf that fits counts. */
+export async function ruleFirst(servers: ServerSet, line: string): Promise<void> {
+  const file = join(servers.server('postgres').folder, 'data/pg_hba.conf')
+  writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`)
+  await reloadTarget(servers)
 }
 
 async function loadedAt(servers: ServerSet): Promise<string> {

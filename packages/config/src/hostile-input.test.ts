@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -82,12 +82,19 @@ test('neither the content of a wrong file nor a misplaced secret is quoted', () 
   })
 })
 
-test('a pipe, a folder or a device as a settings or secret file is refused at once', {
-  timeout: 10_000,
-}, () => {
+/** In a process of its own: one that waits for a pipe handles no timer and no signal. */
+function exitCodeFor(file: string): number | null {
+  const load = `import { loadConfig } from ${JSON.stringify(new URL('config.js', import.meta.url).href)}
+    try { loadConfig({ env: {}, directory: '/nonexistent', file: process.argv[1] }) } catch { process.exit(3) }`
+  const args = ['--input-type=module', '--eval', load, file]
+  return spawnSync(process.execPath, args, { timeout: 10_000, killSignal: 'SIGKILL' }).status
+}
+
+test('a pipe, a folder or a device as a settings or secret file is refused at once', () => {
   inFolder((folder) => {
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
+    assert.equal(exitCodeFor(pipe), 3)
     for (const path of [pipe, folder, '/dev/zero']) {
       assert.equal(
         message(() => load({}, path)),

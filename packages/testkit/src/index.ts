@@ -2,6 +2,7 @@
  * What demo, tests and benches stand on: real servers, datasets, seeded chance. Never imported by production code.
  */
 export { CLINIC_STATEMENTS } from './datasets/clinic.js'
+export { demonstrate } from './demo/demo.js'
 export type { Login } from './servers/documented-accounts.js'
 export { Authority, type Certificate } from './servers/certificates.js'
 export { eventually } from './eventually.js'

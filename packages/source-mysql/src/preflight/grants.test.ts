@@ -25,9 +25,9 @@ test('a printed grant covers no other database, and reads back as one on this', 
     const grants = new Grants([`GRANT SELECT ON ${place} TO \`u\`@\`%\``], database)
     assert.equal(grants.place, place)
     assert.ok(grants.on('SELECT', null), database)
-    assert.ok(
-      !new Grants([`GRANT SELECT ON ${place} TO \`u\`@\`%\``], database.replace(/[_%]/, 'X') + '.').on('SELECT', null),
-    )
+    const other = database.replace(/[_%]/, 'X')
+    if (other !== database)
+      assert.ok(!new Grants([`GRANT SELECT ON ${place} TO \`u\`@\`%\``], other).on('SELECT', null), other)
   }
 })
 

@@ -2,7 +2,7 @@ import { type Finding, SyncError, type TableMapping } from '@mylab-sync/core'
 import type { Database } from '../connection/database.js'
 import { type Check, finding, readFacts } from './check.js'
 import { keptRows } from './kept.js'
-import { openSchemas, schemaRights, temporaryTables } from './rights.js'
+import { grantedTriggers, openSchemas, schemaRights, temporaryTables } from './rights.js'
 import { connections, encoding, line, pooler, readOnly, replicationRole, version } from './server.js'
 import { standingTables } from './tables.js'
 
@@ -15,6 +15,7 @@ const CHECKS: readonly Check[] = [
   schemaRights,
   temporaryTables,
   openSchemas,
+  grantedTriggers,
   standingTables,
   keptRows,
   replicationRole,

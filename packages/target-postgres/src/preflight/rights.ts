@@ -1,5 +1,7 @@
+import { counted } from '@mylab-sync/core'
 import type { Row } from '../connection/database.js'
 import * as sql from '../sql.js'
+import { isStranger } from '../strangers.js'
 import { type Check, finding, type Subject } from './check.js'
 
 interface SchemaRights extends Row {
@@ -67,6 +69,36 @@ export const openSchemas: Check = async ({ database }) => {
       'target-schema-open',
       `everybody who can connect may create objects in schema ${name} (CREATE is granted to PUBLIC): our statements find none of them, but triggers and functions of yours that name theirs without a schema may find another role's instead`,
       `REVOKE CREATE ON SCHEMA ${sql.name(name)} FROM PUBLIC;`,
+    ),
+  )
+}
+
+interface TriggerGrant extends Row {
+  readonly role: string
+  readonly tables: number
+  readonly first: string
+}
+
+/** What such a role's triggers do is done with our rights, in every table that we may write. One look, however many tables there are. */
+export const grantedTriggers: Check = async ({ database }) => {
+  const { schema } = database.settings
+  const granted = await database.transaction((session) =>
+    session.rows<TriggerGrant>(
+      `SELECT coalesce(quote_ident(pg_get_userbyid(nullif(g.grantee, 0))), 'PUBLIC') AS role, count(*)::int4 AS tables, min(g.name) AS first
+       FROM (SELECT DISTINCT c.relname::text AS name, c.relowner, a.grantee FROM pg_class c, aclexplode(c.relacl) a
+         WHERE c.relnamespace = to_regnamespace($1) AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE')
+           AND a.privilege_type = 'TRIGGER' AND a.grantee <> c.relowner) g
+       WHERE CASE WHEN g.grantee = 0 THEN true ELSE ${isStranger('g.grantee')} END
+       GROUP BY g.grantee ORDER BY 1`,
+      [sql.name(schema)],
+    ),
+  )
+  return granted.map(({ role, tables, first }) =>
+    finding(
+      'warning',
+      'target-triggers-granted',
+      `${role === 'PUBLIC' ? 'everybody who can connect' : role} may put triggers on ${counted(tables, 'table', 'tables')} of schema ${schema}, ${first} the first, which then run with our rights`,
+      `REVOKE TRIGGER ON ALL TABLES IN SCHEMA ${sql.name(schema)} FROM ${role};`,
     ),
   )
 }

@@ -39,7 +39,16 @@ async function migrateIn(session: Session, { settings: { stateSchema, schema: ca
     await session.raw(`INSERT INTO ${VERSIONS} (version) VALUES (${at + 1})`)
   }
   for (const statement of LAST_DRAIN) await session.raw(statement)
+  const open = await session.rows<{ type: string }>(OPEN_ROW_TYPES, [carried])
+  for (const { type } of open) await session.raw(`REVOKE ALL ON TYPE ${type} FROM PUBLIC`)
 }
+
+/** Copies that were made before their row types were closed: a column of such a type in anybody's table forbids changes of a column's type. */
+const OPEN_ROW_TYPES = `
+  SELECT format('%I.%I', n.nspname, c.relname) AS type FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = c.reltype
+  WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE')
+    AND c.relname IN (SELECT table_name FROM sync_progress UNION SELECT lower(table_name) FROM sync_progress)
+    AND EXISTS (SELECT FROM aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a WHERE a.grantee = 0)`
 
 /** Others' objects beside ours would be in the way of an uninstall, and somebody else may make functions there that our own names then mean. */
 async function refuseForeign(session: Session, schema: string, carried: string): Promise<void> {

@@ -42,7 +42,9 @@ async function texts(connection: mysql.Connection, sql: string, values: unknown[
     sql,
     values,
     rowsAsArray: true,
-    typeCast: (field, next) => (field.type === 'GEOMETRY' ? next() : field.string()),
+    // MySQL says of its JSON that it is binary
+    typeCast: (field, next) =>
+      field.type === 'GEOMETRY' ? next() : field.string(field.type === 'JSON' ? 'utf8' : undefined),
   })
   return rows as unknown as string[][]
 }
@@ -56,11 +58,15 @@ async function tableNames(source: mysql.Connection): Promise<string[]> {
 }
 
 async function columnsOf(source: mysql.Connection, table: string): Promise<Column[]> {
-  const checks = await texts(
-    source,
-    "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = ? AND CHECK_CLAUSE LIKE 'json_valid(%'",
-    [table],
-  )
+  // JSON is a type of MySQL's, and of MariaDB's a check of a text. MySQL's checks do not name their table.
+  const [version] = await texts(source, 'SELECT VERSION()')
+  const checks = /mariadb/i.test(version?.[0] ?? '')
+    ? await texts(
+        source,
+        "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = ? AND CHECK_CLAUSE LIKE 'json_valid(%'",
+        [table],
+      )
+    : []
   const rows = await texts(
     source,
     'SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION',

@@ -2,7 +2,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { locateProgram } from '../servers/locate.js'
 import type { ServerSet } from '../servers/server-set.js'
-import { CLI, say } from './product.js'
+import { CLI } from './product.js'
 
 export const DATABASE = 'clinic'
 
@@ -10,16 +10,20 @@ export interface Place {
   readonly servers: ServerSet
   readonly environment: Record<string, string>
   readonly dashboard: string
+  readonly say: (line: string) => void
   readonly workers: readonly { readonly name: string; readonly pid: number; readonly log: string }[]
 }
 
 /** Says where everything is, what to look at and what to try; each command can be pasted into another terminal. */
 export async function guide(place: Place): Promise<void> {
-  const { servers, dashboard, workers } = place
+  const { servers, dashboard, workers, say } = place
   const mariadb = await clientOfSource(servers)
   const psql = await clientOfTarget(servers)
   const cli = await script(servers, 'mylab-sync', place.environment, [process.execPath, CLI])
   const { source, target } = servers
+  const tell = (...commands: readonly string[]): void => {
+    for (const command of commands) say(`  ${command}`)
+  }
   say(`
 Live, under a small write load. Ctrl-C stops everything.
 
@@ -45,10 +49,6 @@ Live, under a small write load. Ctrl-C stops everything.
   say('\nKill a worker: the other one carries on, and the demo starts it again as a supervisor would:')
   tell(`kill -9 ${workers[0]?.pid}`)
   say('')
-}
-
-function tell(...commands: readonly string[]): void {
-  for (const command of commands) say(`  ${command}`)
 }
 
 async function clientOfSource(servers: ServerSet): Promise<string | null> {

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, closeSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 
 export const CLI = new URL('../../../../apps/cli/bin/mylab-sync.js', import.meta.url).pathname
-export const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const AGAIN_MS = 1_000
 
@@ -13,20 +13,27 @@ export class Product {
   readonly #environment: NodeJS.ProcessEnv
   readonly #directory: string
   readonly #signal: AbortSignal
+  readonly #say: (line: string) => void
   readonly #staying: Staying[] = []
 
   /** Logs go below `directory`; the signal ends a running command. */
-  constructor(at: { environment: Record<string, string>; directory: string; signal: AbortSignal }) {
+  constructor(at: {
+    environment: Record<string, string>
+    directory: string
+    signal: AbortSignal
+    say: (line: string) => void
+  }) {
     this.#environment = { ...process.env, ...at.environment }
     this.#directory = at.directory
     this.#signal = at.signal
+    this.#say = at.say
   }
 
   /** Runs one command, showing what it says. Throws where its exit code is not among `ok`. */
   async run(args: readonly string[], ok: readonly number[] = [0]): Promise<string> {
     const asked = `mylab-sync ${args.join(' ')}`
     this.#signal.throwIfAborted()
-    say(`\n$ ${asked}`)
+    this.#say(`\n$ ${asked}`)
     const child = spawn(process.execPath, [CLI, ...args], {
       env: this.#environment,
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -34,9 +41,9 @@ export class Product {
     const end = (): void => void child.kill('SIGTERM')
     this.#signal.addEventListener('abort', end, { once: true })
     let out = ''
-    child.stdout.on('data', (data: Buffer) => {
-      out += data.toString()
-      if (!args.includes('--json')) process.stdout.write(data)
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      out += `${line}\n`
+      if (!args.includes('--json')) this.#say(line)
     })
     try {
       const [code] = (await once(child, 'close')) as [number | null]
@@ -50,10 +57,11 @@ export class Product {
 
   /** A process that stays until `stop`. */
   stay(name: string, args: readonly string[]): Staying {
-    say(`$ mylab-sync ${args.join(' ')} &`)
+    this.#say(`$ mylab-sync ${args.join(' ')} &`)
     const staying = new Staying(name, args, {
       environment: this.#environment,
       log: join(this.#directory, `${name}.log`),
+      say: this.#say,
     })
     this.#staying.push(staying)
     return staying
@@ -64,16 +72,22 @@ export class Product {
   }
 }
 
+interface StayingAt {
+  readonly environment: NodeJS.ProcessEnv
+  readonly log: string
+  readonly say: (line: string) => void
+}
+
 /** As a supervisor keeps it: what ends by itself or is killed is started again, and said so. */
 class Staying {
   readonly name: string
   readonly #args: readonly string[]
-  readonly #at: { readonly environment: NodeJS.ProcessEnv; readonly log: string }
+  readonly #at: StayingAt
   #child: ChildProcess
   #stopping = false
   #again: NodeJS.Timeout | undefined
 
-  constructor(name: string, args: readonly string[], at: { environment: NodeJS.ProcessEnv; log: string }) {
+  constructor(name: string, args: readonly string[], at: StayingAt) {
     this.name = name
     this.#args = args
     this.#at = at
@@ -93,7 +107,7 @@ class Staying {
     try {
       const child = spawn(process.execPath, [CLI, ...this.#args], {
         env: this.#at.environment,
-        stdio: ['ignore', 'inherit', log],
+        stdio: ['ignore', log, log],
       })
       child.once('exit', (code, signal) => this.#ended(signal ?? `exit ${code}`))
       return child
@@ -106,7 +120,7 @@ class Staying {
     if (this.#stopping) return
     this.#again = setTimeout(() => {
       this.#child = this.#start()
-      say(`\n${this.name} ended (${how}) and was started again: pid ${this.pid}`)
+      this.#at.say(`\n${this.name} ended (${how}) and was started again: pid ${this.pid}`)
     }, AGAIN_MS)
   }
 
