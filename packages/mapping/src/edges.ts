@@ -60,18 +60,6 @@ export function edges(
   return graph
 }
 
-/** Tables in groups that are connected by action edges; a table without one is a group of its own. */
-export function actionComponents(tables: readonly string[], edgeList: readonly Edge[]): string[][] {
-  const group = new Map(tables.map((table) => [table, [table]]))
-  for (const edge of edgeList) {
-    const [a, b] = [group.get(edge.child), group.get(edge.parent)]
-    if (!edge.action || a === undefined || b === undefined || a === b) continue
-    a.push(...b)
-    for (const table of b) group.set(table, a)
-  }
-  return [...new Set(group.values())]
-}
-
 function outcomeOf(place: Place): Outcome {
   return isActionEdge(place.key) ? actionOutcome(place) : plainOutcome(place)
 }

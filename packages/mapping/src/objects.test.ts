@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SourceTable } from '@mylab-sync/core'
-import { actionComponents, edges } from './edges.js'
+import { edges } from './edges.js'
 import { testColumn, testForeignKey, testIndex, testTable } from './fixtures.js'
 import { targetName } from './names.js'
 import { tableObjects } from './objects.js'
@@ -217,10 +217,6 @@ test('edges', () => {
       ['c', true, true, false, false],
       ['o', false, true, true, false],
     ],
-  )
-  assert.deepEqual(
-    actionComponents(['p', 'c', 'o'], graph.edges).map((group) => group.toSorted()),
-    [['c', 'p'], ['o']],
   )
   const alone = edges(mapTables([child, other], defaultMappingOptions).mapped, all)
   assert.deepEqual(alone.captureOnly, ['p'])

@@ -1,5 +1,5 @@
 import { counted } from '@mylab-sync/core'
-import { checkPending, drainAll, type IntervalLine, matches, runDaemon, status } from '@mylab-sync/engine'
+import { checkPending, drainAll, filterOf, type IntervalLine, runDaemon, status } from '@mylab-sync/engine'
 import { clock, print, printJson, printTable } from '../output.js'
 import { type CommonOptions, logMemory, type Session, tellMemory, withInstallation } from '../session.js'
 import { UsageFault } from '../definition.js'
@@ -66,15 +66,17 @@ export function line({ iteration, processed, success, failed, pending, ms }: Int
 
 async function statesOf({ context }: Session, patterns: readonly string[]) {
   const { tables } = await status(context)
+  const isNamed = filterOf(patterns)
   return tables
-    .filter(({ table }) => matches(table, patterns))
+    .filter(({ table }) => isNamed(table))
     .map(({ table, state, pending, quarantined }) => ({ table, state, pending, quarantined }))
 }
 
 async function showPending({ context }: Session, shown: Pick<DatabaseOptions, 'json' | 'tables'>): Promise<number> {
   const all = await checkPending(context)
   const { pending, failed, oldestMs } = all
-  const tables = all.tables.filter(({ table }) => shown.tables.length === 0 || matches(table, shown.tables))
+  const isNamed = filterOf(shown.tables)
+  const tables = all.tables.filter(({ table }) => isNamed(table))
   if (shown.json) printJson({ pending, failed, oldestMs, tables })
   else {
     print(

@@ -3,7 +3,7 @@ import { counted, SyncError } from '@mylab-sync/core'
 import {
   type EngineContext,
   listNotCarried,
-  matches,
+  filterOf,
   notCarriedGroups,
   type NotCarriedReport,
   pause,
@@ -51,8 +51,8 @@ export async function showStatus(context: EngineContext, config: ResolvedConfig,
     sentence: [known.sentence, ...missing.map(asSentence)].join(' '),
     problems: [...missing, ...known.problems],
   }
-  const isShown = ({ table }: { readonly table: string }): boolean =>
-    shown.tables.length === 0 || matches(table, shown.tables)
+  const isNamed = filterOf(shown.tables)
+  const isShown = ({ table }: { readonly table: string }): boolean => isNamed(table)
   const tables = report.tables.filter(isShown)
   const problems = [...tables.flatMap(tableProblems), ...report.problems]
   const left = shown.problems ? await notCarriedNow(context) : null

@@ -2,7 +2,8 @@ import { type Refusal, SyncError, TableBroken, type TableState, transition, type
 import { checkTriggers, keepingCapture } from './trigger-fingerprints.js'
 import type { EngineContext, Progress } from '../context.js'
 import { mendLog } from './repair-log.js'
-import { type Model, modelWith } from '../model/model.js'
+import { modelWith } from '../model/load.js'
+import type { Model } from '../model/model.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { requireOwner } from '../drain/ownership.js'
 import { breakTable } from '../tables/set-aside.js'
@@ -99,7 +100,7 @@ export async function install(
 function victimsOf(model: Model, error: TableBroken): TableBroken[] {
   if (!model.isCaptureOnly(error.table)) return [error]
   const reason = `the rows of table ${error.table} act on it, and that takes no triggers: ${error.message}`
-  const children = new Set(model.actionEdgesFrom(error.table).map(({ child }) => child))
+  const children = new Set(model.graph.actionEdgesFrom(error.table).map(({ child }) => child))
   return [...children].map((child) => new TableBroken(child, reason, { remedy: error.remedy ?? '', cause: error }))
 }
 

@@ -23,7 +23,7 @@ export async function captureSigns(
   const isTarget = new Set(targets.map(({ table }) => table))
   const signs = new Map<string, string>()
   for (const table of tables) {
-    const writers = [table, ...model.captureOnlyParents(table)].filter((each) => isTarget.has(each))
+    const writers = [table, ...model.graph.captureOnlyParents(table)].filter((each) => isTarget.has(each))
     const own = writers.flatMap((each) => standing.get(each) ?? [])
     if (own.length === writers.length) signs.set(table, own.join(' '))
   }

@@ -49,7 +49,7 @@ export async function askForCopy(
   for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${states.get(table)?.state}` })
   const starts: Prepared[] = []
   // Rows that foreign key actions reach are read again with those that act on them.
-  for (const table of model.withDescendants(asked)) {
+  for (const table of model.graph.withDescendants(asked)) {
     const progress = states.get(table)
     if (!asked.has(table) && !(progress && isOpen(progress.state))) continue
     const isOurs = progress !== undefined && isCarried(progress.state)

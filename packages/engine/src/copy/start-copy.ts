@@ -25,7 +25,7 @@ export async function prepareMerge(
   const mapping = model.mapping(table)
   const objects = model.objects(table)
   // Foreign keys of the target hold the key that they reference.
-  await target.tables.loosen(mapping, objects, model.edgesAt(table))
+  await target.tables.loosen(mapping, objects, model.graph.edgesAt(table))
   const how = { wait: options.schemaChanges === 'wait' }
   const left = isOurs ? await target.tables.adapt(mapping, objects, how) : []
   // A first copy that was left before it opened has no key yet.
@@ -97,7 +97,9 @@ function heldBack(
   for (let more = true; more; ) {
     more = false
     for (const table of beginning) {
-      const parent = model.actionParents(table).find((candidate) => forgets(candidate) && !beginning.has(candidate))
+      const parent = model.graph
+        .actionParents(table)
+        .find((candidate) => forgets(candidate) && !beginning.has(candidate))
       if (parent === undefined) continue
       beginning.delete(table)
       held.set(table, parent)

@@ -154,7 +154,7 @@ async function takeLoad(pass: Pass, { parts, feed, outcome }: Running, { parked,
 async function rescanOrphans({ model, rules, target }: Pass, parts: Participants, drain: number): Promise<boolean> {
   if (!rules.orphanScan) return false
   const validated = await target.lookup.validatedKeys()
-  const edges = model.edges.filter(
+  const edges = model.graph.edges.filter(
     ({ name, child, parent }) => parts.open.has(child) && parts.open.has(parent) && !validated.has(name),
   )
   return parkOrphans(target, model, { edges, drain })

@@ -1,6 +1,7 @@
 import { ConstraintViolated, SyncError } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
-import { loadModel, type Model } from '../model/model.js'
+import { loadModel } from '../model/load.js'
+import type { Model } from '../model/model.js'
 import { suspend } from '../tables/redo.js'
 import { settingAside } from '../tables/set-aside.js'
 import { drainPass } from './drain-pass.js'

@@ -120,7 +120,7 @@ test('every selected table is carried or refused; none carried follows a refused
         assert.ok(model.tables.has(parent) || model.isCaptureOnly(parent), `${at}: ${onDelete} from ${parent}`)
     }
     assert.deepEqual(
-      model.edges.filter(({ child }) => !model.tables.has(child)),
+      model.graph.edges.filter(({ child }) => !model.tables.has(child)),
       [],
       `graph ${seed}`,
     )

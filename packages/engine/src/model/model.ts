@@ -1,26 +1,16 @@
 import { createHash } from 'node:crypto'
-import { isDeepStrictEqual } from 'node:util'
-import {
-  batchesOf,
-  type Edge,
-  type IndexPlan,
-  isKept,
-  isOfPattern,
-  signsOf,
-  MANY,
-  ONE,
-  type Refusal,
-  type SourceCatalog,
-  type SourceDefinitions,
-  type SourceTable,
-  SyncError,
-  type TableFingerprint,
-  type TableMapping,
-  type TableObjects,
-  type TriggerTarget,
+import type {
+  IndexPlan,
+  Refusal,
+  SourceCatalog,
+  SourceDefinitions,
+  SourceTable,
+  TableFingerprint,
+  TableMapping,
+  TableObjects,
+  TriggerTarget,
 } from '@mylab-sync/core'
 import {
-  actionComponents,
   type EdgeGraph,
   edges as edgesOf,
   mapTables,
@@ -29,19 +19,17 @@ import {
   tableObjects,
 } from '@mylab-sync/mapping'
 import type { EngineContext } from '../context.js'
-import { readTarget } from '../transactions.js'
-
-const TABLES_A_GROUP = 100
+import { ActionGraph } from './action-graph.js'
+import { filterOf, selectionOf } from './selection.js'
 
 /** What the source's definitions make of the carried tables: computed from the catalog, never read from the target. */
 export class Model {
   readonly catalog: SourceCatalog
   readonly tables: ReadonlyMap<string, TableMapping>
   readonly refused: readonly Refusal[]
-  readonly edges: readonly Edge[]
+  readonly graph: ActionGraph
   readonly #captureOnly: ReadonlyMap<string, TableMapping>
   readonly #objects = new Map<string, TableObjects>()
-  readonly #actionEdgesByParent = new Map<string, Edge[]>()
   readonly #fingerprints: ReadonlyMap<string, TableFingerprint>
   readonly #names: ReadonlySet<string>
   readonly #wanted: ReadonlySet<string>
@@ -56,7 +44,7 @@ export class Model {
     this.#fingerprints = fingerprints
     const { mapping } = context.options
     this.#relationNames = new RelationNames(catalog.tables, mapping)
-    this.#isSelected = (table) => isSelected(table, context.options)
+    this.#isSelected = selectionOf(context.options)
     const wanted = catalog.tables.filter(
       ({ name }) => this.#isSelected(name) && (carried === null || carried.has(name)),
     )
@@ -65,16 +53,10 @@ export class Model {
     const { tables, graph, refused } = withoutRefused(first.mapped, catalog.tables, mapping)
     this.tables = tables
     this.refused = [...first.refused, ...refused]
-    this.edges = graph.edges
+    this.graph = new ActionGraph(graph.edges)
     const parents = catalog.tables.filter((table) => graph.captureOnly.includes(table.name))
     // Each alone, as its edges have mapped it: two parents may have one name in the target, where neither has a table.
     this.#captureOnly = new Map(parents.flatMap((parent) => [...mapTables([parent], mapping).mapped]))
-    for (const edge of this.edges) {
-      if (!edge.action) continue
-      const list = this.#actionEdgesByParent.get(edge.parent)
-      if (list) list.push(edge)
-      else this.#actionEdgesByParent.set(edge.parent, [edge])
-    }
   }
 
   /** Throws where `table` is not mapped: the caller took its name from the model. */
@@ -98,10 +80,6 @@ export class Model {
     return this.tables.get(table) ?? this.#captureOnly.get(table)
   }
 
-  actionEdgesFrom(parent: string): readonly Edge[] {
-    return this.#actionEdgesByParent.get(parent) ?? []
-  }
-
   /** Carried as a whole: no row-level key, or an engine whose triggers could lose or break a statement. */
   isWhole(table: string): boolean {
     const mapping = this.mapping(table)
@@ -120,8 +98,8 @@ export class Model {
     const known = this.#objects.get(table)
     if (known) return known
     const mapping = this.mapping(table)
-    const referencedColumnSets = this.edges
-      .filter((edge) => edge.parent === table)
+    const referencedColumnSets = this.graph
+      .edgesTo(table)
       .map((edge) => edge.parentKey.columns.map((column) => column.column.source.name))
     const objects = this.#relationNames.freed(table, tableObjects(mapping, { referencedColumnSets }))
     this.#objects.set(table, objects)
@@ -182,34 +160,10 @@ export class Model {
     )
   }
 
-  /** These tables and all that foreign key actions on them reach. */
-  withDescendants(tables: Iterable<string>): Set<string> {
-    const reached = new Set(tables)
-    for (const table of reached) for (const edge of this.actionEdgesFrom(table)) reached.add(edge.child)
-    return reached
-  }
-
-  /** Parents that must be open before this table is: those that are carried themselves. */
-  actionParents(table: string): string[] {
-    const edges = this.edges.filter((e) => e.action && e.child === table && e.parent !== table && !e.captureOnlyParent)
-    return edges.map((edge) => edge.parent)
-  }
-
-  /** Parents whose rows act on this table and are in no table of the target. */
-  captureOnlyParents(table: string): string[] {
-    return this.edges.filter((e) => e.action && e.captureOnlyParent && e.child === table).map((edge) => edge.parent)
-  }
-
-  /** A parent whose rows act on one of these tables is neither among them nor open: they have to wait for it. */
-  isBlocked(tables: readonly string[], isOpen: (table: string) => boolean): boolean {
-    const parents = tables.flatMap((table) => this.actionParents(table))
-    return parents.some((parent) => !tables.includes(parent) && !isOpen(parent))
-  }
-
   /** Names of the UNIQUEs, CHECKs and foreign keys that a table of the target is to have. */
   constraintNames(table: string): string[] {
     const { indexes, checks } = this.objects(table)
-    const foreignKeys = this.edges.filter((edge) => edge.child === table && edge.notCarried === null)
+    const foreignKeys = this.graph.edgesOf(table).filter((edge) => edge.notCarried === null)
     return [...indexes, ...checks, ...foreignKeys].map(({ name }) => name)
   }
 
@@ -224,42 +178,12 @@ export class Model {
     return this.objects(table).indexes.filter((index) => index.unique && !index.deferrable)
   }
 
-  /** Foreign keys that leave or enter a table. */
-  edgesAt(table: string): Edge[] {
-    return this.edges.filter((edge) => edge.child === table || (edge.parent === table && !edge.captureOnlyParent))
-  }
-
-  edge(child: string, name: string): Edge | undefined {
-    return this.edges.find((edge) => edge.child === child && edge.name === name)
-  }
-
   refusal(table: string): Refusal | undefined {
     return this.refused.find((refusal) => refusal.table === table)
   }
 
-  /** Groups of tables that open together. */
-  components(tables: readonly string[]): string[][] {
-    return actionComponents(
-      tables,
-      this.edges.filter((edge) => !edge.captureOnlyParent),
-    )
-  }
-
-  /** No foreign key action leads to it from another table, so nothing has to be open before it. */
-  isLone(table: string): boolean {
-    return this.actionParents(table).length === 0
-  }
-
-  /** What opens with one drain: a component, or components of one table each, which a schema may have thousands of. */
-  openingGroups(components: readonly (readonly string[])[]): (readonly string[])[] {
-    const isAlone = ([table = '', ...others]: readonly string[]): boolean => others.length === 0 && this.isLone(table)
-    const alone = components.filter(isAlone).flat()
-    return [...batchesOf(alone, TABLES_A_GROUP), ...components.filter((component) => !isAlone(component))]
-  }
-
   select(patterns: readonly string[]): string[] {
-    const names = [...this.tables.keys()]
-    return patterns.length === 0 ? names : names.filter((name) => matches(name, patterns))
+    return [...this.tables.keys()].filter(filterOf(patterns))
   }
 }
 
@@ -282,97 +206,6 @@ function withoutRefused(
   }
 }
 
-/** No snapshot covers definitions: one that changes between two queries shows its columns in one and its keys in another. */
-async function modelOf(
-  context: Pick<EngineContext, 'source' | 'options'>,
-  read: SourceDefinitions,
-  carried: ReadonlySet<string> | null,
-): Promise<Model> {
-  try {
-    return keptModel(read, context, carried)
-  } catch (error) {
-    if (error instanceof SyncError || isDeepStrictEqual(await context.source.catalog.fingerprints(), read.fingerprints))
-      throw error
-    throw new SyncError('generation-changed', 'definitions of the source changed while they were read', {
-      cause: error,
-    })
-  }
-}
-
-interface KeptModel {
-  readonly options: EngineContext['options']
-  readonly carried: string | null
-  readonly model: Model
-}
-
-/** The latest model of definitions that were handed out before: a schema of 400 wide tables takes 40 MB. */
-const keptModels = new WeakMap<SourceDefinitions, KeptModel>()
-
-function keptModel(
-  read: SourceDefinitions,
-  context: Pick<EngineContext, 'options'>,
-  carried: ReadonlySet<string> | null,
-): Model {
-  const { options } = context
-  const names = carried === null ? null : JSON.stringify([...carried].sort())
-  const kept = keptModels.get(read)
-  if (kept?.options === options && kept.carried === names) return kept.model
-  const model = new Model(read, context, carried)
-  keptModels.set(read, { options, carried: names, model })
-  return model
-}
-
-/** The model of all selected tables; the target is not asked. With `tryTables`, those that the source cannot read are refused. */
-export async function wholeModel(
-  context: Pick<EngineContext, 'source' | 'options'>,
-  options: { readonly tryTables: boolean } = { tryTables: false },
-): Promise<Model> {
-  return modelOf(context, await context.source.catalog.definitions(options), null)
-}
-
-/** The model of the tables that the target carries. */
-export async function loadModel(context: EngineContext): Promise<Model> {
-  const carried = await carriedTables(context)
-  return told(context, await modelOf(context, await context.source.catalog.definitions(), new Set(carried)))
-}
-
-/** The target has to know which tables are the source's. */
-function told({ target }: EngineContext, model: Model): Model {
-  target.tables.carries([...model.tables.values()])
-  return model
-}
-
-/** As loadModel, with the tables that are about to be carried, and without those that the source cannot read; empty patterns: all. */
-export async function modelWith(context: EngineContext, patterns: readonly string[]): Promise<Model> {
-  if (patterns.length === 0) return told(context, await wholeModel(context, { tryTables: true }))
-  const definitions = await context.source.catalog.definitions({ tryTables: true })
-  const named = definitions.catalog.tables.filter((table) => matches(table.name, patterns)).map((table) => table.name)
-  const carried = (await context.target.admin.migrated()) ? await carriedTables(context) : []
-  return told(context, await modelOf(context, definitions, new Set([...carried, ...named])))
-}
-
-async function carriedTables(context: EngineContext): Promise<string[]> {
-  const progress = await readTarget(context, (target) => target.tables.all())
-  return [...progress.values()].filter(isKept).map((p) => p.table)
-}
-
 export function isTransactional(table: SourceTable): boolean {
   return table.engine.toLowerCase() === 'innodb'
 }
-
-/** By the configuration's filters. */
-export function isSelected(table: string, { include, exclude }: EngineContext['options']): boolean {
-  return matches(table, include) && !matches(table, exclude)
-}
-
-/** Wildcards `*` and `?`, everything else literally; case counts. */
-export function matches(name: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) =>
-    isOfPattern(
-      name,
-      signsOf(pattern).map((sign) => WILDCARDS[sign] ?? sign),
-    ),
-  )
-}
-
-const WILDCARDS: Readonly<Record<string, symbol>> = { '*': MANY, '?': ONE }

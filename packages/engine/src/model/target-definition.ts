@@ -3,7 +3,7 @@ import type { Model } from './model.js'
 
 /** A table as the target gets it once it is open; the order of its parts is that of a first copy. */
 export function targetDefinition(model: Model, table: string): TargetDefinition {
-  const edges = model.edges.filter((edge) => edge.child === table)
+  const edges = model.graph.edgesOf(table)
   return {
     table: model.mapping(table),
     objects: model.objects(table),

@@ -21,7 +21,7 @@ export async function scanOrphans(context: EngineContext, model: Model, copies: 
   const tables = [...copies.keys()]
   return writeTarget(context, async (target) => {
     if (!(await lockUnopened(target, copies))) return false
-    const edges = model.edges.filter((edge) => tables.includes(edge.child))
+    const edges = model.graph.edges.filter((edge) => tables.includes(edge.child))
     if (rulesOf(context).orphanScan) await parkOrphans(target, model, { edges, drain: NO_DRAIN })
     for (const table of tables) await target.tables.patch(table, { state: 'catching-up' })
     return true

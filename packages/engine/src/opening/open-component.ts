@@ -54,7 +54,7 @@ async function openApart(
   model: Model,
   { tables, error }: { readonly tables: readonly string[]; readonly error: SyncError },
 ): Promise<Opening> {
-  const parts = model.components(tables)
+  const parts = model.graph.components(tables)
   const failures: (readonly [tables: readonly string[], error: SyncError])[] = []
   if (parts.length === 1) failures.push([tables, error])
   else
@@ -80,7 +80,7 @@ async function breakAll(context: EngineContext, tables: readonly string[], cause
 async function openTogether(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
   const [first = ''] = [...tables].sort()
   // Groups of lone tables may overlap.
-  const name = model.isLone(first) ? 'open lone tables' : `open ${first}`
+  const name = model.graph.hasNoActionParent(first) ? 'open lone tables' : `open ${first}`
   const opening = await exclusively(context, name, (stillAlone) =>
     settingAside(context, model, () => openAlone(context, model, { tables, stillAlone })),
   )
@@ -102,7 +102,7 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
   }
   const tables = [...copies.keys()]
   for (const table of tables) {
-    const foreignKeys = model.edges.filter((edge) => edge.child === table)
+    const foreignKeys = model.graph.edgesOf(table)
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
     throwIfStopped(context)
     await buildKeyIndexes(context, model.mapping(table), columnSets)
@@ -184,7 +184,7 @@ async function readyToOpen(context: EngineContext, model: Model, all: readonly s
     const progress = await target.tables.all()
     if (all.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
     // Lone tables open together and wait for none of each other: one that cannot go on keeps no other closed.
-    const areLone = model.components(all).length === all.length
+    const areLone = model.graph.components(all).length === all.length
     const tables = all.filter((table) => !areLone || isBeingOpened(progress.get(table)?.state ?? 'broken'))
     if (tables.length === 0) return 'blocked'
     for (const table of tables) {
@@ -192,7 +192,7 @@ async function readyToOpen(context: EngineContext, model: Model, all: readonly s
       if (!own || !isBeingOpened(own.state)) return 'blocked'
       if (own.state === 'copying' && (!own.planned || (await target.chunks.countPending(table)) > 0)) return 'waiting'
     }
-    if (model.isBlocked(tables, (table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'blocked'
+    if (model.graph.isBlocked(tables, (table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'blocked'
     const merged = tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
     const gapped = await target.chunks.gapped(tables.filter((table) => progress.get(table)?.state === 'copying'))
     return { gapped, merged, copies: new Map(tables.map((table) => [table, progress.get(table)?.copyNumber ?? 0])) }

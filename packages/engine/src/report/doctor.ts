@@ -1,7 +1,8 @@
 import { type Finding, type Source, SyncError, type Target } from '@mylab-sync/core'
 import type { EngineOptions } from '../context.js'
 import { longHeld } from '../drain/drain-lock.js'
-import { type Model, wholeModel } from '../model/model.js'
+import { wholeModel } from '../model/load.js'
+import type { Model } from '../model/model.js'
 
 /** Either side may be out of reach: then its error is a finding, and the other side is looked at all the same. */
 export interface Patient {

@@ -1,7 +1,8 @@
 import type { Edge, NotCarried, NotCarriedKind, OtherObjects, SourceForeignKey, SourceTable } from '@mylab-sync/core'
 import { leftBehind } from '@mylab-sync/mapping'
 import type { EngineContext } from '../context.js'
-import { type Model, wholeModel } from '../model/model.js'
+import { wholeModel } from '../model/load.js'
+import type { Model } from '../model/model.js'
 
 /** What a table's target never gets, known from its definition. */
 export interface TableNotCarried extends NotCarried {
@@ -74,7 +75,7 @@ function foreignKey(model: Model, source: SourceTable, key: SourceForeignKey): N
 /** The edge of a foreign key of a carried table, if it has one. */
 export function edgeOf(model: Model, { name }: SourceTable, key: SourceForeignKey): Edge | undefined {
   const folded = (columns: readonly string[]): string => columns.map((column) => column.toLowerCase()).join()
-  return model.edges.find(
+  return model.graph.edges.find(
     (edge) =>
       edge.child === name &&
       edge.parent.toLowerCase() === key.parent.toLowerCase() &&

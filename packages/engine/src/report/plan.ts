@@ -1,7 +1,9 @@
 import type { ColumnMapping, OtherObjects, Refusal, TableMapping, TableObjects } from '@mylab-sync/core'
 import { valueOutcomes } from '@mylab-sync/mapping'
 import type { EngineContext } from '../context.js'
-import { isTransactional, matches, type Model, modelWith } from '../model/model.js'
+import { modelWith } from '../model/load.js'
+import { isTransactional, type Model } from '../model/model.js'
+import { filterOf } from '../model/selection.js'
 import { targetDefinition } from '../model/target-definition.js'
 import { edgeOf, notCarriedOf, whyNoForeignKey } from './not-carried.js'
 import { type PlanSummary, summaryOf } from './plan-summary.js'
@@ -44,7 +46,7 @@ export interface PlannedHindrance {
 export async function plan(context: EngineContext, patterns: readonly string[]): Promise<Plan> {
   const model = await modelWith(context, patterns)
   const selected = model.select(patterns)
-  const wanted = (table: string): boolean => patterns.length === 0 || matches(table, patterns)
+  const wanted = filterOf(patterns)
   const known = new Set([...model.tables.keys(), ...model.refused.map(({ table }) => table)])
   const others = await context.source.catalog.otherObjects()
   const tables = selected.map((table) => plannedTable(model, table, others))

@@ -1,7 +1,7 @@
 import { counted, isBeingOpened, isOpen, type TableProgress, type TableState } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { longHeld } from '../drain/drain-lock.js'
-import { isSelected } from '../model/model.js'
+import { selectionOf } from '../model/selection.js'
 import { readTarget } from '../transactions.js'
 import { waitsForSomebody } from '../tables/waits.js'
 
@@ -47,8 +47,9 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   const parked = await target.parked.counts()
   const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
   const tables: TableStatus[] = []
+  const isSelected = selectionOf(context.options)
   for (const known of progress.values()) {
-    if (isForgotten(known, context)) continue
+    if (isForgotten(known, isSelected)) continue
     tables.push({
       table: known.table,
       state: known.state,
@@ -82,16 +83,17 @@ export async function status(context: EngineContext): Promise<StatusReport> {
 }
 
 /** Nothing is left to say of a table that is gone before it was copied, or that is not kept up since nobody selects it any more. */
-function isForgotten({ table, state, generation }: TableProgress, { options }: EngineContext): boolean {
+function isForgotten({ table, state, generation }: TableProgress, isSelected: (table: string) => boolean): boolean {
   if (state === 'gone' && generation === null) return true
-  return (state === 'gone' || state === 'suspect') && !isSelected(table, options)
+  return (state === 'gone' || state === 'suspect') && !isSelected(table)
 }
 
 async function untouched(
   { source, options }: EngineContext,
   known: ReadonlyMap<string, TableProgress>,
 ): Promise<TableStatus[]> {
-  const isLeft = (table: string): boolean => known.has(table) || !isSelected(table, options)
+  const isSelected = selectionOf(options)
+  const isLeft = (table: string): boolean => known.has(table) || !isSelected(table)
   const none = { rows: 0, rowsCopied: 0, pending: 0, parked: 0, quarantined: 0, verifiedAt: null, problem: null }
   return (await source.catalog.otherTables(isLeft)).map((table) => ({ table, state: 'discovered', ...none }))
 }

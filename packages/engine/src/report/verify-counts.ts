@@ -1,7 +1,9 @@
 import { isBeingOpened, isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
-import { isSelected, loadModel, matches, type Model } from '../model/model.js'
+import { loadModel } from '../model/load.js'
+import type { Model } from '../model/model.js'
+import { filterOf, selectionOf } from '../model/selection.js'
 
 export interface CountsReport {
   /** Every selected table that holds rows was counted, and none differs by more than its quarantined rows. */
@@ -39,17 +41,14 @@ const DRAIN_WAIT_MS = 120_000
 export async function verifyCounts(context: EngineContext, patterns: readonly string[]): Promise<CountsReport> {
   const { tables, states, model } = await countOpen(context, patterns)
   const counted = new Set(tables.map(({ table }) => table))
-  const selected = model.catalog.tables.map(({ name }) => name).filter((name) => isMeant(context, name, patterns))
+  const names = model.catalog.tables.map(({ name }) => name)
+  const selected = names.filter(selectionOf(context.options)).filter(filterOf(patterns))
   const notCounted: NotCounted[] = []
   for (const table of selected)
     if (!counted.has(table)) notCounted.push(await whyNotCounted(context, table, states.get(table)))
   const isWhole = notCounted.every(({ rows }) => rows === false)
   // That nothing differs because nothing is there would be the wrong answer to the question.
   return { equal: tables.length > 0 && isWhole && tables.every((table) => table.equal), tables, notCounted }
-}
-
-function isMeant({ options }: EngineContext, table: string, patterns: readonly string[]): boolean {
-  return isSelected(table, options) && (patterns.length === 0 || matches(table, patterns))
 }
 
 /** The tables that can be counted, and how the others stood at that moment. */

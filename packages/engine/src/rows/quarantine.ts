@@ -66,7 +66,7 @@ export function quarantinedRows(
 
 function referencesOf(model: Model, table: string, row: RawRow): ReferencedValues[] {
   const references: ReferencedValues[] = []
-  for (const edge of model.actionEdgesFrom(table)) {
+  for (const edge of model.graph.actionEdgesFrom(table)) {
     if (edge.byKey) continue
     const { columns } = model.mapping(edge.parent)
     const tokens = tokensOfValues(edge, (name) => row.values[columns.findIndex((c) => c.source.name === name)] ?? null)

@@ -3,7 +3,8 @@ import { Backoff, mayPass } from './backoff.js'
 import { type EngineContext, limitsOf, type Progress } from '../context.js'
 import { copyChunk } from '../copy/copy-chunk.js'
 import { drain } from '../drain/drain.js'
-import { loadModel, type Model } from '../model/model.js'
+import { loadModel } from '../model/load.js'
+import type { Model } from '../model/model.js'
 import { openComponent, type Opening } from '../opening/open-component.js'
 import { pause } from './pause.js'
 import { planChunks } from '../copy/plan-chunks.js'
@@ -98,7 +99,7 @@ async function copyAndOpen(running: Running, model: Model, { tables, copied }: C
   const outcome: Outcome = { opened: 0, again: false }
   const failures: unknown[] = []
   const copying = await stillOpening(context, tables)
-  for (const waiting of model.openingGroups(model.components(copying))) {
+  for (const waiting of model.graph.openingGroups(model.graph.components(copying))) {
     const opening = await openPatiently(running, model, waiting).catch((error: unknown) => {
       if (error instanceof SyncError && OF_ALL.has(error.code)) throw error
       failures.push(error)

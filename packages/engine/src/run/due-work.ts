@@ -48,7 +48,7 @@ export async function tick(
   const open = await target.chunks.pending(names, limits.chunksPerTable)
   const live = new Set(progress.filter((p) => isOpen(p.state)).map((p) => p.table))
   const due = dueCopy(known, tables, open, limits)
-  const ready = due.open.filter((component) => !known.isBlocked(component, (table) => live.has(table)))
+  const ready = due.open.filter((component) => !known.graph.isBlocked(component, (table) => live.has(table)))
   await put({ ...due, open: ready, aside })
   return true
 }
@@ -98,6 +98,6 @@ function copiedGroups(
 ): (readonly string[])[] {
   const isDone = (p: TableProgress): boolean => p.state === 'catching-up' || (p.planned && !chunks.has(p.table))
   const done = new Set(tables.filter(isDone).map((p) => p.table))
-  const components = model.components(tables.map((p) => p.table))
-  return model.openingGroups(components.filter((component) => component.every((table) => done.has(table))))
+  const components = model.graph.components(tables.map((p) => p.table))
+  return model.graph.openingGroups(components.filter((component) => component.every((table) => done.has(table))))
 }

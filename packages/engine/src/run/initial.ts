@@ -6,7 +6,9 @@ import { type EngineContext, type Progress, reach } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { install, migrate, register } from '../capture/install.js'
 import { maintain } from '../upkeep/maintain.js'
-import { loadModel, matches, type Model, modelWith } from '../model/model.js'
+import { loadModel, modelWith } from '../model/load.js'
+import type { Model } from '../model/model.js'
+import { filterOf } from '../model/selection.js'
 import { requireOwner } from '../drain/ownership.js'
 import { pause } from './pause.js'
 import { readTarget, writeTarget } from '../transactions.js'
@@ -105,10 +107,11 @@ async function prepare(
     ...refused,
     ...[...broken.values()].map((error) => ({ table: error.table, problem: problemIn(error) })),
   ]
+  const isNamed = filterOf(request.tables)
   return {
     model,
     selected: wanted.filter((table) => !broken.has(table)),
-    listed: listed.filter(({ table }) => matchesAny(table, request.tables)),
+    listed: listed.filter(({ table }) => isNamed(table)),
   }
 }
 
@@ -119,10 +122,6 @@ async function noteAsked(context: EngineContext, tables: readonly string[]): Pro
     for (const table of tables)
       if (!isOpen(states.get(table)?.state ?? 'discovered')) await target.tables.patch(table, { asked: true })
   })
-}
-
-function matchesAny(table: string, patterns: readonly string[]): boolean {
-  return patterns.length === 0 || matches(table, patterns)
 }
 
 /** Keeps the source's log small while chunks run; what another drainer does meanwhile is as good. */

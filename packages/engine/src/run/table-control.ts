@@ -1,7 +1,7 @@
 import { type TableEvent, transition } from '@mylab-sync/core'
 import { bringUp } from './bring-up.js'
 import type { EngineContext, Progress } from '../context.js'
-import { loadModel } from '../model/model.js'
+import { loadModel } from '../model/load.js'
 import { setAside } from '../tables/set-aside.js'
 import { betweenDrains } from '../transactions.js'
 
@@ -11,7 +11,7 @@ import { betweenDrains } from '../transactions.js'
  */
 export async function pauseTables(context: EngineContext, patterns: readonly string[]): Promise<string[]> {
   const model = await loadModel(context)
-  return step(context, model.withDescendants(model.select(patterns)), 'pause')
+  return step(context, model.graph.withDescendants(model.select(patterns)), 'pause')
 }
 
 /** Takes paused tables up again, and returns when they are open. */
@@ -21,7 +21,7 @@ export async function resumeTables(
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<string[]> {
   const model = await loadModel(context)
-  const resumed = await step(context, model.withDescendants(model.select(patterns)), 'resume')
+  const resumed = await step(context, model.graph.withDescendants(model.select(patterns)), 'resume')
   await bringUp({ context, progress, signal }, (table) => resumed.includes(table.table))
   return resumed
 }

@@ -18,7 +18,7 @@ export async function addClosure(slice: Slice): Promise<void> {
     const frontier = slice.dirty.takeUnexamined()
     if (frontier.size === 0) return
     for (const [table, keys] of frontier) {
-      const edges = slice.model
+      const edges = slice.model.graph
         .actionEdgesFrom(table)
         .filter(({ child }) => slice.open.has(child) || slice.waiting.has(child))
       if (edges.length > 0) await follow(slice, table, { keys, edges })
@@ -105,7 +105,7 @@ async function referencedTokens(
 export async function addParkedParents(slice: Slice, parked: readonly ParkedParent[]): Promise<void> {
   const byEdge = new Map<Edge, (readonly string[])[]>()
   for (const { child, edge: name, tokens } of parked) {
-    const edge = slice.model.edge(child, name)
+    const edge = slice.model.graph.edge(child, name)
     if (!edge) continue
     const parents = byEdge.get(edge)
     if (parents) parents.push(tokens)

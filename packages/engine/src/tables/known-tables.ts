@@ -1,6 +1,6 @@
 import { SyncError } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
-import { matches } from '../model/model.js'
+import { matcherOf } from '../model/selection.js'
 import { readTarget } from '../transactions.js'
 
 /**
@@ -15,7 +15,7 @@ export async function requireTables(
   if (patterns.length === 0) return
   const names = from === 'source' ? await sourceTables(context) : await knownTables(context)
   for (const pattern of patterns) {
-    if (names.some((name) => matches(name, [pattern]))) continue
+    if (names.some(matcherOf([pattern]))) continue
     const where = from === 'source' ? 'the source database' : 'this installation'
     throw new SyncError('usage', `--table: no table of ${where} matches ${pattern}`, {
       remedy: from === 'source' ? 'mylab-sync plan shows all tables' : 'mylab-sync status shows all tables',

@@ -43,7 +43,7 @@ export function misfits(
     more = false
     for (const { table, state } of states.values()) {
       if (found.has(table) || !isFollowed(state)) continue
-      const cause = model
+      const cause = model.graph
         .actionParents(table)
         .find((parent) => isCutOff(state, states.get(parent)?.state, found.has(parent)))
       if (cause === undefined) continue
@@ -61,7 +61,7 @@ export function misfitsFrom(
   tables: readonly string[],
   problem: string,
 ): Misfit[] {
-  return [...model.withDescendants(tables)]
+  return [...model.graph.withDescendants(tables)]
     .filter((table) => isFollowed(states.get(table)?.state ?? 'discovered'))
     .map((table) => ({ table, event: 'mismatch', problem }))
 }
@@ -149,7 +149,7 @@ export async function setAside(
   tables: Iterable<string>,
   problem: string,
 ): Promise<string[]> {
-  const reached = model.withDescendants(tables)
+  const reached = model.graph.withDescendants(tables)
   if (reached.size === 0) return []
   return betweenDrains(context, async (target, states) => {
     const aside: string[] = []

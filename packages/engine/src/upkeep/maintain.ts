@@ -1,7 +1,8 @@
 import { isOpen, type Target } from '@mylab-sync/core'
 import { type EngineContext, throwIfStopped } from '../context.js'
 import { betweenDrains, exclusively, readTarget } from '../transactions.js'
-import { isTransactional, loadModel, type Model } from '../model/model.js'
+import { loadModel } from '../model/load.js'
+import { isTransactional, type Model } from '../model/model.js'
 import { mend } from '../capture/repair-log.js'
 import { checkTriggers } from '../capture/trigger-fingerprints.js'
 import { settingAside } from '../tables/set-aside.js'
@@ -73,7 +74,7 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
     await target.constraints.buildChecks(mapping, model.objects(table))
     await target.constraints.forget(mapping, model.constraintNames(table))
   }
-  for (const edge of model.edges) {
+  for (const edge of model.graph.edges) {
     if (edge.notCarried !== null || !open.has(edge.child) || !open.has(edge.parent)) continue
     throwIfStopped(context)
     await context.target.constraints.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
