@@ -1,4 +1,4 @@
-import type { RowKey, SourceSnapshot, TableProgress } from '@mylab-sync/core'
+import type { RowKey, TableProgress } from '@mylab-sync/core'
 import { type EngineContext, throwIfStopped, reach } from '../context.js'
 import { checkGeneration } from './check-generation.js'
 import { exclusively, readTarget, writeTarget } from '../transactions.js'
