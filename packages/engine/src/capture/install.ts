@@ -8,15 +8,15 @@ import { readTarget, writeTarget } from '../transactions.js'
 import { requireOwner } from '../drain/ownership.js'
 import { breakTable } from '../tables/set-aside.js'
 
-/** Creates or upgrades what is ours on both sides; safe to run again. */
+/** Creates or upgrades our tables on both sides. Idempotent. */
 export async function migrate(context: EngineContext): Promise<void> {
   await context.target.admin.migrate()
-  // A source that is set up anew stands where the target does only if neither has drained.
+  // A newly set up source matches the target's history only if neither has drained.
   const { number, token } = await readTarget(context, (target) => target.history.last())
   await context.source.admin.migrate(number === 0 ? token : undefined)
 }
 
-/** Throws SyncError not-migrated, naming the side, and wrong-owner where a side is somebody else's. */
+/** Throws SyncError not-migrated, naming the side, or wrong-owner if a side belongs to another installation. */
 export async function requireMigrated(context: EngineContext): Promise<void> {
   const [source, target] = [await context.source.admin.migrated(), await context.target.admin.migrated()]
   if (source && target) return requireOwner(context)
@@ -31,7 +31,7 @@ export interface TriggerReport {
   readonly refused: readonly Refusal[]
 }
 
-/** Three triggers for every selected table and every capture-only parent; tables that cannot be captured are listed. */
+/** Creates three triggers for every selected table and every capture-only parent. Lists tables that cannot be captured. */
 export async function setupTriggers(
   context: EngineContext,
   request: { readonly tables: readonly string[]; readonly recreate: boolean; readonly dryRun: boolean },
@@ -57,13 +57,13 @@ export async function setupTriggers(
 
 export interface Installed {
   readonly triggers: number
-  /** Tables that take no trigger, which are `broken` by now. */
+  /** Tables that allow no trigger; they are `broken` now. */
   readonly broken: ReadonlyMap<string, TableBroken>
 }
 
 /**
- * Makes triggers. What they have missed while they were gone is known only until they stand again: such tables are set aside
- * first. A table that the source cannot open is left out, and breaks alone, or with what its rows act on where it is only captured.
+ * Creates triggers. Re-creating one destroys the evidence that it was missing, so tables with such a gap are set aside first.
+ * A table that the source cannot open is skipped and broken; a capture-only one breaks its descendants.
  */
 export async function install(
   context: EngineContext,
@@ -71,7 +71,7 @@ export async function install(
   what: { readonly targets: readonly TriggerTarget[]; readonly recreate: boolean },
   progress: Progress,
 ): Promise<Installed> {
-  // The INSERT that tries the log would fail.
+  // Otherwise the INSERT that tests the log would fail.
   await mendLog(context)
   await checkTriggers(context, model)
   const broken = new Map<string, TableBroken>()
@@ -96,7 +96,7 @@ export async function install(
   }
 }
 
-/** A parent that is only captured has no row of progress: what its rows act on cannot be carried without it. */
+/** A capture-only parent has no progress row: its descendants cannot be carried without it. */
 function victimsOf(model: Model, error: TableBroken): TableBroken[] {
   if (!model.isCaptureOnly(error.table)) return [error]
   const reason = `the rows of table ${error.table} act on it, and that takes no triggers: ${error.message}`
@@ -104,7 +104,7 @@ function victimsOf(model: Model, error: TableBroken): TableBroken[] {
   return [...children].map((child) => new TableBroken(child, reason, { remedy: error.remedy ?? '', cause: error }))
 }
 
-/** A row of progress for every known table; captured ones step to `capturing`, refused ones say why. */
+/** Writes a progress row for every known table: captured ones step to `capturing`, refused ones get the reason. */
 export async function register(context: EngineContext, model: Model, captured: readonly string[]): Promise<void> {
   await writeTarget(context, async (target) => {
     const known = await target.tables.all()

@@ -2,12 +2,12 @@ import { counted } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { exclusively } from '../transactions.js'
 
-/** Ids of the change log that somebody has chosen, before what they would make fail. Where control work runs elsewhere, that does it. */
+/** Repairs ids of the change log that a client has chosen, before they make statements fail. Does nothing while control work runs elsewhere, which repairs them too. */
 export async function mendLog(context: EngineContext): Promise<void> {
   await exclusively(context, 'maintain', () => mend(context))
 }
 
-/** The same inside of control work. */
+/** As above, within control work. */
 export async function mend(context: EngineContext): Promise<void> {
   const mended = await context.source.log.repairIds()
   if (mended === undefined) return

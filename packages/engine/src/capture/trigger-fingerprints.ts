@@ -6,12 +6,12 @@ import { setAside } from '../tables/set-aside.js'
 
 export const TRIGGERS_GONE = 'its triggers are missing or altered'
 const TRIGGERS_ANEW = 'its triggers were re-created; changes in between were not captured'
-/** No triggers have this sign, so that those which come later are found to be others. */
+/** No triggers have this fingerprint, so later ones are detected as different. */
 export const NO_TRIGGERS = 'none'
 
 /**
- * Those of these tables whose changes are kept: their own triggers and those of parents that are only captured are what
- * they must be. Their signs move when one of those triggers is made anew; tables that need none have an empty one.
+ * Returns a fingerprint for each table whose changes are captured: its own triggers and those of capture-only parents are
+ * correct. A fingerprint changes when one of these triggers is re-created; a table that needs none has an empty one.
  */
 export async function captureSigns(
   context: EngineContext,
@@ -30,15 +30,15 @@ export async function captureSigns(
   return signs
 }
 
-/** Whether the triggers that stand are others than those of when the table's copy began. */
+/** Whether the triggers were re-created since the table's copy started. */
 export function isMadeAnew({ table, captureSign }: TableProgress, signs: ReadonlyMap<string, string>): boolean {
   const sign = signs.get(table)
   return sign !== undefined && captureSign !== null && sign !== captureSign
 }
 
 /**
- * Finds tables whose triggers are gone or not what they must be, or were so meanwhile, and sets them aside with their
- * descendants. Signs that are not known yet are noted.
+ * Finds tables whose triggers are or were missing or altered, and sets them aside with their descendants. Records
+ * fingerprints that are not known yet.
  */
 export async function checkTriggers(context: EngineContext, model: Model): Promise<string[]> {
   const states = await readTarget(context, (target) => target.tables.all())
@@ -64,12 +64,12 @@ export async function checkTriggers(context: EngineContext, model: Model): Promi
   ]
 }
 
-/** Does `work`, which makes triggers anew without a gap: their new signs are those of the same copies. */
+/** Runs `work`, which re-creates triggers without a gap, and adopts the new fingerprints for the same copies. */
 export async function keepingCapture<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
   const tables = await writeTarget(context, async (target) => {
     const states = [...(await target.tables.all()).values()].filter((p) => model.tables.has(p.table))
     const signed = states.filter((p) => p.captureSign !== null && p.state !== 'suspect').map(({ table }) => table)
-    // Unknown meanwhile: control work of another process would find each of them made anew.
+    // Unset meanwhile, or control work of another process would detect each trigger as re-created.
     for (const table of signed) await target.tables.patch(table, { captureSign: null })
     return signed
   })

@@ -4,7 +4,7 @@ import { suspending } from '../tables/redo.js'
 import { settingAside } from '../tables/set-aside.js'
 import { writeChunk } from './write-chunk.js'
 
-/** More than a table has. */
+/** More constraints than a table has. */
 const MAX_SUSPENSIONS = 50
 
 export interface CopiedChunk {
@@ -14,8 +14,9 @@ export interface CopiedChunk {
 }
 
 /**
- * Copies one open chunk: its row lock is held from before the snapshot to the commit that makes it done, so a duplicate
- * finds nothing to do and a dead worker leaves nothing behind (DESIGN 3.2). `only` this number, if it is given. Null when no chunk is free.
+ * Copies one pending chunk, or the one numbered `only`. Holds its row lock from before the snapshot to the commit that
+ * completes it, so a duplicate job finds nothing to do and a dead worker leaves nothing behind (DESIGN 3.2). Returns null
+ * if no chunk is free.
  */
 export async function copyChunk(
   context: EngineContext,

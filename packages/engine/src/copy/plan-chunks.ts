@@ -9,17 +9,17 @@ import { settingAside } from '../tables/set-aside.js'
 const CHUNK_BYTES = 12 << 20
 const MAX_CHUNK_ROWS = 100_000
 const MIN_CHUNK_ROWS = 200
-/** Planned by one look at the source: with a round trip of 20 ms, 0.14 s a chunk instead of 0.5 s. */
+/** Chunks planned per snapshot: with a round trip of 20 ms, 0.14 s a chunk instead of 0.5 s. */
 const CHUNKS_PER_LOOK = 8
-/** More than work on one copy at once. */
+/** More workers than copy one table at once. */
 const TABLES_A_LOOK = 20
-/** A chunk that is being committed holds the table's row of progress. */
+/** How long to wait for the table's progress row, which a committing chunk locks. */
 const LOCK_TRIES = 100
 const LOCK_PAUSE_MS = 20
 
 /**
- * Plans the next chunks of one of these tables: the keys so many rows apart after the last bound. `busy`: another
- * process plans the rest at this moment. Ranges follow the source's own order and cover everything from the first key to the last.
+ * Plans the next chunks of one of these tables: bounds a fixed number of rows apart, after the last bound. `busy`: another
+ * process is planning. Ranges follow the source's own order and cover every possible key.
  */
 export async function planChunks(
   context: EngineContext,
@@ -36,7 +36,7 @@ export async function planChunks(
   return unplanned.length > 0 ? 'busy' : 'done'
 }
 
-/** False where somebody else has planned it, or begun its copy anew. */
+/** False: another process planned it or restarted its copy meanwhile. */
 async function planTable(context: EngineContext, model: Model, table: string): Promise<boolean> {
   const [before] = await readTarget(context, (target) => target.tables.unplanned([table], 1))
   if (!before) return false
@@ -62,7 +62,7 @@ async function planTable(context: EngineContext, model: Model, table: string): P
   return done
 }
 
-/** Upper bounds of the chunks that follow; null after the last key. */
+/** Upper bounds of the next chunks; null after the last key. */
 async function readBounds(context: EngineContext, model: Model, progress: TableProgress): Promise<(RowKey | null)[]> {
   const { table, planBound, generation, chunkRows } = progress
   const mapping = model.mapping(table)

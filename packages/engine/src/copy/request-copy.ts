@@ -9,15 +9,15 @@ import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { countSurplus } from '../opening/surplus.js'
 
 export interface InitialRequest {
-  /** Name patterns; empty: all. */
+  /** Name patterns; empty means all. */
   readonly tables: readonly string[]
   readonly createTables: boolean
-  /** Starts no new table: only an unfinished copy goes on, or the first one if its call died before anything. */
+  /** Starts no new copy: only continues an unfinished one, or the first one if its call died before it started anything. */
   readonly resume: boolean
   readonly triggers: boolean
-  /** Copies again what is live. */
+  /** Copies live tables again. */
   readonly force: boolean
-  /** Rows of an existing target table that the source lacks may go. */
+  /** Rows of an existing target table that the source lacks may be deleted. */
   readonly takeOver: boolean
 }
 
@@ -26,12 +26,12 @@ export interface Listed {
   readonly problem: string
 }
 
-/** A table that can be filled, before its triggers are looked at. */
+/** A table that can be filled, before its triggers are checked. */
 type Prepared = Pick<CopyStart, 'table' | 'inPlace'>
 
 const MOVING: ReadonlySet<string> = new Set(['copying', 'catching-up', 'suspect'])
 
-/** Returns the tables that are being copied now, from an earlier call too, and lists those that cannot be. */
+/** Returns the tables that are being copied now, including those of an earlier call, and lists those that cannot be copied. */
 export async function askForCopy(
   context: EngineContext,
   model: Model,
@@ -40,7 +40,7 @@ export async function askForCopy(
   const listed: Listed[] = []
   const states = await readTarget(context, (target) => target.tables.all())
   const moving = selected.filter((table) => MOVING.has(states.get(table)?.state ?? ''))
-  // Where nothing was ever begun, a call to resume it is the first one that got so far.
+  // If nothing ever started, this call to resume is the first one to get this far.
   const resume = request.resume && [...states.values()].some((p) => p.asked || isCarried(p.state))
   const wanted = selected.filter(
     (table) => !moving.includes(table) && isWanted(states.get(table), { ...request, resume }),
@@ -48,7 +48,7 @@ export async function askForCopy(
   const asked = new Set(wanted.filter((table) => mayBegin(states.get(table))))
   for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${states.get(table)?.state}` })
   const starts: Prepared[] = []
-  // Rows that foreign key actions reach are read again with those that act on them.
+  // A table is copied together with the descendants of its actions.
   for (const table of model.graph.withDescendants(asked)) {
     const progress = states.get(table)
     if (!asked.has(table) && !(progress && isOpen(progress.state))) continue
@@ -64,7 +64,7 @@ export async function askForCopy(
   return { copying: [...moving, ...begun], listed }
 }
 
-/** Triggers that were asked for stand by now; those that go later are missed. */
+/** Requested triggers exist by now; one that disappears later is detected as missing. */
 async function withCapture(
   context: EngineContext,
   model: Model,
@@ -82,7 +82,7 @@ async function withCapture(
   })
 }
 
-/** A copy that goes on is planned in chunks of so many rows from now on, whoever plans it. */
+/** Sets the chunk size of copies that continue, whichever process plans them. */
 async function limitChunks(context: EngineContext, tables: readonly string[]): Promise<void> {
   const chunkRows = context.options.batchRows
   if (chunkRows === null || tables.length === 0) return
@@ -106,7 +106,7 @@ interface Preparing {
   readonly isOurs: boolean
 }
 
-/** As prepareTable; what the target refuses of this table keeps no other from its copy. */
+/** As prepareTable, but returns the target's refusal of a table as its problem, so other tables are still copied. */
 async function prepareOrRefuse(
   context: EngineContext,
   model: Model,
@@ -121,7 +121,7 @@ async function prepareOrRefuse(
   }
 }
 
-/** How the copy of a table begins, or why the table cannot be filled; nothing is changed then. */
+/** Returns how the copy of a table starts, or why the table cannot be filled, with nothing changed. */
 async function prepareTable(
   context: EngineContext,
   model: Model,
@@ -147,14 +147,14 @@ async function prepareTable(
   if (!isOurs) {
     const obstacle = await obstacleIn(context, model, table, { takeOver: request.takeOver, triggers })
     if (obstacle !== null) return obstacle
-    // Rows that go through triggers are compared by their key, which a copy into an empty table does not have yet.
+    // Rows that pass through triggers are compared by key; a copy into an empty table has no key index yet.
     if (triggers.length === 0 && !(await target.tables.hasRows(mapping))) return { table, inPlace: false }
   }
   const left = await prepareMerge(context, model, { table, isOurs })
   return left.length > 0 ? waitsFor(left) : { table, inPlace: true }
 }
 
-/** Why a table that we did not fill is left as it is; null: it is ours to fill. */
+/** Why a table that we did not fill stays untouched; null if it may be filled. */
 async function obstacleIn(
   context: EngineContext,
   model: Model,
@@ -170,7 +170,7 @@ async function obstacleIn(
   return (await context.target.tables.hasRows(mapping)) ? strangersIn(context, model, table) : null
 }
 
-/** Rows of a table that we did not fill go only where the user has said so. */
+/** Rows that we did not write are deleted only with the user's consent. */
 async function strangersIn(context: EngineContext, model: Model, table: string): Promise<string | null> {
   const remedy = 'empty it, or let them go with --take-over'
   if (model.isWhole(table)) return `the target's table holds rows already, and has no key to compare them by; ${remedy}`

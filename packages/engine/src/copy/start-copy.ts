@@ -5,17 +5,18 @@ import { betweenDrains } from '../transactions.js'
 
 export interface CopyStart {
   readonly table: string
-  /** The target holds rows of it already. */
+  /** The target already holds rows of it. */
   readonly inPlace: boolean
-  /** Its triggers stand. */
+  /** Its triggers exist. */
   readonly captured: boolean
-  /** Of triggers that stood before the copy was asked for. */
+  /** Fingerprint of the triggers that existed before the copy was requested. */
   readonly captureSign: string
 }
 
 /**
- * Before a copy into rows that are there: no constraint of a half-way state stands in the way, a table that we filled
- * (`isOurs`) is what the source's is now, and its key is what rows are merged by. Returns what a human has to run first.
+ * Prepares a copy into existing rows: drops constraints that intermediate states would violate, adapts a table that we filled
+ * (`isOurs`) to the source's definition, and builds the key that rows are merged by. Returns the statements that a person
+ * must run first.
  */
 export async function prepareMerge(
   { target, options }: EngineContext,
@@ -24,24 +25,24 @@ export async function prepareMerge(
 ): Promise<string[]> {
   const mapping = model.mapping(table)
   const objects = model.objects(table)
-  // Foreign keys of the target hold the key that they reference.
+  // Foreign keys in the target depend on the key that they reference.
   await target.tables.loosen(mapping, objects, model.graph.edgesAt(table))
   const how = { wait: options.schemaChanges === 'wait' }
   const left = isOurs ? await target.tables.adapt(mapping, objects, how) : []
-  // A first copy that was left before it opened has no key yet.
+  // A first copy that was abandoned before it opened has no key yet.
   return left.length > 0 ? left : target.constraints.buildKey(mapping, isOurs ? how : { wait: true })
 }
 
-/** Tables whose copies have begun, and those that have to wait for another one, by its name. */
+/** Tables whose copies have started, and tables that wait for another one, with its name. */
 export interface Begun {
   readonly begun: readonly string[]
   readonly held: ReadonlyMap<string, string>
 }
 
 /**
- * The step to `copying` takes the drain lock: every change is then either in a chunk's snapshot or parked. What was
- * kept of an earlier copy is forgotten with it. A table whose state does not allow `event` is left out: another process
- * may have begun its copy meanwhile. So is one whose rows a table acts on that forgets what it does; with that one together it may begin.
+ * Steps tables to `copying` under the drain lock: every change is then either in a chunk's snapshot or parked. Discards what
+ * an earlier copy left. Skips a table whose state does not allow `event`, since another process may have started its copy.
+ * Also skipped: a table with an action parent whose changes are being discarded. It may start together with that parent.
  */
 export async function startCopy(
   context: EngineContext,
@@ -73,7 +74,7 @@ export async function startCopy(
         planned: false,
         planBound: null,
         chunkRows: context.options.batchRows,
-        // What the target's table was made for: another definition is not copied into it.
+        // The definition that the target's table was made for; no other one is copied into it.
         generation: model.generation(table),
         rowsCopied: 0,
         rowsFailed: 0,
@@ -86,7 +87,7 @@ export async function startCopy(
   })
 }
 
-/** Of these tables, those with a parent that forgets its keys and does not begin with them; and theirs. */
+/** Tables with an action parent that discards its changes and does not start with them, and the descendants of those. */
 function heldBack(
   model: Model,
   tables: readonly string[],

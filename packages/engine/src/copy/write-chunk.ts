@@ -16,7 +16,7 @@ import { quarantinedRows } from '../rows/quarantine.js'
 import { pause } from '../run/pause.js'
 import { checkGeneration } from './check-generation.js'
 
-/** Between two looks at a table that was altered within this second. */
+/** Between two checks of a table that was altered within this second. */
 const SETTLING_PAUSE_MS = 100
 
 interface Writing {
@@ -36,8 +36,8 @@ interface Copied {
 }
 
 /**
- * One stream, or row by row where a row is refused. The second reading has a snapshot of its own: the stream was left in
- * the middle of the first one's read, and nothing that it wrote is kept.
+ * Writes a chunk as one stream, or row by row if a row is refused. The second reading has a snapshot of its own: the first
+ * one's read was abandoned midway, and nothing that it wrote is kept.
  */
 export async function writeChunk(writing: Writing, chunk: Chunk): Promise<Copied & { readonly mark: string }> {
   if (chunk.inPlace && writing.model.mapping(chunk.table).key === null)
@@ -66,7 +66,7 @@ async function inSnapshot(
     now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
   }
   const copied = await work({ ...writing, snapshot })
-  // Rows of a later definition are refused for none of their own faults.
+  // A refusal may be due to a definition that changed meanwhile, not to the row.
   if (copied.refused.length > 0)
     await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
   return { ...copied, mark: await snapshot.watermarks.leave() }
@@ -76,7 +76,7 @@ interface ReadBatch extends ConvertedRows {
   readonly raw: readonly RawRow[]
 }
 
-/** The chunk's rows as the source hands them out and as the target takes them, batch by batch, until somebody else has the work. */
+/** Reads the chunk in batches and converts each; stops when the job is cancelled. */
 async function* batches(
   { context, model, snapshot }: Copying,
   chunk: Chunk,
@@ -115,7 +115,7 @@ function toQuarantine(
   return quarantinedRows({ model, table, operation: 'INSERT' }, refused, raw)
 }
 
-/** All but the poison rows arrive. Small statements find them sooner: one that fails is halved until they stand alone. */
+/** Writes all but the refused rows. Small statements find those sooner: one that fails is halved until each is alone. */
 function rowByRow(copying: Copying, chunk: Chunk): Promise<Copied> {
   const mapping = copying.model.mapping(chunk.table)
   const { statementRows } = limitsOf(copying.context)
@@ -143,7 +143,7 @@ async function batchByBatch(
   return { rows, refused, tally }
 }
 
-/** Into a table whose rows may be there already; what of them the source lacks is looked for when the table opens. */
+/** Writes into a table that may already hold the rows. Surplus rows are found when the table opens. */
 function merge(copying: Copying, chunk: Chunk): Promise<Copied> {
   const { model, target } = copying
   const mapping = model.mapping(chunk.table)
@@ -166,7 +166,7 @@ async function mergeWhole(copying: Copying, chunk: Chunk): Promise<Copied> {
   return { rows: rows - rejected.length, refused, tally }
 }
 
-/** A row that holds a wanted UNIQUE value may be stale, or what another chunk has just written: it is read again when the table opens. */
+/** Deletes and parks rows that hold a required UNIQUE value: they may be stale, or another chunk just wrote them, so they are re-read when the table opens. */
 async function mergeRows(
   model: Model,
   target: TargetTransaction,

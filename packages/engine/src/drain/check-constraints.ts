@@ -12,7 +12,7 @@ export async function checkConstraints({ model, target }: Pick<Pass, 'model' | '
     } catch (error) {
       if (!(error instanceof ConstraintViolated) || cleared.has(error.table)) throw error
       cleared.add(error.table)
-      // The one key that stands for a table carried as a whole is no row's.
+      // The one key of a table without a key is not a row's.
       const stale = (await target.quarantine.all()).filter(
         ({ table }) => model.tables.get(table)?.name === error.table && !model.isWhole(table),
       )

@@ -2,9 +2,9 @@ import { type LockHolder, SyncError } from '@mylab-sync/core'
 import { type EngineContext, limitsOf } from '../context.js'
 import { readTarget } from '../transactions.js'
 
-/** Between two looks at who holds the lock. */
+/** Between two looks at the lock's holder. */
 const LOOK_MS = 1_000
-/** A transaction as old as this is told to who asks where things stand. */
+/** Status reports a holder whose transaction is at least as old as this. */
 const LONG_SECONDS = 60
 
 interface Seen {
@@ -13,7 +13,7 @@ interface Seen {
   readonly moved: string | null
 }
 
-/** Watches the lock of a drain while this process cannot have it. Another drain that makes headway is as good as one of its own. */
+/** Watches the drain lock while another process holds it. Another drain that makes progress counts as our own. */
 export class DrainLock {
   readonly #context: EngineContext
   #seen: Seen | undefined
@@ -25,18 +25,18 @@ export class DrainLock {
     this.#context = context
   }
 
-  /** Drains of others that have ended since it was looked at first. */
+  /** Drains of other processes that ended since the first look. */
   get ended(): number {
     return (this.#seen?.drain ?? 0) - (this.#first ?? 0)
   }
 
-  /** It was free. */
+  /** Forgets the holder: this process got the lock. */
   got(): void {
     this.#seen = undefined
     this.#first = undefined
   }
 
-  /** An error that names the holder, once in each time of `drainWaitMs` in which no drain has ended and the holder has begun no statement. */
+  /** Returns an error that names the holder, once per `drainWaitMs` in which no drain ended and the holder started no statement. */
   async stuck(): Promise<SyncError | undefined> {
     const now = performance.now()
     if (now - this.#looked < LOOK_MS) return undefined
@@ -70,7 +70,7 @@ function stuckOn({ who, pid }: LockHolder, seconds: number): SyncError {
   return new SyncError('lock-timeout', text, { side: 'target', remedy })
 }
 
-/** A sentence about a drain's lock that is held for long, or by whom this account may not look at. */
+/** Returns a sentence about a drain lock that is held for long, or whose holder this account may not see; null otherwise. */
 export function longHeld(holder: LockHolder | null): string | null {
   if (holder === null || (holder.seconds !== null && holder.seconds < LONG_SECONDS)) return null
   const since = holder.seconds === null ? '' : ` for ${Math.round(holder.seconds)} s`

@@ -3,10 +3,10 @@ import type { DrainReport } from './drain-report.js'
 import { UnreadableEntries } from './unreadable-entries.js'
 import { UnsyncedEntries } from './unsynced-entries.js'
 
-/** What came of one drain so far. */
+/** The outcome of one drain so far. */
 export class DrainOutcome {
   readonly number: number
-  /** Tells this drain from another one of the same number. */
+  /** Distinguishes this drain from another one with the same number. */
   readonly token = randomUUID()
   readonly unsynced = new UnsyncedEntries()
   readonly unreadable = new UnreadableEntries()

@@ -17,17 +17,17 @@ import type { DrainRequest, Pass } from './pass.js'
 
 export type PassResult =
   | DrainReport
-  /** One side is not as this installation left it, and only a later look tells why. */
+  /** One side is not as this installation left it; only a later look shows why. */
   | { readonly kind: 'look-again'; readonly watched: Watched }
-  /** What the source held did not fit the target or the change log; that is put right, and the drain begins again. */
+  /** The source's marks or the log's seal did not fit. They were repaired, and the drain starts again. */
   | { readonly kind: 'taken-back' }
 
-/** What keeps a mark from the source and passes: the next drain marks what this one has carried. */
+/** Transient failures of an acknowledgement: the next drain acknowledges these entries. */
 const MARK_LATER: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'lock-timeout', 'unavailable'])
 
 /**
- * One pass of DESIGN 3.4, step by step. Throws ConstraintViolated where rows of the snapshot itself violate a constraint,
- * and SyncError generation-changed where the model is older than the snapshot; nothing is committed then.
+ * Runs one pass of DESIGN 3.4, step by step. Throws ConstraintViolated if rows of the snapshot itself violate a constraint,
+ * and SyncError generation-changed if the model is older than the snapshot. Either way nothing is committed.
  */
 export async function drainPass(
   context: EngineContext,
@@ -111,7 +111,7 @@ interface Running {
   readonly outcome: DrainOutcome
 }
 
-/** All that the last snapshot shows, and after several snapshots the orphans that they have left. */
+/** Applies everything that the last snapshot shows; after several snapshots also the orphans that they left. */
 async function takeAll(pass: Pass, running: Running): Promise<void> {
   await takeLoads(pass, running)
   const { feed, parts, outcome } = running
@@ -150,7 +150,7 @@ async function takeLoad(pass: Pass, { parts, feed, outcome }: Running, { parked,
   )
 }
 
-/** For the last snapshot to read. A validated foreign key fails by itself where it has one. True where orphans were parked. */
+/** Parks orphans for the last snapshot to read, and returns whether there were any. A validated foreign key already excludes them. */
 async function rescanOrphans({ model, rules, target }: Pass, parts: Participants, drain: number): Promise<boolean> {
   if (!rules.orphanScan) return false
   const validated = await target.lookup.validatedKeys()
@@ -160,7 +160,7 @@ async function rescanOrphans({ model, rules, target }: Pass, parts: Participants
   return parkOrphans(target, model, { edges, drain })
 }
 
-/** A mark that fails is dropped: over another connection it could hit ids that a failover has used again. The next drain redoes the work. */
+/** Marks exactly the entries read. Over another connection the ids could belong to other entries after a failover, so a failed mark is dropped and the next drain redoes the work. */
 async function acknowledge(
   { snapshot, rules }: Pass,
   { feed, outcome: { number, token, unsynced } }: Pick<Running, 'feed' | 'outcome'>,

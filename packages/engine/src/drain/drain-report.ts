@@ -10,17 +10,17 @@ export type DrainReport =
       readonly entries: number
       readonly failed: number
       readonly slices: number
-      /** Tables set aside by this drain, each with its reason. */
+      /** Tables that this drain set aside, each with its reason. */
       readonly setAside: readonly Misfit[]
-      /** The tables asked for are open now; false where one of them had to be set aside. */
+      /** All tables that were to open are open; false if one of them was set aside. */
       readonly opened: boolean
-      /** The model that the drain was done with: newer than the caller's where definitions have moved. */
+      /** The model that the drain used: newer than the caller's if definitions changed. */
       readonly model: Model
-      /** Why the entries stay pending, to be read again with what this drain wrote. */
+      /** Why the entries stay pending, to be read again by the next drain; null if they were acknowledged. */
       readonly unmarked: SyncError | null
     }
 
-/** What a drain that is done has to tell all the same. */
+/** Problems that a completed drain reports. */
 export function problemsOf(report: DrainReport): SyncError[] {
   if (report.kind === 'busy') return []
   const setAside = report.setAside.map(

@@ -10,16 +10,16 @@ import type { Watched } from './history-verdict.js'
 import { watchOthers } from './ownership.js'
 import type { DrainRequest } from './pass.js'
 
-/** Definitions that move between two looks, again and again, are for the caller's pause. */
+/** If definitions keep changing between two reads, the caller backs off. */
 const MAX_RELOADS = 10
-/** Suspended constraints are dropped outside the drain, one at a time; more in a row than a schema has is a defect. */
+/** Each redo suspends one constraint outside the drain; more redos than a schema has constraints are a defect. */
 const MAX_REDOS = 200
 
 /**
  * Brings all open tables to a new snapshot of the source, in one target transaction (DESIGN 3.4).
- * Guarantees: commits only if the live set equals the snapshot, but for quarantined keys; marks exactly the entries
- * that it read; a crash anywhere repeats idempotent work. Constraints that rows of the source violate are suspended, and
- * the drain is done again. Throws SyncError for what a retry may cure (lost connections, locks).
+ * Guarantees: commits only if the open tables equal the snapshot, except for quarantined keys; marks exactly the entries
+ * that it read; a crash anywhere repeats idempotent work. Suspends constraints that rows of the source violate and starts
+ * again. Throws SyncError for failures that a retry may fix (lost connections, locks).
  */
 export async function drain(context: EngineContext, model: Model, request: DrainRequest = {}): Promise<DrainReport> {
   let current = model

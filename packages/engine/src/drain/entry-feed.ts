@@ -3,19 +3,19 @@ import { limitsOf } from '../context.js'
 import type { Pass } from './pass.js'
 import { EntryIds } from './entry-ids.js'
 
-/** So many snapshots, and the time that slices share one doubles: a drain ends however fast the source is written. */
+/** After so many snapshots the time that slices share one doubles, so a drain ends however fast the source is written. */
 const SNAPSHOTS_BEFORE_GROWTH = 8
 
-/** The work of one slice: all that it holds in memory at once. */
+/** The input of one slice: everything it holds in memory at once. */
 export interface Load {
-  /** Of tables that are open or open now, and of drains whose marks the source has lost. */
+  /** Of tables that are open or opening, and of drains whose marks the source has lost. */
   readonly parked: readonly ParkedKey[]
   readonly entries: readonly ChangeEntry[]
 }
 
-/** What a drain has to carry: parked keys first, then unsynced entries, of one snapshot or several (DESIGN 3.4, backlog). */
+/** Feeds a drain: parked keys first, then unsynced entries, of one snapshot or several (DESIGN 3.4, backlog). */
 export class EntryFeed {
-  /** Of all entries handed out, exactly these. */
+  /** Ids of exactly the entries handed out. */
   readonly ids = new EntryIds()
   readonly #pass: Pass
   readonly #open: ReadonlySet<string>
@@ -23,9 +23,9 @@ export class EntryFeed {
   #handedOut = 0
   #snapshots = 1
   #since = performance.now()
-  /** Parked keys of open tables may be left. */
+  /** Open tables may have parked keys left. */
   #mayHaveParked = true
-  /** Ids that the last snapshot shows and that are still to be read; the last slices are of them. */
+  /** Ids that only the last snapshot shows, still to be read; null until all others are read. */
   #late: Iterator<bigint[], void> | null = null
 
   constructor(pass: Pass, open: ReadonlySet<string>) {
@@ -41,12 +41,12 @@ export class EntryFeed {
     return this.#highest
   }
 
-  /** Keys were parked for this very drain. */
+  /** Call after parking keys for this drain. */
   readParkedAgain(): void {
     this.#mayHaveParked = true
   }
 
-  /** Ends when nothing that the last snapshot shows is left; may be asked for again after `readParkedAgain`. */
+  /** Ends when nothing that the last snapshot shows is left. May be iterated again after `readParkedAgain`. */
   async *loads(): AsyncGenerator<Load, void, void> {
     for (let load = await this.#next(); load; load = await this.#next()) {
       for (const { id } of load.entries) {
@@ -69,7 +69,7 @@ export class EntryFeed {
     return entries || parked.length > 0 ? { parked, entries: entries ?? [] } : null
   }
 
-  /** The bound grows: within one snapshot nothing is added to what is left. */
+  /** The bound grows, and within one snapshot the remaining work only shrinks. */
   #isOld(): boolean {
     const { snapshotMs } = limitsOf(this.#pass.context)
     return performance.now() - this.#since >= snapshotMs * 2 ** Math.floor(this.#snapshots / SNAPSHOTS_BEFORE_GROWTH)

@@ -6,8 +6,8 @@ interface Run {
 }
 
 /**
- * Ids of change entries that a drain has read, exactly these. Ids mostly come in runs (also with an auto_increment_increment
- * above 1), so millions of them take little memory; each of them is still marked by its own number.
+ * The exact set of change entry ids that a drain has read. Ids mostly form runs (also with an auto_increment_increment above
+ * 1), so millions of them take little memory; each one is still marked by its own number.
  */
 export class EntryIds implements Iterable<bigint> {
   readonly #runs: Run[] = []
@@ -29,7 +29,7 @@ export class EntryIds implements Iterable<bigint> {
     this.#runs.push({ first: id, last: id, step: 0n })
   }
 
-  /** Those of `pending` that it lacks: lower ones that have committed since, for ids commit out of order. Both ascend. */
+  /** Returns the ids of `pending` that this set lacks: ids commit out of order, so lower ones may appear late. Both must ascend. */
   async missingOf(pending: AsyncIterable<readonly bigint[]>): Promise<EntryIds> {
     const missing = new EntryIds()
     const read = this[Symbol.iterator]()

@@ -15,8 +15,8 @@ export async function findHistoryGap(
 }
 
 /**
- * Tables that no keys of drains can heal. No entry and no key of a drain leads to what their chunks and catch-up have
- * copied of changes that the source has lost since; only the marks tell that those have left there.
+ * Finds tables that replaying drains' keys cannot heal. Chunks and catch-up may have copied changes that the source has
+ * since lost. Neither the log nor the drain history leads to those rows; only the watermarks reveal it.
  */
 export async function lostTables(
   { context, target }: { readonly context: EngineContext; readonly target: TargetTransaction },

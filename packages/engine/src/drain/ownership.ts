@@ -15,7 +15,7 @@ export interface Sides {
   readonly target: TargetTransaction
 }
 
-/** What a drain has to do before anything else. */
+/** What a drain must do before anything else. */
 export type Judgement = Exclude<HistoryVerdict, { kind: 'wrong-owner' }>
 
 /** Reads both sides and judges their history. Throws SyncError wrong-owner where another installation is draining. */
@@ -52,12 +52,12 @@ function otherSource(): SyncError {
   })
 }
 
-/** Pauses for as long as an installation at work stands still at most, and some more. */
+/** Waits longer than a draining installation ever pauses. */
 export function watchOthers(context: EngineContext): Promise<void> {
   return pause(limitsOf(context).otherMs, context.signal ?? new AbortController().signal)
 }
 
-/** As every drain does, without one: before anything is written. Throws SyncError wrong-owner. */
+/** Makes a drain's ownership check on its own, before anything is written. Throws SyncError wrong-owner. */
 export async function requireOwner(context: EngineContext): Promise<void> {
   for (let verdict = await look(context, undefined); verdict.kind === 'look-again'; ) {
     await watchOthers(context)
@@ -67,7 +67,7 @@ export async function requireOwner(context: EngineContext): Promise<void> {
 
 async function look(context: EngineContext, before: Watched | undefined): Promise<Judgement> {
   await using snapshot = await context.source.openSnapshot()
-  // After the snapshot: a drain that ends between the two is one that the target knows.
+  // Opened after the snapshot, so the target knows a drain that ends between the two.
   await using target = await context.target.begin()
   return await judgeSides({ snapshot, target }, before)
 }

@@ -19,10 +19,10 @@ import type { HistoryGap } from './history-verdict.js'
 import type { UnreadableEntries } from './unreadable-entries.js'
 import { findUnloggedDeletes } from './unlogged-deletes.js'
 
-/** So many drains that met unreadable entries of a table, and it is no longer copied again for them. */
+/** After so many drains with unreadable entries of a table it is no longer copied again. */
 const MAX_UNREAD = 5
 
-/** Which tables one drain writes, parks for and opens; a table that does not fit is set aside within the drain's transaction (DESIGN 3.5). */
+/** The tables that one drain writes, parks for and opens. Sets a table that does not fit aside in the drain's transaction (DESIGN 3.5). */
 export class Participants {
   readonly #pass: Pass
   readonly #states: Map<string, TableProgress>
@@ -50,8 +50,8 @@ export class Participants {
   }
 
   /**
-   * Sets aside what does not fit this snapshot, and parks again the keys of drains whose marks the source has lost.
-   * Throws SyncError generation-changed where the snapshot shows definitions that the model does not know.
+   * Sets aside tables that do not fit this snapshot, and parks again the keys of drains whose marks the source has lost.
+   * Throws SyncError generation-changed if the snapshot shows definitions that the model does not know.
    */
   static async read(pass: Pass, gap: HistoryGap): Promise<Participants> {
     const { target, snapshot, model, request } = pass
@@ -63,7 +63,7 @@ export class Participants {
     const lost = await lostTables(pass, states, { gap, opening: new Set(request.opening?.keys()) })
     await putAside(target, states, lost)
     await noteBenignChanges(target, model, states)
-    // After those: what foreign key actions of a table that is set aside reach goes with it.
+    // After the lost tables: descendants of a table that is set aside are set aside too.
     const misfitting = misfits(model, states, now)
     await putAside(target, states, misfitting)
     if (gap.lostAfter !== null) {
@@ -73,7 +73,7 @@ export class Participants {
     return new Participants(pass, states, [...lost, ...misfitting])
   }
 
-  /** Tables whose rows this drain writes, less those that it has set aside since. */
+  /** Tables whose rows this drain writes, without those it has set aside since. */
   get open(): ReadonlySet<string> {
     return this.#open
   }
@@ -82,7 +82,7 @@ export class Participants {
     return this.#setAside
   }
 
-  /** All tables that were asked to open do. */
+  /** All tables that were to open are opened by this drain. */
   get haveOpened(): boolean {
     return [...(this.#pass.request.opening?.keys() ?? [])].every((table) => this.#open.has(table))
   }
@@ -91,7 +91,7 @@ export class Participants {
     return { ...this.#pass, open: this.#open, waiting: this.waiting }
   }
 
-  /** Before anything is deleted for what a look-up does not find. */
+  /** Must run before a failed look-up deletes anything. */
   async checkLookUps(): Promise<void> {
     const { model, request, snapshot } = this.#pass
     for (const table of new Set([...this.opening.keys(), ...(request.lookUps ?? [])])) {
@@ -100,7 +100,7 @@ export class Participants {
     }
   }
 
-  /** Once all is written: opens tables, and takes out those that the drain has found unfit. */
+  /** After all writes: opens tables, and takes out those that the drain found unfit. */
   async finish({ outcome, snapshots }: { readonly outcome: DrainOutcome; readonly snapshots: number }): Promise<void> {
     const { target } = this.#pass
     for (const [table, state] of this.opening)
@@ -118,7 +118,7 @@ export class Participants {
     for (const { table } of found) this.#open.delete(table)
   }
 
-  /** A table with so many refused rows has a fault of its own; reading them in every drain would slow all others down. */
+  /** Breaks tables with too many refused rows: every drain re-reads such rows, which would slow down all other tables. */
   async #breakRefused(): Promise<void> {
     const { context, target } = this.#pass
     const most = limitsOf(context).quarantinedRows
@@ -146,7 +146,7 @@ export class Participants {
     await this.#putAside(misfitsFrom(model, this.#states, moved, problem))
   }
 
-  /** The copy that follows holds what those rows and entries are of: they were all committed before it. */
+  /** The copy that follows contains these rows and entries: all were committed before it starts. */
   async #putUnreadAside({ outdated, otherLayout, malformed }: UnreadableEntries): Promise<void> {
     const changed = 'its definition has changed at the source'
     await this.#putAside(misfitsFrom(this.#pass.model, this.#states, [...outdated], changed))
@@ -157,7 +157,7 @@ export class Participants {
     )
   }
 
-  /** Who writes such an entry again and again would have the table copied for ever: it is broken then. */
+  /** Breaks a table after repeated unreadable entries: whoever writes them would have it copied forever. */
   async #putUnread(tables: readonly string[], problem: string): Promise<void> {
     if (tables.length === 0) return
     const { model, snapshot, target } = this.#pass

@@ -6,8 +6,8 @@ import type { Participants } from './participants.js'
 import { readEntry } from './read-entry.js'
 
 /**
- * The dirty keys of these entries. Keys of open tables are dirty, those of tables that will open are parked, all others
- * are forgotten; an entry that cannot be read is noted in the outcome.
+ * Returns the dirty keys of these entries. Keys of open tables are dirty, keys of tables that will open are parked, all
+ * others are dropped. Unreadable entries are recorded in the outcome.
  */
 export async function sortEntries(
   { model, target, rules }: Pass,

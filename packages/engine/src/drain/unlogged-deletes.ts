@@ -3,10 +3,10 @@ import type { Model } from '../model/model.js'
 import { type Misfit, misfitsFrom } from '../tables/set-aside.js'
 
 /**
- * Of these open tables, those where the target holds a row that the snapshot lacks, and what acts on their rows. Asked
- * when a drain has written all it knows: such a row went without an entry, as by TRUNCATE or a dropped partition.
- * Looks at the first and the last key and a few others, so that a whole table is found at once and a part of one soon;
- * needed only where the storage's own number cannot be read (DESIGN 3.5).
+ * Finds open tables whose target holds a row that the snapshot lacks, with their descendants. Runs after a drain's last
+ * write: such a row was deleted without an entry, as by TRUNCATE or a dropped partition. Samples the first key, the last
+ * key and a few others, so an emptied table is found at once and a part of one soon. Needed only if the storage's own
+ * number cannot be read (DESIGN 3.5).
  */
 export async function findUnloggedDeletes(
   at: { readonly model: Model; readonly snapshot: SourceSnapshot; readonly target: TargetTransaction },
@@ -20,7 +20,7 @@ export async function findUnloggedDeletes(
     const mapping = model.tables.get(table)
     if (!mapping?.key || model.isWhole(table)) continue
     const keys = (await target.lookup.sample(mapping)).filter((key) => !stale.has(JSON.stringify([table, key])))
-    // A look-up finds a key however the target spells it, so that rows are counted and not compared.
+    // A look-up finds a key however the target spells it, so rows are counted and not compared.
     if ((await snapshot.rows.readColumns(mapping, keys, [])).length < keys.length) found.push(table)
   }
   const problem = 'rows were removed without firing a trigger (TRUNCATE or a partition operation)'

@@ -10,13 +10,13 @@ interface Held {
   readonly message: string
 }
 
-/** Of each quarantined key one audit entry, the last, stays unsynced with its error, where people look for it. */
+/** Entries that stay unsynced: for each quarantined key its last audit entry, with the error, where people look for it. */
 export class UnsyncedEntries {
   readonly #tables = new Map<string, Map<RowKey, Held>>()
   readonly #released = new Set<bigint>()
   readonly #malformed = new Set<bigint>()
 
-  /** Takes in one slice of a drain: its entries, and what became of the quarantined keys. */
+  /** Adds one slice: its entries and the outcome for quarantined keys. */
   add(entries: readonly ChangeEntry[], quarantine: Quarantine, outcome: Outcome): void {
     const messages = new Map<string, Map<RowKey, string>>()
     for (const { table, key, message } of quarantine.keys) at(messages, table).set(key, message)
@@ -32,7 +32,7 @@ export class UnsyncedEntries {
     }
   }
 
-  /** Stays where people look for it; nobody comes back to it. */
+  /** The entry stays unsynced for people to find; no drain returns to it. */
   addMalformed(entry: bigint): void {
     this.#malformed.add(entry)
   }

@@ -10,13 +10,13 @@ import { suspending } from '../tables/redo.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { type Copies, lockUnopened } from './copies.js'
 
-/** More than a component has. */
+/** More constraints than a component has. */
 const MAX_SUSPENSIONS = 200
 
-/** Keys that no drain parked: of the copy itself. */
+/** Number of keys that the copy itself parked. */
 const NO_DRAIN = 0
 
-/** Before the catch-up, which reads most of them outside the drain lock, and after it, for what its own slices have left. */
+/** Parks orphans. Runs before the catch-up, which reads most of them outside the drain lock, and again after it, for orphans of its own slices. False: another process is opening these tables. */
 export async function scanOrphans(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
   const tables = [...copies.keys()]
   return writeTarget(context, async (target) => {
@@ -29,8 +29,8 @@ export async function scanOrphans(context: EngineContext, model: Model, copies: 
 }
 
 /**
- * Applies parked keys in slices (DESIGN 3.3, 3), which end however fast drains park: at the first that gets no nearer, the
- * opening drain takes what is left. False: another process is opening these tables.
+ * Applies parked keys in slices (DESIGN 3.3, step 3) and stops at the first slice that makes no headway against drains that
+ * park; the opening drain applies the rest. False: another process is opening these tables.
  */
 export async function catchUp(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
   const { lastSliceKeys } = limitsOf(context)
@@ -56,7 +56,7 @@ function countParked(context: EngineContext, copies: Copies): Promise<number> {
   })
 }
 
-/** One slice with its own commit: reads parked rows before its snapshot, and deletes exactly the rows that it read. */
+/** Runs one slice with its own commit. Reads parked keys before its snapshot, and removes exactly the keys it read. */
 async function catchUpSlice(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
   const tables = [...copies.keys()]
   const { catchUpKeys } = limitsOf(context)

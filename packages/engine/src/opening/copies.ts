@@ -1,14 +1,14 @@
 import { isBeingOpened, type TargetTransaction } from '@mylab-sync/core'
 
 /**
- * Tables with the number of the copy that is opened. Preparing takes minutes where millions of rows are surplus;
- * meanwhile a table may be set aside and its copy begun anew, which forgets what was parked for the old one.
+ * Tables with the number of the copy to be opened. Preparing takes minutes if millions of rows are surplus; meanwhile a
+ * table may be set aside and copied again, which discards the keys parked for the old copy.
  */
 export type Copies = ReadonlyMap<string, number>
 
 /**
- * The progress rows of tables whose same copies are still to be opened, locked. Asked again under the lock: an opener that comes
- * late would close what another has opened, or write rows of its older snapshot beside the drains.
+ * Locks the progress rows of these tables and returns whether these very copies are still to be opened. Checked under the
+ * lock: a late opener would close what another one opened, or write rows of an older snapshot beside the drains.
  */
 export async function lockUnopened(target: TargetTransaction, copies: Copies): Promise<boolean> {
   if (!(await target.tables.lock([...copies.keys()]))) return false

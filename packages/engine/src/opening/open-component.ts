@@ -18,18 +18,18 @@ import { catchUp, scanOrphans } from './catch-up.js'
 import type { Copies } from './copies.js'
 import { parkSurplus } from './surplus.js'
 
-/** A drain that runs when a component opens is waited for. */
+/** How long an opening waits for a running drain. */
 const DRAIN_WAIT_MS = 120_000
 
 /**
- * `waiting`: a chunk is open, or another opener is at work. `blocked`: a parent whose rows act on it is closed, or the
- * table is not to be opened. `set-aside`: a definition has changed meanwhile.
+ * `waiting`: a chunk is pending, or another process is opening. `blocked`: an action parent is closed, or the table is not
+ * to be opened. `set-aside`: a definition changed meanwhile.
  */
 export type Opening = 'opened' | 'waiting' | 'blocked' | 'set-aside'
 
 /**
- * Opens an action component whose chunks are all done (DESIGN 3.3), or several of one table each: key and foreign key
- * indexes, surplus and orphan scans, catch-up, and an ordinary drain that takes its parked keys along.
+ * Opens an action component whose chunks are all done (DESIGN 3.3), or several of one table each: builds key and foreign key
+ * indexes, scans for surplus rows and orphans, catches up, and runs an ordinary drain that includes the parked keys.
  */
 export async function openComponent(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
   try {
@@ -40,14 +40,14 @@ export async function openComponent(context: EngineContext, model: Model, tables
   }
 }
 
-/** Neither a server nor the network nor the work's own end: what somebody's table makes of a statement. */
+/** An error that one table causes: not of a server, the network or a cancelled job. */
 function isOfTables(error: unknown): error is SyncError {
   return error instanceof SyncError && (error.code === 'internal' || error.code === 'truncated-read')
 }
 
 /**
- * Finds which of a group of lone tables cannot be opened: each is tried alone, and what fails is broken, so that it holds
- * up no other one. Where all of several fail it is no fault of one table, and none is broken for it.
+ * Opens each table of a group without action edges alone and breaks those that fail, so they block no other table. If all
+ * of several fail, the fault is not one table's and none is broken.
  */
 async function openApart(
   context: EngineContext,
@@ -79,7 +79,7 @@ async function breakAll(context: EngineContext, tables: readonly string[], cause
 
 async function openTogether(context: EngineContext, model: Model, tables: readonly string[]): Promise<Opening> {
   const [first = ''] = [...tables].sort()
-  // Groups of lone tables may overlap.
+  // Groups of tables without action edges may overlap.
   const name = model.graph.hasNoActionParent(first) ? 'open lone tables' : `open ${first}`
   const opening = await exclusively(context, name, (stillAlone) =>
     settingAside(context, model, () => openAlone(context, model, { tables, stillAlone })),
@@ -126,13 +126,13 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
     ]),
   )
   throwIfStopped(context)
-  // What the steps before have found is known from them alone: chunks that are done, surplus, orphans.
+  // Checks that the lock never lapsed: only the previous steps know about done chunks, surplus rows and orphans.
   const report = await drain(context, model, { opening, copies, waitMs: DRAIN_WAIT_MS, beforeCommit: stillAlone })
   if (report.kind === 'busy') return 'waiting'
   return report.opened ? 'opened' : 'set-aside'
 }
 
-/** A first copy writes without the key's index, so that two rows of one key show when it is built. */
+/** A first copy writes without the key's index, so two rows with one key are detected when it is built. */
 async function buildKeyIndexes(
   { target }: EngineContext,
   table: TableMapping,
@@ -146,8 +146,8 @@ async function buildKeyIndexes(
 }
 
 /**
- * Tables without triggers, and those whose changes nobody has kept since their copy began: the triggers that stood then
- * are gone, or others came after it.
+ * Returns tables without triggers, and tables with a gap in their capture since the copy started: their triggers were
+ * dropped, or created later.
  */
 async function captureOf(
   context: EngineContext,
@@ -171,19 +171,19 @@ function stateWhenOpen(model: Model, table: string): TableState {
 const CHUNKS_GONE = 'chunks of its copy are missing in the state'
 
 interface Ready {
-  /** Those of which somebody has deleted chunks: who knows what was copied. */
+  /** Tables whose chunk rows were deleted, so what was copied is unknown. */
   readonly gapped: readonly string[]
-  /** Those that were merged into rows of the target. */
+  /** Tables copied into rows that the target already held. */
   readonly merged: readonly string[]
   readonly copies: Copies
 }
 
-/** Why the component cannot open now, or what of it is opened. */
+/** Returns why the component cannot open now, or which of its tables open. */
 async function readyToOpen(context: EngineContext, model: Model, all: readonly string[]): Promise<Ready | Opening> {
   return readTarget(context, async (target) => {
     const progress = await target.tables.all()
     if (all.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
-    // Lone tables open together and wait for none of each other: one that cannot go on keeps no other closed.
+    // Tables without action edges open together but independently: one that cannot open blocks no other.
     const areLone = model.graph.components(all).length === all.length
     const tables = all.filter((table) => !areLone || isBeingOpened(progress.get(table)?.state ?? 'broken'))
     if (tables.length === 0) return 'blocked'

@@ -4,19 +4,19 @@ import { type EngineContext, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { writeTarget } from '../transactions.js'
 
-/** A snapshot is left for a newer one after so many pages, so that the source may purge what it keeps for it. */
+/** Pages before the snapshot is renewed, so that the source can purge its undo log. */
 const PAGES_PER_SNAPSHOT = 50
 
 interface Looking {
-  /** Keys of the target's rows that the source does not hold, page by page and in the target's transaction, which is committed after each page. */
+  /** Receives keys that only the target holds, page by page, in the target's transaction, which commits after each page. */
   found(keys: readonly RowKey[], target: TargetTransaction): Promise<void>
-  /** Rows that no key of the source can name. */
+  /** Receives rows that no key of the source can address. */
   strayed(strays: KeyPage['strays'], target: TargetTransaction): Promise<void>
-  /** After the last page, before the snapshot is given back. */
+  /** Called after the last page, before the snapshot ends. */
   ended(snapshot: SourceSnapshot): Promise<void>
 }
 
-/** The source is asked by key, since the two may order keys unlike. */
+/** Looks keys up at the source one by one, since the two servers may order keys differently. */
 async function findSurplus(context: EngineContext, model: Model, table: string, looking: Looking): Promise<void> {
   const mapping = model.mapping(table)
   await using snapshot = await context.source.openSnapshot()
@@ -48,14 +48,14 @@ async function absent(
 }
 
 /**
- * Parks the keys of rows that a merge has not touched since the source lacks them. They are never deleted by range:
- * the re-read of catch-up decides, and what foreign keys took with them is found by its closure. A row that is not
- * surplus is so by what the source held: its mark tells whether the source still has that history when the table opens.
+ * Parks the keys of rows that only the target holds. They are never deleted by range: catch-up's re-read decides, and its
+ * closure finds what foreign keys removed with them. "Not surplus" was decided from this snapshot. Its watermark lets the
+ * opening check that the source still has that history.
  */
 export async function parkSurplus(context: EngineContext, model: Model, table: string): Promise<void> {
   await findSurplus(context, model, table, {
     found: (keys, target) => target.parked.park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
-    // No entry and no re-read could ever name one.
+    // No entry and no re-read can ever address one.
     strayed: (strays, target) => target.rows.deleteStrays(model.mapping(table), strays),
     async ended(snapshot) {
       const mark = await snapshot.watermarks.leave()

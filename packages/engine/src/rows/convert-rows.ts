@@ -13,9 +13,9 @@ import {
 } from '@mylab-sync/core'
 
 const SAMPLE_KEYS = 5
-/** A btree of PostgreSQL takes entries of 2,704 bytes: https://www.postgresql.org/docs/current/btree.html */
+/** Bytes of the largest btree entry: https://www.postgresql.org/docs/current/btree.html */
 const LONGEST_KEY_BYTES = 2_704
-/** Of a column's own length, of the entry's header, and of alignment. */
+/** Overhead of a column's length, the entry's header and alignment. */
 const BYTES_BESIDE = 8
 const EMPTY = Buffer.alloc(0)
 
@@ -48,7 +48,7 @@ export class SanitisedTally {
   }
 }
 
-/** Rows of one batch, converted by the table's mapping: the one code path of copy and drain. */
+/** Converts the rows of one batch by the table's mapping: the one code path of copy and drain. */
 export interface ConvertedRows {
   readonly rows: TargetRow[]
   readonly refused: RefusedRow[]
@@ -81,7 +81,7 @@ function convertRow(table: TableMapping, row: RawRow, tally: SanitisedTally): Ta
     if (!(error instanceof ValueRefused)) throw error
     return { key: row.key, code: 'refused-value', message: error.message }
   }
-  // counted only once the row as a whole is accepted
+  // Counted only once the whole row is accepted.
   for (const { column, rule } of altered) tally.add({ table: table.source.name, column, rule }, row.key)
   return { key: row.key, values }
 }
@@ -102,8 +102,8 @@ function convertValues(table: TableMapping, raw: RawRow['values'], altered: Alte
 }
 
 /**
- * A row is found again by what its key's tokens give: where a value is written otherwise, it could neither be changed nor
- * deleted any more, and where two tokens give one text, one row would take another's place.
+ * Checks that a row can be found again by its key's tokens. If a value were written differently, the row could no longer be
+ * changed or deleted; if two tokens gave one text, one row would replace another.
  */
 function strayKey(table: TableMapping, key: RowKey, values: TargetRow['values']): RefusedRow | null {
   const columns = table.key?.columns ?? []
@@ -118,7 +118,7 @@ function strayKey(table: TableMapping, key: RowKey, values: TargetRow['values'])
   return { key, code: 'refused-value', message }
 }
 
-/** Of values that the two ways, by token and by reading, may spell unlike: text in a character set, members, digits. */
+/** Key columns whose token and read value may be spelt differently: text in a character set, members, digits. */
 function isSpelt({ rule, column }: KeyColumn): boolean {
   return rule === 'text' || rule === 'bits' || rule === 'digits' || column.source.members !== null
 }
@@ -131,14 +131,14 @@ function isNamedBy(column: KeyColumn, token: string, value: Buffer | HexDigits):
   return column.toTarget(token) === text && column.fromTarget(text) === token
 }
 
-/** The usual key: ASCII, which every character set that stores it in these bytes reads alike. */
+/** The usual key: ASCII, which every character set that stores it in these bytes reads the same. */
 function isPlain(token: string, value: Buffer | HexDigits): boolean {
   return Buffer.isBuffer(value) && isAscii(value) && value.toString('hex').toUpperCase() === token
 }
 
-/** Uncompressed, since nobody knows before whether a value will be. */
+/** Uncompressed size: whether the target compresses a value is not known beforehand. */
 function longKey(table: TableMapping, key: RowKey, values: TargetRow['values']): RefusedRow | null {
-  // The token of an ENUM or a SET does not tell how long its labels are.
+  // The token of an ENUM or a SET does not show the length of its labels.
   const isShort = key.length < LONGEST_KEY_BYTES / 2 && !table.key?.columns.some(({ column }) => column.source.members)
   if (isShort) return null
   const bytes = (table.key?.columns ?? []).reduce((sum, { column }) => {

@@ -1,6 +1,6 @@
 import { keysAlike, type RowKey, type SourceSnapshot, TableBroken, type TableMapping } from '@mylab-sync/core'
 
-/** Which of these keys a snapshot holds, byte for byte. Throws TableBroken where two rows have one key. */
+/** Returns the keys that a snapshot holds, byte for byte. Throws TableBroken if two rows share a key. */
 export async function findKeys(
   snapshot: SourceSnapshot,
   table: TableMapping,
@@ -13,8 +13,8 @@ export async function findKeys(
 }
 
 /**
- * Throws TableBroken where rows that are read by range are not found by their own keys: every row of such a table that
- * changes would be taken for a deleted one.
+ * Throws TableBroken if rows that were read by range are not found by their own keys: every changed row of such a table
+ * would be mistaken for a deleted one.
  */
 export async function checkLookUps(snapshot: SourceSnapshot, table: TableMapping): Promise<void> {
   const keys = await snapshot.rows.sampleKeys(table)
@@ -23,8 +23,8 @@ export async function checkLookUps(snapshot: SourceSnapshot, table: TableMapping
 }
 
 /**
- * Throws TableBroken where the source, asked in another way, has one of these keys, which it was not found to have though
- * the last entry of each is no delete. That it is gone all the same has its reasons: a cascade, TRUNCATE.
+ * Throws TableBroken if another form of look-up finds one of these keys. The first form did not, although the last entry of
+ * each key is no delete. A row may be gone even so: by a cascade, or TRUNCATE.
  */
 export async function requireAbsent(
   snapshot: SourceSnapshot,

@@ -11,7 +11,7 @@ import {
 import type { Model } from '../model/model.js'
 import { tokensOfValues } from './reference-tokens.js'
 
-/** Quarantined keys as they stood when a slice began. */
+/** The quarantined keys when a slice began. */
 export class Quarantine {
   readonly keys: readonly QuarantinedKey[]
   readonly #tables = new Map<string, Map<RowKey, QuarantinedKey>>()
@@ -33,20 +33,20 @@ export class Quarantine {
     return this.#tables.has(table)
   }
 
-  /** The row is as it was when it was refused, and nobody asked to try again. */
+  /** Whether the row is unchanged since it was refused, with no retry requested. */
   isUnchanged(table: string, row: RawRow): boolean {
     const known = this.find(table, row.key)
     return known !== undefined && known.digest !== null && known.digest === digestOf(row)
   }
 
-  /** By which values children of `edge` may reference these rows, as the rows were last read. */
+  /** Values by which children of `edge` may reference these rows, as the rows were last read. */
   references(table: string, edge: Edge, keys: readonly RowKey[]): (readonly string[])[] {
     const known = keys.flatMap((key) => this.find(table, key)?.references ?? [])
     return known.filter((r) => r.child === edge.child && r.edge === edge.name).map((r) => r.tokens)
   }
 }
 
-/** What is kept of refused rows: enough to see that one has changed, and to find children that still reference it. */
+/** Records of refused rows: enough to detect a change, and to find children that still reference them. */
 export function quarantinedRows(
   at: { readonly model: Model; readonly table: string; readonly operation: QuarantinedRow['operation'] },
   refused: readonly RefusedRow[],

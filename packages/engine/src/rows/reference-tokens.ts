@@ -3,8 +3,8 @@ import { type Edge, ValueRefused } from '@mylab-sync/core'
 type Column = Edge['parentKey']['columns'][number]['column']
 
 /**
- * The tokens by which children of `edge` reference a parent's row, from the row's values as the source hands them out.
- * Null where a referenced column is NULL or cannot be carried: no child in the target holds such a value.
+ * Returns the tokens by which children of `edge` reference a parent's row, from the row's values as read. Null if a
+ * referenced column is NULL or cannot be carried: no child in the target holds such a value.
  */
 export function tokensOfValues(edge: Edge, valueOf: (column: string, at: number) => Buffer | null): string[] | null {
   const tokens: string[] = []

@@ -14,15 +14,15 @@ import type { Slice } from './slice.js'
 import { quarantinedRows } from '../rows/quarantine.js'
 import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
 
-/** What a slice reports of rows that could not be written, and of those that can be again. */
+/** Rows that the target refused in a slice, and quarantined keys that it accepted again, by table. */
 export interface Outcome {
   readonly refused: Map<string, QuarantinedRow[]>
   readonly recovered: Map<string, RowKey[]>
 }
 
 /**
- * Makes the target's rows of all dirty keys what the snapshot holds: absent ones deleted first, then every returned row
- * written by its returned bytes, also one that only the source's collation equates with a key asked for.
+ * Makes the target's rows of all dirty keys equal the snapshot: deletes absent rows first, then writes every returned row
+ * by its returned bytes, including a row that only the source's collation equates with a requested key.
  */
 export async function applySlice(slice: Slice, tally: SanitisedTally): Promise<Outcome> {
   const outcome: Outcome = { refused: new Map(), recovered: new Map() }
@@ -54,7 +54,7 @@ async function replaceWhole({ slice, tally, outcome }: Applying, table: string):
   }
   refused.push(...(await target.rows.replace(mapping, converted())))
   const [first] = refused
-  // Rows without a key cannot be told apart: the table's one key stands for all of them.
+  // Rows without a key cannot be distinguished: the table's one key represents all of them.
   if (first)
     note(outcome.refused, table, [
       {
@@ -82,8 +82,8 @@ interface ApplyingTable extends Applying {
 async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Promise<void> {
   const { slice, table } = applying
   const present: RowKey[] = []
-  // All deletes come before the first write: a key found in the target may be spelt otherwise than the source spells
-  // it (a FLOAT's digits), and would then delete what was just written.
+  // All deletes precede the first write: the target may spell a key differently from the source (a FLOAT's digits), and
+  // a later delete would remove the row just written.
   for (const list of slices(keys, KEYS_PER_QUERY)) {
     await learnPresence(slice, table, list)
     const absent = list.filter((key) => slice.dirty.presence(table.source.name, key) === false)
@@ -99,7 +99,7 @@ async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Prom
       const holders = await write(applying, raw)
       if (holders) held.push({ raw, holders })
     }
-    // The snapshot answers one read at a time, so holders outside the dirty keys wait for the end of the list.
+    // The snapshot answers one read at a time, so holders outside the dirty keys are read after the list.
     for (const batch of held) await resolveConflict(applying, batch)
   }
 }
@@ -109,7 +109,7 @@ interface HeldRows {
   readonly holders: readonly RowKey[]
 }
 
-/** Writes a batch; answers with the rows that hold a wanted UNIQUE value and are not dirty, where nothing was written. */
+/** Writes a batch. Returns null, or, with nothing written, the keys of rows that hold a required UNIQUE value and are not dirty. */
 async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<readonly RowKey[] | null> {
   const { slice, table, outcome } = applying
   const name = table.source.name
@@ -133,7 +133,7 @@ async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<r
       return null
     }
     const { holders } = result
-    // What this slice has written is the truth: it is the UNIQUE that does not hold, and no stale image is in the way.
+    // A row that this slice wrote is current, so the UNIQUE itself is violated and no stale row is to blame.
     const truth = holders.find(({ key }) => slice.dirty.isWritten(name, key))
     if (truth) throw new ConstraintViolated(table.name, truth.unique, 'unique')
     const keys = holders.map(({ key }) => key)
@@ -154,8 +154,8 @@ function noteRecovered({ slice, table, outcome }: ApplyingTable, keys: readonly 
 }
 
 /**
- * In a backlog's slice a holder may not be read yet: its entry belongs to a later slice. It is read now, with its
- * closure, before its old values are gone.
+ * Reads a conflict's holders now, with their closure, before their old values are lost. In a backlog, the entry of a
+ * holder may belong to a later slice.
  */
 async function resolveConflict(applying: ApplyingTable, { raw, holders }: HeldRows): Promise<void> {
   const { slice, table } = applying

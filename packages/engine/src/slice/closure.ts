@@ -7,10 +7,10 @@ import type { Slice } from './slice.js'
 export const KEYS_PER_QUERY = 1000
 
 /**
- * Adds to the dirty keys what foreign key actions may have changed without firing a trigger (DESIGN 3.4, closure).
- * Start keys are, of a parent of action edges, every dirty key with an entry other than a plain update, or absent in
- * the snapshot; where other columns than the key are referenced, every dirty key. Runs before the slice's writes,
- * since it follows the references that the target holds from the snapshot before.
+ * Adds the rows that foreign key actions may have changed without firing a trigger (DESIGN 3.4, closure). Start keys of a
+ * parent of action edges are the dirty keys that have an entry other than a plain update or are absent from the snapshot;
+ * if columns other than the key are referenced, all dirty keys. Must run before the slice's writes: it follows references
+ * as the target holds them from the previous snapshot.
  */
 export async function addClosure(slice: Slice): Promise<void> {
   if (!slice.rules.closure) return
@@ -55,7 +55,7 @@ function isStart({ dirty, model, rules }: Slice, table: string, key: RowKey): bo
   return rules.absentIsStart && dirty.presence(table, key) === false
 }
 
-/** Asks the snapshot once which of these keys it holds, byte for byte. */
+/** Records which of these keys the snapshot holds, byte for byte; asks for each key once. */
 export async function learnPresence(slice: Slice, table: TableMapping, keys: readonly RowKey[]): Promise<void> {
   const name = table.source.name
   if (slice.model.isCaptureOnly(name)) return
@@ -78,7 +78,7 @@ function tokensOf(parent: TableMapping, edge: Edge, key: RowKey): string[] {
   })
 }
 
-/** Referenced values other than the key: as the target holds them, and as the snapshot does. */
+/** Referenced values other than the key, as the target and as the snapshot hold them. */
 async function referencedTokens(
   slice: Slice,
   parent: TableMapping,
@@ -101,7 +101,7 @@ async function referencedTokens(
   return tokens
 }
 
-/** As a closure would for start keys that were consumed while the children's table was not open. */
+/** Follows references that were parked while the children's table was not open, as the closure would have. */
 export async function addParkedParents(slice: Slice, parked: readonly ParkedParent[]): Promise<void> {
   const byEdge = new Map<Edge, (readonly string[])[]>()
   for (const { child, edge: name, tokens } of parked) {
@@ -135,7 +135,7 @@ async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly
   for await (const keys of slice.snapshot.rows.childKeys(child, edge, parents)) await add(keys)
 }
 
-/** Null where a value cannot stand in the target: no child there holds it. */
+/** Returns null if the target cannot hold one of the values: then no child there references it. */
 function targetTexts(edge: Edge, tokens: readonly string[]): string[] | null {
   try {
     return edge.parentKey.columns.map((column, at) => column.toTarget(tokens[at] ?? ''))
@@ -146,8 +146,8 @@ function targetTexts(edge: Edge, tokens: readonly string[]): string[] | null {
 }
 
 /**
- * A child may reference its parent under another spelling (case, accent, trailing space) unless a validated foreign key
- * in the target proves otherwise. Then every child that matches no parent byte for byte is read again.
+ * Adds every child that matches no parent byte for byte. A collation lets a child spell its parent differently (case,
+ * accent, trailing space); only a validated foreign key in the target rules that out.
  */
 async function addCollationMismatches(slice: Slice, edge: Edge): Promise<void> {
   if (!edge.text || edge.captureOnlyParent || slice.searched.has(edge) || slice.model.isWhole(edge.child)) return

@@ -2,18 +2,18 @@ import type { ChangeEntry, RowKey } from '@mylab-sync/core'
 
 interface Mark {
   start: boolean
-  /** The last entry of it says that the row is there. */
+  /** According to the key's last entry, the row exists. */
   isExpected: boolean
-  /** Looked at by the closure, and whether as a start key. */
+  /** Whether the closure has examined the key, and as what. */
   examined: 'no' | 'plain' | 'start'
-  /** Found in the snapshot; undefined while nobody asked. */
+  /** Whether the snapshot holds the row; undefined until read. */
   present: boolean | undefined
   applied: boolean
-  /** The target's row is the snapshot's: this slice has written it. */
+  /** This slice wrote the target's row, so it equals the snapshot's. */
   written: boolean
 }
 
-/** The set D of DESIGN 3.4: which keys of which tables have to be read again, and which of them start a closure. */
+/** The set D of DESIGN 3.4: the keys to re-read, by table, and which of them start a closure. */
 export class DirtyKeys {
   readonly #tables = new Map<string, Map<RowKey, Mark>>()
   #size = 0
@@ -34,7 +34,7 @@ export class DirtyKeys {
     this.#size++
   }
 
-  /** What the entry says that comes after all others of this key so far. */
+  /** Records whether the row exists according to this entry, the latest of the key so far. */
   expect(table: string, key: RowKey, isThere: boolean): void {
     const mark = this.#tables.get(table)?.get(key)
     if (mark) mark.isExpected = isThere
@@ -60,7 +60,7 @@ export class DirtyKeys {
     for (const [table, marks] of this.#tables) for (const [key, mark] of marks) yield { table, key, start: mark.start }
   }
 
-  /** Keys that the closure has not seen, or has seen only before they became start keys; they count as seen from here on. */
+  /** Returns keys that the closure has not examined, or examined before they became start keys, and counts them as examined. */
   takeUnexamined(): Map<string, RowKey[]> {
     const taken = new Map<string, RowKey[]>()
     for (const [table, marks] of this.#tables) {
@@ -106,7 +106,7 @@ export class DirtyKeys {
   }
 }
 
-/** The one or two keys that an entry makes dirty; anything but a plain update starts a closure. */
+/** Returns the one or two keys that an entry makes dirty. Anything but a plain update starts a closure. */
 export function dirtyKeysOf(entry: ChangeEntry): { key: RowKey; start: boolean; isThere: boolean }[] {
   const isThere = entry.operation !== 'DELETE'
   if (entry.oldKey === null) return [{ key: entry.rowKey, start: entry.operation !== 'UPDATE', isThere }]

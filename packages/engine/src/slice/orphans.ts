@@ -2,11 +2,10 @@ import type { Edge, ParkedKey, TargetTransaction } from '@mylab-sync/core'
 import type { Model } from '../model/model.js'
 
 /**
- * Parks, as start keys, all rows of these action edges' children whose parent is not in the target. Answers whether
- * there were any. Wherever rows of several snapshots stand beside each other, a row may have changed by an action with
- * nothing left that leads to it: its parent was deleted before it was read, or had been given a new key by its own
- * parent, under which the target never held it (docs/decisions/0006-orphans-between-snapshots.md). Such a row is an
- * orphan once all entries are consumed.
+ * Parks, as start keys, all children of these action edges whose parent is not in the target. Returns whether there were
+ * any. Where rows of several snapshots are mixed, an action may have changed a row that nothing leads to any more: its
+ * parent was deleted before it was read, or its own parent gave it a new key under which the target never held it
+ * (docs/decisions/0006-orphans-between-snapshots.md). Such a row is an orphan once all entries are consumed.
  */
 export async function parkOrphans(
   target: TargetTransaction,

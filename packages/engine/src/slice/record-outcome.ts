@@ -2,7 +2,7 @@ import type { TargetTransaction } from '@mylab-sync/core'
 import type { Outcome } from './apply.js'
 import type { SanitisedTally } from '../rows/convert-rows.js'
 
-/** Writes down what a slice could not apply and what it could again, in the slice's own transaction. Returns the number of rows that were refused. */
+/** Quarantines a slice's refused rows, releases recovered ones and adds its sanitised counts, in the slice's transaction. Returns the number of refused rows. */
 export async function recordOutcome(
   target: TargetTransaction,
   outcome: Outcome,

@@ -7,31 +7,31 @@ import { addClosure, addParkedParents } from './closure.js'
 import type { DirtyKeys } from './dirty-keys.js'
 import { Overflow, ParkedParents, type Slice, type SliceScope } from './slice.js'
 
-/** What a slice brings to the snapshot's state. */
+/** The keys that one slice makes equal the snapshot. */
 export interface SliceWork {
-  /** The drain under whose number keys are parked; 0: a catch-up. */
+  /** Number under which further keys are parked: the drain's, or 0 for a catch-up. */
   readonly drain: number
-  /** Keys of entries; the slice adds to them. */
+  /** Keys of the entries. The slice adds to them. */
   readonly dirty: DirtyKeys
   readonly parked: readonly ParkedKey[]
-  /** Tables that open with this slice: it takes what their parents consumed meanwhile. */
+  /** Tables that open with this slice, which follows the references parked for them. */
   readonly opening: readonly string[]
-  /** Most keys that the closure holds in memory; more are parked. */
+  /** Keys that the closure may hold in memory; it parks more. */
   readonly maxKeys: number
 }
 
 export interface SliceResult {
   readonly outcome: Outcome
   readonly tally: SanitisedTally
-  /** As it was when the slice began. */
+  /** The quarantine when the slice began. */
   readonly quarantine: Quarantine
-  /** Keys beyond `maxKeys` are parked, for a later slice of the same drain. */
+  /** Keys beyond `maxKeys` were parked for a later slice of the same drain. */
   readonly hasOverflown: boolean
 }
 
 /**
- * Makes the target's rows of the dirty keys, the parked ones, the quarantined ones and their closure what the snapshot
- * holds (DESIGN 3.4, 2 and 3). Records nothing of the outcome; the caller removes the parked rows in the same transaction.
+ * Makes the target's rows of the dirty, parked and quarantined keys and of their closure equal the snapshot (DESIGN 3.4,
+ * steps 2 and 3). The caller records the outcome and removes the parked keys, in the same transaction.
  */
 export async function runSlice(scope: SliceScope, work: SliceWork): Promise<SliceResult> {
   const { target } = scope
@@ -50,7 +50,7 @@ export async function runSlice(scope: SliceScope, work: SliceWork): Promise<Slic
   return { outcome: await applySlice(slice, tally), tally, quarantine, hasOverflown: overflow.isUsed }
 }
 
-/** Before any other closure, which follows what this one finds. */
+/** Must run before any other closure, which follows the keys found here. */
 async function addParentsOf(slice: Slice, opening: readonly string[]): Promise<void> {
   if (opening.length === 0) return
   const { parked } = slice.target

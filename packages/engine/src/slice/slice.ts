@@ -4,32 +4,32 @@ import type { Model } from '../model/model.js'
 import type { Quarantine } from '../rows/quarantine.js'
 import type { DirtyKeys } from './dirty-keys.js'
 
-/** What all slices of one drain or one catch-up read and write with. */
+/** What all slices of one drain or one catch-up share. */
 export interface SliceScope {
   readonly context: EngineContext
   readonly model: Model
   readonly snapshot: SourceSnapshot
   readonly target: TargetTransaction
   readonly rules: ProtocolRules
-  /** Tables whose rows are written; the closure ends at all others. */
+  /** Tables whose rows are written. The closure ends at all others. */
   readonly open: ReadonlySet<string>
-  /** Closed tables that will open: what may have changed their rows is kept until then. */
+  /** Closed tables that will open. References that may have changed their rows are kept until then. */
   readonly waiting: ReadonlySet<string>
 }
 
-/** One slice: all that is held in memory at once. */
+/** One slice: everything that is held in memory at once. */
 export interface Slice extends SliceScope {
   readonly parents: ParkedParents
   readonly dirty: DirtyKeys
   readonly quarantine: Quarantine
   readonly overflow: Overflow
-  /** Text edges whose misspelt children were looked for already: once a slice, before its writes. */
+  /** Text edges whose differently spelt children were already added: once per slice, before its writes. */
   readonly searched: Set<Edge>
 }
 
 /**
- * A row may have millions of children. Beyond what a slice may hold, those that the closure finds are parked under the
- * drain's number, and later slices of the same drain take them, as they take entries: in any order, and before its commit.
+ * Bounds a slice's memory: a row may have millions of children. Keys beyond the bound are parked under the drain's number,
+ * and later slices of the same drain apply them, in any order and before its commit, as they apply entries.
  */
 export class Overflow {
   readonly #drain: number
@@ -48,7 +48,7 @@ export class Overflow {
   async add({ dirty, target }: Slice, table: string, keys: readonly RowKey[], start: boolean): Promise<void> {
     const isFull = dirty.size >= this.#mostKeys
     const fresh = isFull ? keys.filter((key) => !dirty.has(table, key)) : []
-    // A key that this drain has read already stays in memory, so that rows which act on each other in a circle come to an end.
+    // A key that this drain has already read stays in memory, so that cyclic references terminate.
     const seen = fresh.length > 0 ? await target.history.recordedKeys(this.#drain, table, fresh) : new Set<RowKey>()
     const later = new Set(fresh.filter((key) => !seen.has(key)))
     for (const key of keys) if (!later.has(key)) dirty.add(table, key, start)
@@ -58,14 +58,14 @@ export class Overflow {
   }
 }
 
-/** References to rows of parents whose children's tables are not open. */
+/** References to parent rows whose children's tables are not open. */
 export class ParkedParents {
   readonly #edges = new Map<Edge, Map<string, readonly string[]>>()
 
   add(edge: Edge, parents: readonly (readonly string[])[]): void {
     let known = this.#edges.get(edge)
     if (!known) this.#edges.set(edge, (known = new Map()))
-    // tokens hold no comma
+    // Tokens contain no comma.
     for (const tokens of parents) known.set(tokens.join(','), tokens)
   }
 

@@ -1,6 +1,6 @@
 import type { EngineContext } from '../context.js'
 
-/** How long synced entries of the change log stay unless somebody says otherwise. */
+/** Days that synced entries of the change log are kept by default. */
 export const KEPT_DAYS = 7
 
 /** Removes old entries of the change log, in small transactions. */

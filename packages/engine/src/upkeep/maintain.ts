@@ -9,8 +9,9 @@ import { settingAside } from '../tables/set-aside.js'
 import { targetDefinition } from '../model/target-definition.js'
 
 /**
- * Control work: triggers that are gone, those of the change log among them, what changed in tables that have none, and constraints that may hold again.
- * False when another process is at it: of two that build, one would take the other's unfinished index for a ruin.
+ * Runs control work: checks triggers, including those of the change log, detects changes of tables without triggers, and
+ * re-creates constraints that hold again. Returns false while another process does so: of two that build, one would mistake
+ * the other's unfinished index for a failed one.
  */
 export async function maintain(context: EngineContext, model: Model): Promise<boolean> {
   const done = await exclusively(context, 'maintain', async () => {
@@ -26,7 +27,7 @@ export async function maintain(context: EngineContext, model: Model): Promise<bo
   return done ?? false
 }
 
-/** Tables whose engine takes no triggers: their content's sign has moved, so the next drain carries them again. */
+/** Parks tables whose engine allows no triggers once their content fingerprint changes, so the next drain copies them. */
 async function noticeUncaptured(context: EngineContext, model: Model): Promise<void> {
   const names = [...model.tables.values()]
     .filter((mapping) => !isTransactional(mapping.source))
@@ -41,7 +42,7 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
     if (sign !== known.contentSign) moved.set(table, sign)
   }
   if (moved.size === 0) return
-  // A running drain could take the parked key and read the table in the snapshot from before the change.
+  // A running drain could consume the parked key and read the table in a snapshot from before the change.
   await betweenDrains(context, async (target, states) => {
     for (const [table, contentSign] of moved) {
       if (states.get(table)?.state !== 'recopied') continue
@@ -51,14 +52,14 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
   })
 }
 
-/** Tables that the target cannot keep as they are given, before the next change of one of their rows finds out. */
+/** Breaks tables that the target would not store as given, before the next change of a row shows it. */
 async function breakUnkept(context: EngineContext, model: Model): Promise<void> {
   const open = [...(await openTables(context, model))]
   const looked = await context.target.tables.hindrances(open.map((table) => model.mapping(table)))
   for (const { broken } of looked) if (broken) throw broken
 }
 
-/** Indexes, UNIQUEs and foreign keys of open tables; building what stands already is a look-up. The target records what cannot be built. */
+/** Builds indexes, UNIQUEs and foreign keys of open tables; an existing one costs a look-up. The target records what cannot be built. */
 async function buildConstraints(context: EngineContext, model: Model): Promise<void> {
   const open = await openTables(context, model)
   const { target } = context
@@ -83,7 +84,7 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
 
 type Due = Awaited<ReturnType<Target['created']['due']>>
 
-/** What of ours the source has dropped or defined anew. */
+/** Drops objects of ours that the source has dropped or redefined. */
 async function dropOutdated(context: EngineContext, model: Model, open: ReadonlySet<string>): Promise<Due> {
   const dueBy = (now: Model): Promise<Due> =>
     context.target.created.due(
@@ -91,7 +92,7 @@ async function dropOutdated(context: EngineContext, model: Model, open: Readonly
     )
   const due = await dueBy(model)
   if (due.outdated.length === 0) return due
-  // A model that is older than another process's would drop what that has just built.
+  // An outdated model would drop what another process has just built.
   const latest = await dueBy(await loadModel(context))
   await context.target.created.drop(latest.outdated)
   return due

@@ -9,8 +9,8 @@ import { type CopyStart, prepareMerge, startCopy } from '../copy/start-copy.js'
 import { waitsFor } from '../tables/waits.js'
 
 /**
- * Takes tables up again that were set aside: triggers first, then the target's definition, then a copy in place is
- * asked for. A table that cannot be adapted without losing something waits, with the statements to run as its problem.
+ * Resumes tables that were set aside: repairs triggers, adapts the target's definition, then requests a copy in place. A
+ * table that cannot be adapted without a loss waits, with the statements to run as its problem.
  */
 export async function reconcile(context: EngineContext, model: Model, progress: Progress): Promise<string[]> {
   const states = await readTarget(context, (target) => target.tables.all())
@@ -54,7 +54,7 @@ async function tellHeld(
   }
 }
 
-/** As `work`; a table that its target refuses is broken then, and the others are taken up all the same. */
+/** Runs `work`; breaks a table that the target refuses, so the others are still resumed. */
 async function takenUp<T>(context: EngineContext, table: string, work: () => Promise<T>): Promise<T | 'broken'> {
   try {
     return await work()
@@ -65,7 +65,7 @@ async function takenUp<T>(context: EngineContext, table: string, work: () => Pro
   }
 }
 
-/** Null, or what a human has to do first. */
+/** Returns null, or what a person must do first. */
 async function adapt(context: EngineContext, model: Model, table: string): Promise<string | null> {
   const mapping = model.mapping(table)
   const objects = model.objects(table)
