@@ -93,7 +93,7 @@ test('plan names the two ends of a foreign key that a type option makes differ',
     )
     const mapping = { ...defaultMappingOptions, columns: { c: { pid: 'boolean' } } }
     const { refused } = await plan({ ...at.context, options: { ...at.context.options, mapping } }, [])
-    assert.match(JSON.stringify(refused), /column pid becomes boolean, and the one that it references smallint/)
+    assert.match(JSON.stringify(refused), /column pid becomes boolean, but the column it references becomes smallint/)
   } finally {
     await at.close()
   }

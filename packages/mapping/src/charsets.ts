@@ -9,7 +9,7 @@ export interface Charset {
 
 const UTF8: Charset = { decode: (bytes) => wellFormed(bytes).toString('utf8'), encode: (text) => Buffer.from(text) }
 
-/** Of UTF-8 without these characters; as the server does, they become a question mark. */
+/** UTF-8 without these characters, which encode to a question mark, as on the server. */
 function without(characters: RegExp): Charset {
   return { decode: UTF8.decode, encode: (text) => Buffer.from(text.replace(characters, '?')) }
 }
@@ -58,7 +58,7 @@ const controls = (first: number, last: number): readonly [number, string] => [
   String.fromCharCode(...Array.from({ length: last - first + 1 }, (_, at) => first + at)),
 ]
 
-/** Where the server's 8-bit sets are not iconv-lite's: characters from a byte on (measured: `charsets.test.ts`). */
+/** Bytes that the server's 8-bit sets decode otherwise than iconv-lite's: characters from a byte on (measured: `charsets.test.ts`). */
 const BYTES: Readonly<Record<string, readonly (readonly [byte: number, characters: string])[]>> = {
   latin1: [0x81, 0x8d, 0x8f, 0x90, 0x9d].map((byte) => controls(byte, byte)),
   greek: [[0xa1, '\u02bd\u02bc']],
@@ -87,7 +87,7 @@ const JIS: readonly (readonly [string, string])[] = [
   ['\u00ac', '\uffe2'],
 ]
 
-/** Characters that the server reads in place of iconv-lite's. */
+/** Pairs: iconv-lite's character and the one that the server uses instead. */
 const CHARACTERS: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   sjis: JIS,
   ujis: JIS,
@@ -99,7 +99,7 @@ const CHARACTERS: Readonly<Record<string, readonly (readonly [string, string])[]
 
 const known = new Map<string, Charset | null>()
 
-/** A character set of the source; null: none that can be decoded here. */
+/** A character set of the source; null if it cannot be decoded here. */
 export function charsetOf(name: string | null): Charset | null {
   if (name === null) return null
   const found = known.get(name)
@@ -117,7 +117,7 @@ function makeCharset(name: string): Charset | null {
   const bytes = BYTES[name]
   if (bytes) return singleByte(encoding, bytes)
   const pairs = CHARACTERS[name]
-  const respelt = pairs ? exchanged(pairs) : (text: string): string => text
+  const respelt = pairs ? swapped(pairs) : (text: string): string => text
   const plain = { stripBOM: false }
   return {
     decode: (value) => respelt(iconv.decode(value, encoding, plain)),
@@ -131,7 +131,7 @@ function singleByte(encoding: string, exceptions: readonly (readonly [byte: numb
   for (const [first, characters] of exceptions)
     for (const [at, character] of Array.from(characters).entries()) table[first + at] = character
   const codes = new Map<string, number>()
-  // Of two bytes for one character the server takes the first.
+  // If two bytes decode to one character, the server encodes it as the first.
   for (const [byte, character] of table.entries()) if (!codes.has(character)) codes.set(character, byte)
   return {
     decode: (value) => Array.from(value, (byte) => table[byte] ?? '\ufffd').join(''),
@@ -139,8 +139,8 @@ function singleByte(encoding: string, exceptions: readonly (readonly [byte: numb
   }
 }
 
-/** Each character of a pair in the other's place. */
-function exchanged(pairs: readonly (readonly [string, string])[]): (text: string) => string {
+/** Swaps the two characters of each pair. */
+function swapped(pairs: readonly (readonly [string, string])[]): (text: string) => string {
   const other = new Map(pairs.flatMap(([a, b]) => [[a, b], [b, a]])) // biome-ignore format: both ways
   return (text) => Array.from(text, (character) => other.get(character) ?? character).join('')
 }

@@ -8,7 +8,7 @@ interface Token {
   readonly text: string
 }
 
-/** Values that may be compared with each other. */
+/** Types whose values both servers compare alike. */
 type Family = 'number' | 'text' | 'time'
 
 interface Operand {
@@ -19,7 +19,7 @@ interface Operand {
 
 class Untranslatable extends Error {}
 
-/** A CHECK of the source as an expression of PostgreSQL; null where it is not of the few forms that mean the same in both. */
+/** Translates a CHECK of the source into a PostgreSQL expression; null unless it has one of the few forms that mean the same in both. */
 export function translateCheck(expression: string, mapping: TableMapping): string | null {
   try {
     const parser = new CheckParser(tokenize(expression), mapping)
@@ -48,7 +48,7 @@ function tokenize(source: string): Token[] {
   return tokens
 }
 
-/** Undefined where the token is no literal. */
+/** Undefined if the token is not a literal. */
 function literalText(
   shown: Readonly<Record<'charset' | 'quoted' | 'escaped', string | undefined>>,
 ): string | undefined {
@@ -131,7 +131,7 @@ class CheckParser {
     return items
   }
 
-  /** Texts order by their collations, which differ. */
+  /** Text has no common order: the servers' collations differ. */
   #comparable(left: Operand, right: Operand, ordered: boolean): string {
     if (left.literal && right.literal) throw new Untranslatable()
     const time = left.family === 'time' && right.literal && right.family === 'text' && isMoment(right.sql.slice(1, -1))
@@ -161,7 +161,7 @@ class CheckParser {
     return this.#column(token)
   }
 
-  /** MySQL writes -(5). */
+  /** MySQL prints -(5). */
   #negative(): Operand {
     const inner = this.#operand()
     if (inner.family !== 'number' || !inner.literal || inner.sql.startsWith('-')) throw new Untranslatable()
@@ -187,7 +187,7 @@ class CheckParser {
   }
 }
 
-/** A moment that PostgreSQL reads as the source does: spelt out, and not a day that no calendar has. */
+/** A date or time that PostgreSQL parses as the source does: written in full, and an existing day. */
 function isMoment(text: string): boolean {
   const match = /^(\d{4})-(\d\d)-(\d\d)(?: ([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?)?$/.exec(text)
   if (match === null || match[1] === '0000') return false

@@ -3,7 +3,7 @@ import { dateConvert, dateMayBecomeNull, type DateKind, keyStandIn } from './dat
 import type { ValueContext } from './value-rules.js'
 import * as values from './values.js'
 
-/** What a source type becomes. */
+/** The target type of a source type. */
 export interface TypeRule {
   readonly type: string
   readonly castType?: string
@@ -13,7 +13,7 @@ export interface TypeRule {
   readonly standIn?: string | null
 }
 
-/** A column that no rule carries. */
+/** A column whose type has no rule. */
 export interface ColumnRefusal {
   readonly reason: string
   readonly remedy: string
@@ -39,7 +39,7 @@ const GEOMETRIES: ReadonlySet<string> = new Set([
   'geometrycollection',
   'geomcollection',
 ])
-/** Type options that some other type or a later version knows. */
+/** Type options that are valid for other types only, or not implemented. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   enum: 'leave it out: ENUM is carried as text with a CHECK',
   generated: 'leave it out: the column is carried with its values',
@@ -47,12 +47,12 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   spatial: 'leave it out: the index is listed as not carried',
 }
 
-/** True for the families that columns of bytes belong to. */
+/** True for the binary types. */
 export function isBytes(column: SourceColumn): boolean {
   return BYTES.has(column.dataType) || GEOMETRIES.has(column.dataType)
 }
 
-/** True for a column whose values are text in a character set. */
+/** True if the column's values are text in a character set. */
 export function isText(column: SourceColumn): boolean {
   return column.dataType === 'char' || column.dataType === 'varchar' || TEXTS.has(column.dataType)
 }
@@ -66,7 +66,7 @@ export function typeRule(column: SourceColumn, context: ValueContext): TypeRule 
   if (rule === null) {
     return {
       reason: `no rule for type ${column.columnType}`,
-      remedy: 'exclude the table, or change the column to a type that TYPES names',
+      remedy: 'exclude the table, or change the column to a type listed in docs/types.md',
     }
   }
   if (option === undefined || option === rule.type || option === 'default') return rule
@@ -151,7 +151,7 @@ function otherRule(column: SourceColumn, context: ValueContext): TypeRule | null
         read: numberRead(column),
       }
     case 'float':
-      // With a scale it is the number that every client sees, though the bits that are stored are of another one.
+      // With a scale, carry the number that every client sees, although the stored bits are those of another number.
       return { type: 'real', read: column.scale === null ? 'double' : 'plain' }
     case 'double':
       return { type: 'double precision', read: column.scale === null ? numberRead(column) : 'plain' }

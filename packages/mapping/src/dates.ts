@@ -1,14 +1,14 @@
 import { type Convert, type Note, ValueRefused } from '@mylab-sync/core'
 import type { ValueContext } from './value-rules.js'
 
-/** The types of TYPES section 2's date rules. */
+/** The types that the date rules of TYPES section 2 cover. */
 export type DateKind = 'date' | 'datetime' | 'timestamp'
 
 const ZERO = 0x30
 const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 const ZONES: Readonly<Record<DateKind, string>> = { date: '', datetime: '', timestamp: '+00' }
 const UTC = Buffer.from(ZONES.timestamp)
-/** What a zero date becomes where no option is set and NULL is not possible. */
+/** What a zero date becomes if no option is set and NULL is not possible. */
 const STAND_INS: Readonly<Record<DateKind, string>> = {
   date: '0001-01-01',
   datetime: '0001-01-01 00:00:00',
@@ -26,13 +26,13 @@ export function zeroDateOutcome(kind: DateKind, context: ValueContext, option: s
   return trimFraction(time) + ZONES[kind]
 }
 
-/** A real 0001-01-01 may stand beside it in a key; the stand-in of a TIMESTAMP lies below all that its type holds. */
+/** A key may also hold a real 0001-01-01, so DATE and DATETIME become -infinity there; a TIMESTAMP's stand-in lies below every value of its type. */
 function defaultPolicy(kind: DateKind, { strict, nullable }: ValueContext): string | undefined {
   if (strict) return kind === 'timestamp' ? undefined : '-infinity'
   return nullable ? 'null' : undefined
 }
 
-/** What a zero date becomes in a key or at an end of an acting foreign key; null: as in any other column, or the column is none of these. */
+/** What a zero date becomes in a key or at either end of a foreign key with an action; null if it is treated as in any other column, or the column is none of these. */
 export function keyStandIn(kind: DateKind, context: ValueContext): string | null {
   if (!context.strict) return null
   const outcome = zeroDateOutcome(kind, context, context.rules['zero-date'])
@@ -57,7 +57,7 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
   const zone = ZONES[kind]
   const { 'zero-date': zeroOption, 'partial-date': partialOption } = context.rules
   const zero = zeroDateOutcome(kind, context, zeroOption)
-  // A clamped date keeps what it has: nothing stands in for it.
+  // A clamped date keeps its year or month, so it needs no stand-in.
   const partial = partialOption === 'clamp' ? null : zeroDateOutcome(kind, context, partialOption ?? zeroOption)
   const sentinel = context.strict && zero !== 'null' && zero !== 'quarantine' ? zero : null
 
@@ -79,7 +79,7 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
   const unusual = (date: DateParts, note: Note): Buffer | null => {
     if (date.month !== '00' && date.day !== '00') return checkedDay(date)
     if (!isZeroDate(date)) return partialDate(date, note)
-    // In a key it would become one with the zero date that has no time.
+    // In a key it would become equal to the zero date without a time.
     if (context.strict && /[1-9]/.test(date.time)) throw new ValueRefused(context.column, 'zero-date')
     return replaced(zero, 'zero-date', note)
   }
@@ -97,11 +97,11 @@ interface DateParts {
   readonly year: string
   readonly month: string
   readonly day: string
-  /** The time of day with its space; empty for a DATE. */
+  /** The time of day with its leading space; empty for a DATE. */
   readonly time: string
 }
 
-/** Cheap test by bytes: year 0000, month or day 00, or a day after the 28th. */
+/** A cheap test on bytes: year 0000, month or day 00, or a day after the 28th. */
 function isUnusual(value: Buffer): boolean {
   const day = twoDigits(value, 8)
   return day === 0 || day > 28 || twoDigits(value, 5) === 0 || (twoDigits(value, 0) === 0 && twoDigits(value, 2) === 0)
@@ -130,7 +130,7 @@ function isRealDay({ year, month, day }: DateParts): boolean {
   return m !== 2 || d < 29 || (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0
 }
 
-/** PostgreSQL has no year 0000: it is the year 1 BC. */
+/** PostgreSQL has no year 0000 and calls it 1 BC. */
 function targetText({ year, month, day, time }: DateParts, zone: string): string {
   return year === '0000' ? `0001-${month}-${day}${time}${zone} BC` : `${year}-${month}-${day}${time}${zone}`
 }

@@ -3,10 +3,10 @@ import { isText } from './columns.js'
 import { isGarbled, shownLiteral } from './mysql-literals.js'
 import { quoteText } from './names.js'
 
-/** The SQL of a default, or why there is none. */
+/** The SQL of a default, or why it has none. */
 type DefaultSql = { readonly sql: string } | { readonly reason: string }
 
-/** The SQL of a column's DEFAULT, or why it has none; null: the source has none. */
+/** The SQL of a column's DEFAULT, or why it has none; null if the source has no default. */
 export function defaultSql(column: ColumnMapping): DefaultSql | null {
   const preset = column.source.defaultValue
   switch (preset.kind) {
@@ -38,7 +38,7 @@ function literal(column: ColumnMapping, bytes: Buffer | null): DefaultSql | null
   }
 }
 
-/** The literal as the column's read rule would hand it out; null: it is not a value of the column. */
+/** The literal as the column's read rule would return it; null if it is not a value of the column. */
 function literalBytes(column: ColumnMapping, text: string): Buffer | null {
   const { dataType } = column.source
   if (dataType === 'enum') return enumBytes(column.source, text)
@@ -60,7 +60,7 @@ function bitBytes({ type, source }: ColumnMapping, text: string): Buffer | null 
 }
 
 function rawBytes(source: SourceColumn, text: string): Buffer | null {
-  // Bytes that are no text are shown as what is left of them.
+  // The catalog shows bytes that are not text in part only.
   if (isGarbled(text) || !/^[\x20-\x7e]*$/.test(text)) return null
   return padded(source, Buffer.from(text))
 }
@@ -77,7 +77,7 @@ function valueSql(column: ColumnMapping, value: string): string {
   return quoteText(value)
 }
 
-/** Expressions whose meaning is the same on both servers, by the target type for which it is. */
+/** Expressions with the same meaning on both servers, and the target types for which that holds. */
 const TRANSLATIONS: readonly (readonly [
   expression: RegExp,
   type: RegExp,
@@ -100,10 +100,10 @@ function expression(column: ColumnMapping, text: string): DefaultSql | null {
   for (const [pattern, type, sql] of TRANSLATIONS) {
     if (pattern.test(lower) && type.test(column.type)) return { sql: typeof sql === 'string' ? sql : sql(column) }
   }
-  return { reason: 'its expression is not among those that can be translated' }
+  return { reason: 'its expression cannot be translated' }
 }
 
-/** What a number, a bit string or a quoted string stands for, spelt as a literal default is. */
+/** The value of a number, bit string or quoted string, written as a literal default is. */
 function constantText(bare: string): string | undefined {
   if (/^(b'[01]*'|-?\d+(\.\d+)?)$/i.test(bare)) return bare
   const plain = /^(?:_\w+)?'((?:[^'\\]|'')*)'$/.exec(bare)?.[1]

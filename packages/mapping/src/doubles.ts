@@ -1,7 +1,7 @@
 const MANTISSA_BITS = 52n
 const EXPONENT_BIAS = 1075
 
-/** The 16 hexadecimal digits by which a key names a double: little-endian, and those of 0 for -0, which the source takes for the same key. */
+/** The 16 hexadecimal digits by which a key names a double, little-endian; -0 has those of 0, since the source treats them as one key. */
 export function bitsOfDouble(value: number): string {
   const bytes = Buffer.alloc(8)
   bytes.writeDoubleLE(value === 0 ? 0 : value)
@@ -16,7 +16,7 @@ export function doubleOfBits(bits: string): number {
 /**
  * A number as the source shows it with `digits` digits after the point: its exact value, halves to the even digit
  * (measured on MariaDB 10.11, 11.8 and MySQL 9.7: a FLOAT(9,2) of 1234567.625 is shown as 1234567.62). JavaScript's toFixed rounds
- * halves away from zero. -0.00 is 0.00, as which a key names it.
+ * halves away from zero. -0.00 becomes 0.00, as in keys.
  */
 export function shownText(value: number, digits: number): string {
   const bytes = Buffer.alloc(8)
@@ -38,7 +38,7 @@ function halfToEven(value: bigint, shift: bigint): bigint {
   return rest > half || (rest === half && (whole & 1n) === 1n) ? whole + 1n : whole
 }
 
-/** `units` of the last of `digits` digits after the point. */
+/** `units`, counted in the last of `digits` digits after the point. */
 function decimalText(units: bigint, digits: number): string {
   const text = (units < 0n ? -units : units).toString().padStart(digits + 1, '0')
   const sign = units < 0n ? '-' : ''

@@ -32,7 +32,7 @@ interface Place {
 
 type Outcome = { readonly edge: Edge } | { readonly reason: string; readonly remedy: string } | null
 
-/** An edge for every foreign key whose child is mapped, and whose parent is or whose actions make it needed; `options` map the latter. */
+/** One edge per foreign key whose child is mapped and whose parent is either mapped or needed because of an action; `options` map such a parent. */
 export function edges(
   mapped: Map<string, TableMapping>,
   all: readonly SourceTable[],
@@ -64,7 +64,7 @@ function outcomeOf(place: Place): Outcome {
   return isActionEdge(place.key) ? actionOutcome(place) : plainOutcome(place)
 }
 
-/** A foreign key that changes no rows by itself matters only where both of its tables are carried. */
+/** A foreign key without an action matters only if both of its tables are carried. */
 function plainOutcome(place: Place): Outcome {
   const { child, key, mapped, all } = place
   if (key.parentDatabase !== null) return null
@@ -72,15 +72,15 @@ function plainOutcome(place: Place): Outcome {
   const parent = source && mapped.get(source.name)
   if (parent === undefined) return null
   const isWhole = hasColumns(child.source, key.columns) && hasColumns(parent.source, key.parentColumns)
-  return isWhole ? (unlikeTypes(place, parent) ?? { edge: edgeTo(parent, place) }) : null
+  return isWhole ? (typeMismatch(place, parent) ?? { edge: edgeTo(parent, place) }) : null
 }
 
-/** The rows that an action changes are in no log: the child can only be carried together with what happens to its parent. */
+/** Rows changed by an action are not logged, so the child can only be carried if its parent's changes are captured. */
 function actionOutcome(place: Place): Outcome {
   const { key, mapped, all, options } = place
-  if (key.parentDatabase !== null) return refusal('it references another database and changes rows by itself')
+  if (key.parentDatabase !== null) return refusal('it references another database, and its action changes rows')
   const source = findTable(all, key.parent)
-  if (source === undefined) return refusal('the table that it references is not there')
+  if (source === undefined) return refusal('the table that it references does not exist')
   const obstacle = actionObstacle(place, source)
   if (obstacle !== null) return obstacle
   const carried = mapped.get(source.name)
@@ -89,11 +89,11 @@ function actionOutcome(place: Place): Outcome {
   if (parent.key === null) return refusal(`the table ${source.name} that it references has no key`)
   const reason = carried === undefined ? captureOnlyObstacle(place, parent) : null
   if (reason !== null) return refusal(reason, `include table ${source.name}`)
-  return unlikeTypes(place, parent) ?? { edge: edgeTo(parent, place) }
+  return typeMismatch(place, parent) ?? { edge: edgeTo(parent, place) }
 }
 
-/** PostgreSQL compares no boolean with a number and no number with a text; the source has let no such foreign key in. */
-function unlikeTypes({ child, key }: Place, parent: TableMapping): Outcome {
+/** PostgreSQL compares no boolean with a number and no number with text. The source rejects such foreign keys, so only type options cause them. */
+function typeMismatch({ child, key }: Place, parent: TableMapping): Outcome {
   for (const [at, name] of key.columns.entries()) {
     const [own, other] = [
       findNamed(child.columns, name, ({ source }) => source.name),
@@ -101,7 +101,7 @@ function unlikeTypes({ child, key }: Place, parent: TableMapping): Outcome {
     ]
     if (own && other && typeFamily(own.type) !== typeFamily(other.type))
       return refusal(
-        `column ${name} becomes ${own.type}, and the one that it references ${other.type}`,
+        `column ${name} becomes ${own.type}, but the column it references becomes ${other.type}`,
         'give both columns the same type option',
       )
   }
@@ -132,7 +132,7 @@ function edgeTo(parent: TableMapping, place: Place): Edge {
   }
 }
 
-/** InnoDB lets a foreign key reference a part of a key or any index; PostgreSQL asks for a UNIQUE of exactly these columns. */
+/** InnoDB lets a foreign key reference part of a key or any index; PostgreSQL requires a UNIQUE over exactly these columns. */
 function unreferenceable(parent: TableMapping, { parentColumns }: SourceForeignKey): string | null {
   const isWanted = (columns: readonly string[]): boolean =>
     columns.length === parentColumns.length && parentColumns.every((column) => hasName(columns, column))
@@ -141,14 +141,14 @@ function unreferenceable(parent: TableMapping, { parentColumns }: SourceForeignK
   const isUnique = indexPlans(parent, [parentColumns]).plans.some(
     ({ unique, columns, parts }) => unique && isWanted(columns) && parts.every((part) => whole.includes(part)),
   )
-  return isUnique ? null : 'PostgreSQL references a UNIQUE of exactly these columns, and the parent has none'
+  return isUnique ? null : 'PostgreSQL requires a UNIQUE over exactly the referenced columns, and the parent has none'
 }
 
 function nameOfSource({ source }: TableMapping['columns'][number]): string {
   return source.name
 }
 
-/** The target has one set of names for all constraints of a table; the source has several. */
+/** The target has one namespace for all constraints of a table; the source has several. */
 function constraintName(child: TableMapping, name: string): string {
   const wanted = targetName(name)
   const style = { lower: isLowered(child) }
@@ -175,12 +175,12 @@ function actionObstacle({ child, key }: Place, parent: SourceTable): Outcome {
     const mapping = findNamed(child.columns, name, ({ source }) => source.name)
     const referenced = findColumn(parent, key.parentColumns[at] ?? '')
     if (mapping === undefined || referenced === undefined)
-      return refusal(`column ${name} or the one that it references is not there`)
-    const unlike = unlikeMembers(mapping.source, referenced)
+      return refusal(`column ${name} or the one that it references does not exist`)
+    const unlike = memberMismatch(mapping.source, referenced)
     if (unlike !== null) return refusal(unlike, 'give both columns the same members in the same order')
-    if (isShownUnlike(mapping.source, referenced))
+    if (showsOtherDigits(mapping.source, referenced))
       return refusal(
-        `column ${name} and the one that it references do not show the same digits`,
+        `column ${name} and the one that it references show different numbers of digits`,
         'give both columns the same number of digits',
       )
     const obstacle = keyObstacle(mapping)
@@ -189,25 +189,25 @@ function actionObstacle({ child, key }: Place, parent: SourceTable): Outcome {
   return null
 }
 
-/** The source matches ENUM and SET by number. */
-function unlikeMembers(child: SourceColumn, parent: SourceColumn): string | null {
+/** The source compares ENUM and SET by number. */
+function memberMismatch(child: SourceColumn, parent: SourceColumn): string | null {
   if (child.members === null && parent.members === null) return null
   const same = child.dataType === parent.dataType && JSON.stringify(child.members) === JSON.stringify(parent.members)
-  return same ? null : `column ${child.name} and the one that it references do not have the same members`
+  return same ? null : `column ${child.name} and the one that it references have different members`
 }
 
-/** The source compares the bits of floating point numbers, of which the target holds what each column shows. */
-function isShownUnlike(child: SourceColumn, parent: SourceColumn): boolean {
+/** The source compares the stored bits of floating point numbers; the target holds the number that each column shows. */
+function showsOtherDigits(child: SourceColumn, parent: SourceColumn): boolean {
   return child.dataType === parent.dataType && /^(float|double)$/.test(child.dataType) && child.scale !== parent.scale
 }
 
 function captureOnlyObstacle({ key }: Place, parent: TableMapping): string | null {
   const name = parent.source.name
   if (parent.source.foreignKeys.some(isActionEdge)) {
-    return `table ${name} is not carried, and its own rows change through a foreign key`
+    return `table ${name} is not carried, and a foreign key action changes its own rows`
   }
   if (hasLooseText(parent.source, key.parentColumns)) {
-    return `table ${name} is not carried, and a child may spell its reference otherwise than its parent`
+    return `table ${name} is not carried, and a child may spell a reference differently from its parent`
   }
   const columns = parent.key?.columns.map(({ column }) => column.source.name) ?? []
   return key.parentColumns.every((column) => hasName(columns, column))
@@ -215,9 +215,9 @@ function captureOnlyObstacle({ key }: Place, parent: TableMapping): string | nul
     : `table ${name} is not carried, and is referenced by columns outside its key`
 }
 
-/** The child's columns, or what is computed from them, meet its own key or columns that an action edge references. */
+/** Whether the child's columns, or columns generated from them, overlap its own key or columns that an action edge references. */
 function isOverlapping({ child, key, mapped }: Place): boolean {
-  const moved = movedColumns(child.source, key.columns)
+  const moved = changedColumns(child.source, key.columns)
   if (child.key?.columns.some(({ column }) => hasName(moved, column.source.name)) === true) return true
   for (const { source } of mapped.values()) {
     for (const other of source.foreignKeys) {
@@ -235,11 +235,11 @@ function isOverlapping({ child, key, mapped }: Place): boolean {
 }
 
 /**
- * Columns that change when a foreign key's action changes its own: these, and generated ones whose expressions read any of them.
- * The expression is the server's text, quoted and spelt in its way; whatever in it may be a name counts as one, also within a
- * literal or a longer name.
+ * Columns that change when a foreign key's action changes its own: these, and generated columns whose expressions read any of
+ * them. The expression is the server's own text, so anything in it that may be a name counts as one, even inside a literal or
+ * a longer name.
  */
-function movedColumns(table: SourceTable, names: readonly string[]): string[] {
+function changedColumns(table: SourceTable, names: readonly string[]): string[] {
   const moved = [...names]
   const plain = (text: string): string => text.replace(/[^!-~]|[`\\]/g, '').toLowerCase()
   const mayRead = (expression: string, name: string): boolean =>

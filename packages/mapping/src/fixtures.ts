@@ -1,6 +1,6 @@
 import type { SourceColumn, SourceForeignKey, SourceIndex, SourceTable } from '@mylab-sync/core'
 
-/** A column for tests: an `int NOT NULL` unless told. */
+/** A column for tests: `int NOT NULL` by default. */
 export function testColumn(name: string, dataType = 'int', more: Partial<SourceColumn> = {}): SourceColumn {
   const isText = /char|text|enum|set/.test(dataType)
   return {
@@ -52,7 +52,7 @@ export function testTable(
   }
 }
 
-/** An index for tests; a part is a column's name or a name and a prefix. */
+/** An index for tests; a part is a column name, or a name and a prefix length. */
 export function testIndex(
   name: string,
   parts: readonly (string | readonly [string, number])[],

@@ -1,5 +1,5 @@
 /**
- * The rules of TYPES: what tables, columns, values, keys and schema objects of the source become in the target. No input or output.
+ * The rules of TYPES: how tables, columns, values, keys and schema objects of the source map to the target. Performs no I/O.
  */
 export { mapTables } from './tables.js'
 export { leftBehind } from './left-behind.js'

@@ -14,7 +14,7 @@ import { syncKey } from './references.js'
 
 /** The longest row of a btree index. */
 const MAX_ROW = 2704
-/** Beyond this a part is worth its hash. */
+/** A part longer than this is indexed by its hash. */
 const LONG_PART = 64
 
 interface Part {
@@ -25,7 +25,7 @@ interface Part {
   readonly bytes: number
 }
 
-/** The indexes of a table beside its primary key and the UNIQUE that stands in for one. */
+/** The indexes of a table, without its primary key or the UNIQUE that replaces one. */
 export function indexPlans(
   mapping: TableMapping,
   referenced: readonly (readonly string[])[],
@@ -53,7 +53,7 @@ function indexWord({ kind, unique }: SourceIndex): string {
   return unique ? 'UNIQUE' : 'INDEX'
 }
 
-/** A plan, or why there is none. */
+/** A plan, or why the index has none. */
 function indexPlan(
   mapping: TableMapping,
   index: SourceIndex,
@@ -63,10 +63,10 @@ function indexPlan(
   if (typeof parts === 'string') return parts
   const columns = parts.map((part) => part.column.source.name)
   const keyed = keyedBy(mapping, parts)
-  if (index.unique && keyed === 'in order') return 'the key is the same'
-  // The key's columns in another order: ON CONFLICT would choose it as well, which no constraint that waits may be.
+  if (index.unique && keyed === 'in order') return 'it repeats the key'
+  // The key's columns in another order: ON CONFLICT would also choose it, and accepts no deferrable constraint.
   const unique = index.unique && keyed === null
-  // An INDEX is tried all the same: values are seldom as long as their type lets them be.
+  // A plain INDEX is still tried: values are seldom as long as their type allows.
   const long = parts.reduce((bytes, part) => bytes + part.bytes + 8, 0) > MAX_ROW
   const plain = !long && parts.every((part) => part.plain)
   const isReferenced = referenced.some(
@@ -82,9 +82,8 @@ function indexPlan(
 }
 
 function partsOf(mapping: TableMapping, index: SourceIndex): Part[] | string {
-  if (index.kind === 'fulltext')
-    return 'PostgreSQL searches text otherwise: an index of yours on to_tsvector(..) can take its place'
-  if (index.kind === 'spatial') return 'it needs PostGIS: an index of yours USING gist can take its place'
+  if (index.kind === 'fulltext') return 'PostgreSQL has its own text search: create an index on to_tsvector(..) instead'
+  if (index.kind === 'spatial') return 'it needs PostGIS: create an index USING gist instead'
   const parts: Part[] = []
   for (const part of index.parts) {
     const result = indexPart(mapping, part)
@@ -94,7 +93,7 @@ function partsOf(mapping: TableMapping, index: SourceIndex): Part[] | string {
   return parts.length === 0 ? 'it has no columns' : parts
 }
 
-/** Whether these parts are all columns of the key, whole. */
+/** Whether these parts are exactly the whole columns of the key. */
 function keyedBy({ key }: TableMapping, parts: readonly Part[]): 'in order' | 'otherwise' | null {
   const columns = key?.columns.map(({ column }) => column) ?? []
   const isWhole = parts.length === columns.length && parts.every((part) => part.plain && columns.includes(part.column))
@@ -109,7 +108,7 @@ function partSql(part: Part, { long, constraint }: { readonly long: boolean; rea
 
 function indexPart(mapping: TableMapping, part: IndexPart): Part | string {
   const { column: name, prefix, descending } = part
-  if (name === null) return 'it is made on an expression'
+  if (name === null) return 'it indexes an expression'
   const column = findNamed(mapping.columns, name, ({ source }) => source.name)
   if (column === undefined) return `column ${name} is not there`
   if (column.source.json) return `column ${name} is JSON`
@@ -129,7 +128,7 @@ function indexPart(mapping: TableMapping, part: IndexPart): Part | string {
   return `a prefix of column ${name} has no counterpart in type ${column.type}`
 }
 
-/** The most bytes that a part can take. */
+/** The maximum number of bytes of a part. */
 function partBytes({ source, type }: ColumnMapping, prefix: number | null): number {
   if (isText(source)) return (prefix ?? source.length ?? MAX_ROW) * bytesPerCharacter(source)
   if (type === 'bytea') return source.length ?? MAX_ROW
@@ -141,7 +140,7 @@ function partBytes({ source, type }: ColumnMapping, prefix: number | null): numb
   return 24
 }
 
-/** In UTF-8; characters of the 8-bit sets take up to 3. */
+/** In UTF-8, where characters of the 8-bit sets take up to 3 bytes. */
 function bytesPerCharacter(source: SourceColumn): number {
   if (source.charset === 'ascii') return 1
   return /^(utf8mb4|utf16|utf16le|utf32|gb18030)$/.test(source.charset ?? 'utf8mb4') ? 4 : 3

@@ -5,9 +5,9 @@ import { isText } from './columns.js'
 import { bitsOfDouble, doubleOfBits } from './doubles.js'
 
 /**
- * Whether a row key is one that a trigger of this layout can have written: as many tokens as columns, each the name of a
- * value that its column's type has. Whoever may write the change log may write any text, and a look-up of what is no value
- * is an error on either server.
+ * Whether a trigger of this layout can have written a row key: as many tokens as columns, each naming a possible value of its
+ * column's type. Anybody who may write the change log may write any text, and looking up an impossible value is an error on
+ * either server.
  */
 export function isKeyOf(key: KeyMapping, text: RowKey, vendor: Vendor): boolean {
   const tokens = text.split(',')
@@ -58,14 +58,14 @@ const BITS: Readonly<Record<string, number>> = { tinyint: 8, smallint: 16, mediu
 
 function isInRange(source: SourceColumn, value: bigint): boolean {
   if (source.dataType === 'year') return value === 0n || (value > 1900n && value < 2156n)
-  const most = mostOf(source)
+  const most = maxTokenOf(source)
   if (most !== null) return value >= 0n && value <= most
   const bits = BITS[source.dataType] ?? 64
   return source.unsigned ? BigInt.asUintN(bits, value) === value : BigInt.asIntN(bits, value) === value
 }
 
-/** null: a number of its own. */
-function mostOf({ dataType, members, precision }: SourceColumn): bigint | null {
+/** The greatest token; null if the type's own range applies. */
+function maxTokenOf({ dataType, members, precision }: SourceColumn): bigint | null {
   if (dataType === 'enum') return BigInt(members?.length ?? 0)
   if (dataType === 'set') return (1n << BigInt(members?.length ?? 0)) - 1n
   return dataType === 'bit' ? (1n << BigInt(precision ?? 1)) - 1n : null
@@ -78,14 +78,14 @@ function isDecimal(source: SourceColumn, token: string): boolean {
   return whole !== '' && digits <= (source.precision ?? 65) - scale && fraction.length <= scale
 }
 
-/** A trigger writes the bits of one number in one way. */
+/** A trigger writes each number in exactly one way. */
 function isDouble(value: number, token: string, isFloat: boolean): boolean {
   return Number.isFinite(value) && bitsOfDouble(value) === token && (!isFloat || Math.fround(value) === value)
 }
 
 const MOST_BYTES_A_CHARACTER = 4
 
-/** Bytes that the column can hold; where its character set is checked by the server as it reads a literal, by the same rule. */
+/** Whether the column can hold these bytes. If the server checks its character set when parsing a literal, the same rule applies. */
 function isStored(source: SourceColumn, bytes: Buffer, vendor: Vendor): boolean {
   const most = isText(source) ? MOST_BYTES_A_CHARACTER : 1
   if (source.length !== null && bytes.length > source.length * most) return false
@@ -113,7 +113,7 @@ function isOfCharset(charset: string, bytes: Buffer, vendor: Vendor): boolean {
   }
 }
 
-/** MariaDB stores half of a surrogate pair, and takes it in a literal; a character of as many bytes stands in for it. */
+/** MariaDB stores half a surrogate pair and accepts it in a literal, so it is checked as a character of as many bytes. */
 function isUtf8Of(vendor: Vendor, bytes: Buffer): boolean {
   if (vendor === 'mysql') return isUtf8(bytes)
   const text = Buffer.from(bytes)

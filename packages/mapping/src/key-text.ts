@@ -2,7 +2,7 @@ import type { KeyColumn } from '@mylab-sync/core'
 import { charsetOf } from './charsets.js'
 import { doubleOfBits } from './doubles.js'
 
-/** The text that the source shows for a key column's token; hexadecimal digits of what is binary. */
+/** The text that the source shows for a key column's token; hexadecimal digits if it is binary. */
 export function keyText({ column, rule }: KeyColumn, token: string): string {
   const { source } = column
   if (rule === 'text') return charsetOf(source.charset)?.decode(Buffer.from(token, 'hex')) ?? token

@@ -20,19 +20,19 @@ type Codec = Pick<KeyColumn, 'toTarget' | 'fromTarget'>
 
 const ignore = (): void => undefined
 
-/** Codecs of any set of a table's columns: its sync key, the referenced or the referencing columns of an edge. */
+/** Codecs for any set of a table's columns: its sync key, or the referenced or referencing columns of an edge. */
 export function keyMapping(mapping: TableMapping, columns: readonly string[]): KeyMapping {
   return keyOf(mapping.source.name, mapping.columns, columns)
 }
 
-/** As `keyMapping`, for a table whose mapping is still in the making. */
+/** As `keyMapping`, for a table whose mapping is not complete yet. */
 export function keyOf(table: string, columns: readonly ColumnMapping[], names: readonly string[]): KeyMapping {
   const key = names.map((name) => {
     const column = findNamed(columns, name, ({ source }) => source.name)
     if (column === undefined) throw new Error(`table ${table} has no column ${name}`)
     return keyColumn(column)
   })
-  // The token of an ENUM or a SET is the places of members, that of a number with shown digits has so many.
+  // Tokens of ENUM and SET are member positions, and those of FLOAT(M,D) have D digits: both depend on the definition.
   const layout = key.map(({ column: { source, type }, rule }) => [
     source.name,
     rule,
@@ -46,7 +46,7 @@ export function keyOf(table: string, columns: readonly ColumnMapping[], names: r
   }
 }
 
-/** Why a column cannot be part of a key; null: it can. */
+/** Why a column cannot be part of a key; null if it can. */
 export function keyObstacle(column: ColumnMapping): string | null {
   const { source } = column
   if (source.json || source.dataType === 'vector' || tokenRule(source) === null)
@@ -56,7 +56,7 @@ export function keyObstacle(column: ColumnMapping): string | null {
   return null
 }
 
-/** The token rule of a column's type; null: it has none. */
+/** The token rule of a column's type; null if it has none. */
 export function tokenRule(column: SourceColumn): TokenRule | null {
   if (isText(column)) return 'text'
   switch (column.dataType) {
@@ -136,7 +136,7 @@ function codec(column: ColumnMapping, rule: TokenRule): Codec {
   }
 }
 
-/** A value through its column's own conversion; a token has no NULL. */
+/** Converts a value as its column's own conversion does; a token is never NULL. */
 function converted(column: ColumnMapping, value: Buffer): string {
   const result = column.convert === null ? value : column.convert(value, ignore)
   if (result === null) throw new ValueRefused(column.source.name, 'null-in-key')
@@ -178,9 +178,12 @@ function enumCodec(column: ColumnMapping): Codec {
   }
 }
 
-/** The source's definition is another one by now: to take the member for none would take one row for another. */
+/** The source's definition has changed meanwhile: treating the member as unknown would confuse one row with another. */
 function unknownMember({ source }: ColumnMapping): SyncError {
-  return new SyncError('generation-changed', `a key of column ${source.name} holds a member that its type has not`)
+  return new SyncError(
+    'generation-changed',
+    `a key of column ${source.name} holds a member that its type does not have`,
+  )
 }
 
 function setCodec(column: ColumnMapping): Codec {
@@ -201,7 +204,7 @@ function setCodec(column: ColumnMapping): Codec {
   }
 }
 
-/** PostgreSQL prints the shortest text that tells one real from another, which is that of another double. */
+/** PostgreSQL prints the shortest text that identifies a real, which parses as another double. */
 function numberOf({ source }: ColumnMapping, text: string): number {
   return source.dataType === 'float' ? Math.fround(Number(text)) : Number(text)
 }

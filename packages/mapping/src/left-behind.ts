@@ -1,6 +1,6 @@
 import type { NotCarried, ReferentialAction, SourceColumn, SourceForeignKey, SourceTable } from '@mylab-sync/core'
 
-/** What a table's rows lose beside indexes, CHECKs and defaults: the target holds the values, and not what made or compares them. */
+/** What a table loses besides indexes, CHECKs and defaults: the target holds values, not the rules that generate or compare them. */
 export function leftBehind(table: SourceTable): NotCarried[] {
   return [
     ...table.foreignKeys.flatMap(actions),
@@ -10,7 +10,7 @@ export function leftBehind(table: SourceTable): NotCarried[] {
   ]
 }
 
-/** The target's rows follow those of the source, so an action there would be a second one. */
+/** The target's rows follow the source's, so an action there would be applied twice. */
 function actions({ name, onDelete, onUpdate }: SourceForeignKey): NotCarried[] {
   const acts = (action: ReferentialAction): boolean => action !== 'NO ACTION' && action !== 'RESTRICT'
   const clauses = [
@@ -22,7 +22,7 @@ function actions({ name, onDelete, onUpdate }: SourceForeignKey): NotCarried[] {
     {
       kind: 'foreign-key-action',
       object: `${clauses.join(' ')} of FOREIGN KEY ${name}`,
-      reason: 'the rows that the source changes by it are carried; the target only checks the key',
+      reason: 'the rows that it changes at the source are carried; the target only checks the key',
     },
   ]
 }
@@ -33,7 +33,7 @@ function expression({ name, generated }: SourceColumn): NotCarried[] {
     {
       kind: 'generated-expression',
       object: `expression of ${generated.toUpperCase()} column ${name}`,
-      reason: 'its values are carried, in an ordinary column; the target computes none',
+      reason: 'its values are carried in an ordinary column; the target does not compute them',
     },
   ]
 }
@@ -49,7 +49,7 @@ function history({ systemVersioned }: SourceTable): NotCarried[] {
   ]
 }
 
-/** One entry a collation. */
+/** One entry per collation. */
 function text({ columns }: SourceTable): NotCarried[] {
   const byCollation = new Map<string, string[]>()
   for (const { name, collation, json } of columns)
@@ -58,6 +58,6 @@ function text({ columns }: SourceTable): NotCarried[] {
   return [...byCollation].map(([collation, names]) => ({
     kind: 'case-insensitive-text',
     object: `${collation} of ${names.length === 1 ? 'column' : 'columns'} ${names.join(', ')}`,
-    reason: "PostgreSQL tells 'A' from 'a' wherever it compares, sorts and groups; lower(..) or citext takes its place",
+    reason: "PostgreSQL treats 'A' and 'a' as different when it compares, sorts and groups; use lower(..) or citext",
   }))
 }

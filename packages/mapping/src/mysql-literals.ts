@@ -1,6 +1,6 @@
 /**
- * The text of a literal inside an expression as MySQL's catalog shows it, `_utf8mb4\'...\'`: every byte as a character of its
- * own (9.7: `grÃ¼n` for `grün`); null where it is not that.
+ * The text of a literal inside an expression as MySQL's catalog shows it, `_utf8mb4\'...\'`, with every byte as its own
+ * character (9.7: `grÃ¼n` for `grün`); null if the text has another form.
  */
 export function shownLiteral(charset: string | undefined, shown: string): string | null {
   if (!/[^\0-\x7f]/.test(shown)) return shown
@@ -12,7 +12,7 @@ export function shownLiteral(charset: string | undefined, shown: string): string
   }
 }
 
-/** The catalog's own character set ends at U+FFFF: what lies beyond stands there as a question mark, like one. */
+/** The catalog's character set ends at U+FFFF and shows greater characters as question marks, which cannot be told from real ones. */
 export function isGarbled(text: string): boolean {
   return text.includes('?')
 }

@@ -106,7 +106,7 @@ test('a UNIQUE equal to the key is skipped; in another order it is not deferrabl
       ['t_plain', false, false],
     ],
   )
-  assert.deepEqual(objects.notCarried, [{ kind: 'index', object: 'UNIQUE same', reason: 'the key is the same' }])
+  assert.deepEqual(objects.notCarried, [{ kind: 'index', object: 'UNIQUE same', reason: 'it repeats the key' }])
 })
 
 test('checks, defaults, identity', () => {

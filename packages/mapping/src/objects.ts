@@ -4,13 +4,13 @@ import { defaultSql } from './defaults.js'
 import { indexPlans } from './indexes.js'
 import { isLowered, quotePg, quoteText, sameName, targetName } from './names.js'
 
-/** What of a table's surroundings decides about its objects. */
+/** What a table's objects depend on besides the table itself. */
 export interface ObjectsContext {
-  /** Source columns of this table that foreign keys reference, one list per key. */
+  /** The source columns of this table that foreign keys reference, one list per key. */
   readonly referencedColumnSets: readonly (readonly string[])[]
 }
 
-/** Indexes, checks, defaults and the counter of a table in the target, and what is not carried. The primary key is not among them. */
+/** Indexes, CHECKs, defaults and counter of a table in the target, and what is not carried. The primary key is excluded. */
 export function tableObjects(mapping: TableMapping, context: ObjectsContext): TableObjects {
   const indexes = indexPlans(mapping, context.referencedColumnSets)
   const checks = checkPlans(mapping)
@@ -33,7 +33,7 @@ export function tableObjects(mapping: TableMapping, context: ObjectsContext): Ta
       notCarried.push({
         kind: 'on-update',
         object: `ON UPDATE of column ${source.name}`,
-        reason: 'PostgreSQL has none; after the cutover a trigger of yours can set it',
+        reason: 'PostgreSQL has no ON UPDATE; after the cutover, use a trigger',
       })
   }
   return { indexes: indexes.plans, checks: checks.plans, defaults, identity, sequence, notCarried }
@@ -43,7 +43,7 @@ function isIdentityType(column: ColumnMapping): boolean {
   return column.type === 'smallint' || column.type === 'integer' || column.type === 'bigint'
 }
 
-/** As PostgreSQL names the sequence of an identity. */
+/** The name that PostgreSQL gives an identity's sequence. */
 function sequenceName(mapping: TableMapping, column: string): string {
   return targetName(`${mapping.source.name}_${column}_seq`, { lower: isLowered(mapping) })
 }
@@ -62,21 +62,21 @@ function checkPlans(mapping: TableMapping): { plans: CheckPlan[]; notCarried: No
     })
   }
   for (const check of mapping.source.checks) {
-    if (isOfJson(mapping, check.expression)) continue
+    if (isJsonCheck(mapping, check.expression)) continue
     const expression = translateCheck(check.expression, mapping)
     if (expression === null)
       notCarried.push({
         kind: 'check',
         object: `CHECK ${check.name}`,
-        reason: 'its expression is not among those that can be translated',
+        reason: 'its expression cannot be translated',
       })
     else plans.push({ name: uniqueName(nameOf(check.name), plans), expression })
   }
   return { plans, notCarried }
 }
 
-/** The CHECK that makes a column of MariaDB one of JSON; the target's type says the same. */
-function isOfJson({ columns }: TableMapping, expression: string): boolean {
+/** The CHECK by which MariaDB declares a JSON column; the target's type already enforces it. */
+function isJsonCheck({ columns }: TableMapping, expression: string): boolean {
   const name = /^\(*json_valid\s*\(`((?:[^`]|``)+)`\)+$/i.exec(expression)?.[1]?.replaceAll('``', '`')
   return name !== undefined && columns.some(({ source }) => source.json && sameName(source.name, name))
 }

@@ -1,6 +1,6 @@
 import type { SourceColumn } from '@mylab-sync/core'
 
-/** The value rules of one column or type (TYPES section 2) next to its type option. `zero-date` is `null`, `-infinity`, `quarantine` or a date. */
+/** The value rules of one column or type (TYPES section 2) besides its type option. `zero-date` is `null`, `-infinity`, `quarantine` or a date. */
 export interface ColumnRules {
   readonly type?: string
   readonly 'zero-date'?: string
@@ -12,22 +12,22 @@ export interface ColumnRules {
   readonly 'enum-error'?: string
 }
 
-/** The name of a type option, or a map of it and of value rules. */
+/** A type option's name, or a map of a type option and value rules. */
 export type ColumnOption = string | ColumnRules
 
-/** The part of the configuration that decides what the target holds. `columns`: source table -> source column -> option. */
+/** The settings that decide what the target holds. `columns`: source table -> source column -> option. */
 export interface MappingOptions {
   readonly names: 'keep' | 'lower'
   readonly types: Readonly<Record<string, ColumnOption>>
   readonly columns: Readonly<Record<string, Readonly<Record<string, ColumnOption>>>>
 }
 
-/** Everything by default. */
+/** No option set. */
 export const defaultMappingOptions: MappingOptions = { names: 'keep', types: {}, columns: {} }
 
 const WITH_LENGTH: ReadonlySet<string> = new Set(['tinyint(1)', 'bit(1)', 'binary(16)'])
 
-/** The name under which `types` holds a column's type: `bigint unsigned`, `datetime`, `json`, `tinyint(1)`. */
+/** The key of a column's type in `types`: `bigint unsigned`, `datetime`, `json`, `tinyint(1)`. */
 export function typeName(column: SourceColumn): string {
   if (column.json) return 'json'
   const full = column.columnType.toLowerCase()
@@ -35,7 +35,7 @@ export function typeName(column: SourceColumn): string {
   return column.dataType + (column.unsigned ? ' unsigned' : '')
 }
 
-/** The options of one column, the narrowest wins rule by rule. */
+/** The options of one column; per rule the most specific one wins. */
 export function columnRules(options: MappingOptions, table: string, column: SourceColumn): ColumnRules {
   const columns = own(options.columns, table) ?? {}
   return { ...rules(own(options.types, typeName(column))), ...rules(own(columns, column.name)) }
@@ -54,7 +54,7 @@ function rules(option: ColumnOption | undefined): ColumnRules {
 
 type RuleOption = string | { readonly replace: string }
 
-/** The value rules, each with the options that it knows. */
+/** The value rules and their valid options. */
 const VALUE_RULES: readonly (readonly [
   rule: Exclude<keyof ColumnRules, 'type'>,
   knows: (option: RuleOption) => boolean,
@@ -68,8 +68,8 @@ const VALUE_RULES: readonly (readonly [
   ['enum-error', isOneOf('null', '')],
 ]
 
-/** What is wrong with a column's value rules; null: nothing. */
-export function wrongRule(rules: ColumnRules): string | null {
+/** What is wrong with a column's value rules; null if nothing is. */
+export function invalidRule(rules: ColumnRules): string | null {
   for (const [rule, knows] of VALUE_RULES) {
     const option = rules[rule]
     if (option !== undefined && !knows(option)) return rule

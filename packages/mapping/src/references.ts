@@ -7,17 +7,17 @@ import {
 } from '@mylab-sync/core'
 import { findNamed } from './names.js'
 
-/** A column together with its table. */
+/** A column and its table. */
 export interface ColumnPlace {
   readonly table: SourceTable
   readonly column: SourceColumn
 }
 
-/** What a column's place among keys and foreign keys means for its values. */
+/** What its role in keys and foreign keys demands of a column's values. */
 export interface ColumnRole {
   readonly inKey: boolean
   readonly strict: boolean
-  /** The column at the end of the chain of references that begins here; the column itself where none does. */
+  /** The column at the end of the chain of references that starts here; the column itself if it references none. */
   readonly follows: ColumnPlace
 }
 
@@ -78,17 +78,17 @@ export class References {
   }
 }
 
-/** A table by name, exactly or else in whatever case. */
+/** A table by name: an exact match, else a case-insensitive one. */
 export function findTable(tables: readonly SourceTable[], name: string): SourceTable | undefined {
   return findNamed(tables, name, (table) => table.name)
 }
 
-/** A column by name, exactly or else in whatever case. */
+/** A column by name: an exact match, else a case-insensitive one. */
 export function findColumn(table: SourceTable, name: string): SourceColumn | undefined {
   return findNamed(table.columns, name, (column) => column.name)
 }
 
-/** A table's row-level key: the primary key, else the first UNIQUE of whole NOT NULL columns. */
+/** A table's row-level key: the primary key, else the first UNIQUE over whole NOT NULL columns. */
 export function syncKey(
   table: SourceTable,
 ): { readonly columns: readonly string[]; readonly index: SourceIndex | null } | null {
@@ -110,7 +110,7 @@ function ownNames(table: SourceTable, names: readonly string[]): string[] {
   return names.map((name) => findColumn(table, name)?.name ?? name)
 }
 
-/** MEMORY tables' HASH indexes are as good; MariaDB's long HASH over text is not, PostgreSQL could not index its values. */
+/** The HASH indexes of MEMORY tables qualify; MariaDB's long HASH over text does not, since PostgreSQL could not index its values. */
 function isKey(table: SourceTable, index: SourceIndex): boolean {
   if (!index.unique || (index.kind !== 'btree' && index.kind !== 'other') || index.parts.length === 0) return false
   return index.parts.every((part) => {

@@ -4,9 +4,9 @@ import { targetName } from './names.js'
 import type { MappingOptions } from './options.js'
 
 /**
- * PostgreSQL has one set of names for the tables, indexes, keys and sequences of a schema: index `c` of table `a_b` and
- * index `b_c` of table `a` want the same one. Counted over all tables of the source, so that an index has the same name
- * whichever of them are carried.
+ * PostgreSQL has one namespace for the tables, indexes, keys and sequences of a schema: index `c` of table `a_b` and index
+ * `b_c` of table `a` collide. Names are counted over all tables of the source, so that an index keeps its name whichever
+ * tables are carried.
  */
 export class RelationNames {
   readonly #wanted = new Map<string, number>()
@@ -25,7 +25,7 @@ export class RelationNames {
     this.#wanted.set(name, (this.#wanted.get(name) ?? 0) + 1)
   }
 
-  /** The same indexes and sequence, those under another name whose own is wanted twice. */
+  /** The same indexes and sequence, with another name for each that collides. */
   freed(table: string, objects: TableObjects): TableObjects {
     const indexes = objects.indexes.map((index) => ({
       ...index,

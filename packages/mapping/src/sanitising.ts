@@ -1,10 +1,10 @@
 import { type ColumnMapping, type SanitisingRule, type SourceColumn, ValueRefused } from '@mylab-sync/core'
 import { isText } from './columns.js'
 
-/** What becomes of a value that the target cannot hold as it is. */
+/** How a value is handled that the target cannot store unchanged. */
 export interface ValueOutcome {
   readonly rule: SanitisingRule
-  /** The target's text, or in words: `NULL`, `the row is quarantined`. */
+  /** The target's text, or a phrase: `NULL`, `the row is quarantined`. */
   readonly outcome: string
 }
 
@@ -17,7 +17,7 @@ interface Probe {
 const DATES: ReadonlySet<string> = new Set(['date', 'datetime', 'timestamp'])
 const dated = (day: string) => (column: SourceColumn) => (column.dataType === 'date' ? day : `${day} 00:00:00`)
 
-/** One value a rule that only this rule lets through. */
+/** One value per rule that only this rule accepts. */
 const PROBES: readonly Probe[] = [
   { rule: 'zero-date', applies: (c) => DATES.has(c.dataType), value: dated('0000-00-00') },
   {
@@ -32,7 +32,7 @@ const PROBES: readonly Probe[] = [
   { rule: 'enum-error', applies: (c) => c.dataType === 'enum', value: () => '0:' },
 ]
 
-/** Which rules may alter or refuse values of a column, found by handing each such a value to the column's own conversion. */
+/** The rules that may alter or refuse values of a column, found by running such values through the column's own conversion. */
 export function valueOutcomes(column: ColumnMapping): ValueOutcome[] {
   const { convert, source } = column
   if (convert === null) return []

@@ -2,11 +2,11 @@ import type { ColumnMapping, Refusal, SourceColumn, SourceTable, TableMapping } 
 import { type ColumnRefusal, isRefusal, typeRule } from './columns.js'
 import { keyObstacle, keyOf } from './keys.js'
 import { targetName } from './names.js'
-import { columnRules, type MappingOptions, wrongRule } from './options.js'
+import { columnRules, type MappingOptions, invalidRule } from './options.js'
 import { References, syncKey } from './references.js'
 import type { ValueContext } from './value-rules.js'
 
-/** What tables become in the target, and which of them cannot be carried. Keys of `mapped` are source names. */
+/** Maps tables to the target and lists those that cannot be carried. Keys of `mapped` are source names. */
 export function mapTables(
   tables: readonly SourceTable[],
   options: MappingOptions,
@@ -42,7 +42,7 @@ function sameColumnName(columns: readonly ColumnMapping[]): ColumnMapping[] {
   return columns.filter(({ name }) => names.size === names.add(name).size)
 }
 
-/** A column of PostgreSQL's own name gets one that no other column of the table has. */
+/** A column named like a PostgreSQL system column gets a name that no other column of the table has. */
 function columnName(column: SourceColumn, table: SourceTable, lower: boolean): string {
   let name = targetName(column.name, { lower, column: true })
   if (name === targetName(column.name, { lower })) return name
@@ -90,11 +90,11 @@ function mapColumn(
   { references, options }: Surroundings,
 ): ColumnMapping | ColumnRefusal {
   const own = columnRules(options, table.name, column)
-  const wrong = wrongRule(own)
+  const wrong = invalidRule(own)
   if (wrong !== null) {
     return {
-      reason: `the value of option ${wrong} is not one that it knows`,
-      remedy: 'see the value rules of the documentation',
+      reason: `option ${wrong} has an invalid value`,
+      remedy: 'see the value rules in docs/types.md',
     }
   }
   const role = references.role(table, column)

@@ -10,7 +10,7 @@ interface Case {
   readonly option?: ColumnOption
   readonly key?: boolean
   readonly value: string | Buffer
-  /** The target's text, null, or the rule by which the value is refused. */
+  /** The target's text, null, or the rule that refuses the value. */
   readonly gives: string | null | { readonly refused: string }
   readonly note?: SanitisingRule
 }

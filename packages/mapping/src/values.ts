@@ -7,7 +7,7 @@ const FALSE = Buffer.from('false')
 const EMPTY = Buffer.alloc(0)
 const MAX_BIGINT = '9223372036854775807'
 
-/** Text that is UTF-8: what is not is replaced by U+FFFD or refused. */
+/** UTF-8 text; invalid bytes are replaced by U+FFFD or refused. */
 function utf8Convert(context: ValueContext): (value: Buffer, note: Note) => Buffer {
   const refuse = context.strict || context.rules['invalid-text'] === 'quarantine'
   return (value, note) => {
@@ -50,7 +50,7 @@ export function booleanConvert(context: ValueContext): Convert {
   }
 }
 
-/** BIGINT UNSIGNED that has to fit a signed one. */
+/** BIGINT UNSIGNED in a signed bigint. */
 export function bigintConvert(context: ValueContext): Convert {
   return (value) => {
     if (value.length < MAX_BIGINT.length) return value
@@ -59,7 +59,7 @@ export function bigintConvert(context: ValueContext): Convert {
   }
 }
 
-/** ENUM read as `number:label`; number 0 is the error value, and a value of its own only where no member is ''. */
+/** ENUM, read as `number:label`; number 0 is the error value, distinct only if no member is ''. */
 export function enumConvert(context: ValueContext, members: readonly string[]): Convert {
   const text = textConvert(context)
   const toNull = context.rules['enum-error'] === 'null'
@@ -71,7 +71,7 @@ export function enumConvert(context: ValueContext, members: readonly string[]): 
   }
 }
 
-/** SET's comma list as an array literal, written as PostgreSQL prints it. */
+/** A SET's comma list as an array literal, formatted as PostgreSQL prints it. */
 export function setConvert(context: ValueContext): Convert {
   const text = textConvert(context)
   return (value, note) => {
@@ -95,7 +95,7 @@ export function arrayItems(text: string): string[] {
   )
 }
 
-/** Larger values are encoded while they are written. */
+/** Larger values are encoded piece by piece while they are written. */
 const LARGE_BYTES = 64 << 10
 
 /** Raw bytes as bytea. */
@@ -112,7 +112,7 @@ export function uuidConvert(context: ValueContext): Convert {
   }
 }
 
-/** 32 hex digits with the dashes of a uuid. */
+/** Inserts a UUID's dashes into 32 hex digits. */
 export function dashed(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
@@ -132,7 +132,7 @@ export function timeConvert(context: ValueContext): Convert {
 
 const SRID_FLAG = 0x20000000
 
-/** MySQL's geometry (SRID and WKB) as EWKB in a bytea: little-endian, the SRID on the outermost geometry and only when it is not 0. */
+/** MySQL's geometry (SRID and WKB) as EWKB in a bytea: little-endian, with the SRID on the outermost geometry only, and only if it is not 0. */
 export function geometryConvert(context: ValueContext): Convert {
   return (value) => {
     if (value.length < 9 || value[4] !== 1) throw new ValueRefused(context.column, 'out-of-range')
@@ -156,7 +156,7 @@ export function vectorConvert(value: Buffer): Buffer {
   return Buffer.from(`{${items.join(',')}}`, 'latin1')
 }
 
-/** JSON for jsonb or json; `trusted`: the source's own JSON type, which is never invalid. */
+/** JSON as jsonb or json; `trusted`: the source's own JSON type, which is always valid. */
 export function jsonConvert(context: ValueContext, target: 'jsonb' | 'json', trusted: boolean): Convert | null {
   if (trusted && target === 'json') return null
   const utf8 = utf8Convert(context)
@@ -167,8 +167,8 @@ export function jsonConvert(context: ValueContext, target: 'jsonb' | 'json', tru
     const text = value.toString('utf8')
     if (!trusted && !isJson(text)) return invalidJson(text, context, note)
     if (!escaped) return value
-    // Before NULs between two halves are gone, which would make a character of them.
-    if (hasHalfPair(text)) return invalidJson(text, context, note)
+    // Must come before NULs are removed: two halves with a NUL between would become one character.
+    if (hasLoneSurrogate(text)) return invalidJson(text, context, note)
     const clean = text.replace(/\\(?:u0000|.)/gs, (match) => (match === '\\u0000' ? '' : match))
     if (clean.length === text.length) return value
     if (context.strict) throw new ValueRefused(context.column, 'nul-escape')
@@ -193,8 +193,8 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Half of a surrogate pair among the escapes: no character of jsonb. */
-function hasHalfPair(text: string): boolean {
+/** Whether an escape is half a surrogate pair, which jsonb rejects. */
+function hasLoneSurrogate(text: string): boolean {
   if (!/\\u[dD][89a-fA-F]/.test(text)) return false
   const escapes = text.matchAll(/\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?:u[0-9a-fA-F]{4}|.)/gs)
   for (const [escape] of escapes) if (escape.length === 6 && /^\\ud[89a-f]/i.test(escape)) return true
