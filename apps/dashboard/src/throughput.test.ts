@@ -10,7 +10,7 @@ function report(synced: number, rowsCopied: number): StatusReport {
     lagMs: null,
     consistentAsOf: null,
     sentence: '',
-    tables: [{ ...table, rowsCopied, verifiedAt: null, problem: null }],
+    tables: [{ ...table, rowsCopied, verifiedAt: null, problem: null, waits: false }],
     problems: [],
   }
 }

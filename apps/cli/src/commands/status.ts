@@ -1,5 +1,5 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
-import { counted, SyncError } from '@mylab-sync/core'
+import { SyncError } from '@mylab-sync/core'
 import {
   type EngineContext,
   listNotCarried,
@@ -7,6 +7,7 @@ import {
   notCarriedGroups,
   type NotCarriedReport,
   pause,
+  type Problem,
   status,
   type TableStatus,
 } from '@mylab-sync/engine'
@@ -49,12 +50,13 @@ export async function showStatus(context: EngineContext, config: ResolvedConfig,
   const report = {
     ...known,
     sentence: [known.sentence, ...missing.map(asSentence)].join(' '),
-    problems: [...missing, ...known.problems],
+    problems: [...missing, ...known.problems.filter(isOfConstraint).map(lineOf)],
   }
   const isNamed = filterOf(shown.tables)
-  const isShown = ({ table }: { readonly table: string }): boolean => isNamed(table)
+  const isShown = ({ table }: { readonly table: string | null }): boolean => table === null || isNamed(table)
   const tables = report.tables.filter(isShown)
-  const problems = [...tables.flatMap(tableProblems), ...report.problems]
+  const ofTables = known.problems.filter((problem) => isOfTable(problem) && isShown(problem))
+  const problems = [...ofTables.map(lineOf), ...report.problems]
   const left = shown.problems ? await notCarriedNow(context) : null
   const notCarried = left === null ? null : { ...left, tables: left.tables.filter(isShown) }
   if (shown.json)
@@ -89,15 +91,17 @@ function printTables(tables: readonly TableStatus[]): void {
   printTable(['table', 'state', 'copied', 'pending', 'parked', 'quarantined', 'problem'], rows)
 }
 
-function tableProblems({ table, problem, quarantined }: TableStatus): string[] {
-  return [
-    ...(problem === null ? [] : [`${table}: ${problem}`]),
-    ...(quarantined === 0
-      ? []
-      : [
-          `${table}: ${counted(quarantined, 'row')} ${quarantined === 1 ? 'is' : 'are'} quarantined; mylab-sync show-errors --table ${table}`,
-        ]),
-  ]
+function isOfConstraint({ code }: Problem): boolean {
+  return code === 'constraint-not-held'
+}
+
+/** Changes that wait are none of these: between two drains of a cron job they do, and the sentence says so. */
+function isOfTable({ code }: Problem): boolean {
+  return code !== 'constraint-not-held' && code !== 'changes-stalled'
+}
+
+function lineOf({ table, code, text }: Problem): string {
+  return `${table}: ${text}${code === 'rows-quarantined' ? `; mylab-sync show-errors --table ${table}` : ''}`
 }
 
 /** Lists objects that are not carried, for information only: one line per kind, the places below it. */

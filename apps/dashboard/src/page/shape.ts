@@ -49,10 +49,14 @@ export interface TableView {
   readonly quarantined: number
   readonly verifiedAt: string | null
   readonly problem: string | null
+  /** It goes on only once somebody has run the statements that `problem` names. */
+  readonly waits: boolean
 }
 
 export interface Problem {
   readonly table: string | null
+  /** Stable, for scripts: `table-broken`. */
+  readonly code: string
   readonly text: string
   readonly remedy: string | null
 }

@@ -94,6 +94,8 @@ export interface TableProgress {
   /** Counts the copies of the table: one that is begun anew is another one. */
   readonly copyNumber: number
   readonly problem: string | null
+  /** It goes on only once somebody has run the statements that `problem` names. */
+  readonly waits: boolean
   /** Number of the drain that opened it last; 0: none has. */
   readonly openedDrain: number
   readonly verifiedAt: string | null
@@ -128,6 +130,7 @@ export interface UniqueHolder {
 /** What is known of each table of the installation. */
 export interface TableStore {
   all(): Promise<Map<string, TableProgress>>
+  /** Writes what differs. A new `problem` waits for nobody unless `waits` says so. */
   patch(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void>
   /** Only where none is noted. */
   adoptCaptureSign(table: string, sign: string): Promise<void>

@@ -9,6 +9,8 @@ export interface ConstraintState {
   readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
   readonly state: 'validated' | 'not-valid' | 'suspended'
   readonly detail: string | null
+  /** Planned from the source; false: the user's own, which stays on record until somebody has made it again. */
+  readonly owned: boolean
 }
 
 /** An object that we have made, by the name of its table in the target. */

@@ -151,7 +151,7 @@ async function prepareTable(
     if (triggers.length === 0 && !(await target.tables.hasRows(mapping))) return { table, inPlace: false }
   }
   const left = await prepareMerge(context, model, { table, isOurs })
-  return left.length > 0 ? waitsFor(left) : { table, inPlace: true }
+  return left.length > 0 ? waitsFor(left).problem : { table, inPlace: true }
 }
 
 /** Why a table that we did not fill stays untouched; null if it may be filled. */

@@ -3,7 +3,7 @@ import type { EngineContext } from '../context.js'
 import { longHeld } from '../drain/drain-lock.js'
 import { selectionOf } from '../model/selection.js'
 import { readTarget } from '../transactions.js'
-import { waitsForSomebody } from '../tables/waits.js'
+import { type Problem, problemsOf } from './problems.js'
 
 export interface StatusReport {
   readonly totals: {
@@ -16,8 +16,8 @@ export interface StatusReport {
   readonly consistentAsOf: string | null
   readonly sentence: string
   readonly tables: readonly TableStatus[]
-  /** Constraints that do not hold, each as a sentence. */
-  readonly problems: readonly string[]
+  /** The most general first. */
+  readonly problems: readonly Problem[]
 }
 
 export interface TableStatus {
@@ -30,6 +30,8 @@ export interface TableStatus {
   readonly quarantined: number
   readonly verifiedAt: string | null
   readonly problem: string | null
+  /** It goes on only once somebody has run the statements that `problem` names. */
+  readonly waits: boolean
 }
 
 /**
@@ -60,12 +62,10 @@ export async function status(context: EngineContext): Promise<StatusReport> {
       quarantined: quarantined.get(known.table) ?? 0,
       verifiedAt: known.verifiedAt,
       problem: known.problem,
+      waits: known.waits,
     })
   }
   tables.push(...(await untouched(context, progress)))
-  const problems = constraints
-    .filter((c) => c.state !== 'validated')
-    .map((c) => `${c.table}: ${c.kind} ${c.name} is ${c.state}${c.detail ? `: ${c.detail}` : ''}`)
   const totals = {
     total: pending.pending + pending.synced,
     synced: pending.synced,
@@ -78,7 +78,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
     consistentAsOf: last.consistentAsOf,
     sentence: sentence(tables, totals, { asOf: last.consistentAsOf, held }),
     tables,
-    problems,
+    problems: problemsOf({ lagMs: pending.oldestMs, tables, constraints }),
   }
 }
 
@@ -94,7 +94,16 @@ async function untouched(
 ): Promise<TableStatus[]> {
   const isSelected = selectionOf(options)
   const isLeft = (table: string): boolean => known.has(table) || !isSelected(table)
-  const none = { rows: 0, rowsCopied: 0, pending: 0, parked: 0, quarantined: 0, verifiedAt: null, problem: null }
+  const none = {
+    rows: 0,
+    rowsCopied: 0,
+    pending: 0,
+    parked: 0,
+    quarantined: 0,
+    verifiedAt: null,
+    problem: null,
+    waits: false,
+  }
   return (await source.catalog.otherTables(isLeft)).map((table) => ({ table, state: 'discovered', ...none }))
 }
 
@@ -125,7 +134,7 @@ const isOrAre = (n: number): string => (n === 1 ? 'is' : 'are')
 /** Tables that are not open, by what to do about them. */
 function whyNotOpen(tables: readonly TableStatus[]): string[] {
   const closed = tables.filter(({ state }) => !isOpen(state))
-  const waiting = closed.filter((table) => waitsForSomebody(table))
+  const waiting = closed.filter(({ waits }) => waits)
   const others = closed.filter((table) => !waiting.includes(table))
   const count = (isOne: (state: TableState) => boolean): number => others.filter(({ state }) => isOne(state)).length
   const paused = count((state) => state === 'paused')

@@ -13,6 +13,7 @@ import { requireOwner } from '../drain/ownership.js'
 import { pause } from './pause.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { problemIn } from '../tables/set-aside.js'
+import { constraintText } from '../report/problems.js'
 import { countOpen } from '../report/verify-counts.js'
 
 export interface InitialReport {
@@ -166,9 +167,6 @@ async function report(
     .map(({ table, state, problem }) => ({ table, problem: `is ${state}${problem === null ? '' : `: ${problem}`}` }))
   const missing = constraints
     .filter(({ state }) => state !== 'validated')
-    .map(({ table, kind, name, state, detail }) => ({
-      table,
-      problem: `${kind} ${name} is ${state}${detail === null ? '' : `: ${detail}`}`,
-    }))
+    .map((constraint) => ({ table: constraint.table, problem: constraintText(constraint) }))
   return { tables, listed: [...listed, ...closed], constraints: missing }
 }

@@ -93,7 +93,7 @@ export async function putAside(
     if (!progress) throw new SyncError('internal', `table ${table} has no row of progress`)
     const state = transition(progress.state, event) ?? progress.state
     await target.tables.patch(table, { state, problem })
-    states.set(table, { ...progress, state, problem })
+    states.set(table, { ...progress, state, problem, waits: false })
   }
 }
 

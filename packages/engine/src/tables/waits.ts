@@ -1,11 +1,9 @@
-/** How the problem of a table begins that goes on once somebody has run what follows. */
-const WAITS = 'waits for: '
+import type { TableProgress } from '@mylab-sync/core'
 
-export function waitsFor(statements: readonly string[]): string {
-  return `${WAITS}${statements.join('; ')}`
-}
+/** What a table says, and whether it goes on only once somebody has acted. */
+export type Obstacle = Pick<TableProgress, 'waits'> & { readonly problem: string }
 
-/** True where a table goes on only once somebody has acted. */
-export function waitsForSomebody({ problem }: { readonly problem: string | null }): boolean {
-  return problem?.startsWith(WAITS) ?? false
+/** A table that goes on once somebody has run these statements in the target. */
+export function waitsFor(statements: readonly string[]): Obstacle {
+  return { problem: `waits for: ${statements.join('; ')}`, waits: true }
 }

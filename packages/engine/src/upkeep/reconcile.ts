@@ -6,7 +6,7 @@ import type { Model } from '../model/model.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { behind, breakTable } from '../tables/set-aside.js'
 import { type CopyStart, prepareMerge, startCopy } from '../copy/start-copy.js'
-import { waitsFor } from '../tables/waits.js'
+import { type Obstacle, waitsFor } from '../tables/waits.js'
 
 /**
  * Resumes tables that were set aside: repairs triggers, adapts the target's definition, then requests a copy in place. A
@@ -25,33 +25,20 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   for (const suspect of suspects) {
     throwIfStopped(context)
     if (broken.has(suspect.table)) continue
-    const problem = await takenUp(context, suspect.table, () =>
-      mapped.includes(suspect.table) ? adapt(context, model, suspect.table) : exclude(context, model, suspect),
-    )
-    if (problem === 'broken') continue
     const { table } = suspect
-    if (problem === null)
+    const taken = await takenUp(context, table, () =>
+      mapped.includes(table) ? adapt(context, model, table) : exclude(context, model, suspect),
+    )
+    if (taken === 'ready')
       starts.push({ table, inPlace: true, captured: true, captureSign: signs.get(table) ?? NO_TRIGGERS })
-    else if (problem !== suspect.problem)
-      await writeTarget(context, (target) => target.tables.patch(table, { problem }))
+    else if (taken !== 'broken') await writeTarget(context, (target) => target.tables.patch(table, taken))
   }
   await reach(context, 'reconcile:adapted')
   const { begun, held } = await startCopy(context, model, starts, 'reconcile')
-  await tellHeld(context, suspects, held)
+  for (const [table, parent] of held)
+    await writeTarget(context, (target) => target.tables.patch(table, { problem: behind(parent) }))
   await reach(context, 'reconcile:asked')
   return [...begun]
-}
-
-async function tellHeld(
-  context: EngineContext,
-  suspects: readonly TableProgress[],
-  held: ReadonlyMap<string, string>,
-): Promise<void> {
-  for (const { table, problem } of suspects) {
-    const parent = held.get(table)
-    if (parent === undefined || problem === behind(parent)) continue
-    await writeTarget(context, (target) => target.tables.patch(table, { problem: behind(parent) }))
-  }
 }
 
 /** Runs `work`; breaks a table that the target refuses, so the others are still resumed. */
@@ -65,22 +52,22 @@ async function takenUp<T>(context: EngineContext, table: string, work: () => Pro
   }
 }
 
-/** Returns null, or what a person must do first. */
-async function adapt(context: EngineContext, model: Model, table: string): Promise<string | null> {
+/** An obstacle is what a person must do first. */
+async function adapt(context: EngineContext, model: Model, table: string): Promise<'ready' | Obstacle> {
   const mapping = model.mapping(table)
   const objects = model.objects(table)
   if (!(await context.target.tables.exists(mapping))) {
     await context.target.tables.create(mapping, objects)
-    return null
+    return 'ready'
   }
   const left = await prepareMerge(context, model, { table, isOurs: true })
-  return left.length > 0 ? waitsFor(left) : null
+  return left.length > 0 ? waitsFor(left) : 'ready'
 }
 
-async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<string> {
+async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<Obstacle> {
   const refusal = model.refusal(suspect.table)
-  if (!refusal) return suspect.problem ?? 'it is not selected any more'
+  if (!refusal) return { problem: suspect.problem ?? 'it is not selected any more', waits: suspect.waits }
   const state = transition('suspect', 'refuse') ?? 'refused'
   await writeTarget(context, (target) => target.tables.patch(suspect.table, { state }))
-  return `${refusal.reason}; ${refusal.remedy}`
+  return { problem: `${refusal.reason}; ${refusal.remedy}`, waits: false }
 }

@@ -14,7 +14,7 @@ import * as sql from '../sql.js'
 import { lacksIdentity, standingColumns } from './columns.js'
 import { type MadeObject, MadeObjects, madeKey } from './made-objects.js'
 import { checkRecord, foreignKeyIndexRecord, indexRecord } from './planned.js'
-import { ConstraintRecord, NOT_OURS, withShortLocks } from './record.js'
+import { ConstraintRecord, withShortLocks } from './record.js'
 import {
   addCheck,
   addKey,
@@ -153,10 +153,10 @@ export class Constraints {
     const indexes = objects.indexes.filter(isMissing)
     const checks = objects.checks.filter(({ name }) => !present.has(name))
     if (indexes.length === 0 && checks.length === 0) return []
-    const suspended = new Map(
+    const suspended = new Set(
       (await this.#record.constraints())
         .filter((c) => c.state === 'suspended' && c.table === table.name)
-        .map((c) => [c.name, c]),
+        .map(({ name }) => name),
     )
     for (const check of checks) if (!suspended.has(check.name)) await this.#buildCheck(table, check)
     const known = await this.#database.transaction((session) => this.#made.of(session, table.name))
@@ -166,14 +166,14 @@ export class Constraints {
       const problem = await this.#buildIndex(table, index, present.get(index.name))
       if (problem !== null) {
         problems.push(`${table.name}: ${problem}`)
-        if (suspended.get(index.name)?.detail !== problem)
-          await this.#record.record({
-            table: table.name,
-            name: index.name,
-            kind: 'unique',
-            state: 'suspended',
-            detail: problem,
-          })
+        await this.#record.record({
+          table: table.name,
+          name: index.name,
+          kind: 'unique',
+          state: 'suspended',
+          detail: problem,
+          owned: true,
+        })
       } else if (suspended.has(index.name)) await this.#record.forget(table.name, index.name)
     }
     return problems
@@ -245,7 +245,14 @@ export class Constraints {
   }
 
   async #recordBroken(table: TableMapping, name: string): Promise<void> {
-    await this.#record.record({ table: table.name, name, kind: 'check', state: 'suspended', detail: BROKEN })
+    await this.#record.record({
+      table: table.name,
+      name,
+      kind: 'check',
+      state: 'suspended',
+      detail: BROKEN,
+      owned: true,
+    })
   }
 
   /** Drops what the truth breaks, with the foreign keys that stand on it, and records it; it is built again when it holds. */
@@ -260,7 +267,13 @@ export class Constraints {
         for (const foreignKey of await referencing(session, target, name)) {
           await session.raw(`ALTER TABLE ${foreignKey.held_by} DROP CONSTRAINT ${sql.name(foreignKey.name)}`)
           const detail = `the referenced UNIQUE ${name} of table ${table} is broken by rows of the source`
-          await this.#record.recordIn(session, { ...foreignKey, kind: 'foreign-key', state: 'suspended', detail })
+          await this.#record.recordIn(session, {
+            ...foreignKey,
+            kind: 'foreign-key',
+            state: 'suspended',
+            detail,
+            owned: true,
+          })
         }
       }
       await session.raw(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
@@ -280,8 +293,9 @@ export class Constraints {
     if (kind === 'index' && known) return this.#made.note(session, table, [{ ...known, state: 'left-out' }])
     // The source has dropped it: nobody is to make it again.
     if (known && !planned) return this.#made.forget(session, table, [made])
-    const detail = `${kind === 'index' ? whyNoIndex(TOO_LONG) : BROKEN}${planned ? '' : NOT_OURS}`
-    await this.#record.recordIn(session, { table, name, kind, state: 'suspended', detail })
+    const broken = kind === 'index' ? whyNoIndex(TOO_LONG) : BROKEN
+    const detail = planned ? broken : `${broken}; it is not one of the source`
+    await this.#record.recordIn(session, { table, name, kind, state: 'suspended', detail, owned: planned })
   }
 
   /** Rows that move between ranges exist twice until the table is open, and references lead to rows that are not there yet. */

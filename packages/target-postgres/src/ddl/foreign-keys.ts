@@ -23,7 +23,7 @@ export class ForeignKeys {
   }
 
   async buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState> {
-    const at = { table: child.name, name: edge.name, kind: 'foreign-key' } as const
+    const at = { table: child.name, name: edge.name, kind: 'foreign-key', owned: true } as const
     const held = await this.#foreignKeyState(child, edge.name)
     if (held === 'validated') {
       await this.#record.forget(child.name, edge.name)
@@ -72,7 +72,7 @@ export class ForeignKeys {
   async #validate(
     child: TableMapping,
     edge: Edge,
-    at: { table: string; name: string; kind: 'foreign-key' },
+    at: Pick<ConstraintState, 'table' | 'name' | 'kind' | 'owned'>,
   ): Promise<ConstraintState> {
     try {
       await withShortLocks(this.#database, (session) =>

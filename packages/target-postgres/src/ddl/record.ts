@@ -5,8 +5,6 @@ import * as sql from '../sql.js'
 
 const LOCK = ["SET LOCAL lock_timeout = '2s'"]
 const LOCK_TRIES = 10
-/** For whoever made it to make it again. Its definition may hold values. */
-export const NOT_OURS = '; it is not one of the source'
 /** Those who queued behind us get their turn. */
 const LOCK_PAUSE_MS = 200
 
@@ -35,10 +33,10 @@ export class ConstraintRecord {
 
   async forgetConstraints(table: TableMapping, planned: readonly string[]): Promise<void> {
     await this.#database.transaction((session) =>
-      session.raw(
-        `DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name <> ALL ($2) AND strpos(coalesce(detail, ''), $3) = 0`,
-        [table.name, planned, NOT_OURS],
-      ),
+      session.raw(`DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name <> ALL ($2) AND owned`, [
+        table.name,
+        planned,
+      ]),
     )
   }
 
@@ -50,13 +48,15 @@ export class ConstraintRecord {
         kind: ConstraintState['kind']
         state: ConstraintState['state']
         detail: string | null
-      }>(`SELECT table_name, name, kind, state, detail FROM ${this.#state}.sync_constraint ORDER BY 1, 2`)
+        owned: boolean
+      }>(`SELECT table_name, name, kind, state, detail, owned FROM ${this.#state}.sync_constraint ORDER BY 1, 2`)
       return rows.map((row) => ({
         table: row.table_name,
         name: row.name,
         kind: row.kind,
         state: row.state,
         detail: row.detail,
+        owned: row.owned,
       }))
     })
   }
@@ -66,11 +66,12 @@ export class ConstraintRecord {
     return state
   }
 
-  async recordIn(session: Session, { table, name, kind, state, detail }: ConstraintState): Promise<void> {
+  async recordIn(session: Session, { table, name, kind, state, detail, owned }: ConstraintState): Promise<void> {
     await session.raw(
-      `INSERT INTO ${this.#state}.sync_constraint (table_name, name, kind, state, detail) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (table_name, name) DO UPDATE SET kind = EXCLUDED.kind, state = EXCLUDED.state, detail = EXCLUDED.detail`,
-      [table, name, kind, state, detail],
+      `INSERT INTO ${this.#state}.sync_constraint AS c (table_name, name, kind, state, detail, owned) VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT (table_name, name) DO UPDATE SET kind = EXCLUDED.kind, state = EXCLUDED.state, detail = EXCLUDED.detail, owned = EXCLUDED.owned
+       WHERE (c.kind, c.state, c.detail, c.owned) IS DISTINCT FROM (EXCLUDED.kind, EXCLUDED.state, EXCLUDED.detail, EXCLUDED.owned)`,
+      [table, name, kind, state, detail, owned],
     )
   }
 

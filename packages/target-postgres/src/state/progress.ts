@@ -17,12 +17,13 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
   captureSign: 'capture_sign',
   copyNumber: 'copy_no',
   problem: 'problem',
+  waits: 'waits',
   openedDrain: 'opened_drain',
   verifiedAt: 'verified_at',
 }
 
 const PROGRESS =
-  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, opened_drain::text, verified_at::text'
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, waits, opened_drain::text, verified_at::text'
 
 interface ProgressRow extends Record<string, unknown> {
   readonly table_name: string
@@ -41,6 +42,7 @@ interface ProgressRow extends Record<string, unknown> {
   readonly capture_sign: string | null
   readonly copy_no: number
   readonly problem: string | null
+  readonly waits: boolean
   readonly opened_drain: string
   readonly verified_at: string | null
 }
@@ -63,6 +65,7 @@ function progressOf(row: ProgressRow): TableProgress {
     captureSign: row.capture_sign,
     copyNumber: row.copy_no,
     problem: row.problem,
+    waits: row.waits,
     openedDrain: Number(row.opened_drain),
     verifiedAt: row.verified_at,
   }
@@ -81,15 +84,17 @@ export class Progress implements TableStore {
     return new Map(rows.map((row) => [row.table_name, progressOf(row)]))
   }
 
-  async patch(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void> {
+  async patch(table: string, changed: Partial<Omit<TableProgress, 'table'>>): Promise<void> {
+    const change = changed.problem === undefined ? changed : { waits: false, ...changed }
     const names = (Object.keys(change) as (keyof typeof change)[]).filter((key) => change[key] !== undefined)
     const columns = names.map((key) => PROGRESS_COLUMNS[key])
     const values = names.map((key) => change[key])
     const inserted = columns.includes('state') ? columns : [...columns, 'state']
     const places = inserted.map((column, at) => (at < columns.length ? `$${at + 2}` : `'discovered'`))
     await this.#sql.rows(
-      `INSERT INTO sync_progress (table_name, ${inserted.join(', ')}) VALUES ($1, ${places.join(', ')})
-       ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), 'updated_at = now()'].join(', ')}`,
+      `INSERT INTO sync_progress AS p (table_name, ${inserted.join(', ')}) VALUES ($1, ${places.join(', ')})
+       ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), 'updated_at = now()'].join(', ')}
+       WHERE (${columns.map((column) => `p.${column}`).join(', ')}) IS DISTINCT FROM (${columns.map((column) => `EXCLUDED.${column}`).join(', ')})`,
       [table, ...values],
     )
   }

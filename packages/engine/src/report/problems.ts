@@ -1,0 +1,103 @@
+import { type ConstraintState, counted, type TableProgress, type TableState } from '@mylab-sync/core'
+
+/** What kind of problem it is, for whoever decides by it; `table-` and the state where nothing says more. */
+export type ProblemCode =
+  | 'changes-stalled'
+  | 'table-waits'
+  | `table-${TableState}`
+  | 'rows-quarantined'
+  | 'constraint-not-held'
+
+/** Something that somebody has to look at. `text` and `remedy` are for people: no program reads them. */
+export interface Problem {
+  /** As the source names it, or the target where a constraint is not held; null: no table in particular. */
+  readonly table: string | null
+  readonly code: ProblemCode
+  readonly text: string
+  readonly remedy: string | null
+}
+
+/** Drains follow each other in well under a second; a change that waits this long is not being drained. */
+const STALLED_MS = 60_000
+
+type Known = Pick<TableProgress, 'table' | 'state' | 'problem' | 'waits'> & { readonly quarantined: number }
+
+/** Every problem: of the installation, then of its tables, then of the target's constraints. */
+export function problemsOf({
+  lagMs,
+  tables,
+  constraints,
+}: {
+  /** Age of the oldest change that waits; null: none does. */
+  readonly lagMs: number | null
+  readonly tables: readonly Known[]
+  readonly constraints: readonly ConstraintState[]
+}): Problem[] {
+  return [
+    ...stalled(lagMs),
+    ...tables.flatMap((status) => [...ofTable(status), ...ofQuarantine(status)]),
+    ...constraints.filter(({ state }) => state !== 'validated').map(ofConstraint),
+  ]
+}
+
+function stalled(lagMs: number | null): Problem[] {
+  if (lagMs === null || lagMs < STALLED_MS) return []
+  return [
+    {
+      table: null,
+      code: 'changes-stalled',
+      text: `The oldest change has waited for ${Math.round(lagMs / 1000)} s.`,
+      remedy: 'See that a drain runs: mylab-sync database --daemon, a worker, or cron.',
+    },
+  ]
+}
+
+function ofTable({ table, state, problem, waits }: Known): Problem[] {
+  if (problem !== null && waits) return [{ table, code: 'table-waits', text: problem, remedy: RUN_STATEMENT }]
+  if (problem === null && !isWrong(state)) return []
+  const remedy = REMEDIES[state]?.(table) ?? null
+  return [{ table, code: `table-${state}`, text: problem ?? `is ${state}`, remedy }]
+}
+
+function isWrong(state: TableState): boolean {
+  return state === 'broken' || state === 'suspect' || state === 'gone'
+}
+
+const RUN_STATEMENT = 'Run the statement that it names in the target; the table is then copied again by itself.'
+
+const REMEDIES: Readonly<Partial<Record<TableState, (table: string) => string>>> = {
+  broken: (table) => `Remove the cause, then copy it again: mylab-sync initial --table ${table}`,
+  suspect: (table) =>
+    `A running daemon or worker copies it again in place; at once: mylab-sync initial --table ${table}`,
+  refused: () => 'Change the table as it says, or leave it out: tables.exclude in mylab-sync.yaml.',
+  gone: () =>
+    'The source has dropped it; the rows in the target stay until you remove them. Leave it out then: tables.exclude in mylab-sync.yaml.',
+}
+
+function ofQuarantine({ table, quarantined }: Known): Problem[] {
+  if (quarantined === 0) return []
+  const them = quarantined === 1 ? 'it as it is' : 'them as they are'
+  return [
+    {
+      table,
+      code: 'rows-quarantined',
+      text: `${counted(quarantined, 'row')} ${quarantined === 1 ? 'is' : 'are'} quarantined`,
+      remedy: `PostgreSQL cannot hold ${them}. Mend the rows in the source, a changed row is tried again by itself; mylab-sync show-errors --table ${table} lists them.`,
+    },
+  ]
+}
+
+function ofConstraint(constraint: ConstraintState): Problem {
+  return {
+    table: constraint.table,
+    code: 'constraint-not-held',
+    text: constraintText(constraint),
+    remedy:
+      'Mend the rows of the source that break it, and the constraint is built again by itself. All rows are in the target.',
+  }
+}
+
+/** What is wrong with a constraint, without its table. */
+export function constraintText({ kind, name, state, detail }: ConstraintState): string {
+  return `${kind} ${name} is ${state}${detail === null ? '' : `: ${detail}`}`
+}

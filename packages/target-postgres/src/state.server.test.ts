@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { NO_TLS, type Target, type TargetTransaction } from '@mylab-sync/core'
+import { ServerSet } from '@mylab-sync/testkit'
+import pg from 'pg'
+import { createTarget } from './target.js'
+import { testTable } from './test-support.js'
+
+const DATABASE = 'target_state_test'
+const servers = await ServerSet.start({ services: ['postgres'] })
+const state = pg.escapeIdentifier('mylab "sync_')
+const whole = testTable('whole', { a: 'integer', b: 'text' }, null)
+
+let admin: pg.Client
+let target: Target
+
+/** Commits what `work` does; rolls back where it throws. */
+async function within<T>(work: (transaction: TargetTransaction) => Promise<T>): Promise<T> {
+  await using transaction = await target.begin()
+  const result = await work(transaction)
+  await transaction.commit()
+  return result
+}
+
+before(async () => {
+  await servers.createTargetDatabase(DATABASE)
+  admin = await servers.targetAdmin(DATABASE)
+  target = await createTarget({
+    host: servers.target.host,
+    port: servers.target.port,
+    ...servers.product.target,
+    database: DATABASE,
+    schema: 'public',
+    stateSchema: 'mylab "sync_',
+    tls: NO_TLS,
+    instance: 'default',
+  })
+  await target.admin.migrate()
+})
+
+after(async () => {
+  await target.close()
+  await admin.end()
+  await servers.close()
+})
+
+test('migrating fills the kinds of problems from the sentences of before', async () => {
+  await admin.query(`
+    ALTER TABLE ${state}.sync_progress DROP COLUMN waits;
+    ALTER TABLE ${state}.sync_constraint DROP COLUMN owned;
+    DELETE FROM ${state}.sync_schema_version WHERE version >= 15;
+    INSERT INTO ${state}.sync_progress (table_name, state, problem) VALUES ('w1', 'suspect', 'waits for: DROP VIEW v'), ('w2', 'suspect', 'its definition has changed'), ('w3', 'live', NULL);
+    INSERT INTO ${state}.sync_constraint (table_name, name, kind, state, detail) VALUES
+      ('whole', 'mine', 'unique', 'suspended', 'broken by rows of the source; it is not one of the source'), ('whole', 'ours', 'check', 'suspended', 'broken by rows of the source'), ('whole', 'bare', 'check', 'suspended', NULL)`)
+  await target.admin.migrate()
+  const waits = await within(async ({ tables }) => {
+    const known = await tables.all()
+    return ['w1', 'w2', 'w3'].filter((table) => known.get(table)?.waits)
+  })
+  assert.deepEqual(waits, ['w1'])
+  const owned = async (): Promise<[string, boolean][]> =>
+    (await target.constraints.all()).map(({ name, owned }) => [name, owned])
+  assert.deepEqual(await owned(), [
+    ['bare', true],
+    ['mine', false],
+    ['ours', true],
+  ])
+  await target.constraints.forget(whole, ['bare'])
+  assert.deepEqual(await owned(), [
+    ['bare', true],
+    ['mine', false],
+  ])
+})
+
+test('a new problem waits for nobody unless it says so; an equal one is not written', async () => {
+  const patched = async (change: Parameters<TargetTransaction['tables']['patch']>[1]): Promise<unknown[]> => {
+    await within(({ tables }) => tables.patch('p', change))
+    const { rows } = await admin.query<{ problem: string | null; waits: boolean; written: string }>(
+      `SELECT problem, waits, xmin::text AS written FROM ${state}.sync_progress WHERE table_name = 'p'`,
+    )
+    const [row] = rows
+    return [row?.problem, row?.waits, row?.written]
+  }
+  const [, ...waiting] = await patched({ problem: 'why', waits: true })
+  assert.equal(waiting[0], true)
+  assert.deepEqual(await patched({ problem: 'why', waits: true }), ['why', ...waiting])
+  assert.deepEqual((await patched({ rowsCopied: 1 })).slice(0, 2), ['why', true])
+  assert.deepEqual((await patched({ problem: 'why' })).slice(0, 2), ['why', false])
+  await patched({ problem: 'why', waits: true })
+  assert.deepEqual((await patched({ problem: null })).slice(0, 2), [null, false])
+})
