@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes out of a built tree what only builds and tests need. Run in the root of the tree, in an image's build alone.
+# Removes from a built tree what only builds and tests need. Run it in the root of the tree, and only while building an image.
 set -eu
 find packages apps -name src -type d -prune -exec rm -rf {} +
 find packages apps \( -name tsconfig.json -o -name '*.tsbuildinfo' -o -name '*.test.*' -o -name '*.d.ts' -o -name '*.map' \) -not -path '*/node_modules/*' -delete

@@ -1,4 +1,4 @@
-// npm run bench [-- name...]: prepares, then hands over to the built benchmarks.
+// npm run bench [-- name...]: installs and builds what is missing, then runs the built benchmarks.
 import { spawnSync } from 'node:child_process'
 import { prepare } from './prepare.mjs'
 

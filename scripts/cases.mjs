@@ -1,4 +1,4 @@
-// npm run cases -- FOLDER...: prepares, then hands over to the built runner.
+// npm run cases -- FOLDER...: installs and builds what is missing, then runs the built case runner.
 import { spawnSync } from 'node:child_process'
 import { prepare } from './prepare.mjs'
 

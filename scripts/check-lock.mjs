@@ -1,12 +1,12 @@
-// node scripts/check-lock.mjs [FOLDER]   Holds package-lock.json to its rules, without asking anybody: content by hash and from the one
-// registry, no install scripts but those that package.json names, known licences, and every package in the list of the decision.
+// node scripts/check-lock.mjs [FOLDER]   Checks package-lock.json offline: content by hash and from the one
+// registry, no install scripts except those that package.json names, known licences, and every package in the decision's list.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const folder = process.argv[2] ?? new URL('..', import.meta.url).pathname
 const LIST = 'docs/decisions/0011-packages-without-provenance.md'
 const REGISTRY = 'https://registry.npmjs.org/'
-/** They ask for nothing of those who use a package; MPL-2.0 for its own files alone. */
+/** Licences without obligations for users of a package; MPL-2.0 affects only its own files. */
 const LICENCES = new Set([
   'MIT',
   'ISC',
@@ -28,7 +28,7 @@ const faults = []
 const locked = new Set()
 for (const [path, entry] of Object.entries(packages)) {
   if (!path.includes('node_modules/') || entry.link) continue
-  // an alias has its real name beside it
+  // an aliased package has its real name in `name`
   const name = entry.name ?? path.replace(/^.*node_modules\//, '')
   const id = `${name}@${entry.version}`
   locked.add(id)
@@ -47,7 +47,7 @@ for (const id of listed) if (!locked.has(id)) faults.push(`${id}: is in ${LIST},
 for (const fault of faults) process.stderr.write(`${fault}\n`)
 process.exitCode = faults.length === 0 && locked.size > 0 ? 0 : 1
 
-/** Each of an expression: one that may be chosen has to be known too. */
+/** The licences of an expression. All must be known, also those of an OR. */
 function licences(expression) {
   return typeof expression === 'string' ? expression.replaceAll(/[()]/g, '').split(/ (?:AND|OR) /) : ['(none)']
 }

@@ -14,7 +14,7 @@ function run(command, args, remedy = '') {
   }
 }
 
-/** Before anything is fetched: npm itself would only warn. */
+/** Checked before anything is downloaded: npm itself would only warn. */
 function requireNode() {
   const { engines } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
   const numbers = (version) => (/\d+(?:\.\d+)*/.exec(version)?.[0] ?? '').split('.').map(Number)

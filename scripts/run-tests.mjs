@@ -1,4 +1,4 @@
-// node scripts/run-tests.mjs unit|server|mysql|FILE...   Runs built test files with node's own runner; fails when none is found.
+// node scripts/run-tests.mjs unit|server|mysql|FILE...   Runs built test files with Node's test runner; fails if none is found.
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { run } from 'node:test'
@@ -8,7 +8,7 @@ import { LONGEST_TITLE, lengthOf } from './check-titles.mjs'
 const root = new URL('..', import.meta.url).pathname
 const [what = 'unit', ...rest] = process.argv.slice(2)
 
-/** What `npm test` runs on MySQL too: all that depends on how the source reads, compares and tells. By the file's name. */
+/** Files that `npm test` also runs on MySQL: all that depend on how the source reads, compares and reports. By file name. */
 const ON_MYSQL = [
   'packages/source-mysql/',
   'test/dist/integration/cases.',
@@ -21,7 +21,7 @@ const ON_MYSQL = [
   'test/dist/property/',
 ]
 
-/** The longest files, which begin first: one that begins last runs half of its time alone. */
+/** The longest files start first: one that starts last runs half of its time alone. */
 const LONGEST_FIRST = [
   'test/dist/property/protocol',
   'test/dist/integration/secrets.',
@@ -45,7 +45,7 @@ const LONGEST_FIRST = [
   'test/dist/integration/deployment.',
 ]
 
-// From the sources, since dist keeps the output of files that are gone.
+// Listed from the sources, since dist keeps the output of deleted files.
 function* sources(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)

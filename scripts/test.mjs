@@ -1,4 +1,4 @@
-// npm test: installs and builds what is missing, then runs every test; real servers are started by the tests themselves.
+// npm test: installs and builds what is missing, then runs every test; the tests start real servers themselves.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ const NOT_THERE = 3
 
 prepare()
 run('unit')
-// once, and with one message where it cannot be done: every test file would try by itself, two at a time
+// done once here, with one message if it fails; otherwise every test file would try, two at a time
 const { cacheFolder, installServers } = await import('../packages/testkit/dist/index.js')
 try {
   await installServers((line) => process.stderr.write(`${line}\n`))
@@ -30,7 +30,7 @@ function run(kind, env = {}) {
   if (status !== 0) process.exit(status ?? 1)
 }
 
-/** Of a MySQL in our cache, unpacked now if it is not there; null where this machine's packages have none. */
+/** The root of a MySQL in our cache, unpacked now if missing; null if this machine's packages have none. */
 function mysqlRoot() {
   const folder = join(cacheFolder(), 'mysql')
   const program = join(folder, 'root/usr/sbin/mysqld')

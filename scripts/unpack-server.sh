@@ -2,12 +2,12 @@
 # scripts/unpack-server.sh mysql|mariadb|postgres FOLDER: downloads MySQL 9.7 (50 MB, Debian's unstable suite), MariaDB 11.8
 # (Debian 13, 17 MB) or PostgreSQL 18 (unstable, 33 MB) and unpacks it, its own C library included, into FOLDER/root for
 # TEST_MYSQL_ROOT, TEST_MARIADB_ROOT, TEST_POSTGRES_ROOT. On Debian, without root; nothing outside FOLDER changes.
-# Exit 3: this machine has no apt, or its mirror no such package. The programs bear the folder's path: it cannot be moved.
+# Exit 3: this machine has no apt, or its mirror lacks the package. The programs contain the folder's path: do not move it.
 set -euo pipefail
 product=$1
 command -v apt-get > /dev/null && command -v dpkg-deb > /dev/null || { echo 'unpack-server.sh: no apt here' >&2 && exit 3; }
 mkdir -p "$2" && folder=$(cd "$2" && pwd) && cd "$folder"
-# `leave_out`: what dependencies name and the server does not use; `besides`: fetched without its dependencies.
+# `leave_out`: dependencies that the server does not use; `besides`: downloaded without dependencies.
 besides=
 case $product in
   mysql) suite=sid packages=mysql-server-core leave_out=perl ;;

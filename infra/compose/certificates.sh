@@ -1,5 +1,5 @@
 #!/bin/sh
-# An authority of the sample's own, and a certificate for each of its servers, into infra/compose/tls. For a year.
+# Creates an authority for the sample and a certificate for each of its servers in infra/compose/tls, valid for one year.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p tls
@@ -15,5 +15,5 @@ for name in source target redis dashboard; do
   rm "$name.csr"
 done
 chmod 600 ./*.key
-# nobody needs it any more: another run makes another authority
+# not needed any more: each run creates a new authority
 rm ca.key ca.srl
