@@ -29,7 +29,7 @@ module.exports = {
     only('source-mysql', ['core', 'mapping', 'runtime']),
     only('target-postgres', ['core', 'mapping', 'runtime']),
     only('queue', ['core', 'mapping', 'runtime']),
-    only('engine', ['core', 'mapping']),
+    only('engine', ['core', 'mapping', 'runtime']),
     driver('mysql2', ['source-mysql', 'testkit']),
     driver('pg|pg-copy-streams|pg-pool', ['target-postgres', 'testkit']),
     driver('bullmq|ioredis', ['queue']),

@@ -9,7 +9,7 @@ const LIMITS = {
   'methods of the widest interface': 31,
   'fields of the largest class': 13,
   'files of the fullest folder': 24,
-  'files that list error codes to retry': 3,
+  'files that list error codes to retry': 0,
   'places that write the state of a table': 13,
   'lines of test seams': 90,
 }

@@ -1,5 +1,5 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
-import { SyncError } from '@mylab-sync/core'
+import { ERRORS, SyncError } from '@mylab-sync/core'
 import type { QueueHealth, QueueName, QueueSettings } from '@mylab-sync/queue'
 import type { Log } from '@mylab-sync/runtime'
 import { print, printJson, tell } from './output.js'
@@ -93,7 +93,7 @@ export function problemTeller(log: Log): (where: string, error: unknown) => void
     const now = performance.now()
     if (now - (told.get(text) ?? Number.NEGATIVE_INFINITY) < SAME_PROBLEM_MS) return
     told.set(text, now)
-    const isFinal = error instanceof SyncError && error.code === 'job-refused'
+    const isFinal = error instanceof SyncError && ERRORS[error.code].scope === 'job'
     log.warn({ where }, `${isFinal ? 'not tried again' : 'will be tried again'}: ${describe(error)}`)
     if (!(error instanceof SyncError)) tellWhole(error)
   }

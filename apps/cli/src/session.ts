@@ -1,5 +1,5 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
-import { placeText, type Source, SyncError, type Target } from '@mylab-sync/core'
+import { ERRORS, placeText, type Source, SyncError, type Target } from '@mylab-sync/core'
 import { type EngineContext, type EngineOptions, requireMigrated, requireTables } from '@mylab-sync/engine'
 import { beat, createLog, listenForShutdown, type Log } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
@@ -25,10 +25,8 @@ export interface Session {
 /** Below this memory limit chunks are copied one at a time. */
 const TWO_COPIES_MB = 192
 
-const EXIT_OF: Readonly<Partial<Record<string, number>>> = { usage: 2, configuration: 3, 'cannot-connect': 4 }
-
 export function exitCodeOf(error: unknown): number {
-  return error instanceof SyncError ? (EXIT_OF[error.code] ?? 1) : 1
+  return error instanceof SyncError ? ERRORS[error.code].exit : 1
 }
 
 /**

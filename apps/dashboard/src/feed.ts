@@ -3,10 +3,12 @@ import {
   listNotCarried,
   type NotCarriedGroup,
   notCarriedGroups,
+  requireMigrated,
   status,
   type StatusReport,
   type TableStatus,
 } from '@mylab-sync/engine'
+import { endsWithin } from '@mylab-sync/runtime'
 import type { Connection, DashboardOptions } from './options.js'
 import type { TableView, View } from './page/shape.js'
 import { Throughput } from './throughput.js'
@@ -92,7 +94,7 @@ export class StatusFeed {
   async close(): Promise<void> {
     this.#closed = true
     await this.#disconnect()
-    if (this.#reading !== null) await within(this.#reading, CLOSING_MS)
+    if (this.#reading !== null) await endsWithin(CLOSING_MS, this.#reading)
   }
 
   async #refresh(): Promise<void> {
@@ -103,7 +105,7 @@ export class StatusFeed {
       this.#reading = this.#read().finally(() => (this.#reading = null))
     }
     const rest = this.#readingSince + PATIENCE_MS - performance.now()
-    if (rest > 0) await within(this.#reading, rest)
+    if (rest > 0) await endsWithin(rest, this.#reading)
   }
 
   async #read(): Promise<void> {
@@ -141,7 +143,7 @@ export class StatusFeed {
     if (this.#connection !== null) return this.#connection
     const connection = await this.#options.open()
     this.#connection = connection
-    await requireMigrated(connection)
+    await requireMigrated(connection.context)
     if (this.#closed) {
       await this.#disconnect()
       throw new SyncError('stopped', 'the dashboard is stopping')
@@ -199,13 +201,6 @@ export class StatusFeed {
   }
 }
 
-/** Checked once per connection: without our tables `status` fails with a raw server error. */
-async function requireMigrated({ context }: Connection): Promise<void> {
-  for (const side of ['source', 'target'] as const)
-    if (!(await context[side].admin.migrated()))
-      throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
-}
-
 function faultOf(error: unknown): Fault {
   if (error instanceof SyncError) return { code: error.code, message: error.message, remedy: error.remedy }
   const name = error instanceof Error ? error.name : 'error'
@@ -214,13 +209,4 @@ function faultOf(error: unknown): Fault {
     message: `an unexpected ${name}`,
     remedy: 'mylab-sync status shows it on the command line',
   }
-}
-
-/** Waits for `work`, at most `ms`. */
-async function within(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, deadline]).finally(() => clearTimeout(timer))
 }

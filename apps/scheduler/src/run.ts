@@ -1,5 +1,6 @@
-import { type DueWork, type EngineContext, JobHandlers, pause, requireMigrated, tick } from '@mylab-sync/engine'
+import { type DueWork, type EngineContext, JobHandlers, requireMigrated, tick } from '@mylab-sync/engine'
 import { Producer, type QueueSettings } from '@mylab-sync/queue'
+import { sleep } from '@mylab-sync/runtime'
 import { NamedChunks } from './named-chunks.js'
 
 export interface SchedulerOptions {
@@ -29,7 +30,7 @@ export async function runScheduler(options: SchedulerOptions, signal: AbortSigna
       } catch (error) {
         options.onProblem('scheduler', error)
       }
-      await pause(pauseMs, signal)
+      await sleep(pauseMs, signal)
     }
   } finally {
     await producer.close()

@@ -1,5 +1,6 @@
 import { type EngineContext, JobHandlers, requireMigrated } from '@mylab-sync/engine'
 import { Consumer, type Handlers, Producer, type QueueName, type QueueSettings } from '@mylab-sync/queue'
+import { aborted } from '@mylab-sync/runtime'
 
 export interface WorkerOptions {
   readonly context: EngineContext
@@ -72,11 +73,4 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
       if (work.signal.aborted || work.yielding.aborted) await askAgain()
     },
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

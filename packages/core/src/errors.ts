@@ -8,20 +8,60 @@ export type ErrorCode =
   | 'foreign-audit-table'
   | 'foreign-trigger'
   | 'wrong-owner'
-  | 'table-refused'
   | 'target-table-missing'
   | 'target-table-differs'
   | 'table-broken'
-  | 'target-table-not-empty'
   | 'lock-timeout'
   | 'unavailable'
   | 'generation-changed'
-  | 'constraint-violated'
   | 'truncated-read'
   | 'job-refused'
   | 'xa-prepared'
   | 'stopped'
   | 'internal'
+
+/**
+ * Whether another try may succeed.
+ * never: somebody has to act first, so even a daemon ends and says what to do.
+ * once-mended: likewise, but mending needs no restart of ours (a password, a certificate): a command ends, a daemon goes on trying.
+ * transient: the same step may get through within a minute: a lock, a server that restarts.
+ * reload: the work may get through if it begins anew, with definitions and state read again.
+ */
+export type Retry = 'never' | 'once-mended' | 'transient' | 'reload'
+
+interface ErrorPolicy {
+  readonly retry: Retry
+  /** What it befalls: all work of this process, the work on one table, or the one job of a queue that is thrown away for it. */
+  readonly scope: 'all' | 'table' | 'job'
+  /** The exit code of a command that ends by it. */
+  readonly exit: 1 | 2 | 3 | 4
+}
+
+/** The only place that says what an error means for whoever meets it. */
+export const ERRORS: Readonly<Record<ErrorCode, ErrorPolicy>> = {
+  usage: { retry: 'never', scope: 'all', exit: 2 },
+  configuration: { retry: 'never', scope: 'all', exit: 3 },
+  'cannot-connect': { retry: 'transient', scope: 'all', exit: 4 },
+  'lost-connection': { retry: 'transient', scope: 'all', exit: 1 },
+  'missing-right': { retry: 'never', scope: 'table', exit: 1 },
+  'not-migrated': { retry: 'never', scope: 'all', exit: 1 },
+  'foreign-audit-table': { retry: 'never', scope: 'all', exit: 1 },
+  'foreign-trigger': { retry: 'never', scope: 'all', exit: 1 },
+  'wrong-owner': { retry: 'never', scope: 'all', exit: 1 },
+  'target-table-missing': { retry: 'never', scope: 'table', exit: 1 },
+  'target-table-differs': { retry: 'reload', scope: 'table', exit: 1 },
+  'table-broken': { retry: 'reload', scope: 'table', exit: 1 },
+  'lock-timeout': { retry: 'transient', scope: 'table', exit: 1 },
+  // A limit on statements, or a full tablespace, may hit one table alone.
+  unavailable: { retry: 'transient', scope: 'table', exit: 1 },
+  'generation-changed': { retry: 'reload', scope: 'table', exit: 1 },
+  'truncated-read': { retry: 'reload', scope: 'table', exit: 1 },
+  'job-refused': { retry: 'never', scope: 'job', exit: 1 },
+  'xa-prepared': { retry: 'never', scope: 'all', exit: 1 },
+  stopped: { retry: 'never', scope: 'all', exit: 1 },
+  // A statement that nobody foresaw to fail may have failed for a definition that has moved.
+  internal: { retry: 'reload', scope: 'table', exit: 1 },
+}
 
 /**
  * An error with a decision behind it: a stable code, one line that names the place, and what to do. `cause` keeps the
@@ -35,19 +75,52 @@ export class SyncError extends Error {
   readonly side: 'source' | 'target' | null
   readonly text: string
   readonly remedy: string | null
-  constructor(code: ErrorCode, text: string, { side, remedy, cause }: SyncErrorOptions = {}) {
+  /** As the table says, unless whoever threw it knew better. */
+  readonly retry: Retry
+  constructor(code: ErrorCode, text: string, { side, remedy, retry, cause }: SyncErrorOptions = {}) {
     super(side === undefined ? text : `${side}: ${text}`, cause === undefined ? undefined : { cause })
     this.code = code
     this.side = side ?? null
     this.text = text
     this.remedy = remedy ?? null
+    this.retry = retry ?? ERRORS[code].retry
   }
 }
 
 export interface SyncErrorOptions {
   readonly side?: 'source' | 'target'
   readonly remedy?: string
+  readonly retry?: Retry
   readonly cause?: unknown
+}
+
+/** The same step may get through when it is tried again. */
+export function isTransient(error: unknown): error is SyncError {
+  return error instanceof SyncError && error.retry === 'transient'
+}
+
+/** Nobody has to act: the work may get through when it begins anew. */
+export function isRetryable(error: unknown): error is SyncError {
+  return isTransient(error) || (error instanceof SyncError && error.retry === 'reload')
+}
+
+/** What follows the source for ever goes on trying: whoever mends the cause need not start it again. A defect of ours ends it. */
+export function isSurvivable(error: unknown): error is SyncError {
+  return error instanceof SyncError && error.retry !== 'never'
+}
+
+/** What befalls the work on one table befalls that on the next one, too. */
+export function concernsAll(error: unknown): error is SyncError {
+  return error instanceof SyncError && ERRORS[error.code].scope === 'all'
+}
+
+export function isLockTimeout(error: unknown): error is SyncError {
+  return error instanceof SyncError && error.code === 'lock-timeout'
+}
+
+/** The work was told to stop, and did. */
+export function isStopped(error: unknown): error is SyncError {
+  return error instanceof SyncError && error.code === 'stopped'
 }
 
 /** A table of the target is gone or is not what we made of it: the table `table` of the source is to be set aside and made again. */

@@ -37,7 +37,7 @@ export type {
   TableObjects,
   TokenRule,
 } from './model/mapping.js'
-export type { Finding, Severity } from './model/finding.js'
+export type { Finding, FindingCode, Severity } from './model/finding.js'
 export {
   forgetsKeys,
   isBeingOpened,
@@ -52,11 +52,19 @@ export {
 } from './model/life-cycle.js'
 export {
   BatchRefused,
+  concernsAll,
   ConstraintViolated,
   type ErrorCode,
+  ERRORS,
+  isLockTimeout,
+  isRetryable,
+  isStopped,
+  isSurvivable,
+  isTransient,
+  keysAlike,
+  type Retry,
   SyncError,
   type SyncErrorOptions,
-  keysAlike,
   TableBroken,
   TargetTableUnfit,
   ValueRefused,

@@ -1,3 +1,4 @@
+import type { Retry } from './errors.js'
 import type { Finding } from './model/finding.js'
 
 /** A connection to a server, as it came about. */
@@ -24,11 +25,11 @@ export function lineFindings({ side, host, encrypted, verified, remedy }: Line):
   if ((encrypted && verified) || host.startsWith('/') || isLoopback(host)) return []
   const found = encrypted
     ? {
-        code: 'line-unverified',
+        code: 'line-unverified' as const,
         cause: `the line to ${host} is encrypted, but nobody checks that it ends at the right server: whoever stands between can read and change all of it`,
       }
     : {
-        code: 'line-unencrypted',
+        code: 'line-unencrypted' as const,
         cause: `the line to ${host} is not encrypted: whoever is on its way reads every row and the password`,
       }
   return [{ ...found, severity: 'warning', side, remedy }]
@@ -41,6 +42,7 @@ export interface TlsFault {
   /** About "it", the server. */
   readonly what: string
   readonly cure: TlsCure
+  readonly retry: Retry
   readonly code: string
 }
 
@@ -95,10 +97,16 @@ export function tlsFault(error: unknown): TlsFault | null {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
   const { code } = error
   const known = Object.hasOwn(REASONS, code) ? REASONS[code] : undefined
-  if (known !== undefined) return { what: known[0], cure: known[1], code }
+  if (known !== undefined) return faultOf(known, code)
   if (!/^ERR_(?:SSL|TLS)_/.test(code)) return null
-  const [what, cure] = ALERTS.find(([alert]) => alert.test(code))?.[1] ?? [`TLS fails (${code})`, 'server']
-  return { what, cure, code }
+  return faultOf(ALERTS.find(([alert]) => alert.test(code))?.[1] ?? [`TLS fails (${code})`, 'server'], code)
+}
+
+/** A file may be in the middle of its replacement, and a handshake fails over a line that breaks as well. */
+const PASSING: ReadonlySet<TlsCure> = new Set(['file', 'server'])
+
+function faultOf([what, cure]: Reason, code: string): TlsFault {
+  return { what, cure, retry: PASSING.has(cure) ? 'transient' : 'once-mended', code }
 }
 
 /** As tlsFault, in words alone. */

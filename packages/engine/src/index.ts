@@ -29,7 +29,6 @@ export { Model } from './model/model.js'
 export { filterOf } from './model/selection.js'
 export { openComponent } from './opening/open-component.js'
 export { KEPT_DAYS } from './upkeep/clean-up.js'
-export { pause } from './run/pause.js'
 export {
   type ErrorsRequest,
   listErrors,

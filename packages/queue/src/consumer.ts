@@ -1,6 +1,6 @@
-import { SyncError } from '@mylab-sync/core'
+import { ERRORS, SyncError } from '@mylab-sync/core'
+import { backoffMs, endsWithin } from '@mylab-sync/runtime'
 import { type Job, UnrecoverableError, WaitingError, type Worker } from 'bullmq'
-import { cappedBackoff } from './backoff.js'
 import { type QueueSettings, redisPlace, workerConnection } from './connection.js'
 import { redisError, removedJob, shownId } from './errors.js'
 import {
@@ -64,7 +64,7 @@ export class Consumer {
   async close(deadlineMs: number): Promise<boolean> {
     for (const worker of this.#workers) await worker.pause(true)
     this.#yielding.abort()
-    const inTime = await before(deadlineMs, Promise.allSettled(this.#running))
+    const inTime = await endsWithin(deadlineMs, Promise.allSettled(this.#running))
     if (!inTime) for (const worker of this.#workers) worker.cancelAllJobs('the process ends')
     this.#closing = true
     const closed = await Promise.all(this.#workers.map((worker) => closeWorker(worker, inTime)))
@@ -89,7 +89,7 @@ export class Consumer {
         runRetryDelay: RECONNECT_MS,
         settings: {
           backoffStrategy: (attemptsMade) =>
-            cappedBackoff(attemptsMade, { firstMs: rules.firstDelayMs, longestMs: rules.longestDelayMs }),
+            backoffMs(attemptsMade, { firstMs: rules.firstDelayMs, longestMs: rules.longestDelayMs }),
         },
       },
       { jobs: workOptions(name), onRemoved: (removed) => onProblem(name, removedJob(name, removed)) },
@@ -133,13 +133,13 @@ export class Consumer {
  * the deadline.
  */
 async function closeWorker(worker: Worker<AnyJob>, gently: boolean): Promise<boolean> {
-  return before(CLOSE_MS, worker.close(!(gently && (await answers(worker)))))
+  return endsWithin(CLOSE_MS, worker.close(!(gently && (await answers(worker)))))
 }
 
 async function answers(worker: Worker<AnyJob>): Promise<boolean> {
   let answered = false
   const asked = worker.backend.client.then((client) => client.info()).then(() => (answered = true))
-  await before(ANSWER_MS, asked)
+  await endsWithin(ANSWER_MS, asked)
   return answered
 }
 
@@ -149,30 +149,13 @@ function payload<N extends QueueName>(name: N, job: Job<AnyJob>): JobOf<N> {
   throw new SyncError('job-refused', `Redis: job ${shownId(job.id)} is not a job of the queue ${name}`)
 }
 
-/** A refused job would only be refused again. */
+/** A refused job would only be refused again. Any other one is retried, since others go on beside it. */
 function isFinal(error: unknown): boolean {
-  return error instanceof SyncError && error.code === 'job-refused'
+  return error instanceof SyncError && ERRORS[error.code].scope === 'job'
 }
 
 /** Redis keeps the message of a failed job. Our own messages contain no values; driver messages quote row data. */
 function storable(error: unknown): Error {
   if (error instanceof SyncError) return new Error(`${error.code}: ${error.message}`)
   return new Error(`an unexpected ${error instanceof Error ? error.name : 'error'}; the worker's log has it`)
-}
-
-/** Returns true if `work` settles before the deadline. */
-async function before(ms: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms)
-  })
-  const settled = work.then(
-    () => true,
-    () => true,
-  )
-  try {
-    return await Promise.race([settled, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

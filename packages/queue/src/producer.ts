@@ -1,4 +1,5 @@
 import type { SyncError } from '@mylab-sync/core'
+import { withDeadline } from '@mylab-sync/runtime'
 import type { Job, Queue } from 'bullmq'
 import { producerConnection, type QueueSettings, redisPlace } from './connection.js'
 import { redisError, removedJob } from './errors.js'
@@ -193,7 +194,7 @@ export class Producer {
 
   async close(): Promise<void> {
     this.#closing = true
-    await Promise.all(this.#all().map((queue) => within(READY_MS, queue.close()).catch(() => queue.disconnect())))
+    await Promise.all(this.#all().map((queue) => withDeadline(READY_MS, queue.close()).catch(() => queue.disconnect())))
   }
 
   get #schedulerKey(): string {
@@ -207,21 +208,9 @@ export class Producer {
   async #call<T>(work: () => Promise<T>): Promise<T> {
     try {
       // a call that waits for the first connection has no deadline of its own
-      return await within(READY_MS, work())
+      return await withDeadline(READY_MS, work())
     } catch (error) {
       throw redisError(error, redisPlace(this.#settings))
     }
-  }
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

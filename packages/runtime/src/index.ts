@@ -1,7 +1,10 @@
-/** The process around the work: shutdown, heartbeat, log, and detection of connections that no longer answer. */
+/** The process around the work: shutdown, heartbeat, log, detection of connections that no longer answer, waits and retries. */
+export { endsWithin, withDeadline } from './deadline.js'
 export { beat } from './heartbeat.js'
 export { createLog, type Log } from './log.js'
+export { backoffMs, type Pauses, poll, retry, retryUntil } from './retry.js'
 export { watchSilence } from './silence.js'
+export { aborted, sleep } from './sleep.js'
 export { visible, visibleLines } from './visible.js'
 export { listenForShutdown, type Shutdown } from './shutdown.js'
 export { openSocket, peek, timedOut } from './dial.js'

@@ -1,12 +1,11 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
-import { type Finding, lineFindings, SyncError } from '@mylab-sync/core'
+import { ERRORS, type Finding, type FindingCode, lineFindings, SyncError } from '@mylab-sync/core'
 import { type Diagnosis, doctor } from '@mylab-sync/engine'
 import { checkRedis, Producer, redisLine } from '@mylab-sync/queue'
 import { print, printHeading, printJson } from '../output.js'
 import { queueSettings, resumeCommand } from '../queue.js'
 import { type CommonOptions, engineOptions, openSource, openTarget, orItsError, withConfig } from '../session.js'
 
-const CANNOT_CONNECT = 4
 const PROBLEMS = 5
 
 export async function runDoctor(options: CommonOptions): Promise<void> {
@@ -14,7 +13,7 @@ export async function runDoctor(options: CommonOptions): Promise<void> {
     const diagnosis = await diagnose(config)
     if (options.json) printJson({ ...diagnosis })
     else show(diagnosis)
-    if (diagnosis.findings.some(({ code }) => code === 'cannot-connect')) return CANNOT_CONNECT
+    if (diagnosis.findings.some(({ code }) => code === 'cannot-connect')) return ERRORS['cannot-connect'].exit
     return diagnosis.ready ? 0 : PROBLEMS
   })
 }
@@ -46,7 +45,7 @@ async function redisFindings(config: ResolvedConfig): Promise<Finding[]> {
   return [...found, ...kept, ...lineFindings({ side: 'redis', host, encrypted, verified: encrypted, remedy })]
 }
 
-function redisFinding(code: string, cause: string, remedy: string): Finding {
+function redisFinding(code: FindingCode, cause: string, remedy: string): Finding {
   return { code, severity: 'warning', side: 'redis', cause, remedy }
 }
 

@@ -6,11 +6,11 @@ import {
   filterOf,
   notCarriedGroups,
   type NotCarriedReport,
-  pause,
   type Problem,
   status,
   type TableStatus,
 } from '@mylab-sync/engine'
+import { sleep } from '@mylab-sync/runtime'
 import { print, printJson, printTable, tell } from '../output.js'
 import { healthProblems, queueHealth } from '../queue.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
@@ -39,7 +39,7 @@ async function watch({ context, config, signal }: Session, shown: Shown): Promis
   while (!signal.aborted) {
     if (process.stdout.isTTY && !shown.json) process.stdout.write(HOME_AND_CLEAR)
     code = await showStatus(context, config, shown)
-    await pause(WATCH_MS, signal)
+    await sleep(WATCH_MS, signal)
   }
   return code
 }

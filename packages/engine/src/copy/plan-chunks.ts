@@ -1,9 +1,9 @@
 import type { RowKey, TableProgress } from '@mylab-sync/core'
+import { poll } from '@mylab-sync/runtime'
 import { type EngineContext, throwIfStopped, reach } from '../context.js'
 import { checkGeneration } from './check-generation.js'
 import { exclusively, readTarget, writeTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
-import { pause } from '../run/pause.js'
 import { settingAside } from '../tables/set-aside.js'
 
 const CHUNK_BYTES = 12 << 20
@@ -14,7 +14,7 @@ const CHUNKS_PER_LOOK = 8
 /** More workers than copy one table at once. */
 const TABLES_A_LOOK = 20
 /** How long to wait for the table's progress row, which a committing chunk locks. */
-const LOCK_TRIES = 100
+const LOCK_ATTEMPTS = 100
 const LOCK_PAUSE_MS = 20
 
 /**
@@ -42,11 +42,13 @@ async function planTable(context: EngineContext, model: Model, table: string): P
   if (!before) return false
   const bounds = await readBounds(context, model, before)
   const done = await writeTarget(context, async (target) => {
-    for (let tries = 1; !(await target.tables.lock([table])); tries++) {
-      if (tries === LOCK_TRIES) return false
-      await pause(LOCK_PAUSE_MS, context.signal ?? new AbortController().signal)
-      throwIfStopped(context)
-    }
+    const isLocked = await poll(() => target.tables.lock([table]), {
+      everyMs: LOCK_PAUSE_MS,
+      attempts: LOCK_ATTEMPTS,
+      signal: context.signal,
+    })
+    throwIfStopped(context)
+    if (!isLocked) return false
     const [now] = await target.tables.unplanned([table], 1)
     if (now?.planBound !== before.planBound || now.generation !== before.generation) return false
     await target.chunks.add(table, before.planBound, bounds)

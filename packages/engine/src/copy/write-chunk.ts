@@ -9,11 +9,11 @@ import {
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
+import { sleep } from '@mylab-sync/runtime'
 import { type EngineContext, limitsOf, reach, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from '../rows/convert-rows.js'
 import { quarantinedRows } from '../rows/quarantine.js'
-import { pause } from '../run/pause.js'
 import { checkGeneration } from './check-generation.js'
 
 /** Between two checks of a table that was altered within this second. */
@@ -60,7 +60,7 @@ async function inSnapshot(
   await using snapshot = await writing.context.source.openSnapshot()
   let now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
   while (now.settlesAt !== null && snapshot.takenAt < now.settlesAt) {
-    await pause(SETTLING_PAUSE_MS, writing.context.signal ?? new AbortController().signal)
+    await sleep(SETTLING_PAUSE_MS, writing.context.signal)
     throwIfStopped(writing.context)
     await snapshot.refresh()
     now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)

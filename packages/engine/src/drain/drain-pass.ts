@@ -1,4 +1,4 @@
-import { type ErrorCode, type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
+import { isTransient, type SourceSnapshot, type SyncError, type TargetTransaction } from '@mylab-sync/core'
 import { ALL_RULES, type EngineContext, limitsOf, reach, rulesOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { parkOrphans } from '../slice/orphans.js'
@@ -21,9 +21,6 @@ export type PassResult =
   | { readonly kind: 'look-again'; readonly watched: Watched }
   /** The source's marks or the log's seal did not fit. They were repaired, and the drain starts again. */
   | { readonly kind: 'taken-back' }
-
-/** Transient failures of an acknowledgement: the next drain acknowledges these entries. */
-const MARK_LATER: ReadonlySet<ErrorCode> = new Set(['lost-connection', 'lock-timeout', 'unavailable'])
 
 /**
  * Runs one pass of DESIGN 3.4, step by step. Throws ConstraintViolated if rows of the snapshot itself violate a constraint,
@@ -170,7 +167,7 @@ async function acknowledge(
     else await snapshot.markUpTo(feed.highest, { number, token })
     return null
   } catch (error) {
-    if (error instanceof SyncError && MARK_LATER.has(error.code)) return error
+    if (isTransient(error)) return error
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import { type SourceSnapshot, SyncError, type TargetTransaction } from '@mylab-sync/core'
+import { sleep } from '@mylab-sync/runtime'
 import { type EngineContext, limitsOf } from '../context.js'
-import { pause } from '../run/pause.js'
 import {
   type HistoryFacts,
   type HistoryVerdict,
@@ -54,7 +54,7 @@ function otherSource(): SyncError {
 
 /** Waits longer than a draining installation ever pauses. */
 export function watchOthers(context: EngineContext): Promise<void> {
-  return pause(limitsOf(context).otherMs, context.signal ?? new AbortController().signal)
+  return sleep(limitsOf(context).otherMs, context.signal)
 }
 
 /** Makes a drain's ownership check on its own, before anything is written. Throws SyncError wrong-owner. */

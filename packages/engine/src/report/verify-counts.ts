@@ -1,4 +1,4 @@
-import { isBeingOpened, isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
+import { concernsAll, isBeingOpened, isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { loadModel } from '../model/load.js'
@@ -106,7 +106,7 @@ async function hasRows({ source }: EngineContext, table: string): Promise<boolea
   try {
     return await source.catalog.hasRows(table)
   } catch (error) {
-    if (error instanceof SyncError && error.code !== 'lost-connection' && error.code !== 'cannot-connect') return null
+    if (error instanceof SyncError && !concernsAll(error)) return null
     throw error
   }
 }

@@ -1,8 +1,8 @@
-import { SyncError, type TableProgress } from '@mylab-sync/core'
-import { Backoff, mayPass, retrying } from './backoff.js'
-import { bringUp } from './bring-up.js'
+import { isStopped, isSurvivable, type SyncError, type TableProgress } from '@mylab-sync/core'
+import { endsWithin, retryUntil, sleep } from '@mylab-sync/runtime'
+import { BUSY_POLL_MS, CLEAN_UP_MS, MAINTAIN_MS, POLL_MS } from './cadence.js'
 import { cleanUp } from '../upkeep/clean-up.js'
-import { type EngineContext, limitsOf } from '../context.js'
+import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { DrainLock } from '../drain/drain-lock.js'
 import { requireMigrated } from '../capture/install.js'
@@ -10,9 +10,10 @@ import { maintain } from '../upkeep/maintain.js'
 import { mendLog } from '../capture/repair-log.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
-import { pause } from './pause.js'
+import { openTables } from './open-tables.js'
+import { pausesOf, retryAsConfigured } from './retry.js'
 import { type DrainReport, problemsOf } from '../drain/drain-report.js'
-import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
+import { SourceTail } from './source-tail.js'
 
 export interface DrainedReport {
   readonly drains: number
@@ -40,11 +41,11 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   if (!signal.aborted) {
     await maintain(context, first.kind === 'done' ? first.model : await loadModel(context))
     const until = AbortSignal.any([signal, AbortSignal.timeout(CONTROL_MS)])
-    await bringUp({ context, progress: () => {}, signal: until }, isHealing)
+    await openTables({ context, progress: () => {}, signal: until }, isHealing)
     const model = await loadModel(context)
     if (!signal.aborted) await maintain(context, model)
     const lookUps = [...model.tables.keys()]
-    add(sum, await retrying(context, signal, () => drain(context, model, { lookUps })))
+    add(sum, await retryAsConfigured(context, signal, () => drain(context, model, { lookUps })))
   }
   const { pending } = await context.source.log.pending()
   return { ...sum, pending, ms: performance.now() - started }
@@ -59,15 +60,15 @@ const ENOUGH_DRAINS = 2
  */
 async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise<DrainReport> {
   const lock = new DrainLock(context)
-  const model = await retrying(context, signal, () => loadModel(context))
+  const model = await retryAsConfigured(context, signal, () => loadModel(context))
   const probe = (await context.source.catalog.seesStorage()) ? {} : { probe: [...model.tables.keys()] }
   for (;;) {
-    const report = await retrying(context, signal, () => drain(context, model, probe))
+    const report = await retryAsConfigured(context, signal, () => drain(context, model, probe))
     if (report.kind !== 'busy' || signal.aborted) return report
     const stuck = await lock.stuck()
     if (stuck) throw stuck
     if (lock.ended >= ENOUGH_DRAINS) return report
-    await pause(BUSY_MS, signal)
+    await sleep(BUSY_MS, signal)
   }
 }
 
@@ -98,28 +99,27 @@ export interface DaemonOptions {
   readonly onProblem?: (error: SyncError) => void
 }
 
-const MAINTAIN_MS = 10_000
-const PURGE_MS = 3_600_000
-
-/** Drains until the signal; what a retry may cure (a server away, a lock) is retried with growing pauses and told. */
+/** Drains until the signal. Failures are reported and retried with growing pauses; only what no retry cures is thrown. */
 export async function runDaemon(context: EngineContext, options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const daemon = new Daemon(context, options)
-  const backoff = new Backoff(limitsOf(context).retryDelayMs)
   let isChecked = false
-  while (!signal.aborted) {
-    try {
+  const drainOn = async (progressed: () => void): Promise<void> => {
+    while (!signal.aborted) {
       if (!isChecked) await requireMigrated(context)
       isChecked = true
       await daemon.round(signal)
-      backoff.reset()
-    } catch (error) {
-      if (!mayPass(error)) {
-        await daemon.leave()
-        throw error
-      }
-      options.onProblem?.(error)
-      await backoff.wait(signal)
+      progressed()
     }
+  }
+  try {
+    await retryUntil(signal, drainOn, {
+      ...pausesOf(context),
+      isRetryable: isSurvivable,
+      onRetry: (error) => options.onProblem?.(error),
+    })
+  } catch (error) {
+    await daemon.leave()
+    throw error
   }
   await daemon.end()
 }
@@ -171,12 +171,12 @@ class Daemon {
       this.#maintained = performance.now()
       this.#heal(signal)
     }
-    if (performance.now() - this.#purged > PURGE_MS) {
+    if (performance.now() - this.#purged > CLEAN_UP_MS) {
       this.#purged = performance.now()
       await cleanUp(this.#context, signal)
     }
     if (performance.now() - this.#reported > this.#options.intervalMs) await this.flush()
-    await pause(pending ? BUSY_POLL_MS : POLL_MS, signal)
+    await sleep(pending ? BUSY_POLL_MS : POLL_MS, signal)
   }
 
   #note(report: DrainReport, ms: number, signal: AbortSignal): void {
@@ -192,14 +192,14 @@ class Daemon {
   #heal(signal: AbortSignal): void {
     const until = AbortSignal.any([signal, this.#leaving.signal])
     const context = { ...this.#context, signal: until }
-    this.#healing ??= bringUp({ context, progress: () => {}, signal: until }, isHealing)
+    this.#healing ??= openTables({ context, progress: () => {}, signal: until }, isHealing)
       .then((opened) => {
         // the constraints of what is open again
         if (opened) this.#maintained = 0
       })
       .catch((error: unknown) => {
-        if (this.#leaving.signal.aborted || (error instanceof SyncError && error.code === 'stopped')) return
-        if (mayPass(error)) this.#options.onProblem?.(error)
+        if (this.#leaving.signal.aborted || isStopped(error)) return
+        if (isSurvivable(error)) this.#options.onProblem?.(error)
         else this.#failure = error
       })
       .finally(() => {
@@ -210,7 +210,7 @@ class Daemon {
   /** Ends what heals at its next safe place, or leaves it to the end of its connections. */
   async leave(): Promise<void> {
     this.#leaving.abort()
-    await Promise.race([this.#healing, pause(LEAVE_MS, new AbortController().signal)])
+    await endsWithin(LEAVE_MS, this.#healing ?? Promise.resolve())
   }
 
   async end(): Promise<void> {

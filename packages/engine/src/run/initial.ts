@@ -1,7 +1,6 @@
-import { isOpen, SyncError, type TableBroken, type TableState } from '@mylab-sync/core'
+import { isOpen, isRetryable, type TableBroken, type TableState } from '@mylab-sync/core'
+import { retryUntil, sleep } from '@mylab-sync/runtime'
 import { askForCopy, type InitialRequest, type Listed } from '../copy/request-copy.js'
-import { patiently } from './backoff.js'
-import { bringUp, type Running } from './bring-up.js'
 import { type EngineContext, type Progress, reach } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { install, migrate, register } from '../capture/install.js'
@@ -10,7 +9,8 @@ import { loadModel, modelWith } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { filterOf } from '../model/selection.js'
 import { requireOwner } from '../drain/ownership.js'
-import { pause } from './pause.js'
+import { openTables, type Running } from './open-tables.js'
+import { pausesOf, retryTransient } from './retry.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { problemIn } from '../tables/set-aside.js'
 import { constraintText } from '../report/problems.js'
@@ -44,9 +44,9 @@ export async function initial(
   signal: AbortSignal,
 ): Promise<InitialReport> {
   const running = { context, progress, signal }
-  const { model, selected, listed } = await patiently(running, () => prepare(context, request, progress))
+  const { model, selected, listed } = await retryTransient(running, () => prepare(context, request, progress))
   await reach(context, 'install:registered')
-  const asked = await patiently(running, () => askForCopy(context, model, { selected, request }))
+  const asked = await retryTransient(running, () => askForCopy(context, model, { selected, request }))
   const copying = new Set(asked.copying)
   await reach(context, 'copy:asked')
   const ended = new AbortController()
@@ -56,17 +56,17 @@ export async function initial(
   beside.catch(() => failed.abort())
   const until = AbortSignal.any([signal, failed.signal])
   try {
-    await bringUp({ ...running, signal: until }, (table) => copying.has(table.table) || table.inPlace)
+    await openTables({ ...running, signal: until }, (table) => copying.has(table.table) || table.inPlace)
   } finally {
     ended.abort()
     await beside
   }
   signal.throwIfAborted()
-  while (!(await patiently(running, async () => maintain(context, await loadModel(context))))) {
-    await pause(PAUSE_MS, signal)
+  while (!(await retryTransient(running, async () => maintain(context, await loadModel(context))))) {
+    await sleep(PAUSE_MS, signal)
     signal.throwIfAborted()
   }
-  return patiently(running, () => report(context, selected, [...listed, ...asked.listed]))
+  return retryTransient(running, () => report(context, selected, [...listed, ...asked.listed]))
 }
 
 /** Installs and asks for the copies, which workers then do. Returns what is being copied and what cannot be. */
@@ -128,18 +128,23 @@ async function noteAsked(context: EngineContext, tables: readonly string[]): Pro
 /** Keeps the source's log small while chunks run; what another drainer does meanwhile is as good. */
 async function drainBeside({ context, progress }: Running, ended: AbortSignal): Promise<void> {
   let model: Model | undefined
-  while (!ended.aborted) {
-    try {
+  const drainOn = async (progressed: () => void): Promise<void> => {
+    for (; !ended.aborted; await sleep(PAUSE_MS, ended)) {
       if ((await context.source.log.poll()).pending) {
         const done = await drain(context, (model ??= await loadModel(context)))
         if (done.kind === 'done') model = done.model
       }
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error
-      progress({ kind: 'note', text: `a drain beside the copy will be tried again: ${error.message}` })
+      progressed()
     }
-    await pause(PAUSE_MS, ended)
   }
+  await retryUntil(ended, drainOn, {
+    ...pausesOf(context),
+    isRetryable,
+    onRetry: (error) => {
+      model = undefined
+      progress({ kind: 'note', text: `a drain beside the copy will be tried again: ${error.message}` })
+    },
+  })
 }
 
 async function report(

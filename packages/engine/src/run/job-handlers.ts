@@ -1,4 +1,5 @@
-import { SyncError } from '@mylab-sync/core'
+import { isStopped, type SyncError } from '@mylab-sync/core'
+import { sleep } from '@mylab-sync/runtime'
 import { cleanUp } from '../upkeep/clean-up.js'
 import { type EngineContext, throwIfStopped } from '../context.js'
 import { copyChunk } from '../copy/copy-chunk.js'
@@ -6,17 +7,15 @@ import { maintain } from '../upkeep/maintain.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { openComponent } from '../opening/open-component.js'
-import { pause } from './pause.js'
 import { planChunks } from '../copy/plan-chunks.js'
 import { readTarget } from '../transactions.js'
 import { reconcile } from '../upkeep/reconcile.js'
 import { retryFailed } from '../report/show-errors.js'
 import { problemsOf } from '../drain/drain-report.js'
-import { BUSY_POLL_MS, POLL_MS, SourceTail } from './source-tail.js'
+import { BUSY_POLL_MS, MODEL_MS, POLL_MS } from './cadence.js'
+import { SourceTail } from './source-tail.js'
 import { readyGroups } from './due-work.js'
 
-/** How long a model is believed: a column that is added is seen after this by all that work. */
-const MODEL_MS = 10_000
 export interface JobSignals {
   /** Somebody else has the work by now: roll back and leave. */
   readonly signal: AbortSignal
@@ -121,7 +120,7 @@ export class JobHandlers {
     try {
       await work({ ...this.#context, signal: either })
     } catch (error) {
-      if (!(error instanceof SyncError && error.code === 'stopped')) throw error
+      if (!isStopped(error)) throw error
     }
   }
 
@@ -144,7 +143,7 @@ export class JobHandlers {
     while (!ended.aborted) {
       const drained = await this.#drainOnce(slice)
       if (performance.now() > end && (await slice.mayEnd())) return
-      await pause(drained ? BUSY_POLL_MS : POLL_MS, ended)
+      await sleep(drained ? BUSY_POLL_MS : POLL_MS, ended)
     }
   }
 

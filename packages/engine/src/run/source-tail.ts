@@ -5,12 +5,7 @@ import { DrainLock } from '../drain/drain-lock.js'
 import type { Model } from '../model/model.js'
 import { readTarget } from '../transactions.js'
 import type { DrainReport } from '../drain/drain-report.js'
-
-/** Pause between two looks at the source while nothing is pending: one index look-up of 0.15 ms each. */
-export const POLL_MS = 100
-export const BUSY_POLL_MS = 10
-/** Without changes too: `consistent_as_of` moves, and definitions that have changed are noticed. */
-const IDLE_DRAIN_MS = 3_000
+import { IDLE_DRAIN_MS } from './cadence.js'
 
 const LEAST_PROBES = 20
 /** Of three seconds each. */

@@ -1,7 +1,7 @@
 import { type TableEvent, transition } from '@mylab-sync/core'
-import { bringUp } from './bring-up.js'
 import type { EngineContext, Progress } from '../context.js'
 import { loadModel } from '../model/load.js'
+import { openTables } from './open-tables.js'
 import { setAside } from '../tables/set-aside.js'
 import { betweenDrains } from '../transactions.js'
 
@@ -22,7 +22,7 @@ export async function resumeTables(
 ): Promise<string[]> {
   const model = await loadModel(context)
   const resumed = await step(context, model.graph.withDescendants(model.select(patterns)), 'resume')
-  await bringUp({ context, progress, signal }, (table) => resumed.includes(table.table))
+  await openTables({ context, progress, signal }, (table) => resumed.includes(table.table))
   return resumed
 }
 
@@ -34,7 +34,7 @@ export async function resyncTables(
 ): Promise<string[]> {
   const model = await loadModel(context)
   const tables = await setAside(context, model, model.select(patterns), 'a new copy was asked for')
-  await bringUp({ context, progress, signal }, (table) => tables.includes(table.table))
+  await openTables({ context, progress, signal }, (table) => tables.includes(table.table))
   return tables
 }
 

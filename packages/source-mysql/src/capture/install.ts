@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { counted, SyncError, type TriggerTarget } from '@mylab-sync/core'
+import { counted, isLockTimeout, SyncError, type TriggerTarget } from '@mylab-sync/core'
+import { retry } from '@mylab-sync/runtime'
 import type { Server } from '../catalog/catalog.js'
 import { errorNumber, ofTable, sourceError } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
@@ -16,14 +16,14 @@ export const TRIGGER_SQL_MODE = 'STRICT_ALL_TABLES'
 export const DDL_SESSION = `SET SESSION sql_mode = '${TRIGGER_SQL_MODE}', lock_wait_timeout = 2`
 /** For those who install by hand; the character set is frozen in a trigger as well. */
 export const INSTALL_SESSION: readonly string[] = ['SET NAMES utf8mb4 COLLATE utf8mb4_general_ci', DDL_SESSION]
-const TRIES = 30
-const PAUSE_MS = 200
+const ATTEMPTS = 30
+const PAUSES = { firstMs: 300, longestMs: 1_600 }
 /**
  * A definition that waits makes victims: a transaction that has read a table and now writes it is rolled back (1213,
  * measured: 17 in 1,500 transactions). One that does not wait makes none, so it is asked for again and again first.
  */
 const WITHOUT_WAIT_MS = 8_000
-const WITHOUT_WAIT_PAUSE_MS = 10
+const WITHOUT_WAIT_PAUSES = { firstMs: 10, longestMs: 10 }
 
 interface Existing {
   readonly event: string
@@ -167,42 +167,42 @@ async function replace(installer: Installer, wanted: TriggerText, found: Readonl
   if (server.vendor === 'mariadb') {
     // OR REPLACE does not move a trigger to another table.
     if (elsewhere(wanted.name))
-      await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.name)}`, wanted.table)
-    await patiently(session, createTrigger(wanted, wanted.name, true), wanted.table)
+      await runWithShortLocks(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.name)}`, wanted.table)
+    await runWithShortLocks(session, createTrigger(wanted, wanted.name, true), wanted.table)
     if (found.has(wanted.otherName))
-      await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.otherName)}`, wanted.table)
+      await runWithShortLocks(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.otherName)}`, wanted.table)
     return
   }
   const free = [wanted.name, wanted.otherName].find((name) => !found.has(name))
-  if (free === undefined) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.otherName)}`, wanted.table)
+  if (free === undefined)
+    await runWithShortLocks(session, `DROP TRIGGER IF EXISTS ${sql.name(wanted.otherName)}`, wanted.table)
   const name = free ?? wanted.otherName
-  await patiently(session, createTrigger(wanted, name, false), wanted.table)
+  await runWithShortLocks(session, createTrigger(wanted, name, false), wanted.table)
   for (const other of old) {
-    if (other !== name) await patiently(session, `DROP TRIGGER IF EXISTS ${sql.name(other)}`, wanted.table)
+    if (other !== name) await runWithShortLocks(session, `DROP TRIGGER IF EXISTS ${sql.name(other)}`, wanted.table)
   }
 }
 
 /** Runs one definition: without waiting for its lock as long as that may do, then in short waits. */
-export async function patiently(session: Session, statement: string, table: string, most = TRIES): Promise<void> {
-  if (await withoutWait(session, statement)) return
-  for (let tries = 1; ; tries += 1) {
-    try {
-      await session.run(statement)
-      return
-    } catch (error) {
-      if (!(error instanceof SyncError) || error.code !== 'lock-timeout') throw error
-      if (tries === most) {
-        throw sourceError(
-          'lock-timeout',
-          `table ${table} is in use by a long transaction; its definition could not be changed`,
-          {
-            cause: error,
-            remedy: 'end the long transaction on that table, or try again at a quieter time',
-          },
-        )
-      }
-      await sleep(PAUSE_MS + Math.random() * PAUSE_MS * Math.min(tries, 10))
-    }
+export async function runWithShortLocks(
+  session: Session,
+  statement: string,
+  table: string,
+  attempts = ATTEMPTS,
+): Promise<void> {
+  if (await ranWithoutWait(session, statement)) return
+  try {
+    await retry(() => session.run(statement), { ...PAUSES, attempts, isRetryable: isLockTimeout })
+  } catch (error) {
+    if (!isLockTimeout(error)) throw error
+    throw sourceError(
+      'lock-timeout',
+      `table ${table} is in use by a long transaction; its definition could not be changed`,
+      {
+        cause: error,
+        remedy: 'end the long transaction on that table, or try again at a quieter time',
+      },
+    )
   }
 }
 
@@ -221,19 +221,15 @@ async function mayNotWait(session: Session): Promise<boolean> {
 }
 
 /** False where the server always waits, or the table was in use the whole time. */
-async function withoutWait(session: Session, statement: string): Promise<boolean> {
-  const until = (await mayNotWait(session)) ? performance.now() + WITHOUT_WAIT_MS : 0
+async function ranWithoutWait(session: Session, statement: string): Promise<boolean> {
   try {
-    while (performance.now() < until) {
-      try {
-        await session.run(statement)
-        return true
-      } catch (error) {
-        if (!(error instanceof SyncError) || error.code !== 'lock-timeout') throw error
-        await sleep(Math.random() * WITHOUT_WAIT_PAUSE_MS)
-      }
-    }
-    return false
+    if (!(await mayNotWait(session))) return false
+    const signal = AbortSignal.timeout(WITHOUT_WAIT_MS)
+    await retry(() => session.run(statement), { ...WITHOUT_WAIT_PAUSES, signal, isRetryable: isLockTimeout })
+    return true
+  } catch (error) {
+    if (isLockTimeout(error)) return false
+    throw error
   } finally {
     if (!session.broken) await session.run(DDL_SESSION)
   }

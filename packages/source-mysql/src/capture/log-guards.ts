@@ -4,7 +4,7 @@ import type { Session } from '../connection/session.js'
 import { readFacts } from '../preflight/check.js'
 import { INSTANCE_TABLE, OWN_SESSION, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
-import { DDL_SESSION, patiently } from './install.js'
+import { DDL_SESSION, runWithShortLocks } from './install.js'
 import { instancePart } from './trigger-text.js'
 
 /**
@@ -99,7 +99,7 @@ export async function makeGuards(session: Session, settings: SourceSettings): Pr
 }
 
 async function replace(session: Session, { auditTable }: SourceSettings, guard: Guard): Promise<void> {
-  for (const statement of statementsOf(guard, auditTable)) await patiently(session, statement, auditTable)
+  for (const statement of statementsOf(guard, auditTable)) await runWithShortLocks(session, statement, auditTable)
 }
 
 function statementsOf({ name, event, body }: Guard, auditTable: string): string[] {

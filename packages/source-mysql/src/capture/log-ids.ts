@@ -3,7 +3,7 @@ import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import { among, HELD, inTransaction } from '../snapshot/acknowledge.js'
 import * as sql from '../sql.js'
-import { DDL_SESSION, patiently } from './install.js'
+import { DDL_SESSION, runWithShortLocks } from './install.js'
 
 const BATCH = 500
 /** Entries up to here keep their ids, with as much room again above them. */
@@ -48,7 +48,7 @@ export async function repairIds(session: Session, settings: SourceSettings, foun
 /** False: a transaction that is under way has written to the log, for longer than is waited for. */
 async function ranInTime(session: Session, statement: string, table: string): Promise<boolean> {
   try {
-    await patiently(session, statement, table, DDL_TRIES)
+    await runWithShortLocks(session, statement, table, DDL_TRIES)
     return true
   } catch (error) {
     if (error instanceof SyncError && error.code === 'lock-timeout') return false

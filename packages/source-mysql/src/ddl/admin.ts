@@ -1,7 +1,7 @@
 import type { Finding, SourceAdmin, TableMapping } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import { guardLog } from '../capture/change-log.js'
-import { DDL_SESSION, patiently } from '../capture/install.js'
+import { DDL_SESSION, runWithShortLocks } from '../capture/install.js'
 import { clockAheadMs, preflight } from '../preflight/preflight.js'
 import { sealNewLog } from '../snapshot/acknowledge.js'
 import type { SourceContext } from '../source-context.js'
@@ -59,7 +59,7 @@ export class MysqlAdmin implements SourceAdmin {
   async run(statements: readonly string[]): Promise<void> {
     await this.#context.pool.once(async (session) => {
       await session.run(DDL_SESSION)
-      for (const statement of statements) await patiently(session, statement, 'of a definition')
+      for (const statement of statements) await runWithShortLocks(session, statement, 'of a definition')
     })
   }
 }

@@ -1,5 +1,5 @@
 import { sourceError } from '../connection/errors.js'
-import { DDL_SESSION, patiently } from '../capture/install.js'
+import { DDL_SESSION, runWithShortLocks } from '../capture/install.js'
 import { dropTrigger, logWriters } from '../capture/log-writers.js'
 import { isOlderPackages, KEPT } from '../catalog/older-package.js'
 import type { Session } from '../connection/session.js'
@@ -35,11 +35,11 @@ export async function adopt(session: Session, settings: SourceSettings): Promise
   await requireDrop(session, settings, [auditTable])
   const writers = await logWriters(session, settings)
   await session.run(DDL_SESSION)
-  for (const writer of writers) await patiently(session, dropTrigger(writer, settings), writer.table)
+  for (const writer of writers) await runWithShortLocks(session, dropTrigger(writer, settings), writer.table)
   const [counts] = await session.rows(`SELECT COUNT(*) FROM ${sql.name(auditTable)} WHERE synced = 0`)
   const log = await freeName(session, settings)
-  await patiently(session, `RENAME TABLE ${sql.name(auditTable)} TO ${sql.name(log)}`, auditTable)
-  await patiently(session, `ALTER TABLE ${sql.name(log)} COMMENT = ${sql.text(KEPT)}`, log)
+  await runWithShortLocks(session, `RENAME TABLE ${sql.name(auditTable)} TO ${sql.name(log)}`, auditTable)
+  await runWithShortLocks(session, `ALTER TABLE ${sql.name(log)} COMMENT = ${sql.text(KEPT)}`, log)
   return { triggers: writers.length, log, pending: Number(counts?.[0] ?? 0) }
 }
 

@@ -1,4 +1,4 @@
-import type { Finding, Severity, SourceTable, TableMapping } from '@mylab-sync/core'
+import type { Finding, FindingCode, Severity, SourceTable, TableMapping } from '@mylab-sync/core'
 import { readServer, type Server } from '../catalog/catalog.js'
 import { actAsDefiner } from '../capture/definer.js'
 import { errorNumber } from '../connection/errors.js'
@@ -139,7 +139,7 @@ export function isOn(facts: Facts, variable: string): boolean {
   return /^(on|1|yes)$/i.test(facts.variables.get(variable) ?? '')
 }
 
-export function finding(severity: Severity, code: string, cause: string, remedy: string): Finding {
+export function finding(severity: Severity, code: FindingCode, cause: string, remedy: string): Finding {
   return { code, severity, side: 'source', cause, remedy }
 }
 

@@ -1,24 +1,20 @@
-import { type ConstraintState, SyncError, type TableMapping } from '@mylab-sync/core'
-import { setTimeout } from 'node:timers/promises'
+import { type ConstraintState, isLockTimeout, type TableMapping } from '@mylab-sync/core'
+import { retry } from '@mylab-sync/runtime'
 import type { Database, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 
 const LOCK = ["SET LOCAL lock_timeout = '2s'"]
-const LOCK_TRIES = 10
+const LOCK_ATTEMPTS = 10
 /** Those who queued behind us get their turn. */
-const LOCK_PAUSE_MS = 200
+const PAUSES = { firstMs: 300, longestMs: 300 }
 
 /** A definition's locks are waited for 2 s at a time, so that nobody queues behind us for longer. */
 export async function withShortLocks(database: Database, work: (session: Session) => Promise<unknown>): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await database.transaction(work, LOCK)
-      return
-    } catch (error) {
-      if (!(error instanceof SyncError) || error.code !== 'lock-timeout' || attempt >= LOCK_TRIES) throw error
-      await setTimeout(LOCK_PAUSE_MS)
-    }
-  }
+  await retry(() => database.transaction(work, LOCK), {
+    ...PAUSES,
+    attempts: LOCK_ATTEMPTS,
+    isRetryable: isLockTimeout,
+  })
 }
 
 /** Constraints that do not stand as planned, in sync_constraint. */

@@ -1,4 +1,4 @@
-import type { Finding, Severity, TableMapping } from '@mylab-sync/core'
+import type { Finding, FindingCode, Severity, TableMapping } from '@mylab-sync/core'
 import type { Database, Row } from '../connection/database.js'
 
 /** What the server says of itself, of the database and of our account in it; read once. */
@@ -41,6 +41,6 @@ export async function readFacts(database: Database): Promise<Facts> {
   })
 }
 
-export function finding(severity: Severity, code: string, cause: string, remedy: string): Finding {
+export function finding(severity: Severity, code: FindingCode, cause: string, remedy: string): Finding {
   return { code, severity, side: 'target', cause, remedy }
 }
