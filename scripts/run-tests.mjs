@@ -87,7 +87,7 @@ const stream = run({ files, concurrency: 3 })
 stream.on('test:fail', ({ todo }) => {
   if (todo === undefined) process.exitCode = 1
 })
-// check-titles.mjs sees only what stands in the source; titles that are put together show their length here.
+// check-titles.mjs sees only literal titles; the length of computed ones is checked here.
 const refuseLongTitle = ({ name }) => {
   if (files.some((file) => name.endsWith(file)) || lengthOf(name) <= LONGEST_TITLE) return
   process.stderr.write(`test title of ${lengthOf(name)} characters, expected at most ${LONGEST_TITLE}: ${name}\n`)

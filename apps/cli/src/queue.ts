@@ -87,12 +87,12 @@ const SAME_PROBLEM_MS = 10_000
 
 /** Logs each problem and whether it will be retried; repeats the same one at most every ten seconds. */
 export function problemTeller(log: Log): (where: string, error: unknown) => void {
-  const told = new Map<string, number>()
+  const loggedAt = new Map<string, number>()
   return (where, error) => {
     const text = `${where}: ${describe(error)}`
     const now = performance.now()
-    if (now - (told.get(text) ?? Number.NEGATIVE_INFINITY) < SAME_PROBLEM_MS) return
-    told.set(text, now)
+    if (now - (loggedAt.get(text) ?? Number.NEGATIVE_INFINITY) < SAME_PROBLEM_MS) return
+    loggedAt.set(text, now)
     const isFinal = error instanceof SyncError && ERRORS[error.code].scope === 'job'
     log.warn({ where }, `${isFinal ? 'not tried again' : 'will be tried again'}: ${describe(error)}`)
     if (!(error instanceof SyncError)) tellWhole(error)

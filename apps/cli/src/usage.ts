@@ -54,14 +54,14 @@ function unknownWord(words: readonly string[], { options }: Command, unknown: st
   return `no option --${unknown}${near === null ? '' : `; did you mean --${near}?`}`
 }
 
-const MOST_EDITS = 3
+const MAX_EDITS = 3
 
 /** The candidate with the fewest edits, unless even that one is too different. */
 function nearest(word: string, candidates: readonly string[]): string | null {
   let best: { readonly candidate: string; readonly edits: number } | null = null
   for (const candidate of candidates) {
     const edits = editsBetween(word, candidate)
-    if (edits <= Math.min(MOST_EDITS, candidate.length >> 1) && edits < (best?.edits ?? Infinity))
+    if (edits <= Math.min(MAX_EDITS, candidate.length >> 1) && edits < (best?.edits ?? Infinity))
       best = { candidate, edits }
   }
   return best?.candidate ?? null

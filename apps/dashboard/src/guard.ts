@@ -8,7 +8,7 @@ import type { DashboardOptions } from './options.js'
 /** Served without a password: each answers one word, and a kubelet that asks holds no secret. */
 export const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
 
-const UNSEEN_TOLD_MS = 10_000
+const LOG_INTERVAL_MS = 10_000
 /** No route expects a body; the board's own parser takes up to 100 kB. */
 const LARGEST_BODY = 16_384
 
@@ -93,7 +93,7 @@ export function requirePassword({
 }: Pick<DashboardOptions, 'user' | 'password' | 'warn'>): RequestHandler {
   const expected = password === null ? null : { user: digest(user), password: digest(password) }
   const logIns = new LogIns()
-  const unseen = new Unseen()
+  const rejected = new RejectedAttempts()
   return async (request: Request, response: Response, next: NextFunction) => {
     if (expected === null || PROBES.has(request.path)) return next()
     const given = credentials(request.headers.authorization)
@@ -101,7 +101,7 @@ export function requirePassword({
     const address = addressOf(request.socket)
     const waitMs = logIns.turn(address)
     if (waitMs === null) {
-      unseen.add((attempts) =>
+      rejected.add((attempts) =>
         warn?.({ address, attempts }, 'dashboard: log-ins rejected unchecked, too many wrong passwords'),
       )
       return refuse(response.set('Retry-After', '10'), 429, 'too many wrong passwords: wait a few seconds')
@@ -124,15 +124,15 @@ function refuseLogIn(response: Response): void {
 }
 
 /** Counts rejected attempts and logs them at intervals, so that thousands per second cannot fill a disk. */
-class Unseen {
+class RejectedAttempts {
   #count = 0
-  #toldAt = Number.NEGATIVE_INFINITY
+  #loggedAt = Number.NEGATIVE_INFINITY
 
-  add(tell: (attempts: number) => void): void {
+  add(log: (attempts: number) => void): void {
     this.#count += 1
-    if (performance.now() - this.#toldAt < UNSEEN_TOLD_MS) return
-    tell(this.#count)
-    this.#toldAt = performance.now()
+    if (performance.now() - this.#loggedAt < LOG_INTERVAL_MS) return
+    log(this.#count)
+    this.#loggedAt = performance.now()
     this.#count = 0
   }
 }

@@ -12,10 +12,10 @@ interface Rate {
   readonly everyMs: number
 }
 
-const OF_AN_ADDRESS: Rate = { burst: 10, everyMs: 300 }
-const OF_ALL: Rate = { burst: 100, everyMs: 100 }
+const PER_ADDRESS: Rate = { burst: 10, everyMs: 300 }
+const OVERALL: Rate = { burst: 100, everyMs: 100 }
 const LONGEST_WAIT_MS = 6_000
-const MOST_ADDRESSES = 10_000
+const MAX_ADDRESSES = 10_000
 
 /**
  * Rate limit for wrong passwords: a burst, then about three per second per address and ten per second overall. A
@@ -31,7 +31,7 @@ export class LogIns {
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now
-    this.#all = { left: OF_ALL.burst, at: now() }
+    this.#all = { left: OVERALL.burst, at: now() }
   }
 
   /**
@@ -39,21 +39,21 @@ export class LogIns {
    * Null: too many are waiting.
    */
   turn(address: string): number | null {
-    const own = this.#addresses.get(address) ?? { left: OF_AN_ADDRESS.burst, at: this.#now() }
-    const ownMs = this.#waitMs(own, OF_AN_ADDRESS)
-    const waitMs = Math.max(ownMs, this.#known.has(address) ? 0 : this.#waitMs(this.#all, OF_ALL))
+    const own = this.#addresses.get(address) ?? { left: PER_ADDRESS.burst, at: this.#now() }
+    const ownMs = this.#waitMs(own, PER_ADDRESS)
+    const waitMs = Math.max(ownMs, this.#known.has(address) ? 0 : this.#waitMs(this.#all, OVERALL))
     if (waitMs > LONGEST_WAIT_MS) return null
-    this.#add(own, OF_AN_ADDRESS, -1)
+    this.#add(own, PER_ADDRESS, -1)
     remember(this.#addresses, address, own)
-    this.#add(this.#all, OF_ALL, -1)
+    this.#add(this.#all, OVERALL, -1)
     return waitMs
   }
 
   /** Refunds the last attempt: its password was correct. */
   right(address: string): void {
     const own = this.#addresses.get(address)
-    if (own) this.#add(own, OF_AN_ADDRESS, 1)
-    this.#add(this.#all, OF_ALL, 1)
+    if (own) this.#add(own, PER_ADDRESS, 1)
+    this.#add(this.#all, OVERALL, 1)
     remember(this.#known, address, true)
   }
 
@@ -75,7 +75,7 @@ function remember<T>(map: Map<string, T>, key: string, value: T): void {
   map.delete(key)
   map.set(key, value)
   const [oldest] = map.keys()
-  if (map.size > MOST_ADDRESSES && oldest !== undefined) map.delete(oldest)
+  if (map.size > MAX_ADDRESSES && oldest !== undefined) map.delete(oldest)
 }
 
 /** An IPv6 client owns its whole /64 network, so that network counts as one address. */

@@ -4,7 +4,7 @@ import type { QueueCount } from './options.js'
 import type { TableView, View } from './page/shape.js'
 
 /** Bounds the number of series: tables beyond this are summed into one, labelled `OTHERS`. */
-const MOST_TABLES = 500
+const MAX_TABLES = 500
 const OTHERS = '(others)'
 
 const TABLE_GAUGES = {
@@ -76,8 +76,8 @@ export class Metrics {
     const gauge = this.#tables[name]
     // a dropped table must not keep its last value
     gauge.reset()
-    for (const table of tables.slice(0, MOST_TABLES)) gauge.set({ table: table.table }, table[name])
-    const others = tables.slice(MOST_TABLES)
+    for (const table of tables.slice(0, MAX_TABLES)) gauge.set({ table: table.table }, table[name])
+    const others = tables.slice(MAX_TABLES)
     if (others.length > 0)
       gauge.set(
         { table: OTHERS },

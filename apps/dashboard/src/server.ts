@@ -15,14 +15,14 @@ const HANDSHAKE_MS = 10_000
  * Closes connections whose response is not read. Generous, since an action on a large table may be silent for minutes.
  */
 const SILENCE_MS = 600_000
-const MOST_CONNECTIONS = 256
+const MAX_CONNECTIONS = 256
 /** Generous, since behind a proxy all viewers share one address. */
-const MOST_OF_AN_ADDRESS = 64
+const MAX_PER_ADDRESS = 64
 
 /** Serves HTTPS if a certificate is configured, else HTTP. Throws SyncError configuration. */
 export async function startServer(app: RequestListener, options: DashboardOptions): Promise<Server> {
   const server = options.tls ? tlsServer(app, options, options.tls) : createServer(TIMES, app)
-  server.maxConnections = MOST_CONNECTIONS
+  server.maxConnections = MAX_CONNECTIONS
   server.setTimeout(SILENCE_MS)
   // otherwise node sends 100 Continue before the password is checked
   server.on('checkContinue', app)
@@ -42,7 +42,7 @@ function boundConnections(server: Server): void {
       if (left === 0) open.delete(address)
       else open.set(address, left)
     })
-    if (count > MOST_OF_AN_ADDRESS) socket.destroy()
+    if (count > MAX_PER_ADDRESS) socket.destroy()
   })
 }
 
@@ -81,15 +81,15 @@ class Pair {
   }
 
   read(): { readonly cert: Buffer; readonly key: Buffer } {
-    this.#seen = this.#signs()
+    this.#seen = this.#fingerprint()
     return { cert: readFileSync(this.#files.cert), key: readFileSync(this.#files.key) }
   }
 
   changed(): boolean {
-    return this.#signs() !== this.#seen
+    return this.#fingerprint() !== this.#seen
   }
 
-  #signs(): string {
+  #fingerprint(): string {
     return [this.#files.cert, this.#files.key]
       .map((file) => {
         const { ino, mtimeMs, size } = statSync(file, { throwIfNoEntry: false }) ?? { ino: 0, mtimeMs: 0, size: 0 }

@@ -8,7 +8,7 @@ import {
   type ColumnOption,
   type File,
   INSTANCE,
-  LEAST_MEMORY_MB,
+  MIN_MEMORY_MB,
   memoryLimitMb,
   port,
   readFile,
@@ -169,7 +169,7 @@ function memoryOf(file: File, env: Env): number {
   if (given === undefined) return file.performance?.memoryLimitMb ?? 256
   const parsed = memoryLimitMb.safeParse(given)
   if (parsed.success) return parsed.data
-  throw fault(`environment: SYNC_MEMORY_LIMIT: found ${given}, expected MB, ${LEAST_MEMORY_MB} or more`)
+  throw fault(`environment: SYNC_MEMORY_LIMIT: found ${given}, expected MB, ${MIN_MEMORY_MB} or more`)
 }
 
 /** Installations must not share our tables: each would mark or delete entries that the other has not read. */

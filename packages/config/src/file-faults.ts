@@ -27,8 +27,8 @@ const BY_CODE: { readonly [C in Issue['code']]?: (issue: Extract<Issue, { code: 
 }
 
 function allowed(issue: Issue): string {
-  const told = BY_CODE[issue.code] as ((issue: Issue) => string) | undefined
-  return told?.(issue) ?? issue.message
+  const describe = BY_CODE[issue.code] as ((issue: Issue) => string) | undefined
+  return describe?.(issue) ?? issue.message
 }
 
 /**

@@ -11,8 +11,8 @@ export const SCHEMA_CHANGES = ['apply', 'wait'] as const
 export type SchemaChanges = (typeof SCHEMA_CHANGES)[number]
 
 /** An idle process takes about 80 MB. */
-export const LEAST_MEMORY_MB = 128
-export const memoryLimitMb = z.coerce.number().int().min(LEAST_MEMORY_MB)
+export const MIN_MEMORY_MB = 128
+export const memoryLimitMb = z.coerce.number().int().min(MIN_MEMORY_MB)
 /** Modes are validated together with those from other places, by the same names. */
 const TLS_KEYS = { sslMode: z.string(), sslRootCert: z.string(), sslCert: z.string(), sslKey: z.string() }
 /** Part of the names of triggers, schemas and keys. */

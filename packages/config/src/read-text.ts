@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { fault } from './fault.js'
 
 /** Far longer than any settings file or secret. */
-const MOST_BYTES = 1 << 20
+const MAX_BYTES = 1 << 20
 const ABSENT = new Set(['ENOENT', 'ENOTDIR'])
 
 /**
@@ -15,7 +15,7 @@ export function readText(path: string, name = path): string | null {
   try {
     const found = fstatSync(descriptor)
     if (!found.isFile()) throw fault(`${name}: found something other than a file, expected a file`)
-    if (found.size > MOST_BYTES) throw fault(`${name}: found a file of more than 1 MB, expected a smaller one`)
+    if (found.size > MAX_BYTES) throw fault(`${name}: found a file of more than 1 MB, expected a smaller one`)
     return readFileSync(descriptor, 'utf8')
   } finally {
     closeSync(descriptor)

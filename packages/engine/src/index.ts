@@ -14,7 +14,7 @@ export {
 } from './context.js'
 export { type CopiedChunk, copyChunk } from './copy/copy-chunk.js'
 export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, runDaemon } from './run/daemon.js'
-export { type Diagnosis, doctor, type Patient } from './report/doctor.js'
+export { type Diagnosis, doctor, type DoctorInput } from './report/doctor.js'
 export { drain } from './drain/drain.js'
 export type { DrainReport } from './drain/drain-report.js'
 export type { DrainRequest } from './drain/pass.js'

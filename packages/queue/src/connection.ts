@@ -122,8 +122,8 @@ export async function checkRedis(address: RedisAddress): Promise<string[]> {
     return [`Redis may throw jobs away when its memory is full: set maxmemory-policy noeviction (found ${policy})`]
   } catch (error) {
     const place = redisPlace(address)
-    const told = refusal(error, place) ?? refusal(reason, place) ?? (await lookAgain(options, place))
-    if (told !== null) throw told
+    const found = refusal(error, place) ?? refusal(reason, place) ?? (await diagnoseTls(options, place))
+    if (found !== null) throw found
     throw new SyncError('cannot-connect', `no connection to Redis at ${place}${reasonOf(reason) || reasonOf(error)}`, {
       remedy: 'check REDIS_URL, its password, and that Redis runs',
       cause: error,
@@ -137,12 +137,12 @@ export async function checkRedis(address: RedisAddress): Promise<string[]> {
  * Finds out why TLS failed if the driver cannot tell. A server that requires a client certificate says so only after
  * our first write, then hangs up; one without TLS keeps waiting for the end of what it reads as a command.
  */
-async function lookAgain({ tls, host, port }: AddressOptions, place: string): Promise<SyncError | null> {
+async function diagnoseTls({ tls, host, port }: AddressOptions, place: string): Promise<SyncError | null> {
   if (tls === undefined || host === undefined || port === undefined) return null
   const { rejectUnauthorized, secureContext } = tls
   const heard = await firstWord(connectTls({ host, port, rejectUnauthorized, secureContext }))
-  const told = heard instanceof Error ? refusal(heard, place) : null
-  if (told !== null) return told
+  const found = heard instanceof Error ? refusal(heard, place) : null
+  if (found !== null) return found
   const plain = connect({ host, port })
   // reveals nothing about us
   plain.write('PING\r\n')

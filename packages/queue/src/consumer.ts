@@ -7,7 +7,7 @@ import {
   type AnyJob,
   type JobOf,
   LOCK_MS,
-  MOST_STALLS,
+  MAX_STALLS,
   parseJob,
   QUEUE_RULES,
   type QueueName,
@@ -84,7 +84,7 @@ export class Consumer {
         concurrency,
         lockDuration: LOCK_MS,
         stalledInterval: STALL_CHECK_MS,
-        maxStalledCount: MOST_STALLS,
+        maxStalledCount: MAX_STALLS,
         drainDelay: POLL_SECONDS,
         runRetryDelay: RECONNECT_MS,
         settings: {

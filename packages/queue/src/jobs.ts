@@ -58,7 +58,7 @@ export const QUEUE_RULES: Readonly<Record<QueueName, QueueRules>> = {
  * The death of a worker or host counts as a stall of each job it held; with the default of 1, the second one would fail
  * the job for good.
  */
-export const MOST_STALLS = 10
+export const MAX_STALLS = 10
 
 const KEPT = { limit: 100 } as const
 const RETENTION = {

@@ -8,8 +8,8 @@ export interface RemovedJob {
 }
 
 /** Far more than any job of ours needs, yet small enough to pass on. */
-const MOST_BYTES = 262_144
-const MOST_FIELDS = 64
+const MAX_BYTES = 262_144
+const MAX_FIELDS = 64
 /**
  * Jobs checked before one is taken. More than one, since another worker may take a job between the check and the take.
  */
@@ -17,7 +17,7 @@ const NEXT = 2
 /** As many as are read when jobs are listed. */
 const LISTED = 1_000
 /** As many as one BullMQ script promotes, and would lose if one of them is broken. */
-const MOST_PROMOTED = 1_000
+const MAX_PROMOTED = 1_000
 /** BullMQ's delayed score is the time in ms times this, plus a counter. */
 const SCORE_OF_MS = 4_096
 const SOON_MS = 1_000
@@ -42,8 +42,8 @@ local function fault(key)
   local kind = typeOf(key)
   if kind == 'none' then return nil end
   if kind ~= 'hash' then return 'its key is no hash' end
-  if redis.call('HLEN', key) > ${MOST_FIELDS} then return 'it has too many fields' end
-  if redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) > ${MOST_BYTES} then return 'it is too large' end
+  if redis.call('HLEN', key) > ${MAX_FIELDS} then return 'it has too many fields' end
+  if redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) > ${MAX_BYTES} then return 'it is too large' end
   for _, number in ipairs(redis.call('HMGET', key, 'ats', 'atm', 'attemptsMade', 'stc', 'priority')) do
     if not whole(number) then return 'a counter of it is no number' end
   end
@@ -92,7 +92,7 @@ for _, name in ipairs(sets) do
 end
 local delayed = KEYS[1] .. 'delayed'
 if typeOf(delayed) == 'zset' then
-  look(redis.call('ZRANGEBYSCORE', delayed, 0, ARGV[1], 'LIMIT', ARGV[2], ${MOST_PROMOTED}), delayed, 'ZREM')
+  look(redis.call('ZRANGEBYSCORE', delayed, 0, ARGV[1], 'LIMIT', ARGV[2], ${MAX_PROMOTED}), delayed, 'ZREM')
 end
 return removed`
 

@@ -7,7 +7,7 @@ export interface Awaited {
   /** Whether the server answers a new connection; false, or an error, within seconds if not. */
   readonly answers: () => Promise<boolean>
   /** The longest wait for an answer, even from a healthy server. */
-  readonly mostMs: number
+  readonly maxMs: number
   /** Called once, with the length of the silence. */
   readonly lost: (silentMs: number) => void
 }
@@ -39,7 +39,7 @@ export function watchSilence(awaited: Awaited): () => void {
   }
   const timer = setInterval(() => {
     const silentMs = awaited.silentMs()
-    if (silentMs >= awaited.mostMs) lose()
+    if (silentMs >= awaited.maxMs) lose()
     else if (silentMs >= ASK_AFTER_MS && !asking) void ask()
   }, LOOK_MS)
   timer.unref()

@@ -49,7 +49,7 @@ export interface TableView {
   readonly quarantined: number
   readonly verifiedAt: string | null
   readonly problem: string | null
-  /** It goes on only once somebody has run the statements that `problem` names. */
+  /** Whether the table resumes only after the statements in `problem` have been run. */
   readonly waits: boolean
 }
 

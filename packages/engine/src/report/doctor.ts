@@ -5,7 +5,7 @@ import { wholeModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 
 /** Either side may be out of reach: then its error is a finding, and the other side is looked at all the same. */
-export interface Patient {
+export interface DoctorInput {
   readonly source: Source | SyncError
   readonly target: Target | SyncError
   readonly options: EngineOptions
@@ -23,9 +23,9 @@ export interface Diagnosis {
 const SEVERITIES = ['error', 'warning', 'note'] as const
 
 /** Looks at both servers, the tables and the clocks, and changes nothing. */
-export async function doctor(patient: Patient): Promise<Diagnosis> {
+export async function doctor(input: DoctorInput): Promise<Diagnosis> {
   const findings: Finding[] = []
-  const { source, target, options } = patient
+  const { source, target, options } = input
   let model: Model | null = null
   if (source instanceof SyncError) findings.push(asFinding(source, 'source'))
   else {
@@ -34,8 +34,8 @@ export async function doctor(patient: Patient): Promise<Diagnosis> {
   }
   if (target instanceof SyncError) findings.push(asFinding(target, 'target'))
   else findings.push(...(await looked(() => targetFindings(target, model), 'target')))
-  findings.push(...(await clocks(patient)))
-  if (patient.redis) findings.push(...(await looked(patient.redis, 'redis')))
+  findings.push(...(await clocks(input)))
+  if (input.redis) findings.push(...(await looked(input.redis, 'redis')))
   return diagnosis(findings)
 }
 
@@ -127,7 +127,7 @@ async function targetFindings(target: Target, model: Model | null): Promise<Find
 /** Lags are told by the source's clock against this host's. */
 const CLOCK_LIMIT_MS = 2_000
 
-async function clocks({ source, target }: Patient): Promise<Finding[]> {
+async function clocks({ source, target }: DoctorInput): Promise<Finding[]> {
   const sides = [
     ['source', source],
     ['target', target],

@@ -272,7 +272,7 @@ export class Session {
             return performance.now() - progress
           },
           answers: this.#answers,
-          mostMs: NO_PROGRESS_MS,
+          maxMs: NO_PROGRESS_MS,
           lost: (silentMs) => {
             reject(sourceError('lost-connection', `no answer for ${Math.round(silentMs / 1000)} s`))
             this.destroy()

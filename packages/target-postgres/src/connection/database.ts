@@ -167,7 +167,7 @@ export class Session {
     return watchSilence({
       silentMs,
       answers: () => this.#database.answers(),
-      mostMs: BUILD_MS,
+      maxMs: BUILD_MS,
       lost: () => {
         this.#database.isSilent = true
         this.destroy()
