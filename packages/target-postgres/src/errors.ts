@@ -29,7 +29,7 @@ const LOST = new Set([
   '08001',
   '25P03',
 ])
-/** Beside the classes of connections (08), accounts (28), resources (53) and the server's own end (57). */
+/** Besides the classes connection (08), authorization (28), resources (53) and operator intervention (57). */
 const UNREACHABLE = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -59,12 +59,12 @@ export function codeOf(error: unknown): string {
   return sqlState(error instanceof SyncError ? error.cause : error)
 }
 
-/** Whom an error of a statement concerns: everybody, what this transaction met, one row, or the table of the statement. */
+/** What an error of a statement concerns: all work, this transaction, one row, or the statement's table. */
 type Scope = 'server' | 'transaction' | 'row' | 'table'
 
 /**
- * By SQLSTATE or its class; the longest entry counts. What nobody foresaw concerns the table of the statement alone, so
- * that it holds up no other: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * By SQLSTATE or its class; the longest entry wins. An unforeseen error concerns only the statement's table, so it blocks no
+ * other: https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const SCOPES: Readonly<Record<string, Scope>> = {
   '08': 'server',
@@ -89,21 +89,21 @@ const SCOPES: Readonly<Record<string, Scope>> = {
 function scopeOf(error: pg.DatabaseError): Scope {
   const code = sqlState(error)
   const scope = SCOPES[code] ?? SCOPES[code.slice(0, 2)] ?? 'table'
-  // A function may raise any code. It may know of a full disk, but the connection and the server are not its own.
+  // A function may raise any code. A full disk is believed, an error of the connection or the server is not.
   return isRaised(error) && scope === 'server' && !/^5[38]/.test(code) ? 'table' : scope
 }
 
-/** Raised by RAISE in a function of the user's, whatever its code. */
+/** Whether a user's function raised the error, whatever its code. */
 function isRaised({ routine }: pg.DatabaseError): boolean {
   return routine === 'exec_stmt_raise'
 }
 
-/** Of a statement inside a function of the user's, and not of ours: their text is parsed by themselves. */
+/** Whether a statement inside a user's function caused the error, and not one of ours. */
 function isOfFunction(error: pg.DatabaseError): boolean {
   return isRaised(error) || error.internalQuery !== undefined
 }
 
-/** Of an error: names that are the catalog's. */
+/** Names of an error that are the catalog's. */
 export interface PlaceNames {
   readonly schema?: string | undefined
   readonly table?: string | undefined
@@ -112,8 +112,8 @@ export interface PlaceNames {
 }
 
 /**
- * The names in an error that the server itself has found fault. A function of the user's may put whatever it likes into these
- * fields (RAISE .. USING CONSTRAINT = a value of the row): with its context, of its names none is believed unread.
+ * The names in an error, if the server itself raised it. A user's function may put anything into these fields (RAISE .. USING
+ * CONSTRAINT = a value of the row), so names of an error with its context are not trusted before they are looked up.
  */
 function ownNames(error: pg.DatabaseError): PlaceNames {
   const { where, schema, table, column, constraint } = error
@@ -122,7 +122,7 @@ function ownNames(error: pg.DatabaseError): PlaceNames {
   return isOwn ? names : {}
 }
 
-/** The names that a function of the user's gives: to be looked up before anybody is told one. */
+/** The names that a user's function supplied, to be looked up before they are reported; null if the server raised the error. */
 export function unreadNames(error: unknown): PlaceNames | null {
   const cause = driverError(error)
   if (cause === null || Object.values(ownNames(cause)).some((name) => name !== undefined)) return null
@@ -131,28 +131,28 @@ export function unreadNames(error: unknown): PlaceNames | null {
   return Object.values(names).some((name) => name !== undefined) ? names : null
 }
 
-/** A row of `table` that PostgreSQL cannot hold as it is. */
+/** Whether the error is a row of `table` that PostgreSQL cannot store as given. */
 export function isRowRefusal(error: unknown, table: Pick<TableMapping, 'name'>): error is pg.DatabaseError {
   if (!(error instanceof pg.DatabaseError) || scopeOf(error) !== 'row') return false
   const { schema, table: at } = error
   return at === undefined || at === table.name || schema?.startsWith('pg_temp') === true
 }
 
-/** Name of the UNIQUE of `table` that this error is about, else null. */
+/** Name of the violated UNIQUE of `table`; null for other errors. */
 export function violatedUnique(error: unknown, table: Pick<TableMapping, 'name'>): string | null {
   if (!(error instanceof pg.DatabaseError) || error.code !== '23505') return null
   const { table: at, constraint } = ownNames(error)
   return at === table.name ? (constraint ?? '') : null
 }
 
-/** Why one row is refused, by place only: the driver's own text quotes the row. */
+/** Why a row is refused, by place only: the driver's own text quotes the row. */
 export function refusalMessage(error: unknown, table: string): string {
   const { column, constraint } = error instanceof pg.DatabaseError ? ownNames(error) : {}
   const place = column ? `column ${column}` : constraint ? `constraint ${constraint}` : `table ${table}`
   return `${place}: refused by PostgreSQL`
 }
 
-/** The rows that a COPY was to take could not be had; `cause` is the error of their own source, which is passed on as it is. */
+/** Reading the rows for a COPY failed. `cause` is the reader's error, which is passed on unchanged. */
 export class RowsFailed extends Error {
   override readonly name = 'RowsFailed'
   constructor(cause: unknown) {
@@ -174,7 +174,7 @@ const IN_WORDS: Readonly<Record<string, string>> = {
   '53300': 'too many connections, ',
 }
 
-/** No entry of pg_hba.conf fits, be it for the line being encrypted, or not being. */
+/** No entry of pg_hba.conf matches, possibly because the line is encrypted, or is not. */
 export function refusesLine(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '28000'
 }
@@ -189,7 +189,7 @@ export function connectError(error: unknown, place: string): SyncError {
       { remedy: tlsRemedy(fault.cure, 'PGSQL'), cause: error },
     )
   if (UNREACHABLE.has(code) || /^(08|28|53|57)/.test(code) || code === '') {
-    // Before there is a session there is no row data to quote: which entry of pg_hba.conf is missing, say.
+    // Before login there is no row data to quote, so the server's text is safe: it names the missing pg_hba.conf entry, say.
     const said =
       error instanceof pg.DatabaseError || (error instanceof Error && code === '') ? `: ${error.message}` : ''
     const label = code === '' ? '' : ` (${IN_WORDS[code] ?? ''}${code})`
@@ -201,7 +201,7 @@ export function connectError(error: unknown, place: string): SyncError {
   return new SyncError('internal', `target ${place}: ${code}`, { cause: error })
 }
 
-/** The server as a whole cannot: no space, memory or files, a limit of its configuration, a device that fails. */
+/** The server as a whole fails: no space, memory or files, a configured limit, a failing device. */
 const UNAVAILABLE = new Set(['53000', '53100', '53200', '53400', '58000', '58030'])
 const UNAVAILABLE_WORDS: Readonly<Record<string, string>> = {
   '53100': 'its disk is full',
@@ -219,11 +219,11 @@ const VIOLATIONS: Readonly<Record<string, ConstraintViolated['kind']>> = {
 
 const OURS = [SyncError, ConstraintViolated, BatchRefused, ValueRefused]
 
-/** A driver's error as one of ours, by its SQLSTATE; the driver's own text quotes row data and stays in `cause`. */
+/** Maps a driver's error by its SQLSTATE. The driver's own text quotes row data and stays in `cause`. */
 export function mapped(error: unknown): Error {
   if (error instanceof RowsFailed) return error.cause instanceof Error ? error.cause : error
   if (OURS.some((kind) => error instanceof kind)) return error as Error
-  // A mistake of ours; told as a lost connection it would be tried again for ever.
+  // Our own bug; reported as a lost connection it would be retried forever.
   if (error instanceof TypeError || error instanceof RangeError)
     return targetError('internal', `${error.name} in the program`, { cause: error })
   if (!(error instanceof pg.DatabaseError) || (LOST.has(sqlState(error)) && !isRaised(error))) return lost(error)
@@ -270,7 +270,7 @@ function bySqlState(error: pg.DatabaseError): SyncError {
   return targetError('internal', `SQLSTATE ${code}${where}`, { cause: error })
 }
 
-/** The server's own words where it checks rights, which name objects alone. */
+/** The server's own text of a denied right, which names only objects. */
 function refusedBy({ routine, message }: pg.DatabaseError): string {
   return routine === 'aclcheck_error' ? `: ${message}` : ''
 }
@@ -299,8 +299,8 @@ const REFUSALS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Why PostgreSQL refuses a definition of one table, by the code alone; null where others would be refused likewise, or
- * this one may be taken another time.
+ * Why PostgreSQL refuses the definition of one table, by the code alone; null if other tables would be refused too, or if a
+ * retry may succeed.
  */
 export function definitionRefusal(error: unknown): string | null {
   if (error instanceof ConstraintViolated) return 'rows do not hold it'
@@ -309,7 +309,7 @@ export function definitionRefusal(error: unknown): string | null {
   return `${REFUSALS[sqlState(cause)] ?? 'PostgreSQL refuses it'} (${sqlState(cause)})`
 }
 
-/** True for an error of the server that one table has to answer for. */
+/** Whether the server's error is caused by one table. */
 export function concernsOneTable(error: unknown): boolean {
   const cause = driverError(error)
   if (cause === null) return false
@@ -322,15 +322,15 @@ function driverError(error: unknown): pg.DatabaseError | null {
   return cause instanceof pg.DatabaseError ? cause : null
 }
 
-/** No such table, column or unique index; another type; a view in its place; a key that can wait, or none where a publication wants one. */
+/** No such table, column or unique index; another type; a view in its place; a deferrable key, or none where a publication needs one. */
 const UNFIT = new Set(['42P01', '42703', '42P10', '42804', '42883', '42809', '55000'])
 
-/** ON CONFLICT would write one row twice. */
+/** ON CONFLICT would affect one row twice. */
 const ROW_TWICE = '21000'
 
 /**
- * The error of a statement on the target's table of `table`, and on no other. Throws nothing; TableBroken where it
- * concerns that table alone and no new copy helps; `read` are its names, where they have been looked up.
+ * Maps the error of a statement that touches only the target's table of `table`. Returns TableBroken if it concerns only that
+ * table and a new copy would not help. `read`: the error's names, if they have been looked up.
  */
 export function ofTable(table: TableMapping, error: unknown, read?: PlaceNames): Error {
   const cause = driverError(error)
@@ -345,15 +345,15 @@ export function ofTable(table: TableMapping, error: unknown, read?: PlaceNames):
 }
 
 /**
- * What a function of the user's has met in a table of its own. A foreign key of another table stands on this one's rows
- * where no function was at work: its error has no context then.
+ * The error that a user's function met in a table of its own. Without a function's context it is a foreign key of another
+ * table that references this one's rows.
  */
 function isOfStranger({ name }: TableMapping, error: pg.DatabaseError): boolean {
   if (error.table === undefined || error.table === name) return false
   return sqlState(error) !== '23503' || error.where !== undefined
 }
 
-/** Names places only: the server's own words may hold values. */
+/** Names only places: the server's own text may contain values. */
 function broken(table: TableMapping, error: pg.DatabaseError, names: PlaceNames = ownNames(error)): TableBroken {
   const code = sqlState(error)
   const constraint = names.constraint === undefined ? '' : `, constraint ${names.constraint}`
@@ -365,7 +365,7 @@ function broken(table: TableMapping, error: pg.DatabaseError, names: PlaceNames 
   })
 }
 
-/** What takes a table up again once its cause is mended. */
+/** The command that resumes a table once its cause is fixed. */
 export function copyAgain({ source }: TableMapping): string {
   return `mylab-sync resync --table ${source.name}`
 }

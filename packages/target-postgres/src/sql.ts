@@ -7,12 +7,12 @@ export function columnList(columns: readonly { readonly name: string }[]): strin
   return columns.map((column) => name(column.name)).join(', ')
 }
 
-/** Target columns of a key, in its order. */
+/** Target columns of a key, in key order. */
 export function keyColumns(keys: readonly KeyColumn[]): { name: string; castType: string }[] {
   return keys.map(({ column }) => ({ name: column.name, castType: column.castType }))
 }
 
-/** `unnest` of one text array a column, as a derived table `u(c0, c1, ..)`. */
+/** `unnest` of one text array per column, as a derived table `u(c0, c1, ..)`. */
 export function unnested(count: number): string {
   const arrays = Array.from({ length: count }, (_, at) => `$${at + 1}::text[]`)
   const names = Array.from({ length: count }, (_, at) => `c${at}`)
@@ -23,7 +23,7 @@ export function tableName(schema: string, table: Pick<TableMapping, 'name'>): st
   return `${name(schema)}.${name(table.name)}`
 }
 
-/** FROM and WHERE of the children `t`, without NULL in the edge's columns, that match no parent byte for byte. */
+/** FROM and WHERE that select the children `t`, without NULL in the edge's columns, that match no parent byte for byte. */
 export function orphans(
   schema: string,
   edge: Edge,

@@ -15,7 +15,7 @@ import { drainHolder, lockFault, tryLock, waitForLock } from './state/locks.js'
 import { migrate, migrated } from './state/migrate.js'
 import { leftInState, requireUninstallRights, uninstallStatements } from './state/uninstall.js'
 
-/** Connects, and fails at once with SyncError cannot-connect where it cannot. */
+/** Connects. Throws SyncError cannot-connect at once if it cannot. */
 export async function createTarget(settings: TargetSettings): Promise<Target> {
   const database = new Database(settings)
   try {
@@ -57,7 +57,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
         try {
           await on(table, constraints.buildKeyIndexes(table, columnSets))
         } catch (error) {
-          // Rows that the key's index does not take go with the copy that follows.
+          // The copy that follows removes rows that the key's index rejects.
           const code = codeOf(error)
           throw /^(22|23|54)/.test(code) ? new TargetTableUnfit(table.source.name, code, error) : error
         }
@@ -112,7 +112,7 @@ function beginnings(database: Database, known: KnownTables): Pick<Target, 'begin
   }
 }
 
-/** A transaction that `start` has begun; a session that could not begin one is given back, rolled back. */
+/** A transaction begun by `start`. If that fails, the session is rolled back and released. */
 async function opened(
   database: Database,
   known: KnownTables,
@@ -129,7 +129,7 @@ async function opened(
   }
 }
 
-/** Tries and never waits. */
+/** Returns null at once if another process holds the lock. */
 async function beginLocked(
   database: Database,
   known: KnownTables,

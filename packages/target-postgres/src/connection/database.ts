@@ -18,23 +18,23 @@ export interface TargetSettings {
 
 const MOST_CONNECTIONS = 12
 const CONNECT_MS = 10_000
-/** How long a server may take to answer a stranger before it is taken for gone. */
+/** How long a server may take to answer a new connection before it counts as unreachable. */
 const ANSWER_MS = 5_000
 const QUERY_MS = 600_000
-/** The longest that a timer takes: 24 days. */
+/** The longest delay that a timer takes: 24 days. */
 const BUILD_MS = 2 ** 31 - 1
 
-/** Operators and functions are PostgreSQL's own: objects of ours are qualified, and nobody can put others before them. */
+/** Operators and functions are always PostgreSQL's own, and our objects are qualified, so planted ones are never found first. */
 const PATH = 'search_path = pg_catalog, pg_temp'
-/** A policy that would hide rows raises an error. */
+/** A policy that would hide rows raises an error instead. */
 const NO_POLICY = 'row_security = off'
 
 /**
- * What text means and how values print, and that a statement does what it says, whatever a server, a database or a role
- * sets. Not `default_transaction_read_only`: who sets that wants nothing to be written, and `role` is whom it writes as.
+ * Fixes how text is read, how values print and what statements do, whatever a server, a database or a role sets. Leaves out
+ * `default_transaction_read_only`, which forbids writing on purpose, and `role`, which chooses the writer.
  */
 const SETTINGS = [
-  // First, or they would end the rest.
+  // First, or they could end the other statements.
   'statement_timeout = 0',
   "idle_in_transaction_session_timeout = '10min'",
   "lock_timeout = '5s'",
@@ -56,7 +56,7 @@ const SETTINGS = [
   'exit_on_error = off',
   "default_tablespace = ''",
   "temp_tablespaces = ''",
-  // A host that vanished holds its locks until the server notices: 11 s instead of two hours.
+  // A vanished host holds its locks until the server notices: after 11 s instead of two hours.
   'tcp_keepalives_idle = 5',
   'tcp_keepalives_interval = 2',
   'tcp_keepalives_count = 3',
@@ -64,24 +64,24 @@ const SETTINGS = [
   PATH,
 ]
 const local = (settings: readonly string[]): string => settings.map((setting) => `SET LOCAL ${setting}`).join('; ')
-/** In every transaction: a pooler hands out another session for each. */
+/** Set in every transaction, since a pooler may give each another session. */
 const LOCAL_SETTINGS = local(SETTINGS)
 
-/** As a condition of a statement, which gives its row triggers the account's own names and settings: what the statement itself says has been read under ours by then. */
+/** A condition of a statement that gives its row triggers the account's own names and settings. The statement itself is parsed under ours before. */
 export const UNDER_THEIR_NAMES = `(SELECT ${['search_path', 'row_security'].map((name) => `set_config('${name}', max(reset_val) FILTER (WHERE name = '${name}'), true) IS NOT NULL`).join(' AND ')} FROM pg_settings)`
-/** The same for a statement that names nothing; then ours again. */
+/** The same for a statement that names nothing, before and after it. */
 export const THEIR_NAMES = 'SET LOCAL search_path TO DEFAULT; SET LOCAL row_security TO DEFAULT'
 export const OUR_NAMES = local([PATH, NO_POLICY])
 
 /**
- * Once a connection: plans that look up keys, whatever somebody has tried out for a role; what no transaction can set for
- * itself; and all of it for statements outside of transactions. A pooler in transaction mode gives it to another session.
+ * Set once per connection: planner settings for key look-ups, whatever a role overrides; settings that no transaction can
+ * set; and all others, for statements outside transactions. A pooler in transaction mode applies it to another session.
  */
 const SESSION_SETTINGS = [
   ...SETTINGS,
-  // It reads a file. What we write as text has its offset in digits.
+  // Setting it reads a file. Times that we write as text have numeric offsets.
   "timezone_abbreviations = 'Default'",
-  // An index that is built concurrently waits for others' transactions.
+  // CREATE INDEX CONCURRENTLY waits for other transactions.
   'lock_timeout = 0',
   'default_transaction_deferrable = off',
   "default_transaction_isolation = 'read committed'",
@@ -91,14 +91,14 @@ const SESSION_SETTINGS = [
 ]
   .map((setting) => `SET ${setting}`)
   .join('; ')
-/** Of later versions, which older ones do not know. */
+/** Timeouts that older versions do not have. */
 const TIMEOUTS = `SELECT CASE WHEN v >= 170000 THEN pg_catalog.set_config('transaction_timeout', '0', false) END,
   CASE WHEN v >= 140000 THEN pg_catalog.set_config('idle_session_timeout', '0', false) END
   FROM (SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS v) s`
 
 /**
- * Later versions and some systems know them only. Keepalive does not reach an answer that nobody acknowledges, nor a
- * statement at work for a process that is gone.
+ * Settings that only later versions or some systems have. Keepalive detects neither an unacknowledged answer nor a statement
+ * that runs for a dead process.
  */
 const OPTIONAL_SETTINGS = [
   'transaction_timeout = 0',
@@ -108,13 +108,13 @@ const OPTIONAL_SETTINGS = [
   "default_table_access_method = 'heap'",
   'plan_cache_mode = auto',
   'jit = off',
-  // It would add row data to errors, and to the server's log.
+  // It would add row data to errors and to the server's log.
   'log_parameter_max_length_on_error = 0',
 ]
 
 export type Row = Record<string, unknown>
 
-/** One checked-out client; errors are mapped, and a client that failed is never used again. */
+/** One checked-out client. Errors are mapped, and a failed client is never reused. */
 export class Session {
   readonly client: pg.PoolClient
   readonly #database: Database
@@ -141,7 +141,7 @@ export class Session {
     )
   }
 
-  /** As `raw`, for what takes as long as a table is large. */
+  /** As `raw`, for statements whose duration grows with the table. */
   async build<T extends Row = Row>(sql: string): Promise<pg.QueryResult<T>> {
     const query: pg.QueryConfig & { query_timeout: number } = { text: sql, query_timeout: BUILD_MS }
     return this.#watched(() => this.client.query<T>(query))
@@ -162,7 +162,7 @@ export class Session {
     }
   }
 
-  /** Ends the connection, and with it what waits for its answer, when the server is silent and answers nobody else either. */
+  /** Ends the connection, and whatever waits for its answer, if the server is silent and does not answer new connections either. */
   watch(silentMs: () => number): () => void {
     return watchSilence({
       silentMs,
@@ -175,10 +175,10 @@ export class Session {
     })
   }
 
-  /** Ends a transaction without its writes; a client that cannot even do that is not used again. */
+  /** Rolls back. A client that cannot even do that is not reused. */
   async rollback(): Promise<void> {
     if (this.#broken) return
-    // Its answer would be waited for as long as the one that never came; the end of the connection rolls back as well.
+    // Its answer would never come either; ending the connection rolls back too.
     if (this.#database.isSilent) return this.destroy()
     try {
       await this.#watched(() => this.client.query('ROLLBACK'))
@@ -187,7 +187,7 @@ export class Session {
     }
   }
 
-  /** What is no answer of the server leaves the connection in an unknown state. */
+  /** Any error that the server did not send leaves the connection in an unknown state. */
   noteFailure(error: unknown): void {
     if (!(error instanceof pg.DatabaseError)) this.#broken = true
   }
@@ -208,13 +208,13 @@ export class Session {
     return this.#broken
   }
 
-  /** Ends the connection under whatever is at work on it. */
+  /** Ends the connection even if a statement is running. */
   destroy(): void {
     this.#broken = true
     this.client.connection.stream.destroy()
   }
 
-  /** Gives the client back as one that nobody can use. */
+  /** Returns the client to the pool as unusable. */
   discard(): void {
     this.#broken = true
     this.release()
@@ -229,17 +229,17 @@ export class Session {
   }
 }
 
-/** The pool, and the two shapes of work that are not transactions of the protocol. */
+/** The pool, and the two kinds of work outside the protocol's transactions. */
 export class Database {
   readonly settings: TargetSettings
   readonly #pool: pg.Pool
-  /** The server lets us in without encryption only, which `prefer` goes along with. */
+  /** The server admits us only without encryption, which `prefer` accepts. */
   #plain = false
-  /** The server was found to answer nobody, and has answered nobody since. */
+  /** The server was found unreachable, and has not answered since. */
   isSilent = false
   readonly #lent = new Set<Session>()
   readonly #prepared = new WeakSet<pg.PoolClient>()
-  /** Those that this server knows. */
+  /** The optional settings that this server knows. */
   optionalSettings: readonly string[] = []
 
   constructor(settings: TargetSettings) {
@@ -269,7 +269,7 @@ export class Database {
     }
   }
 
-  /** As libpq does, `prefer` tries the other kind of line where pg_hba.conf refuses this one. */
+  /** As in libpq, `prefer` tries the other kind of connection if pg_hba.conf refuses this one. */
   async #connected(): Promise<pg.PoolClient> {
     const wasPlain = this.#plain
     try {
@@ -291,7 +291,7 @@ export class Database {
     return new Line(this.#plain ? NO_TLS : this.settings.tls, connectMs)
   }
 
-  /** Connects once, to tell a wrong address or password at the start, and finds out what this server knows. */
+  /** Connects once, to report a wrong address or password at the start, and detects what this server supports. */
   async open(): Promise<void> {
     this.optionalSettings = await this.transaction(async (session) => {
       const known: string[] = []
@@ -300,7 +300,7 @@ export class Database {
     })
   }
 
-  /** Whether the server says anything at all to a new connection, be it that it has too many of them. */
+  /** Whether the server answers a new connection at all, even with an error such as too many connections. */
   async answers(): Promise<boolean> {
     const client = new pg.Client({
       ...login(this.settings),
@@ -318,7 +318,7 @@ export class Database {
     }
   }
 
-  /** One short transaction. */
+  /** Runs one short transaction. */
   async transaction<T>(work: (session: Session) => Promise<T>, extra: readonly string[] = []): Promise<T> {
     const session = await this.session()
     try {
@@ -334,7 +334,7 @@ export class Database {
     }
   }
 
-  /** Statements that cannot run in a transaction: CREATE INDEX CONCURRENTLY. */
+  /** Runs statements that cannot run in a transaction, as CREATE INDEX CONCURRENTLY. */
   async outside<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.session()
     try {
@@ -344,12 +344,12 @@ export class Database {
     }
   }
 
-  /** A session tells that it is given back. */
+  /** Called by a session when it is released. */
   returned(session: Session): void {
     this.#lent.delete(session)
   }
 
-  /** Also ends what is still at work: it may wait for a lock, and the process has to end. */
+  /** Also ends running statements: one may wait for a lock, and the process must end. */
   async close(): Promise<void> {
     for (const session of this.#lent) session.destroy()
     await this.#pool.end()
@@ -369,12 +369,12 @@ async function isKnown(session: Session, setting: string): Promise<boolean> {
   }
 }
 
-/** The line encrypts; the driver would look at PGSSLMODE by itself. */
+/** Our own line encrypts; the driver would read PGSSLMODE. */
 function login({ host, port, user, password, database }: TargetSettings): pg.ClientConfig {
   return { host, port, user, password, database, application_name: 'mylab-sync', ssl: false }
 }
 
-/** Who is asked for what, without the password. */
+/** The address, without the password. */
 function placeOf({ host, port, database, user }: TargetSettings): string {
   return `${database} at ${placeText(host, port)} as ${user}`
 }

@@ -6,8 +6,8 @@ import { negotiate } from './negotiate.js'
 type Done = (error?: Error | null) => void
 
 /**
- * What the driver takes for a socket: it speaks plaintext over a line that is as the settings want it. The driver itself
- * knows no `prefer`, and tells a server without encryption by a text alone. Is destroyed with Node's error, or TlsRefused.
+ * The driver's socket: it speaks plaintext over a line that the settings have already encrypted or not. The driver itself
+ * has no `prefer`, and reports a server without encryption only as text. Destroyed with Node's error or TlsRefused.
  */
 export class Line extends Duplex {
   readonly #tls: TlsSettings
@@ -16,19 +16,19 @@ export class Line extends Duplex {
   #socket: Socket | undefined
   #state: LineState | undefined
 
-  /** `connectMs` bounds everything up to the login. */
+  /** `connectMs` bounds everything before the login. */
   constructor(tls: TlsSettings, connectMs: number) {
     super({ allowHalfOpen: false })
     this.#tls = tls
     this.#signal = AbortSignal.any([this.#given.signal, AbortSignal.timeout(connectMs)])
   }
 
-  /** Undefined before `connect` was emitted. */
+  /** Undefined until `connect` is emitted. */
   get state(): LineState | undefined {
     return this.#state
   }
 
-  /** A port and a host, or the path of a socket, as the driver names it. */
+  /** A port and a host, or the path of a socket, as the driver passes it. */
   connect(at: number | string, host = 'localhost'): this {
     const to = typeof at === 'string' ? { path: at } : { host, port: at }
     negotiate(to, this.#tls, this.#signal).then(
@@ -43,7 +43,7 @@ export class Line extends Duplex {
     return this
   }
 
-  /** Both are so from the beginning. */
+  /** Set from the start. */
   setNoDelay(): this {
     return this
   }

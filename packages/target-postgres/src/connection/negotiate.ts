@@ -23,15 +23,15 @@ export interface Negotiated {
   readonly encrypted: boolean
 }
 
-/** Of a socket in the file system its path; such a line never leaves this machine and is not encrypted. */
+/** The path of a socket in the file system. Such a line never leaves this machine and is not encrypted. */
 export type Place = { readonly host: string; readonly port: number } | { readonly path: string }
 
-/** The handshake itself, before anybody has looked at a certificate. */
+/** Failure of the handshake itself, before the certificate is checked. */
 class HandshakeFailed extends TlsRefused {}
 
 /**
- * A connected socket over which the login may go, which the caller destroys. `prefer` goes on in plaintext where the
- * server offers no encryption or the handshake fails, as libpq does. Throws Node's error, or TlsRefused.
+ * Returns a connected socket that is ready for the login; the caller destroys it. `prefer` continues in plaintext if the
+ * server offers no encryption or the handshake fails, as libpq does. Throws Node's error or TlsRefused.
  */
 export async function negotiate(to: Place, tls: TlsSettings, signal: AbortSignal): Promise<Negotiated> {
   if ('path' in to || tls.mode === 'disable') return { socket: await openSocket(to, signal), encrypted: false }
@@ -63,7 +63,7 @@ async function encrypted(
   }
 }
 
-/** What came before the encryption with the one byte of the answer might be somebody else's words: CVE-2021-23222. */
+/** Bytes received in plaintext beyond the one-byte answer might be injected: CVE-2021-23222. */
 async function isOffered(socket: Socket, signal: AbortSignal): Promise<boolean> {
   await peek(socket, (seen) => seen.length > 0, signal)
   const answer = String(socket.read())

@@ -7,26 +7,26 @@ import type { Staging } from './staging.js'
 import { bytesOf, columnArrays, insertSelect, insertStaged, keyOf } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
-/** Fewer rows go as arrays in one statement; more through a temporary table. */
+/** Smaller batches are sent as arrays in one statement; larger ones pass through a temporary table. */
 const UNNEST_ROWS = 500
-/** Larger batches go as bytes: one string holds 512 MB at most, and costs several times its size. */
+/** Larger batches are sent as bytes: a string holds at most 512 MB and costs several times its size. */
 const UNNEST_BYTES = 512 << 10
 
-/** What rows are written into, and the end of their INSERT. */
+/** The table that rows are written into, and the tail of their INSERT. */
 export interface Into {
   readonly into: string
   readonly tail: string
 }
 
-/** Without a stage rows go as arrays, else through it. */
+/** Without a stage, rows are sent as arrays. */
 interface Way extends Into {
   readonly stage: string | null
 }
 
-/** Refused rows are left out; a violated UNIQUE leaves out all. */
+/** Refused rows are skipped; after a violated UNIQUE nothing is written. */
 export type Written = { readonly refused: readonly RefusedRow[] } | { readonly violated: string }
 
-/** Writes rows batch by batch, and finds by halves which of them the target refuses. */
+/** Writes rows batch by batch, and bisects a batch to find the rows that the target refuses. */
 export class BatchWriter {
   readonly #sql: TableSql
   readonly #keeper: Keeper
@@ -38,10 +38,10 @@ export class BatchWriter {
     this.#staging = staging
   }
 
-  /** Writes all or, where rows are refused, all others; where a UNIQUE is violated, nothing. */
+  /** Writes all rows but the refused ones, or nothing if a UNIQUE is violated. */
   async write(table: TableMapping, rows: readonly TargetRow[], into: Into): Promise<Written> {
     if (rows.length === 0) return { refused: [] }
-    // Rows are compared with what they became from a stage, which has the target's own types.
+    // Only a stage has the target's own types, so rows of a table with triggers can be compared with it.
     const { triggers } = await this.#keeper.begin(table)
     const isSmall = triggers.length === 0 && rows.length < UNNEST_ROWS && bytesOf(rows) < UNNEST_BYTES
     return this.#writePart(table, rows, { ...into, stage: isSmall ? null : await this.#staging.emptyStage(table) })
@@ -66,7 +66,7 @@ export class BatchWriter {
     }
   }
 
-  /** No row is refused for the sake of an index that makes nothing unique. */
+  /** Throws ConstraintViolated if the index is not unique: no row is refused for such an index. */
   async #throwIfIndex(table: TableMapping, name: string | undefined): Promise<void> {
     const [index] = await this.#sql.run(
       'SELECT x.indisunique AS unique FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass AND c.relname = $2',
@@ -112,7 +112,7 @@ export class BatchWriter {
     else await this.#keeper.compareStage(table, stage, { given, affected })
   }
 
-  /** Rows that an upsert has left as they were are there. */
+  /** Checks that rows which an upsert left unchanged exist. */
   async #expectKeys(table: TableMapping, rows: readonly TargetRow[]): Promise<void> {
     const columns = table.key?.columns ?? []
     const match = keyOf(columns)

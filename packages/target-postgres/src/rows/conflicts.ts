@@ -5,14 +5,14 @@ import { columnArrays, keyOfTexts } from './statements.js'
 
 type Unique = Pick<IndexPlan, 'name' | 'parts'>
 
-/** A batch that a UNIQUE refused, and the name of that UNIQUE. */
+/** A batch that violated a UNIQUE, and the name of that UNIQUE. */
 export interface Conflict {
   readonly table: TableMapping
   readonly rows: readonly TargetRow[]
   readonly violated: string
 }
 
-/** The target's rows, other than these, that hold one of their values in a UNIQUE that cannot be deferred. */
+/** Finds other rows of the target that hold one of these rows' values in a UNIQUE that cannot be deferred. */
 export async function holders(
   session: Session,
   schema: string,
@@ -23,10 +23,10 @@ export async function holders(
   const key = table.key
   if (!key) return []
   const target = sql.tableName(schema, table)
-  // In one that is suspended equal values are no conflict.
+  // In a suspended UNIQUE equal values are no conflict.
   const standing = await uniqueNames(session, target)
   const all: Unique[] = uniques.filter(({ name }) => standing.has(name))
-  // A UNIQUE that no plan knows: of the user's own.
+  // A UNIQUE that is not planned: one of the user's.
   if (!all.some((unique) => unique.name === violated)) all.push(await indexByName(session, target, violated))
   const found: UniqueHolder[] = []
   for (const unique of all.filter(({ parts }) => parts.length > 0)) {
@@ -58,7 +58,7 @@ async function indexByName(session: Session, target: string, name: string): Prom
   return { name, parts: rows.map((row) => row.part) }
 }
 
-/** SQL of one UNIQUE's holders, and the places of the columns that it takes as arrays: only what the key and the UNIQUE read. */
+/** SQL that finds one UNIQUE's holders, and the positions of its parameter columns: only those that the key and the UNIQUE read. */
 export function holderQuery(
   target: string,
   table: TableMapping,

@@ -5,16 +5,16 @@ import { RowsFailed } from '../errors.js'
 import * as sql from '../sql.js'
 import { copyPieces } from './copy-text.js'
 
-/** Each write is a message of its own; small ones cost more than they carry. */
+/** Bytes per write: each is a protocol message, and small ones cost more than they carry. */
 const COPY_BYTES = 64 << 10
 
-/** Rows that a COPY was given, and how many of them the server says it has written: a trigger may drop some. */
+/** Rows that a COPY was given, and the server's count of rows written: a trigger may drop some. */
 export interface Copied {
   readonly given: number
   readonly affected: number
 }
 
-/** Streams rows into a table. Throws the driver's error, or RowsFailed where the rows' own source failed. */
+/** Streams rows into a table. Throws the driver's error, or RowsFailed if reading the rows failed. */
 export async function copyInto(
   session: Session,
   into: string,
@@ -34,7 +34,7 @@ export async function copyInto(
     return { given: rows, affected: await writer.finish() }
   } catch (error) {
     writer.abort()
-    // A generator that stands in a read of the source is told to end; what it says to that is of no use.
+    // Ends a generator that may be waiting for the source; its own error is irrelevant.
     if (!(error instanceof RowsFailed)) await iterator.return?.().catch(() => {})
     throw error
   }
@@ -58,7 +58,7 @@ class CopyWriter {
         reject(error)
       })
     })
-    // whoever awaits it is told; while nobody does, the rejection must not end the process
+    // The awaiting caller gets the rejection; until somebody awaits, it must not end the process.
     this.#failed.catch(() => {})
   }
 
@@ -69,7 +69,7 @@ class CopyWriter {
   }
 
   async #flush(): Promise<void> {
-    // Without this look a refused COPY would read its source to the end.
+    // Without this check a refused COPY would read its source to the end.
     if (this.#failure) throw this.#failure
     if (this.#bytes === 0) return
     const data = this.#parts.length === 1 ? (this.#parts[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#parts)
@@ -88,7 +88,7 @@ class CopyWriter {
     return this.#stream.rowCount
   }
 
-  /** An error of the stream, or of the connection under it, ends the waiting. */
+  /** Also rejects on an error of the stream or of its connection. */
   async #await(event: 'drain' | 'finish'): Promise<void> {
     const since = performance.now()
     const end = this.#session.watch(() => performance.now() - since)
@@ -96,7 +96,7 @@ class CopyWriter {
     await Promise.race([this.#failed, come]).finally(end)
   }
 
-  /** Sends CopyFail where COPY still runs; the connection stays in use. */
+  /** Sends CopyFail if COPY still runs; the connection stays usable. */
   abort(): void {
     if (this.#failure === null) this.#stream.destroy(new Error('the rows of this COPY failed'))
   }

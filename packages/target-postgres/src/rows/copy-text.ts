@@ -1,13 +1,13 @@
 import { HexDigits, type TargetRow } from '@mylab-sync/core'
 
 const NULL = Buffer.from('\\N')
-/** Its backslash escaped. */
+/** The digits' prefix with its backslash escaped. */
 const HEX = Buffer.from('\\\\x')
 const TAB = Buffer.from('\t')
 const LINE = Buffer.from('\n')
 const ESCAPES: Readonly<Record<number, string>> = { 0x5c: '\\\\', 0x0a: '\\n', 0x0d: '\\r', 0x09: '\\t' }
 
-/** One value in COPY's text format; the same bytes where nothing needs escaping. */
+/** One value in COPY's text format; returns the same buffer if nothing needs escaping. */
 export function escapeValue(value: Buffer): Buffer {
   let first = -1
   for (let at = 0; at < value.length; at++) {
@@ -30,7 +30,7 @@ export function escapeValue(value: Buffer): Buffer {
   return out.subarray(0, length)
 }
 
-/** COPY's lines of these rows in pieces of about `size` bytes: a value of any size is escaped window by window. */
+/** COPY lines of these rows in pieces of about `size` bytes. A value of any size is escaped window by window. */
 export function* copyPieces(rows: readonly TargetRow[], size: number): Generator<Buffer, void, void> {
   let parts: Buffer[] = []
   let bytes = 0

@@ -16,35 +16,35 @@ type Kind =
   | 'action'
   | 'trigger'
 
-/** One object of the target that may keep a table from holding what it is given. */
+/** An object of the target that may keep a table from storing rows as given. */
 interface Found extends Row {
   readonly table: string
   readonly kind: Kind
-  /** Of the object; of a policy `FORCE` or the empty text. */
+  /** The object's name; for a policy `FORCE` or the empty string. */
   readonly name: string
-  /** The object's table, or what is to be said beside the name. */
+  /** The object's table, or a detail shown beside the name. */
   readonly at: string
 }
 
-/** What the target does with rows of one table beside keeping them. */
+/** What the target does with rows of one table besides storing them. */
 export interface Hindrances {
   readonly found: readonly Found[]
-  /** Names of the enabled triggers, and of rules that do something beside. */
+  /** Names of enabled triggers, and of rules with side effects. */
   readonly triggers: readonly string[]
 }
 
 export const NO_HINDRANCES: Hindrances = { found: [], triggers: [] }
 
-/** Enabled for sessions like ours. */
+/** Enabled for sessions such as ours. */
 const enabled = (column: string): string =>
   `(${column} = 'A' OR ${column} = CASE current_setting('session_replication_role') WHEN 'replica' THEN 'R' ELSE 'O' END)`
 
-/** ON DELETE or ON UPDATE that changes rows of the child; RESTRICT and NO ACTION raise. */
+/** Actions that change rows of the child; RESTRICT and NO ACTION raise an error instead. */
 const ACTS = "k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))"
 
 /**
- * Tables that have something of the kinds below at all, but for collations, by flags of pg_class, of which foreign keys set
- * `relhastriggers` too: 0.4 ms for a drain's tables, most of it planning, and 6 ms for 400.
+ * Preselects tables by flags of pg_class, which cover all kinds below but collations; foreign keys set `relhastriggers` too.
+ * Takes 0.4 ms for a drain's tables, most of it planning, and 6 ms for 400.
  */
 const SUSPECTS = `
   SELECT c.oid, c.relname::text AS name, c.relkind, c.relpersistence FROM pg_class c
@@ -53,7 +53,7 @@ const SUSPECTS = `
     OR c.relhastriggers AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
     OR c.relhastriggers AND EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND ${ACTS}))`
 
-/** Names of tables that want a closer look. In a transaction that has written them nothing of this can change any more. */
+/** Names of tables that need a closer look. Nothing of this can change once the transaction has written to them. */
 export async function suspects(session: Session, schema: string, tables: readonly string[]): Promise<string[]> {
   const { rows } = await session.raw<{ name: string }>(SUSPECTS, [schema, tables])
   return rows.map((row) => row.name)
@@ -80,13 +80,13 @@ const LOOK = `
     WHERE t.kind <> 'v' AND NOT g.tgisinternal AND ${enabled('g.tgenabled')} AND (t.rel = t.root OR t.root_kind = 'p')
   ORDER BY 1, 2, 3`
 
-/** Columns of tables whose collation takes unlike texts for one. PostgreSQL 11 has none. */
+/** Columns whose collation equates different texts. PostgreSQL 11 has no such collation. */
 const LOOSE = `
   SELECT c.relname::text AS table, 'collation' AS kind, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS at
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_collation l ON l.oid = a.attcollation
   WHERE n.nspname = $1 AND c.relname = ANY ($2) AND a.attnum > 0 AND to_jsonb(l) ->> 'collisdeterministic' = 'false' ORDER BY 1, 3`
 
-/** Everything of these tables, by the target's name; a table without any is absent. */
+/** All hindrances of these tables, by the target's name; tables without any are absent. */
 export async function lookAt(
   session: Session,
   schema: string,
@@ -105,7 +105,7 @@ function triggersOf(found: readonly Found[]): string[] {
   return [...new Set(names.map(({ name }) => name))]
 }
 
-/** Null, or why rows of this table do not stay as they are given, with the statements that change it. */
+/** Returns why this table would not store rows as given, with the statements that fix it; null if it does. */
 export function brokenBy(schema: string, table: TableMapping, { found }: Hindrances): TableBroken | null {
   const target = sql.tableName(schema, table)
   const reasons: string[] = []
@@ -138,13 +138,13 @@ const RELATIONS: Readonly<Record<string, readonly [what: string, altered: string
   c: ['a type', 'TYPE'],
 }
 
-/** An action of a foreign key is no reason: such a foreign key is suspended. */
+/** Foreign key actions are not among the reasons: such a foreign key is suspended. */
 const REASONS: Readonly<Partial<Record<Kind, Reason>>> = {
   relation: ({ found, target }) => {
     const [what, altered] = RELATIONS[found.at] ?? ['no table', 'INDEX']
     return [`it is ${what}`, `ALTER ${altered} ${target} RENAME TO ${sql.name(sql.shortName(`${found.name}_old`))}`]
   },
-  // Its triggers, which the owner makes at any time, would run with our rights, and the rows be the owner's to read.
+  // The owner can create triggers at any time, which would run with our rights, and can read the rows.
   owner: ({ found }) => [
     `${found.at} belongs to ${found.name}, who could run anything with the rights of this account and read its rows`,
     `ALTER TABLE ${found.at} OWNER TO CURRENT_USER`,
@@ -180,7 +180,7 @@ interface Triggered {
   readonly hindrances: Hindrances
 }
 
-/** Rows of `table` do not stay as they were given. */
+/** The error of a table that does not store rows as given. */
 export function alteredByTriggers(schema: string, table: TableMapping, hindrances: Hindrances): TableBroken {
   const by = hindrances.triggers.length === 0 ? '' : `: ${named(hindrances)} changed or dropped a row`
   return new TableBroken(table.source.name, `the target does not keep what it is given${by}`, {
@@ -188,7 +188,7 @@ export function alteredByTriggers(schema: string, table: TableMapping, hindrance
   })
 }
 
-/** Its triggers write into `other`, which is carried too and whose rows are then not the source's. */
+/** The error of a table whose triggers write into `other`, which is carried too and would differ from the source. */
 export function writesBeside(schema: string, triggered: Triggered & { readonly other: string }): TableBroken {
   const { table, hindrances, other } = triggered
   return new TableBroken(
@@ -198,7 +198,7 @@ export function writesBeside(schema: string, triggered: Triggered & { readonly o
   )
 }
 
-/** As `meaning`, with the triggers that may be its cause. */
+/** `meaning` with the triggers that may be its cause. */
 export function refusedByTriggers(schema: string, refused: Triggered & { readonly meaning: TableBroken }): TableBroken {
   const { hindrances, meaning, table } = refused
   if (hindrances.triggers.length === 0) return meaning
@@ -225,19 +225,19 @@ export function hasMoreTriggers(now: Hindrances, known: Hindrances | undefined):
   return now.triggers.some((name) => !known?.triggers.includes(name))
 }
 
-/** They are known from now on, so that the work is done again with its rows compared. */
+/** The error of a table with triggers found late. They are known from now on, so the retry compares its rows. */
 export function triggersFound({ source }: TableMapping, cause?: unknown): SyncError {
   return new SyncError('generation-changed', `table ${source.name} has triggers in the target that were not known`, {
     cause,
   })
 }
 
-/** A foreign key that changes rows of this table by itself. */
+/** A foreign key whose action changes rows of this table. */
 export function actingForeignKey({ found }: Hindrances): string | null {
   return found.find(({ kind }) => kind === 'action')?.name ?? null
 }
 
-/** What a person has to know of these tables. */
+/** The hindrances that a person needs to know, per table. */
 export function tableHindrances(
   schema: string,
   tables: readonly TableMapping[],

@@ -19,14 +19,14 @@ import { compared, keyMatch } from './statements.js'
 
 interface WrittenTable {
   readonly table: TableMapping
-  /** As known when it was first written. */
+  /** Known when the table was first written. */
   readonly hindrances: Hindrances
 }
 
 /**
- * Sees to it that what one transaction writes into the target's tables stays there as it was given. A look at the catalog
- * after the last write is exact: from the first write on no trigger, rule or policy can be made until the transaction
- * ends. Rows of tables with triggers are compared, statement by statement; all others are counted.
+ * Ensures that the target's tables store what one transaction writes exactly as given. A check of the catalog after the last
+ * write is exact: from the first write to the end of the transaction no trigger, rule or policy can be created. Rows of
+ * tables with triggers are compared after each statement; all others are counted.
  */
 export class Keeper {
   readonly #session: Session
@@ -44,11 +44,11 @@ export class Keeper {
     return this.#isChecked
   }
 
-  /** What stands on a table that is about to be written. Throws where it cannot hold its rows. */
+  /** Returns the hindrances of a table about to be written. Throws if it cannot store its rows. */
   async begin(table: TableMapping): Promise<Hindrances> {
     const known = this.#written.get(table.name)
     if (known !== undefined) return known.hindrances
-    // Found earlier: it may have been taken away meanwhile.
+    // A hindrance found earlier may have been removed.
     const looked = this.#known.hindrances.has(table.name) ? (await this.#look([table.name])).get(table.name) : undefined
     const hindrances = looked ?? NO_HINDRANCES
     this.#judge(table, hindrances)
@@ -56,7 +56,7 @@ export class Keeper {
     return hindrances
   }
 
-  /** As `begin`, of rows that nobody can look up again: no trigger may stand on their table. */
+  /** As `begin`, for rows that cannot be looked up again: their table must have no trigger. */
   async beginWithoutKey(table: TableMapping): Promise<void> {
     const { triggers } = await this.begin(table)
     if (triggers.length > 0) throw new TargetTableUnfit(table.source.name, 'it has triggers', undefined)
@@ -68,8 +68,8 @@ export class Keeper {
   }
 
   /**
-   * Does `write` and returns its count of rows. Where triggers stand they run under the account's own names and settings, by the
-   * condition that the statement is given: it is read under ours, or whoever may create functions there had them run as us.
+   * Runs `write` and returns its count of rows. The condition passed to it lets triggers run under the account's own names and
+   * settings, while the statement itself is parsed under ours: otherwise planted functions would run with our rights.
    */
   async watched(table: TableMapping, write: (names: string) => Promise<number>): Promise<number> {
     this.#isChecked = false
@@ -85,7 +85,7 @@ export class Keeper {
     return affected
   }
 
-  /** Rows of a stage stand in the table, where triggers are as they were given. `affected` is what the write counted. */
+  /** Throws unless the table holds the stage's rows, and with triggers holds them as given. `affected` is the write's count. */
   async compareStage(table: TableMapping, stage: string, counts: { given: number; affected: number }): Promise<void> {
     const hindrances = await this.begin(table)
     const isAltered = hindrances.triggers.length > 0
@@ -105,7 +105,7 @@ export class Keeper {
     if (counts.affected !== counts.given) await this.#notKept(table)
   }
 
-  /** Nothing is left that `where`, a FROM with its condition, still finds after a delete; looked at where triggers stand. */
+  /** Throws if `from`, a FROM with its condition, still finds rows after a delete. Checked only if the table has triggers. */
   async expectNone(table: TableMapping, from: string, values: readonly unknown[]): Promise<void> {
     const hindrances = await this.begin(table)
     if (hindrances.triggers.length === 0) return
@@ -128,7 +128,7 @@ export class Keeper {
     this.#isChecked = true
   }
 
-  /** Runs deferred checks; triggers that waited for them write into no table that is carried. */
+  /** Runs deferred checks, and throws if a deferred trigger wrote into a carried table. */
   async #settle(check: () => Promise<unknown>): Promise<void> {
     const triggered = [...this.#written.values()].find(({ hindrances }) => hindrances.triggers.length > 0)
     if (triggered === undefined) {
@@ -141,7 +141,7 @@ export class Keeper {
       if (count !== (before.get(name) ?? 0)) throw writesBeside(this.#schema, { ...triggered, other: name })
   }
 
-  /** What an error of deferred checks means; the transaction is back where it was before them. Names the table whose trigger raised it. */
+  /** What an error of deferred checks means, naming the table whose trigger raised it. The checks must be rolled back before. */
   async #deferredFault(error: unknown): Promise<Error> {
     const fault = mapped(error)
     if (fault instanceof ConstraintViolated && this.#written.has(fault.table)) return fault
@@ -172,7 +172,7 @@ export class Keeper {
     }
   }
 
-  /** To be called after the last write. Throws where something unknown has come onto a table since it was looked at. */
+  /** Must be called after the last write. Throws if a table has a hindrance that was not known when it was written. */
   async confirm(): Promise<void> {
     const tables = [...this.#written.values()]
     if (tables.length === 0) return
@@ -188,7 +188,7 @@ export class Keeper {
     }
   }
 
-  /** Throws with the cause by name, which may have come since the last look. */
+  /** Throws with the cause by name; it may be newer than the last check. */
   async #notKept(table: TableMapping): Promise<never> {
     const hindrances = (await this.#look([table.name])).get(table.name) ?? NO_HINDRANCES
     this.#judge(table, hindrances)
@@ -208,7 +208,7 @@ export class Keeper {
     return looked
   }
 
-  /** Rows written so far by this transaction, by table that is carried; attempts that were rolled back count too. */
+  /** Rows written so far by this transaction, by carried table; attempts that were rolled back count too. */
   async #changes(): Promise<ReadonlyMap<string, number>> {
     const names = [...new Set([...this.#known.carried, ...this.#written.keys()])]
     const { rows } = await this.#session.raw<{ name: string; n: number }>(CHANGES, [this.#schema, names])

@@ -5,7 +5,7 @@ import type { TableSql } from './table-sql.js'
 
 export type Run = (text: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>
 
-/** The key columns of a table of the target, each by the type that it has there: it may be wider than the mapping's. */
+/** The key columns of a target table with their types there, which may be wider than the mapping's. */
 export class TargetKey {
   readonly #columns: readonly KeyColumn[]
   readonly #names: readonly string[]
@@ -49,7 +49,7 @@ export class TargetKey {
     return { keys, strays: [...strays], next: texts.length < limit ? null : (texts.at(-1) ?? null) }
   }
 
-  /** Rows `t` of exactly these texts, as a FROM item with its condition. */
+  /** Selects rows `t` with exactly these texts: a FROM item with its condition. */
   rowsOf(rows: readonly (readonly string[])[]): { from: string; match: string; values: (string | null)[][] } {
     return {
       from: sql.unnested(this.#names.length),
@@ -58,7 +58,7 @@ export class TargetKey {
     }
   }
 
-  /** Rows whose key no key of the source gives: it has another spelling, other digits, a member or a value that the source's type has not. */
+  /** Texts that no key of the source converts to: another spelling, other digits, or a value that the source's type lacks. */
   async #strays(run: Run, rows: readonly (readonly string[])[]): Promise<Set<readonly string[]>> {
     const strays = new Set<readonly string[]>()
     const doubtful: { readonly row: readonly string[]; readonly given: readonly string[] }[] = []
@@ -68,7 +68,7 @@ export class TargetKey {
       else if (given.some((text, at) => text !== row[at])) doubtful.push({ row, given })
     }
     if (doubtful.length === 0) return strays
-    // Texts may differ where values do not: 0.1 and 0.10000000149011612 are one REAL.
+    // Different texts may be one value: 0.1 and 0.10000000149011612 are the same REAL.
     const differ = this.#types.map((type, at) => `u.c${2 * at}::${type} IS DISTINCT FROM u.c${2 * at + 1}::${type}`)
     const found = await run(
       `SELECT n::int AS n FROM ROWS FROM (${unnests(2 * this.#types.length)}) WITH ORDINALITY AS u(${names(2 * this.#types.length)}, n) WHERE ${differ.join(' OR ')}`,
@@ -90,20 +90,20 @@ function names(count: number): string {
   return Array.from({ length: count }, (_, at) => `c${at}`).join(', ')
 }
 
-/** What the target would hold of the key that these texts stand for; null: they stand for none. */
+/** The target's texts of the key that these texts represent; null if they represent none. */
 function givenTexts(columns: readonly KeyColumn[], row: readonly string[]): string[] | null {
   try {
     const texts = columns.map((column, at) => column.toTarget(column.fromTarget(row[at] ?? '')))
     return columns.every(({ column }, at) => isInRange(column.type, texts[at] ?? '')) ? texts : null
   } catch (error) {
-    // A value that cannot be carried, or a member that the type has not.
+    // A value that cannot be carried, or a member that the type lacks.
     if (error instanceof ValueRefused || (error instanceof SyncError && error.code === 'generation-changed'))
       return null
     throw error
   }
 }
 
-/** Does `work` with the key of a table as the target has it. */
+/** Runs `work` with the key of a table as the target defines it. */
 export async function onKey<T>(
   statements: TableSql,
   table: TableMapping,

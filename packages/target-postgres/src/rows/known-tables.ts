@@ -11,11 +11,11 @@ import {
   triggersFound,
 } from './hindrances.js'
 
-/** What this process knows of the target's tables beside their rows; each transaction that writes makes sure of it. */
+/** What this process knows about the target's tables besides their rows. Each writing transaction verifies it. */
 export class KnownTables {
   readonly #database: Database
   readonly hindrances = new Map<string, Hindrances>()
-  /** Names of all tables that are carried: what triggers must not write into. */
+  /** Names of all carried tables, which triggers must not write into. */
   carried: readonly string[] = []
 
   constructor(database: Database) {
@@ -34,7 +34,7 @@ export class KnownTables {
     }
   }
 
-  /** Looks at these tables, in three statements however many there are. */
+  /** Reads the hindrances of these tables, in three statements however many there are. */
   async look(tables: readonly TableMapping[]): Promise<TableHindrance[]> {
     const names = tables.map(({ name }) => name)
     const looked = await this.#database.transaction((session) => lookAt(session, this.schema, names))
@@ -42,7 +42,7 @@ export class KnownTables {
     return tableHindrances(this.schema, tables, looked)
   }
 
-  /** With the names that a function of the user's has given, where the catalog knows them. */
+  /** `meaning` with the names that a user's function supplied, if the catalog knows them. */
   async #named(table: TableMapping, error: unknown, meaning: TableBroken): Promise<TableBroken> {
     const names = unreadNames(error)
     if (names === null) return meaning
@@ -59,8 +59,8 @@ export class KnownTables {
   }
 
   /**
-   * What the error of a statement on this table means, with the cause by name where the table shows one. Where it has
-   * triggers beside those `known` to the statement, it is to be done again: they have run under names that are not theirs.
+   * What the error of a statement on this table means, with the cause by name if the table shows one. If it has triggers other
+   * than those `known` to the statement, the work must be repeated: they ran under names that are not theirs.
    */
   async explain(
     table: TableMapping,
@@ -70,7 +70,7 @@ export class KnownTables {
     const meaning = ofTable(table, error)
     if (!(meaning instanceof TableBroken) || meaning === error) return meaning
     try {
-      // All at once: where one has got triggers, others have, and each costs the work done again.
+      // All at once: where one table has new triggers, others have too, and each would cost another repetition.
       const names = [...new Set([table.name, ...this.carried])]
       const looked = await this.#database.transaction((session) => lookAt(session, this.schema, names))
       this.note(names, looked)
@@ -83,14 +83,14 @@ export class KnownTables {
         refusedByTriggers(this.schema, { table, hindrances, meaning: await this.#named(table, error, meaning) })
       )
     } catch (failure) {
-      // The error itself is what has to be told.
+      // The original error is the one to report.
       if (failure instanceof SyncError) return meaning
       throw failure
     }
   }
 }
 
-/** One that belongs to the table of that name, or an index of it. */
+/** Names that the catalog knows: the table, and a constraint or index of it. */
 const KNOWN_NAMES = `
   SELECT c.relname::text AS table, coalesce(k.conname, i.relname)::text AS constraint
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

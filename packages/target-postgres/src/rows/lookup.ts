@@ -5,10 +5,10 @@ import { keyArrays, keyOfTexts } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
 const KEYS_PER_PAGE = 5_000
-/** Looked at beside the first and the last. */
+/** Rows sampled besides the first and the last. */
 const SAMPLED_ROWS = 6
 
-/** What a transaction reads of the target's own tables. */
+/** Reads of the target's tables within one transaction. */
 export class Lookup implements RowLookup {
   readonly #sql: TableSql
   #cursors = 0
@@ -81,7 +81,7 @@ export class Lookup implements RowLookup {
     return new Set(rows.map((row) => String(row['name'])))
   }
 
-  /** A short answer takes one round trip; a long one comes page by page, while other statements run between the pages. */
+  /** A short result takes one round trip; a long one is paged by a cursor, so other statements can run in between. */
   async *#keysOf(
     table: TableMapping,
     select: (keys: string) => string,
@@ -105,7 +105,7 @@ export class Lookup implements RowLookup {
   }
 }
 
-/** How a table's keys are asked for as text, and made of a row of the answer. */
+/** The select list of a table's key as text, and its decoding. */
 function keyTexts(table: TableMapping): { readonly keys: string; toKey(row: Record<string, unknown>): RowKey } {
   const columns = table.key?.columns ?? []
   const keys = sql.keyColumns(columns).map((column, at) => `t.${sql.name(column.name)}::text AS k${at}`)

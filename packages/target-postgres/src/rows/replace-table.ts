@@ -5,7 +5,7 @@ import type { Keeper } from './keeper.js'
 import type { Staging } from './staging.js'
 import type { TableSql } from './table-sql.js'
 
-/** Makes tables without a key equal to given rows. */
+/** Makes a table without a key equal to given rows, writing only the difference. */
 export class TableReplacer {
   readonly #sql: TableSql
   readonly #keeper: Keeper
@@ -41,7 +41,7 @@ export class TableReplacer {
     return refused
   }
 
-  /** What the target's own NOT NULLs refuse is then refused row by row. */
+  /** Copies the target's NOT NULLs, so that their violations are found row by row. */
   async #forbidNulls(table: TableMapping, temporary: string): Promise<void> {
     const names = table.columns.map((column) => column.name)
     const filled = await this.#sql.runOn(
@@ -58,12 +58,12 @@ export class TableReplacer {
 interface Replacement {
   readonly remove: string
   readonly add: string
-  /** A row where the two tables differ: as multisets, or in their number of rows. */
+  /** Selects a row if the two tables differ: as multisets, or in their number of rows. */
   readonly unlike: string
   readonly uneven: string
 }
 
-/** Makes `held` equal to `wanted` as a multiset of rows. In a partitioned table a place is one of its partition. */
+/** Statements that make `held` equal `wanted` as a multiset of rows. In a partitioned table a ctid is unique only within its partition. */
 function replacement(table: TableMapping, held: string, wanted: string): Replacement {
   const columns = table.columns.map((column) => sql.name(column.name))
   const whole = `ROW(${columns.map((column) => `${column}::text`).join(', ')})::text`

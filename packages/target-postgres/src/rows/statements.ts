@@ -1,7 +1,7 @@
 import { type KeyColumn, type RowKey, type TableMapping, type TargetRow, ValueRefused } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 
-/** One text array for each of these columns. */
+/** One text array per column. */
 export function columnArrays(rows: readonly TargetRow[], columns: readonly number[]): (string | null)[][] {
   return columns.map((at) => rows.map((row) => row.values[at]?.toString('utf8') ?? null))
 }
@@ -12,13 +12,13 @@ export function bytesOf(rows: readonly TargetRow[]): number {
   return bytes
 }
 
-/** INSERT by unnest; values are cast by types without length, so that the column's own length check refuses what is too long. */
+/** INSERT by unnest. Values are cast by types without length, so the column's own length check refuses values that are too long. */
 export function insertSelect(into: string, table: TableMapping, tail: string): string {
   const values = table.columns.map((column, at) => `u.c${at}::${column.castType}`).join(', ')
   return `INSERT INTO ${into} AS t (${sql.columnList(table.columns)}) SELECT ${values} FROM ${sql.unnested(table.columns.length)}${tail}`
 }
 
-/** Writes only what differs, so that an unchanged row costs no dead tuple. */
+/** ON CONFLICT clause that writes only rows that differ, so an unchanged row costs no dead tuple. */
 export function upsertTail(table: TableMapping): string {
   const keys = new Set((table.key?.columns ?? []).map(({ column }) => column.name))
   const target = [...keys].map(sql.name).join(', ')
@@ -28,11 +28,11 @@ export function upsertTail(table: TableMapping): string {
   return ` ON CONFLICT (${target}) DO UPDATE SET ${set} WHERE (${compared(others, 't')}) IS DISTINCT FROM (${compared(others, 'EXCLUDED')})`
 }
 
-/** Types some of whose unlike values are equal: 10.0 and 10 in jsonb, -0 and 0, a day and 24 hours. json has no equality. */
+/** Types with different values that compare equal: 10.0 and 10 in jsonb, -0 and 0, a day and 24 hours. json has no equality. */
 const BY_TEXT = /^(json|jsonb|real|double precision|interval|real\[\])/
 const TEXT = /^(text|character varying)/
 
-/** These columns, such that values are equal where they are the same. A collation may take unlike texts for one. */
+/** These columns in a form that compares equal only for identical values: a collation may equate different texts. */
 export function compared(columns: TableMapping['columns'], prefix: string): string {
   return columns
     .map(({ name, type }) => {
@@ -42,7 +42,7 @@ export function compared(columns: TableMapping['columns'], prefix: string): stri
     .join(', ')
 }
 
-/** Rows `t` and `s` of one key. */
+/** Joins rows `t` and `s` with the same key. */
 export function keyMatch(table: TableMapping): string {
   return sql
     .keyColumns(table.key?.columns ?? [])
@@ -50,7 +50,7 @@ export function keyMatch(table: TableMapping): string {
     .join(' AND ')
 }
 
-/** The target's texts of row keys, one array a column; a key that cannot stand in the target is in no row of it. Null when none is left. */
+/** The target's texts of row keys, one array per column. Skips keys that the target cannot hold; null if none is left. */
 export function keyArrays(columns: readonly KeyColumn[], keys: readonly RowKey[]): string[][] | null {
   const arrays: string[][] = columns.map(() => [])
   let count = 0
@@ -79,7 +79,7 @@ function textsOf(columns: readonly KeyColumn[], key: RowKey): string[] | null {
   }
 }
 
-/** Of two tokens that give one text only one names the target's row; the other one's row was refused. */
+/** Of two tokens that convert to one text only one addresses the target's row; the other row was refused. */
 function isNamedAlone(column: KeyColumn, token: string | undefined, text: string): boolean {
   const isSpelt = column.rule === 'text' || column.column.source.members !== null
   return !isSpelt || column.fromTarget(text) === token
@@ -91,7 +91,7 @@ const RANGES: Readonly<Record<string, readonly [least: bigint, most: bigint]>> =
   bigint: [-(2n ** 63n), 2n ** 63n - 1n],
 }
 
-/** False for an integer that the type cannot hold: a cast would fail the whole statement. */
+/** False for an integer that the type cannot hold, whose cast would fail the whole statement. */
 export function isInRange(type: string, text: string): boolean {
   const [least, most] = RANGES[type] ?? []
   if (least === undefined || most === undefined || text.length < 5 || !/^-?\d+$/.test(text)) return true
@@ -103,7 +103,7 @@ export function keyOfTexts(columns: readonly KeyColumn[], texts: readonly string
   return columns.map((column, at) => column.fromTarget(texts[at] ?? '')).join(',')
 }
 
-/** Moves the rows of a stage; `names` is a condition of the statement. */
+/** INSERT from a stage; `names` becomes a condition of the statement. */
 export function insertStaged(
   table: TableMapping,
   { into, stage, tail }: { readonly into: string; readonly stage: string; readonly tail: string },
@@ -113,7 +113,7 @@ export function insertStaged(
   return `INSERT INTO ${into} AS t (${columns}) SELECT ${columns} FROM ${stage} WHERE ${names}${tail}`
 }
 
-/** Rows `t` of the keys that are given as arrays. */
+/** Joins rows `t` with keys given as arrays. */
 export function keyOf(columns: readonly KeyColumn[]): string {
   return sql
     .keyColumns(columns)

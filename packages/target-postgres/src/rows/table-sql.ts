@@ -23,7 +23,7 @@ export class TableSql {
     )
   }
 
-  /** As `run`, of a statement that is about this table. */
+  /** As `run`, with errors attributed to this table. */
   runOn(table: TableMapping, text: string, values: readonly unknown[] = []): Promise<Row[]> {
     return this.session.raw(text, values).then(
       (result) => result.rows,
@@ -31,7 +31,7 @@ export class TableSql {
     )
   }
 
-  /** Rows that a statement wrote or found; throws the driver's error. */
+  /** Returns the number of rows that a statement wrote or found. Throws the driver's error. */
   async count(text: string, values: readonly unknown[] = []): Promise<number> {
     return (await this.session.raw(text, values)).rowCount ?? 0
   }

@@ -22,7 +22,7 @@ import { Staging } from './staging.js'
 import { insertStaged, keyArrays, keyOf, upsertTail } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
-/** What a transaction writes into the target's own tables; the keeper sees to it that it stays there as given. */
+/** Writes of one transaction into the target's tables. The keeper ensures that they are stored as given. */
 export class Writer implements RowWriter {
   readonly #sql: TableSql
   readonly #keeper: Keeper
@@ -72,7 +72,7 @@ export class Writer implements RowWriter {
     })
   }
 
-  /** Throws BatchRefused, with nothing written, for what a smaller part of the rows may be free of. */
+  /** Throws BatchRefused, with nothing written, for an error that other rows of the batch may not cause. */
   async #allOrRefused(table: TableMapping, write: () => Promise<number>): Promise<number> {
     await this.#sql.run('SAVEPOINT copy')
     try {
@@ -89,7 +89,7 @@ export class Writer implements RowWriter {
   async insert(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]> {
     await this.#keeper.beginWithoutKey(table)
     const outcome = await this.#batches.write(table, rows, { tail: '', into: this.#sql.nameOf(table) })
-    // No holder is looked for here; to say nothing would lose the rows.
+    // No conflicting row is searched for here, and ignoring the violation would lose the rows.
     if ('violated' in outcome) throw new ConstraintViolated(table.name, outcome.violated, 'unique')
     return outcome.refused
   }
@@ -105,7 +105,7 @@ export class Writer implements RowWriter {
     } catch (error) {
       throw mapped(error)
     }
-    // Two rows of the source collide with each other: the UNIQUE itself does not hold.
+    // Two rows of the source collide, so the UNIQUE itself is violated.
     throw new ConstraintViolated(table.name, violated, 'unique')
   }
 

@@ -83,7 +83,7 @@ export class Chunks implements ChunkStore {
     await this.#sql.rows('DELETE FROM sync_parked WHERE table_name = $1', [table])
     await this.#sql.rows('DELETE FROM sync_quarantined_reference WHERE table_name = $1', [table])
     await this.#sql.rows('DELETE FROM sync_parked_parent WHERE child_table = $1', [table])
-    // Last: a chunk that is done now has left its mark by the time that its row can be deleted.
+    // Last: once a chunk's row can be deleted, a chunk that completes now has left its watermark.
     await this.#sql.rows('DELETE FROM sync_copy_mark WHERE table_name = $1', [table])
   }
 }

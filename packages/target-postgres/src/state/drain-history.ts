@@ -35,7 +35,7 @@ export class History implements DrainHistory {
   }
 
   async record(drain: Parameters<DrainHistory['record']>[0]): Promise<void> {
-    // The newest drain's keys are kept whatever their number: it is the one most likely to be asked for.
+    // The newest drain's keys are always kept: they are the most likely to be needed.
     await this.#sql.rows(
       `WITH sized AS (SELECT drain_no, sum(keys) OVER (ORDER BY drain_no DESC) AS total FROM sync_drain_size),
        named AS (INSERT INTO sync_drain_token (drain_no, token) VALUES ($1, $4))
@@ -45,7 +45,7 @@ export class History implements DrainHistory {
     )
     for (const kept of ['sync_drain_key', 'sync_drain_size'])
       await this.#sql.rows(`DELETE FROM ${kept} WHERE drain_no < (SELECT keys_from FROM sync_drain)`)
-    // The last one before them too: a source may stand there, with nothing missing after it.
+    // Keeps the last one before them too: a source may be at exactly that drain, with no later key missing.
     await this.#sql.rows(
       'DELETE FROM sync_drain_token WHERE drain_no < (SELECT max(drain_no) FROM sync_drain_token WHERE drain_no < (SELECT keys_from FROM sync_drain))',
     )

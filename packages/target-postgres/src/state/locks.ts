@@ -4,27 +4,27 @@ import type { Database, Row, Session } from '../connection/database.js'
 import { codeOf, mapped } from '../errors.js'
 import * as sql from '../sql.js'
 
-/** Work that is at most once in an installation has a table of its own, all other work one of so many by its name. */
+/** Work that exists once per installation has a lock table of its own; other work shares SHARED tables by its name's hash. */
 const OWN = new Set(['drain', 'tick', 'maintain'])
 const SHARED = 16
 const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
- * Locks that nobody can take who may not write to our tables: an advisory lock is anybody's who can connect. EXCLUSIVE
- * admits readers, pg_dump among them; it takes no transaction id, so that a lock which is held for hours keeps no vacuum
- * from its work, and its statement has no snapshot for which CREATE INDEX CONCURRENTLY would wait.
+ * Only a role that may write to our tables can take these locks; any role that can connect can take an advisory lock.
+ * EXCLUSIVE admits readers, including pg_dump. It takes no transaction id, so a lock held for hours does not hold back
+ * vacuum, and its statement has no snapshot that CREATE INDEX CONCURRENTLY would wait for.
  */
 function lockTable({ settings }: Database, work: string): string {
   const place = OWN.has(work) ? work : String(createHash('sha256').update(work).digest().readUInt32BE(0) % SHARED)
   return `${sql.name(settings.stateSchema)}.sync_lock_${place}`
 }
 
-/** What processes of an older version lock instead. Asked first, too, because a lock that is refused leaves a line in the server's log. */
+/** The lock of older versions. Also tried first because a refused table lock leaves a line in the server's log. */
 function advisory({ settings }: Database, work: string): string {
   return `hashtext(${sql.text(`mylab-sync ${work} ${settings.stateSchema} ${settings.instance}`)})`
 }
 
-/** In the session's transaction, to its end; false, at once: another process holds it, and this transaction is of no use any more. */
+/** Tries to lock until the end of the session's transaction. Returns false at once if another process holds it; the transaction is then unusable. */
 export async function tryLock(session: Session, database: Database, work: string): Promise<boolean> {
   if (!(await tryAdvisory(session, database, work)) && !(await isHeldByStrangers(session, database, work))) return false
   try {
@@ -44,7 +44,7 @@ export async function waitForLock(session: Session, database: Database, work: st
   await session.raw(`SELECT pg_advisory_xact_lock(${advisory(database, work)})`)
 }
 
-/** No parameters: the portal of a statement with parameters has a snapshot until the next one. */
+/** Uses no parameters: the portal of a parametrised statement keeps a snapshot until the next statement. */
 async function tryAdvisory(session: Session, database: Database, work: string): Promise<boolean> {
   const { rows } = await session.raw<{ got: boolean }>(
     `SELECT pg_try_advisory_xact_lock(${advisory(database, work)}) AS got`,
@@ -52,7 +52,7 @@ async function tryAdvisory(session: Session, database: Database, work: string): 
   return rows[0]?.got ?? false
 }
 
-/** All that are seen to hold it have no rights on our tables: what they keep us from has no meaning. */
+/** Whether all visible holders lack rights on our tables, so their lock can be ignored. */
 async function isHeldByStrangers(session: Session, database: Database, work: string): Promise<boolean> {
   const { rows } = await session.raw<{ strangers: boolean | null }>(
     `SELECT bool_and(NOT pg_has_role(a.usesysid, c.relowner, 'MEMBER')) AS strangers
@@ -72,7 +72,7 @@ interface HolderRow extends Row {
   readonly moved: string | null
 }
 
-/** Who holds the lock of a drain, as far as this account may see; null: nobody. */
+/** The holder of the drain lock, as far as this account may see; null if it is free. */
 export async function drainHolder(database: Database): Promise<LockHolder | null> {
   const [row] = await database.transaction((session) =>
     session.rows<HolderRow>(
@@ -91,7 +91,7 @@ export async function drainHolder(database: Database): Promise<LockHolder | null
   return { who, pid, seconds, moved }
 }
 
-/** The error of a lock that was waited for in vain; any other as it is. The session's transaction has ended. */
+/** Names the holder in a lock timeout; returns other errors mapped. The session's transaction must have ended. */
 export async function lockFault(database: Database, error: unknown): Promise<Error> {
   const cause = mapped(error)
   if (!(cause instanceof SyncError) || cause.code !== 'lock-timeout') return cause

@@ -4,7 +4,7 @@ import * as sql from '../sql.js'
 import { isStranger } from '../strangers.js'
 import { migrations, SCHEMA_COMMENT, strangersIn, VERSIONS } from './own-tables.js'
 
-/** unique_violation, duplicate_schema, duplicate_table: another process is making the very same. */
+/** unique_violation, duplicate_schema, duplicate_table: another process creates the same object. */
 const MADE_MEANWHILE = new Set(['23505', '42P06', '42P07'])
 const TRIES = 3
 
@@ -28,7 +28,7 @@ async function migrateIn(session: Session, { settings: { stateSchema, schema: ca
   await session.raw(
     `CREATE TABLE IF NOT EXISTS ${schema}.${VERSIONS} (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`,
   )
-  // One at a time. An advisory lock would be anybody's.
+  // One at a time. Any role could hold an advisory lock.
   await session.raw(`LOCK TABLE ${schema}.${VERSIONS} IN EXCLUSIVE MODE`)
   const applied = await appliedVersions(session, stateSchema)
   await session.raw(`SET LOCAL search_path = ${schema}, pg_temp`)
@@ -81,8 +81,8 @@ async function refuseForeign(session: Session, schema: string, carried: string):
 const OWNED_BY_STRANGER = `SELECT pg_get_userbyid(nspowner)::text AS name FROM pg_namespace WHERE nspname = $1 AND ${isStranger('nspowner')}`
 
 /**
- * Where somebody has deleted what names the last drain, one that the source has never seen takes its place: nothing that is
- * left tells what the target holds, so everything is read again.
+ * If the last drain's row was deleted, inserts one that the source has never seen: nothing shows what the target holds any
+ * more, so everything is read again.
  */
 const LAST_DRAIN = [
   `DELETE FROM sync_drain_token WHERE NOT EXISTS (SELECT FROM sync_drain JOIN sync_drain_token ON drain_no = number)`,
@@ -93,7 +93,7 @@ const LAST_DRAIN = [
    ) UPDATE sync_drain SET source_identity = NULL, keys_from = drain_no + 1 FROM named`,
 ]
 
-/** Which of the migrations made what is there cannot be told any more. */
+/** The error of a state whose migrations are no longer known. */
 async function refuseUnversioned(
   session: Session,
   { applied, schema }: { readonly applied: ReadonlySet<number>; readonly schema: string },
@@ -106,7 +106,7 @@ async function refuseUnversioned(
   })
 }
 
-/** IF NOT EXISTS asks for the right to create even where the schema stands. Returns the names of those that were missing. */
+/** Checks first, since IF NOT EXISTS needs the right to create even for an existing schema. Returns the names of those that were missing. */
 async function createSchemas(session: Session, names: readonly string[]): Promise<string[]> {
   const { rows } = await session.raw<{ nspname: string }>('SELECT nspname FROM pg_namespace WHERE nspname = ANY($1)', [
     names,
@@ -117,7 +117,7 @@ async function createSchemas(session: Session, names: readonly string[]): Promis
   return missing
 }
 
-/** Throws SyncError not-migrated where the state is newer than this program. */
+/** Throws SyncError not-migrated if the state is newer than this program. */
 async function appliedVersions(session: Session, stateSchema: string): Promise<ReadonlySet<number>> {
   const { rows } = await session.raw<{ version: number }>(
     `SELECT version FROM ${sql.name(stateSchema)}.sync_schema_version`,
@@ -131,7 +131,7 @@ async function appliedVersions(session: Session, stateSchema: string): Promise<R
   return applied
 }
 
-/** True when all migrations of this program are in. */
+/** Whether all migrations of this program are applied. */
 export async function migrated(database: Database): Promise<boolean> {
   const { stateSchema } = database.settings
   return database.transaction(async (session) => {

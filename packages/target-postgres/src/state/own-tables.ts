@@ -3,7 +3,7 @@ import type { Session } from '../connection/database.js'
 
 const FOLDER = new URL('../../migrations/', import.meta.url)
 
-/** The numbered migrations, in their order. */
+/** The numbered migrations, in order. */
 export function migrations(): { readonly file: string; readonly text: () => string }[] {
   return readdirSync(FOLDER)
     .filter((file) => file.endsWith('.sql'))
@@ -13,16 +13,16 @@ export function migrations(): { readonly file: string; readonly text: () => stri
 
 export const VERSIONS = 'sync_schema_version'
 
-/** Tells a schema that we have made from one that we were given. */
+/** Marks a schema that we created, as opposed to one that we were given. */
 export const SCHEMA_COMMENT = 'MyLab Database Sync: state'
 
-/** All that is ours in the state schema, by name. */
+/** All our objects in the state schema, by name. */
 export function stateTables(): string[] {
   const made = migrations().flatMap(({ text }) => [...text().matchAll(/^CREATE TABLE (\w+)/gm)])
   return [VERSIONS, ...made.map(([, name]) => name ?? '')]
 }
 
-/** What somebody else has in a schema: of relations, functions and types that belong to none, the first few. */
+/** The first few relations, functions and standalone types of others in a schema. */
 export async function strangersIn(session: Session, schema: string): Promise<string[]> {
   const rows = await session.rows<{ name: string }>(STRANGERS, [schema, stateTables()])
   return rows.map(({ name }) => name.replaceAll(/\s/g, ' '))

@@ -2,9 +2,9 @@ import type { ParkedKey, ParkedKeys, ParkedParent } from '@mylab-sync/core'
 import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
 
 /**
- * A look-up by key for each, which OFFSET 0 keeps the planner from turning round. This table fills and empties within
- * minutes, and its statistics lag: EXPLAIN shows plans of a plain join that compare every row with every key, and one
- * such statement was seen at work for eight minutes, over 12,000 keys of 300,000, while nobody else could drain.
+ * One look-up per key; OFFSET 0 keeps the planner from reversing it. The table fills and empties within minutes and its
+ * statistics lag: EXPLAIN shows plans of a plain join that compare every row with every key, and one such statement ran for
+ * eight minutes, over 12,000 keys of 300,000, while no drain could run.
  */
 const UNPARK = `
   DELETE FROM sync_parked WHERE ctid = ANY (ARRAY(
@@ -12,7 +12,7 @@ const UNPARK = `
       SELECT p.ctid AS row FROM sync_parked p
       WHERE p.table_name = u.t AND ${indexedKey('p.row_key')} = ${indexedKey('u.k')} AND p.drain_no = u.d AND p.reason = 'closed' AND p.row_key = u.k OFFSET 0) AS found))`
 
-/** `sync_parked` but for its quarantined rows, and `sync_parked_parent`. */
+/** `sync_parked` without its quarantined rows, and `sync_parked_parent`. */
 export class Parked implements ParkedKeys {
   readonly #sql: StateSql
 

@@ -71,7 +71,7 @@ function progressOf(row: ProgressRow): TableProgress {
   }
 }
 
-/** `sync_progress`: a row a table. */
+/** `sync_progress`: one row per table. */
 export class Progress implements TableStore {
   readonly #sql: StateSql
 

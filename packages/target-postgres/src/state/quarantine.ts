@@ -19,7 +19,7 @@ interface KeptReference {
 
 const AT = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`
 
-/** The source's ids are unsigned; here those from 2^63 on are negative. */
+/** The source's ids are unsigned; the state stores ids from 2^63 on as negative numbers. */
 function entryOf(text: string | null): bigint | null {
   return text === null ? null : BigInt.asUintN(64, BigInt(text))
 }
@@ -40,7 +40,7 @@ export class Quarantine implements QuarantineStore {
       rows.map((row) => row.operation),
       rows.map((row) => row.digest),
     ]
-    // One row a key: an older one is replaced, and counted on.
+    // One row per key: an older one is replaced, and its attempts are carried over.
     const older = await this.#sql.rows<{ row_key: string; since: string; attempts: number; entry_id: string | null }>(
       "DELETE FROM sync_parked WHERE reason = 'quarantined' AND table_name = $1 AND row_key = ANY($2::text[]) RETURNING row_key, since::text AS since, attempts, entry_id",
       [table, columns[0]],

@@ -2,10 +2,10 @@ import type { Row, Session } from '../connection/database.js'
 import { mapped } from '../errors.js'
 import * as sql from '../sql.js'
 
-/** Rows of one INSERT by unnest. */
+/** Rows per INSERT by unnest. */
 export const ROWS_PER_STATEMENT = 20_000
 
-/** What the indexes of the state tables hold of a key, or of values that are joined as one is: migration 010. */
+/** The indexed form of a key, or of values joined like one, in the state tables: migration 010. */
 export function indexedKey(key: string): string {
   return `(CASE WHEN octet_length(${key}) > 512 THEN '#' || encode(sha256(decode(${key}, 'escape')), 'hex') ELSE ${key} END)`
 }

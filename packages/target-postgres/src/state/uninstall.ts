@@ -3,7 +3,7 @@ import type { Database, Row, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 import { SCHEMA_COMMENT, stateTables, strangersIn } from './own-tables.js'
 
-/** What takes our state off the target: our tables by name, and the schema that we have made once nothing else is in it. */
+/** Statements that remove our state: our tables by name, and the schema that we created if nothing else is in it. */
 export async function uninstallStatements(database: Database): Promise<string[]> {
   const { stateSchema } = database.settings
   return database.transaction(async (session) => {
@@ -30,7 +30,7 @@ export async function leftInState(database: Database): Promise<string[]> {
   })
 }
 
-/** Made by us: earlier versions left no comment, and were rarely given another name. */
+/** Whether we created the schema: earlier versions left no comment, and rarely used another name. */
 async function isOurSchema(session: Session, name: string): Promise<boolean> {
   const [schema] = await session.rows<{ ours: boolean }>(
     `SELECT pg_has_role(nspowner, 'USAGE') AND (starts_with(nspname, 'mylab_sync') OR obj_description(oid, 'pg_namespace') = $2) AS ours
@@ -54,7 +54,7 @@ interface Obstacle extends Row {
   readonly name: string
 }
 
-/** Throws SyncError missing-right where one of the tables is another role's, or something of somebody else's stands on one. */
+/** Throws SyncError missing-right if another role owns one of the tables, or another object depends on one. */
 export async function requireUninstallRights(database: Database): Promise<void> {
   const { stateSchema, user } = database.settings
   const { foreign, views } = await database.transaction(async (session) => ({
@@ -81,7 +81,7 @@ export async function requireUninstallRights(database: Database): Promise<void> 
   })
 }
 
-/** Views, rules, foreign keys and functions that need one of the tables. */
+/** Views, rules, foreign keys and functions that depend on one of the tables. */
 const DEPENDENTS = `
   SELECT DISTINCT coalesce(r.ev_class::regclass::text, k.conrelid::regclass::text, pg_describe_object(d.classid, d.objid, d.objsubid)) AS name
   FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace n ON n.oid = t.relnamespace
