@@ -6,7 +6,7 @@ import * as sql from './sql.js'
 
 const UNSYNCED = 'synced = 0 AND retry_count = 0'
 
-/** One index look-up, outside any snapshot. */
+/** As the port's. */
 export async function poll(session: Session, settings: SourceSettings): Promise<PollResult> {
   const [row] = await session.rows(`SELECT EXISTS (SELECT 1 FROM ${sql.name(settings.auditTable)} WHERE ${UNSYNCED}),
     (SELECT last_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)})`)

@@ -1,13 +1,13 @@
 import { MALFORMED_ENTRY } from '@mylab-sync/core'
 import type { Session } from './connection/session.js'
-import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from './settings.js'
-import { among, HELD, inTransaction, notePurged } from './snapshot/acknowledge.js'
+import { INSTANCE_TABLE, WATERMARK_TABLE, type SourceSettings } from './settings.js'
+import { idIn, KEPT_UNSYNCED, inTransaction, recordPurged } from './snapshot/acknowledge.js'
 import * as sql from './sql.js'
 
-/** Entries of one transaction: small, so that the application's inserts never wait for a purge. */
+/** Entries per transaction: few, so that the application's inserts never wait for a purge. */
 const BATCH = 2_000
-/** No first copy takes longer. */
-const COPY_MARK_DAYS = 90
+/** Longer than any first copy takes. */
+const COPY_WATERMARK_DAYS = 90
 
 export interface PurgeRequest {
   readonly olderThanDays: number
@@ -16,19 +16,19 @@ export interface PurgeRequest {
 }
 
 /**
- * Removes entries that were marked longer ago than this, by the time of the mark. The highest drain among them is
- * remembered: a target that went back to before it cannot be brought forward from the log. Returns their number.
+ * Removes entries that were acknowledged longer ago than this. Records the highest drain idIn them: the log cannot bring
+ * forward a target restored to a state before it. Returns the number of entries.
  */
 export async function purge(session: Session, settings: SourceSettings, request: PurgeRequest): Promise<number> {
   const log = sql.name(settings.auditTable)
   const before = `NOW() - INTERVAL ${sql.integer(request.olderThanDays)} DAY`
-  const malformed = `${HELD} AND error_message = ${sql.text(MALFORMED_ENTRY)}`
+  const malformed = `${KEPT_UNSYNCED} AND error_message = ${sql.text(MALFORMED_ENTRY)}`
   const old = `(synced = 1 AND synced_at < ${before} OR ${malformed} AND created_at < ${before})`
   if (request.dryRun) {
     const [row] = await session.rows(`SELECT COUNT(*) FROM ${log} WHERE ${old}`)
     return Number(row?.[0] ?? 0)
   }
-  // A forged entry may name a drain that never was.
+  // A forged entry may name a drain that never ran.
   const lastDrain = `(SELECT last_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)})`
   let removed = 0
   for (let after = 0n; !request.signal.aborted; ) {
@@ -41,25 +41,25 @@ export async function purge(session: Session, settings: SourceSettings, request:
     removed += ids.length
     after = ids.at(-1) ?? after
   }
-  await purgeMarks(session, settings, request)
+  await purgeWatermarks(session, settings, request)
   return removed
 }
 
-/** Marks of drains as old, those without entries too, and those that a target can no longer be brought forward from. */
-async function purgeMarks(
+/** Removes the watermarks of equally old drains, with or without entries, and those from which the log cannot bring a target forward. */
+async function purgeWatermarks(
   session: Session,
   settings: SourceSettings,
   { olderThanDays, signal }: PurgeRequest,
 ): Promise<void> {
-  const marks = `FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(settings.instance)}`
+  const marks = `FROM ${sql.name(WATERMARK_TABLE)} WHERE owner = ${sql.text(settings.instance)}`
   const [old] = await session.rows(
     `SELECT COALESCE(MAX(drain_no), 0) ${marks} AND marked_at < NOW() - INTERVAL ${sql.integer(olderThanDays)} DAY`,
   )
-  await session.run(notePurged(settings, Number(old?.[0] ?? 0)))
+  await session.run(recordPurged(settings, Number(old?.[0] ?? 0)))
   const [purged] = await session.rows(
     `SELECT purged_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
   )
-  const useless = `${marks} AND (drain_no < ${sql.integer(Number(purged?.[0] ?? 0))} OR drain_no IS NULL AND marked_at < NOW() - INTERVAL ${COPY_MARK_DAYS} DAY)`
+  const useless = `${marks} AND (drain_no < ${sql.integer(Number(purged?.[0] ?? 0))} OR drain_no IS NULL AND marked_at < NOW() - INTERVAL ${COPY_WATERMARK_DAYS} DAY)`
   for (let removed = BATCH; removed === BATCH && !signal.aborted; )
     removed = await session.run(`DELETE ${useless} LIMIT ${BATCH}`)
 }
@@ -70,7 +70,9 @@ async function removeBatch(
   { ids, drain }: { readonly ids: readonly bigint[]; readonly drain: number },
 ): Promise<void> {
   await inTransaction(session, async () => {
-    await session.run(notePurged(settings, drain))
-    await session.run(`DELETE FROM ${sql.name(settings.auditTable)} WHERE ${among(ids)} AND (synced = 1 OR ${HELD})`)
+    await session.run(recordPurged(settings, drain))
+    await session.run(
+      `DELETE FROM ${sql.name(settings.auditTable)} WHERE ${idIn(ids)} AND (synced = 1 OR ${KEPT_UNSYNCED})`,
+    )
   })
 }

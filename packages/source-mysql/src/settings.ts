@@ -1,6 +1,6 @@
 import type { TlsSettings } from '@mylab-sync/core'
 
-/** Where the source is and what this installation is called on it. */
+/** The source's address, and this installation's names there. */
 export interface SourceSettings {
   readonly host: string
   readonly port: number
@@ -14,14 +14,14 @@ export interface SourceSettings {
   readonly instance: string
 }
 
-/** Our tables on the source beside the change log; all installations on it share them. */
+/** Tables of this product on the source besides the change log; all installations there share them. */
 export const INSTANCE_TABLE = 'sync_instance'
-export const MARK_TABLE = 'sync_instance_mark'
+export const WATERMARK_TABLE = 'sync_instance_mark'
 
-/** Set in every session of ours: by it the guards of the change log tell our work from what somebody does by hand. */
+/** Set in every session of this product, so that the change log's guards can tell its work from manual changes. */
 export const OWN_SESSION = '@mylab_sync_own'
 
-/** All that an installation keeps on its source. */
+/** All tables that an installation uses on its source. */
 export function ownTableNames(settings: Pick<SourceSettings, 'auditTable'>): string[] {
-  return [settings.auditTable, INSTANCE_TABLE, MARK_TABLE]
+  return [settings.auditTable, INSTANCE_TABLE, WATERMARK_TABLE]
 }

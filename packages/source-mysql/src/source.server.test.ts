@@ -107,7 +107,7 @@ before(async () => {
     tables.map((table) => ({ table: table.source.name, key: table.key })),
     { recreate: false },
   )
-  // An application that does not think of us: another time zone and character set, not strict.
+  // A typical application session: another time zone and character set, not strict.
   await app.query("SET NAMES latin1, time_zone = '-08:00'")
   await app.query('SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci')
   for (const statement of ROWS) await app.query(statement)
@@ -174,7 +174,7 @@ test('reading definitions fails while one is being altered, instead of omitting 
   try {
     const state = "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
     await eventually(
-      'it is at work',
+      'the statement runs',
       async () => Number(((await app.query(state))[0] as { n: number }[])[0]?.n) > 0,
       10_000,
     )
@@ -184,7 +184,7 @@ test('reading definitions fails while one is being altered, instead of omitting 
     await assert.rejects(source.admin.uninstallStatements(), isTold)
   } finally {
     await app.query(`KILL QUERY ${other.threadId}`)
-    // It ends by that KILL, after which it may or may not say so.
+    // KILL ends it, and it may or may not report so.
     await changed.catch((error: unknown) => assert.equal((error as { errno?: number }).errno, ER_QUERY_INTERRUPTED))
     await other.end()
     await app.query('DROP TABLE IF EXISTS changing')
@@ -258,7 +258,7 @@ test('acknowledgements are exact, raise the drain number and can be taken back',
       await snapshot.acknowledge({ ids: [second.id], unsynced: [], released: [] }, { number: 3, token: 'three' }),
       true,
     )
-    // what another drain of the same look would mark is dropped
+    // a second drain from the same snapshot acknowledges nothing
     assert.equal(
       await snapshot.acknowledge({ ids: [first.id], unsynced: [], released: [] }, { number: 4, token: 'four' }),
       false,
@@ -300,7 +300,7 @@ test('a prepared XA transaction blocks the installation', async () => {
   await other.query("UPDATE `ünï ``q' x` SET v = 2")
   await other.query("XA END 'x'")
   await other.query("XA PREPARE 'x'")
-  // MySQL shows them to nobody else
+  // MySQL shows them to no other account
   if (servers.isMysql) await app.query(`GRANT XA_RECOVER_ADMIN ON *.* TO '${settings.user}'@'%'`)
   const seeing = await createSource(settings)
   try {

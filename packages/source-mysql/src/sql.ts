@@ -1,11 +1,11 @@
-/** The only module that quotes. Sessions never run under ANSI_QUOTES or NO_BACKSLASH_ESCAPES, since they set their own sql_mode. */
+/** The only module that quotes. Sessions set their own sql_mode, so they never run under ANSI_QUOTES or NO_BACKSLASH_ESCAPES. */
 
-/** A quoted identifier. */
+/** Quotes an identifier. */
 export function name(identifier: string): string {
   return `\`${identifier.replaceAll('`', '``')}\``
 }
 
-/** A quoted string literal. */
+/** Quotes a string literal. */
 export function text(value: string): string {
   const escaped = value
     .replaceAll('\\', '\\\\')
@@ -16,7 +16,7 @@ export function text(value: string): string {
   return `'${escaped}'`
 }
 
-/** An unsigned integer literal. */
+/** Formats an unsigned integer literal. */
 export function integer(value: number | bigint): string {
   if ((typeof value === 'number' && !Number.isSafeInteger(value)) || value < 0)
     throw new RangeError('not an unsigned integer')

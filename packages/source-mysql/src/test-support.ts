@@ -1,6 +1,6 @@
 import type { ColumnMapping, KeyColumn, KeyMapping, SourceColumn, TokenRule } from '@mylab-sync/core'
 
-/** Model objects for tests of statement texts. */
+/** Model objects for tests that compare SQL text. */
 export function column(name: string, dataType: string, change: Partial<SourceColumn> = {}): SourceColumn {
   return {
     name,

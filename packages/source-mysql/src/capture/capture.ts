@@ -2,7 +2,7 @@ import type { Capture, TriggerTarget } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import { ownTables } from '../ddl/own-tables.js'
 import type { SourceContext } from '../source-context.js'
-import { createGuards, guardLog } from './change-log.js'
+import { recreateGuards, guardLog } from './change-log.js'
 import { INSTALL_SESSION, installTriggers, triggerFingerprints } from './install.js'
 import { guardStatements } from './log-guards.js'
 import { createTrigger, triggersOf } from './trigger-text.js'
@@ -16,7 +16,7 @@ export class MysqlCapture implements Capture {
 
   async install(...[targets, options]: Parameters<Capture['install']>): Promise<number> {
     const { pool, settings, server } = this.#context
-    if (options.recreate) await createGuards(this.#context)
+    if (options.recreate) await recreateGuards(this.#context)
     else await guardLog(this.#context)
     return await pool.once((session) => installTriggers({ session, settings, server }, targets, options))
   }

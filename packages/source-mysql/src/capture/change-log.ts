@@ -12,7 +12,7 @@ import { purge, type PurgeRequest } from '../purge.js'
 import { hasWatermarks, sealLog, takeBack } from '../snapshot/acknowledge.js'
 import type { SourceContext } from '../source-context.js'
 import { actAsDefiner } from './definer.js'
-import { isGuarded, makeGuards } from './log-guards.js'
+import { isGuarded, createGuards } from './log-guards.js'
 import { nextEntryId, repairIds } from './log-ids.js'
 
 export class MysqlChangeLog implements ChangeLog {
@@ -66,12 +66,12 @@ export class MysqlChangeLog implements ChangeLog {
 
 export async function guardLog(context: SourceContext): Promise<boolean> {
   if (await context.pool.with((session) => isGuarded(session, context.settings))) return false
-  return await createGuards(context)
+  return await recreateGuards(context)
 }
 
-export function createGuards({ pool, settings, server }: SourceContext): Promise<boolean> {
+export function recreateGuards({ pool, settings, server }: SourceContext): Promise<boolean> {
   return pool.once(async (session) => {
     await actAsDefiner(session, server)
-    return await makeGuards(session, settings)
+    return await createGuards(session, settings)
   })
 }

@@ -10,17 +10,17 @@ import * as sql from '../sql.js'
 import { actAsDefiner } from './definer.js'
 import { createTrigger, type TriggerText, triggersOf } from './trigger-text.js'
 
-/** A trigger keeps the sql_mode that it was created under: strict, so that a key is never cut, and without NO_ZERO_DATE. */
+/** A trigger keeps the sql_mode it was created under: strict, so that no key is truncated, and without NO_ZERO_DATE. */
 export const TRIGGER_SQL_MODE = 'STRICT_ALL_TABLES'
-/** CREATE TRIGGER waits behind open transactions and every statement on the table waits behind it: short waits, many tries. */
+/** CREATE TRIGGER waits for open transactions, and every statement on the table queues behind it: hence short waits and many tries. */
 export const DDL_SESSION = `SET SESSION sql_mode = '${TRIGGER_SQL_MODE}', lock_wait_timeout = 2`
-/** For those who install by hand; the character set is frozen in a trigger as well. */
+/** Session settings for a manual installation; a trigger keeps the character set too. */
 export const INSTALL_SESSION: readonly string[] = ['SET NAMES utf8mb4 COLLATE utf8mb4_general_ci', DDL_SESSION]
 const ATTEMPTS = 30
 const PAUSES = { firstMs: 300, longestMs: 1_600 }
 /**
- * A definition that waits makes victims: a transaction that has read a table and now writes it is rolled back (1213,
- * measured: 17 in 1,500 transactions). One that does not wait makes none, so it is asked for again and again first.
+ * A waiting definition causes deadlocks: a transaction that has read the table and then writes it is rolled back (1213,
+ * measured: 17 in 1,500 transactions). A definition that does not wait causes none, so that is retried first.
  */
 const WITHOUT_WAIT_MS = 8_000
 const WITHOUT_WAIT_PAUSES = { firstMs: 10, longestMs: 10 }
@@ -30,8 +30,8 @@ interface Existing {
   readonly table: string
   readonly body: string
   readonly sqlMode: string
-  /** To a hundredth of a second, and whose rights it has: somebody who drops it and makes it again, as it was, moves this. */
-  readonly made: string
+  /** Its creation time, to a hundredth of a second, and its definer: dropping and re-creating the same trigger changes this. */
+  readonly identity: string
 }
 
 const NO_SUCH_TRIGGER = 1360
@@ -46,26 +46,26 @@ async function existing(
     FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(database)}`)
   const bodies = new Map(wanted.flatMap(({ name, otherName, body }) => [name, otherName].map((each) => [each, body])))
   const found = new Map<string, Existing>()
-  for (const [name = '', event, table, shown, sqlMode, made] of rows) {
+  for (const [name = '', event, table, shown, sqlMode, identity] of rows) {
     if (name === null) continue
     const body = (shown ?? '').trim()
     const right = bodies.get(name)
     found.set(name, {
       event: event ?? '',
       table: table ?? '',
-      body: right !== undefined && right !== body && (await isMadeWith(session, name, right)) ? right : body,
+      body: right !== undefined && right !== body && (await isCreatedWith(session, name, right)) ? right : body,
       sqlMode: sqlMode ?? '',
-      made: made ?? '',
+      identity: identity ?? '',
     })
   }
   return found
 }
 
 /**
- * MySQL shows the body with the escapes of its literals gone and doubled backticks garbled (9.7: "`c``x`" as "`cc`xx`");
- * SHOW CREATE TRIGGER has it as it was written.
+ * MySQL's catalog shows the body without the escapes of its literals and garbles doubled backticks (9.7: "`c``x`" as
+ * "`cc`xx`"); SHOW CREATE TRIGGER shows it as written.
  */
-async function isMadeWith(session: Session, name: string, body: string): Promise<boolean> {
+async function isCreatedWith(session: Session, name: string, body: string): Promise<boolean> {
   try {
     const [row] = await session.rows(`SHOW CREATE TRIGGER ${sql.name(name)}`)
     return (row?.[2] ?? '').trim().endsWith(` FOR EACH ROW ${body}`)
@@ -85,15 +85,15 @@ function fits(found: Existing | undefined, wanted: TriggerText): boolean {
   )
 }
 
-/** The trigger, where exactly one of its two names is taken, and by the right text. */
-function rightOne(found: ReadonlyMap<string, Existing>, wanted: TriggerText): Existing | undefined {
+/** The existing trigger if exactly one of its two names is taken, and its text is correct. */
+function correctTrigger(found: ReadonlyMap<string, Existing>, wanted: TriggerText): Existing | undefined {
   const [first, ...others] = [wanted.name, wanted.otherName].flatMap((name) => found.get(name) ?? [])
   return others.length === 0 && fits(first, wanted) ? first : undefined
 }
 
 function fingerprintOf(triggers: readonly Existing[]): string {
-  const made = JSON.stringify(triggers.map((trigger) => trigger.made))
-  return createHash('sha256').update(made).digest('hex').slice(0, 16)
+  const identities = JSON.stringify(triggers.map((trigger) => trigger.identity))
+  return createHash('sha256').update(identities).digest('hex').slice(0, 16)
 }
 
 /** As the port's. */
@@ -110,13 +110,13 @@ export async function triggerFingerprints(
   )
   const fingerprints = new Map<string, string>()
   for (const { table, triggers } of wanted) {
-    const right = triggers.flatMap((trigger) => rightOne(found, trigger) ?? [])
+    const right = triggers.flatMap((trigger) => correctTrigger(found, trigger) ?? [])
     if (right.length === triggers.length) fingerprints.set(table, fingerprintOf(right))
   }
   return fingerprints
 }
 
-/** The connection that installs; it must not be used for anything else afterwards. */
+/** The installing connection; it must not be used for anything else afterwards. */
 export interface Installer {
   readonly session: Session
   readonly settings: SourceSettings
@@ -140,7 +140,7 @@ export async function installTriggers(
   let right = 0
   await asDefiner(installer, async () => {
     for (const trigger of wanted) {
-      if (options.recreate || !rightOne(found, trigger)) await replaceOn(installer, trigger, found)
+      if (options.recreate || !correctTrigger(found, trigger)) await replaceOn(installer, trigger, found)
       right += 1
       options.done?.(trigger.table)
     }
@@ -149,7 +149,7 @@ export async function installTriggers(
   return right
 }
 
-/** As `replace`. Throws TableBroken where the table takes no trigger; the right to make one is the database's. */
+/** As `replace`. Throws TableBroken if the table accepts no trigger; a missing right concerns the whole database and is passed on. */
 async function replaceOn(...[installer, wanted, found]: Parameters<typeof replace>): Promise<void> {
   try {
     await replace(installer, wanted, found)
@@ -158,7 +158,7 @@ async function replaceOn(...[installer, wanted, found]: Parameters<typeof replac
   }
 }
 
-/** Without a gap: a server that cannot replace gets the new trigger before the old one goes. */
+/** Replaces a trigger without a gap: on a server without OR REPLACE the new one is created before the old one is dropped. */
 async function replace(installer: Installer, wanted: TriggerText, found: ReadonlyMap<string, Existing>): Promise<void> {
   const { session, server } = installer
   const elsewhere = (name: string): boolean =>
@@ -183,7 +183,7 @@ async function replace(installer: Installer, wanted: TriggerText, found: Readonl
   }
 }
 
-/** Runs one definition: without waiting for its lock as long as that may do, then in short waits. */
+/** Runs one definition: first repeatedly without waiting for its lock, then with short waits. Throws SyncError lock-timeout. */
 export async function runWithShortLocks(
   session: Session,
   statement: string,
@@ -206,10 +206,10 @@ export async function runWithShortLocks(
   }
 }
 
-/** In strict mode a server says so where it always waits (MySQL: 1 s at least); else it takes the least that it can. */
+/** In strict mode a server rejects 0 if it always waits (MySQL: 1 s at least); otherwise it uses its minimum. */
 const WRONG_VALUE = 1231
 
-async function mayNotWait(session: Session): Promise<boolean> {
+async function canRunWithoutWait(session: Session): Promise<boolean> {
   try {
     await session.run('SET SESSION lock_wait_timeout = 0')
   } catch (error) {
@@ -220,10 +220,10 @@ async function mayNotWait(session: Session): Promise<boolean> {
   return shortest?.[0] === '0'
 }
 
-/** False where the server always waits, or the table was in use the whole time. */
+/** Returns false if the server always waits, or the table was in use all the time. */
 async function ranWithoutWait(session: Session, statement: string): Promise<boolean> {
   try {
-    if (!(await mayNotWait(session))) return false
+    if (!(await canRunWithoutWait(session))) return false
     const signal = AbortSignal.timeout(WITHOUT_WAIT_MS)
     await retry(() => session.run(statement), { ...WITHOUT_WAIT_PAUSES, signal, isRetryable: isLockTimeout })
     return true
@@ -236,8 +236,8 @@ async function ranWithoutWait(session: Session, statement: string): Promise<bool
 }
 
 /**
- * Does `work` with the rights that triggers of the account have. Every write of the application would fail for want of one, and a
- * server asks for them as a trigger runs, not as it is made; so each is tried before the first trigger is made.
+ * Runs `work` with the rights that the account's triggers run with. A server checks those when a trigger runs, not when it is
+ * created, and every write of the application would fail for a missing one; so each is tried before the first trigger.
  */
 async function asDefiner({ session, settings, server }: Installer, work: () => Promise<void>): Promise<void> {
   await actAsDefiner(session, server)
@@ -248,7 +248,7 @@ async function asDefiner({ session, settings, server }: Installer, work: () => P
     const { name, grants } = await readAccount(session, server, settings.database)
     throw sourceError(
       'missing-right',
-      `${error.text}; triggers run with the rights of ${name} without those of roles that only a session takes on`,
+      `${error.text}; triggers run with the rights of ${name}, without roles that only a session activates`,
       {
         cause: error,
         remedy: `GRANT SELECT, INSERT, UPDATE, TRIGGER ON ${grants.place} TO ${name};`,
@@ -260,7 +260,7 @@ async function asDefiner({ session, settings, server }: Installer, work: () => P
 /** ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR. */
 const DENIED = new Set([1142, 1143])
 
-/** Where no role is active every read asks the same rights. */
+/** Reads the key columns, which needs the same rights as the triggers do. */
 async function tryKeys(session: Session, targets: readonly TriggerTarget[]): Promise<void> {
   for (const { table, key } of targets) {
     const columns = key?.columns.map(({ column }) => sql.name(column.source.name)) ?? []
@@ -268,18 +268,18 @@ async function tryKeys(session: Session, targets: readonly TriggerTarget[]): Pro
   }
 }
 
-/** What the triggers will do, once: better that we fail here than every statement of the application. */
+/** Tries once what the triggers will do: a failure here spares the application one per statement. */
 async function tryInsert(session: Session, settings: SourceSettings): Promise<void> {
   await session.run('START TRANSACTION')
   await session.run(
     `INSERT INTO ${sql.name(settings.auditTable)} (table_name, operation, row_key, old_key, flags) VALUES ('', 'UPDATE', '', NULL, 0)`,
   )
-  // What the guards of the log do.
+  // The same as the log's guards.
   await session.run(`UPDATE ${sql.name(INSTANCE_TABLE)} SET token = token, purged_drain = purged_drain WHERE FALSE`)
   await session.run('ROLLBACK')
 }
 
-/** A prepared XA transaction holds changes that no trigger saw and that may yet be committed (MySQL 5.7, MariaDB; MySQL 8 waits for them). */
+/** A prepared XA transaction may still commit changes that no trigger saw (MySQL 5.7, MariaDB; on MySQL 8 CREATE TRIGGER waits for it). */
 async function refusePrepared(installer: Installer): Promise<void> {
   try {
     const rows = await installer.session.rows('XA RECOVER')

@@ -8,10 +8,10 @@ import { DDL_SESSION, runWithShortLocks } from './install.js'
 import { instancePart } from './trigger-text.js'
 
 /**
- * Triggers on the change log itself, which note what somebody else than us deletes or changes in it. A pending entry
- * that is gone leaves nothing else behind: its number is missing like that of a transaction that was rolled back.
- * They cost the application nothing, which only inserts (measured: 4,000 inserts, no difference; neither server opens
- * sync_instance for them), and our marks and purges the look at a session variable (under 1 us a row).
+ * Triggers on the change log itself, which record that another client deleted or changed entries. A deleted pending entry
+ * leaves no other trace: its missing id looks like that of a rolled-back transaction. The application only inserts, so they
+ * cost it nothing (measured: 4,000 inserts, no difference; neither server opens sync_instance for them); acknowledging and
+ * purging check a session variable (under 1 us per row).
  */
 interface Guard {
   readonly name: string
@@ -27,11 +27,11 @@ function guardsOf(settings: SourceSettings): Guard[] {
   const note = (change: string): string =>
     `UPDATE ${sql.name(INSTANCE_TABLE)} SET ${change} WHERE owner = ${sql.text(settings.instance)}`
   const harmed = note(`token = ${sql.text(HARMED_LOG)}`)
-  // A target that goes back to before this drain can no longer be brought forward from the log.
+  // The log cannot bring forward a target restored to a state before this drain.
   const purged = note('purged_drain = GREATEST(purged_drain, OLD.drain_no)')
   const isUnread = `OLD.drain_no IS NULL OR ${isPending('OLD')}`
   const isSame = CONTENT.map((column) => `NEW.${column} <=> OLD.${column}`).join(' AND ')
-  // A drain's number tells the marks of processes of an older version, which do not set the variable.
+  // Processes of an older version do not set the variable; a drain number identifies their acknowledgements.
   const isKept = `${isSame} AND (${isPending('NEW')} OR NEW.drain_no IS NOT NULL AND (${isUnread} OR NEW.drain_no = OLD.drain_no))`
   const byHand = (condition: string): string =>
     `IF ${OWN_SESSION} IS NULL AND ${condition} THEN IF ${isUnread} THEN ${harmed}; ELSE ${purged}; END IF; END IF`
@@ -41,7 +41,7 @@ function guardsOf(settings: SourceSettings): Guard[] {
   ]
 }
 
-/** Changes when one of them is dropped, moved or made again, as with the table that they stand on; null: one is missing. */
+/** Changes when a guard is dropped, moved or re-created, also together with its table; null if one is missing. */
 async function fingerprint(session: Session, settings: SourceSettings): Promise<string | null> {
   const guards = guardsOf(settings)
   const rows =
@@ -52,7 +52,7 @@ async function fingerprint(session: Session, settings: SourceSettings): Promise<
   return createHash('sha256').update(JSON.stringify(rows)).digest('hex')
 }
 
-/** What stands now, what is noted, and whether both are one; where nothing is noted yet, what stands counts. */
+/** Compares the current fingerprint with the recorded one; if none is recorded yet, the current one counts as correct. */
 async function compare(
   session: Session,
   settings: SourceSettings,
@@ -62,7 +62,7 @@ async function compare(
   return { known, found, isSame: found !== null && found === (known ?? found) }
 }
 
-/** Whether they stand as this installation made them; noted where they were made by hand. True too where the account may make none: nothing is captured then. */
+/** Whether the guards are those that this installation created. Records guards that were created manually. Also true if the account may create no trigger: nothing is captured then. */
 export async function isGuarded(session: Session, settings: SourceSettings): Promise<boolean> {
   const { known, found, isSame } = await compare(session, settings)
   if (found !== null && known === null) await note(session, settings, `guards = ${sql.text(found)}`)
@@ -71,8 +71,8 @@ export async function isGuarded(session: Session, settings: SourceSettings): Pro
   return !grants.anywhere('TRIGGER')
 }
 
-/** Whether they stand as noted; null where this installation has no log yet. Changes nothing. */
-export async function guardsStand(session: Session, settings: SourceSettings): Promise<boolean | null> {
+/** Whether the guards are as recorded; null if this installation has no log yet. Changes nothing. */
+export async function areGuardsIntact(session: Session, settings: SourceSettings): Promise<boolean | null> {
   const [log] = await session.rows(
     `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME = ${sql.text(INSTANCE_TABLE)}`,
   )
@@ -80,10 +80,10 @@ export async function guardsStand(session: Session, settings: SourceSettings): P
 }
 
 /**
- * Makes them. True: others were there before, and nobody knows what was done to the log without them. Where the account may
- * not, the log stays without, as `doctor` says; triggers of tables need the same right.
+ * Creates the guards. Returns true if they had been replaced: changes of the log in between are unknown. If the account may
+ * not create them, the log stays unguarded, as `doctor` reports; tables' triggers need the same right.
  */
-export async function makeGuards(session: Session, settings: SourceSettings): Promise<boolean> {
+export async function createGuards(session: Session, settings: SourceSettings): Promise<boolean> {
   const known = await knownFingerprint(session, settings)
   const isHarmed = known !== null && known !== (await fingerprint(session, settings))
   if (isHarmed) await note(session, settings, `token = ${sql.text(HARMED_LOG)}, guards = NULL`)
@@ -109,7 +109,7 @@ function statementsOf({ name, event, body }: Guard, auditTable: string): string[
   ]
 }
 
-/** For those who install by hand. */
+/** For a manual installation. */
 export function guardStatements(settings: SourceSettings): string[] {
   return guardsOf(settings).flatMap((guard) => statementsOf(guard, settings.auditTable))
 }

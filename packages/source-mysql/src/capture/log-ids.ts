@@ -1,21 +1,21 @@
 import { HIGHEST_OWN_ID, MALFORMED_ENTRY, type RepairedIds, SyncError } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
-import { among, HELD, inTransaction } from '../snapshot/acknowledge.js'
+import { idIn, KEPT_UNSYNCED, inTransaction } from '../snapshot/acknowledge.js'
 import * as sql from '../sql.js'
 import { DDL_SESSION, runWithShortLocks } from './install.js'
 
 const BATCH = 500
-/** Entries up to here keep their ids, with as much room again above them. */
+/** Entries up to here keep their ids; as many ids remain above. */
 const ROOM_ABOVE = HIGHEST_OWN_ID / 2n
-/** Writers that go on meanwhile are given ids beyond until the counter is set back. */
+/** Until the counter is lowered, concurrent writers still get ids beyond the limit. */
 const ROUNDS = 5
 const ROUND_MS = 5_000
 const DDL_TRIES = 2
 
 /**
- * The id that the next entry gets; null: there is no log. Asked of the storage, not of the rows: an id that was given to a
- * transaction which was rolled back is used up as well.
+ * The id that the next entry gets; null if there is no log. Read from the storage, not from the rows: an id given to a
+ * rolled-back transaction is used up too.
  */
 export async function nextEntryId(session: Session, settings: SourceSettings): Promise<bigint | null> {
   const [row] = await session.rows(`SELECT AUTO_INCREMENT FROM information_schema.TABLES
@@ -25,9 +25,9 @@ export async function nextEntryId(session: Session, settings: SourceSettings): P
 }
 
 /**
- * Gives entries with ids that no counting leads to others below, and sets the counter back to them. Whoever may write to one
- * captured table can choose the id of its entry (`SET insert_id`): behind the highest of all, every write of the application
- * fails (1467). Only one process at a time. `found` is the id that the next entry would get.
+ * Renumbers entries with ids that counting never reaches, and lowers the counter. Any client that may write to a captured
+ * table can choose the id of its entry (`SET insert_id`); after the highest possible id every write of the application fails
+ * (1467). Must not run in two processes at once. `found` is the id that the next entry would get.
  */
 export async function repairIds(session: Session, settings: SourceSettings, found: bigint): Promise<RepairedIds> {
   const log = sql.name(settings.auditTable)
@@ -37,7 +37,7 @@ export async function repairIds(session: Session, settings: SourceSettings, foun
   for (let round = 0; round < ROUNDS && next > HIGHEST_OWN_ID; round++) {
     const { moved, last } = await renumber(session, settings)
     entries += moved
-    // The storage takes the next one after the highest id where that is higher.
+    // If an entry has a higher id, the storage uses the one after it instead.
     const setBack = `ALTER TABLE ${log} AUTO_INCREMENT = ${sql.integer(last + 1n)}`
     if (!(await ranInTime(session, setBack, settings.auditTable))) break
     next = (await nextEntryId(session, settings)) ?? 0n
@@ -45,7 +45,7 @@ export async function repairIds(session: Session, settings: SourceSettings, foun
   return { entries, found, next: next > HIGHEST_OWN_ID ? null : next }
 }
 
-/** False: a transaction that is under way has written to the log, for longer than is waited for. */
+/** Returns false if a long transaction has written to the log and did not end in time. */
 async function ranInTime(session: Session, statement: string, table: string): Promise<boolean> {
   try {
     await runWithShortLocks(session, statement, table, DDL_TRIES)
@@ -56,7 +56,7 @@ async function ranInTime(session: Session, statement: string, table: string): Pr
   }
 }
 
-/** In the order of the ids, which only sink, so that none meets another. Entries that are not committed yet are left. */
+/** Renumbers in id order and only downwards, so that no two ids collide. Skips uncommitted entries. */
 async function renumber(session: Session, settings: SourceSettings): Promise<{ moved: number; last: bigint }> {
   const log = sql.name(settings.auditTable)
   const [row] = await session.rows(`SELECT COALESCE(MAX(id), 0) FROM ${log} WHERE id <= ${ROOM_ABOVE}`)
@@ -83,11 +83,11 @@ async function renumberBatch(
   numbers: readonly { readonly id: bigint; readonly to: bigint }[],
 ): Promise<void> {
   const log = sql.name(settings.auditTable)
-  const those = among(numbers.map(({ id }) => id))
-  // What was held for a row is read again: the target knows the entry by the id that it had.
+  const those = idIn(numbers.map(({ id }) => id))
+  // The target knows entries of quarantined rows by their former ids, so they become pending again.
   await session.run(
     `UPDATE ${log} FORCE INDEX (PRIMARY) SET drain_no = NULL, retry_count = 0, error_message = NULL
-     WHERE ${those} AND ${HELD} AND NOT error_message <=> ${sql.text(MALFORMED_ENTRY)}`,
+     WHERE ${those} AND ${KEPT_UNSYNCED} AND NOT error_message <=> ${sql.text(MALFORMED_ENTRY)}`,
   )
   const to = numbers.map((number) => `WHEN ${number.id} THEN ${number.to}`).join(' ')
   await session.run(`UPDATE ${log} FORCE INDEX (PRIMARY) SET id = CASE id ${to} ELSE id END WHERE ${those} ORDER BY id`)

@@ -3,19 +3,19 @@ import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { BYPASS_VARIABLE } from './trigger-text.js'
 
-/** A trigger that names the change log in its body: every write to its table fails once the log is gone. */
+/** A trigger whose body names the change log: every write to its table fails once the log is dropped. */
 export interface LogWriter {
   readonly schema: string
   readonly name: string
   readonly table: string
-  /** It does nothing else: one of ours, a copy of one by a tool that changes schemas, or the older package's. */
+  /** It does nothing else: a trigger of this product, a schema change tool's copy of one, or the older package's. */
   readonly onlyLogs: boolean
 }
 
 /**
- * All triggers of the server that name the change log, whatever they are called: tools that change a schema carry ours over to
- * copies under other names, and one of another database may name it with its own. Those of tables on which the account
- * lacks TRIGGER are not told by the server.
+ * All triggers of the server that name the change log, whatever their own names: schema change tools copy triggers under
+ * other names, and a trigger in another database may qualify the log's name. The server hides triggers on tables for which
+ * the account lacks TRIGGER.
  */
 export async function logWriters(session: Session, { database, auditTable }: SourceSettings): Promise<LogWriter[]> {
   const [setting] = await session.rows("SHOW GLOBAL VARIABLES LIKE 'lower_case_table_names'")
@@ -44,7 +44,7 @@ interface Word {
 const WORDS =
   /'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|--[ \t].*|#.*|\/\*(?!M?!)[\s\S]*?\*\/|`(?:[^`]|``)*`|@?[\w$\u0080-\uffff]+|[^\s]/g
 
-/** Names and signs of a statement, without its texts and comments. */
+/** The names and symbols of a statement, without string literals and comments. */
 export function wordsOf(body: string, ansiQuotes: boolean): Word[] {
   return [...body.matchAll(WORDS)].flatMap(([piece]): Word[] => {
     const quote = piece[0]
@@ -61,7 +61,7 @@ interface Log {
   readonly spelt: (name: string) => string
 }
 
-/** A name alone is one of the trigger's own database. */
+/** An unqualified name refers to the trigger's own database. */
 export function namesTable(words: readonly Word[], schema: string, { database, table, spelt }: Log): boolean {
   return words.some(({ text }, at) => {
     if (spelt(text) !== table) return false
@@ -72,7 +72,7 @@ export function namesTable(words: readonly Word[], schema: string, { database, t
 
 const OURS = ['IF', BYPASS_VARIABLE.toUpperCase(), 'IS', 'NULL', 'THEN']
 
-/** One INSERT, plain, between BEGIN and END, or under the condition of ours. */
+/** A single INSERT: alone, between BEGIN and END, or under the bypass condition. */
 export function isOnlyInsert(words: readonly Word[]): boolean {
   const texts = words.map(({ text, isQuoted }) => (isQuoted ? '' : text.toUpperCase()))
   while (texts.at(-1) === ';') texts.pop()
@@ -80,7 +80,7 @@ export function isOnlyInsert(words: readonly Word[]): boolean {
   return statement[0] === 'INSERT' && !statement.includes(';')
 }
 
-/** What stands between the condition of ours and `; END IF`, or between BEGIN and `; END`. */
+/** The text between the bypass condition and `; END IF`, or between BEGIN and `; END`. */
 function withoutFrame(texts: readonly string[]): readonly string[] {
   if (OURS.every((word, at) => texts[at] === word)) return texts.slice(OURS.length, -3)
   return texts[0] === 'BEGIN' ? texts.slice(1, -2) : texts

@@ -2,21 +2,21 @@ import type { KeyColumn, KeyMapping, RowKey, TokenRule } from '@mylab-sync/core'
 import { sourceError } from '../connection/errors.js'
 import * as sql from '../sql.js'
 
-/** `NEW.`, `OLD.` or the empty text before each column. */
+/** The prefix of each column. */
 export type Prefix = 'NEW.' | 'OLD.' | ''
 
-/** SQL of one column's token. Every kind is ASCII without a comma in the connection's character set, so joining never mixes collations. */
+/** SQL of one column's token. Every kind is ASCII in the connection's character set and without a comma, so joining never mixes collations. */
 export function tokenSql(key: KeyColumn, prefix: Prefix): string {
   const { source } = key.column
   const column = prefix + sql.name(source.name)
   switch (key.rule) {
     case 'integer':
-      // A SET in arithmetic is a DOUBLE, which loses members beyond the 53rd.
+      // Arithmetic turns a SET into a DOUBLE, which loses members after the 53rd.
       return source.dataType === 'set' || source.dataType === 'enum' ? `CAST(${column} AS UNSIGNED)` : `(${column} + 0)`
     case 'decimal':
       return source.zerofill ? `(${column} + 0)` : `CAST(${column} AS CHAR)`
     case 'bits':
-      // The bytes of a point's x are those of the double; -0 + 0 is 0.
+      // The bytes of a point's x are those of the double; adding 0 turns -0 into 0.
       return `SUBSTR(HEX(POINT(${column} + 0e0, 0)), 19, 16)`
     case 'digits':
       return digitsSql(column, source.scale ?? 0)
@@ -31,7 +31,7 @@ export function tokenSql(key: KeyColumn, prefix: Prefix): string {
   }
 }
 
-/** Bits that no statement stores any more, but ALTER TABLE keeps, may be shown as -0.00. */
+/** Bits that no statement can store now but that ALTER TABLE keeps may be shown as -0.00. */
 function digitsSql(column: string, digits: number): string {
   const zero = digits === 0 ? '0' : `0.${'0'.repeat(digits)}`
   const shown = `CAST(${column} AS CHAR)`
@@ -39,8 +39,8 @@ function digitsSql(column: string, digits: number): string {
 }
 
 /**
- * UNIX_TIMESTAMP of the bare column reads the stored instant, whatever the session's time zone; CONVERT_TZ would see local text, in which
- * the two hours at the end of summer time are one. The zero timestamp gives 0 (MySQL) or NULL (MariaDB).
+ * UNIX_TIMESTAMP of the bare column reads the stored instant, whatever the session's time zone; CONVERT_TZ would read local
+ * text, in which the two hours at the end of daylight saving time coincide. The zero timestamp gives 0 (MySQL) or NULL (MariaDB).
  */
 function timestampSql(column: string, fraction: number): string {
   const digits = fraction > 0 ? `(${fraction})` : ''
@@ -67,15 +67,15 @@ const SHAPES: Readonly<Record<TokenRule, RegExp>> = {
   quoted: /^[0-9A-F:.-]+$/i,
 }
 
-/** The literal that equals the column's value, comparable through its index. Tokens come from tables that others may write: each is checked. */
+/** The literal that equals the column's value and can use its index. Other accounts may write the tables that tokens come from, so each is validated. */
 export function literalSql(key: KeyColumn, token: string): string {
   const { source } = key.column
   if (!SHAPES[key.rule].test(token)) {
-    throw sourceError('internal', `a key of column ${source.name} is not of the form ${key.rule}`)
+    throw sourceError('internal', `a key of column ${source.name} does not have the form ${key.rule}`)
   }
   switch (key.rule) {
     case 'integer':
-      // The servers take a SET of 64 members for a signed number where they compare it.
+      // The servers compare a SET of 64 members as a signed number.
       return source.dataType === 'set' ? String(BigInt.asIntN(64, BigInt(token))) : token
     case 'decimal':
       return token
@@ -94,15 +94,15 @@ export function literalSql(key: KeyColumn, token: string): string {
   }
 }
 
-/** A number with shown digits, or one that is so many of its last digit away. */
+/** A number in its shown digits, or one that differs by `away` units of the last digit. */
 export function digitsLiteral(token: string, away = 0n): string {
   const [, fraction = ''] = token.split('.')
   return `${unitsOf(token) + away}e-${fraction.length}`
 }
 
 /**
- * How many units of the last digit lie safely between a shown number and whatever is shown otherwise: one, or as many as its
- * type skips. MySQL takes a bound at the type's nominal end for that end itself, beyond which a FLOAT's bits may lie.
+ * By how many units of the last digit a shown number certainly differs from one shown otherwise: one, or as many as its type
+ * skips. MySQL clamps a bound to the type's nominal limit, but a FLOAT's bits may lie beyond that.
  */
 export function digitsWidth(key: KeyColumn, token: string): bigint {
   const units = unitsOf(token)
@@ -123,6 +123,6 @@ function charset(value: string | null): string {
 export function tokens(key: KeyMapping, rowKey: RowKey): string[] {
   const parts = rowKey.split(',')
   if (parts.length !== key.columns.length)
-    throw sourceError('internal', 'a row key has another number of columns than its table')
+    throw sourceError('internal', 'a row key does not have as many columns as the key of its table')
   return parts
 }

@@ -7,17 +7,17 @@ import { keySql } from './token.js'
 export const TRIGGER_EVENTS = ['INSERT', 'UPDATE', 'DELETE'] as const
 export type TriggerEvent = (typeof TRIGGER_EVENTS)[number]
 
-/** What a trigger must be. */
+/** The expected definition of a trigger. */
 export interface TriggerText {
   readonly name: string
-  /** Used where a trigger is replaced without a gap and the server has no CREATE OR REPLACE. */
+  /** For replacing a trigger without a gap on a server without CREATE OR REPLACE. */
   readonly otherName: string
   readonly table: string
   readonly event: TriggerEvent
   readonly body: string
 }
 
-/** The session variable that keeps a session's changes out of the log. */
+/** A session that sets this variable logs no changes. */
 export const BYPASS_VARIABLE = '@mylab_sync_bypass'
 
 const SUFFIXES: Readonly<Record<TriggerEvent, string>> = { INSERT: 'ai', UPDATE: 'au', DELETE: 'ad' }
@@ -25,24 +25,24 @@ const OURS = /^mylab_(\w+_)?[0-9a-f]{12}_a[iud]2?$/
 const INSTANCE_ALLOWED = /[^0-9A-Za-z]/g
 const INSTANCE_LENGTH = 20
 
-/** A trigger of this product, whatever its instance. */
+/** Whether it is a trigger of this product, of any instance. */
 export function isOurTrigger(name: string): boolean {
   return OURS.test(name)
 }
 
-/** A trigger of this instance. */
+/** Whether it is a trigger of this instance. */
 export function isTriggerOf(name: string, instance: string): boolean {
   const start = `mylab_${instancePart(instance)}`
   return name.startsWith(start) && /^[0-9a-f]{12}_a[iud]2?$/.test(name.slice(start.length))
 }
 
-/** The trigger's name: short, and the same whatever the table's name holds. */
+/** The trigger's name: short, and valid whatever characters the table's name contains. */
 export function triggerName(table: string, event: TriggerEvent, instance: string): string {
   const hash = createHash('sha256').update(table, 'utf8').digest('hex').slice(0, 12)
   return `mylab_${instancePart(instance)}${hash}_${SUFFIXES[event]}`
 }
 
-/** Two installations' names never collide: what had to be changed in a name is told by its hash. */
+/** Names of two installations never collide: a name with replaced characters gets a hash. */
 export function instancePart(instance: string): string {
   if (instance === 'default') return ''
   const plain = instance.replace(INSTANCE_ALLOWED, '').slice(0, INSTANCE_LENGTH)
@@ -65,8 +65,8 @@ export function triggersOf(target: TriggerTarget, settings: SourceSettings): Tri
 }
 
 /**
- * MariaDB's catalog shows the literals of a trigger with their escapes resolved: one that needs an escape would never
- * be read back as it was written, and its trigger be taken for a wrong one for ever.
+ * MariaDB's catalog resolves escapes in a trigger's literals. A literal that needs an escape would never be read back as
+ * written, and its trigger would always count as altered.
  */
 function literal(text: string): string {
   if (!/[\\\0\n\r]/.test(text)) return sql.text(text)
@@ -81,7 +81,7 @@ export function triggerBody(target: TriggerTarget, event: TriggerEvent, auditTab
   const insert =
     target.key !== null && event === 'UPDATE'
       ? `INSERT INTO ${log} (table_name, operation, row_key, old_key, flags) VALUES (${start}, ${keySql(target.key, 'NEW.')}, ` +
-        // Equal tokens are equal bytes: they are ASCII, of one letter case, and end in no blank.
+        // Equal tokens are equal bytes: they are ASCII, of one letter case, without trailing blanks.
         `NULLIF(${keySql(target.key, 'OLD.')}, ${keySql(target.key, 'NEW.')}), ${layout})`
       : `INSERT INTO ${log} (table_name, operation, row_key, flags) VALUES (${start}, ${keySql(target.key, event === 'DELETE' ? 'OLD.' : 'NEW.')}, ${layout})`
   return `IF ${BYPASS_VARIABLE} IS NULL THEN ${insert}; END IF`

@@ -3,8 +3,8 @@ import type { Session } from '../connection/session.js'
 import * as sql from '../sql.js'
 
 /**
- * MySQL's catalog shows the bytes of a default up to the first that is 0. The default itself is asked of a row that is not
- * there; of a table that does not answer it stays what the catalog shows, and is listed as not carried.
+ * MySQL's catalog shows the bytes of a default up to the first zero byte. The full default is read by DEFAULT() on an empty
+ * result; for a table that cannot be read, the catalog's text remains, and the default is listed as not carried.
  */
 export async function withByteDefaults(session: Session, table: SourceTable): Promise<SourceTable> {
   const cut = table.columns.filter(isCut)

@@ -10,7 +10,7 @@ import { foreignKeys, type Grouped, grouped, hiddenActions } from './foreign-key
 import { findFaults } from './faults.js'
 import { catalogQueries, checksQuery, FEATURES_QUERY, indexFeatures, SERVER_QUERY, tableNamesQuery } from './queries.js'
 
-/** Vendor and version of the server behind a connection. */
+/** The vendor and version of the connected server. */
 export interface Server {
   readonly vendor: 'mariadb' | 'mysql'
   readonly version: string
@@ -23,14 +23,14 @@ export async function readServer(session: Session): Promise<Server> {
   return { vendor, version }
 }
 
-/** Of all base tables but our own; some may be the older package's. */
+/** The names of all base tables but this product's; some may be the older package's. */
 export async function readTableNames(session: Session, settings: SourceSettings): Promise<string[]> {
   return [...(await readComments(session, settings)).keys()]
 }
 
 /**
- * Beside the tables' statistics MySQL 9.7 shows what it says of a table that it cannot open as the comment of another one:
- * one of ours would not be known by its comment any more.
+ * A query that also reads statistics makes MySQL 9.7 show its error about a table it cannot open as another table's comment,
+ * and this product's tables are recognised by their comments.
  */
 async function readComments(session: Session, settings: SourceSettings): Promise<ReadonlyMap<string, string>> {
   const rows = await session.definitions(tableNamesQuery(settings.database))
@@ -46,7 +46,7 @@ function isOwn(
   return name === settings.auditTable || (comment ?? '').startsWith(MARKER)
 }
 
-/** Everything about the database's tables, our own left out, and the rows of the `columns` query by table, ours included. */
+/** The catalog without this product's tables, and the rows of the `columns` query by table, with them. */
 export async function readCatalog(
   session: Session,
   settings: SourceSettings,
@@ -77,7 +77,7 @@ export async function readCatalog(
   })
   const half = others.find(({ engine, fault }) => engine === '' && fault === null)
   if (half)
-    throw sourceError('generation-changed', `table ${half.name} was listed by half while its definition changed`)
+    throw sourceError('generation-changed', `table ${half.name} was listed only in part while its definition changed`)
   const older = new Set(others.filter((each) => isOlderPackages(each, settings)))
   const theirs: SourceTable[] = []
   for (const each of others) if (!older.has(each)) theirs.push(await withByteDefaults(session, each))
@@ -107,8 +107,8 @@ interface Own {
 const JSON_CHECK = /^\(?json_valid\(`((?:[^`]|``)+)`\)\)?$/i
 
 /**
- * MariaDB tells no engine of a table that it cannot open, and no key of it: as another definition that would be carried, or
- * take what is carried for changed.
+ * MariaDB shows no engine and no key of a table it cannot open. Taken as a definition, that would be carried, or a carried
+ * table would count as altered.
  */
 function namesToTry(
   tables: readonly TextRow[],
@@ -147,7 +147,7 @@ function table(row: TextRow, parts: Parts & Own, place: Server & { readonly data
   }
 }
 
-/** The server adds the period's end to the keys of a system-versioned table; the current rows are unique without it. */
+/** The server appends the period's end to the keys of a system-versioned table; current rows are unique without it. */
 function indexesOf(rows: readonly TextRow[], period: ReadonlySet<string>): SourceIndex[] {
   return [...grouped(rows, 1)].map(([name, group]) => ({
     name,
@@ -167,6 +167,6 @@ function indexesOf(rows: readonly TextRow[], period: ReadonlySet<string>): Sourc
 function indexKind(type: string): SourceIndex['kind'] {
   const kind = type.toLowerCase()
   if (kind === 'btree' || kind === 'fulltext' || kind === 'spatial') return kind
-  // MEMORY tables' HASH indexes order nothing but are as unique.
+  // HASH indexes of MEMORY tables have no order, but enforce uniqueness.
   return 'other'
 }

@@ -2,7 +2,7 @@ import type { ColumnDefault, SourceColumn } from '@mylab-sync/core'
 import type { TextRow } from '../connection/session.js'
 import { mariadbDefault, members, mysqlDefault } from './literals.js'
 
-/** Positions in a row of the `columns` query. */
+/** Column positions in the `columns` query. */
 const AT = {
   name: 1,
   dataType: 2,
@@ -22,7 +22,7 @@ const AT = {
 
 type Vendor = 'mariadb' | 'mysql'
 
-/** A row of the `columns` query as a column. */
+/** Maps a row of the `columns` query. */
 export function column(row: TextRow, vendor: Vendor, jsonChecked: boolean): SourceColumn {
   const columnType = text(row, 'columnType')
   const dataType = text(row, 'dataType').toLowerCase()
@@ -56,8 +56,8 @@ export function column(row: TextRow, vendor: Vendor, jsonChecked: boolean): Sour
 }
 
 /**
- * Of one table's rows of the `columns` query, in their order, what can change a value: all but comments, and defaults where
- * no column is generated, since an expression may read them.
+ * What can change a value, from one table's rows of the `columns` query in their order: everything but comments, and but
+ * defaults unless a column is generated, since its expression may read them.
  */
 export function columnFacts(rows: readonly TextRow[]): TextRow[] {
   const isRead = rows.some((row) => text(row, 'generation') !== '')
@@ -76,7 +76,7 @@ function defaultOf(row: TextRow, vendor: Vendor): ColumnDefault {
     : mysqlDefault(value, text(row, 'extra'), text(row, 'dataType').toLowerCase())
 }
 
-/** MySQL's DEFAULT_GENERATED is no generated column. */
+/** MySQL's DEFAULT_GENERATED does not mean a generated column. */
 function generation(extra: string, expression: string): SourceColumn['generated'] {
   if (/\b(STORED GENERATED|PERSISTENT)\b/i.test(extra)) return 'stored'
   if (/\bVIRTUAL( GENERATED)?\b/i.test(extra)) return 'virtual'

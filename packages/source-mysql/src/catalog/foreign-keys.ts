@@ -36,8 +36,8 @@ export function foreignKeys(
 }
 
 /**
- * What REFERENTIAL_CONSTRAINTS keeps from an account with SELECT alone, which sees the columns of a key and no word of
- * its actions: a CASCADE would be taken for none. From SHOW CREATE TABLE, in the shape of that view's rows.
+ * Rows that REFERENTIAL_CONSTRAINTS hides from an account with only SELECT, read from SHOW CREATE TABLE. Such an account sees
+ * a key's columns but not its actions, so a CASCADE would count as no action.
  */
 export async function hiddenActions(
   session: Session,
@@ -59,8 +59,8 @@ const TAIL =
   /\)(?: ON DELETE (CASCADE|SET NULL|SET DEFAULT|NO ACTION))?(?: ON UPDATE (CASCADE|SET NULL|SET DEFAULT|NO ACTION))?,?$/
 
 /**
- * Name, action on delete, action on update of these foreign keys, by a CREATE TABLE statement as servers print it. Its
- * lines are looked up by the name, which MariaDB up to 10.11.18 prints with its backticks as they are.
+ * Name, ON DELETE and ON UPDATE action of these foreign keys, from a CREATE TABLE statement as servers print it. Lines are
+ * found by name, in which MariaDB up to 10.11.18 does not double backticks.
  */
 export function actionsIn(
   statement: string,

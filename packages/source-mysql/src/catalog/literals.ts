@@ -2,7 +2,7 @@ import type { ColumnDefault } from '@mylab-sync/core'
 
 const ESCAPES: Readonly<Record<string, string>> = { '0': '\0', n: '\n', r: '\r', t: '\t', b: '\b', Z: '\u001a' }
 
-/** Reads the quoted string that begins at `start`; the text and the position behind it, or null where none begins or ends. */
+/** Reads the quoted string at `start`. Returns its text and the position after it, or null if there is no complete one. */
 function readQuoted(source: string, start: number): { readonly value: string; readonly end: number } | null {
   if (source[start] !== "'") return null
   let value = ''
@@ -40,7 +40,7 @@ export function members(columnType: string): string[] | null {
 const CURRENT_TIMESTAMP = /^(?:current_timestamp|now|localtime|localtimestamp)(?:\(\d*\))?$/i
 const NUMBER = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i
 
-/** MariaDB's COLUMN_DEFAULT is an expression: strings are quoted, bytes too or (from 11 on) in hexadecimal digits, and NULL is a word. */
+/** MariaDB's COLUMN_DEFAULT is an expression: strings are quoted, bytes quoted or (since 11) in hexadecimal digits, and NULL is a keyword. */
 export function mariadbDefault(value: string | null): ColumnDefault {
   if (value === null || value === 'NULL') return { kind: 'none' }
   if (CURRENT_TIMESTAMP.test(value)) return { kind: 'current-timestamp' }
@@ -51,7 +51,7 @@ export function mariadbDefault(value: string | null): ColumnDefault {
   return NUMBER.test(value) ? { kind: 'literal', text: value } : { kind: 'expression', text: value }
 }
 
-/** MySQL's is the bare value, unless EXTRA says DEFAULT_GENERATED; of bytes it shows those before the first that is 0, so they are no value. */
+/** MySQL's COLUMN_DEFAULT is the bare value unless EXTRA contains DEFAULT_GENERATED. It cuts bytes at the first zero byte, so they are unusable. */
 export function mysqlDefault(value: string | null, extra: string, dataType: string): ColumnDefault {
   if (value === null) return { kind: 'none' }
   if (CURRENT_TIMESTAMP.test(value) && ['timestamp', 'datetime'].includes(dataType))

@@ -1,16 +1,16 @@
 import type { SourceSettings } from '../settings.js'
 
-/** The comment that its log gets when it is taken over. */
+/** The comment of its log after a takeover. */
 export const KEPT = 'log of the older package, kept by MyLab Database Sync'
 
-/** What only its tables have: the change log, and the progress and error log of its first copy. */
+/** Columns that identify its tables: the change log, and the progress and error log of its first copy. */
 const SHAPES: readonly (readonly string[])[] = [
   ['table_name', 'record_id', 'operation', 'old_data', 'new_data', 'synced'],
   ['table_name', 'batch_offset', 'batch_size', 'failed_columns', 'sample_data'],
   ['table_name', 'total_rows', 'synced_rows', 'failed_rows', 'last_synced_offset'],
 ]
 
-/** A table of the older package: by its columns, whatever it is called, or by the name that its log is kept under. */
+/** Whether it is a table of the older package: by its columns, whatever its name, or by the name or comment of its kept log. */
 export function isOlderPackages(
   table: { readonly name: string; readonly comment: string; readonly columns: readonly { readonly name: string }[] },
   { auditTable }: Pick<SourceSettings, 'auditTable'>,

@@ -9,8 +9,8 @@ import type { Server } from './catalog.js'
 import { otherObjectsQueries, partitionedTablesQuery } from './queries.js'
 
 /**
- * What the database holds beside tables. The servers show nothing of what an account may not see, so a count of 0 says
- * something only where the account has the right to look (measured on MariaDB 10.11 and MySQL 9.7).
+ * The database's other objects. Servers hide what an account has no right to see, so a count of 0 is meaningful only if it
+ * has the right (measured on MariaDB 10.11 and MySQL 9.7).
  */
 export async function readOtherObjects(
   session: Session,
@@ -46,7 +46,7 @@ export async function readOtherObjects(
   }
 }
 
-/** What only informs ends no command: a server whose own tables are damaged, or of an older version (1805), cannot list some kinds. */
+/** Tolerates errors, since these counts only inform: a server whose own tables are damaged or outdated (1805) cannot list some kinds. */
 class Listing {
   readonly #session: Session
   readonly failed: { objects: OtherObjects['notListed'][number]['objects']; reason: string }[] = []
@@ -86,7 +86,7 @@ function seesRoutines({ grants, lines }: Account): boolean {
   return new Grants(lines, 'mysql').on('SELECT', 'proc')
 }
 
-/** The smallest right that each server has for it. */
+/** The least right that lets an account see routines. */
 function routinesGrant(server: Server, grant: (right: string, on?: string) => string): string {
   if (server.vendor === 'mysql' && isAtLeast(server, [8, 0, 20])) return grant('SHOW_ROUTINE', '*.*')
   if (server.vendor === 'mysql' && isAtLeast(server, [8, 0, 0])) return grant('EXECUTE')

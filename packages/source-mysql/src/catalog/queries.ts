@@ -1,6 +1,6 @@
 import * as sql from '../sql.js'
 
-/** One statement per kind of object, whatever the number of tables. */
+/** One statement per kind of object, for all tables. */
 export interface CatalogQueries {
   readonly tables: string
   readonly columns: string
@@ -9,10 +9,10 @@ export interface CatalogQueries {
   readonly foreignKeys: string
 }
 
-/** Columns of information_schema.STATISTICS that some servers have. */
+/** Columns of information_schema.STATISTICS that only some servers have. */
 export interface IndexFeatures {
   readonly expressions: boolean
-  /** What tells that the optimizer does not use an index, and statements may not name it: MySQL's, MariaDB's, or none. */
+  /** The column (MySQL's, MariaDB's, or none) that shows whether the optimizer ignores an index; statements must not name such an index. */
   readonly visibility: 'IS_VISIBLE' | 'IGNORED' | null
 }
 
@@ -36,7 +36,7 @@ export function catalogQueries(database: string, { expressions, visibility }: In
   }
 }
 
-/** Counts of views, routines, events and MariaDB's sequences, and all triggers by name and table, as far as the account sees them; each alone, since one may fail. */
+/** Counts of views, routines, events and MariaDB's sequences, and all triggers by name and table, as visible to the account; one query each, since any may fail. */
 export function otherObjectsQueries(
   database: string,
 ): Readonly<Record<'views' | 'routines' | 'events' | 'triggers' | 'sequences', string>> {
@@ -57,7 +57,7 @@ export function partitionedTablesQuery(database: string): string {
     WHERE TABLE_SCHEMA = ${sql.text(database)} AND CREATE_OPTIONS LIKE '%partitioned%' ORDER BY TABLE_NAME`
 }
 
-/** Of all tables, or of these. */
+/** For all tables, or only these. */
 export function columnsQuery(database: string, tables: readonly string[] | null): string {
   const named = tables === null ? '' : ` AND TABLE_NAME IN (${tables.map(sql.text).join(', ')})`
   return `SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE,
@@ -65,7 +65,7 @@ export function columnsQuery(database: string, tables: readonly string[] | null)
     FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ${sql.text(database)}${named} ORDER BY TABLE_NAME, ORDINAL_POSITION`
 }
 
-/** Needs no table's statistics, and opens none that is open already. */
+/** Reads no statistics, and so opens no table. */
 export function tableNamesQuery(database: string): string {
   return `SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = ${sql.text(database)} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME`
@@ -83,7 +83,7 @@ export function checksQuery(database: string, vendor: 'mariadb' | 'mysql'): stri
 
 export const SERVER_QUERY = 'SELECT VERSION(), @@version_comment'
 
-/** Which of the columns and views that not every server has are there. */
+/** Which optional columns and views the server has. */
 export const FEATURES_QUERY = `SELECT
   (SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'CHECK_CONSTRAINTS' AND COLUMN_NAME = 'CHECK_CLAUSE'),
   (SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'STATISTICS' AND COLUMN_NAME = 'EXPRESSION'),

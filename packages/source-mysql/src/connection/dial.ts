@@ -20,13 +20,13 @@ export interface Dialled {
 }
 
 /**
- * A connection that is logged in, over a line as the settings want it. `prefer` goes on in plaintext where the server
- * offers no encryption or the handshake fails, as libpq does. Throws the driver's error, or TlsRefused.
+ * Connects and logs in with the TLS mode of the settings. As in libpq, `prefer` falls back to plaintext if the server offers no
+ * encryption or the handshake fails. Throws the driver's error, or TlsRefused.
  */
 export async function dial(settings: SourceSettings, connectMs: number): Promise<Dialled> {
   const deadline = new Deadline(connectMs)
   const { mode } = settings.tls
-  // What never leaves this machine is not encrypted.
+  // Local sockets need no encryption.
   if (mode === 'disable' || settings.socket !== undefined) return attempt(settings, deadline, 'plain')
   try {
     return await attempt(settings, deadline, 'tls')
@@ -45,13 +45,13 @@ class Deadline {
     this.#until = performance.now() + ms
   }
 
-  /** Never 0, by which the driver would wait for ever. */
+  /** Never 0, with which the driver would wait for ever. */
   get leftMs(): number {
     return Math.max(1, Math.ceil(this.#until - performance.now()))
   }
 }
 
-/** The handshake itself, before anybody has looked at a certificate's owner. */
+/** The handshake itself failed, before the certificate's owner was verified. */
 class HandshakeFailed extends TlsRefused {}
 
 async function attempt(settings: SourceSettings, deadline: Deadline, how: 'plain' | 'tls'): Promise<Dialled> {
@@ -87,12 +87,12 @@ function loggedIn(connection: Connection): Promise<Connection> {
 }
 
 /**
- * The driver replaces Node's code of a refused certificate by its own, and for an address compares the certificate with
- * `localhost`: both are seen to here, before it sends anything over the line. It finds the authority by itself.
+ * The driver replaces Node's code for a refused certificate by its own, and compares an IP address's certificate with
+ * `localhost`. So the certificate is verified here, before the driver sends anything. The driver loads the authority.
  */
 async function loggedInSecurely(
   settings: SourceSettings,
-  /** An object of its own for each connection: by it the driver keeps sessions, which would be taken up unverified. */
+  /** One object per connection: the driver caches TLS sessions by it, and would resume them unverified. */
   ssl: SslOptions,
   socket: Socket,
   deadline: Deadline,
@@ -100,7 +100,7 @@ async function loggedInSecurely(
   const { tls, host } = settings
   const connection = createConnection({ ...options(settings, socket, deadline), ssl })
   let refused: TlsRefused | undefined
-  // The driver's own listener is the first: by now it has put the encrypted stream in the place of this one.
+  // The driver's listener runs first, so it has replaced this stream by the encrypted one.
   socket.once('data', () => {
     const stream: unknown = Reflect.get(connection, 'stream')
     if (!(stream instanceof TLSSocket)) {
@@ -129,21 +129,21 @@ async function loggedInSecurely(
 const HEADER_BYTES = 4
 const PROTOCOL = 10
 const REFUSAL = 0xff
-/** Low half of the capabilities: https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html */
+/** In the low half of the capabilities: https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html */
 const CLIENT_SSL = 1 << 11
-/** Thread id, first part of the scramble and a filler, which stand between the version and the capabilities. */
+/** Thread id, first part of the scramble and a filler, between the version and the capabilities. */
 const BEFORE_CAPABILITIES = 4 + 8 + 1
 
-/** The server's first packet is whole, or is no greeting at all. */
+/** Whether the server's first packet is complete, or cannot be a greeting. */
 function isGreeting(seen: Buffer): boolean {
   if (seen.length <= HEADER_BYTES) return false
   return seen[HEADER_BYTES] !== PROTOCOL || seen.length >= HEADER_BYTES + seen.readUIntLE(0, 3)
 }
 
-/** `refusal`: the server has refused us before anything could be encrypted, and the driver says why and sends nothing. */
+/** `refusal`: the server refused the connection before encryption; the driver reports why and sends nothing. */
 function answerOf(packet: Buffer): 'tls' | 'plain' | 'refusal' {
   if (packet[HEADER_BYTES] === REFUSAL) return 'refusal'
-  // The driver would take it for a greeting, and log in over a line that was to be encrypted.
+  // The driver would accept it as a greeting and log in unencrypted.
   if (packet[HEADER_BYTES] !== PROTOCOL) throw new Error('no greeting of a MySQL server')
   const capabilities = packet.indexOf(0, HEADER_BYTES + 1) + 1 + BEFORE_CAPABILITIES
   if (capabilities + 2 > packet.length) return 'plain'

@@ -4,12 +4,12 @@ import * as sql from '../sql.js'
 
 /** https://mariadb.com/kb/en/mariadb-error-code-reference/ https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html */
 const NUMBERS: Readonly<Partial<Record<ErrorCode, readonly number[]>>> = {
-  // Strangers are refused, by account, by address or all of them: 1129 a blocked host, 1524 and 1251 ways to log in, 3032 offline mode.
+  // Refused by account, by address or for everybody: 1129 a blocked host, 1524 and 1251 authentication methods, 3032 offline mode.
   'cannot-connect': [
     1040, 1044, 1045, 1049, 1129, 1130, 1135, 1203, 1226, 1251, 1275, 1524, 1698, 1820, 1862, 3032, 3118, 3159, 3878,
     4151,
   ],
-  // 1158 to 1161: what the server read or wrote stopped half-way.
+  // 1158 to 1161: the server could not complete a read or write on the network.
   'lost-connection': [1053, 1152, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031],
   'missing-right': [1142, 1143, 1227, 1370, 1419],
   'lock-timeout': [1205, 1213, 3572],
@@ -29,7 +29,7 @@ const BY_NUMBER: ReadonlyMap<number, ErrorCode> = new Map(
   ),
 )
 
-/** ER_GET_ERRNO: the storage engine's own number stands in its text, 12, 23, 24 and 28 being the system's for memory, files and space. */
+/** ER_GET_ERRNO: its text contains the storage engine's own number; 12, 23, 24 and 28 are the system's for memory, files and space. */
 const GET_ERRNO = 1030
 const OF_SYSTEM = /^Got error (12|23|24|28)\b/
 
@@ -48,8 +48,8 @@ const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
 ])
 
 /**
- * What the server words by account, database, table and file alone: whom it took us for is what a person has to know, since
- * the account is found by the host that the server sees, and which file it lacks. Every other text may quote row data.
+ * Errors whose text names only account, database, table and file. People need it: the server picks the account by the host
+ * it sees, and only the text names that account, or the missing file. Every other text may quote row data.
  */
 const QUOTABLE: ReadonlySet<number> = new Set([
   13, 29, 1016, 1017, 1018, 1021, 1030, 1031, 1033, 1034, 1035, 1036, 1044, 1045, 1047, 1049, 1114, 1142, 1143, 1168,
@@ -125,7 +125,7 @@ export function sourceError(code: ErrorCode, text: string, options: Omit<SyncErr
   return new SyncError(code, text, { ...options, side: 'source' })
 }
 
-/** What a driver error means to us. The driver's text may quote row data: it is kept as `cause`, and shown where it cannot. */
+/** Maps a driver error to a code. The driver's text may quote row data, so it is kept as `cause` and shown only if it cannot. */
 export function mapped(error: unknown, doing: string): SyncError {
   if (error instanceof SyncError) return error
   const found = codeOf(error)
@@ -135,7 +135,7 @@ export function mapped(error: unknown, doing: string): SyncError {
   return sourceError(found ?? 'internal', text, remedy === undefined ? { cause: error } : { cause: error, remedy })
 }
 
-/** As `mapped`, before there is a session: whoever answers otherwise than a server of ours, or hangs up, is none. */
+/** As `mapped`, for connecting: a peer that hangs up or does not answer like MySQL or MariaDB is reported as such. */
 export function connectError(error: unknown, place: string): SyncError {
   const fault = tlsFault(error)
   if (fault !== null)
@@ -153,15 +153,15 @@ export function connectError(error: unknown, place: string): SyncError {
   })
 }
 
-/** An error of a read is the table's own, not the server's or the connection's. A number that nobody knows is of the table. */
+/** Whether an error of a read concerns its table, not the server or the connection. An unknown number counts as the table's. */
 export function isOfTable(error: unknown): boolean {
   if (!(error instanceof SyncError)) return false
   if (error.code === 'truncated-read') return true
-  // 1142 and 1143: the right to read this table; our own tables are read first.
+  // 1142 and 1143: the right to read this table; this product's own tables were read before.
   return (error.code === 'internal' || error.code === 'missing-right') && errorNumber(error) !== undefined
 }
 
-/** The error of a read of `table`: TableBroken where it is that table's own. */
+/** Maps the error of a read of `table` to TableBroken if it concerns only that table. */
 export function ofTable(table: string, error: unknown): unknown {
   if (!(error instanceof SyncError) || error instanceof TableBroken || !isOfTable(error)) return error
   const what = errorNumber(error) === undefined ? error.text : `${labelOf(error)}${wordsOf(error)}`
@@ -171,19 +171,19 @@ export function ofTable(table: string, error: unknown): unknown {
 
 function firstRemedy(table: string, error: SyncError): string {
   if (error.code === 'missing-right') return `GRANT SELECT ON ${sql.name(table)} to the account`
-  return error.code === 'truncated-read' && error.remedy !== null ? error.remedy : mendRemedy(table)
+  return error.code === 'truncated-read' && error.remedy !== null ? error.remedy : repairRemedy(table)
 }
 
-/** For a table that the server itself cannot open or read. */
-export function mendRemedy(table: string): string {
+/** The remedy for a table that the server itself cannot open or read. */
+export function repairRemedy(table: string): string {
   return `mend or restore it at the source (CHECK TABLE ${sql.name(table)}), or add it to tables.exclude`
 }
 
-/** The error's name and number, without any text. */
+/** The error's name and number, without its text. */
 export function labelOf(error: unknown): string {
   const code = property(error instanceof SyncError ? error.cause : error, 'code')
   const number = errorNumber(error)
-  // The driver knows no names of numbers below 1000, which are of files.
+  // The driver has no names for numbers below 1000, which concern files.
   const name = typeof code !== 'string' ? 'unknown error' : code.startsWith('UNKNOWN') ? 'error' : code
   return number === undefined ? name : `${name} (${number})`
 }
@@ -197,7 +197,7 @@ function codeOf(error: unknown): ErrorCode | undefined {
 }
 
 function byCode(code: string): ErrorCode | undefined {
-  // An encrypted line that breaks breaks in OpenSSL's words.
+  // A broken encrypted connection is reported with OpenSSL's codes.
   return BY_CODE.get(code) ?? (/^(ERR_SSL_|EPROTO$)/.test(code) ? 'lost-connection' : undefined)
 }
 
@@ -205,7 +205,7 @@ function remedyOf(number: number | undefined, code: ErrorCode | undefined): stri
   return REMEDY_BY_NUMBER.get(number ?? 0) ?? (code === undefined ? undefined : REMEDIES[code])
 }
 
-/** What the server says, where that quotes no row. */
+/** The server's text if it cannot quote row data, else nothing. */
 export function wordsOf(error: unknown): string {
   return QUOTABLE.has(errorNumber(error) ?? 0) ? `: ${textOf(error)}` : ''
 }

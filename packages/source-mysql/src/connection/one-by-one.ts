@@ -1,4 +1,4 @@
-/** Work of which no two pieces run at once; each begins when all that came before it have ended. */
+/** Runs pieces of work one at a time, in the order in which they were submitted. */
 export class OneByOne {
   #last: Promise<void> = Promise.resolve()
 
@@ -11,7 +11,7 @@ export class OneByOne {
     }
   }
 
-  /** For work that is no single call; the caller leaves by what this returns. */
+  /** For work that is not a single call; the caller ends it by calling the returned function. */
   async enter(): Promise<() => void> {
     const before = this.#last
     let leave = (): void => undefined

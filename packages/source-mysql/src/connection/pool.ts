@@ -3,7 +3,7 @@ import { Session } from './session.js'
 
 const KEPT_IDLE = 4
 
-/** Hands out connections; as many as the callers hold, a few of them kept for the next. */
+/** Lends connections without an upper bound, and keeps a few idle ones for reuse. */
 export class SessionPool {
   readonly #settings: SourceSettings
   #idle: Session[] = []
@@ -31,7 +31,7 @@ export class SessionPool {
     else this.#idle.push(session)
   }
 
-  /** Runs `use` with a connection of its own; one that failed is not used again, since a transaction may be open on it. */
+  /** Runs `use` with an exclusive connection. After an error the connection is closed, since a transaction may be open on it. */
   async with<T>(use: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.acquire()
     try {
@@ -54,7 +54,7 @@ export class SessionPool {
     }
   }
 
-  /** Also ends what is still at work: it may wait for a lock, and the process has to end. */
+  /** Also closes connections in use: they may be waiting for a lock, and the process must end. */
   async close(): Promise<void> {
     this.#closed = true
     for (const session of this.#lent) session.destroy()

@@ -19,7 +19,7 @@ after(async () => {
 
 const USER = "refused@'%'"
 
-/** Why a server lets an account in no longer, and the remedy that it is told with. */
+/** Ways in which a server refuses an account, and the remedy that is reported. */
 const REFUSALS: readonly {
   readonly name: string
   readonly numbers: readonly number[]

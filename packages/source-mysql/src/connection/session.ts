@@ -12,28 +12,28 @@ export type TextRow = (string | null)[]
 
 const BATCH_ROWS = 500
 const BATCH_BYTES = 1_000_000
-/** Batches that may wait before the socket is paused. */
+/** Unread batches at which the socket is paused. */
 const WAITING_BATCHES = 2
 const NO_PROGRESS_MS = 120_000
 const CONNECT_MS = 10_000
-/** How long a server may take to answer a stranger before it is taken for gone. */
+/** How long a server may take to answer a new connection before it counts as down. */
 const ANSWER_MS = 5_000
 const LEAVE_MS = 1_000
 
 /** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_WARN_I_S_SKIPPED_TABLE: https://mariadb.com/kb/en/mariadb-error-code-reference/ */
-const LEFT_OUT = new Set(['1205', '1213', '1684'])
-/** Without these rows would be read or written otherwise. */
+const HIDDEN_WARNINGS = new Set(['1205', '1213', '1684'])
+/** These change what is read or written. */
 const SETTINGS = [
   `${OWN_SESSION} = 1`,
   "time_zone = '+00:00'",
   "sql_mode = 'NO_ENGINE_SUBSTITUTION'",
   'autocommit = 1',
-  // What a server may have for everybody: rows beyond the first of these are left out in silence.
+  // A server may set a lower limit globally, and silently omits the rows beyond it.
   'sql_select_limit = 18446744073709551615',
   'completion_type = 0',
   'sql_quote_show_create = 1',
 ]
-/** These only help. An account may lack the right to set them: which ones need a right differs from version to version. */
+/** Useful but not necessary. Which of them need a right depends on the version, and the account may lack it. */
 const HELPFUL = [
   'net_write_timeout = 600',
   'wait_timeout = 900',
@@ -42,9 +42,9 @@ const HELPFUL = [
   'sql_big_selects = 1',
 ]
 const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, ${SETTINGS.join(', ')}`
-/** Each exists on some servers only: GIPK shown, statistics fresh, long IN lists kept as ranges, no row locks for a host that is gone, no end but our own. */
+/** Each exists on some servers only: show the GIPK, fresh statistics, long IN lists as ranges, no row locks for a vanished client, no statement timeouts. */
 const OPTIONAL_SETUP = [
-  // Of warnings a session keeps 64, or 1,024 on MySQL, where a right is needed to keep more: so many broken views would hide others from `definitions`.
+  // A session keeps 64 warnings, or 1,024 on MySQL, where keeping more needs a right. That many broken views would hide other warnings from `definitions`.
   'SET SESSION max_error_count = 65535',
   'SET SESSION show_gipk_in_create_table_and_information_schema = ON',
   'SET SESSION information_schema_stats_expiry = 0',
@@ -54,7 +54,7 @@ const OPTIONAL_SETUP = [
   'SET SESSION max_execution_time = 0',
   'SET SESSION idle_transaction_timeout = 0',
   'SET SESSION idle_readonly_transaction_timeout = 0',
-  // The present, whatever somebody looks at; all of a text; what sorting and small temporary tables need.
+  // Read the present, whatever the global default; whole texts; memory for sorting and small temporary tables.
   'SET SESSION system_versioning_asof = DEFAULT',
   'SET SESSION group_concat_max_len = 1048576',
   'SET SESSION sort_buffer_size = 2097152',
@@ -64,7 +64,7 @@ const OPTIONAL_SETUP = [
   'SET SESSION sql_safe_updates = 0, sql_auto_is_null = 0',
   'SET SESSION tx_read_only = 0',
   'SET SESSION transaction_read_only = 0',
-  // MySQL: a key whose index is INVISIBLE is looked up by it all the same.
+  // MySQL: look up keys by their index even if it is INVISIBLE.
   "SET SESSION optimizer_switch = 'use_invisible_indexes=on'",
 ]
 
@@ -73,8 +73,8 @@ interface Running {
 }
 
 /**
- * One connection. The driver never settles a statement whose connection was killed, so every statement is also settled by
- * the connection's own error and by a deadline without progress.
+ * One connection. The driver never settles a statement whose connection was killed, so every statement also ends by the
+ * connection's error or after a time without progress.
  */
 export class Session {
   readonly line: LineState
@@ -116,7 +116,7 @@ export class Session {
     this.#connection.destroy()
   }
 
-  /** Takes leave of the server, which would count a destroyed connection as aborted. */
+  /** Closes the connection in an orderly way; the server counts a destroyed one as aborted. */
   async close(): Promise<void> {
     if (this.#broken) return
     this.#broken = true
@@ -132,7 +132,7 @@ export class Session {
     })
   }
 
-  /** A statement without rows; the number of rows it matched. */
+  /** Runs a statement without a result set. Returns the number of matched rows. */
   async run(sql: string): Promise<number> {
     let affected = 0
     await this.#query(sql, (result) => {
@@ -143,7 +143,7 @@ export class Session {
     return affected
   }
 
-  /** All rows of a small result, as text. */
+  /** Reads all rows of a small result as text. */
   async rows(sql: string): Promise<TextRow[]> {
     return await this.#texts(sql, (text) => text)
   }
@@ -157,30 +157,32 @@ export class Session {
   }
 
   /**
-   * As `rows`, of information_schema, which leaves out what a table holds whose definition is being changed, with a
-   * warning and no error. Throws SyncError lock-timeout then.
+   * As `rows`, for information_schema, which omits a table whose definition is being changed and only warns. Throws SyncError
+   * lock-timeout in that case.
    */
   async definitions(sql: string): Promise<TextRow[]> {
-    const { rows, leftOut } = await this.#definitions(sql)
-    if (leftOut === undefined) return rows
-    throw sourceError('lock-timeout', `a table is being altered, so the server hides its definition (${leftOut})`, {
+    const { rows, hidden } = await this.#definitions(sql)
+    if (hidden === undefined) return rows
+    throw sourceError('lock-timeout', `a table is being altered, so the server hides its definition (${hidden})`, {
       remedy: 'a long ALTER, TRUNCATE or CREATE of another session runs; try again when it has ended',
     })
   }
 
-  /** As `definitions`, without those that are hidden. */
+  /** As `definitions`, but omits hidden tables. */
   async visibleDefinitions(sql: string): Promise<{ readonly rows: TextRow[]; readonly isPartial: boolean }> {
-    const { rows, leftOut } = await this.#definitions(sql)
-    return { rows, isPartial: leftOut !== undefined }
+    const { rows, hidden } = await this.#definitions(sql)
+    return { rows, isPartial: hidden !== undefined }
   }
 
-  async #definitions(sql: string): Promise<{ rows: TextRow[]; leftOut: string | undefined }> {
+  async #definitions(sql: string): Promise<{ rows: TextRow[]; hidden: string | undefined }> {
     const rows = await this.#texts(sql, shared())
-    const leftOut = (await this.rows('SHOW WARNINGS')).map((row) => row[1] ?? '').find((each) => LEFT_OUT.has(each))
-    return { rows, leftOut }
+    const hidden = (await this.rows('SHOW WARNINGS'))
+      .map((row) => row[1] ?? '')
+      .find((each) => HIDDEN_WARNINGS.has(each))
+    return { rows, hidden }
   }
 
-  /** Rows in batches of bounded size; the socket is paused while the reader lags. Leaving the loop early destroys the connection. */
+  /** Reads rows in batches of bounded size and pauses the socket while the reader lags. Leaving the loop early destroys the connection. */
   async *stream(sql: string): AsyncGenerator<RawValues[], void, void> {
     const full: RawValues[][] = []
     let open: RawValues[] = []
@@ -227,13 +229,13 @@ export class Session {
       await done
       if (open.length > 0) yield open
     } finally {
-      // The driver would read the rest of the result before the next statement.
+      // Otherwise the driver would read the rest of the result before the next statement.
       if (!ended) this.destroy()
     }
   }
 
   async #setUp(): Promise<void> {
-    // One round trip where nothing is refused, as on most servers.
+    // One round trip if nothing is refused, as on most servers.
     if (!(await this.#isAccepted(`${SETUP}, ${HELPFUL.join(', ')}`))) {
       await this.run(SETUP)
       for (const setting of HELPFUL) await this.#isAccepted(`SET ${setting}`)
@@ -241,7 +243,7 @@ export class Session {
     for (const statement of OPTIONAL_SETUP) await this.#isAccepted(statement)
   }
 
-  /** False where the server refuses it, for whatever reason: a name that it does not know, a value, a right. */
+  /** Returns false if the server refuses the statement for any reason: an unknown name, a value, a right. */
   async #isAccepted(statement: string): Promise<boolean> {
     try {
       await this.run(statement)
@@ -297,7 +299,7 @@ export class Session {
   }
 }
 
-/** Whether the server says anything at all to a new connection, be it that it has too many of them. */
+/** Whether the server answers a new connection at all, even with "too many connections". */
 async function answers(settings: SourceSettings): Promise<boolean> {
   try {
     const { connection } = await dial(settings, ANSWER_MS)
@@ -309,8 +311,8 @@ async function answers(settings: SourceSettings): Promise<boolean> {
 }
 
 /**
- * One string for equal texts: of 60,000 columns most say `int`, `utf8mb4` or YES, and a text of its own for each outlives
- * the collector's first look (measured, 400 tables of 150 columns read four times: 310 MB resident instead of 335).
+ * Interns strings: most of 60,000 columns repeat `int`, `utf8mb4` or YES, and separate strings survive the first garbage
+ * collection (measured, 400 tables of 150 columns read four times: 310 MB resident instead of 335).
  */
 function shared(): (text: string) => string {
   const known = new Map<string, string>()
@@ -326,7 +328,7 @@ function isRow(result: unknown): result is RawValues {
   return Array.isArray(result)
 }
 
-/** Who is asked for what, without the password. */
+/** Server, database and account, without the password. */
 function placeOf({ socket, host, port, database, user }: SourceSettings): string {
   return `${database} at ${socket ?? placeText(host, port)} as ${user}`
 }

@@ -10,15 +10,15 @@ import { requireDrop } from './require-right.js'
 
 export interface Adopted {
   readonly triggers: number
-  /** The log's new name; null: there was nothing to take over. */
+  /** The log's new name; null if there was nothing to take over. */
   readonly log: string | null
-  /** Its entries that the older package had not carried. */
+  /** Number of entries that the older package had not carried. */
   readonly pending: number
 }
 
 /**
- * Takes over from the older package: drops the triggers that write to its log, then keeps the log under another name.
- * Triggers first: without their table they would fail every write of the application. Refuses a table that is not its log.
+ * Takes over from the older package: drops the triggers that write to its log, then renames the log. Triggers go first:
+ * without their table they would fail every write of the application. Refuses a table that is not its log.
  */
 export async function adopt(session: Session, settings: SourceSettings): Promise<Adopted> {
   const { auditTable, database } = settings
@@ -31,7 +31,7 @@ export async function adopt(session: Session, settings: SourceSettings): Promise
     throw sourceError('foreign-audit-table', `table ${auditTable} is not the older package's log`, {
       remedy: `rename it, or set SYNC_AUDIT_TABLE to another name`,
     })
-  // what renames a table may drop it
+  // RENAME TABLE needs DROP
   await requireDrop(session, settings, [auditTable])
   const writers = await logWriters(session, settings)
   await session.run(DDL_SESSION)

@@ -1,13 +1,13 @@
 import { HARMED_LOG, SyncError } from '@mylab-sync/core'
 import { sourceError } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
-import { INSTANCE_TABLE, MARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
+import { INSTANCE_TABLE, WATERMARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
-/** By its comment we know a table of ours; the older PHP package's has none. */
+/** Tables of this product are recognised by this comment; those of the older PHP package have none. */
 export const MARKER = 'MyLab Database Sync'
 
-/** Reads of what is unsynced name it: with ORDER BY id the servers like to walk the whole log instead. */
+/** Reads of pending entries force this index: with ORDER BY id the servers tend to scan the whole log instead. */
 export const PENDING_INDEX = 'pending'
 
 export function createAuditTable(auditTable: string): string {
@@ -29,7 +29,7 @@ export function createAuditTable(auditTable: string): string {
 }
 
 const ASCII = 'CHARACTER SET ascii COLLATE ascii_bin NULL'
-/** The token of the last mark, which log is whose, what stands in the log's seal, and the fingerprint of the log's guards. */
+/** Columns added later: the last drain's token, the installation's log, the log's seal, and the fingerprint of its guards. */
 const LATER_COLUMNS: ReadonlyMap<string, string> = new Map([
   ['token', `VARCHAR(36) ${ASCII}`],
   ['log', 'VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL'],
@@ -45,10 +45,10 @@ export const CREATE_INSTANCE_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(INST
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: installations, version 1`)}`
 
 /**
- * Who was here: drains that have marked, with their number, and copies. What the source loses when it goes back, it loses
- * from its end, so a mark that is there vouches for everything that was read before it.
+ * Watermarks of drains, with their numbers, and of copies. A source that goes back in time loses its latest commits, so a
+ * watermark that still exists proves that everything read before it still exists too.
  */
-const CREATE_MARK_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(MARK_TABLE)} (
+const CREATE_WATERMARK_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(WATERMARK_TABLE)} (
   owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   token VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   drain_no BIGINT UNSIGNED NULL,
@@ -57,7 +57,7 @@ const CREATE_MARK_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(MARK_TABLE)} (
   KEY drains (owner, drain_no)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT=${sql.text(`${MARKER}: marks of drains and copies, version 1`)}`
 
-/** The change log alone is missing: processes go on trying, for its table may come back, and every write of the application fails until then. */
+/** Only the change log is missing. Processes keep retrying, since the table may return; until then every write of the application fails. */
 export function logGone(settings: SourceSettings, cause: unknown): SyncError {
   return sourceError('generation-changed', `the change log ${settings.auditTable} is gone`, {
     cause,
@@ -86,8 +86,8 @@ function refuseForeign(found: ReadonlyMap<string, Presence>): void {
 }
 
 /**
- * Creates what is missing and refuses what is not ours. May be run again at any time. What an installation has lost of
- * its tables, its change log among them, is known from what is left: everything is read again then.
+ * Creates missing tables and refuses foreign ones. Idempotent. If the remaining tables show that this installation lost one,
+ * its change log included, everything is read again.
  */
 export async function migrate(session: Session, settings: SourceSettings, token: string): Promise<void> {
   const found = await presence(session, settings)
@@ -103,7 +103,7 @@ export async function migrate(session: Session, settings: SourceSettings, token:
     isThere(table) && (await session.rows(`SELECT 1 FROM ${sql.name(table)} ${ownerIs(settings)} LIMIT 1`)).length > 0
   const hasLog = isThere(settings.auditTable)
   const hasRow = await isKnown(INSTANCE_TABLE)
-  const isHarmed = hasRow ? !hasLog : hasLog || (await isKnown(MARK_TABLE))
+  const isHarmed = hasRow ? !hasLog : hasLog || (await isKnown(WATERMARK_TABLE))
   for (const statement of ownTables(settings, isHarmed ? HARMED_LOG : token)) await session.run(statement)
   if (isHarmed)
     await session.run(
@@ -115,20 +115,20 @@ function ownerIs(settings: SourceSettings): string {
   return `WHERE owner = ${sql.text(settings.instance)}`
 }
 
-/** Our tables and this installation's row; a new one stands at `token`. */
+/** Creates the tables and this installation's row; a new row starts at `token`. */
 export function ownTables(settings: SourceSettings, token: string): string[] {
   const row = `(owner, log, token) VALUES (${sql.text(settings.instance)}, ${sql.text(settings.auditTable)}, ${sql.text(token)})`
   return [
     createAuditTable(settings.auditTable),
     CREATE_INSTANCE_TABLE,
-    CREATE_MARK_TABLE,
+    CREATE_WATERMARK_TABLE,
     `INSERT INTO ${sql.name(INSTANCE_TABLE)} ${row} ON DUPLICATE KEY UPDATE log = VALUES(log)`,
-    // An older version noted its last mark only.
-    `INSERT IGNORE INTO ${sql.name(MARK_TABLE)} (owner, drain_no, token) SELECT owner, last_drain, token FROM ${sql.name(INSTANCE_TABLE)} ${ownerIs(settings)} AND last_drain > 0 AND token NOT IN ('', ${sql.text(HARMED_LOG)})`,
+    // An older version recorded only its last drain.
+    `INSERT IGNORE INTO ${sql.name(WATERMARK_TABLE)} (owner, drain_no, token) SELECT owner, last_drain, token FROM ${sql.name(INSTANCE_TABLE)} ${ownerIs(settings)} AND last_drain > 0 AND token NOT IN ('', ${sql.text(HARMED_LOG)})`,
   ]
 }
 
-/** Of two installations that read one log, each would mark what the other has not read. */
+/** Two installations on one log would acknowledge entries that the other has not read. */
 async function refuseShared(session: Session, settings: SourceSettings): Promise<void> {
   const [other] = await session.rows(
     `SELECT owner FROM ${sql.name(INSTANCE_TABLE)} WHERE log = ${sql.text(settings.auditTable)} AND owner <> ${sql.text(settings.instance)} LIMIT 1`,
@@ -141,7 +141,7 @@ async function refuseShared(session: Session, settings: SourceSettings): Promise
   )
 }
 
-/** Of the columns of sync_instance those that an older version did not make. */
+/** Columns of sync_instance that an older version did not create. */
 async function missingColumns(session: Session, settings: SourceSettings): Promise<string[]> {
   const rows = await session.rows(`SELECT COLUMN_NAME FROM information_schema.COLUMNS
     WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME = ${sql.text(INSTANCE_TABLE)}`)
@@ -149,7 +149,7 @@ async function missingColumns(session: Session, settings: SourceSettings): Promi
   return [...LATER_COLUMNS.keys()].filter((name) => !there.has(name))
 }
 
-/** Whether sync_instance names the log of each installation, which an older version did not note. */
+/** Whether sync_instance names each installation's log; an older version did not record it. */
 export async function namesLogs(session: Session, settings: SourceSettings): Promise<boolean> {
   return !(await missingColumns(session, settings)).includes('log')
 }

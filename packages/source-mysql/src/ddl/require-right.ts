@@ -5,8 +5,8 @@ import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
 /**
- * Throws SyncError missing-right where the account may create a trigger on no table of the database: its first CREATE
- * TRIGGER would fail too, but only after our tables were made.
+ * Throws SyncError missing-right if the account may create no trigger in the database: its first CREATE TRIGGER would fail
+ * too, but only after the product's tables were created.
  */
 export async function requireTrigger(session: Session, settings: SourceSettings): Promise<void> {
   const { definerGrants, grants, account } = await readFacts(session, settings, [])
@@ -17,7 +17,7 @@ export async function requireTrigger(session: Session, settings: SourceSettings)
   })
 }
 
-/** Throws SyncError missing-right, with the statement that helps, where the account may not drop or rename one of these tables. */
+/** Throws SyncError missing-right, with the GRANT as remedy, if the account may not drop or rename one of these tables. */
 export async function requireDrop(
   session: Session,
   settings: SourceSettings,

@@ -4,21 +4,21 @@ import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.
 import { isOurTrigger, isTriggerOf } from '../capture/trigger-text.js'
 import type { Session } from '../connection/session.js'
 import { namesLogs } from './own-tables.js'
-import { INSTANCE_TABLE, MARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
+import { INSTANCE_TABLE, WATERMARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { requireDrop } from './require-right.js'
 
 /**
- * Triggers first, so that no write of the application meets a missing table: all that write to this installation's log, whatever
- * they are called and wherever they stand. Beside other installations only this one's triggers, log and row go. Throws SyncError
- * foreign-trigger, before anything is removed, for triggers that name the log among other work.
+ * Drops triggers first, so that no write of the application fails on a missing table: all triggers that write to this
+ * installation's log, in any database and under any name. If other installations remain, only this one's triggers, log and row
+ * are removed. Throws SyncError foreign-trigger, before anything is removed, if a trigger that names the log does other work too.
  */
 export async function uninstallStatements(session: Session, settings: SourceSettings): Promise<string[]> {
   const triggers = await session.definitions(
     `SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${sql.text(settings.database)} ORDER BY 1`,
   )
   const writers = await logWriters(session, settings)
-  refuseStrangers(writers, settings)
+  refuseForeignTriggers(writers, settings)
   const isWriter = new Set(writers.filter(({ schema }) => schema === settings.database).map(({ name }) => name))
   const names = triggers.map(([name]) => name ?? '').filter((name) => isOurTrigger(name) && !isWriter.has(name))
   const broken = names.filter((name) => isTriggerOf(name, settings.instance))
@@ -30,17 +30,17 @@ export async function uninstallStatements(session: Session, settings: SourceSett
   const others = await otherLogs(session, settings, tables)
   const drop = (table: string): string => `DROP TABLE IF EXISTS ${sql.name(table)}`
   if (names.length === broken.length && others.length === 0) return [...statements, ...tables.map(drop)]
-  // An older version did not note whose a log is.
+  // An older version did not record whose log it is.
   if (others.length > 0 && !others.some((log) => log === null || log === settings.auditTable))
     statements.push(drop(settings.auditTable))
-  const shared = [INSTANCE_TABLE, MARK_TABLE].filter((table) => tables.includes(table))
+  const shared = [INSTANCE_TABLE, WATERMARK_TABLE].filter((table) => tables.includes(table))
   const forget = (table: string): string =>
     `DELETE FROM ${sql.name(table)} WHERE owner = ${sql.text(settings.instance)}`
   return [...statements, ...shared.map(forget)]
 }
 
-/** What else such a trigger does is the application's. */
-function refuseStrangers(writers: readonly LogWriter[], settings: SourceSettings): void {
+/** The other work of such a trigger belongs to the application. */
+function refuseForeignTriggers(writers: readonly LogWriter[], settings: SourceSettings): void {
   const strangers = writers.filter(({ onlyLogs }) => !onlyLogs)
   if (strangers.length === 0) return
   const shown = strangers.map(({ schema, name, table }) => `${schema}.${name} on ${table}`).join(', ')
@@ -53,7 +53,7 @@ function refuseStrangers(writers: readonly LogWriter[], settings: SourceSettings
   )
 }
 
-/** Triggers need TRIGGER, which capture needs too; the right to drop tables is one that nothing else needs. */
+/** Checks only DROP on tables: dropping triggers needs TRIGGER, which capture needs anyway. */
 export async function requireUninstall(session: Session, settings: SourceSettings): Promise<void> {
   const dropped = (await uninstallStatements(session, settings)).some((statement) => statement.startsWith('DROP TABLE'))
   if (dropped) await requireDrop(session, settings, await ourTables(session, settings))
@@ -67,7 +67,7 @@ async function ourTables(session: Session, settings: SourceSettings): Promise<st
   return rows.map(([name]) => name ?? '')
 }
 
-/** The change logs of other installations; null: not noted. */
+/** The change logs of other installations; null if not recorded. */
 async function otherLogs(
   session: Session,
   settings: SourceSettings,

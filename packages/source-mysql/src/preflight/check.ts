@@ -7,22 +7,22 @@ import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { Grants } from './grants.js'
 
-/** What every check may look at; read once. */
+/** Facts for all checks, read once. */
 export interface Facts {
   readonly server: Server
   readonly settings: SourceSettings
   readonly mappings: readonly TableMapping[]
   readonly tables: readonly SourceTable[]
-  /** Global variables by name, in the server's text. */
+  /** Global variables by name, as the server prints them. */
   readonly variables: ReadonlyMap<string, string>
   readonly grants: Grants
-  /** What triggers of the account may do. */
+  /** The rights that the account's triggers run with. */
   readonly definerGrants: Grants
-  /** The account that the server took us for, quoted: `'sync'@'%'`. */
+  /** The account that the server matched, quoted: `'sync'@'%'`. */
   readonly account: string
 }
 
-/** Looks at one thing and changes nothing. */
+/** Checks one aspect and changes nothing. */
 export type Check = (facts: Facts, session: Session) => Finding[] | Promise<Finding[]>
 
 const VARIABLES = [
@@ -62,7 +62,7 @@ export async function readFacts(
   }
 }
 
-/** Whom the server took us for, and what it lets that account do. */
+/** The account that the server matched, and its rights. */
 export interface Account {
   /** Quoted: `'sync'@'%'`. */
   readonly name: string
@@ -82,7 +82,7 @@ async function namesAreLiteral(session: Session): Promise<boolean> {
   return row?.[1] === 'ON'
 }
 
-/** As SET ROLE takes them; null: there are none, or the server knows no roles. */
+/** As an argument of SET ROLE; null if none are active, or the server has no roles. */
 export async function activeRoles(session: Session): Promise<string | null> {
   try {
     const [row] = await session.rows('SELECT CURRENT_ROLE()')
@@ -105,7 +105,7 @@ async function definerLines(session: Session, server: Server, roles: string): Pr
   }
 }
 
-/** MariaDB's SHOW GRANTS tells the active role's too; MySQL 8 has to be asked for them. */
+/** MariaDB's SHOW GRANTS includes those of the active role; MySQL 8 needs a USING clause. */
 async function grantLines(session: Session, server: Server): Promise<string[]> {
   const lines = (rows: readonly (readonly (string | null)[])[]): string[] => rows.map(([line]) => line ?? '')
   if (server.vendor === 'mysql' && versionOf(server)[0] >= 8) {

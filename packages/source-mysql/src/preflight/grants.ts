@@ -1,7 +1,7 @@
 import { isOfPattern, MANY, ONE } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 
-/** One line of SHOW GRANTS about a database or one of its tables; rights on single columns are left out. */
+/** One line of SHOW GRANTS about a database or one of its tables, without rights on single columns. */
 interface Grant {
   readonly kind: 'GRANT' | 'REVOKE'
   readonly rights: ReadonlySet<string>
@@ -25,7 +25,7 @@ function unquoted(name: string): string {
   return name.startsWith('`') ? name.slice(1, -1).replaceAll('``', '`') : name
 }
 
-/** A grant on a database names it by a pattern: `%`, `_`, and a backslash before what is meant literally. */
+/** A grant names its database by a pattern with `%`, `_` and backslash escapes. */
 function matchesPattern(pattern: string, database: string): boolean {
   const signs = [...pattern.matchAll(/\\([%_\\])|(%)|(_)|(.)/gsu)]
   return isOfPattern(
@@ -34,20 +34,20 @@ function matchesPattern(pattern: string, database: string): boolean {
   )
 }
 
-/** What the lines of SHOW GRANTS, those of active roles included, allow on one database. */
+/** The rights on one database, from the lines of SHOW GRANTS, including those of active roles. */
 export class Grants {
   readonly #grants: readonly Grant[]
   readonly #database: string
   readonly #isLiteral: boolean
 
-  /** `isLiteral`: MySQL's `partial_revokes`, under which the names of databases are no patterns. */
+  /** `isLiteral`: with MySQL's `partial_revokes`, database names are not patterns. */
   constructor(lines: readonly string[], database: string, isLiteral = false) {
     this.#isLiteral = isLiteral
     this.#grants = lines.flatMap(grantOf)
     this.#database = database
   }
 
-  /** The database as a GRANT names it: an open `_` or `%` would give the right on others too. */
+  /** The database as a GRANT must name it: an unescaped `_` or `%` would grant the right on other databases too. */
   get place(): string {
     const name = this.#isLiteral ? this.#database : this.#database.replaceAll(/[_%\\]/g, '\\$&')
     return `${sql.name(name)}.*`
@@ -63,12 +63,12 @@ export class Grants {
     return this.#grants.some((grant) => grant.kind === 'GRANT' && grant.database === '*' && allows(grant, right))
   }
 
-  /** On the database or on one of its tables, whatever was revoked in part. */
+  /** On the database or on any of its tables, ignoring partial revokes. */
   anywhere(right: string): boolean {
     return this.#grants.some((grant) => grant.kind === 'GRANT' && allows(grant, right) && this.#covers(grant.database))
   }
 
-  /** On a table of the database; null: on all of them, those to come included. */
+  /** On a table of the database; null means all tables, including future ones. */
   on(right: string, table: string | null): boolean {
     const revoked = this.#grants.some(
       (grant) => grant.kind === 'REVOKE' && grant.database === this.#database && allows(grant, right),

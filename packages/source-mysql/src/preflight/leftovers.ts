@@ -2,7 +2,7 @@ import { counted, HIGHEST_OWN_ID, SyncError } from '@mylab-sync/core'
 import { TRIGGER_SQL_MODE } from '../capture/install.js'
 import { nextEntryId } from '../capture/log-ids.js'
 import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.js'
-import { guardsStand } from '../capture/log-guards.js'
+import { areGuardsIntact } from '../capture/log-guards.js'
 import { isOurTrigger, triggerName, TRIGGER_EVENTS } from '../capture/trigger-text.js'
 import { errorNumber } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
@@ -12,7 +12,7 @@ import * as sql from '../sql.js'
 import { type Check, finding, isAtLeast, quotedAccount, someOf } from './check.js'
 import { size } from './server.js'
 
-/** Prepared XA transactions hold changes that no trigger saw; MySQL 8 waits for them where the others go on. */
+/** Prepared XA transactions contain changes that no trigger saw; on MySQL 8 CREATE TRIGGER waits for them, on other servers it does not. */
 export const preparedTransactions: Check = async (facts, session) => {
   const waits = facts.server.vendor === 'mysql' && isAtLeast(facts.server, [8, 0, 0])
   const rows = await orRefused(session.rows('XA RECOVER'))
@@ -30,7 +30,7 @@ export const preparedTransactions: Check = async (facts, session) => {
   ]
 }
 
-/** format, lengths of the two parts, and both parts as one text. */
+/** From the format, the lengths of the two parts, and both parts as one string. */
 function xid([format, globalLength, , data]: TextRow): string {
   const bytes = Buffer.from(data ?? '', 'utf8')
   const part = (piece: Buffer): string =>
@@ -60,7 +60,7 @@ async function triggers(session: Session, database: string): Promise<FoundTrigge
   }))
 }
 
-/** A table of our name that is not ours, and the triggers that write to it: the older PHP package's. */
+/** A foreign table with the change log's name and the triggers that write to it: those of the older PHP package. */
 export const foreignLog: Check = async ({ settings }, session) => {
   const names = ownTableNames(settings)
   const rows = await session.rows(`SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES
@@ -70,7 +70,7 @@ export const foreignLog: Check = async ({ settings }, session) => {
   for (const table of foreign) found.push([table, await logWriters(session, { ...settings, auditTable: table })])
   return found.map(([table, writers]) => {
     const drops = writers.map((writer) => `${dropTrigger(writer, settings)};`)
-    // Triggers first: without their table they would fail every write of the application.
+    // Triggers go first: without their table they would fail every write of the application.
     const rename = `RENAME TABLE ${sql.name(table)} TO ${sql.name(`${table}_old`)};`
     return finding(
       'error',
@@ -85,8 +85,8 @@ export const foreignLog: Check = async ({ settings }, session) => {
 }
 
 /**
- * Schema change tools carry triggers over to copies of a table under other names. On a carried table every entry is written twice,
- * on another one entries name a table that is not it: harmless both, but each write pays for it.
+ * Schema change tools copy triggers to copies of a table, under other names. On a carried table every entry is then written
+ * twice, on another one entries name the wrong table. Both are harmless, but cost every write.
  */
 export const strayWriters: Check = async ({ settings }, session) => {
   const isOurs = ({ schema, name, table }: LogWriter): boolean =>
@@ -110,9 +110,9 @@ export const strayWriters: Check = async ({ settings }, session) => {
   ]
 }
 
-/** Without them nobody sees what is deleted from the log by hand; the next control work makes them, and copies all tables again. */
+/** Without guards, entries deleted manually go unnoticed; the next maintenance re-creates the guards and copies all tables again. */
 export const logGuards: Check = async ({ settings }, session) => {
-  if ((await guardsStand(session, settings)) !== false) return []
+  if ((await areGuardsIntact(session, settings)) !== false) return []
   return [
     finding(
       'warning',
@@ -123,7 +123,7 @@ export const logGuards: Check = async ({ settings }, session) => {
   ]
 }
 
-/** Our triggers run with the rights of who created them: without that account every write of the application fails (1449). */
+/** Triggers run with the rights of their definer: without that account every write of the application fails (1449). */
 export const definers: Check = async (facts, session) => {
   const ours = (await triggers(session, facts.settings.database)).filter((trigger) => isOurTrigger(trigger.name))
   const others = new Set(
@@ -151,7 +151,7 @@ export const definers: Check = async (facts, session) => {
   })
 }
 
-/** A trigger keeps the sql_mode it was created under; a lax one would cut keys. */
+/** A trigger keeps the sql_mode it was created under; a lax one would truncate keys. */
 export const triggerModes: Check = async ({ settings }, session) => {
   const lax = (await triggers(session, settings.database)).filter(
     (trigger) => isOurTrigger(trigger.name) && trigger.sqlMode !== TRIGGER_SQL_MODE,
@@ -167,7 +167,7 @@ export const triggerModes: Check = async ({ settings }, session) => {
   ]
 }
 
-/** Behind the highest id of all every write of the application fails. */
+/** After the highest possible id every write of the application fails. */
 export const logIds: Check = async ({ settings }, session) => {
   const next = await nextEntryId(session, settings)
   if (next === null || next <= HIGHEST_OWN_ID) return []
@@ -203,10 +203,10 @@ export function sizeFinding(table: string, bytes: number, rows: number): ReturnT
   ]
 }
 
-/** MySQL 8 says so for XA RECOVER without XA_RECOVER_ADMIN. */
+/** MySQL 8's error for XA RECOVER without XA_RECOVER_ADMIN. */
 const XA_NOT_ALLOWED = 1401
 
-/** null where the account may not ask. */
+/** Null if the account may not read it. */
 async function orRefused(rows: Promise<TextRow[]>): Promise<TextRow[] | null> {
   try {
     return await rows

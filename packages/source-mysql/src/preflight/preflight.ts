@@ -26,7 +26,7 @@ import {
   version,
 } from './server.js'
 
-/** In the order in which they are worth mending. */
+/** In the order in which problems should be fixed. */
 const CHECKS: readonly Check[] = [
   version,
   line,
@@ -63,7 +63,7 @@ export async function preflight(
     try {
       found.push(...(await check(facts, session)))
     } catch (error) {
-      // What one check could not look at must not hide what the others saw.
+      // One failed check must not hide the findings of the others.
       if (!(error instanceof SyncError) || session.broken) throw error
       found.push(
         finding(
@@ -80,7 +80,7 @@ export async function preflight(
 
 const CLOCK_LOOKS = 3
 
-/** The look with the shortest way there and back is the truest. */
+/** Uses the sample with the shortest round trip, which is the most accurate. */
 export async function clockAheadMs(session: Session): Promise<number> {
   let best = { took: Number.POSITIVE_INFINITY, ahead: 0 }
   for (let look = 0; look < CLOCK_LOOKS; look++) {

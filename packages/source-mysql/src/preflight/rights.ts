@@ -12,7 +12,7 @@ const WHY: Readonly<Record<Right, string>> = {
   CREATE: 'the change log cannot be created',
 }
 
-/** What each right is needed on: the tables to be carried, or our own. */
+/** The tables on which each right is needed: carried ones, or the product's own. */
 function needed(facts: Facts): readonly (readonly [right: Right, tables: readonly string[]])[] {
   const carried = facts.tables.map((table) => table.name)
   const own = ownTableNames(facts.settings)
@@ -28,7 +28,7 @@ function needed(facts: Facts): readonly (readonly [right: Right, tables: readonl
 
 export const rights: Check = (facts) => {
   return needed(facts).flatMap(([right, tables]) => {
-    // What a session's roles allow no trigger may do, and these four are needed by triggers.
+    // Triggers need these four rights, and run without the session's roles.
     const grants = BY_TRIGGERS.has(right) ? facts.definerGrants : facts.grants
     if (grants.on(right, null)) return []
     const lacking = tables.filter((table) => !grants.on(right, table))
@@ -65,7 +65,7 @@ export const processRight: Check = (facts) =>
         ),
       ]
 
-/** With a binary log, a server lets only trusted accounts create triggers (error 1419). */
+/** With a binary log, only trusted accounts may create triggers (error 1419). */
 export const triggerCreators: Check = (facts) => {
   if (!isOn(facts, 'log_bin') || isOn(facts, 'log_bin_trust_function_creators') || facts.grants.global('SUPER'))
     return []

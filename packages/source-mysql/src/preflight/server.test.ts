@@ -7,7 +7,7 @@ import { Grants } from './grants.js'
 import { sizeFinding } from './leftovers.js'
 import { foreignKeyMode, tableNames, version } from './server.js'
 
-/** The checks told here look at facts only. */
+/** These checks read only facts. */
 function findingsOf(
   check: Check,
   vendor: 'mariadb' | 'mysql',

@@ -3,8 +3,8 @@ import { verifies, verifyRemedy } from '@mylab-sync/runtime'
 import { type Check, finding, isAtLeast, isOn, someOf } from './check.js'
 
 const MEBIBYTE = 2 ** 20
-/** Keys of one look-up, each of its bytes in two hexadecimal digits. */
-const KEYS_IN_A_LIST = 1_000
+/** Keys per look-up, each byte as two hexadecimal digits. */
+const KEYS_PER_LOOKUP = 1_000
 
 export const version: Check = ({ server }) => {
   const oldest = server.vendor === 'mariadb' ? ([10, 2, 3] as const) : ([5, 7, 2] as const)
@@ -56,7 +56,7 @@ export const binlogFormat: Check = (facts) => {
   ]
 }
 
-/** From 9.6 on MySQL carries foreign key actions out itself, with faults that no trigger sees. */
+/** Since 9.6 MySQL itself, not InnoDB, executes foreign key actions, with bugs that no trigger sees. */
 export const foreignKeyMode: Check = (facts) => {
   const { server, tables, variables } = facts
   const mode = variables.get('innodb_native_foreign_keys')
@@ -82,25 +82,25 @@ export const foreignKeyMode: Check = (facts) => {
 }
 
 /**
- * Our own statements must fit; what is read need not: rows of 5 MB and 40 MB came whole from servers with 1 MiB
+ * Only the product's statements must fit. Rows that are read need not: servers with 1 MiB sent rows of 5 MB and 40 MB whole
  * (measured on MariaDB 10.11 and MySQL 9.7).
  */
 export const packet: Check = ({ variables, tables }) => {
   const most = Number(variables.get('max_allowed_packet') ?? Number.POSITIVE_INFINITY)
-  const large = tables.filter((table) => KEYS_IN_A_LIST * keyBytes(table) > most).map((table) => table.name)
+  const large = tables.filter((table) => KEYS_PER_LOOKUP * keyBytes(table) > most).map((table) => table.name)
   if (large.length === 0) return []
-  const enough = Math.ceil(Math.max(...tables.map((table) => KEYS_IN_A_LIST * keyBytes(table))) / MEBIBYTE) + 1
+  const enough = Math.ceil(Math.max(...tables.map((table) => KEYS_PER_LOOKUP * keyBytes(table))) / MEBIBYTE) + 1
   return [
     finding(
       'warning',
       'source-max-allowed-packet',
-      `max_allowed_packet is ${size(most)}: a look-up of ${KEYS_IN_A_LIST} of the longest keys of ${someOf(large)} would not fit a statement`,
+      `max_allowed_packet is ${size(most)}: a look-up of ${KEYS_PER_LOOKUP} of the longest keys of ${someOf(large)} would not fit a statement`,
       `SET GLOBAL max_allowed_packet = ${enough * MEBIBYTE}; and the same setting in the server's configuration file`,
     ),
   ]
 }
 
-/** The most that one key takes in a statement's text. */
+/** The maximum number of bytes of one key in a statement's text. */
 function keyBytes(table: SourceTable): number {
   return (table.primaryKey ?? []).reduce((sum, name) => {
     const column = table.columns.find((candidate) => candidate.name === name)
@@ -136,11 +136,11 @@ export const tableNames: Check = ({ variables, tables }) => {
   ]
 }
 
-/** Without strictness the application's writes may leave values that PostgreSQL does not know, where there are columns for them. */
+/** A lax sql_mode lets the application write values that PostgreSQL cannot represent, if there are columns for them. */
 export const sqlMode: Check = ({ variables, tables }) => {
   const mode = variables.get('sql_mode') ?? ''
   const isStrict = /STRICT_(ALL|TRANS)_TABLES/.test(mode)
-  // Both modes act on strict sessions alone.
+  // Both modes only affect strict sessions.
   const letsDates = !(isStrict && /NO_ZERO_DATE/.test(mode) && /NO_ZERO_IN_DATE/.test(mode))
   const values = [
     ...(letsDates && hasColumn(tables, DATED) ? ['zero or partial dates'] : []),
@@ -163,7 +163,7 @@ function hasColumn(tables: readonly SourceTable[], types: readonly string[]): bo
   return tables.some(({ columns }) => columns.some(({ dataType }) => types.includes(dataType)))
 }
 
-/** Bytes of these pass through the server's conversion to UTF-8, which replaces in silence what it does not know. */
+/** Text in these is converted to UTF-8 by the server, which silently replaces invalid characters. */
 const LOSSY = /^(cp1251|ucs2|utf16|utf16le|utf32|sjis|cp932|ujis|eucjpms|euckr|big5|gbk|gb2312)$/
 
 export const charsets: Check = async ({ tables, settings }, session) => {
@@ -190,7 +190,7 @@ export const charsets: Check = async ({ tables, settings }, session) => {
             `look at one: SELECT HEX(column_name), column_name FROM ${settings.database}.${lossy[0]?.name ?? ''} WHERE column_name LIKE '%?%' LIMIT 10;`,
           ),
         ]
-  // What the database says counts for columns that took it over.
+  // The database's character set matters only if a column uses it.
   const isUsed = tables.some(({ columns }) => columns.some(({ charset }) => charset === database))
   if (database === null || database.startsWith('utf8') || !isUsed) return found
   return [

@@ -2,8 +2,8 @@ import type { SourceTable } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 import { type Check, finding, isAtLeast, someOf } from './check.js'
 
-/** As many statements as a reader takes in. */
-const MOST_STATEMENTS = 5
+/** A readable number of statements. */
+const MAX_STATEMENTS = 5
 
 /** Triggers on such tables could lose entries, or fail the application's statement under GTID (error 1785), so they get none. */
 export const engines: Check = ({ tables }) => {
@@ -21,8 +21,8 @@ export const engines: Check = ({ tables }) => {
 }
 
 /**
- * Without a key no row can be addressed. An invisible column is not among those of `INSERT INTO t VALUES (..)` and
- * `SELECT *`: the application goes on as it is.
+ * Without a key no row can be addressed. `INSERT INTO t VALUES (..)` and `SELECT *` skip an invisible column, so adding one
+ * does not affect the application.
  */
 export const keys: Check = ({ mappings, server }) => {
   const keyless = mappings.filter(({ key }) => key === null).map(({ source }) => source)
@@ -41,7 +41,7 @@ export const keys: Check = ({ mappings, server }) => {
   ]
 }
 
-/** The first versions that know invisible columns. */
+/** The first versions with invisible columns. */
 const INVISIBLE = { mariadb: [10, 3, 3], mysql: [8, 0, 23] } as const
 
 function addKey({ name, columns }: SourceTable, invisible: boolean): string {
@@ -53,6 +53,6 @@ function addKey({ name, columns }: SourceTable, invisible: boolean): string {
 }
 
 function statements(all: readonly string[]): string {
-  const rest = all.length - MOST_STATEMENTS
-  return all.slice(0, MOST_STATEMENTS).join(' ') + (rest > 0 ? ` and so on for ${rest} more` : '')
+  const rest = all.length - MAX_STATEMENTS
+  return all.slice(0, MAX_STATEMENTS).join(' ') + (rest > 0 ? ` and so on for ${rest} more` : '')
 }

@@ -1,13 +1,13 @@
 import { type Acknowledgement, batchesOf, type DrainName, HARMED_LOG, type LogPosition } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import type { Session } from '../connection/session.js'
-import { INSTANCE_TABLE, MARK_TABLE, type SourceSettings } from '../settings.js'
+import { INSTANCE_TABLE, WATERMARK_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
 const BATCH = 4_000
-/** Drains read entries with retry_count 0. */
-const HELD_RETRIES = 3
-export const HELD = `synced = 0 AND retry_count = ${HELD_RETRIES}`
+/** The retry_count of an unsynced entry that has an error; drains only read entries with retry_count 0. */
+const KEPT_RETRY_COUNT = 3
+export const KEPT_UNSYNCED = `synced = 0 AND retry_count = ${KEPT_RETRY_COUNT}`
 /** Under REPEATABLE READ the update would lock the gap that the application inserts into. */
 const READ_COMMITTED = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED'
 
@@ -16,16 +16,16 @@ function markEntries(auditTable: string, drain: number, condition: string): stri
   return `UPDATE ${sql.name(auditTable)} FORCE INDEX (PRIMARY) SET synced = 1, drain_no = ${sql.integer(drain)}, synced_at = CURRENT_TIMESTAMP WHERE ${condition} AND synced = 0`
 }
 
-/** The row of the change log that holds its seal: no read of entries asks for an id of 0, and no cleaning by hand for `synced = 2`. */
+/** The change log's row with the seal: no read of entries includes id 0, and no manual clean-up `synced = 2`. */
 const SEAL = 'id = 0'
 
-/** What the change log and sync_instance hold of its seal. */
+/** Selects the seal as recorded in sync_instance, and as found in the change log. */
 export const READ_SEAL = (log: string): string => `seal, (SELECT row_key FROM ${log} WHERE ${SEAL})`
 
-/** Thrown inside a transaction that another drain's mark was in before. */
-class MarkedMeanwhile extends Error {}
+/** Thrown inside a transaction if another drain has acknowledged before it. */
+class AcknowledgedMeanwhile extends Error {}
 
-/** False: another drain has marked meanwhile, and nothing was done. */
+/** Returns false, having rolled back, if another drain has acknowledged meanwhile. */
 export async function inTransaction(session: Session, statements: () => Promise<void>): Promise<boolean> {
   await session.run(READ_COMMITTED)
   await session.run('START TRANSACTION')
@@ -35,36 +35,36 @@ export async function inTransaction(session: Session, statements: () => Promise<
     return true
   } catch (error) {
     if (!session.broken) await session.run('ROLLBACK')
-    if (error instanceof MarkedMeanwhile) return false
+    if (error instanceof AcknowledgedMeanwhile) return false
     throw error
   }
 }
 
-function standsAt(settings: SourceSettings, { lastDrain, token }: LogPosition): string {
+function isAtPosition(settings: SourceSettings, { lastDrain, token }: LogPosition): string {
   const known = token === null ? 'IS NULL' : `= ${sql.text(token)}`
   return `WHERE owner = ${sql.text(settings.instance)} AND last_drain = ${sql.integer(lastDrain)} AND token ${known}`
 }
 
 /**
- * TRUNCATE and a table put in the log's place fire no trigger, but lose the seal or bring an older one. First in its
- * transaction: who deletes all entries locks them in the order of their ids.
+ * TRUNCATE or replacing the log's table fires no trigger, but loses the seal or brings back an older one. The seal is moved
+ * first in the transaction, since a client that deletes all entries locks them in the order of their ids.
  */
 async function moveSeal(session: Session, settings: SourceSettings, from: string, to: string): Promise<void> {
   const row = `row_key = ${sql.text(to)}, synced = 2, created_at = CURRENT_TIMESTAMP(6)`
   const moved = await session.run(
     `UPDATE ${sql.name(settings.auditTable)} SET ${row} WHERE ${SEAL} AND row_key = ${sql.text(from)}`,
   )
-  if (moved === 0) throw new MarkedMeanwhile()
-  await noteSeal(session, settings, to)
+  if (moved === 0) throw new AcknowledgedMeanwhile()
+  await recordSeal(session, settings, to)
 }
 
-async function noteSeal(session: Session, settings: SourceSettings, seal: string): Promise<void> {
+async function recordSeal(session: Session, settings: SourceSettings, seal: string): Promise<void> {
   await session.run(
     `UPDATE ${sql.name(INSTANCE_TABLE)} SET seal = ${sql.text(seal)} WHERE owner = ${sql.text(settings.instance)}`,
   )
 }
 
-/** As the port's. A log that was never sealed is not harmed. */
+/** As the port's. A log that was never sealed does not count as damaged. */
 export async function sealLog(session: Session, settings: SourceSettings, seen: LogPosition): Promise<void> {
   const log = sql.name(settings.auditTable)
   const seal = randomUUID()
@@ -73,14 +73,14 @@ export async function sealLog(session: Session, settings: SourceSettings, seen: 
       `SELECT seal FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)} FOR UPDATE`,
     )
     const isKept = (row?.[0] ?? null) === null || seen.token === ''
-    await moveMark(session, settings, seen, { lastDrain: seen.lastDrain, token: isKept ? seen.token : HARMED_LOG })
+    await movePosition(session, settings, seen, { lastDrain: seen.lastDrain, token: isKept ? seen.token : HARMED_LOG })
     await session.run(`DELETE FROM ${log} WHERE ${SEAL}`)
     await session.run(
       `INSERT INTO ${log} (table_name, operation, row_key, flags, synced) VALUES ('', 'UPDATE', ${sql.text(seal)}, 0, 2)`,
     )
-    // An INSERT of 0 would mean the next id.
+    // INSERT would replace 0 by the next id.
     await session.run(`UPDATE ${log} SET id = 0 WHERE id = LAST_INSERT_ID()`)
-    await noteSeal(session, settings, seal)
+    await recordSeal(session, settings, seal)
   })
 }
 
@@ -92,14 +92,19 @@ export async function sealNewLog(session: Session, settings: SourceSettings): Pr
   if (row) await sealLog(session, settings, { lastDrain: Number(row[0]), token: row[1] ?? null })
 }
 
-/** Rows that a condition meets are counted, those that it does not change too. */
-async function moveMark(session: Session, settings: SourceSettings, from: LogPosition, to: LogPosition): Promise<void> {
+/** Relies on the server counting matched rows, including unchanged ones. */
+async function movePosition(
+  session: Session,
+  settings: SourceSettings,
+  from: LogPosition,
+  to: LogPosition,
+): Promise<void> {
   const token = to.token === null ? 'NULL' : sql.text(to.token)
-  const statement = `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${sql.integer(to.lastDrain)}, token = ${token} ${standsAt(settings, from)}`
-  if ((await session.run(statement)) === 0) throw new MarkedMeanwhile()
+  const statement = `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${sql.integer(to.lastDrain)}, token = ${token} ${isAtPosition(settings, from)}`
+  if ((await session.run(statement)) === 0) throw new AcknowledgedMeanwhile()
 }
 
-/** A drain's in the transaction that moves the last mark: what the source loses of the one, it loses of the other. */
+/** A drain leaves its watermark in the transaction that moves the position, so that a source going back loses both or neither. */
 export async function leaveWatermark(
   session: Session,
   settings: SourceSettings,
@@ -107,7 +112,7 @@ export async function leaveWatermark(
 ): Promise<void> {
   const drain = number === null ? 'NULL' : sql.integer(number)
   await session.run(
-    `INSERT INTO ${sql.name(MARK_TABLE)} (owner, token, drain_no) VALUES (${sql.text(settings.instance)}, ${sql.text(token)}, ${drain})`,
+    `INSERT INTO ${sql.name(WATERMARK_TABLE)} (owner, token, drain_no) VALUES (${sql.text(settings.instance)}, ${sql.text(token)}, ${drain})`,
   )
 }
 
@@ -118,7 +123,7 @@ export async function hasWatermarks(
 ): Promise<boolean> {
   for (const batch of batchesOf(tokens, BATCH)) {
     const [row] = await session.rows(
-      `SELECT COUNT(*) FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND token IN (${batch.map(sql.text).join(', ')})`,
+      `SELECT COUNT(*) FROM ${sql.name(WATERMARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND token IN (${batch.map(sql.text).join(', ')})`,
     )
     if (Number(row?.[0]) < batch.length) return false
   }
@@ -134,7 +139,7 @@ export async function latestWatermark(
   if (drains.length === 0) return null
   const numbers = drains.map((drain) => drain.number)
   const left = await session.rows(
-    `SELECT drain_no, token FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND drain_no BETWEEN ${sql.integer(Math.min(...numbers))} AND ${sql.integer(Math.max(...numbers))}`,
+    `SELECT drain_no, token FROM ${sql.name(WATERMARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND drain_no BETWEEN ${sql.integer(Math.min(...numbers))} AND ${sql.integer(Math.max(...numbers))}`,
   )
   const tokens = new Map(left.map(([number, token]) => [Number(number), token]))
   const known = drains.filter((drain) => tokens.get(drain.number) === drain.token)
@@ -150,7 +155,7 @@ interface Acknowledging {
   readonly seen: LogPosition & { readonly seal: string }
 }
 
-/** Marks exactly these entries; the first batch records the drain, even where there is nothing to mark. */
+/** As the port's. The first batch records the drain, even if there is nothing to mark. */
 export async function acknowledge(
   { session, settings, seen }: Acknowledging,
   { ids, unsynced, released }: Acknowledgement,
@@ -162,14 +167,14 @@ export async function acknowledge(
   const isFirst = await inTransaction(session, async () => {
     await moveSeal(session, settings, seen.seal, drain.token)
     await markBatch(session, settings, first, drain)
-    await moveMark(session, settings, seen, ours)
+    await movePosition(session, settings, seen, ours)
     await leaveWatermark(session, settings, drain)
-    // Entries were lost before this drain, which read everything: the log brings no target forward that lacks it.
-    if (seen.token === '' || seen.token === HARMED_LOG) await session.run(notePurged(settings, drain.number))
+    // Entries were lost before this drain, which read everything: the log cannot bring forward a target without it.
+    if (seen.token === '' || seen.token === HARMED_LOG) await session.run(recordPurged(settings, drain.number))
     await keepUnsynced(session, settings, unsynced, drain.number)
-    // Only what was held once: after a failover the id may belong to a new entry.
+    // Only entries that have an error: after a failover the id may belong to a new entry.
     for (const batch of batchesOf(released, BATCH)) {
-      const condition = `${among(batch)} AND retry_count >= ${HELD_RETRIES}`
+      const condition = `${idIn(batch)} AND retry_count >= ${KEPT_RETRY_COUNT}`
       await session.run(markEntries(settings.auditTable, drain.number, condition))
     }
   })
@@ -177,27 +182,27 @@ export async function acknowledge(
   for (const batch of batches) {
     const isOurs = await inTransaction(session, async () => {
       await markBatch(session, settings, batch, drain)
-      await moveMark(session, settings, ours, ours)
+      await movePosition(session, settings, ours, ours)
     })
     if (!isOurs) return false
   }
   return true
 }
 
-/** A target that goes back to before this drain cannot be brought forward from the log. */
-export function notePurged(settings: SourceSettings, drain: number): string {
+/** Records that the log cannot bring forward a target restored to a state before this drain. */
+export function recordPurged(settings: SourceSettings, drain: number): string {
   return `UPDATE ${sql.name(INSTANCE_TABLE)} SET purged_drain = GREATEST(purged_drain, ${sql.integer(drain)}) WHERE owner = ${sql.text(settings.instance)}`
 }
 
 async function markBatch(session: Session, settings: SourceSettings, ids: readonly bigint[], drain: DrainName) {
-  if (ids.length > 0) await session.run(markEntries(settings.auditTable, drain.number, among(ids)))
+  if (ids.length > 0) await session.run(markEntries(settings.auditTable, drain.number, idIn(ids)))
 }
 
-export function among(ids: readonly bigint[]): string {
+export function idIn(ids: readonly bigint[]): string {
   return `id IN (${ids.map((id) => sql.integer(id)).join(', ')})`
 }
 
-/** Entries of quarantined rows stay unsynced with their error, where people look for them. */
+/** One entry per quarantined row stays unsynced with its error, where people look for it. */
 async function keepUnsynced(
   session: Session,
   settings: SourceSettings,
@@ -213,24 +218,24 @@ async function keepUnsynced(
   for (const [message, ids] of byMessage) {
     for (let at = 0; at < ids.length; at += BATCH)
       await session.run(
-        `UPDATE ${sql.name(settings.auditTable)} FORCE INDEX (PRIMARY) SET retry_count = ${HELD_RETRIES}, drain_no = ${sql.integer(drain)}, error_message = ${sql.text(message.slice(0, 1000))} WHERE ${among(ids.slice(at, at + BATCH))} AND synced = 0`,
+        `UPDATE ${sql.name(settings.auditTable)} FORCE INDEX (PRIMARY) SET retry_count = ${KEPT_RETRY_COUNT}, drain_no = ${sql.integer(drain)}, error_message = ${sql.text(message.slice(0, 1000))} WHERE ${idIn(ids.slice(at, at + BATCH))} AND synced = 0`,
       )
   }
 }
 
-/** Wrong on purpose: marks entries that committed late, unread. */
+/** Deliberately wrong: also marks entries that committed late and were never read. */
 export function markUpTo({ session, settings, seen }: Acknowledging, id: bigint, drain: DrainName): Promise<boolean> {
   return inTransaction(session, async () => {
     await moveSeal(session, settings, seen.seal, drain.token)
     await session.run(markEntries(settings.auditTable, drain.number, `id BETWEEN 1 AND ${sql.integer(id)}`))
-    await moveMark(session, settings, seen, { lastDrain: drain.number, token: drain.token })
+    await movePosition(session, settings, seen, { lastDrain: drain.number, token: drain.token })
     await leaveWatermark(session, settings, drain)
   })
 }
 
 /**
- * What was marked since `to`, the latest drain that the target knows too, is pending again. The number stays, so that no
- * later drain of this target gets a number under which another one has marked.
+ * Makes pending again what was acknowledged after `to`, the latest drain that the target also knows. The number is kept, so
+ * that no later drain of this target reuses the number of another drain.
  */
 export async function takeBack(
   session: Session,
@@ -240,8 +245,10 @@ export async function takeBack(
 ): Promise<void> {
   const since = `drain_no > ${sql.integer(to.number)}`
   await inTransaction(session, async () => {
-    await moveMark(session, settings, seen, { lastDrain: seen.lastDrain, token: to.token })
-    await session.run(`DELETE FROM ${sql.name(MARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND ${since}`)
+    await movePosition(session, settings, seen, { lastDrain: seen.lastDrain, token: to.token })
+    await session.run(
+      `DELETE FROM ${sql.name(WATERMARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND ${since}`,
+    )
     await session.run(
       `UPDATE ${sql.name(settings.auditTable)} SET synced = 0, retry_count = 0, drain_no = NULL, synced_at = NULL WHERE ${since}`,
     )

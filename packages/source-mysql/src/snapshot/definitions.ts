@@ -9,57 +9,57 @@ import type { SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 import { digestsByTable, readStorage, type Storage } from './storage.js'
 
-/** A definition is looked at again after so long, and reading takes at most a fiftieth of the time. */
-const LOOK_MS = 2_000
+/** The shortest interval between two reads of definitions; reads take at most a fiftieth of the time. */
+const READ_INTERVAL_MS = 2_000
 const SHARE = 50
-/** Columns of more tables are read by one statement without their names. */
-const TABLES_A_LIST = 100
-/** Estimates of rows and bytes are part of the catalog and of no fingerprint. */
+/** For more tables than this, the columns of all tables are read instead. */
+const MAX_TABLES_PER_QUERY = 100
+/** The catalog also contains estimates of rows and bytes, which no fingerprint covers. */
 const KEPT_MS = 60_000
-/** Of the second that CREATE_TIME names, and of the clock of file systems, which lags by some milliseconds. */
+/** CREATE_TIME has whole seconds, and the clock of file systems lags by some milliseconds. */
 const SETTLING = 'INTERVAL 1050000 MICROSECOND'
-/** Benign changes in a row that the target may not have taken note of yet. */
-const FORMER_TIMES = 8
+/** Consecutive harmless changes that the target may not have recorded yet. */
+const MAX_FORMER = 8
 
-/** What the dictionary tells of a table. */
+/** A table's definition as the data dictionary shows it. */
 interface Definition {
-  /** Second of the latest ALTER or CREATE: both vendors' servers move it with each clause of ALTER TABLE (measured: 10.11, 9.7). */
+  /** The second of the latest ALTER or CREATE: both vendors' servers update it for every clause of ALTER TABLE (measured: 10.11, 9.7). */
   readonly altered: string
   readonly settlesAt: string | null
-  /** No later change can bear the same second. */
+  /** No later change can have the same second. */
   readonly isSettled: boolean
   readonly columns: string
-  /** Earlier values of `altered` since when no value was touched. */
+  /** Earlier values of `altered` since which no value has changed. */
   readonly former: readonly string[]
 }
 
 type Known = ReadonlyMap<string, Definition>
 
-/** What the server counted before a look, and when. */
+/** The server's counter before a read of definitions, and the time. */
 interface Moment {
   readonly instantChanges: string | null
   readonly at: number
 }
 
-interface Look {
-  /** Table -> second of its latest change, when that is over, whether it is. */
+interface AlteredTables {
+  /** Table -> the second of its latest change, when that second has passed, and whether it has. */
   readonly altered: ReadonlyMap<string, TextRow>
-  /** Some tables were being changed, and their definitions hidden. */
+  /** The server hid the definitions of some tables that were being changed. */
   readonly isPartial: boolean
 }
 
 /**
- * The definitions of a source's tables, as one process knows them. Only tables whose second of the latest change has moved
- * are read anew: 400 tables of 50 columns cost 9 ms instead of 106 (MariaDB 10.11; 15 instead of 384 on MySQL 9.7).
+ * One process's knowledge of the source's table definitions. Re-reads only tables whose second of the latest change has
+ * moved: 400 tables of 50 columns cost 9 ms instead of 106 (MariaDB 10.11; 15 instead of 384 on MySQL 9.7).
  */
 export class DefinitionWatch {
   readonly #settings: SourceSettings
   readonly #server: Server
-  readonly #looks = new OneByOne()
+  readonly #serial = new OneByOne()
   #known: Known = new Map()
-  /** Before the look that `#known` is of; null: it did not see all tables. */
+  /** Before the read that `#known` came from; null if that read did not see all tables. */
   #before: Moment | null = null
-  #nextLook = Number.NEGATIVE_INFINITY
+  #nextReadAt = Number.NEGATIVE_INFINITY
   #last: { readonly read: SourceDefinitions; readonly until: number } | null = null
 
   constructor(settings: SourceSettings, server: Server) {
@@ -67,11 +67,11 @@ export class DefinitionWatch {
     this.#server = server
   }
 
-  /** As the snapshot's where `recently`, else as the source's. */
+  /** As the snapshot's if `recently`, else as the catalog reader's. */
   async fingerprints(session: Session, recently: boolean): Promise<ReadonlyMap<string, TableFingerprint>> {
     const storage = await this.#storage(session, null)
-    await this.#looks.run(async () => {
-      if (!recently || performance.now() >= this.#nextLook) await this.#look(session)
+    await this.#serial.run(async () => {
+      if (!recently || performance.now() >= this.#nextReadAt) await this.#refresh(session)
     })
     return this.#composed(storage, this.#known)
   }
@@ -86,16 +86,16 @@ export class DefinitionWatch {
   }
 
   /**
-   * Reads the catalog too, and keeps what it tells of columns. While no fingerprint changes, the same object is handed out for a
-   * minute: each reading of 400 tables of 150 columns leaves 66 MB to collect.
+   * Reads the catalog too, and keeps its columns. Returns the same object for a minute while no fingerprint changes: each read of
+   * 400 tables of 150 columns leaves 66 MB of garbage.
    */
   definitions(session: Session, options?: { readonly tryTables: boolean }): Promise<SourceDefinitions> {
-    return this.#looks.run(async () => {
+    return this.#serial.run(async () => {
       const storage = await this.#storage(session, null)
       if (options?.tryTables) return this.#readCatalog(session, storage, options)
       const last = this.#last
       if (last !== null && performance.now() < last.until) {
-        await this.#look(session)
+        await this.#refresh(session)
         if (isSame(this.#composed(storage, this.#known), last.read.fingerprints)) return last.read
       }
       const read = await this.#readCatalog(session, storage)
@@ -115,15 +115,15 @@ export class DefinitionWatch {
     const altered = byTable(await session.definitions(alteredQuery(this.#settings.database, null)))
     const { catalog, columnRows } = await readCatalog(session, this.#settings, options)
     await this.#keep(session, { altered, isPartial: false }, { columns: digestsOf(columnRows), now })
-    this.#nextLook = performance.now() + LOOK_MS
+    this.#nextReadAt = performance.now() + READ_INTERVAL_MS
     return { catalog, fingerprints: this.#composed(storage, this.#known) }
   }
 
-  async #look(session: Session): Promise<void> {
+  async #refresh(session: Session): Promise<void> {
     const started = performance.now()
     const now = await this.#moment(session)
-    const look = await this.#readAltered(session)
-    const moved = [...look.altered].filter(([table, row]) => {
+    const tables = await this.#readAltered(session)
+    const moved = [...tables.altered].filter(([table, row]) => {
       const known = this.#known.get(table)
       return known?.altered !== (row[1] ?? '') || !known.isSettled
     })
@@ -131,26 +131,26 @@ export class DefinitionWatch {
       session,
       moved.map(([table]) => table),
     )
-    await this.#keep(session, look, { columns, now })
+    await this.#keep(session, tables, { columns, now })
     const ended = performance.now()
-    this.#nextLook = ended + Math.max(LOOK_MS, SHARE * (ended - started))
+    this.#nextReadAt = ended + Math.max(READ_INTERVAL_MS, SHARE * (ended - started))
   }
 
-  async #readAltered(session: Session): Promise<Look> {
+  async #readAltered(session: Session): Promise<AlteredTables> {
     const { rows, isPartial } = await session.visibleDefinitions(alteredQuery(this.#settings.database, null))
     return { altered: byTable(rows), isPartial }
   }
 
   async #readColumns(session: Session, tables: readonly string[]): Promise<Map<string, string>> {
     if (tables.length === 0) return new Map()
-    const only = tables.length > TABLES_A_LIST ? null : tables
+    const only = tables.length > MAX_TABLES_PER_QUERY ? null : tables
     const { rows } = await session.visibleDefinitions(columnsQuery(this.#settings.database, only))
     return digestsOf(grouped(rows))
   }
 
   async #keep(
     session: Session,
-    { altered, isPartial }: Look,
+    { altered, isPartial }: AlteredTables,
     { columns, now }: { readonly columns: ReadonlyMap<string, string>; readonly now: Moment },
   ): Promise<void> {
     const isBenign = await this.#isBenignSince(session)
@@ -158,7 +158,7 @@ export class DefinitionWatch {
     for (const [table, row] of altered) {
       const before = this.#known.get(table)
       const read = columns.get(table)
-      // A definition that was hidden meanwhile is looked at again.
+      // The definition was hidden meanwhile and is read next time.
       if (read === undefined && (before === undefined || before.altered !== (row[1] ?? ''))) continue
       known.set(table, definitionOf(row, read ?? before?.columns ?? '', before, isBenign))
     }
@@ -166,12 +166,12 @@ export class DefinitionWatch {
     this.#before = isPartial ? null : now
   }
 
-  /** Counted before the definitions are read: what is changed later has not been counted by then. */
+  /** Must be read before the definitions, so that the counter includes no later change. */
   async #moment(session: Session): Promise<Moment> {
     return { instantChanges: await this.#countInstantChanges(session), at: performance.now() }
   }
 
-  /** MariaDB, where such a change may leave no other trace than its second, counts them for the whole server. */
+  /** On MariaDB an instant change may leave no trace but its second; the server counts them globally. */
   async #countInstantChanges(session: Session): Promise<string | null> {
     if (this.#server.vendor !== 'mariadb') return null
     const [row] = await session.rows("SHOW GLOBAL STATUS LIKE 'Innodb_instant_alter_column'")
@@ -179,15 +179,15 @@ export class DefinitionWatch {
   }
 
   /**
-   * No column of any table was changed in place since before the look that `#known` is of, so that an ALTER that shows nothing but its second
-   * was one of an index, a comment or the like. A server that was started meanwhile counts from 0 again.
+   * Whether no column of any table was changed instantly since before the read that `#known` came from: an ALTER that shows only
+   * its second then changed an index, a comment or the like. The counter restarts at 0 with the server.
    */
   async #isBenignSince(session: Session): Promise<boolean> {
     const before = this.#before
     if (before === null || before.instantChanges === null) return false
     if ((await this.#countInstantChanges(session)) !== before.instantChanges) return false
     const [uptime] = await session.rows("SHOW GLOBAL STATUS LIKE 'Uptime'")
-    return Number(uptime?.[1] ?? 0) * 1000 > performance.now() - before.at + LOOK_MS
+    return Number(uptime?.[1] ?? 0) * 1000 > performance.now() - before.at + READ_INTERVAL_MS
   }
 
   #storage(session: Session, only: string | null): Promise<Map<string, Storage>> {
@@ -222,16 +222,16 @@ function digestsOf(columnRows: Grouped): Map<string, string> {
 
 function definitionOf(row: TextRow, columns: string, before: Definition | undefined, isBenign = false): Definition {
   const [, altered, settlesAt, settled] = row
-  // A table that the server cannot open has no such second.
+  // A table that the server cannot open has no CREATE_TIME.
   const definition = { altered: altered ?? '', settlesAt: settlesAt ?? null, isSettled: settled !== '0', columns }
   if (before === undefined) return { ...definition, former: [] }
   if (before.altered === definition.altered) return { ...definition, former: before.former }
   const isKnown = isBenign && definition.isSettled && before.isSettled && before.columns === columns
-  return { ...definition, former: isKnown ? [before.altered, ...before.former].slice(0, FORMER_TIMES) : [] }
+  return { ...definition, former: isKnown ? [before.altered, ...before.former].slice(0, MAX_FORMER) : [] }
 }
 
 function composed({ digest, isExact }: Storage, definition: Definition | undefined): TableFingerprint {
-  // Made since the last look.
+  // Created since the last read.
   if (definition === undefined) return { values: digest, definition: digest, formerly: [], settlesAt: null }
   const { altered, columns, former, settlesAt } = definition
   const base = `${digest}.${columns}`

@@ -7,8 +7,8 @@ const column = (key: KeyColumn): string => sql.name(key.column.source.name)
 type Operator = '>' | '>=' | '<' | '<='
 
 /**
- * An ENUM's order by number is no range to the servers, a list of its numbers is; 0 is the error value. Nor is a SET's, which
- * besides they compare as a signed number, though its index orders an unsigned one.
+ * The servers use no index for a range over an ENUM's numbers, but do for a list of them; 0 is the error value. The same holds
+ * for a SET, which they also compare as a signed number although its index orders it unsigned.
  */
 function comparison(key: KeyColumn, operator: Operator, token: string): string {
   if (key.rule === 'digits') return digitsComparison(key, operator, token)
@@ -24,8 +24,8 @@ function comparison(key: KeyColumn, operator: Operator, token: string): string {
 }
 
 /**
- * Rows in the order of what is stored, told apart by what is shown: the bits behind one shown number may differ, and a server
- * rounds a bound before it looks it up. The first condition is the one that it can look up, well away from the bound.
+ * Orders rows by the stored number but distinguishes them by the shown one: different bits may show the same number, and a
+ * server rounds a bound before it uses the index. The first condition, safely away from the bound, is the one for the index.
  */
 function digitsComparison(key: KeyColumn, operator: Operator, token: string): string {
   const [name, bound, same] = [column(key), literalSql(key, token), `${tokenSql(key, '')} = ${sql.text(token)}`]
@@ -43,7 +43,7 @@ function digitsComparison(key: KeyColumn, operator: Operator, token: string): st
 }
 
 /**
- * Keys beyond a bound. The outermost comparison is on the first column alone and implied by the rest: that is what a server can look up.
+ * Keys beyond a bound. The outermost comparison, on the first column alone, is implied by the rest; a server can use it on the index.
  */
 function beyond(key: KeyMapping, bound: RowKey, operator: '>' | '<='): string {
   const strict = operator === '<=' ? '<' : '>'
@@ -58,7 +58,7 @@ function beyond(key: KeyMapping, bound: RowKey, operator: '>' | '<='): string {
   return step(0)
 }
 
-/** lower < key <= upper, in the source's own order. */
+/** lower < key <= upper, in the source's order. */
 export function rangeSql(key: KeyMapping, range: KeyRange): string {
   const conditions: string[] = []
   if (range.lower !== null) conditions.push(beyond(key, range.lower, '>'))
@@ -66,7 +66,7 @@ export function rangeSql(key: KeyMapping, range: KeyRange): string {
   return conditions.length === 0 ? 'TRUE' : conditions.join(' AND ')
 }
 
-/** A column of a look-up and the rules by which its tokens are written: its own, or those of the column that it references. */
+/** A column of a look-up, and the column whose rules its tokens follow: itself, or the one it references. */
 interface LookUp {
   readonly key: KeyColumn
   readonly rule: KeyColumn
@@ -74,10 +74,10 @@ interface LookUp {
 }
 
 /**
- * `columns` equal one of these lists of tokens, which are written by the rules of `rules`: the same columns, or the parent's.
- * MySQL finds nothing by a row constructor that holds an ENUM or a SET as its number (9.7), and shown digits are no one value: such
- * columns are compared by themselves, and the others listed for each of their values. Of 1,000 keys among 100,000 rows that takes
- * as long as one list where the values are few (5 ms), and four times as long where each key has its own (24 to 29 ms).
+ * Rows whose `columns` equal one of these token lists, written by the rules of `rules`: the same columns, or the parent's.
+ * MySQL finds nothing by a row constructor with the number of an ENUM or SET (9.7), and shown digits stand for several values.
+ * Such columns are compared alone, with a list of the other columns per value. For 1,000 keys idIn 100,000 rows this takes as
+ * long as one list if the values are few (5 ms), and four times as long if each key has its own (24 to 29 ms).
  */
 export function inSql(
   columns: readonly KeyColumn[],
@@ -110,7 +110,7 @@ function listSql(columns: readonly LookUp[], lists: readonly (readonly string[])
   return `(${names}) IN (${rows.map((row) => `(${row})`).join(', ')})`
 }
 
-/** Shown digits are looked up as in `digitsComparison`. */
+/** Compares shown digits as `digitsComparison` does. */
 function equalSql(key: KeyColumn, rule: KeyColumn, token: string): string {
   if (rule.rule !== 'digits') return `${column(key)} = ${literalSql(rule, token)}`
   literalSql(rule, token)
@@ -127,8 +127,8 @@ export function keysSql(key: KeyMapping, keys: readonly RowKey[]): string {
   )
 }
 
-/** As `keysSql`, told in another way: no list, no row constructor, each value with the type of its column where it has a name for a cast. */
-export function eachBySql(key: KeyMapping, keys: readonly RowKey[]): string {
+/** As `keysSql` in another form: without lists and row constructors, each value cast to its column's type if CAST has a name for it. */
+export function columnByColumnSql(key: KeyMapping, keys: readonly RowKey[]): string {
   const alternatives = keys.map((rowKey) => {
     const parts = tokens(key, rowKey)
     return key.columns.map((each, at) => `(${eachSql(each, parts[at] ?? '')})`).join(' AND ')
@@ -143,7 +143,7 @@ function eachSql(key: KeyColumn, token: string): string {
   return `${column(key)} <=> ${type === null ? literal : `CAST(${literal} AS ${type})`}`
 }
 
-/** None for integers: MariaDB finds no BIGINT UNSIGNED beyond 2^63 by one that is cast (10.11). */
+/** Null for integers: MariaDB finds no BIGINT UNSIGNED above 2^63 by a cast value (10.11). */
 function castType({ column: { source } }: KeyColumn): string | null {
   switch (source.dataType) {
     case 'date':
@@ -160,7 +160,7 @@ function castType({ column: { source } }: KeyColumn): string | null {
   }
 }
 
-/** The index of the key, so that a stream in key order never sorts the table first. None where the server hides it: naming one fails (1176). */
+/** Forces the key's index, so that a stream in key order never sorts the table first. Empty if the server hides the index: naming it fails (1176). */
 export function indexHint(table: TableMapping): string {
   const columns = table.key?.columns.map((key) => key.column.source.name)
   if (columns === undefined) return ''

@@ -4,12 +4,12 @@ import { OneByOne } from '../connection/one-by-one.js'
 import type { RawValues, Session, TextRow } from '../connection/session.js'
 
 const SAVE = 'SAVEPOINT r'
-/** Gives the metadata lock back while the snapshot stays. */
+/** Releases the metadata lock and keeps the snapshot. */
 const BACK = 'ROLLBACK TO SAVEPOINT r'
-/** Values cut or replaced by NULL: max_allowed_packet (1301), GROUP_CONCAT (1260), data truncated (1265). Others, such as 1292 of a comparison, lose nothing. */
+/** Values truncated or replaced by NULL: max_allowed_packet (1301), GROUP_CONCAT (1260), data truncated (1265). Others, such as 1292 of a comparison, lose nothing. */
 const LOSSES = new Set(['1301', '1260', '1265'])
 
-/** Reads of one snapshot, one after the other; a statement of a read never falls between those of another. */
+/** Serialises the reads of one snapshot, so that the statements of two reads never interleave. */
 export class Reader {
   readonly #session: Session
   readonly #reads = new OneByOne()
@@ -18,12 +18,12 @@ export class Reader {
     this.#session = session
   }
 
-  /** Runs `use` when every earlier read has ended. */
+  /** Runs `use` after every earlier read has ended. */
   alone<T>(use: () => Promise<T>): Promise<T> {
     return this.#reads.run(use)
   }
 
-  /** Key and columns of each row of a table read. The reader must not start another read of this snapshot inside the loop. */
+  /** Reads the key and columns of each row. The caller must not start another read of this snapshot inside the loop. */
   async *batches(sql: string): AsyncGenerator<RawRow[], void, void> {
     const leave = await this.#reads.enter()
     try {
@@ -36,7 +36,7 @@ export class Reader {
     }
   }
 
-  /** All rows of such a read. */
+  /** As `batches`, all rows at once. */
   async all(sql: string): Promise<RawRow[]> {
     const rows: RawRow[] = []
     for await (const batch of this.batches(sql)) for (const row of batch) rows.push(row)
@@ -60,7 +60,7 @@ export class Reader {
 
 function rawRow(values: RawValues): RawRow {
   const [key, ...rest] = values
-  // The key expression is never NULL by itself: the server replaced a value that was too long.
+  // The key expression is never NULL: the server replaced a value that was too long.
   if (key === null || key === undefined)
     throw sourceError('truncated-read', 'a row came without its key', {
       remedy: "raise the source's max_allowed_packet",

@@ -2,7 +2,14 @@ import type { Edge, KeyRange, RawRow, RowKey, SnapshotRows, TableMapping } from 
 import { ofTable, sourceError } from '../connection/errors.js'
 import * as sql from '../sql.js'
 import type { Reader } from './reader.js'
-import { selectAgain, selectChildKeys, selectKeyAfter, selectKeys, selectRange, selectSamples } from './statements.js'
+import {
+  selectColumnByColumn,
+  selectChildKeys,
+  selectKeyAfter,
+  selectKeys,
+  selectRange,
+  selectSamples,
+} from './statements.js'
 
 export class RowReads implements SnapshotRows {
   readonly #reader: Reader
@@ -39,7 +46,7 @@ export class RowReads implements SnapshotRows {
   async findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
     if (keys.length === 0) return []
     const wanted = new Set(keys)
-    const rows = await this.#reader.all(selectAgain(table, keys))
+    const rows = await this.#reader.all(selectColumnByColumn(table, keys))
     return rows.map((row) => row.key).filter((key) => wanted.has(key))
   }
 

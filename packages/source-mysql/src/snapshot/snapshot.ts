@@ -23,7 +23,7 @@ import { RowReads } from './rows.js'
 const CLOCK = `DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')`
 /** One-shot each time: a session left in READ COMMITTED makes WITH CONSISTENT SNAPSHOT none, and MariaDB says nothing. */
 const BEGIN = ['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION WITH CONSISTENT SNAPSHOT']
-/** A copy beside its original on one server is another source, so the database's name goes with these. */
+/** Combined with the database's name: a copy on the same server is another source. */
 const IDENTITY = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_id', 'hostname', 'server_uuid', 'datadir')`
 const NO_SUCH_TABLE = 1146
 
@@ -32,13 +32,13 @@ interface Opening {
   readonly lastDrain: number
   readonly purgedDrain: number
   readonly token: string | null
-  /** What it should be, and what stands in the log. */
+  /** The recorded seal, and the one found in the log. */
   readonly seal: string | null
   readonly sealOfLog: string | null
   readonly identity: string
 }
 
-/** Opens a transaction with a consistent view on a connection of its own. */
+/** Opens a transaction with a consistent view, on an exclusive connection. */
 export async function openSnapshot(context: SourceContext): Promise<SourceSnapshot> {
   const session = await context.pool.acquire()
   try {
@@ -52,8 +52,8 @@ export async function openSnapshot(context: SourceContext): Promise<SourceSnapsh
 async function begin(session: Session, settings: SourceSettings): Promise<Opening> {
   const { instance, auditTable } = settings
   const ours = `FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(instance)}`
-  // Before the view, so that the view holds everything up to this time, and what breaks the seal later fails the mark; outside
-  // its transaction, since SET TRANSACTION is one-shot, and so that no TRUNCATE of the log waits for the view's end.
+  // Before the view, so that the view includes everything up to this time, and a seal broken later fails `acknowledge`.
+  // Outside its transaction, since SET TRANSACTION is one-shot, and so that no TRUNCATE of the log waits for the view's end.
   const [before] = await session
     .rows(`SELECT ${CLOCK}, ${READ_SEAL(sql.name(auditTable))} ${ours}`)
     .catch(async (error: unknown) => {
@@ -68,7 +68,7 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
   return {
     takenAt: before[0] ?? '',
     lastDrain: Number(drain[0]),
-    // Whoever may delete entries can have a drain noted here that never was.
+    // Any client that may delete entries can have a drain recorded here that never ran.
     purgedDrain: Math.min(Number(drain[1]), Number(drain[0])),
     token: drain[2] ?? null,
     seal: before[1] ?? null,
@@ -200,7 +200,7 @@ class Snapshot implements SourceSnapshot {
     this.release()
   }
 
-  /** For comparisons that share no code with the product. */
+  /** For tests that compare independently of the product's reads. */
   async texts(query: string): Promise<TextRow[]> {
     return await this.#reader.texts(query)
   }

@@ -2,12 +2,12 @@ import type { ColumnMapping, Edge, KeyRange, RowKey, TableMapping } from '@mylab
 import { sourceError } from '../connection/errors.js'
 import { keySql } from '../capture/token.js'
 import * as sql from '../sql.js'
-import { eachBySql, indexHint, inSql, keysSql, rangeSql } from './predicates.js'
+import { columnByColumnSql, indexHint, inSql, keysSql, rangeSql } from './predicates.js'
 
-/** From either end. */
+/** From each end. */
 const SAMPLED_KEYS = 5
 
-/** A column as its mapping wants it handed out. */
+/** The SELECT expression of a column's read rule. */
 export function readSql(mapping: ColumnMapping): string {
   const column = sql.name(mapping.source.name)
   switch (mapping.read) {
@@ -24,14 +24,14 @@ export function readSql(mapping: ColumnMapping): string {
   }
 }
 
-/** Named by us: the driver refuses results whose columns have names such as `__proto__`. */
+/** Uses aliases, since the driver refuses results with columns named like `__proto__`. */
 function selectList(table: TableMapping, columns: readonly ColumnMapping[]): string {
   return [`${keySql(table.key, '')} AS k`, ...columns.map((column, at) => `${readSql(column)} AS v${at}`)].join(', ')
 }
 
 /**
- * The order of the key's index; with the table's name, since a bare one would be that of an alias first. Over a prefix the server
- * sorts by itself, and MySQL a SET of 64 members as a signed number, which is not how ranges are read.
+ * The order of the key's index. Columns are qualified, since a bare name would mean an alias first. For a key over a prefix the
+ * server sorts, and MySQL sorts a SET of 64 members as a signed number, unlike the comparisons of ranges.
  */
 function orderBy(table: TableMapping): string {
   return ordered(table).join(', ')
@@ -67,8 +67,8 @@ export function selectKeys(
 }
 
 /**
- * One statement for either end: in a UNION MariaDB cuts a number with shown digits to the width of its column, which leaves no
- * place for the point (10.11). A key over a prefix has no index whose order is its own: what is read first is as good.
+ * One statement per end: in a UNION MariaDB truncates a number with shown digits to its column's width, without room for the
+ * decimal point (10.11). A key over a prefix has no index in its own order, so the first rows read are used.
  */
 export function selectSamples(table: TableMapping): string[] {
   const select = `SELECT ${keySql(table.key, '')} AS k ${from(table)}`
@@ -80,11 +80,11 @@ export function selectSamples(table: TableMapping): string[] {
   return ['ASC', 'DESC'].map((way) => `${select} ORDER BY ${inOrder(way)} LIMIT ${SAMPLED_KEYS}`)
 }
 
-export function selectAgain(table: TableMapping, keys: readonly RowKey[]): string {
-  return `SELECT ${keySql(table.key, '')} AS k ${from(table)} WHERE ${eachBySql(keyOf(table), keys)}`
+export function selectColumnByColumn(table: TableMapping, keys: readonly RowKey[]): string {
+  return `SELECT ${keySql(table.key, '')} AS k ${from(table)} WHERE ${columnByColumnSql(keyOf(table), keys)}`
 }
 
-/** No index hint: the foreign key's index is the one to use. */
+/** Without an index hint, so that the server uses the foreign key's index. */
 export function selectChildKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): string {
   const condition = inSql(edge.childKey.columns, edge.parentKey.columns, parents)
   return `SELECT ${child.key === null ? 'DISTINCT ' : ''}${keySql(child.key, '')} AS k FROM ${sql.name(child.source.name)} WHERE ${condition}`

@@ -1,13 +1,13 @@
 /**
- * How InnoDB spells names of databases and tables: as file names. MySQL 9 no longer lends the character set `filename` to
- * statements, so this is done here. Its table for letters from À to ﬠ is not repeated: such a letter is known only to be `@`
- * and two characters, so that two tables whose names have such letters in the same places share their storage numbers, and
- * are copied again together. Everything else is exact.
+ * InnoDB stores names of databases and tables encoded as file names. MySQL 9 no longer offers the character set `filename` to
+ * statements, so names are decoded here, without the server's table for letters from À to ﬠ: such a letter only matches `@` and
+ * two characters. Tables whose names differ only in such letters share their storage numbers and are copied again together.
+ * Everything else is exact.
  */
 
 const PLAIN = /^\w+$/
 const ODD = /\W/gu
-/** Appended to names that are devices elsewhere: aux, con, nul. */
+/** Appended to names of devices on other systems: aux, con, nul. */
 const DEVICE = '@@@'
 
 function pattern(name: string): string {
@@ -17,12 +17,12 @@ function pattern(name: string): string {
   })
 }
 
-/** A pattern for LIKE that meets all spellings of the name, and perhaps those of others. */
+/** A LIKE pattern that matches every encoding of the name, and possibly those of others. */
 export function storageLike(name: string): string {
   return name.replace(ODD, '@%').replaceAll('_', '\\_')
 }
 
-/** Finds the table of a storage name; `database/table`, with `#p#` and the like behind it for a partition. */
+/** Finds the table of a storage name: `database/table`, followed by `#p#` and the like for a partition. */
 export class StorageNames {
   readonly #database: RegExp
   readonly #plain = new Set<string>()
@@ -36,7 +36,7 @@ export class StorageNames {
     }
   }
 
-  /** Several only where their names differ in letters beyond ASCII. */
+  /** Several only if their names differ just in letters beyond ASCII. */
   tablesOf(storageName: string): readonly string[] {
     const [database = '', rest = ''] = storageName.split('/', 2)
     if (!this.#database.test(database)) return []

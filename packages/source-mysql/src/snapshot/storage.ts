@@ -7,12 +7,12 @@ import { isAtLeast } from '../preflight/check.js'
 import * as sql from '../sql.js'
 import { storageLike, StorageNames } from './storage-names.js'
 
-/** InnoDB keeps names as file names: `@0020` for a blank. The server has the only complete table of these. */
+/** InnoDB encodes names as file names: `@0020` for a blank. Only the server has the complete table. */
 const decoded = (part: string): string =>
   `CAST(CONVERT(CAST(REPLACE(${part}, '@@@', '') AS BINARY) USING filename) AS CHAR CHARACTER SET utf8mb4)`
 const UNKNOWN_TABLE = 1109
 
-/** MariaDB and MySQL 5.7: they have the character set `filename`, and the older names of the views. */
+/** MariaDB and MySQL 5.7 offer the character set `filename`, and have the older names of the views. */
 function lendsFilenames(server: Server): boolean {
   return server.vendor === 'mariadb' || server.version.startsWith('5.')
 }
@@ -28,11 +28,11 @@ function views(server: Server): Views {
   return { tables: `${prefix}TABLES`, foreign: `${prefix}FOREIGN`, columns: `${prefix}FOREIGN_COLS` }
 }
 
-/** As InnoDB spells it. Comparing with this is ten times faster than decoding each name, of which a schema may have thousands. */
+/** As InnoDB encodes it. Comparing with this is ten times faster than decoding each of possibly thousands of names. */
 const encoded = (database: string, table: string): string =>
   `CONCAT(CAST(CONVERT(${sql.text(database)} USING filename) AS BINARY), '/', CAST(CONVERT(${sql.text(table)} USING filename) AS BINARY))`
 
-/** Rows of one table, its partitions included; of others too where its name holds a wildcard. `@@@` stands behind names like `aux`. */
+/** Rows of one table, including its partitions, and of others if its name contains a wildcard. `@@@` follows names like `aux`. */
 function ofTable(column: string, database: string, only: string | null): string {
   if (only === null) return ''
   const name = encoded(database, only)
@@ -63,16 +63,16 @@ function plainQueries(database: string, only: string | null): readonly [string, 
   ]
 }
 
-/** What the storage engine tells of a table and of the foreign keys that leave it. */
+/** The storage engine's facts about a table and its foreign keys. */
 export interface Storage {
   readonly digest: string
-  /** It changes with every change of the columns, those that leave their definition as it was included. */
+  /** The digest changes with every change of the columns, even one that leaves their definition the same. */
   readonly isExact: boolean
 }
 
 /**
- * Table ids come from the dictionary as of now, whatever the snapshot; of `only` this table, if it is given. So do foreign keys, but on
- * MySQL 8 and later as of the snapshot, whose rows no later key has changed. Names of a database in lower case by setting compare as they are.
+ * Table ids are current, whatever the snapshot. So are foreign keys, but on MySQL 8 and later they are as of the snapshot, whose
+ * rows no later key has changed. With `only`, reads that table alone. Names folded to lower case by a setting compare as stored.
  */
 export async function readStorage(session: Session, server: Server, place: Place): Promise<Map<string, Storage>> {
   const { database, only } = place
@@ -95,7 +95,7 @@ export async function readStorage(session: Session, server: Server, place: Place
   }
 }
 
-/** Whether the storage's own numbers can be read: with PROCESS, and where the server has them. */
+/** Whether the storage's own numbers can be read: this needs PROCESS, and a server that has them. */
 export async function seesStorage(session: Session, server: Server): Promise<boolean> {
   try {
     await session.rows(`SELECT TABLE_ID FROM ${views(server).tables} LIMIT 1`)
@@ -112,7 +112,7 @@ function isHidden(error: unknown): boolean {
   return error instanceof SyncError && error.code === 'missing-right'
 }
 
-/** MySQL 8 and later, whose views of foreign keys read the dictionary and open no table. */
+/** For MySQL 8 and later, whose views of foreign keys read the dictionary and open no table. */
 async function dictionary(session: Session, server: Server, place: Place): Promise<Map<string, Storage>> {
   const like = `${storageLike(place.database)}/${place.only === null ? '' : storageLike(place.only)}%`
   const stored = await session.rows(
@@ -132,7 +132,7 @@ async function dictionary(session: Session, server: Server, place: Place): Promi
   return digested([...rest, ...storage, ...(await session.rows(foreign))], known)
 }
 
-/** Counts the changes of the columns that left the table id as it was: https://dev.mysql.com/doc/refman/8.0/en/information-schema-innodb-tables-table.html */
+/** The column that counts instant changes, which keep the table id: https://dev.mysql.com/doc/refman/8.0/en/information-schema-innodb-tables-table.html */
 function instantCounter(server: Server): string {
   if (isAtLeast(server, [8, 0, 29])) return ', TOTAL_ROW_VERSIONS'
   return isAtLeast(server, [8, 0, 12]) ? ', INSTANT_COLS' : ''
@@ -143,7 +143,7 @@ export interface Place {
   readonly only: string | null
 }
 
-/** Tables of other engines have no id: that they are there is all we know; reading only names opens no table. */
+/** Tables of other engines have no id, so only their existence counts; reading only names opens no table. */
 async function others(session: Session, { database, only }: Place, known: ReadonlySet<string>): Promise<TextRow[]> {
   const named = only === null ? '' : ` AND TABLE_NAME = ${sql.text(only)}`
   const rows = await session.rows(
@@ -157,7 +157,7 @@ function digested(rows: readonly TextRow[], exact: ReadonlySet<string>): Map<str
   return new Map([...digests].map(([table, digest]) => [table, { digest, isExact: exact.has(table) }]))
 }
 
-/** One digest a table of all that follows its name in these rows, in their order. */
+/** One digest per table, over everything after the name in its rows, in their order. */
 export function digestsByTable(rows: readonly TextRow[]): Map<string, string> {
   const hashes = new Map<string, ReturnType<typeof createHash>>()
   for (const [table, ...facts] of rows) {
