@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { AddressRefused, parsePlace, parseServerUrl, type Place, placeText } from './server-address.js'
 
 const PLACES: readonly (readonly [string, Place])[] = [
@@ -71,4 +72,74 @@ test('a host is printed the way people write it', () => {
   assert.equal(placeText('db', 1), 'db:1')
   assert.equal(placeText('::1', 3306), '[::1]:3306')
   assert.equal(placeText('/var/run/postgresql', 5432), '/var/run/postgresql')
+})
+
+const TEXT = fc.string({ unit: 'binary', maxLength: 12 })
+const PORT = fc.integer({ min: 1, max: 65_535 })
+const HOSTS: fc.Arbitrary<readonly [written: string, place: Place]> = fc.oneof(
+  fc.constantFrom('db', 'my_db-1', 'db.example.org', '10.0.0.1').map((host) => [host, { host }] as const),
+  fc.ipV6().map((host) => [`[${host}]`, { host }] as const),
+  TEXT.map((name) => [encodeURIComponent(`/run/${name}`), { socket: `/run/${name}` }] as const),
+)
+
+test('each part of a URL comes back as it was, whatever signs it has', () => {
+  const parts = fc.record({ user: TEXT, password: TEXT, database: TEXT, name: TEXT, value: TEXT, port: PORT })
+  fc.assert(
+    fc.property(HOSTS, parts, ([written, place], { user, password, database, name, value, port }) => {
+      const withPort = 'host' in place
+      const url = `mysql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${written}${withPort ? `:${port}` : ''}/${encodeURIComponent(database)}?${encodeURIComponent(name)}=${encodeURIComponent(value)}`
+      assert.deepEqual(parseServerUrl(url), {
+        scheme: 'mysql',
+        ...(user === '' ? {} : { user }),
+        ...(password === '' ? {} : { password }),
+        ...place,
+        ...(withPort ? { port } : {}),
+        ...(database === '' ? {} : { database }),
+        parameters: [[name, value]],
+      })
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('no address is refused with a word of it, and none with another error', () => {
+  const unit = fc.constantFrom(
+    'Sesame',
+    'mysql://',
+    ':',
+    '@',
+    '/',
+    '[',
+    ']',
+    '%',
+    '%2F',
+    '?',
+    '#',
+    '&',
+    '=',
+    '::',
+    '7',
+    ' ',
+  )
+  fc.assert(
+    fc.property(fc.string({ unit, maxLength: 9 }), (text) => {
+      for (const parse of [parsePlace, parseServerUrl])
+        try {
+          parse(text)
+        } catch (error) {
+          assert.ok(error instanceof AddressRefused, String(error))
+          assert.doesNotMatch(error.message, /Sesame/)
+        }
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+test('a place that is shown is read back as the same place', () => {
+  fc.assert(
+    fc.property(HOSTS, PORT, ([, { host, socket }], port) => {
+      const shown = placeText(socket ?? host ?? '', port)
+      assert.deepEqual(parsePlace(shown), socket === undefined ? { host, port } : { socket })
+    }),
+  )
 })

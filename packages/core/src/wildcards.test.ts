@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { isOfPattern, MANY, ONE, signsOf } from './wildcards.js'
 
 const pattern = (text: string): (string | symbol)[] =>
@@ -28,4 +29,23 @@ test('a hundred wildcards against a long name match in no time', () => {
   assert.ok(tookMs('a'.repeat(40), 8, false) < 1_000)
   assert.ok(tookMs('a'.repeat(5_000), 100, false) < 1_000)
   assert.ok(tookMs(`${'a'.repeat(5_000)}b`, 100, true) < 1_000)
+})
+
+/** By the definition: MANY stands for any rest of the text. */
+function fits(text: readonly string[], of: readonly (string | symbol)[]): boolean {
+  const [sign, ...rest] = of
+  if (sign === undefined) return text.length === 0
+  if (sign === MANY) return fits(text, rest) || (text.length > 0 && fits(text.slice(1), of))
+  return text.length > 0 && (sign === ONE || sign === text[0]) && fits(text.slice(1), rest)
+}
+
+test('a pattern matches what its definition says', () => {
+  const text = fc.string({ unit: fc.constantFrom('a', 'b', '😀'), maxLength: 8 })
+  const of = fc.string({ unit: fc.constantFrom('a', 'b', '😀', '*', '?'), maxLength: 8 })
+  fc.assert(
+    fc.property(text, of, (each, one) => {
+      assert.equal(isOfPattern(each, pattern(one)), fits(signsOf(each), pattern(one)))
+    }),
+    { numRuns: 1_000 },
+  )
 })

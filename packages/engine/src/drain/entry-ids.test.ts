@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { EntryIds } from './entry-ids.js'
 
 function kept(ids: readonly bigint[]): { size: number; ids: bigint[] } {
@@ -21,6 +22,38 @@ test('ids round-trip exactly: runs, strides, gaps and late ones', () => {
   ].map((ids) => ids.map(BigInt))
   const beyondNumbers = [9007199254740993n, 9007199254740994n, 18446744073709551614n]
   for (const ids of [...cases, beyondNumbers]) assert.deepEqual(kept(ids), { size: ids.length, ids })
+})
+
+const IDS = fc.oneof(fc.bigInt({ min: 1n, max: 40n }), fc.bigInt({ min: 2n ** 63n, max: 2n ** 63n + 40n }))
+
+test('ids that are added are the ids that come back, in any order', () => {
+  fc.assert(
+    fc.property(fc.array(IDS), (ids) => {
+      assert.deepEqual(kept(ids), { size: ids.length, ids })
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('late ids are exactly the pending ones that were not read', async () => {
+  const ascending = fc
+    .uniqueArray(IDS, { maxLength: 60 })
+    .map((ids) => ids.toSorted((a, b) => (a < b ? -1 : Number(a > b))))
+  await fc.assert(
+    fc.asyncProperty(ascending, ascending, fc.integer({ min: 1, max: 5 }), async (read, pending, size) => {
+      const all = new EntryIds()
+      for (const id of read) all.add(id)
+      async function* batches(): AsyncIterable<readonly bigint[]> {
+        for (let at = 0; at < pending.length; at += size) yield pending.slice(at, at + size)
+      }
+      const known = new Set(read)
+      assert.deepEqual(
+        [...(await all.missingOf(batches()))],
+        pending.filter((id) => !known.has(id)),
+      )
+    }),
+    { numRuns: 300 },
+  )
 })
 
 test('two million ids of neighbouring entries take next to no memory', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HexDigits, type TargetRow } from '@mylab-sync/core'
+import fc from 'fast-check'
 import { testRow } from '../test-support.js'
 import { copyPieces, escapeValue } from './copy-text.js'
 
@@ -35,6 +36,43 @@ test('bytes become digits while being written, the same in pieces of any size', 
   assert.equal(new HexDigits(bytes).toString(), '\\x00015c0aff7f09')
   assert.equal(new HexDigits(bytes).length, new HexDigits(bytes).toString().length)
   for (let size = 1; size < 20; size++) assert.equal(text(rows, size), '\\\\x00015c0aff7f09\tx\n', `size ${size}`)
+})
+
+const DECODED: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
+
+/** Rows as COPY FROM reads its text format (manual, File Formats); octal and hexadecimal escapes are none of ours. */
+function decode(lines: string): (string | null)[][] {
+  assert.ok(lines === '' || lines.endsWith('\n'))
+  return lines.split('\n').slice(0, -1).map(decodeLine)
+}
+
+function decodeLine(line: string): (string | null)[] {
+  assert.notEqual(line, '\\.', 'the end of the data')
+  assert.ok(!line.includes('\r'), 'another end of a line')
+  return line
+    .split('\t')
+    .map((value) => (value === '\\N' ? null : value.replace(/\\(.)/gs, (_, sign: string) => DECODED[sign] ?? sign)))
+}
+
+test('COPY reads back every byte, in pieces of any size', () => {
+  const byte = fc.oneof(fc.constantFrom(...Buffer.from('\\\n\r\tN.xb0')), fc.nat(255))
+  const bytes = fc.array(byte, { maxLength: 12 }).map((each) => Buffer.from(each))
+  const value = fc.oneof(
+    { weight: 4, arbitrary: bytes },
+    fc.constant(null),
+    bytes.map((each) => new HexDigits(each)),
+  )
+  const rows = fc.array(fc.array(value, { minLength: 1, maxLength: 4 }), { maxLength: 4 })
+  fc.assert(
+    fc.property(rows, fc.integer({ min: 1, max: 20 }), (all, size) => {
+      const pieces = [...copyPieces(all.map((values) => ({ key: '', values })), size)] // biome-ignore format: one line
+      const expected = all.map((values) =>
+        values.map((each) => (each instanceof Buffer ? each.toString('latin1') : (each?.toString() ?? null))),
+      )
+      assert.deepEqual(decode(Buffer.concat(pieces).toString('latin1')), expected)
+    }),
+    { numRuns: 500 },
+  )
 })
 
 function text(rows: readonly TargetRow[], size: number): string {
