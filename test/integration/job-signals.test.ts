@@ -59,8 +59,8 @@ test('a drain whose job was taken over by another worker rolls back at its next 
     await at.app.query('INSERT INTO a VALUES (3, 3)')
     stop.arm()
     const jobs = new JobHandlers(at.context)
-    const slice = { sliceMs: 60_000, mayEnd: () => Promise.resolve(true), onDrained: () => {}, onProblem: () => {} }
-    await assert.rejects(jobs.drainSlice({ ...slice, signal: stop.signal, yielding: never }), { code: 'stopped' })
+    const turn = { turnMs: 60_000, mayEnd: () => Promise.resolve(true), onDrained: () => {}, onProblem: () => {} }
+    await assert.rejects(jobs.drainTurn({ ...turn, signal: stop.signal, yielding: never }), { code: 'stopped' })
     assert.deepEqual(await at.rows('SELECT count(*) FROM a'), [['2']])
     await settle(at)
     await assertEqual(at, ['a'])

@@ -1,7 +1,7 @@
 import { type DueWork, type EngineContext, JobHandlers, requireMigrated, tick } from '@mylab-sync/engine'
 import { Producer, type QueueSettings } from '@mylab-sync/queue'
 import { sleep } from '@mylab-sync/runtime'
-import { NamedChunks } from './named-chunks.js'
+import { ChunkPacer } from './chunk-pacer.js'
 
 export interface SchedulerOptions {
   readonly context: EngineContext
@@ -44,9 +44,9 @@ class Scheduler {
   readonly #jobs: JobHandlers
   #cleaned = performance.now()
   #maintained = Number.NEGATIVE_INFINITY
-  #hastened = Number.NEGATIVE_INFINITY
+  #promoted = Number.NEGATIVE_INFINITY
   #pauseMs = IDLE_MS
-  readonly #chunks = new NamedChunks(LIMITS.chunksPerTable)
+  readonly #pacer = new ChunkPacer(LIMITS.chunksPerTable)
   #aside: readonly string[] = []
 
   constructor({ context, onProblem }: SchedulerOptions, producer: Producer) {
@@ -58,7 +58,7 @@ class Scheduler {
 
   /** Returns the pause before the next tick, in ms. */
   async tick(): Promise<number> {
-    await this.#producer.showScheduler()
+    await this.#producer.beatScheduler()
     await tick(
       this.#context,
       () => this.#jobs.model(),
@@ -83,10 +83,10 @@ class Scheduler {
     )
     await this.#putChunks(work)
     await this.#maintain(work)
-    if (performance.now() - this.#hastened > IDLE_MS) {
+    if (performance.now() - this.#promoted > IDLE_MS) {
       for (const removed of await producer.removeUnsound()) this.#onProblem('scheduler', removed)
-      await producer.hasten()
-      this.#hastened = performance.now()
+      await producer.promoteOverdue()
+      this.#promoted = performance.now()
     }
     if (performance.now() - this.#cleaned < CLEAN_UP_MS) return
     await producer.add('control', [{ kind: 'clean-up' }])
@@ -96,11 +96,11 @@ class Scheduler {
   async #putChunks(work: DueWork): Promise<void> {
     const isBusy = work.plan.length + work.chunks.length + work.open.length > 0
     const waiting = isBusy ? await this.#producer.waiting('copy') : 0
-    this.#pauseMs = isBusy ? this.#chunks.pauseMs(work, waiting) : IDLE_MS
+    this.#pauseMs = isBusy ? this.#pacer.pauseMs(work, waiting) : IDLE_MS
     if (waiting > LIMITS.chunks / 4) return
     await this.#producer.add(
       'copy',
-      this.#chunks.toName(work).map(({ table, chunk }) => ({ kind: 'copy-chunk', table, chunk })),
+      this.#pacer.toEnqueue(work).map(({ table, chunk }) => ({ kind: 'copy-chunk', table, chunk })),
     )
   }
 

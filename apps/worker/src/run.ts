@@ -14,7 +14,7 @@ export interface WorkerOptions {
 /** Chunks planned ahead, per table. */
 const PLANNED_CHUNKS = 50
 /** A drain job ends after this time and the next one may run elsewhere, so that no host keeps it for ever. */
-const DRAIN_SLICE_MS = 20_000
+const DRAIN_TURN_MS = 20_000
 /** Leaves time to close connections before the process is killed after 18 s. */
 const STOP_MS = 12_000
 
@@ -61,10 +61,10 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
       return jobs.openComponent(job.table, work)
     },
     drain: async (_job, work) => {
-      // While Redis is down no other worker can take over, so the drain continues past its time slice.
-      await jobs.drainSlice({
+      // While Redis is down no other worker can take over, so the drain continues past its turn.
+      await jobs.drainTurn({
         ...work,
-        sliceMs: DRAIN_SLICE_MS,
+        turnMs: DRAIN_TURN_MS,
         mayEnd: askAgain,
         onDrained,
         onProblem: (error) => onProblem('drain', error),

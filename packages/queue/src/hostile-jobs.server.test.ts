@@ -156,7 +156,7 @@ test('a job ends whatever its hash holds, sound jobs run, and lists stay readabl
     }
     const [queue] = producer.queues
     assert.ok((await queue?.getJobs(['completed', 'failed'], 0, -1))?.length)
-    await producer.hasten()
+    await producer.promoteOverdue()
   } finally {
     await consumer.close(2_000)
   }

@@ -14,7 +14,7 @@ const COUNTED = ['waiting', 'active', 'delayed', 'failed', 'completed'] as const
 const SCHEDULER_ALIVE_SECONDS = 20
 /** Tolerated difference between the clocks of two hosts. */
 const CLOCKS_APART_MS = 5_000
-const HASTENED = 100
+const MAX_PROMOTED = 100
 
 export interface QueueHealth {
   /** Connected workers, per queue. */
@@ -37,7 +37,7 @@ export class Producer {
   readonly #settings: QueueSettings
   readonly #queues: Queues
   /** When each delayed attempt was first seen, by this process's monotonic clock. */
-  #putOff: ReadonlyMap<string, number> = new Map()
+  #delayed: ReadonlyMap<string, number> = new Map()
   #closing = false
 
   private constructor(settings: QueueSettings) {
@@ -92,21 +92,21 @@ export class Producer {
    * hours, since no other job with its key is accepted meanwhile. Overdue is a job that failed in the future, or one
    * delayed for longer than any backoff; the latter is measured here, independent of both clocks.
    */
-  async hasten(): Promise<number> {
+  async promoteOverdue(): Promise<number> {
     const latest = await this.#call(() =>
-      Promise.all(this.#all().map((queue) => queue.getJobs(['delayed'], 0, HASTENED - 1, false))),
+      Promise.all(this.#all().map((queue) => queue.getJobs(['delayed'], 0, MAX_PROMOTED - 1, false))),
     )
     const now = performance.now()
-    const known = this.#putOff
-    const putOff = latest.flatMap((jobs, at) =>
+    const known = this.#delayed
+    const delayed = latest.flatMap((jobs, at) =>
       jobs.map((job) => {
         const name = QUEUE_NAMES[at] ?? 'control'
         const attempt = `${name} ${job.id} ${job.attemptsMade}`
         return { job, attempt, since: known.get(attempt) ?? now, longestMs: QUEUE_RULES[name].longestDelayMs }
       }),
     )
-    this.#putOff = new Map(putOff.map(({ attempt, since }) => [attempt, since]))
-    const due = putOff.filter(
+    this.#delayed = new Map(delayed.map(({ attempt, since }) => [attempt, since]))
+    const due = delayed.filter(
       ({ job, since, longestMs }) =>
         (job.processedOn ?? job.timestamp) > Date.now() + CLOCKS_APART_MS || now - since > longestMs + CLOCKS_APART_MS,
     )
@@ -185,7 +185,7 @@ export class Producer {
   }
 
   /** The scheduler's heartbeat in Redis. */
-  async showScheduler(): Promise<void> {
+  async beatScheduler(): Promise<void> {
     await this.#call(async () => {
       const client = await this.#queues.control.backend.client
       await client.set(this.#schedulerKey, '1', { EX: SCHEDULER_ALIVE_SECONDS })

@@ -156,9 +156,9 @@ test('a delay set by a host with a fast clock ends by the clock of the others', 
   await ahead.close(1_000)
   t.mock.restoreAll()
   consumer({ control })
-  assert.equal(await jobs.hasten(), 1)
+  assert.equal(await jobs.promoteOverdue(), 1)
   await eventually('it is tried again', () => tries === 2, WAIT_MS)
-  assert.equal(await jobs.hasten(), 0)
+  assert.equal(await jobs.promoteOverdue(), 0)
 })
 
 test('a lost lock cancels work, emptied queues take new jobs, workers are counted', async () => {
@@ -292,9 +292,9 @@ test('the documented Redis rights suffice for everything, and nothing is denied'
   await puts.add('copy', [chunk(1), { kind: 'plan-table', table: 't' }])
   await puts.add('drain', [{ kind: 'drain' }, { kind: 'drain' }])
   await puts.add('control', [{ kind: 'maintain' }])
-  await puts.showScheduler()
+  await puts.beatScheduler()
   await eventually('all jobs are done', () => done.length >= 4 && failures >= 3, WAIT_MS)
-  await puts.hasten()
+  await puts.promoteOverdue()
   await puts.counts()
   await puts.resume(QUEUE_NAMES)
   assert.deepEqual(await puts.health(), { workers: { copy: 1, drain: 1, control: 1 }, scheduler: true, held: [] })

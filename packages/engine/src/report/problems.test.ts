@@ -32,7 +32,7 @@ test('each state has its own code, and only some are problems without a text', (
 test('who has to act is decided by what is recorded, and not by the sentence', () => {
   const remedyOf = (waits: boolean): string =>
     problemsOf({ ...NONE, tables: [table('suspect', { problem: 'any words', waits })] })[0]?.remedy ?? ''
-  assert.match(remedyOf(true), /^Run the statement that it names in the target/)
+  assert.match(remedyOf(true), /^Run the named statement in the target/)
   assert.match(remedyOf(false), /^A running daemon or worker copies it again/)
 })
 

@@ -47,7 +47,7 @@ function stalled(lagMs: number | null): Problem[] {
       table: null,
       code: 'changes-stalled',
       text: `The oldest change has waited for ${Math.round(lagMs / 1000)} s.`,
-      remedy: 'See that a drain runs: mylab-sync database --daemon, a worker, or cron.',
+      remedy: 'Make sure that a drain runs: mylab-sync database --daemon, a worker, or cron.',
     },
   ]
 }
@@ -63,15 +63,15 @@ function isWrong(state: TableState): boolean {
   return state === 'broken' || state === 'suspect' || state === 'gone'
 }
 
-const RUN_STATEMENT = 'Run the statement that it names in the target; the table is then copied again by itself.'
+const RUN_STATEMENT = 'Run the named statement in the target; then the table is copied again automatically.'
 
 const REMEDIES: Readonly<Partial<Record<TableState, (table: string) => string>>> = {
   broken: (table) => `Remove the cause, then copy it again: mylab-sync initial --table ${table}`,
   suspect: (table) =>
     `A running daemon or worker copies it again in place; at once: mylab-sync initial --table ${table}`,
-  refused: () => 'Change the table as it says, or leave it out: tables.exclude in mylab-sync.yaml.',
+  refused: () => 'Change the table as described, or exclude it: tables.exclude in mylab-sync.yaml.',
   gone: () =>
-    'The source has dropped it; the rows in the target stay until you remove them. Leave it out then: tables.exclude in mylab-sync.yaml.',
+    'It was dropped at the source; its rows stay in the target until you remove them. Then exclude it: tables.exclude in mylab-sync.yaml.',
 }
 
 function ofQuarantine({ table, quarantined }: Known): Problem[] {
@@ -82,7 +82,7 @@ function ofQuarantine({ table, quarantined }: Known): Problem[] {
       table,
       code: 'rows-quarantined',
       text: `${counted(quarantined, 'row')} ${quarantined === 1 ? 'is' : 'are'} quarantined`,
-      remedy: `PostgreSQL cannot hold ${them}. Mend the rows in the source, a changed row is tried again by itself; mylab-sync show-errors --table ${table} lists them.`,
+      remedy: `PostgreSQL cannot hold ${them}. Fix the rows in the source; a changed row is retried automatically. mylab-sync show-errors --table ${table} lists them.`,
     },
   ]
 }
@@ -93,7 +93,7 @@ function ofConstraint(constraint: ConstraintState): Problem {
     code: 'constraint-not-held',
     text: constraintText(constraint),
     remedy:
-      'Mend the rows of the source that break it, and the constraint is built again by itself. All rows are in the target.',
+      'Fix the rows that violate it in the source; then the constraint is re-created automatically. All rows are in the target.',
   }
 }
 

@@ -23,9 +23,9 @@ export interface JobSignals {
   readonly yielding: AbortSignal
 }
 
-export interface DrainSlice extends JobSignals {
-  readonly sliceMs: number
-  /** Called when the slice is over, and again and again while it says no. */
+export interface DrainTurn extends JobSignals {
+  readonly turnMs: number
+  /** Called when the turn is over, and again and again while it says no. */
   readonly mayEnd: () => Promise<boolean>
   readonly onDrained: (drained: { readonly entries: number; readonly failed: number; readonly ms: number }) => void
   /** Told beside a drain that is done. */
@@ -136,19 +136,19 @@ export class JobHandlers {
     })
   }
 
-  /** Drains until nothing is pending, then looks at the source ten times a second until the slice is over. */
-  async drainSlice(slice: DrainSlice): Promise<void> {
-    const end = performance.now() + slice.sliceMs
-    const ended = AbortSignal.any([slice.signal, slice.yielding])
+  /** Drains until nothing is pending, then looks at the source ten times a second until the turn is over. */
+  async drainTurn(turn: DrainTurn): Promise<void> {
+    const end = performance.now() + turn.turnMs
+    const ended = AbortSignal.any([turn.signal, turn.yielding])
     while (!ended.aborted) {
-      const drained = await this.#drainOnce(slice)
-      if (performance.now() > end && (await slice.mayEnd())) return
+      const drained = await this.#drainOnce(turn)
+      if (performance.now() > end && (await turn.mayEnd())) return
       await sleep(drained ? BUSY_POLL_MS : POLL_MS, ended)
     }
   }
 
   /** True when something was pending and is drained. */
-  async #drainOnce({ onDrained, onProblem, signal }: DrainSlice): Promise<boolean> {
+  async #drainOnce({ onDrained, onProblem, signal }: DrainTurn): Promise<boolean> {
     const { pending, report, stuck, ms } = await this.#forgettingModel(() =>
       this.#tail.look(() => this.model(), signal),
     )

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DueWork } from '@mylab-sync/engine'
-import { NamedChunks } from './named-chunks.js'
+import { ChunkPacer } from './chunk-pacer.js'
 
 const work = (...chunks: number[]): DueWork => ({
   plan: [],
@@ -11,7 +11,7 @@ const work = (...chunks: number[]): DueWork => ({
 })
 
 test('polling speeds up while workers lack chunks, and slows when supplied or stalled', () => {
-  const chunks = new NamedChunks(50)
+  const chunks = new ChunkPacer(50)
   const short = [1, 2, 3, 4, 5].map((at) => chunks.pauseMs(work(at), 0))
   assert.deepEqual(short, [250, 125, 62.5, 50, 50])
   assert.equal(chunks.pauseMs(work(6), 40), 100)
@@ -24,8 +24,8 @@ test('polling speeds up while workers lack chunks, and slows when supplied or st
 
 test('chunks are enqueued at once, and again twice a second in case Redis lost them', () => {
   let now = 0
-  const chunks = new NamedChunks(50, () => now)
-  const named = (...open: number[]): number[] => chunks.toName(work(...open)).map(({ chunk }) => chunk)
+  const chunks = new ChunkPacer(50, () => now)
+  const named = (...open: number[]): number[] => chunks.toEnqueue(work(...open)).map(({ chunk }) => chunk)
   assert.deepEqual(named(1, 2, 3), [1, 2, 3])
   now = 50
   assert.deepEqual(named(2, 3, 4), [4])

@@ -1,20 +1,20 @@
 import type { DueWork } from '@mylab-sync/engine'
 
 /** During a copy: the longest and the shortest pause before the next chunks are enqueued. */
-const BUSY_MS = 500
-const HASTY_MS = 50
+const MAX_PAUSE_MS = 500
+const MIN_PAUSE_MS = 50
 
 /**
  * Adapts the scheduler's pause to the speed of the copy. With a fixed pause, workers would idle most of the time on a
  * table with small chunks: they finish a window of 50 within a tenth of a second.
  */
-export class NamedChunks {
+export class ChunkPacer {
   readonly #window: number
   readonly #clock: () => number
-  #named: ReadonlySet<string> = new Set()
-  #allNamedAt = Number.NEGATIVE_INFINITY
+  #enqueued: ReadonlySet<string> = new Set()
+  #allEnqueuedAt = Number.NEGATIVE_INFINITY
   #seen = ''
-  #pauseMs = BUSY_MS
+  #pauseMs = MAX_PAUSE_MS
 
   /** `window`: chunks planned ahead, per table. */
   constructor(window: number, clock = (): number => performance.now()) {
@@ -27,7 +27,7 @@ export class NamedChunks {
     const seen = JSON.stringify([work.plan, work.chunks])
     const isShort = seen !== this.#seen && waiting < this.#window / 2
     this.#seen = seen
-    this.#pauseMs = isShort ? Math.max(HASTY_MS, this.#pauseMs / 2) : Math.min(BUSY_MS, this.#pauseMs * 2)
+    this.#pauseMs = isShort ? Math.max(MIN_PAUSE_MS, this.#pauseMs / 2) : Math.min(MAX_PAUSE_MS, this.#pauseMs * 2)
     return this.#pauseMs
   }
 
@@ -35,11 +35,11 @@ export class NamedChunks {
    * All chunks twice a second, since Redis may have been emptied; in between only new ones, since enqueuing a known
    * chunk is wasted work.
    */
-  toName({ chunks }: DueWork): DueWork['chunks'] {
-    const isDue = this.#clock() - this.#allNamedAt >= BUSY_MS
-    if (isDue) this.#allNamedAt = this.#clock()
-    const before = isDue ? new Set<string>() : this.#named
-    this.#named = new Set(chunks.map(nameOf))
+  toEnqueue({ chunks }: DueWork): DueWork['chunks'] {
+    const isDue = this.#clock() - this.#allEnqueuedAt >= MAX_PAUSE_MS
+    if (isDue) this.#allEnqueuedAt = this.#clock()
+    const before = isDue ? new Set<string>() : this.#enqueued
+    this.#enqueued = new Set(chunks.map(nameOf))
     return chunks.filter((chunk) => !before.has(nameOf(chunk)))
   }
 }
