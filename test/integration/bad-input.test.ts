@@ -143,7 +143,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     code: 4,
     says: says(
       'source: connecting to nowhere at 127.0.0.1:\\d+ as sync_\\w+: ER_DBACCESS_DENIED_ERROR \\(1044\\): Access denied for user \\S+ to database .nowhere.',
-      '\\n  try: grant the account the rights that docs/operations.md names on this database, or name another one in DB_DATABASE; servers say this too of one that is not there',
+      '\\n  try: grant the account the rights that docs/operations.md names on this database, or set another one in DB_DATABASE; servers also report this for a database that does not exist',
     ),
   }),
   'no such database in the target': () => ({
@@ -175,7 +175,7 @@ const BAD: Readonly<Record<string, () => Bad>> = {
     env: LIMITED,
     code: 1,
     says: says(
-      "source: 'limited'@'%' lacks TRIGGER on database bad_input; nothing was made",
+      "source: 'limited'@'%' lacks TRIGGER on database bad_input; nothing was created",
       '\\n  try: GRANT TRIGGER .*',
     ),
   }),

@@ -107,7 +107,10 @@ for (const [at, { what, create, spoil, number }] of BAD.entries())
         ['bad'],
       )
       assert.deepEqual(await states(installed), { ...LIVE, bad: 'refused' })
-      assert.match(await problemOf(installed, 'bad'), new RegExp(`\\(${number}\\).*; mend or restore it at the source`))
+      assert.match(
+        await problemOf(installed, 'bad'),
+        new RegExp(`\\(${number}\\).*; repair or restore it at the source`),
+      )
       await installed.app.query(CHANGES)
       await settle(installed)
       await assertEqual(installed, HEALTHY_TABLES)

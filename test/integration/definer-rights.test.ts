@@ -32,7 +32,7 @@ test('role-only rights are reported, and refused before a trigger can fail any w
     ] as const) {
       await admin.query(`REVOKE ${right} ON ${NAME}.* FROM ${account}; GRANT ${ALL} ON ${where} TO definers_role`)
       const { stdout } = await run(servers, NAME, ['doctor'])
-      assert.match(stdout, new RegExp(`lacks ${right} on database ${NAME} but by a role`))
+      assert.match(stdout, new RegExp(`lacks ${right} on database ${NAME} except by a role`))
       const { code, stderr } = await run(servers, NAME, ['initial', '--create-tables'])
       assert.equal(code, 1, stderr)
       assert.match(stderr, new RegExp(`GRANT [A-Z, ]*${right}[A-Z, ]* ON .${NAME}.\\.\\* TO ${account}`))

@@ -143,7 +143,7 @@ test('every message quoted on the troubleshooting page exists in the program', (
 test('the troubleshooting page quotes every decision message, but for our own faults', () => {
   const page = readText('docs/troubleshooting.md')
   const thrown = programText().matchAll(
-    /(?:new SyncError\(\s*'(?!internal')[\w-]+',\s*|\bfault\(\s*|new UsageFault\(\s*)(?:'([^'\n]+)'|`((?:[^`$]|\$\{[^`]*?\})+)`)/g,
+    /(?:(?:new SyncError|sourceError|targetError)\(\s*'(?!internal')[\w-]+',\s*|\bfault\(\s*|new UsageFault\(\s*)(?:'([^'\n]+)'|`((?:[^`$]|\$\{[^`]*?\})+)`)/g,
   )
   const messages = [...thrown].map(([, plain, template]) => plain ?? template ?? '')
   assert.ok(messages.length > 40, `${messages.length} messages`)

@@ -107,11 +107,7 @@ const CERTIFICATES: readonly (readonly [column: string, reason: string, show: ((
   ['expired', 'its certificate has expired', () => ours.issue('server', { validMs: SHORT_MS })],
   // The driver of the source takes an address for this name.
   ['for another name', 'its certificate is for another name', () => ours.issue('server', { names: ['DNS:localhost'] })],
-  [
-    'of an unknown authority',
-    'its certificate is of an authority that is not known here',
-    () => strange.issue('server'),
-  ],
+  ['of an unknown authority', 'its certificate was issued by an unknown authority', () => strange.issue('server')],
 ]
 
 /** What the page says of one column, mode by mode. */
@@ -345,11 +341,11 @@ test('a refused certificate ends a command with 4, meaningless TLS settings with
   ])
   assert.match(
     source,
-    /^4 mylab-sync: source: .*its certificate is of an authority that is not known here.*\n {2}try: .*DB_SSLROOTCERT.*\n$/,
+    /^4 mylab-sync: source: .*its certificate was issued by an unknown authority.*\n {2}try: .*DB_SSLROOTCERT.*\n$/,
   )
   assert.match(
     target,
-    /^4 mylab-sync: target .*its certificate is of an authority that is not known here.*\n {2}try: .*PGSQL_SSLROOTCERT.*\n$/,
+    /^4 mylab-sync: target .*its certificate was issued by an unknown authority.*\n {2}try: .*PGSQL_SSLROOTCERT.*\n$/,
   )
   assert.match(
     mode,

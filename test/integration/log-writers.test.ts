@@ -68,7 +68,7 @@ test('uninstall names a trigger that also writes to the log, and removes nothing
       assert.equal(code, 1)
       assert.match(
         stderr,
-        /1 trigger of somebody else's .*: writers_own\.own on p; nothing was removed\n {2}try: .*DROP TRIGGER IF EXISTS `own`;/,
+        /1 trigger of another program .*: writers_own\.own on p; nothing was removed\n {2}try: .*DROP TRIGGER IF EXISTS `own`;/,
       )
     }
     await at.app.query('UPDATE p SET v = 2')

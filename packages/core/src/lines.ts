@@ -26,11 +26,11 @@ export function lineFindings({ side, host, encrypted, verified, remedy }: Line):
   const found = encrypted
     ? {
         code: 'line-unverified' as const,
-        cause: `the line to ${host} is encrypted, but nobody checks that it ends at the right server: whoever stands between can read and change all of it`,
+        cause: `the line to ${host} is encrypted, but the server's identity is not verified: anybody in between can read and change all traffic`,
       }
     : {
         code: 'line-unencrypted' as const,
-        cause: `the line to ${host} is not encrypted: whoever is on its way reads every row and the password`,
+        cause: `the line to ${host} is not encrypted: anybody on the path can read every row and the password`,
       }
   return [{ ...found, severity: 'warning', side, remedy }]
 }
@@ -52,7 +52,7 @@ export const TLS_FILE_UNFIT = 'TLS_FILE_UNFIT'
 export const TLS_HANDSHAKE = 'TLS_HANDSHAKE'
 
 type Reason = readonly [what: string, cure: TlsCure]
-const UNKNOWN_AUTHORITY: Reason = ['its certificate is of an authority that is not known here', 'authority']
+const UNKNOWN_AUTHORITY: Reason = ['its certificate was issued by an unknown authority', 'authority']
 const OTHER_NAME: Reason = ['its certificate is for another name', 'name']
 const NOT_OFFERED: Reason = ['it offers no encryption', 'offer']
 
@@ -72,19 +72,19 @@ const REASONS: Readonly<Record<string, Reason>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
   INVALID_CA: UNKNOWN_AUTHORITY,
-  INVALID_PURPOSE: ['its certificate is not one of a server', 'server'],
+  INVALID_PURPOSE: ['its certificate is not a server certificate', 'server'],
   ERR_SSL_WRONG_VERSION_NUMBER: NOT_OFFERED,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: NOT_OFFERED,
   ERR_SSL_HTTP_REQUEST: NOT_OFFERED,
-  ERR_SSL_UNSUPPORTED_PROTOCOL: ['it speaks no version of TLS that is taken here', 'server'],
+  ERR_SSL_UNSUPPORTED_PROTOCOL: ['it supports no TLS version that is accepted here', 'server'],
   [TLS_NOT_OFFERED]: NOT_OFFERED,
-  [TLS_FILE_UNFIT]: ['a file of the certificates cannot be read or used', 'file'],
+  [TLS_FILE_UNFIT]: ['a certificate or key file cannot be read or used', 'file'],
   [TLS_HANDSHAKE]: ['the TLS handshake fails', 'server'],
 }
 
 /** Alerts of the server. The word before ALERT differs: TLSV1, TLSV13, SSLV3, or SSL/TLS from OpenSSL 3.2 on. */
 const ALERTS: readonly (readonly [alert: RegExp, reason: Reason])[] = [
-  [/_ALERT_PROTOCOL_VERSION$/, ['it takes no version of TLS that is spoken here', 'server']],
+  [/_ALERT_PROTOCOL_VERSION$/, ['it accepts no TLS version that is supported here', 'server']],
   [/_ALERT_(?:CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE)$/, ['it asks for a client certificate and gets none', 'client']],
   [
     /_ALERT_(?:.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR)$/,

@@ -12,7 +12,7 @@ export async function poll(session: Session, settings: SourceSettings): Promise<
     (SELECT last_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)})`)
   const lastDrain = row?.[1]
   if (lastDrain === undefined || lastDrain === null)
-    throw sourceError('not-migrated', 'this installation is not known', { remedy: 'mylab-sync migrate' })
+    throw sourceError('not-migrated', 'this installation does not exist here', { remedy: 'mylab-sync migrate' })
   return { pending: row?.[0] === '1', lastDrain: Number(lastDrain) }
 }
 

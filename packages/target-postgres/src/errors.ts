@@ -183,11 +183,10 @@ export function connectError(error: unknown, place: string): SyncError {
   const code = sqlState(error)
   const fault = tlsFault(error)
   if (fault !== null)
-    return new SyncError(
-      'cannot-connect',
-      `target ${place}: the server is refused or refuses us: ${fault.what} (${fault.code})`,
-      { remedy: tlsRemedy(fault.cure, 'PGSQL'), cause: error },
-    )
+    return new SyncError('cannot-connect', `target ${place}: TLS failed: ${fault.what} (${fault.code})`, {
+      remedy: tlsRemedy(fault.cure, 'PGSQL'),
+      cause: error,
+    })
   if (UNREACHABLE.has(code) || /^(08|28|53|57)/.test(code) || code === '') {
     // Before login there is no row data to quote, so the server's text is safe: it names the missing pg_hba.conf entry, say.
     const said =

@@ -61,7 +61,7 @@ const MORE_CONNECTIONS =
   "raise the limit, the account's MAX_USER_CONNECTIONS or the server's max_connections, or run fewer workers"
 
 const NEW_PASSWORD =
-  "give the account a password anew (ALTER USER .. IDENTIFIED BY '..'), or one that does not expire (PASSWORD EXPIRE NEVER)"
+  "give the account a new password (ALTER USER .. IDENTIFIED BY '..'), or one that does not expire (PASSWORD EXPIRE NEVER)"
 const UNLOCK = 'let an administrator unlock the account: ALTER USER .. ACCOUNT UNLOCK'
 
 const MORE_SPACE = 'free space on the disk of the source'
@@ -84,20 +84,20 @@ const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
   ],
   [
     1044,
-    'grant the account the rights that docs/operations.md names on this database, or name another one in DB_DATABASE; servers say this too of one that is not there',
+    'grant the account the rights that docs/operations.md names on this database, or set another one in DB_DATABASE; servers also report this for a database that does not exist',
   ],
   [1820, NEW_PASSWORD],
   [1862, NEW_PASSWORD],
   [3118, UNLOCK],
   [4151, UNLOCK],
-  [3159, "DB_SSLMODE=require, or prefer where it is disable; the server's socket (DB_SOCKET) counts as secure too"],
+  [3159, "DB_SSLMODE=require, or prefer if it is disable; the server's socket (DB_SOCKET) counts as secure too"],
   [
     1045,
-    "check user and password of the source, and that the account may come from this host: an anonymous account ''@'localhost' is taken before 'user'@'%'; REQUIRE SSL and REQUIRE X509, and require_secure_transport on MariaDB, refuse in these words too: DB_SSLMODE=require, and DB_SSLCERT and DB_SSLKEY with a certificate of ours",
+    "check user and password of the source, and that the account may connect from this host: an anonymous account ''@'localhost' takes precedence over 'user'@'%'; REQUIRE SSL and REQUIRE X509, and require_secure_transport on MariaDB, are reported the same way: set DB_SSLMODE=require, and DB_SSLCERT and DB_SSLKEY to a client certificate",
   ],
   [
     1665,
-    "SET GLOBAL binlog_format = 'MIXED'; and the same setting in the server's configuration file; sessions that are open keep the old one",
+    "SET GLOBAL binlog_format = 'MIXED'; and the same setting in the server's configuration file; open sessions keep the old one",
   ],
 ])
 
@@ -139,15 +139,14 @@ export function mapped(error: unknown, doing: string): SyncError {
 export function connectError(error: unknown, place: string): SyncError {
   const fault = tlsFault(error)
   if (fault !== null)
-    return sourceError(
-      'cannot-connect',
-      `connecting to ${place}: the server is refused or refuses us: ${fault.what} (${fault.code})`,
-      { remedy: tlsRemedy(fault.cure, 'DB'), cause: error },
-    )
+    return sourceError('cannot-connect', `connecting to ${place}: TLS failed: ${fault.what} (${fault.code})`, {
+      remedy: tlsRemedy(fault.cure, 'DB'),
+      cause: error,
+    })
   const found = mapped(error, `connecting to ${place}`)
   const isOther = found.code === 'lost-connection' || (found.code === 'internal' && errorNumber(found) === undefined)
   if (!isOther) return found
-  return sourceError('cannot-connect', `${found.text}: what listens there is no MySQL or MariaDB, or hangs up`, {
+  return sourceError('cannot-connect', `${found.text}: the peer is not MySQL or MariaDB, or closed the connection`, {
     cause: error,
     remedy: REMEDIES['cannot-connect'] ?? '',
   })
@@ -176,7 +175,7 @@ function firstRemedy(table: string, error: SyncError): string {
 
 /** The remedy for a table that the server itself cannot open or read. */
 export function repairRemedy(table: string): string {
-  return `mend or restore it at the source (CHECK TABLE ${sql.name(table)}), or add it to tables.exclude`
+  return `repair or restore it at the source (CHECK TABLE ${sql.name(table)}), or add it to tables.exclude`
 }
 
 /** The error's name and number, without its text. */

@@ -164,7 +164,7 @@ export class Session {
     const { rows, hidden } = await this.#definitions(sql)
     if (hidden === undefined) return rows
     throw sourceError('lock-timeout', `a table is being altered, so the server hides its definition (${hidden})`, {
-      remedy: 'a long ALTER, TRUNCATE or CREATE of another session runs; try again when it has ended',
+      remedy: 'another session runs a long ALTER, TRUNCATE or CREATE; try again after it has ended',
     })
   }
 

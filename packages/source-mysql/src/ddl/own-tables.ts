@@ -79,7 +79,7 @@ async function presence(session: Session, settings: SourceSettings): Promise<Map
 function refuseForeign(found: ReadonlyMap<string, Presence>): void {
   for (const [name, kind] of found) {
     if (kind !== 'foreign') continue
-    throw sourceError('foreign-audit-table', `a table ${name} that this program did not create stands in its place`, {
+    throw sourceError('foreign-audit-table', `a table ${name} that this program did not create already exists`, {
       remedy: `mylab-sync migrate --adopt if it is the older PHP package's; else rename it, or set SYNC_AUDIT_TABLE`,
     })
   }
@@ -137,7 +137,7 @@ async function refuseShared(session: Session, settings: SourceSettings): Promise
   throw sourceError(
     'foreign-audit-table',
     `${settings.auditTable} is the change log of the installation ${other[0] ?? ''}`,
-    { remedy: `set SYNC_AUDIT_TABLE to a name of its own for the installation ${settings.instance}` },
+    { remedy: `set SYNC_AUDIT_TABLE to a separate name for the installation ${settings.instance}` },
   )
 }
 

@@ -12,7 +12,7 @@ export async function requireTrigger(session: Session, settings: SourceSettings)
   const { definerGrants, grants, account } = await readFacts(session, settings, [])
   if (definerGrants.anywhere('TRIGGER')) return
   const where = `database ${settings.database}`
-  throw sourceError('missing-right', `${account} lacks TRIGGER on ${where}; nothing was made`, {
+  throw sourceError('missing-right', `${account} lacks TRIGGER on ${where}; nothing was created`, {
     remedy: `GRANT TRIGGER ON ${grants.place} TO ${account};`,
   })
 }

@@ -46,9 +46,9 @@ function refuseForeignTriggers(writers: readonly LogWriter[], settings: SourceSe
   const shown = strangers.map(({ schema, name, table }) => `${schema}.${name} on ${table}`).join(', ')
   throw sourceError(
     'foreign-trigger',
-    `${counted(strangers.length, 'trigger')} of somebody else's would fail every write without ${settings.auditTable}: ${shown}; nothing was removed`,
+    `${counted(strangers.length, 'trigger')} of another program would fail every write without ${settings.auditTable}: ${shown}; nothing was removed`,
     {
-      remedy: `take ${settings.auditTable} out of their text, or: ${strangers.map((writer) => `${dropTrigger(writer, settings)};`).join(' ')}`,
+      remedy: `remove ${settings.auditTable} from their text, or: ${strangers.map((writer) => `${dropTrigger(writer, settings)};`).join(' ')}`,
     },
   )
 }

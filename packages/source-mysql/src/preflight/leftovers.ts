@@ -24,7 +24,7 @@ export const preparedTransactions: Check = async (facts, session) => {
       `${rows.length === 1 ? 'a prepared XA transaction is' : `${rows.length} prepared XA transactions are`} neither committed nor rolled back: ` +
         (waits
           ? 'triggers cannot be created on its tables until then'
-          : 'its changes could be committed later, seen by no trigger'),
+          : 'its changes could be committed later without any trigger seeing them'),
       rows.map((row) => `XA ROLLBACK ${xid(row)};`).join(' ') + ' (or XA COMMIT, as its owner decides)',
     ),
   ]
@@ -75,7 +75,7 @@ export const foreignLog: Check = async ({ settings }, session) => {
     return finding(
       'error',
       'source-foreign-log',
-      `a table ${table} that this program did not create stands in the place of its own` +
+      `a table ${table} that this program did not create has the name of one of its own` +
         (writers.length === 0
           ? ''
           : `, and ${counted(writers.length, 'trigger')} ${writers.length === 1 ? 'writes' : 'write'} to it (the older PHP package's, on ${someOf([...new Set(writers.map((t) => t.table))])})`),
@@ -104,7 +104,7 @@ export const strayWriters: Check = async ({ settings }, session) => {
     finding(
       'warning',
       'source-stray-triggers',
-      `${counted(strays.length, 'trigger')} that ${strays.length === 1 ? 'is none' : 'are none'} of ours ${strays.length === 1 ? 'writes' : 'write'} to the change log, on ${tables}, as copies that a schema change tool leaves do: nothing is carried wrong, but each write there costs more, and would fail if ${settings.auditTable} were gone`,
+      `${counted(strays.length, 'trigger')} of other origin ${strays.length === 1 ? 'writes' : 'write'} to the change log, on ${tables}, such as copies left by a schema change tool: the target stays correct, but every write there costs more, and would fail without ${settings.auditTable}`,
       strays.map((writer) => `${dropTrigger(writer, settings)};`).join(' '),
     ),
   ]
@@ -117,7 +117,7 @@ export const logGuards: Check = async ({ settings }, session) => {
     finding(
       'warning',
       'source-log-guards',
-      `the triggers that notice changes by hand to ${settings.auditTable} are missing, or are not those that were made: what was done to the log meanwhile is unknown, so all tables are copied again in place`,
+      `the triggers that detect manual changes to ${settings.auditTable} are missing or were replaced: changes to the log meanwhile are unknown, so all tables are copied again in place`,
       'mylab-sync setup-triggers',
     ),
   ]
@@ -161,7 +161,7 @@ export const triggerModes: Check = async ({ settings }, session) => {
     finding(
       'error',
       'source-trigger-mode',
-      `triggers of ${someOf([...new Set(lax.map((trigger) => trigger.table))])} were created under another sql_mode than ${TRIGGER_SQL_MODE}, so they could write a key that is cut`,
+      `triggers of ${someOf([...new Set(lax.map((trigger) => trigger.table))])} were created under another sql_mode than ${TRIGGER_SQL_MODE}, so they could write a truncated key`,
       'mylab-sync setup-triggers --drop',
     ),
   ]
@@ -175,8 +175,8 @@ export const logIds: Check = async ({ settings }, session) => {
     finding(
       'error',
       'source-log-ids',
-      `the next entry of the change log ${settings.auditTable} would have the id ${next}: somebody who may write to a captured table or to the log has chosen one (SET insert_id), and behind the highest of all every write of the application fails (error 1467)`,
-      'mylab-sync database --once gives these entries ids in their order and sets the counter back, as a daemon and workers do within some 10 s; then find out who it was',
+      `the next entry of the change log ${settings.auditTable} would have the id ${next}: a client with write access to a captured table or to the log has chosen an id (SET insert_id), and after the highest possible id every write of the application fails (error 1467)`,
+      'mylab-sync database --once renumbers these entries and lowers the counter, as a daemon and workers do within about 10 s; then find out which client it was',
     ),
   ]
 }
@@ -198,7 +198,7 @@ export function sizeFinding(table: string, bytes: number, rows: number): ReturnT
       bytes < HUGE_LOG ? 'note' : 'warning',
       'source-log-size',
       `the change log ${table} takes ${size(bytes)} of the source's disk (~${rows} entries)`,
-      'mylab-sync cleanup --days 7, from cron or by the scheduler; what is still unsynced goes with mylab-sync database',
+      'mylab-sync cleanup --days 7, from cron, or let the scheduler do it; mylab-sync database applies pending entries',
     ),
   ]
 }

@@ -69,8 +69,8 @@ export async function preflight(
         finding(
           'warning',
           'source-unseen',
-          `not everything could be looked at: ${error.text}`,
-          error.remedy ?? `look with another account than ${facts.account}`,
+          `some checks could not run: ${error.text}`,
+          error.remedy ?? `use another account than ${facts.account}`,
         ),
       )
     }

@@ -49,7 +49,7 @@ const BY_TRIGGERS: ReadonlySet<Right> = new Set(['SELECT', 'TRIGGER', 'INSERT', 
 
 function byRole({ grants }: Facts, right: Right, lacking: readonly string[]): string {
   const hasRole = grants.on(right, null) || (lacking.length > 0 && lacking.every((table) => grants.on(right, table)))
-  return hasRole ? ' but by a role, without which its triggers run' : ''
+  return hasRole ? ' except by a role, which its triggers run without' : ''
 }
 
 export const processRight: Check = (facts) =>
@@ -73,7 +73,7 @@ export const triggerCreators: Check = (facts) => {
     finding(
       'error',
       'source-trigger-creators',
-      `the server writes a binary log, and without SUPER or log_bin_trust_function_creators=1 ${facts.account} may create no trigger (error 1419)`,
+      `the server writes a binary log, and without SUPER or log_bin_trust_function_creators=1 ${facts.account} may not create triggers (error 1419)`,
       "SET GLOBAL log_bin_trust_function_creators = 1; and the same setting in the server's configuration file, for the next start",
     ),
   ]

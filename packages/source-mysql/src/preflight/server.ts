@@ -14,7 +14,7 @@ export const version: Check = ({ server }) => {
     finding(
       'error',
       'source-version',
-      `${name} ${server.version} is not supported: it allows one trigger an event and table, which the application's own would take`,
+      `${name} ${server.version} is not supported: it allows one trigger per event and table, which would exclude the application's own`,
       'upgrade the source to MySQL 5.7 or MariaDB 10.2.3, or later',
     ),
   ]
@@ -50,8 +50,8 @@ export const binlogFormat: Check = (facts) => {
     finding(
       'error',
       'source-binlog-format',
-      'binlog_format is STATEMENT: carried changes cannot be marked under READ COMMITTED (error 1665), and every write of the application would warn 1592',
-      "SET GLOBAL binlog_format = 'MIXED'; and the same setting in the server's configuration file; sessions that are open keep the old one",
+      'binlog_format is STATEMENT: applied changes cannot be acknowledged under READ COMMITTED (error 1665), and every write of the application would cause warning 1592',
+      "SET GLOBAL binlog_format = 'MIXED'; and the same setting in the server's configuration file; open sessions keep the old one",
     ),
   ]
 }
@@ -75,7 +75,7 @@ export const foreignKeyMode: Check = (facts) => {
     finding(
       'warning',
       'source-foreign-key-mode',
-      `MySQL ${server.version} runs foreign key actions in its default mode, in which UPDATE IGNORE and REPLACE on parents of ${someOf(children.map((t) => t.name))} can change child rows unseen or leave orphans`,
+      `MySQL ${server.version} runs foreign key actions in its default mode, in which UPDATE IGNORE and REPLACE on parents of ${someOf(children.map((t) => t.name))} can change child rows unnoticed or leave orphans`,
       'set innodb_native_foreign_keys=ON in the [mysqld] section of the configuration file and restart the server',
     ),
   ]
@@ -94,7 +94,7 @@ export const packet: Check = ({ variables, tables }) => {
     finding(
       'warning',
       'source-max-allowed-packet',
-      `max_allowed_packet is ${size(most)}: a look-up of ${KEYS_PER_LOOKUP} of the longest keys of ${someOf(large)} would not fit a statement`,
+      `max_allowed_packet is ${size(most)}: a look-up of ${KEYS_PER_LOOKUP} of the longest keys of ${someOf(large)} would not fit into a statement`,
       `SET GLOBAL max_allowed_packet = ${enough * MEBIBYTE}; and the same setting in the server's configuration file`,
     ),
   ]
@@ -121,8 +121,8 @@ export const tableNames: Check = ({ variables, tables }) => {
       finding(
         'warning',
         'source-table-name-case',
-        'lower_case_table_names is 2: names are kept as written and compared in lower case, which this product was not tried with',
-        'use a source on a file system that tells upper from lower case, with lower_case_table_names=0',
+        'lower_case_table_names is 2: names are stored as written and compared in lower case, which this product was not tested with',
+        'use a source on a case-sensitive file system, with lower_case_table_names=0',
       ),
     ]
   if (mode !== '1' || tables.length === 0) return []
@@ -130,7 +130,7 @@ export const tableNames: Check = ({ variables, tables }) => {
     finding(
       'note',
       'source-table-name-case',
-      'lower_case_table_names is 1: the source keeps all table names in lower case, and so will the target',
+      'lower_case_table_names is 1: the source stores all table names in lower case, and so will the target',
       'write the patterns of tables.include and tables.exclude in lower case',
     ),
   ]
@@ -144,15 +144,15 @@ export const sqlMode: Check = ({ variables, tables }) => {
   const letsDates = !(isStrict && /NO_ZERO_DATE/.test(mode) && /NO_ZERO_IN_DATE/.test(mode))
   const values = [
     ...(letsDates && hasColumn(tables, DATED) ? ['zero or partial dates'] : []),
-    ...(!isStrict && hasColumn(tables, ['enum']) ? ['members that an ENUM has not'] : []),
+    ...(!isStrict && hasColumn(tables, ['enum']) ? ['values outside an ENUM'] : []),
   ]
   if (values.length === 0) return []
   return [
     finding(
       'note',
       'source-sql-mode',
-      `the sql_mode of new sessions lets in ${values.join(' and ')}; what PostgreSQL cannot hold of them is altered and counted in mylab_sync.sync_sanitised`,
-      'mylab-sync plan shows what becomes of them; the value rules of the configuration change it',
+      `the sql_mode of new sessions allows ${values.join(' and ')}; those that PostgreSQL cannot store are altered and counted in mylab_sync.sync_sanitised`,
+      'mylab-sync plan shows how they are handled; the value rules of the configuration change that',
     ),
   ]
 }
@@ -174,7 +174,7 @@ export const charsets: Check = async ({ tables, settings }, session) => {
       finding(
         'error',
         'source-connection-charset',
-        `the connection speaks ${client} and ${results} where utf8mb4 was asked for: text would be altered on its way`,
+        `the connection speaks ${client} and ${results} although utf8mb4 was requested: text would be altered`,
         'remove skip-character-set-client-handshake and init_connect settings that change the character set',
       ),
     ]
@@ -186,8 +186,8 @@ export const charsets: Check = async ({ tables, settings }, session) => {
           finding(
             'note',
             'source-column-charset',
-            `columns of ${someOf(lossy.map((table) => table.name))} have character sets in which the server replaces broken characters by ? in silence`,
-            `look at one: SELECT HEX(column_name), column_name FROM ${settings.database}.${lossy[0]?.name ?? ''} WHERE column_name LIKE '%?%' LIMIT 10;`,
+            `columns of ${someOf(lossy.map((table) => table.name))} have character sets in which the server silently replaces invalid characters by ?`,
+            `check one: SELECT HEX(column_name), column_name FROM ${settings.database}.${lossy[0]?.name ?? ''} WHERE column_name LIKE '%?%' LIMIT 10;`,
           ),
         ]
   // The database's character set matters only if a column uses it.
@@ -199,7 +199,7 @@ export const charsets: Check = async ({ tables, settings }, session) => {
       'note',
       'source-database-charset',
       `the database's default character set is ${database}; its text arrives as UTF-8. If the application wrote UTF-8 bytes through a ${database} connection, the text is wrong in the source already`,
-      `look at a table that makes you doubt: SELECT HEX(column_name), column_name FROM table_name LIMIT 10; (é is E9 in latin1, C3A9 if UTF-8 was written through it)`,
+      `check a doubtful table: SELECT HEX(column_name), column_name FROM table_name LIMIT 10; (é is E9 in latin1, C3A9 if UTF-8 was written through it)`,
     ),
   ]
 }

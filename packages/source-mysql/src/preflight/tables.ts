@@ -14,7 +14,7 @@ export const engines: Check = ({ tables }) => {
     finding(
       'warning',
       'source-engine',
-      `${someOf(names, 20)}: not InnoDB, so without triggers; copied again as a whole when the content has changed, and not of one moment with the other tables`,
+      `${someOf(names, 20)}: not InnoDB, so without triggers; copied again as a whole when the content has changed, and not consistent with the other tables`,
       statements(other.map(({ name }) => `ALTER TABLE ${sql.name(name)} ENGINE = InnoDB;`)),
     ),
   ]
@@ -34,7 +34,7 @@ export const keys: Check = ({ mappings, server }) => {
       `${someOf(
         keyless.map((table) => table.name),
         20,
-      )}: no primary key and no UNIQUE index of NOT NULL columns, so every change has the whole table read and compared again`,
+      )}: no primary key and no UNIQUE index of NOT NULL columns, so every change re-reads and compares the whole table`,
       statements(keyless.map((table) => addKey(table, isAtLeast(server, INVISIBLE[server.vendor])))) +
         ' (or a primary key of its own columns)',
     ),

@@ -87,7 +87,7 @@ async function ownRows(session: Session, statement: string): Promise<TextRow[]> 
 }
 
 function notMigrated(): SyncError {
-  return sourceError('not-migrated', 'our tables are not there for this installation', {
+  return sourceError('not-migrated', 'the tables of this installation do not exist', {
     remedy: 'mylab-sync migrate',
   })
 }

@@ -36,8 +36,8 @@ export async function preflight(database: Database, tables: readonly TableMappin
         finding(
           'warning',
           'target-unseen',
-          `not everything could be looked at: ${error.text}`,
-          error.remedy ?? `look with another account than ${subject.facts.account}`,
+          `some checks could not run: ${error.text}`,
+          error.remedy ?? `use another account than ${subject.facts.account}`,
         ),
       )
     }
