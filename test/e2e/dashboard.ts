@@ -61,7 +61,7 @@ async function withDashboard(
   for (const queue of queues) await queue.add('chunk', { table: 'pasien', from: '1', to: '500' })
   const pause = async ({ target }: EngineContext, table: string): Promise<string> => {
     const transaction = await target.begin()
-    await transaction.tables.patch(table, { state: 'paused' })
+    await transaction.tables.step(table, 'pause')
     await transaction.commit()
     return 'paused'
   }

@@ -113,6 +113,7 @@ export type {
   DrainHistory,
   KeyPage,
   LastDrain,
+  ProgressChange,
   ParkedKey,
   ParkedKeys,
   ParkedParent,

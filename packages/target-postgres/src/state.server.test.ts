@@ -89,3 +89,21 @@ test('a new problem waits for nobody unless it says so; an equal one is not writ
   await patched({ problem: 'why', waits: true })
   assert.deepEqual((await patched({ problem: null })).slice(0, 2), [null, false])
 })
+
+test('a step follows the state on the row; one that is not allowed writes nothing', async () => {
+  const known = async (): Promise<unknown[]> => {
+    const row = (await within(({ tables }) => tables.all())).get('s')
+    return [row?.state, row?.problem, row?.copyNumber]
+  }
+  const stepped = (...step: Parameters<TargetTransaction['tables']['step']>): Promise<string | null> =>
+    within(({ tables }) => tables.step(...step))
+  assert.equal(await stepped('s', 'pause', { problem: 'no' }), null)
+  assert.deepEqual(await known(), [undefined, undefined, undefined])
+  assert.equal(await stepped('s', 'ask-for-copy', { copyNumber: 1 }), 'copying')
+  assert.equal(await stepped('s', 'open', { problem: 'no' }), null)
+  assert.deepEqual(await known(), ['copying', null, 1])
+  assert.equal(await stepped('s', 'all-chunks-done'), 'catching-up')
+  assert.equal(await stepped('s', 'open'), 'live')
+  assert.equal(await stepped('s', 'mismatch', { problem: 'why' }), 'suspect')
+  assert.deepEqual(await known(), ['suspect', 'why', 1])
+})

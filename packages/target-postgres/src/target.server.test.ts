@@ -313,7 +313,7 @@ test('a key parked twice by one drain stays a start key', async () => {
 
 test('chunks are taken once, and a quarantined key counts its attempts', async () => {
   await within(async (transaction) => {
-    await transaction.tables.patch('t', { state: 'copying' })
+    await transaction.tables.step('t', 'ask-for-copy')
     await transaction.chunks.add('t', null, ['a', null])
   })
   await within(async (one) => {

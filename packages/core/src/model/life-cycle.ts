@@ -14,68 +14,225 @@ export const TABLE_STATES = [
 ] as const
 export type TableState = (typeof TABLE_STATES)[number]
 
-export type TableEvent =
-  | 'install'
-  | 'ask-for-copy'
-  | 'all-chunks-done'
-  | 'open'
-  | 'open-keyless'
-  | 'end-uncaptured'
-  | 'pause'
-  | 'resume'
-  | 'mismatch'
-  | 'reconcile'
-  | 'break'
-  | 'refuse'
-  | 'vanish'
-  | 'accept'
+export const TABLE_EVENTS = [
+  'install',
+  'ask-for-copy',
+  'all-chunks-done',
+  'open',
+  'open-keyless',
+  'end-uncaptured',
+  'pause',
+  'resume',
+  'mismatch',
+  'reconcile',
+  'break',
+  'refuse',
+  'vanish',
+  'accept',
+] as const
+export type TableEvent = (typeof TABLE_EVENTS)[number]
 
-/** The whole life cycle of DESIGN section 2; what is not listed is not allowed. */
-const TRANSITIONS: Readonly<Record<TableState, Partial<Readonly<Record<TableEvent, TableState>>>>> = {
-  discovered: { install: 'capturing', 'ask-for-copy': 'copying', break: 'broken', refuse: 'refused', vanish: 'gone' },
+/** Not allowed: the table keeps its state. */
+const NO = null
+
+/** The whole life cycle of DESIGN section 2, every cell: the state that each event leads to. */
+const TRANSITIONS: Readonly<Record<TableState, Readonly<Record<TableEvent, TableState | null>>>> = {
+  discovered: {
+    install: 'capturing',
+    'ask-for-copy': 'copying',
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: NO,
+    resume: NO,
+    mismatch: NO,
+    reconcile: NO,
+    break: 'broken',
+    refuse: 'refused',
+    vanish: 'gone',
+    accept: NO,
+  },
   capturing: {
     install: 'capturing',
     'ask-for-copy': 'copying',
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: NO,
+    resume: NO,
+    mismatch: 'capturing',
+    reconcile: NO,
     break: 'broken',
     refuse: 'refused',
-    mismatch: 'capturing',
     vanish: 'gone',
+    accept: NO,
   },
   copying: {
-    'all-chunks-done': 'catching-up',
+    install: NO,
     'ask-for-copy': 'copying',
-    break: 'broken',
+    'all-chunks-done': 'catching-up',
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: NO,
+    resume: NO,
     mismatch: 'suspect',
-    vanish: 'gone',
+    reconcile: NO,
+    break: 'broken',
     refuse: 'refused',
+    vanish: 'gone',
+    accept: NO,
   },
   'catching-up': {
+    install: NO,
+    'ask-for-copy': NO,
+    'all-chunks-done': 'catching-up',
     open: 'live',
     'open-keyless': 'recopied',
     'end-uncaptured': 'copied',
-    break: 'broken',
+    pause: NO,
+    resume: NO,
     mismatch: 'suspect',
+    reconcile: NO,
+    break: 'broken',
+    refuse: NO,
     vanish: 'gone',
+    accept: NO,
   },
-  live: { pause: 'paused', mismatch: 'suspect', break: 'broken', vanish: 'gone', 'ask-for-copy': 'copying' },
-  paused: { pause: 'paused', resume: 'catching-up', mismatch: 'suspect', vanish: 'gone', break: 'broken' },
-  suspect: {
-    reconcile: 'copying',
+  live: {
+    install: NO,
     'ask-for-copy': 'copying',
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: 'paused',
+    resume: NO,
     mismatch: 'suspect',
+    reconcile: NO,
     break: 'broken',
+    refuse: NO,
     vanish: 'gone',
-    refuse: 'refused',
+    accept: NO,
   },
-  recopied: { pause: 'paused', mismatch: 'suspect', 'ask-for-copy': 'copying', break: 'broken', vanish: 'gone' },
-  copied: { 'ask-for-copy': 'copying', install: 'suspect', break: 'broken', vanish: 'gone' },
-  broken: { 'ask-for-copy': 'copying', break: 'broken', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
-  refused: { accept: 'discovered', mismatch: 'suspect', vanish: 'gone', refuse: 'refused' },
-  gone: { accept: 'discovered', mismatch: 'suspect', 'ask-for-copy': 'copying' },
+  paused: {
+    install: NO,
+    'ask-for-copy': NO,
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: 'paused',
+    resume: 'catching-up',
+    mismatch: 'suspect',
+    reconcile: NO,
+    break: 'broken',
+    refuse: NO,
+    vanish: 'gone',
+    accept: NO,
+  },
+  suspect: {
+    install: NO,
+    'ask-for-copy': 'copying',
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: NO,
+    resume: NO,
+    mismatch: 'suspect',
+    reconcile: 'copying',
+    break: 'broken',
+    refuse: 'refused',
+    vanish: 'gone',
+    accept: NO,
+  },
+  recopied: {
+    install: NO,
+    'ask-for-copy': 'copying',
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: 'paused',
+    resume: NO,
+    mismatch: 'suspect',
+    reconcile: NO,
+    break: 'broken',
+    refuse: NO,
+    vanish: 'gone',
+    accept: NO,
+  },
+  copied: {
+    install: 'suspect',
+    'ask-for-copy': 'copying',
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: NO,
+    resume: NO,
+    mismatch: NO,
+    reconcile: NO,
+    break: 'broken',
+    refuse: NO,
+    vanish: 'gone',
+    accept: NO,
+  },
+  broken: {
+    install: NO,
+    'ask-for-copy': 'copying',
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: NO,
+    resume: NO,
+    mismatch: 'suspect',
+    reconcile: NO,
+    break: 'broken',
+    refuse: 'refused',
+    vanish: 'gone',
+    accept: NO,
+  },
+  refused: {
+    install: NO,
+    'ask-for-copy': NO,
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: NO,
+    resume: NO,
+    mismatch: 'suspect',
+    reconcile: NO,
+    break: NO,
+    refuse: 'refused',
+    vanish: 'gone',
+    accept: 'discovered',
+  },
+  gone: {
+    install: NO,
+    'ask-for-copy': 'copying',
+    'all-chunks-done': NO,
+    open: NO,
+    'open-keyless': NO,
+    'end-uncaptured': NO,
+    pause: NO,
+    resume: NO,
+    mismatch: 'suspect',
+    reconcile: NO,
+    break: NO,
+    refuse: NO,
+    vanish: NO,
+    accept: 'discovered',
+  },
 }
 
-/** The state after `event`, or undefined where the event is not allowed in `state`. */
-export function transition(state: TableState, event: TableEvent): TableState | undefined {
+/** The state after `event`, or null where the event is not allowed in `state`. */
+export function transition(state: TableState, event: TableEvent): TableState | null {
   return TRANSITIONS[state][event]
 }
 

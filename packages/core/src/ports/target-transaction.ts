@@ -1,6 +1,6 @@
 import type { HexDigits } from '../hex-digits.js'
 import type { Edge, IndexPlan, SanitisingRule, TableMapping } from '../model/mapping.js'
-import type { TableState } from '../model/life-cycle.js'
+import type { TableEvent, TableState } from '../model/life-cycle.js'
 import type { DrainName, RowKey, KeyRange } from './source.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
@@ -127,11 +127,18 @@ export interface UniqueHolder {
   readonly unique: string
 }
 
+export type ProgressChange = Partial<Omit<TableProgress, 'table' | 'state'>>
+
 /** What is known of each table of the installation. */
 export interface TableStore {
   all(): Promise<Map<string, TableProgress>>
+  /**
+   * The only way to another state: the one that the event leads to from the table's present state, together with `change`.
+   * Returns it, or null with nothing written where the event is not allowed. A table without a row is `discovered`.
+   */
+  step(table: string, event: TableEvent, change?: ProgressChange): Promise<TableState | null>
   /** Writes what differs. A new `problem` waits for nobody unless `waits` says so. */
-  patch(table: string, change: Partial<Omit<TableProgress, 'table'>>): Promise<void>
+  patch(table: string, change: ProgressChange): Promise<void>
   /** Only where none is noted. */
   adoptCaptureSign(table: string, sign: string): Promise<void>
   /** Row locks of these tables, held to the end; false when another transaction holds one. */

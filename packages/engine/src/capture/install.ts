@@ -1,4 +1,4 @@
-import { type Refusal, SyncError, TableBroken, type TableState, transition, type TriggerTarget } from '@mylab-sync/core'
+import { type Refusal, SyncError, TableBroken, transition, type TriggerTarget } from '@mylab-sync/core'
 import { checkTriggers, keepingCapture } from './trigger-fingerprints.js'
 import type { EngineContext, Progress } from '../context.js'
 import { mendLog } from './repair-log.js'
@@ -7,6 +7,7 @@ import type { Model } from '../model/model.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { requireOwner } from '../drain/ownership.js'
 import { breakTable } from '../tables/set-aside.js'
+import { stateOf } from '../tables/table-states.js'
 
 /** Creates or upgrades our tables on both sides. Idempotent. */
 export async function migrate(context: EngineContext): Promise<void> {
@@ -106,18 +107,22 @@ function victimsOf(model: Model, error: TableBroken): TableBroken[] {
 
 /** Writes a progress row for every known table: captured ones step to `capturing`, refused ones get the reason. */
 export async function register(context: EngineContext, model: Model, captured: readonly string[]): Promise<void> {
+  const withTriggers = new Set(captured)
   await writeTarget(context, async (target) => {
     const known = await target.tables.all()
-    const stateOf = (table: string): TableState => known.get(table)?.state ?? 'discovered'
     for (const [name, mapping] of model.tables) {
-      const accepted = transition(stateOf(name), 'accept') ?? stateOf(name)
-      const state = captured.includes(name) ? (transition(accepted, 'install') ?? accepted) : accepted
-      if (!known.has(name) || state !== stateOf(name))
-        await target.tables.patch(name, { state, estimatedRows: mapping.source.estimatedRows })
+      const { estimatedRows } = mapping.source
+      if (!known.has(name)) await target.tables.patch(name, { estimatedRows })
+      let state = stateOf(known, name)
+      for (const event of withTriggers.has(name) ? (['accept', 'install'] as const) : (['accept'] as const)) {
+        const next = transition(state, event)
+        if (next === null || next === state) continue
+        await target.tables.step(name, event, { estimatedRows })
+        state = next
+      }
     }
     for (const refusal of model.refused)
-      if (transition(stateOf(refusal.table), 'refuse'))
-        await target.tables.patch(refusal.table, { state: 'refused', problem: sentence(refusal) })
+      await target.tables.step(refusal.table, 'refuse', { problem: sentence(refusal) })
   })
 }
 

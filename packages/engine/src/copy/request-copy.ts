@@ -1,4 +1,12 @@
-import { counted, isCarried, isOpen, SyncError, TableBroken, type TableProgress, transition } from '@mylab-sync/core'
+import {
+  counted,
+  isBeingOpened,
+  isCarried,
+  SyncError,
+  TableBroken,
+  type TableState,
+  transition,
+} from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { captureSigns, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
 import type { Model } from '../model/model.js'
@@ -7,6 +15,7 @@ import { behind, problemIn } from '../tables/set-aside.js'
 import { waitsFor } from '../tables/waits.js'
 import { type CopyStart, prepareMerge, startCopy } from './start-copy.js'
 import { countSurplus } from '../opening/surplus.js'
+import { isTableOpen, stateOf, type TableStates } from '../tables/table-states.js'
 
 export interface InitialRequest {
   /** Name patterns; empty means all. */
@@ -29,8 +38,6 @@ export interface Listed {
 /** A table that can be filled, before its triggers are checked. */
 type Prepared = Pick<CopyStart, 'table' | 'inPlace'>
 
-const MOVING: ReadonlySet<string> = new Set(['copying', 'catching-up', 'suspect'])
-
 /** Returns the tables that are being copied now, including those of an earlier call, and lists those that cannot be copied. */
 export async function askForCopy(
   context: EngineContext,
@@ -39,20 +46,17 @@ export async function askForCopy(
 ): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
   const listed: Listed[] = []
   const states = await readTarget(context, (target) => target.tables.all())
-  const moving = selected.filter((table) => MOVING.has(states.get(table)?.state ?? ''))
+  const moving = selected.filter((table) => isMoving(stateOf(states, table)))
   // If nothing ever started, this call to resume is the first one to get this far.
   const resume = request.resume && [...states.values()].some((p) => p.asked || isCarried(p.state))
-  const wanted = selected.filter(
-    (table) => !moving.includes(table) && isWanted(states.get(table), { ...request, resume }),
-  )
-  const asked = new Set(wanted.filter((table) => mayBegin(states.get(table))))
-  for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${states.get(table)?.state}` })
+  const wanted = selected.filter((table) => !moving.includes(table) && isWanted(states, table, { ...request, resume }))
+  const asked = new Set(wanted.filter((table) => transition(stateOf(states, table), 'ask-for-copy') !== null))
+  for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${stateOf(states, table)}` })
   const starts: Prepared[] = []
   // A table is copied together with the descendants of its actions.
   for (const table of model.graph.withDescendants(asked)) {
-    const progress = states.get(table)
-    if (!asked.has(table) && !(progress && isOpen(progress.state))) continue
-    const isOurs = progress !== undefined && isCarried(progress.state)
+    if (!asked.has(table) && !isTableOpen(states, table)) continue
+    const isOurs = isCarried(stateOf(states, table))
     const prepared = await prepareOrRefuse(context, model, table, { ...request, isOurs })
     if (typeof prepared === 'string') listed.push({ table, problem: prepared })
     else starts.push(prepared)
@@ -91,13 +95,13 @@ async function limitChunks(context: EngineContext, tables: readonly string[]): P
   })
 }
 
-function isWanted(progress: TableProgress | undefined, request: InitialRequest): boolean {
-  if (progress && isOpen(progress.state) && !request.force) return false
-  return !request.resume || progress?.asked === true
+function isWanted(states: TableStates, table: string, request: InitialRequest): boolean {
+  if (isTableOpen(states, table) && !request.force) return false
+  return !request.resume || states.get(table)?.asked === true
 }
 
-function mayBegin(progress: TableProgress | undefined): boolean {
-  return transition(progress?.state ?? 'discovered', 'ask-for-copy') !== undefined
+function isMoving(state: TableState): boolean {
+  return isBeingOpened(state) || state === 'suspect'
 }
 
 interface Preparing {

@@ -1,7 +1,8 @@
-import { forgetsKeys, type TableState, transition } from '@mylab-sync/core'
+import { forgetsKeys, transition } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 import { betweenDrains } from '../transactions.js'
+import { stateOf } from '../tables/table-states.js'
 
 export interface CopyStart {
   readonly table: string
@@ -52,20 +53,18 @@ export async function startCopy(
 ): Promise<Begun> {
   if (starts.length === 0) return { begun: [], held: new Map() }
   return betweenDrains(context, async (target, states) => {
-    const stateOf = (table: string): TableState => states.get(table)?.state ?? 'discovered'
-    const allowed = starts.filter(({ table }) => transition(stateOf(table), event) !== undefined)
+    const allowed = starts.filter(({ table }) => transition(stateOf(states, table), event) !== null)
     const held = heldBack(
       model,
       allowed.map(({ table }) => table),
-      (table) => forgetsKeys(stateOf(table)),
+      (table) => forgetsKeys(stateOf(states, table)),
     )
     const begun: string[] = []
     for (const { table, inPlace, captured, captureSign } of allowed) {
       if (held.has(table)) continue
       await target.chunks.forgetCopy(table)
       const { estimatedRows } = model.mapping(table).source
-      await target.tables.patch(table, {
-        state: 'copying',
+      const state = await target.tables.step(table, event, {
         asked: false,
         inPlace,
         captured,
@@ -81,7 +80,7 @@ export async function startCopy(
         estimatedRows,
         problem: null,
       })
-      begun.push(table)
+      if (state !== null) begun.push(table)
     }
     return { begun, held }
   })

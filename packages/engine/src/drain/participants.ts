@@ -1,23 +1,17 @@
-import {
-  counted,
-  isKept,
-  isOpen,
-  parksKeys,
-  SyncError,
-  type TableProgress,
-  type TableState,
-  transition,
-} from '@mylab-sync/core'
+import { counted, isKept, isOpen, parksKeys, SyncError, type TableProgress, transition } from '@mylab-sync/core'
 import { limitsOf } from '../context.js'
 import { checkLookUps } from '../rows/look-ups.js'
 import type { SliceScope } from '../slice/slice.js'
-import { isFollowed, type Misfit, misfits, misfitsFrom, noteBenignChanges, putAside } from '../tables/set-aside.js'
+import { type Misfit, misfits, misfitsFrom, noteBenignChanges, putAside } from '../tables/set-aside.js'
+import { isFollowed, stateOf, tablesThat } from '../tables/table-states.js'
 import type { DrainOutcome } from './drain-outcome.js'
-import type { Pass } from './pass.js'
+import type { Opening, OpeningEvent, Pass } from './pass.js'
 import { lostTables } from './history-gap.js'
 import type { HistoryGap } from './history-verdict.js'
 import type { UnreadableEntries } from './unreadable-entries.js'
 import { findUnloggedDeletes } from './unlogged-deletes.js'
+
+const NONE: Opening = new Map()
 
 /** After so many drains with unreadable entries of a table it is no longer copied again. */
 const MAX_UNREAD = 5
@@ -29,24 +23,20 @@ export class Participants {
   readonly #setAside: Misfit[]
   readonly #open: Set<string>
   readonly waiting: ReadonlySet<string>
-  readonly opening: ReadonlyMap<string, TableState>
+  readonly opening: Opening
 
   private constructor(pass: Pass, states: Map<string, TableProgress>, setAside: Misfit[]) {
     this.#pass = pass
     this.#states = states
     this.#setAside = setAside
-    const { opening = new Map<string, TableState>(), copies } = pass.request
+    const { opening = NONE, copies } = pass.request
     // A component opens as a whole or not at all.
-    const isReady = (table: string): boolean => {
-      const now = states.get(table)
-      return now !== undefined && parksKeys(now.state) && (!copies || copies.get(table) === now.copyNumber)
-    }
-    this.opening = [...opening.keys()].every(isReady) ? opening : new Map<string, TableState>()
-    const tables = [...states.values()]
-    const open = tables.filter((table) => isOpen(table.state)).map((table) => table.table)
-    this.#open = new Set([...open, ...this.opening.keys()])
-    const waiting = tables.filter((table) => parksKeys(table.state)).map((table) => table.table)
-    this.waiting = new Set(waiting.filter((table) => !this.opening.has(table)))
+    const isReady = ([table, event]: readonly [string, OpeningEvent]): boolean =>
+      transition(stateOf(states, table), event) !== null &&
+      (!copies || copies.get(table) === states.get(table)?.copyNumber)
+    this.opening = [...opening].every(isReady) ? opening : NONE
+    this.#open = new Set([...tablesThat(states, isOpen), ...this.opening.keys()])
+    this.waiting = new Set(tablesThat(states, parksKeys).filter((table) => !this.opening.has(table)))
   }
 
   /**
@@ -67,8 +57,7 @@ export class Participants {
     const misfitting = misfits(model, states, now)
     await putAside(target, states, misfitting)
     if (gap.lostAfter !== null) {
-      const parking = [...states.values()].filter((p) => isFollowed(p.state)).map((p) => p.table)
-      await target.history.parkAfter(gap.lostAfter, parking)
+      await target.history.parkAfter(gap.lostAfter, tablesThat(states, isFollowed))
     }
     return new Participants(pass, states, [...lost, ...misfitting])
   }
@@ -103,8 +92,8 @@ export class Participants {
   /** After all writes: opens tables, and takes out those that the drain found unfit. */
   async finish({ outcome, snapshots }: { readonly outcome: DrainOutcome; readonly snapshots: number }): Promise<void> {
     const { target } = this.#pass
-    for (const [table, state] of this.opening)
-      await target.tables.patch(table, { state, problem: null, openedDrain: outcome.number })
+    for (const [table, event] of this.opening)
+      await target.tables.step(table, event, { problem: null, openedDrain: outcome.number })
     await this.#breakRefused()
     await this.#probe()
     if (snapshots > 1) await this.#putMovedAside()
@@ -125,7 +114,7 @@ export class Participants {
     for (const [table, rows] of await target.quarantine.counts()) {
       if (rows <= most || !this.#open.has(table)) continue
       const problem = `${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} refused (mylab-sync show-errors --table ${table}); once their cause is mended: mylab-sync initial --retry-errors`
-      await target.tables.patch(table, { state: 'broken', problem })
+      await target.tables.step(table, 'break', { problem })
     }
   }
 
@@ -164,10 +153,9 @@ export class Participants {
     const before = await snapshot.entries.malformedDrains(tables)
     await this.#putAside(misfitsFrom(model, this.#states, tables, problem))
     for (const table of tables) {
-      const state = transition(this.#states.get(table)?.state ?? 'discovered', 'break')
-      if ((before.get(table) ?? 0) + 1 < MAX_UNREAD || state === undefined) continue
+      if ((before.get(table) ?? 0) + 1 < MAX_UNREAD) continue
       const remedy = `find out who else writes to the change log, delete what its error_message names there, then: mylab-sync resync --table ${table}`
-      await target.tables.patch(table, { state, problem: `${problem}, for the ${MAX_UNREAD}th time; ${remedy}` })
+      await target.tables.step(table, 'break', { problem: `${problem}, for the ${MAX_UNREAD}th time; ${remedy}` })
     }
   }
 }

@@ -1,10 +1,15 @@
-import type { SourceSnapshot, TableState, TargetTransaction } from '@mylab-sync/core'
+import type { SourceSnapshot, TableEvent, TargetTransaction } from '@mylab-sync/core'
 import type { EngineContext, ProtocolRules } from '../context.js'
 import type { Model } from '../model/model.js'
 
+export type OpeningEvent = Extract<TableEvent, 'open' | 'open-keyless' | 'end-uncaptured'>
+
+/** Tables that a drain opens, and how each. */
+export type Opening = ReadonlyMap<string, OpeningEvent>
+
 export interface DrainRequest {
-  /** Tables that this drain opens with their new states: it applies their parked keys and commits the states. */
-  readonly opening?: ReadonlyMap<string, TableState>
+  /** It applies the parked keys of these tables and commits their new states. */
+  readonly opening?: Opening
   /** Numbers of the copies that were prepared for opening. If one of them was restarted, none opens. */
   readonly copies?: ReadonlyMap<string, number>
   /** Open tables that are checked for rows deleted without an entry. */

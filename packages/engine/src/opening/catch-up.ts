@@ -9,6 +9,7 @@ import type { SliceScope } from '../slice/slice.js'
 import { suspending } from '../tables/redo.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { type Copies, lockUnopened } from './copies.js'
+import { tablesThat } from '../tables/table-states.js'
 
 /** More constraints than a component has. */
 const MAX_SUSPENSIONS = 200
@@ -23,7 +24,7 @@ export async function scanOrphans(context: EngineContext, model: Model, copies: 
     if (!(await lockUnopened(target, copies))) return false
     const edges = model.graph.edges.filter((edge) => tables.includes(edge.child))
     if (rulesOf(context).orphanScan) await parkOrphans(target, model, { edges, drain: NO_DRAIN })
-    for (const table of tables) await target.tables.patch(table, { state: 'catching-up' })
+    for (const table of tables) await target.tables.step(table, 'all-chunks-done')
     return true
   })
 }
@@ -94,7 +95,7 @@ interface CatchingUp {
 
 async function scopeOf(parts: CatchingUp, tables: readonly string[]): Promise<SliceScope> {
   const open = new Set(tables)
-  const states = [...(await parts.target.tables.all()).values()]
-  const waiting = new Set(states.filter((p) => parksKeys(p.state) && !open.has(p.table)).map((p) => p.table))
+  const parking = tablesThat(await parts.target.tables.all(), parksKeys)
+  const waiting = new Set(parking.filter((table) => !open.has(table)))
   return { ...parts, rules: rulesOf(parts.context), open, waiting }
 }

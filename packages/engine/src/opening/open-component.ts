@@ -1,12 +1,10 @@
 import {
   ConstraintViolated,
   isBeingOpened,
-  isOpen,
   keysAlike,
   SyncError,
   TableBroken,
   type TableMapping,
-  type TableState,
 } from '@mylab-sync/core'
 import { type EngineContext, throwIfStopped, reach } from '../context.js'
 import { drain } from '../drain/drain.js'
@@ -17,6 +15,8 @@ import { breakTable, setAside, settingAside } from '../tables/set-aside.js'
 import { catchUp, scanOrphans } from './catch-up.js'
 import type { Copies } from './copies.js'
 import { parkSurplus } from './surplus.js'
+import type { OpeningEvent } from '../drain/pass.js'
+import { isTableOpen, isTableBeingOpened } from '../tables/table-states.js'
 
 /** How long an opening waits for a running drain. */
 const DRAIN_WAIT_MS = 120_000
@@ -120,9 +120,9 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
     return 'set-aside'
   }
   const opening = new Map(
-    tables.map((table): [string, TableState] => [
+    tables.map((table): [string, OpeningEvent] => [
       table,
-      capture.missing.has(table) ? 'copied' : stateWhenOpen(model, table),
+      capture.missing.has(table) ? 'end-uncaptured' : model.isWhole(table) ? 'open-keyless' : 'open',
     ]),
   )
   throwIfStopped(context)
@@ -164,10 +164,6 @@ async function captureOf(
   return { missing, holes: tables.filter(isHole) }
 }
 
-function stateWhenOpen(model: Model, table: string): TableState {
-  return model.isWhole(table) ? 'recopied' : 'live'
-}
-
 const CHUNKS_GONE = 'chunks of its copy are missing in the state'
 
 interface Ready {
@@ -182,17 +178,17 @@ interface Ready {
 async function readyToOpen(context: EngineContext, model: Model, all: readonly string[]): Promise<Ready | Opening> {
   return readTarget(context, async (target) => {
     const progress = await target.tables.all()
-    if (all.every((table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'opened'
+    if (all.every((table) => isTableOpen(progress, table))) return 'opened'
     // Tables without action edges open together but independently: one that cannot open blocks no other.
     const areLone = model.graph.components(all).length === all.length
-    const tables = all.filter((table) => !areLone || isBeingOpened(progress.get(table)?.state ?? 'broken'))
+    const tables = all.filter((table) => !areLone || isTableBeingOpened(progress, table))
     if (tables.length === 0) return 'blocked'
     for (const table of tables) {
       const own = progress.get(table)
       if (!own || !isBeingOpened(own.state)) return 'blocked'
       if (own.state === 'copying' && (!own.planned || (await target.chunks.countPending(table)) > 0)) return 'waiting'
     }
-    if (model.graph.isBlocked(tables, (table) => isOpen(progress.get(table)?.state ?? 'discovered'))) return 'blocked'
+    if (model.graph.isBlocked(tables, (table) => isTableOpen(progress, table))) return 'blocked'
     const merged = tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
     const gapped = await target.chunks.gapped(tables.filter((table) => progress.get(table)?.state === 'copying'))
     return { gapped, merged, copies: new Map(tables.map((table) => [table, progress.get(table)?.copyNumber ?? 0])) }

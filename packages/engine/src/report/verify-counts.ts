@@ -4,6 +4,7 @@ import { drain } from '../drain/drain.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { filterOf, selectionOf } from '../model/selection.js'
+import { stateOf, type TableStates } from '../tables/table-states.js'
 
 export interface CountsReport {
   /** Every selected table that holds rows was counted, and none differs by more than its quarantined rows. */
@@ -44,8 +45,7 @@ export async function verifyCounts(context: EngineContext, patterns: readonly st
   const names = model.catalog.tables.map(({ name }) => name)
   const selected = names.filter(selectionOf(context.options)).filter(filterOf(patterns))
   const notCounted: NotCounted[] = []
-  for (const table of selected)
-    if (!counted.has(table)) notCounted.push(await whyNotCounted(context, table, states.get(table)))
+  for (const table of selected) if (!counted.has(table)) notCounted.push(await whyNotCounted(context, table, states))
   const isWhole = notCounted.every(({ rows }) => rows === false)
   // That nothing differs because nothing is there would be the wrong answer to the question.
   return { equal: tables.length > 0 && isWhole && tables.every((table) => table.equal), tables, notCounted }
@@ -83,13 +83,10 @@ export async function countOpen(
   return { tables, states, model }
 }
 
-async function whyNotCounted(
-  context: EngineContext,
-  table: string,
-  progress: TableProgress | undefined,
-): Promise<NotCounted> {
-  const state = progress?.state ?? 'discovered'
-  return { table, state, reason: reasonOf(state, progress?.problem ?? null), rows: await hasRows(context, table) }
+async function whyNotCounted(context: EngineContext, table: string, states: TableStates): Promise<NotCounted> {
+  const state = stateOf(states, table)
+  const problem = states.get(table)?.problem ?? null
+  return { table, state, reason: reasonOf(state, problem), rows: await hasRows(context, table) }
 }
 
 function reasonOf(state: TableProgress['state'], problem: string | null): string {

@@ -1,7 +1,8 @@
-import { isBeingOpened, isOpen, type TableProgress } from '@mylab-sync/core'
+import { isBeingOpened, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 import { readTarget } from '../transactions.js'
+import { isTableOpen, tablesThat } from '../tables/table-states.js'
 
 export interface TickLimits {
   /** Chunks planned ahead of the copy, per table. */
@@ -35,9 +36,9 @@ export async function tick(
 ): Promise<boolean> {
   await using target = await context.target.beginExclusive('tick')
   if (!target) return false
-  const progress = [...(await target.tables.all()).values()]
-  const copied = progress.filter((p) => isBeingOpened(p.state)).sort(bySize)
-  const aside = progress.filter((p) => p.state === 'suspect').map((p) => p.table)
+  const states = await target.tables.all()
+  const copied = [...states.values()].filter((p) => isBeingOpened(p.state)).sort(bySize)
+  const aside = tablesThat(states, (state) => state === 'suspect')
   if (copied.length === 0) {
     await put({ plan: [], chunks: [], open: [], aside })
     return true
@@ -46,9 +47,8 @@ export async function tick(
   const tables = copied.filter((p) => known.tables.has(p.table))
   const names = tables.map((p) => p.table)
   const open = await target.chunks.pending(names, limits.chunksPerTable)
-  const live = new Set(progress.filter((p) => isOpen(p.state)).map((p) => p.table))
   const due = dueCopy(known, tables, open, limits)
-  const ready = due.open.filter((component) => !known.graph.isBlocked(component, (table) => live.has(table)))
+  const ready = due.open.filter((component) => !known.graph.isBlocked(component, (table) => isTableOpen(states, table)))
   await put({ ...due, open: ready, aside })
   return true
 }

@@ -15,6 +15,7 @@ import { readTarget, writeTarget } from '../transactions.js'
 import { problemIn } from '../tables/set-aside.js'
 import { constraintText } from '../report/problems.js'
 import { countOpen } from '../report/verify-counts.js'
+import { isTableOpen, stateOf } from '../tables/table-states.js'
 
 export interface InitialReport {
   readonly tables: readonly {
@@ -120,8 +121,7 @@ async function prepare(
 async function noteAsked(context: EngineContext, tables: readonly string[]): Promise<void> {
   await writeTarget(context, async (target) => {
     const states = await target.tables.all()
-    for (const table of tables)
-      if (!isOpen(states.get(table)?.state ?? 'discovered')) await target.tables.patch(table, { asked: true })
+    for (const table of tables) if (!isTableOpen(states, table)) await target.tables.patch(table, { asked: true })
   })
 }
 
@@ -160,7 +160,7 @@ async function report(
     const known = states.get(table)
     return {
       table,
-      state: known?.state ?? 'discovered',
+      state: stateOf(states, table),
       rows: count?.target ?? 0,
       sourceRows: count?.source ?? 0,
       problem: known?.problem ?? null,

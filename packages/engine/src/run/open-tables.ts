@@ -10,6 +10,7 @@ import { openComponent, type Opening } from '../opening/open-component.js'
 import { readTarget } from '../transactions.js'
 import { reconcile } from '../upkeep/reconcile.js'
 import { pausesOf } from './retry.js'
+import { isTableBeingOpened, stateOf } from '../tables/table-states.js'
 
 const PAUSE_MS = 200
 /** Another worker plans a chunk: one look-up at the source. */
@@ -130,14 +131,14 @@ async function copyAndOpen(running: Running, model: Model, copying: Copying): Pr
   for (const failure of failures) throw failure
   // A drain beside may have set aside what had chunks left to copy.
   const states = await readTarget(context, (target) => target.tables.all())
-  outcome.again ||= tables.some((table) => states.get(table)?.state === 'suspect')
+  outcome.again ||= tables.some((table) => stateOf(states, table) === 'suspect')
   return outcome
 }
 
 /** Of these tables, those that have not been set aside or broken meanwhile. */
 async function stillOpening(context: EngineContext, tables: readonly string[]): Promise<string[]> {
   const states = await readTarget(context, (target) => target.tables.all())
-  return tables.filter((table) => isBeingOpened(states.get(table)?.state ?? 'broken'))
+  return tables.filter((table) => isTableBeingOpened(states, table))
 }
 
 async function openWhenAllowed(

@@ -6,6 +6,7 @@ import type { Model } from '../model/model.js'
 import { readTarget } from '../transactions.js'
 import type { DrainReport } from '../drain/drain-report.js'
 import { IDLE_DRAIN_MS } from './cadence.js'
+import { tablesThat } from '../tables/table-states.js'
 
 const LEAST_PROBES = 20
 /** Of three seconds each. */
@@ -79,17 +80,15 @@ export class SourceTail {
   }
 
   async #openTables(): Promise<string[]> {
-    return readTarget(this.#context, async (target) =>
-      [...(await target.tables.all()).values()].filter((p) => isOpen(p.state)).map((p) => p.table),
-    )
+    return readTarget(this.#context, async ({ tables }) => tablesThat(await tables.all(), isOpen))
   }
 
   /** Something besides entries asks for a drain: the two sides' numbers differ, or an open table has parked keys. */
   async #owes(sourceDrain: number): Promise<boolean> {
     return readTarget(this.#context, async (target) => {
       if ((await target.history.last()).number !== sourceDrain) return true
-      const open = [...(await target.tables.all()).values()].filter((p) => isOpen(p.state))
-      return (await target.parked.counts(open.map((p) => p.table))).size > 0
+      const open = tablesThat(await target.tables.all(), isOpen)
+      return (await target.parked.counts(open)).size > 0
     })
   }
 

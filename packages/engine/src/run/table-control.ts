@@ -4,6 +4,7 @@ import { loadModel } from '../model/load.js'
 import { openTables } from './open-tables.js'
 import { setAside } from '../tables/set-aside.js'
 import { betweenDrains } from '../transactions.js'
+import { stateOf } from '../tables/table-states.js'
 
 /**
  * Stops these tables, and those that foreign key actions on them reach: their keys are parked until `resumeTables`.
@@ -42,10 +43,10 @@ async function step(context: EngineContext, tables: Iterable<string>, event: Tab
   return betweenDrains(context, async (target, states) => {
     const stepped: string[] = []
     for (const table of tables) {
-      const before = states.get(table)?.state ?? 'discovered'
-      const state = transition(before, event)
-      if (state === undefined || state === before) continue
-      await target.tables.patch(table, { state })
+      const before = stateOf(states, table)
+      const next = transition(before, event)
+      if (next === null || next === before) continue
+      await target.tables.step(table, event)
       stepped.push(table)
     }
     return stepped

@@ -1,6 +1,5 @@
 import {
   forgetsKeys,
-  parksKeys,
   isCarried,
   isKept,
   isOpen,
@@ -17,6 +16,7 @@ import {
 import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 import { betweenDrains } from '../transactions.js'
+import { isFollowed, stateOf } from './table-states.js'
 
 /** A table that can no longer be what it is in the target. */
 export interface Misfit {
@@ -62,7 +62,7 @@ export function misfitsFrom(
   problem: string,
 ): Misfit[] {
   return [...model.graph.withDescendants(tables)]
-    .filter((table) => isFollowed(states.get(table)?.state ?? 'discovered'))
+    .filter((table) => isFollowed(stateOf(states, table)))
     .map((table) => ({ table, event: 'mismatch', problem }))
 }
 
@@ -91,15 +91,9 @@ export async function putAside(
   for (const { table, event, problem } of found) {
     const progress = states.get(table)
     if (!progress) throw new SyncError('internal', `table ${table} has no row of progress`)
-    const state = transition(progress.state, event) ?? progress.state
-    await target.tables.patch(table, { state, problem })
-    states.set(table, { ...progress, state, problem, waits: false })
+    const state = await target.tables.step(table, event, { problem })
+    if (state !== null) states.set(table, { ...progress, state, problem, waits: false })
   }
-}
-
-/** What happens to its rows is written to the target, now or when it opens. */
-export function isFollowed(state: TableState): boolean {
-  return isOpen(state) || parksKeys(state)
 }
 
 /** An open table needs its parents open; one that is on its way there needs to hear of what they do. */
@@ -154,9 +148,8 @@ export async function setAside(
   return betweenDrains(context, async (target, states) => {
     const aside: string[] = []
     for (const table of reached) {
-      const state = transition(states.get(table)?.state ?? 'discovered', 'mismatch')
-      if (state !== 'suspect') continue
-      await target.tables.patch(table, { state, problem })
+      if (transition(stateOf(states, table), 'mismatch') !== 'suspect') continue
+      await target.tables.step(table, 'mismatch', { problem })
       aside.push(table)
     }
     return aside
@@ -199,12 +192,10 @@ async function takeOut(
 
 /** False where the table's state allows no break. */
 export async function breakTable(context: EngineContext, error: TableBroken): Promise<boolean> {
-  return betweenDrains(context, async (target, states) => {
-    const state = transition(states.get(error.table)?.state ?? 'discovered', 'break')
-    if (state === undefined) return false
-    await target.tables.patch(error.table, { state, problem: problemIn(error) })
-    return true
-  })
+  return betweenDrains(
+    context,
+    async ({ tables }) => (await tables.step(error.table, 'break', { problem: problemIn(error) })) !== null,
+  )
 }
 
 /** A message and its remedy in one line, as a table's problem has it. */

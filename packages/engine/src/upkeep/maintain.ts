@@ -7,6 +7,7 @@ import { mend } from '../capture/repair-log.js'
 import { checkTriggers } from '../capture/trigger-fingerprints.js'
 import { settingAside } from '../tables/set-aside.js'
 import { targetDefinition } from '../model/target-definition.js'
+import { tablesThat } from '../tables/table-states.js'
 
 /**
  * Runs control work: checks triggers, including those of the change log, detects changes of tables without triggers, and
@@ -100,6 +101,5 @@ async function dropOutdated(context: EngineContext, model: Model, open: Readonly
 
 async function openTables(context: EngineContext, model: Model): Promise<Set<string>> {
   const progress = await readTarget(context, (target) => target.tables.all())
-  const open = [...progress.values()].filter((p) => isOpen(p.state) && model.tables.has(p.table))
-  return new Set(open.map((p) => p.table))
+  return new Set(tablesThat(progress, isOpen).filter((table) => model.tables.has(table)))
 }

@@ -1,4 +1,4 @@
-import { TableBroken, type TableProgress, transition } from '@mylab-sync/core'
+import { TableBroken, type TableProgress } from '@mylab-sync/core'
 import { captureSigns, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
 import { type EngineContext, throwIfStopped, type Progress, reach } from '../context.js'
 import { install } from '../capture/install.js'
@@ -67,7 +67,6 @@ async function adapt(context: EngineContext, model: Model, table: string): Promi
 async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<Obstacle> {
   const refusal = model.refusal(suspect.table)
   if (!refusal) return { problem: suspect.problem ?? 'it is not selected any more', waits: suspect.waits }
-  const state = transition('suspect', 'refuse') ?? 'refused'
-  await writeTarget(context, (target) => target.tables.patch(suspect.table, { state }))
+  await writeTarget(context, (target) => target.tables.step(suspect.table, 'refuse'))
   return { problem: `${refusal.reason}; ${refusal.remedy}`, waits: false }
 }

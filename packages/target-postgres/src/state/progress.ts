@@ -1,8 +1,15 @@
-import type { TableProgress, TableState, TableStore } from '@mylab-sync/core'
+import {
+  type ProgressChange,
+  TABLE_STATES,
+  type TableEvent,
+  type TableProgress,
+  type TableState,
+  type TableStore,
+  transition,
+} from '@mylab-sync/core'
 import type { StateSql } from './state-sql.js'
 
-const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, string>> = {
-  state: 'state',
+const PROGRESS_COLUMNS: Readonly<Record<keyof ProgressChange, string>> = {
   rowsCopied: 'rows_synced',
   rowsFailed: 'rows_failed',
   estimatedRows: 'estimated_rows',
@@ -24,6 +31,14 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof Omit<TableProgress, 'table'>, stri
 
 const PROGRESS =
   'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, waits, opened_drain::text, verified_at::text'
+
+const NOW = 'updated_at = now()'
+
+function columnsOf(change: ProgressChange): { readonly columns: string[]; readonly values: unknown[] } {
+  const whole = change.problem === undefined ? change : { waits: false, ...change }
+  const names = (Object.keys(whole) as (keyof ProgressChange)[]).filter((key) => whole[key] !== undefined)
+  return { columns: names.map((key) => PROGRESS_COLUMNS[key]), values: names.map((key) => whole[key]) }
+}
 
 interface ProgressRow extends Record<string, unknown> {
   readonly table_name: string
@@ -84,16 +99,30 @@ export class Progress implements TableStore {
     return new Map(rows.map((row) => [row.table_name, progressOf(row)]))
   }
 
-  async patch(table: string, changed: Partial<Omit<TableProgress, 'table'>>): Promise<void> {
-    const change = changed.problem === undefined ? changed : { waits: false, ...changed }
-    const names = (Object.keys(change) as (keyof typeof change)[]).filter((key) => change[key] !== undefined)
-    const columns = names.map((key) => PROGRESS_COLUMNS[key])
-    const values = names.map((key) => change[key])
-    const inserted = columns.includes('state') ? columns : [...columns, 'state']
-    const places = inserted.map((column, at) => (at < columns.length ? `$${at + 2}` : `'discovered'`))
+  /** The state on the row decides, which may be newer than what the caller has read. */
+  async step(table: string, event: TableEvent, change: ProgressChange = {}): Promise<TableState | null> {
+    if (transition('discovered', event) !== null)
+      await this.#sql.rows(
+        "INSERT INTO sync_progress (table_name, state) VALUES ($1, 'discovered') ON CONFLICT DO NOTHING",
+        [table],
+      )
+    const states = TABLE_STATES.filter((state) => transition(state, event) !== null)
+    const { columns, values } = columnsOf(change)
+    const set = ['state = u.next', ...columns.map((column, at) => `${column} = $${at + 4}`), NOW]
+    const [row] = await this.#sql.rows<{ state: TableState }>(
+      `UPDATE sync_progress AS p SET ${set.join(', ')} FROM unnest($2::text[], $3::text[]) AS u(state, next)
+       WHERE p.table_name = $1 AND p.state = u.state RETURNING p.state`,
+      [table, states, states.map((state) => transition(state, event)), ...values],
+    )
+    return row?.state ?? null
+  }
+
+  async patch(table: string, change: ProgressChange): Promise<void> {
+    const { columns, values } = columnsOf(change)
+    const places = columns.map((_, at) => `$${at + 2}`)
     await this.#sql.rows(
-      `INSERT INTO sync_progress AS p (table_name, ${inserted.join(', ')}) VALUES ($1, ${places.join(', ')})
-       ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), 'updated_at = now()'].join(', ')}
+      `INSERT INTO sync_progress AS p (${['table_name', 'state', ...columns].join(', ')}) VALUES (${['$1', "'discovered'", ...places].join(', ')})
+       ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), NOW].join(', ')}
        WHERE (${columns.map((column) => `p.${column}`).join(', ')}) IS DISTINCT FROM (${columns.map((column) => `EXCLUDED.${column}`).join(', ')})`,
       [table, ...values],
     )
