@@ -2,11 +2,14 @@ import { type TableMapping, type Target, type TargetTransaction, TargetTableUnfi
 import { KnownTables } from './rows/known-tables.js'
 import { Transaction } from './transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
-import { Constraints } from './ddl/constraints.js'
 import { adaptTable } from './ddl/adapt.js'
 import { MadeControl } from './ddl/control.js'
 import { ForeignKeys } from './ddl/foreign-keys.js'
-import { ConstraintRecord } from './ddl/record.js'
+import { Ddl } from './ddl/ddl.js'
+import { Checks } from './ddl/checks.js'
+import { KeyIndexes } from './ddl/key-indexes.js'
+import { SecondaryIndexes } from './ddl/secondary-indexes.js'
+import { Suspension } from './ddl/suspension.js'
 import { createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
 import { codeOf, mapped } from './errors.js'
@@ -24,10 +27,13 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     await database.close()
     throw error
   }
-  const constraints = new Constraints(database)
-  const foreignKeys = new ForeignKeys(database)
-  const record = new ConstraintRecord(database)
-  const control = new MadeControl(database)
+  const ddl = new Ddl(database)
+  const keys = new KeyIndexes(ddl)
+  const indexes = new SecondaryIndexes(ddl)
+  const checks = new Checks(ddl)
+  const foreignKeys = new ForeignKeys(ddl)
+  const suspension = new Suspension(ddl)
+  const control = new MadeControl(ddl)
   const known = new KnownTables(database)
   const on = async <T>(table: TableMapping, work: Promise<T>): Promise<T> => {
     try {
@@ -47,27 +53,27 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       differences: (table) => differences(database, table),
       create: (table, objects) => on(table, createTable(database, table, objects)),
       adapt: (table, objects, how) => on(table, adaptTable(database, table, objects, how)),
-      loosen: (table, objects, edges) => on(table, constraints.loosenTable(table, objects, edges)),
+      loosen: (table, objects, edges) => on(table, suspension.loosenTable(table, objects, edges)),
       finish: (table, objects) => on(table, control.finish(table, objects)),
       statements: (definitions) => definitionStatements(settings.schema, definitions),
     },
     constraints: {
-      buildKey: (table, how) => on(table, constraints.buildKey(table, how)),
+      buildKey: (table, how) => on(table, keys.buildKey(table, how)),
       buildKeyIndexes: async (table, columnSets) => {
         try {
-          await on(table, constraints.buildKeyIndexes(table, columnSets))
+          await on(table, keys.buildKeyIndexes(table, columnSets))
         } catch (error) {
           // The copy that follows removes rows that the key's index rejects.
           const code = codeOf(error)
           throw /^(22|23|54)/.test(code) ? new TargetTableUnfit(table.source.name, code, error) : error
         }
       },
-      buildIndexes: (table, objects) => on(table, constraints.buildIndexes(table, objects)),
-      buildChecks: (table, objects) => on(table, constraints.buildChecks(table, objects)),
+      buildIndexes: (table, objects) => on(table, indexes.buildIndexes(table, objects)),
+      buildChecks: (table, objects) => on(table, checks.buildChecks(table, objects)),
       buildForeignKey: (child, parent, edge) => on(child, foreignKeys.buildForeignKey(child, parent, edge)),
-      suspend: (violated, planned) => constraints.suspend(violated, planned),
-      forget: (table, planned) => record.forgetConstraints(table, planned),
-      all: () => record.constraints(),
+      suspend: (violated, planned) => suspension.suspend(violated, planned),
+      forget: (table, planned) => ddl.log.forgetUnplanned(table, planned),
+      all: () => ddl.log.all(),
       leftOutIndexes: () => control.leftOutIndexes(),
     },
     created: {

@@ -1,12 +1,13 @@
 import type { OutdatedObject, TableMapping, TableObjects, TargetDefinition } from '@mylab-sync/core'
-import type { Database, Session } from '../connection/database.js'
+import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 import { columnRecords, counterOf } from './adapt.js'
 import { standingColumns } from './columns.js'
 import { addCounter } from './counters.js'
-import { type MadeObject, MadeObjects, madeKey } from './made-objects.js'
+import type { Ddl } from './ddl.js'
+import { type MadeObject, madeKey } from './made-objects.js'
 import { plannedObjects } from './planned.js'
-import { ConstraintRecord, withShortLocks } from './record.js'
+import { withShortLocks } from './short-locks.js'
 
 /** What of the record is not as the source defines it now. */
 export interface Due {
@@ -19,22 +20,18 @@ export interface Due {
 
 /** The record of what was made, held to what is planned. */
 export class MadeControl {
-  readonly #database: Database
-  readonly #made: MadeObjects
-  readonly #record: ConstraintRecord
+  readonly #ddl: Ddl
 
-  constructor(database: Database) {
-    this.#database = database
-    this.#made = new MadeObjects(database.settings.stateSchema)
-    this.#record = new ConstraintRecord(database)
+  constructor(ddl: Ddl) {
+    this.#ddl = ddl
   }
 
   /** Two queries, however many tables there are. */
   async due(definitions: readonly TargetDefinition[]): Promise<Due> {
-    const { schema } = this.#database.settings
-    const { made, tables } = await this.#database.transaction(async (session) => ({
-      made: await this.#made.all(session),
-      tables: await this.#made.tables(session),
+    const { schema } = this.#ddl
+    const { made, tables } = await this.#ddl.database.transaction(async (session) => ({
+      made: await this.#ddl.made.all(session),
+      tables: await this.#ddl.made.tables(session),
     }))
     const planned = new Map(
       definitions.map((definition) => [
@@ -54,7 +51,7 @@ export class MadeControl {
   }
 
   async leftOutIndexes(): Promise<Pick<OutdatedObject, 'table' | 'name'>[]> {
-    const made = await this.#database.transaction((session) => this.#made.all(session))
+    const made = await this.#ddl.database.transaction((session) => this.#ddl.made.all(session))
     return made
       .filter(({ kind, state }) => kind === 'index' && state === 'left-out')
       .map(({ table, name }) => ({ table, name }))
@@ -64,17 +61,17 @@ export class MadeControl {
     // A UNIQUE goes after the foreign keys that stand on it.
     const inOrder = [...outdated].sort((a, b) => place(a) - place(b))
     for (const { table, kind, name } of inOrder) {
-      await withShortLocks(this.#database, async (session) => {
+      await withShortLocks(this.#ddl.database, async (session) => {
         for (const statement of await this.#drops(session, { table, kind, name })) await session.raw(statement)
         if (kind === 'index' || kind === 'check' || kind === 'foreign-key')
-          await this.#made.forget(session, table, [{ kind, name }])
-        await this.#record.forgetIn(session, table, name)
+          await this.#ddl.made.forget(session, table, [{ kind, name }])
+        await this.#ddl.log.forgetIn(session, table, name)
       })
     }
   }
 
   async #drops(session: Session, { table, kind, name }: OutdatedObject): Promise<string[]> {
-    const { schema } = this.#database.settings
+    const { schema } = this.#ddl
     const target = sql.tableName(schema, { name: table })
     const { rows } = await session.raw<{ index: boolean; held: boolean }>(
       `SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass($1) AND conname = $2) AS held,
@@ -93,7 +90,7 @@ export class MadeControl {
   async #referencing(session: Session, target: string, unique: string): Promise<string[]> {
     const { rows } = await session.raw<{ holder: string; name: string }>(
       `SELECT k.conrelid::regclass::text AS holder, k.conname::text AS name FROM pg_constraint k JOIN pg_class u ON u.oid = k.conindid
-       JOIN ${sql.name(this.#database.settings.stateSchema)}.sync_object o ON o.kind = 'foreign-key' AND o.name = k.conname
+       JOIN ${sql.name(this.#ddl.database.settings.stateSchema)}.sync_object o ON o.kind = 'foreign-key' AND o.name = k.conname
          AND o.table_name = (SELECT relname FROM pg_class WHERE oid = k.conrelid)
        WHERE k.contype = 'f' AND k.confrelid = $1::regclass AND u.relname = $2`,
       [target, unique],
@@ -103,10 +100,10 @@ export class MadeControl {
 
   /** Notes what stands under a planned name. */
   async adopt(definition: TargetDefinition): Promise<void> {
-    const { schema } = this.#database.settings
+    const { schema } = this.#ddl
     const { table, objects } = definition
     const target = sql.tableName(schema, table)
-    await this.#database.transaction(async (session) => {
+    await this.#ddl.database.transaction(async (session) => {
       const { rows } = await session.raw<{ name: string }>(
         `SELECT conname::text AS name FROM pg_constraint WHERE conrelid = $1::regclass
          UNION SELECT c.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass`,
@@ -116,7 +113,7 @@ export class MadeControl {
       const counter = counterOf(objects)
       const counters: MadeObject[] =
         counter === null ? [] : [{ kind: 'counter', name: counter, definition: 'identity', state: 'made' }]
-      await this.#made.note(session, table.name, [
+      await this.#ddl.made.note(session, table.name, [
         ...columnRecords(table.columns, objects),
         ...counters,
         ...plannedObjects(schema, definition).filter(({ name }) => standing.has(name)),
@@ -126,10 +123,10 @@ export class MadeControl {
 
   /** NOT NULL and the counter of columns whose rows have come since. */
   async finish(table: TableMapping, objects: TableObjects): Promise<void> {
-    const { schema } = this.#database.settings
+    const { schema } = this.#ddl
     const target = sql.tableName(schema, table)
-    await withShortLocks(this.#database, async (session) => {
-      const known = [...(await this.#made.of(session, table.name)).values()]
+    await withShortLocks(this.#ddl.database, async (session) => {
+      const known = [...(await this.#ddl.made.of(session, table.name)).values()]
       const standing = new Map((await standingColumns(session, target)).map((column) => [column.name, column]))
       const wanted = known.filter(({ state, name }) => state === 'wanted' && standing.has(name))
       const required = new Set(table.columns.filter(({ notNull }) => notNull).map(({ name }) => name))
@@ -140,7 +137,7 @@ export class MadeControl {
         const actions = unfilled.map(({ name }) => `ALTER COLUMN ${sql.name(name)} SET NOT NULL`)
         await session.build(`ALTER TABLE ${target} ${actions.join(', ')}`)
       }
-      await this.#made.forget(
+      await this.#ddl.made.forget(
         session,
         table.name,
         known.filter(({ state }) => state === 'wanted'),
@@ -148,7 +145,7 @@ export class MadeControl {
       const counter = wanted.find(({ kind, name }) => kind === 'counter' && name === counterOf(objects))
       const held = counter && standing.get(counter.name)
       if (held && held.identity === '' && !held.hasDefault)
-        await this.#made.note(session, table.name, await addCounter(session, schema, table, objects))
+        await this.#ddl.made.note(session, table.name, await addCounter(session, schema, table, objects))
     })
   }
 }

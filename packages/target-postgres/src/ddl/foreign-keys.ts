@@ -1,36 +1,28 @@
 import { type ConstraintState, ConstraintViolated, counted, type Edge, type TableMapping } from '@mylab-sync/core'
-import type { Database } from '../connection/database.js'
 import { definitionRefusal } from '../errors.js'
 import * as sql from '../sql.js'
-import { digestOf, MadeObjects } from './made-objects.js'
-import { ConstraintRecord, withShortLocks } from './record.js'
+import type { Ddl } from './ddl.js'
+import { digestOf } from './made-objects.js'
+import { withShortLocks } from './short-locks.js'
 import { addForeignKey } from './statements.js'
 
 /** Foreign keys between tables that are open. */
 export class ForeignKeys {
-  readonly #database: Database
-  readonly #record: ConstraintRecord
-  readonly #made: MadeObjects
+  readonly #ddl: Ddl
 
-  constructor(database: Database) {
-    this.#database = database
-    this.#record = new ConstraintRecord(database)
-    this.#made = new MadeObjects(database.settings.stateSchema)
-  }
-
-  #table(table: Pick<TableMapping, 'name'>): string {
-    return sql.tableName(this.#database.settings.schema, table)
+  constructor(ddl: Ddl) {
+    this.#ddl = ddl
   }
 
   async buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState> {
     const at = { table: child.name, name: edge.name, kind: 'foreign-key', owned: true } as const
     const held = await this.#foreignKeyState(child, edge.name)
     if (held === 'validated') {
-      await this.#record.forget(child.name, edge.name)
+      await this.#ddl.log.forget(child.name, edge.name)
       return { ...at, state: 'validated', detail: null }
     }
     if (!(await this.#referenceable(parent, edge)))
-      return this.#record.record({
+      return this.#ddl.log.record({
         ...at,
         state: 'suspended',
         detail: 'the UNIQUE that it references does not stand',
@@ -38,28 +30,28 @@ export class ForeignKeys {
     const orphans = await this.#orphans(child, parent, edge)
     // Re-created while misspelt children exist, it would roll back every drain that brings another one.
     if (orphans > 0 && edge.text && held === 'absent')
-      return this.#record.record({
+      return this.#ddl.log.record({
         ...at,
         state: 'suspended',
         detail: `${counted(orphans, 'row')} without a parent that is equal byte for byte`,
       })
     if (held === 'absent') {
       const refusal = await this.#add(child, parent, edge)
-      if (refusal !== null) return this.#record.record({ ...at, state: 'suspended', detail: refusal })
+      if (refusal !== null) return this.#ddl.log.record({ ...at, state: 'suspended', detail: refusal })
     }
     if (orphans > 0)
-      return this.#record.record({ ...at, state: 'not-valid', detail: `${counted(orphans, 'row')} without a parent` })
+      return this.#ddl.log.record({ ...at, state: 'not-valid', detail: `${counted(orphans, 'row')} without a parent` })
     return this.#validate(child, edge, at)
   }
 
   /** Null, or why PostgreSQL takes no such foreign key: a table of the user's may have another type. */
   async #add(child: TableMapping, parent: TableMapping, edge: Edge): Promise<string | null> {
-    const definition = addForeignKey(this.#database.settings.schema, edge, { child, parent })
+    const definition = addForeignKey(this.#ddl.schema, edge, { child, parent })
     const made = { kind: 'foreign-key', name: edge.name, definition: digestOf(definition), state: 'made' } as const
     try {
-      await withShortLocks(this.#database, async (session) => {
+      await withShortLocks(this.#ddl.database, async (session) => {
         await session.raw(`${definition} NOT VALID`)
-        await this.#made.note(session, child.name, [made])
+        await this.#ddl.made.note(session, child.name, [made])
       })
       return null
     } catch (error) {
@@ -75,22 +67,22 @@ export class ForeignKeys {
     at: Pick<ConstraintState, 'table' | 'name' | 'kind' | 'owned'>,
   ): Promise<ConstraintState> {
     try {
-      await withShortLocks(this.#database, (session) =>
-        session.build(`ALTER TABLE ${this.#table(child)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`),
+      await withShortLocks(this.#ddl.database, (session) =>
+        session.build(`ALTER TABLE ${this.#ddl.tableName(child)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`),
       )
     } catch (error) {
       if (!(error instanceof ConstraintViolated)) throw error
-      return this.#record.record({ ...at, state: 'not-valid', detail: 'rows without a parent' })
+      return this.#ddl.log.record({ ...at, state: 'not-valid', detail: 'rows without a parent' })
     }
-    await this.#record.forget(child.name, edge.name)
+    await this.#ddl.log.forget(child.name, edge.name)
     return { ...at, state: 'validated', detail: null }
   }
 
   async #foreignKeyState(child: TableMapping, name: string): Promise<'absent' | 'not-valid' | 'validated'> {
-    return this.#database.transaction(async (session) => {
+    return this.#ddl.database.transaction(async (session) => {
       const { rows } = await session.raw<{ convalidated: boolean }>(
         "SELECT convalidated FROM pg_constraint WHERE conrelid = $1::regclass AND conname = $2 AND contype = 'f'",
-        [this.#table(child), name],
+        [this.#ddl.tableName(child), name],
       )
       const [row] = rows
       if (!row) return 'absent'
@@ -100,19 +92,19 @@ export class ForeignKeys {
 
   async #referenceable(parent: TableMapping, edge: Edge): Promise<boolean> {
     const wanted = edge.parentKey.columns.map(({ column }) => column.name).sort()
-    return this.#database.transaction(async (session) => {
+    return this.#ddl.database.transaction(async (session) => {
       const { rows } = await session.raw<{ columns: string[] }>(
         `SELECT array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) k(n) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n) AS columns
          FROM pg_index x WHERE x.indrelid = $1::regclass AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL`,
-        [this.#table(parent)],
+        [this.#ddl.tableName(parent)],
       )
       return rows.some((row) => [...row.columns].sort().join() === wanted.join())
     })
   }
 
   async #orphans(child: TableMapping, parent: TableMapping, edge: Edge): Promise<number> {
-    const orphans = sql.orphans(this.#database.settings.schema, edge, { child, parent })
-    return this.#database.transaction(async (session) => {
+    const orphans = sql.orphans(this.#ddl.schema, edge, { child, parent })
+    return this.#ddl.database.transaction(async (session) => {
       const { rows } = await session.build<{ n: number }>(`SELECT count(*)::float8 AS n ${orphans}`)
       return rows[0]?.n ?? 0
     })

@@ -1,24 +1,11 @@
-import { type ConstraintState, isLockTimeout, type TableMapping } from '@mylab-sync/core'
-import { retry } from '@mylab-sync/runtime'
+import type { ConstraintState, TableMapping } from '@mylab-sync/core'
 import type { Database, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 
-const LOCK = ["SET LOCAL lock_timeout = '2s'"]
-const LOCK_ATTEMPTS = 10
-/** Those who queued behind us get their turn. */
-const PAUSES = { firstMs: 300, longestMs: 300 }
-
-/** A definition's locks are waited for 2 s at a time, so that nobody queues behind us for longer. */
-export async function withShortLocks(database: Database, work: (session: Session) => Promise<unknown>): Promise<void> {
-  await retry(() => database.transaction(work, LOCK), {
-    ...PAUSES,
-    attempts: LOCK_ATTEMPTS,
-    isRetryable: isLockTimeout,
-  })
-}
+export const BROKEN = 'broken by rows of the source'
 
 /** Constraints that do not stand as planned, in sync_constraint. */
-export class ConstraintRecord {
+export class ConstraintLog {
   readonly #database: Database
   readonly #state: string
 
@@ -27,7 +14,7 @@ export class ConstraintRecord {
     this.#state = sql.name(database.settings.stateSchema)
   }
 
-  async forgetConstraints(table: TableMapping, planned: readonly string[]): Promise<void> {
+  async forgetUnplanned(table: TableMapping, planned: readonly string[]): Promise<void> {
     await this.#database.transaction((session) =>
       session.raw(`DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name <> ALL ($2) AND owned`, [
         table.name,
@@ -36,7 +23,7 @@ export class ConstraintRecord {
     )
   }
 
-  async constraints(): Promise<ConstraintState[]> {
+  async all(): Promise<ConstraintState[]> {
     return this.#database.transaction(async (session) => {
       const { rows } = await session.raw<{
         table_name: string

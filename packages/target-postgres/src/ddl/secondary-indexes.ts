@@ -1,0 +1,94 @@
+import { type IndexPlan, SyncError, type TableMapping, type TableObjects } from '@mylab-sync/core'
+import { mapped, sqlState } from '../errors.js'
+import { Checks } from './checks.js'
+import type { Ddl } from './ddl.js'
+import { type MadeObject, madeKey } from './made-objects.js'
+import { indexRecord } from './planned.js'
+import { withShortLocks } from './short-locks.js'
+import { dropIndex, objectNames, TOO_LONG, whyNoIndex } from './standing-indexes.js'
+import { addUnique, createIndex } from './statements.js'
+
+/** Indexes and UNIQUEs beside the key's, and the CHECKs that are built with them. */
+export class SecondaryIndexes {
+  readonly #ddl: Ddl
+  readonly #checks: Checks
+
+  constructor(ddl: Ddl) {
+    this.#ddl = ddl
+    this.#checks = new Checks(ddl)
+  }
+
+  /** The other indexes and UNIQUEs, concurrently, and CHECKs. What cannot be built is recorded as suspended, and returned in sentences. */
+  async buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]> {
+    const present = await this.#ddl.database.transaction((session) => objectNames(session, this.#ddl.tableName(table)))
+    const isMissing = (index: IndexPlan): boolean => {
+      const standing = present.get(index.name)
+      return standing !== 'constraint' && (standing !== 'index' || index.deferrable)
+    }
+    const indexes = objects.indexes.filter(isMissing)
+    const checks = objects.checks.filter(({ name }) => !present.has(name))
+    if (indexes.length === 0 && checks.length === 0) return []
+    const suspended = new Set(
+      (await this.#ddl.log.all())
+        .filter((c) => c.state === 'suspended' && c.table === table.name)
+        .map(({ name }) => name),
+    )
+    for (const check of checks) if (!suspended.has(check.name)) await this.#checks.build(table, check)
+    const known = await this.#ddl.database.transaction((session) => this.#ddl.made.of(session, table.name))
+    const problems: string[] = []
+    for (const index of indexes) {
+      if (isLeftOut(known, indexRecord(this.#ddl.tableName(table), index))) continue
+      const problem = await this.#buildIndex(table, index, present.get(index.name))
+      if (problem !== null) {
+        problems.push(`${table.name}: ${problem}`)
+        await this.#ddl.log.record({
+          table: table.name,
+          name: index.name,
+          kind: 'unique',
+          state: 'suspended',
+          detail: problem,
+          owned: true,
+        })
+      } else if (suspended.has(index.name)) await this.#ddl.log.forget(table.name, index.name)
+    }
+    return problems
+  }
+
+  /** Null where it stands, or is left out, being no UNIQUE and too narrow for a value. */
+  async #buildIndex(table: TableMapping, index: IndexPlan, found: string | undefined): Promise<string | null> {
+    const target = this.#ddl.tableName(table)
+    const record = indexRecord(target, index)
+    try {
+      await this.#ddl.database.outside(async (session) => {
+        if (found === 'invalid')
+          await dropIndex(session, this.#ddl.schema, table, { name: index.name, concurrently: true })
+        if (found !== 'index') await session.build(createIndex(target, index, 'CONCURRENTLY '))
+      })
+      await withShortLocks(this.#ddl.database, async (session) => {
+        if (index.deferrable) await session.raw(addUnique(target, index))
+        await this.#ddl.made.note(session, table.name, [record])
+      })
+      return null
+    } catch (error) {
+      const cause = mapped(error)
+      // The built index stays: the next time only the constraint is missing.
+      if (cause instanceof SyncError && cause.code === 'lock-timeout' && error === cause)
+        return `index ${index.name} is not made a constraint yet: ${cause.message}`
+      if (cause instanceof SyncError && cause.code === 'lost-connection') throw cause
+      await this.#ddl.database.outside((session) =>
+        dropIndex(session, this.#ddl.schema, table, { name: index.name, concurrently: true }),
+      )
+      const code = sqlState(error instanceof SyncError ? error.cause : error)
+      if (code !== TOO_LONG || index.unique) return `index ${index.name} cannot be built: ${whyNoIndex(code)}`
+      await this.#ddl.database.transaction((session) =>
+        this.#ddl.made.note(session, table.name, [{ ...record, state: 'left-out' }]),
+      )
+      return null
+    }
+  }
+}
+
+function isLeftOut(known: ReadonlyMap<string, MadeObject>, record: MadeObject): boolean {
+  const before = known.get(madeKey(record))
+  return before?.state === 'left-out' && before.definition === record.definition
+}

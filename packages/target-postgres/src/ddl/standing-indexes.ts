@@ -1,0 +1,35 @@
+import type { TableMapping } from '@mylab-sync/core'
+import type { Session } from '../connection/database.js'
+import * as sql from '../sql.js'
+
+/** Of an index entry. */
+export const TOO_LONG = '54000'
+
+/** Drops this index of this table, if there is one: another table may have an index of that name. */
+export async function dropIndex(
+  session: Session,
+  schema: string,
+  table: Pick<TableMapping, 'name'>,
+  index: { readonly name: string; readonly concurrently?: boolean },
+): Promise<void> {
+  const present = await objectNames(session, sql.tableName(schema, table))
+  const how = index.concurrently ? 'CONCURRENTLY ' : ''
+  if (present.has(index.name)) await session.raw(`DROP INDEX ${how}${sql.tableName(schema, index)}`)
+}
+
+export function whyNoIndex(code: string): string {
+  if (code === '23505') return 'rows hold equal values'
+  if (code === '54000') return 'a value is too long for an index'
+  return `SQLSTATE ${code}`
+}
+
+/** Name of each index and CHECK of a table -> 'constraint', 'index', or 'invalid' where a concurrent build was interrupted. */
+export async function objectNames(session: Session, table: string): Promise<Map<string, string>> {
+  const { rows } = await session.raw<{ name: string; kind: string }>(
+    `SELECT c.relname AS name, CASE WHEN NOT x.indisvalid THEN 'invalid' WHEN k.oid IS NOT NULL THEN 'constraint' ELSE 'index' END AS kind
+     FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid LEFT JOIN pg_constraint k ON k.conindid = x.indexrelid AND k.contype IN ('u', 'p') WHERE x.indrelid = $1::regclass
+     UNION ALL SELECT conname, 'constraint' FROM pg_constraint WHERE conrelid = $1::regclass AND contype = 'c'`,
+    [table],
+  )
+  return new Map(rows.map((row) => [row.name, row.kind]))
+}

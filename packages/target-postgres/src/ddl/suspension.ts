@@ -1,0 +1,97 @@
+import type { ConstraintState, Edge, TableMapping, TableObjects } from '@mylab-sync/core'
+import type { Session } from '../connection/database.js'
+import * as sql from '../sql.js'
+import { BROKEN } from './constraint-log.js'
+import type { Ddl } from './ddl.js'
+import { madeKey } from './made-objects.js'
+import { withShortLocks } from './short-locks.js'
+import { dropIndex, TOO_LONG, whyNoIndex } from './standing-indexes.js'
+
+/** Takes constraints off the target's tables: those that rows break, and those in the way of a merge. */
+export class Suspension {
+  readonly #ddl: Ddl
+
+  constructor(ddl: Ddl) {
+    this.#ddl = ddl
+  }
+
+  /** Drops what the truth breaks, with the foreign keys that stand on it, and records it; it is built again when it holds. */
+  async suspend(
+    violated: { table: string; constraint: string; kind: ConstraintState['kind']; schema?: string | undefined },
+    planned: boolean,
+  ): Promise<void> {
+    const { table, constraint: name, kind, schema = this.#ddl.schema } = violated
+    await withShortLocks(this.#ddl.database, async (session) => {
+      const target = sql.tableName(schema, { name: table })
+      if (kind === 'unique') {
+        for (const foreignKey of await referencing(session, target, name)) {
+          await session.raw(`ALTER TABLE ${foreignKey.held_by} DROP CONSTRAINT ${sql.name(foreignKey.name)}`)
+          const detail = `the referenced UNIQUE ${name} of table ${table} is broken by rows of the source`
+          await this.#ddl.log.recordIn(session, {
+            ...foreignKey,
+            kind: 'foreign-key',
+            state: 'suspended',
+            detail,
+            owned: true,
+          })
+        }
+      }
+      await session.raw(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
+      // A unique index over expressions is no constraint.
+      if (kind === 'unique' || kind === 'index') await dropIndex(session, this.#ddl.schema, { name: table }, { name })
+      await this.#noteSuspended(session, violated, planned)
+    })
+  }
+
+  async #noteSuspended(
+    session: Session,
+    { table, constraint: name, kind }: { table: string; constraint: string; kind: ConstraintState['kind'] },
+    planned: boolean,
+  ): Promise<void> {
+    const made = { kind: kind === 'unique' ? 'index' : kind, name } as const
+    const known = (await this.#ddl.made.of(session, table)).get(madeKey(made))
+    if (kind === 'index' && known) return this.#ddl.made.note(session, table, [{ ...known, state: 'left-out' }])
+    // The source has dropped it: nobody is to make it again.
+    if (known && !planned) return this.#ddl.made.forget(session, table, [made])
+    const broken = kind === 'index' ? whyNoIndex(TOO_LONG) : BROKEN
+    const detail = planned ? broken : `${broken}; it is not one of the source`
+    await this.#ddl.log.recordIn(session, { table, name, kind, state: 'suspended', detail, owned: planned })
+  }
+
+  /** Rows that move between ranges exist twice until the table is open, and references lead to rows that are not there yet. */
+  async loosenTable(table: TableMapping, objects: TableObjects, edges: readonly Edge[]): Promise<void> {
+    const names = [
+      ...edges.map((edge) => edge.name),
+      ...objects.indexes.filter((index) => index.unique).map((index) => index.name),
+    ]
+    const key = (table.key?.columns ?? []).map(({ column }) => column.name).sort()
+    await withShortLocks(this.#ddl.database, async (session) => {
+      const { rows } = await session.raw<{ held_by: string; name: string }>(
+        `SELECT conrelid::regclass::text AS held_by, conname AS name FROM pg_constraint
+         WHERE (conrelid = $1::regclass OR confrelid = $1::regclass) AND conname = ANY($2) AND contype IN ('f', 'u')
+         AND NOT (contype = 'u' AND (SELECT array_agg(a.attname::text ORDER BY a.attname COLLATE "C") FROM pg_attribute a WHERE a.attrelid = conrelid AND a.attnum = ANY (conkey)) = $3::text[])
+         ORDER BY contype`,
+        [this.#ddl.tableName(table), names, key],
+      )
+      for (const { held_by: holder, name } of rows)
+        await session.raw(`ALTER TABLE ${holder} DROP CONSTRAINT ${sql.name(name)}`)
+      for (const index of objects.indexes)
+        if (index.unique && !index.deferrable) await dropIndex(session, this.#ddl.schema, table, index)
+    })
+  }
+}
+
+/** Foreign keys that stand on this UNIQUE of `target`: it cannot be dropped before them. */
+async function referencing(
+  session: Session,
+  target: string,
+  unique: string,
+): Promise<{ held_by: string; table: string; name: string }[]> {
+  const { rows } = await session.raw<{ held_by: string; table: string; name: string }>(
+    `SELECT k.conrelid::regclass::text AS held_by, t.relname AS table, k.conname AS name
+     FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_class u ON u.oid = k.conindid
+     WHERE k.contype = 'f' AND k.confrelid = $1::regclass AND u.relname = $2`,
+    [target, unique],
+  )
+  return rows
+}
