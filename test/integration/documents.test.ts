@@ -217,6 +217,15 @@ test('guarantees name tests that exist, every test file and every rule', () => {
   assert.deepEqual(switches.sort(), Object.keys(ALL_RULES).sort())
 })
 
+test('every file that the architecture page names exists', () => {
+  const named = [...readText('docs/architecture.md').matchAll(/`([\w/.-]+\.ts)`/g)].map(([, file = '']) => file)
+  assert.ok(named.length > 40, `${named.length} files`)
+  assert.deepEqual(
+    named.filter((file) => ![file, `packages/${file}`].some((each) => existsSync(join(ROOT, each)))),
+    [],
+  )
+})
+
 test('links resolve, and every variable on a page is one that is read', () => {
   for (const file of DOCUMENTS) {
     const page = readText(file)
