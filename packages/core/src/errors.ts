@@ -1,3 +1,5 @@
+import type { SourceTableName, TargetTableName } from './names.js'
+
 export type ErrorCode =
   | 'usage'
   | 'configuration'
@@ -125,8 +127,8 @@ export function isStopped(error: unknown): error is SyncError {
 
 /** A table of the target is gone or is not what we made of it: the table `table` of the source is to be set aside and made again. */
 export class TargetTableUnfit extends SyncError {
-  readonly table: string
-  constructor(table: string, code: string, cause: unknown) {
+  readonly table: SourceTableName
+  constructor(table: SourceTableName, code: string, cause: unknown) {
     super('target-table-differs', `table ${table} is gone in the target or was changed there (${code})`, { cause })
     this.table = table
   }
@@ -137,10 +139,10 @@ export class TargetTableUnfit extends SyncError {
  * and remedy as its problem, and the work is done again without it. The message holds no row data.
  */
 export class TableBroken extends SyncError {
-  readonly table: string
+  readonly table: SourceTableName
   readonly reason: string
 
-  constructor(table: string, reason: string, options: { remedy: string; cause?: unknown }) {
+  constructor(table: SourceTableName, reason: string, options: { remedy: string; cause?: unknown }) {
     super('table-broken', `table ${table}: ${reason}`, options)
     this.table = table
     this.reason = reason
@@ -148,7 +150,7 @@ export class TableBroken extends SyncError {
 }
 
 /** Two rows of one table have keys that are one in the target; to write either would lose the other. */
-export function keysAlike(table: string, cause?: unknown): TableBroken {
+export function keysAlike(table: SourceTableName, cause?: unknown): TableBroken {
   return new TableBroken(table, 'two of its rows have keys that are one in the target', {
     remedy: `change one of them, as what a FLOAT(M,D) or DOUBLE(M,D) holds beyond the digits that it shows; then: mylab-sync initial --force --table ${table}`,
     cause,
@@ -170,12 +172,17 @@ export class ValueRefused extends Error {
 /** A constraint that the truth breaks, or an index too narrow for a value of it; the drain is rolled back, the constraint suspended, and the drain done again. */
 export class ConstraintViolated extends Error {
   override readonly name = 'ConstraintViolated'
-  readonly table: string
+  readonly table: TargetTableName
   readonly constraint: string
   readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
   /** Where the table is, if the server said so; undefined: among ours. */
   readonly schema: string | undefined
-  constructor(table: string, constraint: string, kind: 'foreign-key' | 'unique' | 'check' | 'index', schema?: string) {
+  constructor(
+    table: TargetTableName,
+    constraint: string,
+    kind: 'foreign-key' | 'unique' | 'check' | 'index',
+    schema?: string,
+  ) {
     super(`constraint ${constraint} of table ${table} does not hold`)
     this.schema = schema
     this.table = table

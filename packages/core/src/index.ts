@@ -84,7 +84,6 @@ export type {
   PollResult,
   RawRow,
   RepairedIds,
-  RowKey,
   SnapshotEntries,
   SnapshotRows,
   SnapshotWatermarks,
@@ -159,3 +158,4 @@ export {
   type TlsMode,
   type TlsSettings,
 } from './tls.js'
+export { NO_DRAIN, type RowKey, type SourceTableName, type TargetTableName, WHOLE_TABLE } from './names.js'

@@ -1,4 +1,4 @@
-import type { ColumnMapping, Refusal, SourceColumn, SourceTable, TableMapping } from '@mylab-sync/core'
+import type { ColumnMapping, Refusal, SourceColumn, SourceTable, TableMapping, TargetTableName } from '@mylab-sync/core'
 import { type ColumnRefusal, isRefusal, typeRule } from './columns.js'
 import { keyObstacle, keyOf } from './keys.js'
 import { targetName } from './names.js'
@@ -73,7 +73,7 @@ function mapTable(table: SourceTable, references: References, options: MappingOp
   if (refused.length > 0) return refused
   return {
     source: table,
-    name: targetName(table.name, { lower: options.names === 'lower' }),
+    name: targetName(table.name, { lower: options.names === 'lower' }) as TargetTableName,
     columns,
     key: key === null ? null : keyOf(table.name, columns, key),
   }

@@ -10,6 +10,7 @@ import {
   type SyncError,
   type TableMapping,
   type TokenRule,
+  type TargetTableName,
 } from '@mylab-sync/core'
 import { eventually, ServerSet } from '@mylab-sync/testkit'
 import mysql from 'mysql2/promise'
@@ -73,7 +74,12 @@ function mapping(table: SourceTable): TableMapping {
   const key = table.columns
     .filter((column) => names.has(column.name))
     .map((column) => keyColumn(column, rule(column.dataType)))
-  return { source: table, name: table.name, columns: table.columns.map(columnMapping), key: keyMapping(key) }
+  return {
+    source: table,
+    name: table.name as TargetTableName,
+    columns: table.columns.map(columnMapping),
+    key: keyMapping(key),
+  }
 }
 
 async function collected(batches: AsyncIterable<RawRow[]>): Promise<string[]> {

@@ -8,6 +8,7 @@ import {
   TableBroken,
   TargetTableUnfit,
   type TableMapping,
+  type TargetTableName,
   tlsFault,
   ValueRefused,
 } from '@mylab-sync/core'
@@ -239,7 +240,7 @@ const VIOLATION_CODES: Readonly<Record<ConstraintViolated['kind'], string>> = {
 function violation(error: pg.DatabaseError): ConstraintViolated | null {
   const { schema, table, constraint } = ownNames(error)
   const kind = VIOLATIONS[sqlState(error)]
-  return kind && table && constraint ? new ConstraintViolated(table, constraint, kind, schema) : null
+  return kind && table && constraint ? new ConstraintViolated(table as TargetTableName, constraint, kind, schema) : null
 }
 
 function bySqlState(error: pg.DatabaseError): SyncError {

@@ -19,7 +19,7 @@ export function unnested(count: number): string {
   return `unnest(${arrays.join(', ')}) AS u(${names.join(', ')})`
 }
 
-export function tableName(schema: string, table: Pick<TableMapping, 'name'>): string {
+export function tableName(schema: string, table: { readonly name: string }): string {
   return `${name(schema)}.${name(table.name)}`
 }
 

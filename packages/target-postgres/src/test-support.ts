@@ -1,4 +1,12 @@
-import type { ColumnMapping, KeyColumn, KeyMapping, SourceColumn, TableMapping, TargetRow } from '@mylab-sync/core'
+import type {
+  ColumnMapping,
+  KeyColumn,
+  KeyMapping,
+  SourceColumn,
+  TableMapping,
+  TargetRow,
+  TargetTableName,
+} from '@mylab-sync/core'
 
 function sourceColumn(name: string, nullable: boolean): SourceColumn {
   return {
@@ -75,7 +83,7 @@ export function testTable(
       estimatedBytes: 0,
       fault: null,
     },
-    name,
+    name: name as TargetTableName,
     columns: mapped,
     key: key === null ? null : testKey(mapped.filter((column) => key.includes(column.name))),
   }

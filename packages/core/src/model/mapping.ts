@@ -1,4 +1,5 @@
 import type { HexDigits } from '../hex-digits.js'
+import type { TargetTableName } from '../names.js'
 import type { SourceColumn, SourceTable } from './source-table.js'
 
 /** The rules of TYPES section 2 that alter a value and are counted. */
@@ -84,7 +85,7 @@ export interface KeyMapping {
 
 export interface TableMapping {
   readonly source: SourceTable
-  readonly name: string
+  readonly name: TargetTableName
   readonly columns: readonly ColumnMapping[]
   /** null: no row-level key; the table is carried as a whole. */
   readonly key: KeyMapping | null

@@ -1,9 +1,7 @@
 import type { Finding } from '../model/finding.js'
 import type { Edge, KeyMapping, TableMapping } from '../model/mapping.js'
 import type { OtherObjects, SourceCatalog } from '../model/source-table.js'
-
-/** Typed tokens of a row's key columns, joined by commas (DESIGN 3.1). The empty string addresses a whole table that has no key. */
-export type RowKey = string
+import type { RowKey } from '../names.js'
 
 export interface ChangeEntry {
   /** Up to 2^64, since any client that may write to a captured table can choose it (`SET insert_id`). */

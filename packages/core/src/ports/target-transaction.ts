@@ -1,7 +1,8 @@
 import type { HexDigits } from '../hex-digits.js'
 import type { Edge, IndexPlan, SanitisingRule, TableMapping } from '../model/mapping.js'
 import type { TableEvent, TableState } from '../model/life-cycle.js'
-import type { DrainName, RowKey, KeyRange } from './source.js'
+import type { RowKey, SourceTableName } from '../names.js'
+import type { DrainName, KeyRange } from './source.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
 export interface TargetRow {
@@ -136,9 +137,9 @@ export interface TableStore {
    * The only way to another state: the one that the event leads to from the table's present state, together with `change`.
    * Returns it, or null with nothing written where the event is not allowed. A table without a row is `discovered`.
    */
-  step(table: string, event: TableEvent, change?: ProgressChange): Promise<TableState | null>
+  step(table: SourceTableName, event: TableEvent, change?: ProgressChange): Promise<TableState | null>
   /** Writes what differs. A new `problem` waits for nobody unless `waits` says so. */
-  patch(table: string, change: ProgressChange): Promise<void>
+  patch(table: SourceTableName, change: ProgressChange): Promise<void>
   /** Only where none is noted. */
   adoptCaptureSign(table: string, sign: string): Promise<void>
   /** Row locks of these tables, held to the end; false when another transaction holds one. */
@@ -160,7 +161,7 @@ export interface ChunkStore {
   /** Of these tables, whose chunks are all planned, those whose chunks leave out a range of keys: rows of the state were deleted. */
   gapped(tables: readonly string[]): Promise<string[]>
   /** Forgets chunks, parked and quarantined keys of a table that is about to be read as a whole. */
-  forgetCopy(table: string): Promise<void>
+  forgetCopy(table: SourceTableName): Promise<void>
 }
 
 /** Keys to be read again: those that no slice could close over, and references that wait for a child table to open. */

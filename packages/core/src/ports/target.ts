@@ -1,10 +1,11 @@
 import type { TableBroken } from '../errors.js'
 import type { Finding } from '../model/finding.js'
 import type { Edge, TableMapping, TableObjects } from '../model/mapping.js'
+import type { TargetTableName } from '../names.js'
 import type { TargetTransaction } from './target-transaction.js'
 
 export interface ConstraintState {
-  readonly table: string
+  readonly table: TargetTableName
   readonly name: string
   readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
   readonly state: 'validated' | 'not-valid' | 'suspended'
@@ -15,7 +16,7 @@ export interface ConstraintState {
 
 /** An object that we have made, by the name of its table in the target. */
 export interface OutdatedObject {
-  readonly table: string
+  readonly table: TargetTableName
   readonly kind: string
   readonly name: string
 }
@@ -94,7 +95,7 @@ export interface TargetConstraints {
   /** Drops a violated constraint in its own short transaction and records it as suspended; one that is not `planned` stays on record. */
   suspend(
     violated: {
-      readonly table: string
+      readonly table: TargetTableName
       readonly constraint: string
       readonly kind: ConstraintState['kind']
       /** Of the table; undefined: among ours. */

@@ -1,3 +1,4 @@
+import { NO_DRAIN } from '@mylab-sync/core'
 import { type EngineContext, reach } from '../context.js'
 import type { Model } from '../model/model.js'
 import { suspending } from '../tables/redo.js'
@@ -43,7 +44,7 @@ async function copyOnce(
   await reach(context, 'chunk:written')
   await target.history.addWatermark([chunk.table], copied.mark)
   await target.chunks.done(chunk, copied.rows, copied.refused.length)
-  if (copied.refused.length > 0) await target.quarantine.add(chunk.table, copied.refused, 0)
+  if (copied.refused.length > 0) await target.quarantine.add(chunk.table, copied.refused, NO_DRAIN)
   const counts = copied.tally.counts()
   if (counts.length > 0) await target.quarantine.addSanitised(counts)
   await target.commit()

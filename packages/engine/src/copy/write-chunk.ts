@@ -1,6 +1,7 @@
 import {
   BatchRefused,
   type Chunk,
+  NO_DRAIN,
   type QuarantinedRow,
   type RawRow,
   type RefusedRow,
@@ -178,7 +179,7 @@ async function mergeRows(
     const outcome = await target.rows.upsert(mapping, rows, uniques)
     if (outcome.kind === 'done') return outcome.refused
     const keys = outcome.holders.map(({ key }) => key)
-    await target.parked.park(keys.map((key) => ({ table: mapping.source.name, key, drain: 0, start: true })))
+    await target.parked.park(keys.map((key) => ({ table: mapping.source.name, key, drain: NO_DRAIN, start: true })))
     await target.rows.delete(mapping, keys)
   }
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import type {
+  SourceTableName,
+  TargetTableName,
   IndexPlan,
   Refusal,
   SourceCatalog,
@@ -60,7 +62,7 @@ export class Model {
   }
 
   /** Throws where `table` is not mapped: the caller took its name from the model. */
-  mapping(table: string): TableMapping {
+  mapping(table: SourceTableName): TableMapping {
     const mapping = this.tables.get(table)
     if (!mapping) throw new Error(`table ${table} is not mapped`)
     return mapping
@@ -71,17 +73,17 @@ export class Model {
     return [...this.#captureOnly.keys()]
   }
 
-  isCaptureOnly(table: string): boolean {
+  isCaptureOnly(table: SourceTableName): boolean {
     return this.#captureOnly.has(table)
   }
 
   /** The key by which a table's change entries are written, capture-only parents included. */
-  keyed(table: string): TableMapping | undefined {
+  keyed(table: SourceTableName): TableMapping | undefined {
     return this.tables.get(table) ?? this.#captureOnly.get(table)
   }
 
   /** Carried as a whole: no row-level key, or an engine whose triggers could lose or break a statement. */
-  isWhole(table: string): boolean {
+  isWhole(table: SourceTableName): boolean {
     const mapping = this.mapping(table)
     return mapping.key === null || !isTransactional(mapping.source)
   }
@@ -94,7 +96,7 @@ export class Model {
       .map((mapping) => ({ table: mapping.source.name, key: mapping.key }))
   }
 
-  objects(table: string): TableObjects {
+  objects(table: SourceTableName): TableObjects {
     const known = this.#objects.get(table)
     if (known) return known
     const mapping = this.mapping(table)
@@ -107,12 +109,12 @@ export class Model {
   }
 
   /** What the target's rows of a table depend on: its fingerprint at the source, and how its columns are mapped. */
-  generation(table: string): string {
+  generation(table: SourceTableName): string {
     return this.#generationOf(table, this.#fingerprints.get(table)?.values)
   }
 
   /** A table of this generation holds what it is to hold: it is the model's, or one before changes that touch no value. */
-  isCurrent(table: string, generation: string): boolean {
+  isCurrent(table: SourceTableName, generation: string): boolean {
     if (generation === this.generation(table)) return true
     const former = this.#fingerprints.get(table)?.formerly ?? []
     return former.some((values) => this.#generationOf(table, values) === generation)
@@ -140,7 +142,7 @@ export class Model {
   }
 
   /** The table's rows are those of the definition that the model was read with. */
-  isOf(table: string, now: TableFingerprint | undefined): boolean {
+  isOf(table: SourceTableName, now: TableFingerprint | undefined): boolean {
     return this.#fingerprints.get(table)?.values === now?.values
   }
 
@@ -161,24 +163,24 @@ export class Model {
   }
 
   /** Names of the UNIQUEs, CHECKs and foreign keys that a table of the target is to have. */
-  constraintNames(table: string): string[] {
+  constraintNames(table: SourceTableName): string[] {
     const { indexes, checks } = this.objects(table)
     const foreignKeys = this.graph.edgesOf(table).filter((edge) => edge.notCarried === null)
     return [...indexes, ...checks, ...foreignKeys].map(({ name }) => name)
   }
 
   /** By the names of the target. */
-  plansConstraint(table: string, constraint: string): boolean {
+  plansConstraint(table: TargetTableName, constraint: string): boolean {
     const names = [...this.tables].filter(([, mapping]) => mapping.name === table).map(([name]) => name)
     return names.some((name) => this.constraintNames(name).includes(constraint))
   }
 
   /** UNIQUEs of a table that cannot wait for the end of a transaction. */
-  immediateUniques(table: string): IndexPlan[] {
+  immediateUniques(table: SourceTableName): IndexPlan[] {
     return this.objects(table).indexes.filter((index) => index.unique && !index.deferrable)
   }
 
-  refusal(table: string): Refusal | undefined {
+  refusal(table: SourceTableName): Refusal | undefined {
     return this.refused.find((refusal) => refusal.table === table)
   }
 

@@ -1,4 +1,4 @@
-import { parksKeys, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
+import { NO_DRAIN, parksKeys, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
 import { type EngineContext, limitsOf, reach, rulesOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { DirtyKeys } from '../slice/dirty-keys.js'
@@ -13,9 +13,6 @@ import { tablesThat } from '../tables/table-states.js'
 
 /** More constraints than a component has. */
 const MAX_SUSPENSIONS = 200
-
-/** Number of keys that the copy itself parked. */
-const NO_DRAIN = 0
 
 /** Parks orphans. Runs before the catch-up, which reads most of them outside the drain lock, and again after it, for orphans of its own slices. False: another process is opening these tables. */
 export async function scanOrphans(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {

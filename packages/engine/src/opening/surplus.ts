@@ -1,4 +1,4 @@
-import type { KeyPage, RowKey, SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
+import { type KeyPage, NO_DRAIN, type RowKey, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
 import { type EngineContext, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
@@ -54,7 +54,7 @@ async function absent(
  */
 export async function parkSurplus(context: EngineContext, model: Model, table: string): Promise<void> {
   await findSurplus(context, model, table, {
-    found: (keys, target) => target.parked.park(keys.map((key) => ({ table, key, drain: 0, start: true }))),
+    found: (keys, target) => target.parked.park(keys.map((key) => ({ table, key, drain: NO_DRAIN, start: true }))),
     // No entry and no re-read can ever address one.
     strayed: (strays, target) => target.rows.deleteStrays(model.mapping(table), strays),
     async ended(snapshot) {

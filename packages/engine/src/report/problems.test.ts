@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ConstraintState, TABLE_STATES, type TableState } from '@mylab-sync/core'
+import { type ConstraintState, TABLE_STATES, type TableState, type TargetTableName } from '@mylab-sync/core'
 import { problemsOf } from './problems.js'
 
 const NONE = { lagMs: null, tables: [], constraints: [] }
@@ -49,7 +49,7 @@ test('a table with a problem and quarantined rows has both', () => {
 
 test('a constraint that is not held keeps a name with a colon whole', () => {
   const constraint: ConstraintState = {
-    table: 'a: b',
+    table: 'a: b' as TargetTableName,
     name: 'u',
     kind: 'unique',
     state: 'suspended',

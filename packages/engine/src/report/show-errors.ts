@@ -1,4 +1,11 @@
-import type { ColumnMapping, RawRow, RowKey, SourceSnapshot, TableMapping } from '@mylab-sync/core'
+import {
+  type ColumnMapping,
+  type RawRow,
+  type RowKey,
+  type SourceSnapshot,
+  type TableMapping,
+  WHOLE_TABLE,
+} from '@mylab-sync/core'
 import { isUtf8 } from 'node:buffer'
 import { keyText } from '@mylab-sync/mapping'
 import type { EngineContext, Progress } from '../context.js'
@@ -79,7 +86,7 @@ function shownValue({ read }: ColumnMapping, value: Buffer | null | undefined): 
 
 function keyTexts(model: Model, table: string, key: RowKey): string[] {
   const columns = model.keyed(table)?.key?.columns ?? []
-  if (key === '' && columns.length === 0) return []
+  if (key === WHOLE_TABLE && columns.length === 0) return []
   return key.split(',').map((token, at) => {
     const column = columns[at]
     return column ? keyText(column, token) : token

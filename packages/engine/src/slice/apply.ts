@@ -7,6 +7,7 @@ import {
   type RowKey,
   type TableMapping,
   type TargetRow,
+  WHOLE_TABLE,
 } from '@mylab-sync/core'
 import { addClosure, KEYS_PER_QUERY, learnPresence } from './closure.js'
 import { slices } from './dirty-keys.js'
@@ -58,7 +59,7 @@ async function replaceWhole({ slice, tally, outcome }: Applying, table: string):
   if (first)
     note(outcome.refused, table, [
       {
-        key: '',
+        key: WHOLE_TABLE,
         code: first.code,
         message: `${counted(refused.length, 'row')} of a table without a key: ${first.message}`.slice(0, 1000),
         operation: 'UPDATE',
@@ -66,7 +67,7 @@ async function replaceWhole({ slice, tally, outcome }: Applying, table: string):
         references: [],
       },
     ])
-  else if (quarantine.find(table, '')) note(outcome.recovered, table, [''])
+  else if (quarantine.find(table, WHOLE_TABLE)) note(outcome.recovered, table, [WHOLE_TABLE])
 }
 
 interface Applying {

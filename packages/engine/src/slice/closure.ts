@@ -1,4 +1,11 @@
-import { type Edge, type ParkedParent, type RowKey, type TableMapping, ValueRefused } from '@mylab-sync/core'
+import {
+  type Edge,
+  type ParkedParent,
+  type RowKey,
+  type TableMapping,
+  ValueRefused,
+  WHOLE_TABLE,
+} from '@mylab-sync/core'
 import { findKeys, requireAbsent } from '../rows/look-ups.js'
 import { tokensOfValues } from '../rows/reference-tokens.js'
 import { slices } from './dirty-keys.js'
@@ -122,7 +129,7 @@ async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly
   if (!slice.open.has(edge.child)) return slice.parents.add(edge, parents)
   const child = slice.model.mapping(edge.child)
   if (slice.model.isWhole(edge.child)) {
-    slice.dirty.add(edge.child, '', false)
+    slice.dirty.add(edge.child, WHOLE_TABLE, false)
     return
   }
   const values = parents.flatMap((tokens) => {

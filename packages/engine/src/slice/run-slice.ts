@@ -9,7 +9,7 @@ import { Overflow, ParkedParents, type Slice, type SliceScope } from './slice.js
 
 /** The keys that one slice makes equal the snapshot. */
 export interface SliceWork {
-  /** Number under which further keys are parked: the drain's, or 0 for a catch-up. */
+  /** Number under which further keys are parked: the drain's, or NO_DRAIN for a catch-up. */
   readonly drain: number
   /** Keys of the entries. The slice adds to them. */
   readonly dirty: DirtyKeys

@@ -1,4 +1,4 @@
-import { isOpen, type Target } from '@mylab-sync/core'
+import { isOpen, NO_DRAIN, type Target, WHOLE_TABLE } from '@mylab-sync/core'
 import { type EngineContext, throwIfStopped } from '../context.js'
 import { betweenDrains, exclusively, readTarget } from '../transactions.js'
 import { loadModel } from '../model/load.js'
@@ -48,7 +48,7 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
     for (const [table, contentSign] of moved) {
       if (states.get(table)?.state !== 'recopied') continue
       await target.tables.patch(table, { contentSign })
-      await target.parked.park([{ table, key: '', drain: 0, start: false }])
+      await target.parked.park([{ table, key: WHOLE_TABLE, drain: NO_DRAIN, start: false }])
     }
   })
 }

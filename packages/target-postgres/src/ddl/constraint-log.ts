@@ -1,4 +1,4 @@
-import type { ConstraintState, TableMapping } from '@mylab-sync/core'
+import type { ConstraintState, TableMapping, TargetTableName } from '@mylab-sync/core'
 import type { Database, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 
@@ -26,7 +26,7 @@ export class ConstraintLog {
   async all(): Promise<ConstraintState[]> {
     return this.#database.transaction(async (session) => {
       const { rows } = await session.raw<{
-        table_name: string
+        table_name: TargetTableName
         name: string
         kind: ConstraintState['kind']
         state: ConstraintState['state']

@@ -1,3 +1,4 @@
+import type { TargetTableName } from '@mylab-sync/core'
 import { createHash } from 'node:crypto'
 import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
@@ -29,8 +30,8 @@ export class MadeObjects {
   }
 
   /** Of all tables, but for columns, which only their own table's change asks for. */
-  async all(session: Session): Promise<(MadeObject & { readonly table: string })[]> {
-    const { rows } = await session.raw<MadeObject & { table: string } & Record<string, unknown>>(
+  async all(session: Session): Promise<(MadeObject & { readonly table: TargetTableName })[]> {
+    const { rows } = await session.raw<MadeObject & { table: TargetTableName } & Record<string, unknown>>(
       `SELECT table_name AS table, kind, name, definition, state FROM ${this.#table} WHERE kind NOT IN ('column', 'default')`,
     )
     return rows

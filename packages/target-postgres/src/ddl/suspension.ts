@@ -1,4 +1,4 @@
-import type { ConstraintState, Edge, TableMapping, TableObjects } from '@mylab-sync/core'
+import type { Edge, TableMapping, TableObjects, TargetConstraints, TargetTableName } from '@mylab-sync/core'
 import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 import { BROKEN } from './constraint-log.js'
@@ -6,6 +6,8 @@ import type { Ddl } from './ddl.js'
 import { madeKey } from './made-objects.js'
 import { withShortLocks } from './short-locks.js'
 import { dropIndex, TOO_LONG, whyNoIndex } from './standing-indexes.js'
+
+type Violated = Parameters<TargetConstraints['suspend']>[0]
 
 /** Takes constraints off the target's tables: those that rows break, and those in the way of a merge. */
 export class Suspension {
@@ -16,10 +18,7 @@ export class Suspension {
   }
 
   /** Drops what the truth breaks, with the foreign keys that stand on it, and records it; it is built again when it holds. */
-  async suspend(
-    violated: { table: string; constraint: string; kind: ConstraintState['kind']; schema?: string | undefined },
-    planned: boolean,
-  ): Promise<void> {
+  async suspend(violated: Violated, planned: boolean): Promise<void> {
     const { table, constraint: name, kind, schema = this.#ddl.schema } = violated
     await withShortLocks(this.#ddl.database, async (session) => {
       const target = sql.tableName(schema, { name: table })
@@ -43,11 +42,7 @@ export class Suspension {
     })
   }
 
-  async #noteSuspended(
-    session: Session,
-    { table, constraint: name, kind }: { table: string; constraint: string; kind: ConstraintState['kind'] },
-    planned: boolean,
-  ): Promise<void> {
+  async #noteSuspended(session: Session, { table, constraint: name, kind }: Violated, planned: boolean): Promise<void> {
     const made = { kind: kind === 'unique' ? 'index' : kind, name } as const
     const known = (await this.#ddl.made.of(session, table)).get(madeKey(made))
     if (kind === 'index' && known) return this.#ddl.made.note(session, table, [{ ...known, state: 'left-out' }])
@@ -86,8 +81,8 @@ async function referencing(
   session: Session,
   target: string,
   unique: string,
-): Promise<{ held_by: string; table: string; name: string }[]> {
-  const { rows } = await session.raw<{ held_by: string; table: string; name: string }>(
+): Promise<{ held_by: string; table: TargetTableName; name: string }[]> {
+  const { rows } = await session.raw<{ held_by: string; table: TargetTableName; name: string }>(
     `SELECT k.conrelid::regclass::text AS held_by, t.relname AS table, k.conname AS name
      FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_class u ON u.oid = k.conindid
      WHERE k.contype = 'f' AND k.confrelid = $1::regclass AND u.relname = $2`,

@@ -25,7 +25,7 @@ const KINDS: Readonly<Record<string, string>> = {
 /** What stands already under the wanted names must be tables, ours to change, and fit or be empty. */
 export const standingTables: Check = async ({ database, tables, facts }) => {
   const { schema } = database.settings
-  const byName = new Map(tables.map((table) => [table.name, table]))
+  const byName = new Map<string, TableMapping>(tables.map((table) => [table.name, table]))
   const carried = await carriedTables(database)
   const found: Finding[] = []
   for (const standing of await standingIn(database, [...byName.keys()])) {
