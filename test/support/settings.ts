@@ -30,7 +30,7 @@ const TARGET_TEXTS: Readonly<Record<string, readonly string[]>> = {
 /** Who writes, and whether anything may be written, is for somebody to decide; the rest is memory that no server of a test has. */
 const TARGET_LEFT = new Set(['role', 'session_authorization', 'default_transaction_read_only', 'temp_buffers', 'seed'])
 
-interface Listed {
+interface SkippedTable {
   readonly name: string
   readonly vartype: string
   readonly setting: string
@@ -41,7 +41,7 @@ interface Listed {
 
 /** Every setting that this role may change for itself, with each other value of an enumeration and the ends of every range. */
 export async function targetSettings(admin: TargetAdmin, role: string): Promise<Setting[]> {
-  const { rows } = await admin.query<Listed>(
+  const { rows } = await admin.query<SkippedTable>(
     "SELECT name, vartype, setting, min_val, max_val, enumvals FROM pg_settings WHERE context = 'user' ORDER BY name",
   )
   const found: Setting[] = []
@@ -57,7 +57,7 @@ export async function targetSettings(admin: TargetAdmin, role: string): Promise<
   return found
 }
 
-function valuesOf({ name, vartype, min_val, max_val, enumvals }: Listed): string[] {
+function valuesOf({ name, vartype, min_val, max_val, enumvals }: SkippedTable): string[] {
   if (vartype === 'bool') return ['on', 'off']
   if (vartype === 'enum') return enumvals ?? []
   if (vartype === 'string') return [...(TARGET_TEXTS[name] ?? [])]

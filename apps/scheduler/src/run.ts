@@ -1,4 +1,4 @@
-import { type DueWork, type EngineContext, JobHandlers, requireMigrated, tick } from '@mylab-sync/engine'
+import { type DueWork, type EngineContext, JobHandlers, listDueWork, requireMigrated } from '@mylab-sync/engine'
 import { Producer, type QueueSettings } from '@mylab-sync/queue'
 import { sleep } from '@mylab-sync/runtime'
 import { ChunkPacer } from './chunk-pacer.js'
@@ -59,7 +59,7 @@ class Scheduler {
   /** Returns the pause before the next tick, in ms. */
   async tick(): Promise<number> {
     await this.#producer.beatScheduler()
-    await tick(
+    await listDueWork(
       this.#context,
       () => this.#jobs.model(),
       LIMITS,

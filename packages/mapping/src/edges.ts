@@ -71,8 +71,8 @@ function plainOutcome(place: Place): Outcome {
   const source = findTable(all, key.parent)
   const parent = source && mapped.get(source.name)
   if (parent === undefined) return null
-  const isWhole = hasColumns(child.source, key.columns) && hasColumns(parent.source, key.parentColumns)
-  return isWhole ? (typeMismatch(place, parent) ?? { edge: edgeTo(parent, place) }) : null
+  const isFullTable = hasColumns(child.source, key.columns) && hasColumns(parent.source, key.parentColumns)
+  return isFullTable ? (typeMismatch(place, parent) ?? { edge: edgeTo(parent, place) }) : null
 }
 
 /** Rows changed by an action are not logged, so the child can only be carried if its parent's changes are captured. */

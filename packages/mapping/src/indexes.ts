@@ -96,8 +96,9 @@ function partsOf(mapping: TableMapping, index: SourceIndex): Part[] | string {
 /** Whether these parts are exactly the whole columns of the key. */
 function keyedBy({ key }: TableMapping, parts: readonly Part[]): 'in order' | 'otherwise' | null {
   const columns = key?.columns.map(({ column }) => column) ?? []
-  const isWhole = parts.length === columns.length && parts.every((part) => part.plain && columns.includes(part.column))
-  if (!isWhole) return null
+  const isFullTable =
+    parts.length === columns.length && parts.every((part) => part.plain && columns.includes(part.column))
+  if (!isFullTable) return null
   return parts.every((part, at) => part.column === columns[at]) ? 'in order' : 'otherwise'
 }
 

@@ -83,11 +83,11 @@ function isDouble(value: number, token: string, isFloat: boolean): boolean {
   return Number.isFinite(value) && bitsOfDouble(value) === token && (!isFloat || Math.fround(value) === value)
 }
 
-const MOST_BYTES_A_CHARACTER = 4
+const MAX_BYTES_PER_CHARACTER = 4
 
 /** Whether the column can hold these bytes. If the server checks its character set when parsing a literal, the same rule applies. */
 function isStored(source: SourceColumn, bytes: Buffer, vendor: Vendor): boolean {
-  const most = isText(source) ? MOST_BYTES_A_CHARACTER : 1
+  const most = isText(source) ? MAX_BYTES_PER_CHARACTER : 1
   if (source.length !== null && bytes.length > source.length * most) return false
   return !isText(source) || isOfCharset(source.charset ?? '', bytes, vendor)
 }

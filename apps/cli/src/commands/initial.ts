@@ -1,7 +1,7 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
 import { counted, SyncError } from '@mylab-sync/core'
 import {
-  askForCopies,
+  requestDetachedCopies,
   type EngineContext,
   initial,
   type Progress,
@@ -93,7 +93,7 @@ async function detach(
   config: ResolvedConfig,
   { options, progress }: { readonly options: InitialOptions; readonly progress: Progress },
 ): Promise<number> {
-  const { copying, listed } = await askForCopies(context, options, progress)
+  const { copying, listed } = await requestDetachedCopies(context, options, progress)
   const health = await queueHealth(config)
   const problems = healthProblems(health)
   const workers = health instanceof SyncError ? 0 : health.workers.copy

@@ -1,8 +1,8 @@
 import { NO_DRAIN } from '@mylab-sync/core'
 import { type EngineContext, reach } from '../context.js'
 import type { Model } from '../model/model.js'
-import { suspending } from '../tables/redo.js'
-import { settingAside } from '../tables/set-aside.js'
+import { redoWithoutViolatedConstraints } from '../tables/redo.js'
+import { redoWithoutUnfitTables } from '../tables/set-aside.js'
 import { writeChunk } from './write-chunk.js'
 
 /** More constraints than a table has. */
@@ -25,8 +25,10 @@ export async function copyChunk(
   tables: readonly string[],
   only?: number,
 ): Promise<CopiedChunk | null> {
-  return settingAside(context, model, () =>
-    suspending(context, { model, most: MAX_SUSPENSIONS }, () => copyOnce(context, model, { tables, only })),
+  return redoWithoutUnfitTables(context, model, () =>
+    redoWithoutViolatedConstraints(context, { model, most: MAX_SUSPENSIONS }, () =>
+      copyOnce(context, model, { tables, only }),
+    ),
   )
 }
 

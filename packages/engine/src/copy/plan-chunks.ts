@@ -4,7 +4,7 @@ import { type EngineContext, throwIfStopped, reach } from '../context.js'
 import { checkGeneration } from './check-generation.js'
 import { exclusively, readTarget, writeTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
-import { settingAside } from '../tables/set-aside.js'
+import { redoWithoutUnfitTables } from '../tables/set-aside.js'
 
 const CHUNK_BYTES = 12 << 20
 const MAX_CHUNK_ROWS = 100_000
@@ -12,7 +12,7 @@ const MIN_CHUNK_ROWS = 200
 /** Chunks planned per snapshot: with a round trip of 20 ms, 0.14 s a chunk instead of 0.5 s. */
 const CHUNKS_PER_LOOK = 8
 /** More workers than copy one table at once. */
-const TABLES_A_LOOK = 20
+const TABLES_PER_LOOK = 20
 /** How long to wait for the table's progress row, which a committing chunk locks. */
 const LOCK_ATTEMPTS = 100
 const LOCK_PAUSE_MS = 20
@@ -26,10 +26,10 @@ export async function planChunks(
   model: Model,
   tables: readonly string[],
 ): Promise<'planned' | 'done' | 'busy'> {
-  const unplanned = await readTarget(context, (target) => target.tables.unplanned(tables, TABLES_A_LOOK))
+  const unplanned = await readTarget(context, (target) => target.tables.unplanned(tables, TABLES_PER_LOOK))
   for (const { table } of unplanned) {
     const planned = await exclusively(context, `plan ${table}`, () =>
-      settingAside(context, model, () => planTable(context, model, table)),
+      redoWithoutUnfitTables(context, model, () => planTable(context, model, table)),
     )
     if (planned) return 'planned'
   }

@@ -30,7 +30,7 @@ export interface InitialRequest {
   readonly takeOver: boolean
 }
 
-export interface Listed {
+export interface SkippedTable {
   readonly table: string
   readonly problem: string
 }
@@ -39,12 +39,12 @@ export interface Listed {
 type Prepared = Pick<CopyStart, 'table' | 'inPlace'>
 
 /** Returns the tables that are being copied now, including those of an earlier call, and lists those that cannot be copied. */
-export async function askForCopy(
+export async function requestCopies(
   context: EngineContext,
   model: Model,
   { selected, request }: { readonly selected: readonly string[]; readonly request: InitialRequest },
-): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
-  const listed: Listed[] = []
+): Promise<{ readonly copying: readonly string[]; readonly listed: readonly SkippedTable[] }> {
+  const listed: SkippedTable[] = []
   const states = await readTarget(context, (target) => target.tables.all())
   const moving = selected.filter((table) => isMoving(stateOf(states, table)))
   // If nothing ever started, this call to resume is the first one to get this far.
@@ -177,7 +177,8 @@ async function obstacleIn(
 /** Rows that we did not write are deleted only with the user's consent. */
 async function strangersIn(context: EngineContext, model: Model, table: string): Promise<string | null> {
   const remedy = 'empty it, or let them go with --take-over'
-  if (model.isWhole(table)) return `the target's table holds rows already, and has no key to compare them by; ${remedy}`
+  if (model.isFullTable(table))
+    return `the target's table holds rows already, and has no key to compare them by; ${remedy}`
   const surplus = await countSurplus(context, model, table)
   return surplus === 0 ? null : `the target's table holds ${counted(surplus, 'row')} that the source lacks; ${remedy}`
 }

@@ -14,7 +14,7 @@ export async function checkConstraints({ model, target }: Pick<Pass, 'model' | '
       cleared.add(error.table)
       // The one key of a table without a key is not a row's.
       const stale = (await target.quarantine.all()).filter(
-        ({ table }) => model.tables.get(table)?.name === error.table && !model.isWhole(table),
+        ({ table }) => model.tables.get(table)?.name === error.table && !model.isFullTable(table),
       )
       const [first] = stale
       if (!first) throw error

@@ -1,6 +1,6 @@
 import { SyncError } from '@mylab-sync/core'
 import type { Model } from '../model/model.js'
-import type { Misfit } from '../tables/set-aside.js'
+import type { Divergence } from '../tables/set-aside.js'
 
 export type DrainReport =
   | { readonly kind: 'busy' }
@@ -11,7 +11,7 @@ export type DrainReport =
       readonly failed: number
       readonly slices: number
       /** Tables that this drain set aside, each with its reason. */
-      readonly setAside: readonly Misfit[]
+      readonly setAside: readonly Divergence[]
       /** All tables that were to open are open; false if one of them was set aside. */
       readonly opened: boolean
       /** The model that the drain used: newer than the caller's if definitions changed. */

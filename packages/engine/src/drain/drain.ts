@@ -3,7 +3,7 @@ import type { EngineContext } from '../context.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { suspend } from '../tables/redo.js'
-import { settingAside } from '../tables/set-aside.js'
+import { redoWithoutUnfitTables } from '../tables/set-aside.js'
 import { drainPass } from './drain-pass.js'
 import type { DrainReport } from './drain-report.js'
 import type { Watched } from './history-verdict.js'
@@ -27,7 +27,7 @@ export async function drain(context: EngineContext, model: Model, request: Drain
   for (let redo = 0; ; redo++) {
     try {
       const asked = { ...request, before }
-      const result = await settingAside(context, current, () => drainPass(context, current, asked))
+      const result = await redoWithoutUnfitTables(context, current, () => drainPass(context, current, asked))
       switch (result.kind) {
         case 'taken-back':
           before = undefined

@@ -2,7 +2,7 @@ import { isBeingOpened, type TableProgress, type TargetTransaction, transition }
 import type { EngineContext } from '../context.js'
 import { gapOf, type HistoryGap } from './history-verdict.js'
 import type { Judgement, Sides } from './ownership.js'
-import type { Misfit } from '../tables/set-aside.js'
+import type { Divergence } from '../tables/set-aside.js'
 
 /** Reads what the verdict needs beside itself, and finds the gap. */
 export async function findHistoryGap(
@@ -22,8 +22,8 @@ export async function lostTables(
   { context, target }: { readonly context: EngineContext; readonly target: TargetTransaction },
   states: ReadonlyMap<string, TableProgress>,
   { gap: { lostAfter, problem }, opening }: { readonly gap: HistoryGap; readonly opening: ReadonlySet<string> },
-): Promise<Misfit[]> {
-  const setAside = (tables: readonly string[], why: string): Misfit[] =>
+): Promise<Divergence[]> {
+  const setAside = (tables: readonly string[], why: string): Divergence[] =>
     tables.map((table) => ({ table, event: 'mismatch', problem: why }))
   const carried = [...states.values()].filter((p) => transition(p.state, 'mismatch') === 'suspect')
   if (problem !== null)

@@ -30,8 +30,8 @@ type Step =
   | { readonly kind: 'write'; readonly key: string }
   /** `marked`: how many of its entries were marked before it died; null: it died before its mark. */
   | { readonly kind: 'drain'; readonly times: number; readonly marked: number | null }
-  /** `isWhole`: it was not killed before it removed the marks too. */
-  | { readonly kind: 'purge'; readonly keptDrains: number; readonly isWhole: boolean }
+  /** `isFullTable`: it was not killed before it removed the marks too. */
+  | { readonly kind: 'purge'; readonly keptDrains: number; readonly isFullTable: boolean }
   | { readonly kind: 'save-source' | 'save-target' | 'restore-target'; readonly to: number }
   | { readonly kind: 'restore-source'; readonly to: number; readonly isOtherServer: boolean }
   | { readonly kind: 'empty-log'; readonly token: string }
@@ -50,7 +50,7 @@ const STEPS: fc.Arbitrary<Step> = fc.oneof(
       marked: fc.constantFrom(Infinity, Infinity, Infinity, 0, 1, null),
     }),
   },
-  fc.record({ kind: fc.constant('purge' as const), keptDrains: fc.nat(2), isWhole: fc.boolean() }),
+  fc.record({ kind: fc.constant('purge' as const), keptDrains: fc.nat(2), isFullTable: fc.boolean() }),
   fc.record({ kind: fc.constantFrom('save-source' as const, 'save-target' as const), to }),
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore-target' as const), to }) },
   {
@@ -94,7 +94,7 @@ const SCENES: readonly (readonly Step[])[] = [
     DRAIN,
     WRITE_OTHER,
     DRAIN,
-    { kind: 'purge', keptDrains: 0, isWhole: false },
+    { kind: 'purge', keptDrains: 0, isFullTable: false },
     at('restore-target', 0),
   ],
   // Entries were lost, a drain has read everything, and the target goes back to before that.
@@ -139,7 +139,7 @@ class World {
         for (let time = 0; time < step.times; time++) this.#drain(step.marked)
         break
       case 'purge':
-        this.#purge(source.lastDrain - step.keptDrains, step.isWhole)
+        this.#purge(source.lastDrain - step.keptDrains, step.isFullTable)
         break
       case 'save-source':
         this.#sources[step.to] = structuredClone(source)
@@ -234,14 +234,14 @@ class World {
     target.drains = target.drains.filter((drain) => drain.number >= before)
   }
 
-  #purge(upTo: number, isWhole: boolean): void {
+  #purge(upTo: number, isFullTable: boolean): void {
     const { source } = this
     const note = (drains: readonly number[]): void => {
       source.purgedDrain = Math.max(source.purgedDrain, ...drains.filter((drain) => drain <= upTo))
     }
     note(source.entries.map(({ drain }) => drain ?? 0))
     source.entries = source.entries.filter(({ drain }) => drain === null || drain > upTo)
-    if (!isWhole) return
+    if (!isFullTable) return
     note(source.marks.map(({ number }) => number))
     source.marks = source.marks.filter(({ number }) => number >= source.purgedDrain)
   }

@@ -2,7 +2,13 @@ import { counted, isKept, isOpen, parksKeys, SyncError, type TableProgress, tran
 import { limitsOf } from '../context.js'
 import { checkLookUps } from '../rows/look-ups.js'
 import type { SliceScope } from '../slice/slice.js'
-import { type Misfit, misfits, misfitsFrom, noteBenignChanges, putAside } from '../tables/set-aside.js'
+import {
+  type Divergence,
+  findDiverged,
+  divergedWithDescendants,
+  noteBenignChanges,
+  setAsideIn,
+} from '../tables/set-aside.js'
 import { isFollowed, stateOf, tablesThat } from '../tables/table-states.js'
 import type { DrainOutcome } from './drain-outcome.js'
 import type { Opening, OpeningEvent, Pass } from './pass.js'
@@ -20,12 +26,12 @@ const MAX_UNREAD = 5
 export class Participants {
   readonly #pass: Pass
   readonly #states: Map<string, TableProgress>
-  readonly #setAside: Misfit[]
+  readonly #setAside: Divergence[]
   readonly #open: Set<string>
   readonly waiting: ReadonlySet<string>
   readonly opening: Opening
 
-  private constructor(pass: Pass, states: Map<string, TableProgress>, setAside: Misfit[]) {
+  private constructor(pass: Pass, states: Map<string, TableProgress>, setAside: Divergence[]) {
     this.#pass = pass
     this.#states = states
     this.#setAside = setAside
@@ -51,11 +57,11 @@ export class Participants {
     if (!model.fits(now, carried))
       throw new SyncError('generation-changed', 'source definitions keep changing while being read')
     const lost = await lostTables(pass, states, { gap, opening: new Set(request.opening?.keys()) })
-    await putAside(target, states, lost)
+    await setAsideIn(target, states, lost)
     await noteBenignChanges(target, model, states)
     // After the lost tables: descendants of a table that is set aside are set aside too.
-    const misfitting = misfits(model, states, now)
-    await putAside(target, states, misfitting)
+    const misfitting = findDiverged(model, states, now)
+    await setAsideIn(target, states, misfitting)
     if (gap.lostAfter !== null) {
       await target.history.parkAfter(gap.lostAfter, tablesThat(states, isFollowed))
     }
@@ -67,7 +73,7 @@ export class Participants {
     return this.#open
   }
 
-  get setAside(): readonly Misfit[] {
+  get setAside(): readonly Divergence[] {
     return this.#setAside
   }
 
@@ -84,7 +90,7 @@ export class Participants {
   async checkLookUps(): Promise<void> {
     const { model, request, snapshot } = this.#pass
     for (const table of new Set([...this.opening.keys(), ...(request.lookUps ?? [])])) {
-      if (this.#open.has(table) && model.tables.has(table) && !model.isWhole(table))
+      if (this.#open.has(table) && model.tables.has(table) && !model.isFullTable(table))
         await checkLookUps(snapshot, model.mapping(table))
     }
   }
@@ -101,8 +107,8 @@ export class Participants {
     await this.#putUnreadAside(outcome.unreadable)
   }
 
-  async #putAside(found: readonly Misfit[]): Promise<void> {
-    await putAside(this.#pass.target, this.#states, found)
+  async #setAsideIn(found: readonly Divergence[]): Promise<void> {
+    await setAsideIn(this.#pass.target, this.#states, found)
     this.#setAside.push(...found)
     for (const { table } of found) this.#open.delete(table)
   }
@@ -121,7 +127,7 @@ export class Participants {
   async #probe(): Promise<void> {
     const { request } = this.#pass
     const probed = (request.probe ?? []).filter((table) => this.#open.has(table) && !this.opening.has(table))
-    if (probed.length > 0) await this.#putAside(await findUnloggedDeletes(this.#pass, probed, this.#states))
+    if (probed.length > 0) await this.#setAsideIn(await findUnloggedDeletes(this.#pass, probed, this.#states))
   }
 
   /** Tables redefined between two snapshots of this drain: their rows may follow either definition. */
@@ -132,13 +138,13 @@ export class Participants {
       (table) => model.tables.has(table) && !model.isOf(table, now.get(table)),
     )
     const problem = 'its definition or its storage has changed at the source during a drain'
-    await this.#putAside(misfitsFrom(model, this.#states, moved, problem))
+    await this.#setAsideIn(divergedWithDescendants(model, this.#states, moved, problem))
   }
 
   /** The copy that follows contains these rows and entries: all were committed before it starts. */
   async #putUnreadAside({ outdated, otherLayout, malformed }: UnreadableEntries): Promise<void> {
     const changed = 'its definition has changed at the source'
-    await this.#putAside(misfitsFrom(this.#pass.model, this.#states, [...outdated], changed))
+    await this.#setAsideIn(divergedWithDescendants(this.#pass.model, this.#states, [...outdated], changed))
     await this.#putUnread([...otherLayout.keys()], 'its triggers wrote keys of another layout')
     await this.#putUnread(
       [...malformed],
@@ -151,7 +157,7 @@ export class Participants {
     if (tables.length === 0) return
     const { model, snapshot, target } = this.#pass
     const before = await snapshot.entries.malformedDrains(tables)
-    await this.#putAside(misfitsFrom(model, this.#states, tables, problem))
+    await this.#setAsideIn(divergedWithDescendants(model, this.#states, tables, problem))
     for (const table of tables) {
       if ((before.get(table) ?? 0) + 1 < MAX_UNREAD) continue
       const remedy = `find out who else writes to the change log, delete what its error_message names there, then: mylab-sync resync --table ${table}`

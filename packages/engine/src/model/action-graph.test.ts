@@ -119,11 +119,11 @@ test('lone tables open a hundred at a time, a component by itself', () => {
       const components = graph.components([...lone, ...tables])
       const groups = graph.openingGroups(components)
       assert.deepEqual(groups.flat().toSorted(), [...lone, ...tables].toSorted())
-      const isLone = (table: string): boolean => graph.hasNoActionParent(table)
+      const hasNoActionParent = (table: string): boolean => graph.hasNoActionParent(table)
       for (const group of groups) {
         const isComponent = components.some((component) => component.join() === group.join())
         assert.ok(isComponent || (group.length <= 100 && graph.components(group).length === group.length))
-        assert.ok(isComponent || group.every(isLone))
+        assert.ok(isComponent || group.every(hasNoActionParent))
       }
       assert.ok(groups.filter((group) => group.every((table) => lone.includes(table))).length <= 3)
     }),

@@ -1,6 +1,6 @@
 import { batchesOf, type Edge } from '@mylab-sync/core'
 
-const TABLES_A_GROUP = 100
+const TABLES_PER_GROUP = 100
 
 /**
  * The foreign keys between tables, and what follows from those whose actions change rows without firing a trigger.
@@ -91,7 +91,7 @@ export class ActionGraph {
     const isAlone = ([table = '', ...others]: readonly string[]): boolean =>
       others.length === 0 && this.hasNoActionParent(table)
     const alone = components.filter(isAlone).flat()
-    return [...batchesOf(alone, TABLES_A_GROUP), ...components.filter((component) => !isAlone(component))]
+    return [...batchesOf(alone, TABLES_PER_GROUP), ...components.filter((component) => !isAlone(component))]
   }
 }
 

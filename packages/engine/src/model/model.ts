@@ -83,7 +83,7 @@ export class Model {
   }
 
   /** Carried as a whole: no row-level key, or an engine whose triggers could lose or break a statement. */
-  isWhole(table: SourceTableName): boolean {
+  isFullTable(table: SourceTableName): boolean {
     const mapping = this.mapping(table)
     return mapping.key === null || !isTransactional(mapping.source)
   }

@@ -6,7 +6,7 @@ import { parkOrphans } from '../slice/orphans.js'
 import { recordOutcome } from '../slice/record-outcome.js'
 import { runSlice } from '../slice/run-slice.js'
 import type { SliceScope } from '../slice/slice.js'
-import { suspending } from '../tables/redo.js'
+import { redoWithoutViolatedConstraints } from '../tables/redo.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { type Copies, lockUnopened } from './copies.js'
 import { tablesThat } from '../tables/table-states.js'
@@ -37,7 +37,7 @@ export async function catchUp(context: EngineContext, model: Model, copies: Copi
     const behind = await countParked(context, copies)
     if (behind <= lastSliceKeys || behind >= before) break
     throwIfStopped(context)
-    const isDone = await suspending(context, { model, most: MAX_SUSPENSIONS }, () =>
+    const isDone = await redoWithoutViolatedConstraints(context, { model, most: MAX_SUSPENSIONS }, () =>
       catchUpSlice(context, model, copies),
     )
     if (!isDone) return false

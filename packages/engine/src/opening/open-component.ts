@@ -11,7 +11,7 @@ import { drain } from '../drain/drain.js'
 import { exclusively, readTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
 import { captureSigns, isMadeAnew, TRIGGERS_GONE } from '../capture/trigger-fingerprints.js'
-import { breakTable, setAside, settingAside } from '../tables/set-aside.js'
+import { breakTable, setAside, redoWithoutUnfitTables } from '../tables/set-aside.js'
 import { catchUp, scanOrphans } from './catch-up.js'
 import type { Copies } from './copies.js'
 import { parkSurplus } from './surplus.js'
@@ -82,7 +82,7 @@ async function openTogether(context: EngineContext, model: Model, tables: readon
   // Groups of tables without action edges may overlap.
   const name = model.graph.hasNoActionParent(first) ? 'open lone tables' : `open ${first}`
   const opening = await exclusively(context, name, (stillAlone) =>
-    settingAside(context, model, () => openAlone(context, model, { tables, stillAlone })),
+    redoWithoutUnfitTables(context, model, () => openAlone(context, model, { tables, stillAlone })),
   )
   return opening ?? 'waiting'
 }
@@ -122,7 +122,7 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
   const opening = new Map(
     tables.map((table): [string, OpeningEvent] => [
       table,
-      capture.missing.has(table) ? 'end-uncaptured' : model.isWhole(table) ? 'open-keyless' : 'open',
+      capture.missing.has(table) ? 'end-uncaptured' : model.isFullTable(table) ? 'open-keyless' : 'open',
     ]),
   )
   throwIfStopped(context)

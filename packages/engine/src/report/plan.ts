@@ -82,7 +82,7 @@ function plannedTable(model: Model, table: string, others: OtherObjects): Planne
     targetName: mapping.name,
     estimatedRows: source.estimatedRows,
     estimatedBytes: source.estimatedBytes,
-    carried: model.isWhole(table) ? 'recopied' : 'live',
+    carried: model.isFullTable(table) ? 'recopied' : 'live',
     why: whyWhole(mapping),
     key: key?.columns.map(({ column }) => column.source.name) ?? null,
     columns: mapping.columns.map((column) => plannedColumn(column, defaultOf(column, objects))),

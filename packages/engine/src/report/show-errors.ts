@@ -74,14 +74,14 @@ async function rowOf(
   return Object.fromEntries(mapping.columns.map((column, at) => [column.source.name, shownValue(column, values[at])]))
 }
 
-const MOST_SHOWN = 200
+const MAX_SHOWN = 200
 
 /** Text on one line, other bytes as hex, both cut; an ENUM without the number that it is read with. */
 function shownValue({ read }: ColumnMapping, value: Buffer | null | undefined): string | null {
   if (value === null || value === undefined) return null
   const text = isUtf8(value) ? JSON.stringify(value.toString()).slice(1, -1) : `0x${value.toString('hex')}`
   const whole = read === 'enum' ? text.slice(text.indexOf(':') + 1) : text
-  return whole.length > MOST_SHOWN ? `${whole.slice(0, MOST_SHOWN)}… (${value.length} bytes)` : whole
+  return whole.length > MAX_SHOWN ? `${whole.slice(0, MAX_SHOWN)}… (${value.length} bytes)` : whole
 }
 
 function keyTexts(model: Model, table: string, key: RowKey): string[] {

@@ -46,9 +46,9 @@ export async function verifyCounts(context: EngineContext, patterns: readonly st
   const selected = names.filter(selectionOf(context.options)).filter(filterOf(patterns))
   const notCounted: NotCounted[] = []
   for (const table of selected) if (!counted.has(table)) notCounted.push(await whyNotCounted(context, table, states))
-  const isWhole = notCounted.every(({ rows }) => rows === false)
+  const isFullTable = notCounted.every(({ rows }) => rows === false)
   // That nothing differs because nothing is there would be the wrong answer to the question.
-  return { equal: tables.length > 0 && isWhole && tables.every((table) => table.equal), tables, notCounted }
+  return { equal: tables.length > 0 && isFullTable && tables.every((table) => table.equal), tables, notCounted }
 }
 
 /** The tables that can be counted, and how the others stood at that moment. */

@@ -4,10 +4,10 @@ import type { Model } from '../model/model.js'
 import { readTarget } from '../transactions.js'
 import { isTableOpen, tablesThat } from '../tables/table-states.js'
 
-export interface TickLimits {
+export interface DueWorkLimits {
   /** Chunks planned ahead of the copy, per table. */
   readonly chunksPerTable: number
-  /** Chunks named by one tick. */
+  /** Chunks listed at once. */
   readonly chunks: number
 }
 
@@ -28,10 +28,10 @@ export interface DueWork {
  * Names work and starts none: a copy begins with `initial` alone. False when another scheduler is looking right now.
  * `put` is called inside the lock and must be quick.
  */
-export async function tick(
+export async function listDueWork(
   context: EngineContext,
   model: () => Promise<Model>,
-  limits: TickLimits,
+  limits: DueWorkLimits,
   put: (work: DueWork) => Promise<void>,
 ): Promise<boolean> {
   await using target = await context.target.beginExclusive('tick')
@@ -61,7 +61,7 @@ function dueCopy(
   model: Model,
   tables: readonly TableProgress[],
   chunks: readonly { readonly table: string; readonly chunk: number }[],
-  limits: TickLimits,
+  limits: DueWorkLimits,
 ): Pick<DueWork, 'plan' | 'chunks' | 'open'> {
   const count = new Map<string, number>()
   for (const { table } of chunks) count.set(table, (count.get(table) ?? 0) + 1)

@@ -1,6 +1,6 @@
 import { isOpen, isRetryable, type TableBroken, type TableState } from '@mylab-sync/core'
 import { retryUntil, sleep } from '@mylab-sync/runtime'
-import { askForCopy, type InitialRequest, type Listed } from '../copy/request-copy.js'
+import { requestCopies, type InitialRequest, type SkippedTable } from '../copy/request-copy.js'
 import { type EngineContext, type Progress, reach } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { install, migrate, register } from '../capture/install.js'
@@ -47,7 +47,7 @@ export async function initial(
   const running = { context, progress, signal }
   const { model, selected, listed } = await retryTransient(running, () => prepare(context, request, progress))
   await reach(context, 'install:registered')
-  const asked = await retryTransient(running, () => askForCopy(context, model, { selected, request }))
+  const asked = await retryTransient(running, () => requestCopies(context, model, { selected, request }))
   const copying = new Set(asked.copying)
   await reach(context, 'copy:asked')
   const ended = new AbortController()
@@ -71,13 +71,13 @@ export async function initial(
 }
 
 /** Installs and asks for the copies, which workers then do. Returns what is being copied and what cannot be. */
-export async function askForCopies(
+export async function requestDetachedCopies(
   context: EngineContext,
   request: InitialRequest,
   progress: Progress,
-): Promise<{ readonly copying: readonly string[]; readonly listed: readonly Listed[] }> {
+): Promise<{ readonly copying: readonly string[]; readonly listed: readonly SkippedTable[] }> {
   const { model, selected, listed } = await prepare(context, request, progress)
-  const asked = await askForCopy(context, model, { selected, request })
+  const asked = await requestCopies(context, model, { selected, request })
   return { copying: asked.copying, listed: [...listed, ...asked.listed] }
 }
 
@@ -86,7 +86,7 @@ async function prepare(
   context: EngineContext,
   request: InitialRequest,
   progress: Progress,
-): Promise<{ model: Model; selected: string[]; listed: Listed[] }> {
+): Promise<{ model: Model; selected: string[]; listed: SkippedTable[] }> {
   if (!(await context.target.admin.migrated()) || !(await context.source.admin.migrated())) {
     if (request.triggers) await context.source.admin.requireRights('capture')
     await migrate(context)
@@ -94,7 +94,7 @@ async function prepare(
   await requireOwner(context)
   const model = await modelWith(context, request.tables)
   const wanted = model.select(request.tables)
-  if (!request.resume) await noteAsked(context, wanted)
+  if (!request.resume) await recordRequest(context, wanted)
   const targets = request.triggers ? model.triggerTargets(new Set(wanted)) : []
   const broken = request.triggers
     ? (await install(context, model, { targets, recreate: false }, progress)).broken
@@ -118,7 +118,7 @@ async function prepare(
 }
 
 /** Written before anything else, so that a call which dies while triggers are made is one to resume. */
-async function noteAsked(context: EngineContext, tables: readonly string[]): Promise<void> {
+async function recordRequest(context: EngineContext, tables: readonly string[]): Promise<void> {
   await writeTarget(context, async (target) => {
     const states = await target.tables.all()
     for (const table of tables) if (!isTableOpen(states, table)) await target.tables.patch(table, { asked: true })
@@ -150,7 +150,7 @@ async function drainBeside({ context, progress }: Running, ended: AbortSignal): 
 async function report(
   context: EngineContext,
   selected: readonly string[],
-  listed: readonly Listed[],
+  listed: readonly SkippedTable[],
 ): Promise<InitialReport> {
   const counts = new Map((await countOpen(context, selected)).tables.map((table) => [table.table, table]))
   const states = await readTarget(context, (target) => target.tables.all())

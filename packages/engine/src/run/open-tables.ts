@@ -123,7 +123,7 @@ async function copyAndOpen(running: Running, model: Model, copying: Copying): Pr
       running.progress({
         kind: 'state',
         table,
-        state: model.isWhole(table) ? 'recopied' : 'live',
+        state: model.isFullTable(table) ? 'recopied' : 'live',
         rows: copied.get(table) ?? 0,
       })
   }

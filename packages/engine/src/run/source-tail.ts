@@ -8,7 +8,7 @@ import type { DrainReport } from '../drain/drain-report.js'
 import { IDLE_DRAIN_MS } from './cadence.js'
 import { tablesThat } from '../tables/table-states.js'
 
-const LEAST_PROBES = 20
+const MIN_PROBES = 20
 /** Of three seconds each. */
 const TURNS = 18
 
@@ -76,7 +76,7 @@ export class SourceTail {
     const open = await this.#openTables()
     return open
       .filter((table) => !this.#checked.has(table))
-      .slice(0, Math.max(LEAST_PROBES, Math.ceil(open.length / TURNS)))
+      .slice(0, Math.max(MIN_PROBES, Math.ceil(open.length / TURNS)))
   }
 
   async #openTables(): Promise<string[]> {
@@ -98,7 +98,7 @@ export class SourceTail {
       return []
     this.#probed = performance.now()
     const open = await this.#openTables()
-    const count = Math.max(LEAST_PROBES, Math.ceil(open.length / TURNS))
+    const count = Math.max(MIN_PROBES, Math.ceil(open.length / TURNS))
     const from = this.#turn >= open.length ? 0 : this.#turn
     this.#turn = from + count
     return open.slice(from, from + count)

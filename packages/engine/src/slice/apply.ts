@@ -35,14 +35,14 @@ export async function applySlice(slice: Slice, tally: SanitisedTally): Promise<O
       if (keys.length === 0) continue
       more = true
       const applying = { slice, tally, outcome }
-      if (slice.model.isWhole(table)) await replaceWhole(applying, table)
+      if (slice.model.isFullTable(table)) await replaceFullTable(applying, table)
       else await applyKeys({ ...applying, table: slice.model.mapping(table) }, keys)
     }
   }
   return outcome
 }
 
-async function replaceWhole({ slice, tally, outcome }: Applying, table: string): Promise<void> {
+async function replaceFullTable({ slice, tally, outcome }: Applying, table: string): Promise<void> {
   const { model, snapshot, target, quarantine } = slice
   const mapping = model.mapping(table)
   const refused: RefusedRow[] = []

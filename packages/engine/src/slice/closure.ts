@@ -128,7 +128,7 @@ async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly
   if (parents.length === 0) return
   if (!slice.open.has(edge.child)) return slice.parents.add(edge, parents)
   const child = slice.model.mapping(edge.child)
-  if (slice.model.isWhole(edge.child)) {
+  if (slice.model.isFullTable(edge.child)) {
     slice.dirty.add(edge.child, WHOLE_TABLE, false)
     return
   }
@@ -157,7 +157,7 @@ function targetTexts(edge: Edge, tokens: readonly string[]): string[] | null {
  * accent, trailing space); only a validated foreign key in the target rules that out.
  */
 async function addCollationMismatches(slice: Slice, edge: Edge): Promise<void> {
-  if (!edge.text || edge.captureOnlyParent || slice.searched.has(edge) || slice.model.isWhole(edge.child)) return
+  if (!edge.text || edge.captureOnlyParent || slice.searched.has(edge) || slice.model.isFullTable(edge.child)) return
   slice.searched.add(edge)
   if ((await slice.target.lookup.validatedKeys()).has(edge.name)) return
   const { model, target } = slice

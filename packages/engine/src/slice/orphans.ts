@@ -14,7 +14,7 @@ export async function parkOrphans(
 ): Promise<boolean> {
   let found = false
   for (const edge of of.edges) {
-    if (!edge.action || edge.captureOnlyParent || model.isWhole(edge.child)) continue
+    if (!edge.action || edge.captureOnlyParent || model.isFullTable(edge.child)) continue
     for await (const keys of target.lookup.orphans(model.mapping(edge.child), model.mapping(edge.parent), edge)) {
       found = true
       await target.parked.park(keys.map((key): ParkedKey => ({ table: edge.child, key, drain: of.drain, start: true })))

@@ -6,7 +6,7 @@ import type { Model } from '../model/model.js'
  * Does `work` again without each constraint that the truth breaks: no row is refused for one. They are suspended one at
  * a time; more in a row than `most` is a defect.
  */
-export async function suspending<T>(
+export async function redoWithoutViolatedConstraints<T>(
   context: EngineContext,
   { model, most }: { readonly model: Model; readonly most: number },
   work: () => Promise<T>,

@@ -19,7 +19,7 @@ import { betweenDrains } from '../transactions.js'
 import { isFollowed, stateOf } from './table-states.js'
 
 /** A table that can no longer be what it is in the target. */
-export interface Misfit {
+export interface Divergence {
   readonly table: string
   readonly event: Extract<TableEvent, 'mismatch' | 'vanish'>
   readonly problem: string
@@ -29,12 +29,12 @@ export interface Misfit {
  * Tables whose history has a hole: their definition or storage has changed, or changes of their rows may have been made
  * by a table that is set aside (DESIGN 3.5). `now` are the source's tables as of now.
  */
-export function misfits(
+export function findDiverged(
   model: Model,
   states: ReadonlyMap<string, TableProgress>,
   now: ReadonlyMap<string, TableFingerprint>,
-): Misfit[] {
-  const found = new Map<string, Misfit>()
+): Divergence[] {
+  const found = new Map<string, Divergence>()
   for (const progress of states.values()) {
     const problem = problemOf(model, progress, now)
     if (problem) found.set(progress.table, problem)
@@ -55,12 +55,12 @@ export function misfits(
 }
 
 /** Of these tables, and of what foreign key actions of their rows reach, those that are open or on their way there. */
-export function misfitsFrom(
+export function divergedWithDescendants(
   model: Model,
   states: ReadonlyMap<string, TableProgress>,
   tables: readonly string[],
   problem: string,
-): Misfit[] {
+): Divergence[] {
   return [...model.graph.withDescendants(tables)]
     .filter((table) => isFollowed(stateOf(states, table)))
     .map((table) => ({ table, event: 'mismatch', problem }))
@@ -83,10 +83,10 @@ export async function noteBenignChanges(
 }
 
 /** Sets them aside, in `states` too. */
-export async function putAside(
+export async function setAsideIn(
   target: TargetTransaction,
   states: Map<string, TableProgress>,
-  found: readonly Misfit[],
+  found: readonly Divergence[],
 ): Promise<void> {
   for (const { table, event, problem } of found) {
     const progress = states.get(table)
@@ -107,7 +107,11 @@ export function behind(parent: string): string {
   return `table ${parent}, whose rows act on it, is not live`
 }
 
-function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<string, TableFingerprint>): Misfit | null {
+function problemOf(
+  model: Model,
+  progress: TableProgress,
+  now: ReadonlyMap<string, TableFingerprint>,
+): Divergence | null {
   const { table, state, generation } = progress
   if (!now.has(table)) return vanished(progress)
   if (!isCarried(state)) {
@@ -122,7 +126,7 @@ function problemOf(model: Model, progress: TableProgress, now: ReadonlyMap<strin
   return { table, event: 'mismatch', problem: 'its definition or its storage has changed at the source' }
 }
 
-function vanished({ table, state }: TableProgress): Misfit | null {
+function vanished({ table, state }: TableProgress): Divergence | null {
   if (isUncarried(state))
     return { table, event: 'vanish', problem: 'the table was dropped at the source before it was copied' }
   if (!isCarried(state)) return null
@@ -160,19 +164,23 @@ export async function setAside(
  * Repeats `work` without each table that cannot take part: a table that is gone or was changed in the target is set aside,
  * one that is broken is marked so.
  */
-export async function settingAside<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
+export async function redoWithoutUnfitTables<T>(
+  context: EngineContext,
+  model: Model,
+  work: () => Promise<T>,
+): Promise<T> {
   const broken = new Set<string>()
   for (let redo = 0; ; redo++) {
     try {
       return await work()
     } catch (error) {
-      if (redo >= MOST_UNFIT || !(await takeOut(context, model, { error, broken }))) throw error
+      if (redo >= MAX_UNFIT || !(await takeOut(context, model, { error, broken }))) throw error
     }
   }
 }
 
 /** More in a row than a schema has is a defect. */
-const MOST_UNFIT = 10_000
+const MAX_UNFIT = 10_000
 
 /** Takes the table that `error` names out of the work; false where there is none to take out. `broken` are those taken out before. */
 async function takeOut(

@@ -5,7 +5,7 @@ import { loadModel } from '../model/load.js'
 import { isTransactional, type Model } from '../model/model.js'
 import { mend } from '../capture/repair-log.js'
 import { checkTriggers } from '../capture/trigger-fingerprints.js'
-import { settingAside } from '../tables/set-aside.js'
+import { redoWithoutUnfitTables } from '../tables/set-aside.js'
 import { targetDefinition } from '../model/target-definition.js'
 import { tablesThat } from '../tables/table-states.js'
 
@@ -20,9 +20,9 @@ export async function maintain(context: EngineContext, model: Model): Promise<bo
     await context.source.log.guard()
     await checkTriggers(context, model)
     throwIfStopped(context)
-    await settingAside(context, model, () => noticeUncaptured(context, model))
-    await settingAside(context, model, () => breakUnkept(context, model))
-    await settingAside(context, model, () => buildConstraints(context, model))
+    await redoWithoutUnfitTables(context, model, () => noticeUncaptured(context, model))
+    await redoWithoutUnfitTables(context, model, () => breakUnkept(context, model))
+    await redoWithoutUnfitTables(context, model, () => buildConstraints(context, model))
     return true
   })
   return done ?? false

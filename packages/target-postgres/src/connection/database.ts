@@ -16,7 +16,7 @@ export interface TargetSettings {
   readonly instance: string
 }
 
-const MOST_CONNECTIONS = 12
+const MAX_CONNECTIONS = 12
 const CONNECT_MS = 10_000
 /** How long a server may take to answer a new connection before it counts as unreachable. */
 const ANSWER_MS = 5_000
@@ -247,7 +247,7 @@ export class Database {
     this.#pool = new pg.Pool({
       ...login(settings),
       stream: () => this.#line(CONNECT_MS),
-      max: MOST_CONNECTIONS,
+      max: MAX_CONNECTIONS,
       connectionTimeoutMillis: CONNECT_MS,
       query_timeout: QUERY_MS,
     })

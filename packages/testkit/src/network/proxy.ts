@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 /** Bytes that may be under way in one direction before its sender is paused. */
-const MOST_UNDER_WAY = 4 << 20
+const MAX_UNDER_WAY = 4 << 20
 
 interface Pair {
   readonly near: Socket
@@ -88,11 +88,11 @@ export class Proxy {
     from.on('data', (data: Buffer) => {
       this.#options.tap?.(data, from)
       underWay += data.length
-      if (underWay > MOST_UNDER_WAY) from.pause()
+      if (underWay > MAX_UNDER_WAY) from.pause()
       later(() => {
         to.write(data, () => {
           underWay -= data.length
-          if (underWay <= MOST_UNDER_WAY && !this.#frozen) from.resume()
+          if (underWay <= MAX_UNDER_WAY && !this.#frozen) from.resume()
         })
       })
     })
