@@ -71,7 +71,7 @@ async function withDashboard(
   try {
     await work(dashboard, context)
   } finally {
-    await dashboard.stop()
+    await dashboard[Symbol.asyncDispose]()
     await Promise.all(queues.map((queue) => queue.close()))
     await connection.quit()
     await closeContext(context)

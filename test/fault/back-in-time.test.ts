@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { SyncError } from '@mylab-sync/core'
 import { drain, initial, loadModel, resyncTables } from '@mylab-sync/engine'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { eventually, type ServerSet, sharedServers } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import { sortedRows, textRows } from '../support/content.js'
 import { dropTriggers } from '../support/family.js'
-import { copyAll, type Installation, installation, settle, states } from '../support/installation.js'
+import {
+  copyAll,
+  createInstallation,
+  type Installation,
+  type InstallationSettings,
+  overSides,
+  settle,
+  states,
+} from '../support/installation.js'
 
 /** A server is put back to an earlier moment, as a failover to a lagging replica or a restore does, and what it knew since is gone. */
 const SCHEMA = `
@@ -19,32 +27,11 @@ const TABLES = ['p', 'c', 'other'] as const
 const CHANGES = `DELETE FROM p WHERE id = 3; INSERT INTO p VALUES (100, 1); UPDATE c SET v = 1 WHERE id > 50; UPDATE other SET id = id + 1000 WHERE id < 9`
 const LATER = 'UPDATE other SET v = 7 WHERE id = 20; INSERT INTO p VALUES (101, 2)'
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 /** Its connections are cut by the restore; the product's own pools find new ones. */
-async function within(
-  name: string,
-  settings: Parameters<typeof installation>[2],
-  use: (at: Installation) => Promise<void>,
-): Promise<void> {
-  const at = await installation(servers, name, settings)
-  at.app.on('error', () => {})
-  at.reader.on('error', () => {})
-  try {
-    await at.app.query(SCHEMA)
-    await use(at)
-  } finally {
-    at.app.destroy()
-    await at.source.close()
-    await at.target.close()
-    // its server was stopped under it, on purpose
-    await at.reader.end().catch(() => {})
-  }
-}
+const restorable = (name: string, settings: InstallationSettings = {}): Promise<Installation> =>
+  createInstallation(servers, name, { schema: SCHEMA, serversDie: true, ...settings })
 
 async function source(name: string, statements: string): Promise<void> {
   const app = await servers.sourceAdmin(name)
@@ -52,27 +39,26 @@ async function source(name: string, statements: string): Promise<void> {
   await app.end()
 }
 
-async function assertWhole(name: string, at: Installation, tables: readonly string[] = TABLES): Promise<void> {
-  const app = await servers.sourceAdmin(name)
-  const reader = await servers.targetAdmin(name)
-  try {
-    for (const table of tables) {
-      const query = `SELECT * FROM ${table}`
-      assert.deepEqual(await sortedRows(reader, query), await sortedRows(app, query), table)
-    }
-    const state = await states(at)
-    for (const table of tables) assert.equal(state[table], 'live', table)
-  } finally {
-    await app.end()
-    await reader.end()
+async function assertWhole(
+  name: string,
+  installation: Installation,
+  tables: readonly string[] = TABLES,
+): Promise<void> {
+  await using app = await servers.sourceAdmin(name)
+  await using reader = await servers.targetAdmin(name)
+  for (const table of tables) {
+    const query = `SELECT * FROM ${table}`
+    assert.deepEqual(await sortedRows(reader, query), await sortedRows(app, query), table)
   }
+  const state = await states(installation)
+  for (const table of tables) assert.equal(state[table], 'live', table)
 }
 
 /** The first statement on a connection that was cut fails; drains are done again, as a daemon does. */
-async function settled(at: Installation): Promise<void> {
+async function settled(installation: Installation): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
-      await settle(at)
+      await settle(installation)
       return
     } catch (error) {
       if (tries > 10) throw error
@@ -83,21 +69,20 @@ async function settled(at: Installation): Promise<void> {
 for (const service of ['mariadb', 'postgres'] as const) {
   test(`${service} is rolled back past several drains of live tables`, async () => {
     const name = `back_live_${service}`
-    await within(name, {}, async (at) => {
-      await copyAll(at.context)
-      await settle(at)
-      const backup = await servers.backup(service)
-      await source(name, CHANGES)
-      await settled(at)
-      await source(name, LATER)
-      await settled(at)
-      await servers.restore(backup)
-      await settled(at)
-      await assertWhole(name, at)
-      await source(name, service === 'mariadb' ? `${CHANGES}; ${LATER}` : 'UPDATE c SET v = 9')
-      await settled(at)
-      await assertWhole(name, at)
-    })
+    await using installation = await restorable(name)
+    await copyAll(installation.context)
+    await settle(installation)
+    const backup = await servers.backup(service)
+    await source(name, CHANGES)
+    await settled(installation)
+    await source(name, LATER)
+    await settled(installation)
+    await servers.restore(backup)
+    await settled(installation)
+    await assertWhole(name, installation)
+    await source(name, service === 'mariadb' ? `${CHANGES}; ${LATER}` : 'UPDATE c SET v = 9')
+    await settled(installation)
+    await assertWhole(name, installation)
   })
 
   test(`${service} is rolled back in the middle of a first copy`, async () => {
@@ -122,42 +107,34 @@ for (const service of ['mariadb', 'postgres'] as const) {
       await servers.restore(backup)
       release()
     }
-    await within(
-      name,
-      { hooks: { beforeChunk: middle, betweenLockAndSnapshot: () => mayDrain }, batchRows: 10 },
-      async (at) => {
-        // no hooks: its drains are no chunks
-        const { source: other, target } = await connect(servers, name)
-        beside = { ...at, context: { ...at.context, hooks: {}, source: other, target } }
-        try {
-          await copyAll({ ...at.context, options: { ...at.context.options, copyConcurrency: 1 } })
-          assert.ok(chunks > 12, `${chunks} chunks`)
-          await settled(at)
-          await assertWhole(name, at)
-        } finally {
-          await other.close()
-          await target.close()
-        }
-      },
-    )
+    await using installation = await restorable(name, {
+      hooks: { beforeChunk: middle, betweenLockAndSnapshot: () => mayDrain },
+      batchRows: 10,
+    })
+    // no hooks: its drains are no chunks
+    await using sides = await connect(servers, name)
+    beside = overSides({ ...installation, context: { ...installation.context, hooks: {} } }, sides)
+    await copyAll({ ...installation.context, options: { ...installation.context.options, copyConcurrency: 1 } })
+    assert.ok(chunks > 12, `${chunks} chunks`)
+    await settled(installation)
+    await assertWhole(name, installation)
   })
 }
 
 test('a half-finished acknowledgement is completed by the next drain', async () => {
-  await within('back_half', {}, async (at) => {
-    await copyAll(at.context)
-    await at.app.query(CHANGES)
-    await settle(at)
-    // the first batch of a mark moves the number, the second never came
-    await at.app.query(
-      'UPDATE sync_audit_log SET synced = 0, drain_no = NULL, synced_at = NULL ORDER BY id DESC LIMIT 5',
-    )
-    await at.app.query('UPDATE other SET v = 3 WHERE id = 30')
-    await settle(at)
-    const [rows] = await at.app.query('SELECT COUNT(*) AS n FROM sync_audit_log WHERE synced = 0')
-    assert.deepEqual(rows, [{ n: 0 }])
-    await assertWhole('back_half', at)
-  })
+  await using installation = await restorable('back_half')
+  await copyAll(installation.context)
+  await installation.app.query(CHANGES)
+  await settle(installation)
+  // the first batch of a mark moves the number, the second never came
+  await installation.app.query(
+    'UPDATE sync_audit_log SET synced = 0, drain_no = NULL, synced_at = NULL ORDER BY id DESC LIMIT 5',
+  )
+  await installation.app.query('UPDATE other SET v = 3 WHERE id = 30')
+  await settle(installation)
+  const [rows] = await installation.app.query('SELECT COUNT(*) AS n FROM sync_audit_log WHERE synced = 0')
+  assert.deepEqual(rows, [{ n: 0 }])
+  await assertWhole('back_half', installation)
 })
 
 test("rolling the source back voids what only a recopy's chunks and catch-up have seen", async () => {
@@ -170,28 +147,27 @@ test("rolling the source back voids what only a recopy's chunks and catch-up hav
     await drain(beside.context, await loadModel(beside.context))
   }
   let beside: Installation
-  await within('back_again', { hooks: { beforeChunk } }, async (at) => {
-    beside = { ...at, context: { ...at.context, hooks: {} } }
-    await copyAll(at.context)
-    await settle(at)
-    const backup = await servers.backup('mariadb')
-    await settled(at)
-    again = true
-    const context = { ...at.context, limits: { lastSliceKeys: 0, catchUpKeys: 10 } }
-    const request = {
-      tables: ['other'],
-      createTables: true,
-      resume: false,
-      triggers: true,
-      force: true,
-      takeOver: false,
-    }
-    await initial(context, request, () => {}, new AbortController().signal)
-    assert.equal(again, false)
-    await servers.restore(backup)
-    await settled(at)
-    await assertWhole('back_again', at)
-  })
+  await using installation = await restorable('back_again', { hooks: { beforeChunk } })
+  beside = { ...installation, context: { ...installation.context, hooks: {} } }
+  await copyAll(installation.context)
+  await settle(installation)
+  const backup = await servers.backup('mariadb')
+  await settled(installation)
+  again = true
+  const context = { ...installation.context, limits: { lastSliceKeys: 0, catchUpKeys: 10 } }
+  const request = {
+    tables: ['other'],
+    createTables: true,
+    resume: false,
+    triggers: true,
+    force: true,
+    takeOver: false,
+  }
+  await initial(context, request, () => {}, new AbortController().signal)
+  assert.equal(again, false)
+  await servers.restore(backup)
+  await settled(installation)
+  await assertWhole('back_again', installation)
 })
 
 test('rolling the source back during a first copy loses changes that no drain saw', async () => {
@@ -212,12 +188,16 @@ test('rolling the source back during a first copy loses changes that no drain sa
     await servers.restore(backup)
     release()
   }
-  await within(name, { hooks: { beforeChunk, betweenLockAndSnapshot: () => mayDrain }, batchRows: 10 }, async (at) => {
-    await copyAll({ ...at.context, options: { ...at.context.options, copyConcurrency: 1 } }, ['other'])
-    assert.ok(chunks > 10, `${chunks} chunks: it was not copied again`)
-    await settled(at)
-    await assertWhole(name, at, ['other'])
+  await using installation = await restorable(name, {
+    hooks: { beforeChunk, betweenLockAndSnapshot: () => mayDrain },
+    batchRows: 10,
   })
+  await copyAll({ ...installation.context, options: { ...installation.context.options, copyConcurrency: 1 } }, [
+    'other',
+  ])
+  assert.ok(chunks > 10, `${chunks} chunks: it was not copied again`)
+  await settled(installation)
+  await assertWhole(name, installation, ['other'])
 })
 
 test('rolling the source back re-detects surplus rows', async () => {
@@ -240,18 +220,17 @@ test('rolling the source back re-detects surplus rows', async () => {
     await servers.restore(backup)
     release()
   }
-  await within(name, { hooks: { at, betweenLockAndSnapshot: () => mayDrain } }, async (installed) => {
-    await copyAll(installed.context)
-    await settle(installed)
-    // the target still has it, and no entry says that it is gone
-    await source(name, 'SET @mylab_sync_bypass = 1; DELETE FROM other WHERE id = 5')
-    step = 1
-    const again = { createTables: true, resume: false, triggers: true, force: true, takeOver: false }
-    await initial(installed.context, { ...again, tables: ['other'] }, () => {}, new AbortController().signal)
-    assert.equal(step, 3)
-    await settled(installed)
-    await assertWhole(name, installed)
-  })
+  await using installation = await restorable(name, { hooks: { at, betweenLockAndSnapshot: () => mayDrain } })
+  await copyAll(installation.context)
+  await settle(installation)
+  // the target still has it, and no entry says that it is gone
+  await source(name, 'SET @mylab_sync_bypass = 1; DELETE FROM other WHERE id = 5')
+  step = 1
+  const again = { createTables: true, resume: false, triggers: true, force: true, takeOver: false }
+  await initial(installation.context, { ...again, tables: ['other'] }, () => {}, new AbortController().signal)
+  assert.equal(step, 3)
+  await settled(installation)
+  await assertWhole(name, installation)
 })
 
 /** One beside may run just then. */
@@ -259,38 +238,44 @@ const WAITING = { waitMs: 30_000 }
 
 test('a drain that starts before the last acknowledgement is in sets nothing aside', async () => {
   const name = 'back_unmarked'
-  await within(name, { batchRows: 20 }, async (at) => {
-    let chunks = 0
-    let alone = false
-    // those beside the copy would leave the mark that is to be missing
-    const betweenDrains = async (): Promise<void> => {
-      if (alone) throw new SyncError('lock-timeout', 'the lock is held')
+  await using installation = await restorable(name, { batchRows: 20 })
+  let chunks = 0
+  let alone = false
+  // those beside the copy would leave the mark that is to be missing
+  const betweenDrains = async (): Promise<void> => {
+    if (alone) throw new SyncError('lock-timeout', 'the lock is held')
+  }
+  const beforeChunk = async (): Promise<void> => {
+    if (++chunks !== 3) return
+    alone = true
+    await source(name, 'UPDATE other SET v = 7')
+    const dies = new Error('dies before its mark')
+    const hooks = { at: (point: string) => (point === 'drain:committed' ? Promise.reject(dies) : Promise.resolve()) }
+    await assert.rejects(
+      drain({ ...installation.context, hooks }, await loadModel(installation.context), WAITING),
+      dies,
+    )
+    // the mark of a chunk that is done meanwhile is younger than its snapshot
+    let looks = 0
+    const betweenLockAndSnapshot = async (): Promise<void> => {
+      if (++looks !== 2) return
+      const before = await done()
+      await eventually('another chunk is done', async () => (await done()) > before, 10_000)
     }
-    const beforeChunk = async (): Promise<void> => {
-      if (++chunks !== 3) return
-      alone = true
-      await source(name, 'UPDATE other SET v = 7')
-      const dies = new Error('dies before its mark')
-      const hooks = { at: (point: string) => (point === 'drain:committed' ? Promise.reject(dies) : Promise.resolve()) }
-      await assert.rejects(drain({ ...at.context, hooks }, await loadModel(at.context), WAITING), dies)
-      // the mark of a chunk that is done meanwhile is younger than its snapshot
-      let looks = 0
-      const betweenLockAndSnapshot = async (): Promise<void> => {
-        if (++looks !== 2) return
-        const before = await done()
-        await eventually('another chunk is done', async () => (await done()) > before, 10_000)
-      }
-      await drain({ ...at.context, hooks: { betweenLockAndSnapshot } }, await loadModel(at.context), WAITING)
-      assert.equal(looks, 2)
-      alone = false
-    }
-    const done = async (): Promise<number> =>
-      Number((await at.rows("SELECT count(*) FROM mylab_sync.sync_chunk WHERE state = 'done'"))[0]?.[0])
-    await copyAll({ ...at.context, hooks: { beforeChunk, betweenLockAndSnapshot: betweenDrains } })
-    assert.deepEqual(await at.rows('SELECT count(*) FROM mylab_sync.sync_chunk'), [[String(chunks)]])
-    await settled(at)
-    await assertWhole(name, at)
-  })
+    await drain(
+      { ...installation.context, hooks: { betweenLockAndSnapshot } },
+      await loadModel(installation.context),
+      WAITING,
+    )
+    assert.equal(looks, 2)
+    alone = false
+  }
+  const done = async (): Promise<number> =>
+    Number((await installation.rows("SELECT count(*) FROM mylab_sync.sync_chunk WHERE state = 'done'"))[0]?.[0])
+  await copyAll({ ...installation.context, hooks: { beforeChunk, betweenLockAndSnapshot: betweenDrains } })
+  assert.deepEqual(await installation.rows('SELECT count(*) FROM mylab_sync.sync_chunk'), [[String(chunks)]])
+  await settled(installation)
+  await assertWhole(name, installation)
 })
 
 type Backup = Awaited<ReturnType<ServerSet['backup']>>
@@ -305,37 +290,32 @@ async function history(
     copies(): Promise<(string | null)[][]>
   }) => Promise<void>,
 ): Promise<void> {
-  await within(name, {}, async (at) => {
-    const context = { ...at.context, limits: { otherMs: 50 } }
-    const right = async (): Promise<void> => {
-      await settled({ ...at, context })
-      await assertWhole(name, at)
-    }
-    await copyAll(context)
-    await right()
-    await steps({
-      async change(statements) {
-        await source(name, statements)
-        await right()
-      },
-      async save(service) {
-        const backup = await servers.backup(service)
-        await right()
-        return backup
-      },
-      async back(...to) {
-        for (const backup of to) await servers.restore(backup)
-        await right()
-      },
-      async copies() {
-        const reader = await servers.targetAdmin(name)
-        try {
-          return await textRows(reader, 'SELECT table_name, opened_drain FROM mylab_sync.sync_progress ORDER BY 1')
-        } finally {
-          await reader.end()
-        }
-      },
-    })
+  await using installation = await restorable(name)
+  const context = { ...installation.context, limits: { otherMs: 50 } }
+  const right = async (): Promise<void> => {
+    await settled({ ...installation, context })
+    await assertWhole(name, installation)
+  }
+  await copyAll(context)
+  await right()
+  await steps({
+    async change(statements) {
+      await source(name, statements)
+      await right()
+    },
+    async save(service) {
+      const backup = await servers.backup(service)
+      await right()
+      return backup
+    },
+    async back(...to) {
+      for (const backup of to) await servers.restore(backup)
+      await right()
+    },
+    async copies() {
+      await using reader = await servers.targetAdmin(name)
+      return await textRows(reader, 'SELECT table_name, opened_drain FROM mylab_sync.sync_progress ORDER BY 1')
+    },
   })
 }
 
@@ -414,13 +394,12 @@ test('a target restored between two steps of an opening opens by what it holds n
     // What was found to be surplus is not parked any more.
     await servers.restore(copy)
   }
-  await within(name, {}, async (at) => {
-    await copyAll(at.context)
-    await at.reader.query('INSERT INTO other VALUES (5000, 5)')
-    const running = { progress: (): void => {}, signal: new AbortController().signal }
-    await resyncTables({ ...at.context, hooks: { at: step } }, ['other'], running)
-    assert.ok(done)
-    await settled(at)
-    await assertWhole(name, at)
-  })
+  await using installation = await restorable(name)
+  await copyAll(installation.context)
+  await installation.reader.query('INSERT INTO other VALUES (5000, 5)')
+  const running = { progress: (): void => {}, signal: new AbortController().signal }
+  await resyncTables({ ...installation.context, hooks: { at: step } }, ['other'], running)
+  assert.ok(done)
+  await settled(installation)
+  await assertWhole(name, installation)
 })

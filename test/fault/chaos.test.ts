@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { sharedServers } from '@mylab-sync/testkit'
 import { runChaos } from './chaos.js'
 
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 1_000_000))
 const LIVE_MS = Number(process.env['CHAOS_SECONDS'] ?? 20) * 1000
 const ONLY = (process.env['CHAOS_FAULTS'] ?? '').split(',').filter((fault) => fault !== '')
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 test('a daemon survives every kind of fault: right at each commit, whole at the end', async (t) => {
   const verdict = await runChaos(servers, { seed: SEED, liveMs: LIVE_MS, only: ONLY })

@@ -6,7 +6,7 @@ import { firstDifference } from '../property/protocol.js'
 import { SCHEMA, TABLES } from '../property/schema.js'
 import { Writers } from '../property/writers.js'
 import { sortedRows, textRows } from '../support/content.js'
-import { copyAll, installation } from '../support/installation.js'
+import { copyAll, createInstallation } from '../support/installation.js'
 
 export interface ChaosVerdict {
   drains: number
@@ -109,13 +109,10 @@ export async function runChaos(
     statements: 0,
   }
   const hooks = { beforeCommit: (of: Comparison) => compare(verdict, of) }
-  const made = await installation(servers, name, { batchRows: 15, hooks })
+  await using made = await createInstallation(servers, name, { schema: SCHEMA, serversDie: true, batchRows: 15, hooks })
   const at = { ...made, context: { ...made.context, limits: { otherMs: OTHER_MS } } }
-  at.app.on('error', () => {})
-  at.reader.on('error', () => {})
   const ended = new AbortController()
   try {
-    await at.app.query(SCHEMA)
     const writers = Writers.persistent(WRITERS, () => servers.sourceAdmin(name), seed, 4)
     let daemon: Promise<void> = Promise.resolve()
     try {
@@ -138,11 +135,6 @@ export async function runChaos(
     await compareConstraints(at.context, verdict)
   } finally {
     ended.abort()
-    at.app.destroy()
-    await at.source.close()
-    await at.target.close()
-    // its server was killed under it, on purpose
-    await at.reader.end().catch(() => {})
   }
   return verdict
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { eventually, ServerSet, shiftedClock } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { eventually, shiftedClock, sharedServers } from '@mylab-sync/testkit'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { textRows } from '../support/content.js'
@@ -11,11 +11,7 @@ const WAIT_MS = 60_000
 /** The longest pause between two attempts of a drain, what clocks may be apart, a tick, and the work itself. */
 const HASTENED_MS = 30_000
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
-})
-after(() => servers.close())
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 
 /** Every drain times out waiting for it, and its job is put off. */
 const HELD = 'BEGIN; LOCK TABLE a IN ACCESS EXCLUSIVE MODE'
@@ -37,7 +33,7 @@ for (const [number, { what, failing, scheduler, left }] of HOSTS.entries()) {
   test(`failed work is retried in time despite wrong clocks: ${what}`, async (t) => {
     const name = `clock_${number}`
     const prefix = `{${name}}`
-    const fleet = await Fleet.open(servers, name, 100, { SYNC_QUEUE_PREFIX: prefix })
+    await using fleet = await Fleet.open(servers, name, 100, { SYNC_QUEUE_PREFIX: prefix })
     const connection = new Redis(servers.redisUrl, { maxRetriesPerRequest: null })
     const drains = new Queue('drain', { connection, prefix })
     try {
@@ -62,7 +58,6 @@ for (const [number, { what, failing, scheduler, left }] of HOSTS.entries()) {
     } finally {
       await drains.close()
       await connection.quit()
-      await fleet.close()
     }
   })
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { CRASH_POINTS, type CrashPoint } from '@mylab-sync/engine'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { SCHEMA, TABLES } from '../property/schema.js'
 import { Writers } from '../property/writers.js'
 import { sortedRows, textRows } from '../support/content.js'
@@ -22,11 +22,7 @@ const SEEDS = (process.env['CRASH_SEEDS'] ?? '1').split(',').map(Number)
 const CHILD = new URL('./crash-child.js', import.meta.url).pathname
 const WRITERS = 3
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 interface End {
   readonly signal: string | null

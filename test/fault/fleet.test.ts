@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, before, test, type TestContext } from 'node:test'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { test, type TestContext } from 'node:test'
+import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { Fleet, median, nap, WriteLoad } from '../support/fleet.js'
 import type { CliProcess } from '../support/processes.js'
 
@@ -18,18 +18,14 @@ const SETTLED_MS = 90_000
 const STOP_MS = 20_000
 const TAKE_OVER_MS = 15_000
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
-})
-after(() => servers.close())
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 
 const SCHEDULER = ['scheduler']
 const WORKER = ['worker']
 
 test('killing processes and emptying Redis during a copy under load ends in equality', async (t) => {
   const name = 'fleet_chaos'
-  const fleet = await Fleet.open(servers, name, LONG_MS > 0 ? 1_000_000 : 100_000)
+  await using fleet = await Fleet.open(servers, name, LONG_MS > 0 ? 1_000_000 : 100_000)
   const load = await WriteLoad.start(servers, name, 300)
   try {
     await copyAgain(fleet)
@@ -49,7 +45,6 @@ test('killing processes and emptying Redis during a copy under load ends in equa
     assert.ok(done.killed > 0 && done.flushed > 0)
   } finally {
     await load.stop().catch(() => {})
-    await fleet.close()
   }
 })
 
@@ -100,7 +95,7 @@ async function replace(fleet: Fleet, processes: CliProcess[], args: readonly str
 
 test('restarting every process under 300 writes/s loses nothing; each ends within 20 s', async (t) => {
   const name = 'fleet_rolling'
-  const fleet = await Fleet.open(servers, name, 30_000)
+  await using fleet = await Fleet.open(servers, name, 30_000)
   const load = await WriteLoad.start(servers, name, 300)
   try {
     await copyAgain(fleet)
@@ -126,13 +121,12 @@ test('restarting every process under 300 writes/s loses nothing; each ends withi
     assert.deepEqual(await fleet.different(), [])
   } finally {
     await load.stop().catch(() => {})
-    await fleet.close()
   }
 })
 
 test('a killed drainer is replaced within 15 s', async (t) => {
   const name = 'fleet_drainer'
-  const fleet = await Fleet.open(servers, name, 1_000)
+  await using fleet = await Fleet.open(servers, name, 1_000)
   const load = await WriteLoad.start(servers, name, 300)
   try {
     await copyAgain(fleet)
@@ -155,7 +149,6 @@ test('a killed drainer is replaced within 15 s', async (t) => {
     assert.deepEqual(await fleet.different(), [])
   } finally {
     await load.stop().catch(() => {})
-    await fleet.close()
   }
 })
 

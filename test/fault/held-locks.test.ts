@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, test, type TestContext } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import type { SyncError } from '@mylab-sync/core'
 import { type InitialRequest, initial, runDaemon } from '@mylab-sync/engine'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
-import { assertEqual, copyAll, type Installation, installation } from '../support/installation.js'
+import { assertEqual, createInstallation, type Installation } from '../support/installation.js'
 
 /**
  * Somebody's open transaction holds what we need: the wait ends with a named error in a stated time, nothing of ours
@@ -15,11 +15,7 @@ const TAKEN_UP_MS = 15_000
 const SCHEMA = `CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   INSERT INTO a SELECT seq, 0 FROM seq_1_to_2000`
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 /** Takes the lock; the answer gives it back. */
 type Hold = (name: string) => Promise<() => Promise<void>>
@@ -67,39 +63,36 @@ function tell(t: TestContext, what: { named: number; code: string; takenUp: numb
 for (const [number, [what, hold]] of Object.entries(LIVE).entries()) {
   test(`live sync waits for no lock forever: ${what}`, async (t) => {
     const name = `held_live_${number}`
-    const at = await installation(servers, name)
+    await using installation = await createInstallation(servers, name, { schema: SCHEMA, copied: true })
     const stop = new AbortController()
     const problems: SyncError[] = []
     try {
-      await at.app.query(SCHEMA)
-      await copyAll(at.context)
       const onProblem = (error: SyncError): number => problems.push(error)
-      const daemon = runDaemon(at.context, { intervalMs: 1000, onInterval: () => {}, onProblem }, stop.signal)
+      const daemon = runDaemon(installation.context, { intervalMs: 1000, onInterval: () => {}, onProblem }, stop.signal)
       daemon.catch(() => {})
       const giveBack = await hold(name)
       const since = performance.now()
-      if (!what.startsWith('the source')) await at.app.query('UPDATE a SET v = 1 WHERE id = 1')
+      if (!what.startsWith('the source')) await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
       await eventually('the wait is told by name', () => problems.length > 0, NAMED_MS)
       const named = performance.now() - since
       await giveBack()
       const free = performance.now()
-      if (what.startsWith('the source')) await at.app.query('UPDATE a SET v = 1 WHERE id = 1')
-      await eventually('the change is there', () => hasArrived(at), TAKEN_UP_MS)
+      if (what.startsWith('the source')) await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
+      await eventually('the change is there', () => hasArrived(installation), TAKEN_UP_MS)
       const code = problems[0]?.code ?? ''
       assert.equal(code, 'lock-timeout')
       tell(t, { named, code, takenUp: performance.now() - free })
       stop.abort()
       await daemon
-      await assertEqual(at, ['a'])
+      await assertEqual(installation, ['a'])
     } finally {
       stop.abort()
-      await at.close()
     }
   })
 }
 
-async function hasArrived(at: Installation): Promise<boolean> {
-  return (await textRows(at.reader, 'SELECT v FROM a WHERE id = 1'))[0]?.[0] === '1'
+async function hasArrived(installation: Installation): Promise<boolean> {
+  return (await textRows(installation.reader, 'SELECT v FROM a WHERE id = 1'))[0]?.[0] === '1'
 }
 
 const ALL: InitialRequest = {
@@ -114,32 +107,26 @@ const ALL: InitialRequest = {
 for (const [number, [what, hold]] of Object.entries(COPY).entries()) {
   test(`a copy waits for no lock forever: ${what}`, async (t) => {
     const name = `held_copy_${number}`
-    const at = await installation(servers, name)
+    await using installation = await createInstallation(servers, name, { schema: SCHEMA, copied: true })
     const notes: string[] = []
-    try {
-      await at.app.query(SCHEMA)
-      await copyAll(at.context)
-      const giveBack = await hold(name)
-      const since = performance.now()
-      const copying = initial(
-        at.context,
-        ALL,
-        (event) => {
-          if (event.kind === 'note') notes.push(event.text)
-        },
-        AbortSignal.timeout(60_000),
-      )
-      copying.catch((error: unknown) => notes.push(String(error)))
-      await eventually('the wait is told', () => notes.length > 0, NAMED_MS)
-      const named = performance.now() - since
-      await giveBack()
-      const free = performance.now()
-      await copying
-      assert.match(notes[0] ?? '', /lock/)
-      tell(t, { named, code: notes[0] ?? '', takenUp: performance.now() - free })
-      await assertEqual(at, ['a'])
-    } finally {
-      await at.close()
-    }
+    const giveBack = await hold(name)
+    const since = performance.now()
+    const copying = initial(
+      installation.context,
+      ALL,
+      (event) => {
+        if (event.kind === 'note') notes.push(event.text)
+      },
+      AbortSignal.timeout(60_000),
+    )
+    copying.catch((error: unknown) => notes.push(String(error)))
+    await eventually('the wait is told', () => notes.length > 0, NAMED_MS)
+    const named = performance.now() - since
+    await giveBack()
+    const free = performance.now()
+    await copying
+    assert.match(notes[0] ?? '', /lock/)
+    tell(t, { named, code: notes[0] ?? '', takenUp: performance.now() - free })
+    await assertEqual(installation, ['a'])
   })
 }

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
+import { afterEach, test } from 'node:test'
 import { drain, type EngineContext, initial, loadModel, runDaemon } from '@mylab-sync/engine'
-import { defaultMappingOptions } from '@mylab-sync/mapping'
-import { type DatabaseNames, eventually, ServerSet } from '@mylab-sync/testkit'
-import { connect } from '../support/connect.js'
+import { type DatabaseNames, eventually, sharedServers } from '@mylab-sync/testkit'
+import { connect, OPTIONS } from '../support/connect.js'
 import { textRows } from '../support/content.js'
-import { copyAll, installation } from '../support/installation.js'
+import { createInstallation } from '../support/installation.js'
 import { Cli } from '../support/processes.js'
 
 /** Copies of a source or a target, with all that an installation keeps in them, and what two of them would do to each other. */
@@ -13,64 +12,37 @@ const WAIT_MS = 30_000
 /** In place of ten seconds; whoever is at work here drains several times a second. */
 const OTHER_MS = 1_000
 
-let servers: ServerSet
+const servers = await sharedServers()
 const closers: (() => Promise<unknown>)[] = []
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
-after(() => servers.close())
 
 /** Copied and live; its own connections are closed, so that its databases can be copied. */
 async function copied(name: string): Promise<void> {
-  const at = await installation(servers, name)
-  await at.app.query(
-    'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a SELECT seq, 0 FROM seq_1_to_50',
-  )
-  await copyAll(at.context)
-  await drain(at.context, await loadModel(at.context))
-  await at.close()
+  const schema =
+    'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a SELECT seq, 0 FROM seq_1_to_50'
+  await using installation = await createInstallation(servers, name, { schema, copied: true })
+  await drain(installation.context, await loadModel(installation.context))
 }
 
 async function open(names: DatabaseNames): Promise<EngineContext> {
   const sides = await connect(servers, names)
-  closers.push(async () => {
-    await sides.source.close()
-    await sides.target.close()
-  })
-  const options = {
-    include: ['*'],
-    exclude: [],
-    mapping: defaultMappingOptions,
-    batchRows: null,
-    copyConcurrency: 2,
-    memoryMb: 256,
-    schemaChanges: 'apply' as const,
-  }
-  return { ...sides, options, limits: { otherMs: OTHER_MS } }
+  closers.push(async () => await sides[Symbol.asyncDispose]())
+  return { ...sides, options: OPTIONS, limits: { otherMs: OTHER_MS } }
 }
 
 const drained = async (context: EngineContext): Promise<unknown> =>
   drain(context, await loadModel(context), { waitMs: WAIT_MS })
 
 async function onSource(database: string, statement: string): Promise<(string | null)[][]> {
-  const app = await servers.sourceAdmin(database)
-  try {
-    return statement.startsWith('SELECT') ? await textRows(app, statement) : (await app.query(statement), [])
-  } finally {
-    await app.end()
-  }
+  await using app = await servers.sourceAdmin(database)
+  return statement.startsWith('SELECT') ? await textRows(app, statement) : (await app.query(statement), [])
 }
 
 async function onTarget(database: string, statement: string): Promise<(string | null)[][]> {
-  const admin = await servers.targetAdmin(database)
-  try {
-    return await textRows(admin, statement)
-  } finally {
-    await admin.end()
-  }
+  await using admin = await servers.targetAdmin(database)
+  return await textRows(admin, statement)
 }
 
 async function assertSame({ source, target }: DatabaseNames): Promise<void> {

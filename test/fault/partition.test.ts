@@ -73,7 +73,7 @@ for (const kind of ASKED) {
     skip,
   }, async (t) => {
     const name = `partition_${kind}`
-    const fleet = await Fleet.open(servers, name, 2_000, { SYNC_QUEUE_PREFIX: '{partition}' })
+    await using fleet = await Fleet.open(servers, name, 2_000, { SYNC_QUEUE_PREFIX: '{partition}' })
     const remote = remoteCli(name)
     const load = await WriteLoad.start(servers, name, 300)
     try {
@@ -102,7 +102,6 @@ for (const kind of ASKED) {
     } finally {
       await load.stop().catch(() => {})
       await remote.close()
-      await fleet.close()
     }
   })
 }

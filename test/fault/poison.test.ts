@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { retryFailed, status } from '@mylab-sync/engine'
-import { random, type Random, ServerSet } from '@mylab-sync/testkit'
+import { random, type Random, sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
-import { copyAll, type Installation, installation, settle } from '../support/installation.js'
+import { copyAll, createInstallation, type Installation, settle } from '../support/installation.js'
 
 const SEED = Number(process.env['POISON_SEED'] ?? Math.floor(Math.random() * 1_000_000))
 /** JSON of the source that PostgreSQL's numeric cannot hold. */
@@ -23,11 +23,7 @@ const SCHEMA = `
   INSERT INTO c SELECT seq, seq, seq + 10000, '{}' FROM seq_1_to_${ROWS};
   INSERT INTO u SELECT seq, seq, seq, '{}' FROM seq_1_to_${ROWS}`
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 function statement(r: Random): string {
   const id = r.int(1, ROWS)
@@ -49,16 +45,20 @@ function statement(r: Random): string {
 const poison = (table: string, id: number): string => `UPDATE ${table} SET j = '${POISON}' WHERE id = ${id}`
 
 /** Every row that is not quarantined is on both sides and equal, and nothing else is in the target but stale images. */
-async function assertHealthy(at: Installation, when: string): Promise<number> {
+async function assertHealthy(installation: Installation, when: string): Promise<number> {
   let quarantined = 0
   for (const table of TABLES) {
     const query = `SELECT * FROM ${table} ORDER BY id`
     const parked = `SELECT row_key FROM mylab_sync.sync_parked WHERE table_name = '${table}' AND reason = 'quarantined'`
-    const bad = new Set((await at.rows(parked)).map(([key]) => key))
+    const bad = new Set((await installation.rows(parked)).map(([key]) => key))
     quarantined += bad.size
     const healthy = (rows: (string | null)[][]): (string | null)[][] => rows.filter(([id]) => !bad.has(id ?? null))
-    assert.deepEqual(healthy(await at.rows(query)), healthy(await textRows(at.app, query)), `${when}: ${table}`)
-    const held = (await textRows(at.app, `SELECT id FROM ${table} WHERE j = '${POISON}'`)).map(([id]) => id)
+    assert.deepEqual(
+      healthy(await installation.rows(query)),
+      healthy(await textRows(installation.app, query)),
+      `${when}: ${table}`,
+    )
+    const held = (await textRows(installation.app, `SELECT id FROM ${table} WHERE j = '${POISON}'`)).map(([id]) => id)
     assert.deepEqual([...bad].sort(compare), held.sort(compare), `${when}: quarantined of ${table}`)
   }
   return quarantined
@@ -69,29 +69,25 @@ const compare = (a: string | null | undefined, b: string | null | undefined): nu
 test('hundreds of poison rows, in copy and live, block only themselves until repaired', async (t) => {
   t.diagnostic(`seed ${SEED}`)
   const r = random(SEED)
-  const at = await installation(servers, 'poison', { batchRows: 90 })
-  try {
-    await at.app.query(SCHEMA)
-    for (const table of TABLES) for (let n = 0; n < POISONED / 2; n++) await at.app.query(poison(table, r.int(1, ROWS)))
-    await copyAll(at.context)
-    await assertHealthy(at, 'after the copy')
-    let most = 0
-    for (let round = 1; round <= ROUNDS; round++) {
-      for (let n = 0; n < POISONED / ROUNDS; n++) await at.app.query(poison(r.pick(TABLES), r.int(1, ROWS)))
-      for (let n = 0; n < STATEMENTS; n++) await at.app.query(statement(r))
-      await settle(at)
-      most = Math.max(most, await assertHealthy(at, `round ${round}`))
-    }
-    assert.ok(most > POISONED, `${most} rows were quarantined at once`)
-    for (const table of TABLES) await at.app.query(`UPDATE ${table} SET j = '{}' WHERE j = '${POISON}'`)
-    await settle(at)
-    const { left } = await retryFailed(at.context, [])
-    assert.equal(left, 0)
-    assert.equal(await assertHealthy(at, 'repaired'), 0)
-    await settle(at)
-    assert.deepEqual((await status(at.context)).problems, [])
-    assert.deepEqual(await textRows(at.app, 'SELECT COUNT(*) FROM sync_audit_log WHERE synced = 0'), [['0']])
-  } finally {
-    await at.close()
+  await using installation = await createInstallation(servers, 'poison', { batchRows: 90, schema: SCHEMA })
+  for (const table of TABLES)
+    for (let n = 0; n < POISONED / 2; n++) await installation.app.query(poison(table, r.int(1, ROWS)))
+  await copyAll(installation.context)
+  await assertHealthy(installation, 'after the copy')
+  let most = 0
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (let n = 0; n < POISONED / ROUNDS; n++) await installation.app.query(poison(r.pick(TABLES), r.int(1, ROWS)))
+    for (let n = 0; n < STATEMENTS; n++) await installation.app.query(statement(r))
+    await settle(installation)
+    most = Math.max(most, await assertHealthy(installation, `round ${round}`))
   }
+  assert.ok(most > POISONED, `${most} rows were quarantined at once`)
+  for (const table of TABLES) await installation.app.query(`UPDATE ${table} SET j = '{}' WHERE j = '${POISON}'`)
+  await settle(installation)
+  const { left } = await retryFailed(installation.context, [])
+  assert.equal(left, 0)
+  assert.equal(await assertHealthy(installation, 'repaired'), 0)
+  await settle(installation)
+  assert.deepEqual((await status(installation.context)).problems, [])
+  assert.deepEqual(await textRows(installation.app, 'SELECT COUNT(*) FROM sync_audit_log WHERE synced = 0'), [['0']])
 })

@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, before, test, type TestContext } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import type { SyncError } from '@mylab-sync/core'
 import { drain, loadModel, runDaemon } from '@mylab-sync/engine'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { sortedRows, textRows } from '../support/content.js'
-import { copyAll, type Installation, installation } from '../support/installation.js'
+import { copyAll, createInstallation } from '../support/installation.js'
 
 /** What breaks in the middle of a copy or of live sync; each is taken up again by itself, and how soon is told. */
 const ROWS = 30_000
 const SCHEMA = `CREATE TABLE a (id INT PRIMARY KEY, v INT, t VARCHAR(200)) ENGINE=InnoDB;
   INSERT INTO a SELECT seq, seq, REPEAT('x', 150) FROM seq_1_to_${ROWS}`
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 async function killConnections(name: string): Promise<void> {
   const app = await servers.sourceAdmin(name)
@@ -45,26 +41,9 @@ const BREAKS: Readonly<Record<string, (name: string) => Promise<void>>> = {
 }
 
 async function assertEqual(name: string): Promise<void> {
-  const app = await servers.sourceAdmin(name)
-  const reader = await servers.targetAdmin(name)
-  try {
-    assert.deepEqual(await sortedRows(reader, 'SELECT * FROM a'), await sortedRows(app, 'SELECT * FROM a'))
-  } finally {
-    await app.end()
-    await reader.end()
-  }
-}
-
-function deaf(at: Installation): void {
-  at.app.on('error', () => {})
-  at.reader.on('error', () => {})
-}
-
-async function ended(at: Installation): Promise<void> {
-  at.app.destroy()
-  await at.source.close()
-  await at.target.close()
-  await at.reader.end().catch(() => {})
+  await using app = await servers.sourceAdmin(name)
+  await using reader = await servers.targetAdmin(name)
+  assert.deepEqual(await sortedRows(reader, 'SELECT * FROM a'), await sortedRows(app, 'SELECT * FROM a'))
 }
 
 const tell = (t: TestContext, since: number): void =>
@@ -81,30 +60,30 @@ for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
         await breaks(name)
       },
     }
-    const at = await installation(servers, name, { hooks, batchRows: 5000 })
-    deaf(at)
-    try {
-      await at.app.query(SCHEMA)
-      await copyAll(at.context)
-      tell(t, broken)
-      await assertEqual(name)
-    } finally {
-      await ended(at)
-    }
+    await using installation = await createInstallation(servers, name, {
+      schema: SCHEMA,
+      serversDie: true,
+      hooks,
+      batchRows: 5000,
+    })
+    await copyAll(installation.context)
+    tell(t, broken)
+    await assertEqual(name)
   })
 
   test(`live sync continues when ${what}`, async (t) => {
     const name = `taken_live_${number}`
-    const at = await installation(servers, name)
-    deaf(at)
+    await using installation = await createInstallation(servers, name, {
+      schema: SCHEMA,
+      copied: true,
+      serversDie: true,
+    })
     const stop = new AbortController()
     try {
-      await at.app.query(SCHEMA)
-      await copyAll(at.context)
-      await drain(at.context, await loadModel(at.context))
-      const daemon = runDaemon(at.context, { intervalMs: 1000, onInterval: () => {} }, stop.signal)
+      await drain(installation.context, await loadModel(installation.context))
+      const daemon = runDaemon(installation.context, { intervalMs: 1000, onInterval: () => {} }, stop.signal)
       daemon.catch(() => {})
-      await at.app.query('UPDATE a SET v = 0 WHERE id = 1')
+      await installation.app.query('UPDATE a SET v = 0 WHERE id = 1')
       await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
       const since = performance.now()
       await breaks(name)
@@ -118,7 +97,6 @@ for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
       await assertEqual(name)
     } finally {
       stop.abort()
-      await ended(at)
     }
   })
 }
@@ -128,24 +106,29 @@ const NAMED_MS = 30_000
 for (const service of ['mariadb', 'postgres'] as const) {
   test(`a silent server is named, and live sync resumes once it answers: ${service}`, async (t) => {
     const name = `taken_still_${service}`
-    const at = await installation(servers, name)
-    deaf(at)
+    await using installation = await createInstallation(servers, name, {
+      schema: SCHEMA,
+      copied: true,
+      serversDie: true,
+    })
     const stop = new AbortController()
     const problems: SyncError[] = []
     const told = (error: SyncError): number => problems.push(error)
     try {
-      await at.app.query(SCHEMA)
-      await copyAll(at.context)
-      const daemon = runDaemon(at.context, { intervalMs: 1000, onInterval: () => {}, onProblem: told }, stop.signal)
+      const daemon = runDaemon(
+        installation.context,
+        { intervalMs: 1000, onInterval: () => {}, onProblem: told },
+        stop.signal,
+      )
       let failure: unknown
       daemon.catch((error: unknown) => (failure = error))
-      await at.app.query('UPDATE a SET v = 0 WHERE id = 1')
+      await installation.app.query('UPDATE a SET v = 0 WHERE id = 1')
       await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
       const still = performance.now()
       await servers.freeze(service)
       try {
         // Behind the freeze, or it might be drained before: then nobody asks the target until the next control work.
-        if (service === 'postgres') await at.app.query('UPDATE a SET v = 1 WHERE id = 1')
+        if (service === 'postgres') await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
         await eventually('it is told by name', () => problems.length > 0 || failure !== undefined, NAMED_MS)
       } finally {
         servers.thaw(service)
@@ -167,16 +150,11 @@ for (const service of ['mariadb', 'postgres'] as const) {
       await assertEqual(name)
     } finally {
       stop.abort()
-      await ended(at)
     }
   })
 }
 
 async function hasArrived(name: string, v: string): Promise<boolean> {
-  const reader = await servers.targetAdmin(name)
-  try {
-    return (await textRows(reader, 'SELECT v FROM a WHERE id = 1'))[0]?.[0] === v
-  } finally {
-    await reader.end()
-  }
+  await using reader = await servers.targetAdmin(name)
+  return (await textRows(reader, 'SELECT v FROM a WHERE id = 1'))[0]?.[0] === v
 }

@@ -1,45 +1,37 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
-import { networkInterfaces, tmpdir } from 'node:os'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { sharedServers } from '@mylab-sync/testkit'
 import { cli } from '../support/run.js'
+import { sharedFolder } from '../support/folders.js'
 
 const NAME = 'addresses'
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
 
-let servers: ServerSet
-let folder: string
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'redis-'))
-  await chmod(folder, 0o777)
-  servers = await ServerSet.start({
-    services: ['mariadb', 'postgres', 'redis'],
-    extraArguments: {
-      mariadb: ['--bind-address=*'],
-      postgres: ['-c', 'listen_addresses=*'],
-      redis: [
-        '--bind',
-        '127.0.0.1',
-        ...(hasIpv6 ? ['::1'] : []),
-        '--unixsocket',
-        join(folder, 'r.sock'),
-        '--unixsocketperm',
-        '777',
-      ],
-    },
-  })
-  await servers.createDatabases({ source: NAME, target: NAME })
-  const app = await servers.sourceAdmin(NAME)
-  await app.query('CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB')
-  await app.end()
+const folder = await sharedFolder('redis')
+await chmod(folder, 0o777)
+const servers = await sharedServers({
+  services: ['mariadb', 'postgres', 'redis'],
+  extraArguments: {
+    mariadb: ['--bind-address=*'],
+    postgres: ['-c', 'listen_addresses=*'],
+    redis: [
+      '--bind',
+      '127.0.0.1',
+      ...(hasIpv6 ? ['::1'] : []),
+      '--unixsocket',
+      join(folder, 'r.sock'),
+      '--unixsocketperm',
+      '777',
+    ],
+  },
 })
-after(async () => {
-  await servers.close()
-  rmSync(folder, { recursive: true })
-})
+await servers.createDatabases({ source: NAME, target: NAME })
+const app = await servers.sourceAdmin(NAME)
+await app.query('CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB')
+await app.end()
 
 /** All three servers by what `at` gives; the accounts are those of the set. */
 async function work(at: Readonly<Record<string, string>>): Promise<void> {

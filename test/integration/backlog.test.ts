@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { ALL_RULES, drain, type DrainReport, type EngineContext, loadModel } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
   assertEqual,
   copyAll,
+  createInstallation,
   drainNow,
   type Installation,
-  installation,
   settle,
   states,
 } from '../support/installation.js'
@@ -52,11 +52,7 @@ const SCENES: readonly Scene[] = [
   },
 ]
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 /** Slices of one entry, each with a snapshot of its own; the statements come between the first and the second. */
 function inSlices({ app, context }: Installation, statements: string): EngineContext {
@@ -75,21 +71,20 @@ function inSlices({ app, context }: Installation, statements: string): EngineCon
 }
 
 async function isRight(scene: Scene, orphanScan: boolean): Promise<boolean> {
-  const at = await installation(servers, `backlog_${SCENES.indexOf(scene)}_${orphanScan ? 'with' : 'without'}`)
-  try {
-    await at.app.query(scene.schema)
-    await copyAll(at.context)
-    await at.app.query(`SET FOREIGN_KEY_CHECKS = 0; ${scene.orphan}; SET FOREIGN_KEY_CHECKS = 1`)
-    await drainNow(at)
-    await at.app.query(scene.pending)
-    const context = { ...inSlices(at, scene.between), rules: { ...ALL_RULES, orphanScan } }
-    const report = await drain(context, await loadModel(context))
-    assert.ok(report.kind === 'done' && report.slices > 2, 'the backlog took several slices')
-    const query = 'SELECT * FROM child ORDER BY id'
-    return isDeepStrictEqual(await at.rows(query), await textRows(at.app, query))
-  } finally {
-    await at.close()
-  }
+  await using installation = await createInstallation(
+    servers,
+    `backlog_${SCENES.indexOf(scene)}_${orphanScan ? 'with' : 'without'}`,
+  )
+  await installation.app.query(scene.schema)
+  await copyAll(installation.context)
+  await installation.app.query(`SET FOREIGN_KEY_CHECKS = 0; ${scene.orphan}; SET FOREIGN_KEY_CHECKS = 1`)
+  await drainNow(installation)
+  await installation.app.query(scene.pending)
+  const context = { ...inSlices(installation, scene.between), rules: { ...ALL_RULES, orphanScan } }
+  const report = await drain(context, await loadModel(context))
+  assert.ok(report.kind === 'done' && report.slices > 2, 'the backlog took several slices')
+  const query = 'SELECT * FROM child ORDER BY id'
+  return isDeepStrictEqual(await installation.rows(query), await textRows(installation.app, query))
 }
 
 for (const scene of SCENES) {
@@ -100,42 +95,34 @@ for (const scene of SCENES) {
 }
 
 /** Two entries of a table of its own, so that the backlog has two snapshots; what happens between them has no entry. */
-async function backlogAround(at: Installation, statements: string): Promise<DrainReport> {
-  await at.app.query(`
+async function backlogAround(installation: Installation, statements: string): Promise<DrainReport> {
+  await installation.app.query(`
     CREATE TABLE busy (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
     CREATE TABLE still (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
     INSERT INTO busy VALUES (1, 0), (2, 0); INSERT INTO still VALUES (1, 1), (2, 2)`)
-  await copyAll(at.context)
-  await at.app.query('UPDATE busy SET v = 1')
-  return await drain(inSlices(at, statements), await loadModel(at.context))
+  await copyAll(installation.context)
+  await installation.app.query('UPDATE busy SET v = 1')
+  return await drain(inSlices(installation, statements), await loadModel(installation.context))
 }
 
 test('a table emptied between two backlog snapshots is not live at commit, but heals', async () => {
-  const at = await installation(servers, 'backlog_truncate')
-  try {
-    const report = await backlogAround(at, 'TRUNCATE still; INSERT INTO still VALUES (3, 3)')
-    assert.ok(report.kind === 'done')
-    assert.deepEqual(
-      report.setAside.map(({ table }) => table),
-      ['still'],
-    )
-    assert.deepEqual(await states(at), { busy: 'live', still: 'suspect' })
-    await assertEqual(at, ['busy'])
-    await settle(at)
-    assert.deepEqual(await states(at), { busy: 'live', still: 'live' })
-    await assertEqual(at, ['busy', 'still'])
-  } finally {
-    await at.close()
-  }
+  await using installation = await createInstallation(servers, 'backlog_truncate')
+  const report = await backlogAround(installation, 'TRUNCATE still; INSERT INTO still VALUES (3, 3)')
+  assert.ok(report.kind === 'done')
+  assert.deepEqual(
+    report.setAside.map(({ table }) => table),
+    ['still'],
+  )
+  assert.deepEqual(await states(installation), { busy: 'live', still: 'suspect' })
+  await assertEqual(installation, ['busy'])
+  await settle(installation)
+  assert.deepEqual(await states(installation), { busy: 'live', still: 'live' })
+  await assertEqual(installation, ['busy', 'still'])
 })
 
 test('a table dropped between two snapshots of a backlog is gone', async () => {
-  const at = await installation(servers, 'backlog_drop')
-  try {
-    await backlogAround(at, 'DROP TABLE still')
-    await settle(at)
-    assert.deepEqual(await states(at), { busy: 'live', still: 'gone' })
-  } finally {
-    await at.close()
-  }
+  await using installation = await createInstallation(servers, 'backlog_drop')
+  await backlogAround(installation, 'DROP TABLE still')
+  await settle(installation)
+  assert.deepEqual(await states(installation), { busy: 'live', still: 'gone' })
 })

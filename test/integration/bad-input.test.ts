@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { eventually, freePort, ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { eventually, freePort, shared, sharedServers } from '@mylab-sync/testkit'
 import { Redis } from 'ioredis'
 import { ask } from '../support/ask.js'
 import { textRows } from '../support/content.js'
 import { Cli } from '../support/processes.js'
+import { sharedFolder } from '../support/folders.js'
 
 const NAME = 'bad_input'
 const LIMITED = { DB_USERNAME: 'limited', DB_PASSWORD: 'x' }
@@ -15,40 +15,22 @@ const READER = { PGSQL_USERNAME: 'reading', PGSQL_PASSWORD: 'x' }
 const REDIS_PASSWORD = 'kept'
 const WAIT_MS = 60_000
 
-type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
-type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
-
-let servers: ServerSet
-let app: Admin
-let reader: Reader
-let redis: Redis
-let mylab: Cli
-let folder: string
-
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'mylab-sync-bad-input-'))
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
-  await servers.createDatabases({ source: NAME, target: NAME })
-  app = await servers.sourceAdmin(NAME)
-  await app.query(`CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO t VALUES (1); CREATE USER limited IDENTIFIED BY 'x';
-    GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON ${NAME}.* TO limited`)
-  reader = await servers.targetAdmin(NAME)
-  await reader.query(`CREATE ROLE reading LOGIN PASSWORD 'x'; GRANT ALL ON DATABASE ${NAME} TO reading; GRANT ALL ON SCHEMA public TO reading;
-    ALTER ROLE reading SET default_transaction_read_only = on`)
-  const unlocked = new Redis(servers.redisUrl)
-  await unlocked.config('SET', 'requirepass', REDIS_PASSWORD).finally(() => unlocked.disconnect())
-  const REDIS_URL = servers.redisUrl.replace('redis://', `redis://:${REDIS_PASSWORD}@`)
-  redis = new Redis(REDIS_URL)
-  mylab = new Cli({ ...servers.environment({ source: NAME, target: NAME }), REDIS_URL, SYNC_USE_QUEUE: 'false' })
-})
-after(async () => {
-  await mylab.close()
-  redis.disconnect()
-  await reader.end()
-  await app.end()
-  await servers.close()
-  rmSync(folder, { recursive: true })
-})
+const folder = await sharedFolder('bad-input')
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
+await servers.createDatabases({ source: NAME, target: NAME })
+const app = await shared(servers.sourceAdmin(NAME))
+await app.query(`CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO t VALUES (1); CREATE USER limited IDENTIFIED BY 'x';
+  GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON ${NAME}.* TO limited`)
+const reader = await shared(servers.targetAdmin(NAME))
+await reader.query(`CREATE ROLE reading LOGIN PASSWORD 'x'; GRANT ALL ON DATABASE ${NAME} TO reading; GRANT ALL ON SCHEMA public TO reading;
+  ALTER ROLE reading SET default_transaction_read_only = on`)
+const unlocked = new Redis(servers.redisUrl)
+await unlocked.config('SET', 'requirepass', REDIS_PASSWORD).finally(() => unlocked.disconnect())
+const REDIS_URL = servers.redisUrl.replace('redis://', `redis://:${REDIS_PASSWORD}@`)
+const redis = await shared(new Redis(REDIS_URL), (connection) => connection.disconnect())
+const mylab = await shared(
+  new Cli({ ...servers.environment({ source: NAME, target: NAME }), REDIS_URL, SYNC_USE_QUEUE: 'false' }),
+)
 
 /** What is there on either side and in Redis. */
 async function everything(): Promise<unknown[]> {

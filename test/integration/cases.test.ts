@@ -1,5 +1,5 @@
-import { after, before, describe, test } from 'node:test'
-import { ServerSet } from '@mylab-sync/testkit'
+import { describe, test } from 'node:test'
+import { sharedServers } from '@mylab-sync/testkit'
 import { casesBelow } from '../case-runner/case-folder.js'
 import { runCase } from '../case-runner/run-case.js'
 
@@ -7,11 +7,7 @@ const FOLDER = new URL('../../cases', import.meta.url).pathname
 // They mostly wait, for servers and for what a daemon finds by itself.
 const AT_ONCE = 4
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 describe('the target holds what each case in test/cases expects', { concurrency: AT_ONCE }, () => {
   for (const [number, it] of casesBelow(FOLDER).entries())

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { plan, status } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
-import { assertEqual, copyAll, type Installation, settle, states, withCopied } from '../support/installation.js'
+import { sharedServers } from '@mylab-sync/testkit'
+import { assertEqual, copyAll, createInstallation, type Installation, settle, states } from '../support/installation.js'
 
 /** f <- a <- b <- c: what happens to a row reaches the whole chain, and `lone` beside it. */
 const CHAIN = `
@@ -15,30 +15,29 @@ const CHAIN = `
   INSERT INTO c VALUES (1, 1), (2, 2), (3, 3); INSERT INTO lone VALUES (1, 1)`
 const LIVE = { a: 'live', b: 'live', c: 'live', f: 'live', lone: 'live' }
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 interface Scene {
   readonly what: string
   /** Of the middle table; undefined: it is not shown. */
   readonly state: string | undefined
-  readonly begin: (at: Installation) => Promise<Installation>
-  readonly end: (at: Installation) => Promise<Installation>
+  readonly begin: (installation: Installation) => Promise<Installation>
+  readonly end: (installation: Installation) => Promise<Installation>
 }
 
 const sql =
   (statements: string) =>
-  async (at: Installation): Promise<Installation> => {
-    await at.app.query(statements)
-    return at
+  async (installation: Installation): Promise<Installation> => {
+    await installation.app.query(statements)
+    return installation
   }
 const excluding =
   (exclude: readonly string[]) =>
-  async (at: Installation): Promise<Installation> =>
-    await Promise.resolve({ ...at, context: { ...at.context, options: { ...at.context.options, exclude } } })
+  async (installation: Installation): Promise<Installation> =>
+    await Promise.resolve({
+      ...installation,
+      context: { ...installation.context, options: { ...installation.context.options, exclude } },
+    })
 
 const SCENES: readonly Scene[] = [
   {
@@ -66,50 +65,48 @@ const SCENES: readonly Scene[] = [
   },
 ]
 
-async function copies(at: Installation): Promise<unknown> {
-  return at.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1')
+async function copies(installation: Installation): Promise<unknown> {
+  return installation.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1')
 }
 
-async function problems(at: Installation): Promise<Record<string, string | null>> {
-  return Object.fromEntries((await status(at.context)).tables.map(({ table, problem }) => [table, problem]))
+async function problems(installation: Installation): Promise<Record<string, string | null>> {
+  return Object.fromEntries((await status(installation.context)).tables.map(({ table, problem }) => [table, problem]))
 }
 
 for (const { what, state, begin, end } of SCENES)
   test(`a live action chain whose middle is ${what} stops with reasons and recovers`, async () => {
-    await withCopied(servers, { name: `chain_${what}`, schema: CHAIN }, async (copied) => {
-      const at = await begin(copied)
-      await at.app.query('UPDATE lone SET v = v + 1; UPDATE f SET v = v + 1')
-      await settle(at)
-      await settle(at)
-      const before = { copies: await copies(at), states: await states(at), problems: await problems(at) }
-      assert.equal(before.states['a'], state)
-      for (const table of ['b', 'c']) {
-        assert.ok(['refused', 'suspect'].includes(before.states[table] ?? ''), `${table} is ${before.states[table]}`)
-        assert.match(before.problems[table] ?? '', /table [ab]|elsewhere|is not there/)
-      }
-      await at.app.query('UPDATE lone SET v = v + 1; UPDATE c SET bid = NULL WHERE id = 3')
-      await settle(at)
-      assert.deepEqual(
-        { copies: await copies(at), states: await states(at), problems: await problems(at) },
-        before,
-        'nothing goes round',
-      )
-      await assertEqual(at, ['f', 'lone'])
-      const back = await end(at)
-      if (state === 'broken') await copyAll(back.context, ['a'])
-      await settle(back)
-      await settle(back)
-      assert.deepEqual(await states(back), LIVE)
-      await assertEqual(back, ['a', 'b', 'c', 'f', 'lone'])
-    })
+    await using copied = await createInstallation(servers, `chain_${what}`, { schema: CHAIN, copied: true })
+    const at = await begin(copied)
+    await at.app.query('UPDATE lone SET v = v + 1; UPDATE f SET v = v + 1')
+    await settle(at)
+    await settle(at)
+    const before = { copies: await copies(at), states: await states(at), problems: await problems(at) }
+    assert.equal(before.states['a'], state)
+    for (const table of ['b', 'c']) {
+      assert.ok(['refused', 'suspect'].includes(before.states[table] ?? ''), `${table} is ${before.states[table]}`)
+      assert.match(before.problems[table] ?? '', /table [ab]|elsewhere|is not there/)
+    }
+    await at.app.query('UPDATE lone SET v = v + 1; UPDATE c SET bid = NULL WHERE id = 3')
+    await settle(at)
+    assert.deepEqual(
+      { copies: await copies(at), states: await states(at), problems: await problems(at) },
+      before,
+      'nothing goes round',
+    )
+    await assertEqual(at, ['f', 'lone'])
+    const back = await end(at)
+    if (state === 'broken') await copyAll(back.context, ['a'])
+    await settle(back)
+    await settle(back)
+    assert.deepEqual(await states(back), LIVE)
+    await assertEqual(back, ['a', 'b', 'c', 'f', 'lone'])
   })
 
 test('plan lists each table of a chain once, live or refused', async () => {
-  await withCopied(servers, { name: 'chain_plan', schema: CHAIN }, async (copied) => {
-    const at = await excluding(['a'])(copied)
-    const { tables, refused, captureOnly } = await plan(at.context, [])
-    assert.deepEqual(tables.map(({ table }) => table).sort(), ['f', 'lone'])
-    assert.deepEqual(refused.map(({ table }) => table).sort(), ['b', 'c'])
-    assert.deepEqual(captureOnly, [])
-  })
+  await using copied = await createInstallation(servers, 'chain_plan', { schema: CHAIN, copied: true })
+  const at = await excluding(['a'])(copied)
+  const { tables, refused, captureOnly } = await plan(at.context, [])
+  assert.deepEqual(tables.map(({ table }) => table).sort(), ['f', 'lone'])
+  assert.deepEqual(refused.map(({ table }) => table).sort(), ['b', 'c'])
+  assert.deepEqual(captureOnly, [])
 })

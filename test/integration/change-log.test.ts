@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { MALFORMED_ENTRY } from '@mylab-sync/core'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { drain, loadModel, migrate, resyncTables } from '@mylab-sync/engine'
 import {
   assertEqual,
   copyAll,
+  createInstallation,
   drainNow,
   type Installation,
   settle,
   states,
-  withCopied,
 } from '../support/installation.js'
 import { textRows } from '../support/content.js'
 
@@ -24,32 +24,28 @@ const CHANGE =
   'UPDATE a SET v = v + 1 LIMIT 1; DELETE FROM a ORDER BY id LIMIT 1; INSERT INTO a (v) VALUES (5); INSERT INTO b (v) VALUES (2)'
 const HARMED = /change log at the source was emptied, replaced or changed by hand|no drain in common that is still kept/
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 /** The next drain sets every table aside and says why; control work copies them again. */
-async function assertHealed(at: Installation): Promise<void> {
-  await at.context.source.log.guard()
-  const report = await drainNow(at)
+async function assertHealed(installation: Installation): Promise<void> {
+  await installation.context.source.log.guard()
+  const report = await drainNow(installation)
   const setAside = report.kind === 'done' ? report.setAside : []
   assert.deepEqual(setAside.map(({ table }) => table).sort(), TABLES)
   for (const { problem } of setAside) assert.match(problem, HARMED)
-  await settle(at)
-  assert.deepEqual(await states(at), { a: 'live', b: 'live' })
-  await assertEqual(at, TABLES)
-  await assertAtRest(at)
+  await settle(installation)
+  assert.deepEqual(await states(installation), { a: 'live', b: 'live' })
+  await assertEqual(installation, TABLES)
+  await assertAtRest(installation)
 }
 
 /** It is not read again and again, and changes are carried one by one. */
-async function assertAtRest(at: Installation): Promise<void> {
-  await at.app.query(CHANGE)
-  await at.context.source.log.guard()
-  const report = await drainNow(at)
+async function assertAtRest(installation: Installation): Promise<void> {
+  await installation.app.query(CHANGE)
+  await installation.context.source.log.guard()
+  const report = await drainNow(installation)
   assert.deepEqual(report.kind === 'done' && [report.entries, report.setAside], [4, []])
-  await assertEqual(at, TABLES)
+  await assertEqual(installation, TABLES)
 }
 
 const dumped = `CREATE TABLE kept AS SELECT * FROM sync_audit_log`
@@ -91,116 +87,115 @@ const HARM: Record<string, readonly string[]> = {
 }
 
 test('a log that is lost or edited by hand is reported, and everything is read again', async (t) => {
-  await withCopied(servers, { name: 'log_harm', schema: SCHEMA }, async (at) => {
-    for (const [name, statements] of Object.entries(HARM))
-      await t.test(name, async () => {
-        for (const statement of statements) {
-          if (statement === MIGRATED) await migrate(at.context)
-          else await at.app.query(statement)
-        }
-        await at.app.query('DROP TABLE IF EXISTS away, kept')
-        await assertHealed(at)
-      })
-  })
+  await using installation = await createInstallation(servers, 'log_harm', { schema: SCHEMA, copied: true })
+  for (const [name, statements] of Object.entries(HARM))
+    await t.test(name, async () => {
+      for (const statement of statements) {
+        if (statement === MIGRATED) await migrate(installation.context)
+        else await installation.app.query(statement)
+      }
+      await installation.app.query('DROP TABLE IF EXISTS away, kept')
+      await assertHealed(installation)
+    })
 })
 
 test('an unread entry that vanishes during a drain is not hidden by acknowledging it', async () => {
-  await withCopied(servers, { name: 'log_race', schema: SCHEMA }, async (at) => {
-    for (const statement of ['DELETE FROM sync_audit_log WHERE synced = 0', 'TRUNCATE TABLE sync_audit_log']) {
-      await at.app.query('UPDATE a SET v = v + 1; UPDATE b SET v = v + 1')
-      let harm: Promise<unknown> | undefined
-      const hooks = {
-        at: async (point: string) => {
-          if (point !== 'drain:applied' || harm !== undefined) return
-          await at.app.query('INSERT INTO b (v) VALUES (9)')
-          // TRUNCATE waits for the end of the drain's view, and comes before its mark.
-          harm = at.app.query(statement)
-          if (statement.startsWith('DELETE')) await harm
-        },
-      }
-      await drain({ ...at.context, hooks }, await loadModel(at.context))
-      await harm
-      await assertHealed(at)
+  await using installation = await createInstallation(servers, 'log_race', { schema: SCHEMA, copied: true })
+  for (const statement of ['DELETE FROM sync_audit_log WHERE synced = 0', 'TRUNCATE TABLE sync_audit_log']) {
+    await installation.app.query('UPDATE a SET v = v + 1; UPDATE b SET v = v + 1')
+    let harm: Promise<unknown> | undefined
+    const hooks = {
+      at: async (point: string) => {
+        if (point !== 'drain:applied' || harm !== undefined) return
+        await installation.app.query('INSERT INTO b (v) VALUES (9)')
+        // TRUNCATE waits for the end of the drain's view, and comes before its mark.
+        harm = installation.app.query(statement)
+        if (statement.startsWith('DELETE')) await harm
+      },
     }
-  })
+    await drain({ ...installation.context, hooks }, await loadModel(installation.context))
+    await harm
+    await assertHealed(installation)
+  }
 })
 
 test('drained entries may be deleted by hand; only an older target is reread whole', async () => {
-  await withCopied(servers, { name: 'log_drained', schema: SCHEMA }, async (at) => {
-    await at.reader.query('CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain')
-    await at.app.query(CHANGE)
-    await settle(at)
-    await at.app.query('DELETE FROM sync_audit_log WHERE synced = 1')
-    await assertAtRest(at)
-    await at.reader.query('UPDATE a SET v = 99; UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)')
-    const report = await drainNow(at)
-    assert.equal(report.kind === 'done' && report.setAside.length, 2)
-    await settle(at)
-    await assertEqual(at, TABLES)
-  })
+  await using installation = await createInstallation(servers, 'log_drained', { schema: SCHEMA, copied: true })
+  await installation.reader.query('CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain')
+  await installation.app.query(CHANGE)
+  await settle(installation)
+  await installation.app.query('DELETE FROM sync_audit_log WHERE synced = 1')
+  await assertAtRest(installation)
+  await installation.reader.query(
+    'UPDATE a SET v = 99; UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)',
+  )
+  const report = await drainNow(installation)
+  assert.equal(report.kind === 'done' && report.setAside.length, 2)
+  await settle(installation)
+  await assertEqual(installation, TABLES)
 })
 
 test('a target from before a loss of entries is read again as a whole', async () => {
-  await withCopied(servers, { name: 'log_lost', schema: SCHEMA }, async (at) => {
-    await at.reader.query('CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain; CREATE TABLE kept_a AS TABLE a')
-    await at.app.query(CHANGE)
-    await at.app.query('DELETE FROM sync_audit_log WHERE synced = 0')
-    await assertHealed(at)
-    await at.reader.query('DELETE FROM a; INSERT INTO a TABLE kept_a')
-    await at.reader.query('UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)')
-    const report = await drainNow({ ...at, context: { ...at.context, limits: { otherMs: 50 } } })
-    assert.equal(report.kind === 'done' && report.setAside.length, 2)
-    await settle(at)
-    await assertEqual(at, TABLES)
-  })
+  await using installation = await createInstallation(servers, 'log_lost', { schema: SCHEMA, copied: true })
+  await installation.reader.query(
+    'CREATE TABLE kept AS SELECT * FROM mylab_sync.sync_drain; CREATE TABLE kept_a AS TABLE a',
+  )
+  await installation.app.query(CHANGE)
+  await installation.app.query('DELETE FROM sync_audit_log WHERE synced = 0')
+  await assertHealed(installation)
+  await installation.reader.query('DELETE FROM a; INSERT INTO a TABLE kept_a')
+  await installation.reader.query('UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)')
+  const report = await drainNow({ ...installation, context: { ...installation.context, limits: { otherMs: 50 } } })
+  assert.equal(report.kind === 'done' && report.setAside.length, 2)
+  await settle(installation)
+  await assertEqual(installation, TABLES)
 })
 
 test('entries from an older version and entries reset by hand do no harm', async () => {
-  await withCopied(servers, { name: 'log_older', schema: SCHEMA }, async (at) => {
-    await at.app.query(CHANGE)
-    await settle(at)
-    await at.app.query(
-      'UPDATE sync_audit_log SET synced_at = NOW() - INTERVAL 8 DAY WHERE synced = 1; UPDATE sync_audit_log SET synced = 0, drain_no = NULL, synced_at = NULL WHERE id > 0',
-    )
-    await at.app.query('UPDATE sync_audit_log, sync_instance SET synced = 1, drain_no = last_drain + 1 WHERE id > 0')
-    await assertAtRest(at)
-  })
+  await using installation = await createInstallation(servers, 'log_older', { schema: SCHEMA, copied: true })
+  await installation.app.query(CHANGE)
+  await settle(installation)
+  await installation.app.query(
+    'UPDATE sync_audit_log SET synced_at = NOW() - INTERVAL 8 DAY WHERE synced = 1; UPDATE sync_audit_log SET synced = 0, drain_no = NULL, synced_at = NULL WHERE id > 0',
+  )
+  await installation.app.query(
+    'UPDATE sync_audit_log, sync_instance SET synced = 1, drain_no = last_drain + 1 WHERE id > 0',
+  )
+  await assertAtRest(installation)
 })
 
 test('migrate seals and guards an older installation, and nothing is read again', async () => {
-  await withCopied(servers, { name: 'log_upgrade', schema: SCHEMA }, async (at) => {
-    await at.app.query(
-      'DROP TRIGGER mylab_log_au; DROP TRIGGER mylab_log_ad; DELETE FROM sync_audit_log WHERE id = 0; ALTER TABLE sync_instance DROP COLUMN seal, DROP COLUMN guards',
-    )
-    assert.equal(await at.source.admin.migrated(), false)
-    await at.app.query(CHANGE)
-    await migrate(at.context)
-    const report = await drainNow(at)
-    assert.deepEqual(report.kind === 'done' && [report.entries, report.setAside], [4, []])
-    await assertAtRest(at)
-    await at.app.query(CHANGE)
-    await at.app.query('DELETE FROM sync_audit_log WHERE synced = 0')
-    await assertHealed(at)
-  })
+  await using installation = await createInstallation(servers, 'log_upgrade', { schema: SCHEMA, copied: true })
+  await installation.app.query(
+    'DROP TRIGGER mylab_log_au; DROP TRIGGER mylab_log_ad; DELETE FROM sync_audit_log WHERE id = 0; ALTER TABLE sync_instance DROP COLUMN seal, DROP COLUMN guards',
+  )
+  assert.equal(await installation.source.admin.migrated(), false)
+  await installation.app.query(CHANGE)
+  await migrate(installation.context)
+  const report = await drainNow(installation)
+  assert.deepEqual(report.kind === 'done' && [report.entries, report.setAside], [4, []])
+  await assertAtRest(installation)
+  await installation.app.query(CHANGE)
+  await installation.app.query('DELETE FROM sync_audit_log WHERE synced = 0')
+  await assertHealed(installation)
 })
 
 test('a first copy during which the log is emptied still ends with all rows', async () => {
-  await withCopied(servers, { name: 'log_copy', schema: SCHEMA }, async (at) => {
-    await at.app.query('CREATE TABLE later (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO later VALUES (1)')
-    let isHarmed = false
-    const hooks = {
-      afterChunkRead: async () => {
-        if (isHarmed) return
-        isHarmed = true
-        await at.app.query('INSERT INTO later VALUES (2); TRUNCATE TABLE sync_audit_log')
-      },
-    }
-    await copyAll({ ...at.context, hooks }, ['later'])
-    await settle(at)
-    assert.deepEqual(await states(at), { a: 'live', b: 'live', later: 'live' })
-    await assertEqual(at, TABLES)
-    assert.deepEqual(await at.rows('SELECT id FROM later ORDER BY 1'), [['1'], ['2']])
-  })
+  await using installation = await createInstallation(servers, 'log_copy', { schema: SCHEMA, copied: true })
+  await installation.app.query('CREATE TABLE later (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO later VALUES (1)')
+  let isHarmed = false
+  const hooks = {
+    afterChunkRead: async () => {
+      if (isHarmed) return
+      isHarmed = true
+      await installation.app.query('INSERT INTO later VALUES (2); TRUNCATE TABLE sync_audit_log')
+    },
+  }
+  await copyAll({ ...installation.context, hooks }, ['later'])
+  await settle(installation)
+  assert.deepEqual(await states(installation), { a: 'live', b: 'live', later: 'live' })
+  await assertEqual(installation, TABLES)
+  assert.deepEqual(await installation.rows('SELECT id FROM later ORDER BY 1'), [['1'], ['2']])
 })
 
 const FORGED = [
@@ -217,47 +212,48 @@ const FORGED = [
 ]
 
 test('a malformed entry is held with a message and costs only a recopy of its table', async () => {
-  await withCopied(servers, { name: 'log_forged', schema: SCHEMA }, async (at) => {
-    await at.app.query(CHANGE)
-    await settle(at)
-    const forge = `INSERT INTO sync_audit_log (table_name, operation, row_key, flags) SELECT 'a', 'UPDATE', ?, flags FROM sync_audit_log WHERE table_name = 'a' LIMIT 1`
-    for (const key of FORGED) await at.app.query(forge, [key])
-    await at.app.query(
-      'INSERT INTO b (v) VALUES (3); SET @mylab_sync_bypass = 1; UPDATE a SET v = 8; SET @mylab_sync_bypass = NULL',
-    )
-    const report = await drainNow(at)
-    const setAside = report.kind === 'done' ? report.setAside : []
-    assert.deepEqual(setAside, [
-      {
-        table: 'a',
-        event: 'mismatch',
-        problem: 'the change log holds an entry of it that no trigger of ours can have written',
-      },
-    ])
-    await assertEqual(at, ['b'])
-    const held = await textRows(at.app, 'SELECT COUNT(*), MIN(error_message) FROM sync_audit_log WHERE retry_count = 3')
-    assert.deepEqual(held, [[String(FORGED.length), MALFORMED_ENTRY]])
-    await settle(at)
-    await assertEqual(at, TABLES)
-    await assertAtRest(at)
-  })
+  await using installation = await createInstallation(servers, 'log_forged', { schema: SCHEMA, copied: true })
+  await installation.app.query(CHANGE)
+  await settle(installation)
+  const forge = `INSERT INTO sync_audit_log (table_name, operation, row_key, flags) SELECT 'a', 'UPDATE', ?, flags FROM sync_audit_log WHERE table_name = 'a' LIMIT 1`
+  for (const key of FORGED) await installation.app.query(forge, [key])
+  await installation.app.query(
+    'INSERT INTO b (v) VALUES (3); SET @mylab_sync_bypass = 1; UPDATE a SET v = 8; SET @mylab_sync_bypass = NULL',
+  )
+  const report = await drainNow(installation)
+  const setAside = report.kind === 'done' ? report.setAside : []
+  assert.deepEqual(setAside, [
+    {
+      table: 'a',
+      event: 'mismatch',
+      problem: 'the change log holds an entry of it that no trigger of ours can have written',
+    },
+  ])
+  await assertEqual(installation, ['b'])
+  const held = await textRows(
+    installation.app,
+    'SELECT COUNT(*), MIN(error_message) FROM sync_audit_log WHERE retry_count = 3',
+  )
+  assert.deepEqual(held, [[String(FORGED.length), MALFORMED_ENTRY]])
+  await settle(installation)
+  await assertEqual(installation, TABLES)
+  await assertAtRest(installation)
 })
 
 test('malformed entries again and again cost a table a few copies, then break it', async () => {
-  await withCopied(servers, { name: 'log_again', schema: SCHEMA }, async (at) => {
-    const forge = `INSERT INTO sync_audit_log (table_name, operation, row_key, flags) VALUES ('a', 'UPDATE', '5', 7), ('no such table ä', '', 'é', 0)`
-    for (let time = 1; time <= 5; time++) {
-      assert.deepEqual(await states(at), { a: 'live', b: 'live' })
-      await at.app.query(`SET sql_mode = ''; ${forge}; SET sql_mode = DEFAULT`)
-      await settle(at)
-    }
-    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
-    await at.app.query(`SET sql_mode = ''; ${forge}; INSERT INTO b (v) VALUES (3)`)
-    await settle(at)
-    await assertEqual(at, ['b'])
-    await at.app.query('DELETE FROM sync_audit_log WHERE error_message IS NOT NULL')
-    await resyncTables(at.context, ['a'], { progress: () => {}, signal: new AbortController().signal })
-    assert.deepEqual(await states(at), { a: 'live', b: 'live' })
-    await assertEqual(at, TABLES)
-  })
+  await using installation = await createInstallation(servers, 'log_again', { schema: SCHEMA, copied: true })
+  const forge = `INSERT INTO sync_audit_log (table_name, operation, row_key, flags) VALUES ('a', 'UPDATE', '5', 7), ('no such table ä', '', 'é', 0)`
+  for (let time = 1; time <= 5; time++) {
+    assert.deepEqual(await states(installation), { a: 'live', b: 'live' })
+    await installation.app.query(`SET sql_mode = ''; ${forge}; SET sql_mode = DEFAULT`)
+    await settle(installation)
+  }
+  assert.deepEqual(await states(installation), { a: 'broken', b: 'live' })
+  await installation.app.query(`SET sql_mode = ''; ${forge}; INSERT INTO b (v) VALUES (3)`)
+  await settle(installation)
+  await assertEqual(installation, ['b'])
+  await installation.app.query('DELETE FROM sync_audit_log WHERE error_message IS NOT NULL')
+  await resyncTables(installation.context, ['a'], { progress: () => {}, signal: new AbortController().signal })
+  assert.deepEqual(await states(installation), { a: 'live', b: 'live' })
+  await assertEqual(installation, TABLES)
 })

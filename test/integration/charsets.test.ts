@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { listErrors } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
-import { copyAll, drainNow, type Installation, installation, settle, states } from '../support/installation.js'
+import { copyAll, createInstallation, drainNow, type Installation, settle, states } from '../support/installation.js'
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 /** Every character of these can be told apart in a key. */
 const WHOLE =
@@ -43,36 +39,33 @@ const notTold = (charset: string): string =>
   `SELECT h FROM \`${charset}\` WHERE CONVERT(k USING utf8mb4) = '?' AND HEX(k) NOT LIKE '%3F' OR HEX(CONVERT(CONVERT(k USING utf8mb4) USING ${charset})) <> h OR HEX(CONVERT(k USING utf8mb4)) RLIKE '^ED[AB]'`
 
 test('a key in any charset is found by its bytes, or its row is refused and reported', async () => {
-  const at = await installation(servers, 'charsets')
-  try {
-    for (const charset of [...WHOLE, ...PARTLY]) await fill(at, charset)
-    await copyAll(at.context)
-    for (const charset of [...WHOLE, ...PARTLY]) {
-      const texts = await textRows(at.app, `SELECT CONVERT(k USING utf8mb4), h FROM \`${charset}\` ORDER BY h`)
-      const source = new Map(texts.map(([text, hex]) => [hex, text]))
-      const carried = await at.rows(`SELECT k, h FROM "${charset}" ORDER BY h`)
-      for (const [text, hex] of carried) assert.equal(text, source.get(hex ?? null), `${charset} ${hex}`)
-      const refused = await listErrors(at.context, { tables: [charset], limit: 10_000, history: false })
-      assert.equal(carried.length + refused.length, texts.length, charset)
-      if (WHOLE.includes(charset)) {
-        const untold = (await textRows(at.app, notTold(charset))).length
-        assert.ok(refused.length <= untold, `${charset}: ${refused.length} refused of ${untold}`)
-      } else assert.ok(refused.length < texts.length / 2, `${charset}: ${refused.length} refused`)
-    }
-    // each by its own entry: what is not found again stays
-    for (const charset of [...WHOLE, ...PARTLY]) await at.app.query(`UPDATE \`${charset}\` SET k = CONCAT(k, k, k)`)
-    await drainNow(at)
-    for (const charset of [...WHOLE, ...PARTLY]) {
-      const tripled = await at.rows(`SELECT count(*) FROM "${charset}" WHERE length(k) % 3 <> 0`)
-      assert.deepEqual(tripled, [['0']], charset)
-      await at.app.query(`DELETE FROM \`${charset}\``)
-    }
-    await settle(at)
-    for (const charset of [...WHOLE, ...PARTLY])
-      assert.deepEqual(await at.rows(`SELECT count(*) FROM "${charset}"`), [['0']], charset)
-    assert.deepEqual(await listErrors(at.context, { tables: [], limit: 10, history: false }), [])
-    assert.deepEqual([...new Set(Object.values(await states(at)))], ['live'])
-  } finally {
-    await at.close()
+  await using installation = await createInstallation(servers, 'charsets')
+  for (const charset of [...WHOLE, ...PARTLY]) await fill(installation, charset)
+  await copyAll(installation.context)
+  for (const charset of [...WHOLE, ...PARTLY]) {
+    const texts = await textRows(installation.app, `SELECT CONVERT(k USING utf8mb4), h FROM \`${charset}\` ORDER BY h`)
+    const source = new Map(texts.map(([text, hex]) => [hex, text]))
+    const carried = await installation.rows(`SELECT k, h FROM "${charset}" ORDER BY h`)
+    for (const [text, hex] of carried) assert.equal(text, source.get(hex ?? null), `${charset} ${hex}`)
+    const refused = await listErrors(installation.context, { tables: [charset], limit: 10_000, history: false })
+    assert.equal(carried.length + refused.length, texts.length, charset)
+    if (WHOLE.includes(charset)) {
+      const untold = (await textRows(installation.app, notTold(charset))).length
+      assert.ok(refused.length <= untold, `${charset}: ${refused.length} refused of ${untold}`)
+    } else assert.ok(refused.length < texts.length / 2, `${charset}: ${refused.length} refused`)
   }
+  // each by its own entry: what is not found again stays
+  for (const charset of [...WHOLE, ...PARTLY])
+    await installation.app.query(`UPDATE \`${charset}\` SET k = CONCAT(k, k, k)`)
+  await drainNow(installation)
+  for (const charset of [...WHOLE, ...PARTLY]) {
+    const tripled = await installation.rows(`SELECT count(*) FROM "${charset}" WHERE length(k) % 3 <> 0`)
+    assert.deepEqual(tripled, [['0']], charset)
+    await installation.app.query(`DELETE FROM \`${charset}\``)
+  }
+  await settle(installation)
+  for (const charset of [...WHOLE, ...PARTLY])
+    assert.deepEqual(await installation.rows(`SELECT count(*) FROM "${charset}"`), [['0']], charset)
+  assert.deepEqual(await listErrors(installation.context, { tables: [], limit: 10, history: false }), [])
+  assert.deepEqual([...new Set(Object.values(await states(installation)))], ['live'])
 })

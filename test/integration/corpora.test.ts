@@ -27,15 +27,11 @@ function* statements(text: string): Iterable<string> {
 
 async function load(name: string): Promise<void> {
   await servers.createDatabases({ source: name, target: name })
-  const app = await servers.sourceAdmin(name)
-  try {
-    await app.query('SET FOREIGN_KEY_CHECKS = 0')
-    const folder = join(CORPORA ?? '', name)
-    for (const file of readdirSync(folder).sort())
-      for (const statement of statements(readFileSync(join(folder, file), 'utf8'))) await app.query(statement)
-  } finally {
-    await app.end()
-  }
+  await using app = await servers.sourceAdmin(name)
+  await app.query('SET FOREIGN_KEY_CHECKS = 0')
+  const folder = join(CORPORA ?? '', name)
+  for (const file of readdirSync(folder).sort())
+    for (const statement of statements(readFileSync(join(folder, file), 'utf8'))) await app.query(statement)
 }
 
 for (const name of ['chinook', 'northwind', 'openmrs', 'sakila'])

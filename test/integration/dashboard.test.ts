@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { drainAll, type EngineContext, initial, migrate, setupTriggers } from '@mylab-sync/engine'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { eventually, shared, sharedServers } from '@mylab-sync/testkit'
 import { ask } from '../support/ask.js'
 import { closeContext, contextOf, type RunningDashboard, startDashboard } from '../support/dashboard.js'
 import { readText } from '../support/deployment.js'
@@ -34,31 +34,19 @@ interface Status {
   tables: { table: string; state: string; rowsCopied: number; copiedPercent: number; pending: number }[]
 }
 
-let servers: ServerSet
-let context: EngineContext
-let locked: RunningDashboard
-let open: RunningDashboard
 const paused: string[] = []
 
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-  await servers.createDatabases({ source: NAME, target: NAME })
-  const admin = await servers.sourceAdmin(NAME)
-  await admin.query(`CREATE TABLE a (id INT PRIMARY KEY, t VARCHAR(20)) ENGINE=InnoDB;
-    INSERT INTO a SELECT seq, 'SECRET-ROW' FROM seq_1_to_50; CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB`)
-  await admin.end()
-  context = await contextOf(servers, NAME)
-  const actions = { pause: async (_: EngineContext, table: string) => `paused ${paused.push(table)}` }
-  const health = (): Promise<string[]> => Promise.resolve([IDLE])
-  locked = await startDashboard(servers, NAME, { password: PASSWORD, actions, health })
-  open = await startDashboard(servers, NAME)
-})
-after(async () => {
-  await locked.stop()
-  await open.stop()
-  await closeContext(context)
-  await servers.close()
-})
+const servers = await sharedServers()
+await servers.createDatabases({ source: NAME, target: NAME })
+const admin = await servers.sourceAdmin(NAME)
+await admin.query(`CREATE TABLE a (id INT PRIMARY KEY, t VARCHAR(20)) ENGINE=InnoDB;
+  INSERT INTO a SELECT seq, 'SECRET-ROW' FROM seq_1_to_50; CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB`)
+await admin.end()
+const context = await shared(contextOf(servers, NAME), closeContext)
+const actions = { pause: async (_: EngineContext, table: string) => `paused ${paused.push(table)}` }
+const health = (): Promise<string[]> => Promise.resolve([IDLE])
+const locked = await shared(startDashboard(servers, NAME, { password: PASSWORD, actions, health }))
+const open = await shared(startDashboard(servers, NAME))
 
 const statusOf = async (at: RunningDashboard): Promise<Status> =>
   JSON.parse((await ask(`${at.url}api/status`)).body) as Status

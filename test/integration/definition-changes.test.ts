@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { type EngineHooks, runDaemon, status, type StatusReport } from '@mylab-sync/engine'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import { textRows } from '../support/content.js'
 import { changesByAlgorithm, type DefinitionChange, statementsOf } from '../support/definition-changes.js'
-import { copyAll, type Installation, installation, settle } from '../support/installation.js'
+import { copyAll, createInstallation, type Installation, overSides, settle } from '../support/installation.js'
 
 const DEADLINE_MS = 300_000
 /** Longer than a daemon takes between two looks at definitions. */
@@ -15,11 +15,7 @@ const LANES = 6
 /** Of the changes that a daemon sees alone, one in so many. Each mode takes a share of its own; DEFINITIONS=all takes all in each. */
 const SHARE_ALONE = 12
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 interface Scene {
   readonly name: string
@@ -28,27 +24,27 @@ interface Scene {
 }
 
 /** Tables of these changes, each with its rows; what this server has no such table for is left out. */
-async function build(at: Installation, changes: ReturnType<typeof changesByAlgorithm>): Promise<Scene[]> {
+async function build(installation: Installation, changes: ReturnType<typeof changesByAlgorithm>): Promise<Scene[]> {
   const scenes: Scene[] = []
   for (const [index, change] of changes.entries()) {
     const name = `d${String(index).padStart(3, '0')}`
     const { schema, statements } = statementsOf(change, name)
     try {
-      await at.app.query(schema)
+      await installation.app.query(schema)
       scenes.push({ name, change, statements })
     } catch {
-      await at.app.query(`DROP TABLE IF EXISTS ${name}, ${name}_u`)
+      await installation.app.query(`DROP TABLE IF EXISTS ${name}, ${name}_u`)
     }
   }
   return scenes
 }
 
 /** Those that the server takes; a change of which it has refused a part counts for what it has done. */
-async function apply(at: Installation, { statements }: Scene): Promise<boolean> {
+async function apply(installation: Installation, { statements }: Scene): Promise<boolean> {
   let done = 0
   for (const statement of statements) {
     try {
-      await at.app.query(statement)
+      await installation.app.query(statement)
       done++
     } catch (error) {
       assert.ok((error as { errno?: number }).errno, statement)
@@ -67,9 +63,9 @@ function plain(value: string | null): string | null {
   return value?.replace(/(\d\d:\d\d:\d\d)(?:(\.\d*[1-9])0*|\.0*)?(\+00)?$/, '$1$2').replace(/\0+$/, '') ?? null
 }
 
-async function contentOf(at: Installation, side: 'source' | 'target', table: string): Promise<string[]> {
+async function contentOf(installation: Installation, side: 'source' | 'target', table: string): Promise<string[]> {
   const columns = await textRows(
-    at.app,
+    installation.app,
     `SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '${table}' ORDER BY 1`,
   )
   const shown = ([name, type]: (string | null)[]): string => {
@@ -78,61 +74,66 @@ async function contentOf(at: Installation, side: 'source' | 'target', table: str
   }
   const list = columns.map(shown).join(', ')
   const query = `SELECT ${list} FROM ${side === 'source' ? `\`${table}\`` : `"${table}"`}`
-  const rows = side === 'source' ? await textRows(at.app, query) : await at.rows(query)
+  const rows = side === 'source' ? await textRows(installation.app, query) : await installation.rows(query)
   return rows.map((row) => JSON.stringify(row.map(plain))).sort()
 }
 
-async function isTable(at: Installation, table: string): Promise<boolean> {
+async function isTable(installation: Installation, table: string): Promise<boolean> {
   const found = await textRows(
-    at.app,
+    installation.app,
     `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '${table}' AND TABLE_TYPE <> 'VIEW'`,
   )
   return found.length > 0
 }
 
 /** Null once the table is right: equal, or named as not live with statements that help. */
-async function wrong(at: Installation, { name }: Scene, now: StatusReport): Promise<string | null> {
+async function wrong(installation: Installation, { name }: Scene, now: StatusReport): Promise<string | null> {
   const known = now.tables.find((each) => each.table === name)
-  if (!(await isTable(at, name))) return isOpen(known?.state) ? `is ${known?.state} without a table` : null
+  if (!(await isTable(installation, name))) return isOpen(known?.state) ? `is ${known?.state} without a table` : null
   if (!isOpen(known?.state)) {
     const problem = known?.problem ?? ''
     return /^waits for: |cannot|no rule|server says|discard/i.test(problem) ? null : `is ${known?.state}: ${problem}`
   }
-  const [source, target] = [await contentOf(at, 'source', name), await contentOf(at, 'target', name)]
+  const [source, target] = [
+    await contentOf(installation, 'source', name),
+    await contentOf(installation, 'target', name),
+  ]
   return JSON.stringify(source) === JSON.stringify(target) ? null : `${source.join(' ')} | ${target.join(' ')}`
 }
 
-async function allWrong(at: Installation, scenes: readonly Scene[]): Promise<string[]> {
-  const now = await status(at.context)
+async function allWrong(installation: Installation, scenes: readonly Scene[]): Promise<string[]> {
+  const now = await status(installation.context)
   const found: string[] = []
   for (const scene of scenes) {
-    const fault = await wrong(at, scene, now).catch((error: unknown) => String(error))
+    const fault = await wrong(installation, scene, now).catch((error: unknown) => String(error))
     if (fault !== null) found.push(`${scene.name}: ${scene.statements.join('; ')}: ${fault}`)
   }
   return found
 }
 
 /** What waits for a person is equal once the statements that it names are run. */
-async function doAsTold(at: Installation, scenes: readonly Scene[]): Promise<number> {
-  const waiting = (await status(at.context)).tables.filter(({ problem }) => problem?.startsWith('waits for: '))
-  for (const { problem } of waiting) await at.reader.query((problem ?? '').slice('waits for: '.length))
-  if (waiting.length > 0) await settle(at)
-  assert.deepEqual(await allWrong(at, scenes), [])
-  const still = (await status(at.context)).tables.filter(({ problem }) => problem?.startsWith('waits for: '))
+async function doAsTold(installation: Installation, scenes: readonly Scene[]): Promise<number> {
+  const waiting = (await status(installation.context)).tables.filter(({ problem }) =>
+    problem?.startsWith('waits for: '),
+  )
+  for (const { problem } of waiting) await installation.reader.query((problem ?? '').slice('waits for: '.length))
+  if (waiting.length > 0) await settle(installation)
+  assert.deepEqual(await allWrong(installation, scenes), [])
+  const still = (await status(installation.context)).tables.filter(({ problem }) => problem?.startsWith('waits for: '))
   assert.deepEqual(still, [])
   return waiting.length
 }
 
-async function settled(at: Installation, scenes: readonly Scene[]): Promise<void> {
+async function settled(installation: Installation, scenes: readonly Scene[]): Promise<void> {
   let last: string[] = []
   await eventually(
     'all tables are equal or named',
-    async () => (last = await allWrong(at, scenes)).length === 0,
+    async () => (last = await allWrong(installation, scenes)).length === 0,
     DEADLINE_MS,
   ).catch(() => assert.deepEqual(last, []))
 }
 
-async function withDaemon(at: Installation, use: () => Promise<void>): Promise<void> {
+async function withDaemon(installation: Installation, use: () => Promise<void>): Promise<void> {
   const stop = new AbortController()
   const problems: string[] = []
   const options = {
@@ -140,7 +141,7 @@ async function withDaemon(at: Installation, use: () => Promise<void>): Promise<v
     onInterval: () => {},
     onProblem: (error: Error) => void problems.push(error.message),
   }
-  const daemon = runDaemon(at.context, options, stop.signal)
+  const daemon = runDaemon(installation.context, options, stop.signal)
   try {
     await use()
   } finally {
@@ -149,63 +150,60 @@ async function withDaemon(at: Installation, use: () => Promise<void>): Promise<v
   }
 }
 
-async function withScenes(
+interface ChangingInstallation extends Installation {
+  readonly scenes: Scene[]
+}
+
+async function createChanging(
   name: string,
   { changes, hooks }: { readonly changes: ReturnType<typeof changesByAlgorithm>; readonly hooks?: EngineHooks },
-  use: (at: Installation, scenes: Scene[]) => Promise<void>,
-): Promise<void> {
-  const at = await installation(servers, name, hooks ? { hooks } : {})
-  try {
-    await use(at, await build(at, changes))
-  } finally {
-    await at.close()
-  }
+): Promise<ChangingInstallation> {
+  const installation = await createInstallation(servers, name, hooks ? { hooks } : {})
+  return { ...installation, scenes: await build(installation, changes) }
 }
 
 test('every definition change is followed by a running daemon', async () => {
-  await withScenes('changes_live', { changes: changesByAlgorithm(2, 0) }, async (at, scenes) => {
-    await copyAll(at.context)
-    let tried = 0
-    await withDaemon(at, async () => {
-      for (const scene of scenes) if (await apply(at, scene)) tried++
-      await settled(at, scenes)
-    })
-    const waited = await doAsTold(at, scenes)
-    process.stderr.write(`${tried} changes beside a running daemon, ${waited} waited for a person\n`)
+  await using installation = await createChanging('changes_live', { changes: changesByAlgorithm(2, 0) })
+  const { scenes } = installation
+  await copyAll(installation.context)
+  let tried = 0
+  await withDaemon(installation, async () => {
+    for (const scene of scenes) if (await apply(installation, scene)) tried++
+    await settled(installation, scenes)
   })
+  const waited = await doAsTold(installation, scenes)
+  process.stderr.write(`${tried} changes beside a running daemon, ${waited} waited for a person\n`)
 })
 
 test('every definition change is followed by the next call after it', async () => {
-  await withScenes('changes_later', { changes: changesByAlgorithm(2, 1) }, async (at, scenes) => {
-    await copyAll(at.context)
-    for (const scene of scenes) await apply(at, scene)
-    await settle(at)
-    await settle(at)
-    assert.deepEqual(await allWrong(at, scenes), [])
-    await doAsTold(at, scenes)
-  })
+  await using installation = await createChanging('changes_later', { changes: changesByAlgorithm(2, 1) })
+  const { scenes } = installation
+  await copyAll(installation.context)
+  for (const scene of scenes) await apply(installation, scene)
+  await settle(installation)
+  await settle(installation)
+  assert.deepEqual(await allWrong(installation, scenes), [])
+  await doAsTold(installation, scenes)
 })
 
 test('every definition change is followed without the PROCESS right too', async () => {
   const account = { user: 'unprocessed', password: 'x' }
-  await withScenes('changes_blind', { changes: changesByAlgorithm(4, 1) }, async (at, scenes) => {
-    await at.app.query(`CREATE USER unprocessed@'%' IDENTIFIED BY 'x';
+  await using installation = await createChanging('changes_blind', { changes: changesByAlgorithm(4, 1) })
+  const { scenes } = installation
+  await installation.app.query(`CREATE USER unprocessed@'%' IDENTIFIED BY 'x';
       GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, TRIGGER ON changes_blind.* TO unprocessed@'%'`)
-    const { source, target } = await connect(servers, 'changes_blind', account)
-    const blind = { ...at, context: { ...at.context, source, target } }
-    try {
-      assert.equal(await source.catalog.seesStorage(), false)
-      await copyAll(blind.context)
-      for (const scene of scenes) await apply(blind, scene)
-      await settle(blind)
-      await settle(blind)
-      assert.deepEqual(await allWrong(blind, scenes), [])
-    } finally {
-      await source.close()
-      await target.close()
-      await at.app.query("DROP USER unprocessed@'%'")
-    }
-  })
+  await using sides = await connect(servers, 'changes_blind', account)
+  const blind = overSides(installation, sides)
+  try {
+    assert.equal(await blind.source.catalog.seesStorage(), false)
+    await copyAll(blind.context)
+    for (const scene of scenes) await apply(blind, scene)
+    await settle(blind)
+    await settle(blind)
+    assert.deepEqual(await allWrong(blind, scenes), [])
+  } finally {
+    await installation.app.query("DROP USER unprocessed@'%'")
+  }
 })
 
 test('every definition change in the middle of a first copy is followed', async () => {
@@ -219,50 +217,45 @@ test('every definition change in the middle of a first copy is followed', async 
     // It waits for the read that it stands in the middle of.
     running.push(apply(other, scene))
   }
-  await withScenes(
-    'changes_copy',
-    { changes: changesByAlgorithm(4, 3), hooks: { afterChunkRead } },
-    async (at, scenes) => {
-      other = at
-      for (const scene of scenes) waiting.set(scene.name, scene)
-      await copyAll(at.context)
-      await Promise.all(running)
-      await settle(at)
-      await settle(at)
-      assert.deepEqual(await allWrong(at, scenes), [])
-      await doAsTold(at, scenes)
-      assert.ok(running.length > scenes.length / 2, `${running.length} of ${scenes.length} in the middle of a copy`)
-    },
-  )
+  await using installation = await createChanging('changes_copy', {
+    changes: changesByAlgorithm(4, 3),
+    hooks: { afterChunkRead },
+  })
+  const { scenes } = installation
+  other = installation
+  for (const scene of scenes) waiting.set(scene.name, scene)
+  await copyAll(installation.context)
+  await Promise.all(running)
+  await settle(installation)
+  await settle(installation)
+  assert.deepEqual(await allWrong(installation, scenes), [])
+  await doAsTold(installation, scenes)
+  assert.ok(running.length > scenes.length / 2, `${running.length} of ${scenes.length} in the middle of a copy`)
 })
 
 test('a change that touches no value keeps its table live and is followed', async () => {
-  const at = await installation(servers, 'changes_benign')
+  await using installation = await createInstallation(servers, 'changes_benign')
   const copies = (): Promise<(string | null)[][]> =>
-    at.rows('SELECT table_name, copy_no, state FROM mylab_sync.sync_progress ORDER BY 1')
-  try {
-    await at.app.query('CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE u (id INT PRIMARY KEY, v INT)')
-    await copyAll(at.context)
-    const before = await copies()
-    await withDaemon(at, async () => {
-      // A look that comes after the second in which the tables were made.
-      const since = Date.now() + LOOKED_MS
-      await eventually(
-        'the daemon has looked at the tables',
-        async () => Date.parse((await status(at.context)).consistentAsOf ?? '') > since,
-        DEADLINE_MS,
-      )
-      await at.app.query("ALTER TABLE t ADD INDEX q (v), COMMENT = 'x'; ALTER TABLE u ALTER v SET DEFAULT 4")
-      await eventually(
-        'the index is in the target',
-        async () => (await at.rows("SELECT 1 FROM pg_indexes WHERE indexname = 't_q'")).length > 0,
-        DEADLINE_MS,
-      )
-    })
-    assert.deepEqual(await copies(), before)
-  } finally {
-    await at.close()
-  }
+    installation.rows('SELECT table_name, copy_no, state FROM mylab_sync.sync_progress ORDER BY 1')
+  await installation.app.query('CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE u (id INT PRIMARY KEY, v INT)')
+  await copyAll(installation.context)
+  const before = await copies()
+  await withDaemon(installation, async () => {
+    // A look that comes after the second in which the tables were made.
+    const since = Date.now() + LOOKED_MS
+    await eventually(
+      'the daemon has looked at the tables',
+      async () => Date.parse((await status(installation.context)).consistentAsOf ?? '') > since,
+      DEADLINE_MS,
+    )
+    await installation.app.query("ALTER TABLE t ADD INDEX q (v), COMMENT = 'x'; ALTER TABLE u ALTER v SET DEFAULT 4")
+    await eventually(
+      'the index is in the target',
+      async () => (await installation.rows("SELECT 1 FROM pg_indexes WHERE indexname = 't_q'")).length > 0,
+      DEADLINE_MS,
+    )
+  })
+  assert.deepEqual(await copies(), before)
 })
 
 test('a daemon notices a change without activity in any other table', async () => {
@@ -271,12 +264,12 @@ test('a daemon notices a change without activity in any other table', async () =
     for (let at = number; at < changes.length; at += LANES) {
       const change = changes[at]
       if (!change) continue
-      await withScenes(`alone_${at}`, { changes: [change] }, async (alone, scenes) => {
-        await copyAll(alone.context)
-        await withDaemon(alone, async () => {
-          for (const scene of scenes) await apply(alone, scene)
-          await settled(alone, scenes)
-        })
+      await using installation = await createChanging(`alone_${at}`, { changes: [change] })
+      const { scenes } = installation
+      await copyAll(installation.context)
+      await withDaemon(installation, async () => {
+        for (const scene of scenes) await apply(installation, scene)
+        await settled(installation, scenes)
       })
     }
   }

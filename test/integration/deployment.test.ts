@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { SETTINGS } from '@mylab-sync/config'
-import { ServerSet } from '@mylab-sync/testkit'
+import { type ServerSet, sharedServers } from '@mylab-sync/testkit'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { parse, parseAllDocuments } from 'yaml'
 import {
@@ -18,6 +17,7 @@ import {
   sqlBlocks,
 } from '../support/deployment.js'
 import { cli, isInstalled, ROOT, run } from '../support/run.js'
+import { sharedFolder } from '../support/folders.js'
 
 const FOLDERS = ['base', 'overlays/example', 'overlays/autoscaling', 'overlays/encrypted']
 const UNITS = filesBelow('infra/systemd', '.service')
@@ -37,11 +37,7 @@ interface NetworkPolicy {
   readonly egress?: readonly { readonly ports: readonly { readonly port: number }[] }[]
 }
 
-let folder: string
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mylab-sync-deployment-'))
-})
-after(() => rmSync(folder, { recursive: true }))
+const folder = await sharedFolder('deployment')
 
 const rendered = new Map<string, Promise<KubernetesObject[] | null>>()
 
@@ -302,41 +298,36 @@ test('the troubleshooting page has an entry for every error code and no other', 
 })
 
 test('the compose sample goes live and is removed with the documented rights', async () => {
-  const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+  const servers = await sharedServers()
   const sides = { source: 'clinic', target: 'clinic' }
   try {
     await servers.createDatabases(sides)
-    const source = await servers.sourceAdmin('clinic')
-    const target = await servers.targetAdmin('clinic')
+    await using source = await servers.sourceAdmin('clinic')
+    await using target = await servers.targetAdmin('clinic')
     const runSql = async (heading: string): Promise<void> => {
       for (const { side, text } of sqlBlocks('docs/operations.md', heading))
         await (side === 'target' ? runOnTarget(target, text) : runOnSource(source, text))
     }
-    try {
-      await source.query(readText('infra/compose/sample.sql'))
-      await runSql('Rights')
-      const user = {
-        DB_USERNAME: 'mylab_sync',
-        DB_PASSWORD: 'secret',
-        PGSQL_USERNAME: 'mylab_sync',
-        PGSQL_PASSWORD: 'secret',
-      }
-      await replicate({ ...servers.environment(sides), ...user, SYNC_USE_QUEUE: 'false' })
-      await runSql('Remove')
-      const [left] = await source.query<RowDataPacket[]>('SELECT TRIGGER_NAME FROM information_schema.TRIGGERS')
-      assert.deepEqual(
-        left.filter(({ TRIGGER_NAME }) => String(TRIGGER_NAME).includes('sync_')),
-        [],
-      )
-      await source.query("INSERT INTO patient (name) VALUES ('after us')")
-      const { rows } = await target.query(
-        "SELECT to_regnamespace('mylab_sync') AS ours, count(*)::int AS kept FROM visit",
-      )
-      assert.deepEqual(rows, [{ ours: null, kept: 8000 }])
-    } finally {
-      await source.end()
-      await target.end()
+    await source.query(readText('infra/compose/sample.sql'))
+    await runSql('Rights')
+    const user = {
+      DB_USERNAME: 'mylab_sync',
+      DB_PASSWORD: 'secret',
+      PGSQL_USERNAME: 'mylab_sync',
+      PGSQL_PASSWORD: 'secret',
     }
+    await replicate({ ...servers.environment(sides), ...user, SYNC_USE_QUEUE: 'false' })
+    await runSql('Remove')
+    const [left] = await source.query<RowDataPacket[]>('SELECT TRIGGER_NAME FROM information_schema.TRIGGERS')
+    assert.deepEqual(
+      left.filter(({ TRIGGER_NAME }) => String(TRIGGER_NAME).includes('sync_')),
+      [],
+    )
+    await source.query("INSERT INTO patient (name) VALUES ('after us')")
+    const { rows } = await target.query(
+      "SELECT to_regnamespace('mylab_sync') AS ours, count(*)::int AS kept FROM visit",
+    )
+    assert.deepEqual(rows, [{ ours: null, kept: 8000 }])
   } finally {
     await servers.close()
   }

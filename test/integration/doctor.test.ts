@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { sharedServers } from '@mylab-sync/testkit'
 import { assertGolden } from '../support/golden.js'
 import { cli, type Outcome } from '../support/run.js'
 
@@ -146,21 +146,17 @@ const SET_UPS: readonly SetUp[] = [
   },
 ]
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({
-    services: ['mariadb', 'postgres'],
-    extraArguments: {
-      mariadb: [
-        '--log-bin=bin',
-        '--server-id=1',
-        '--log-bin-trust-function-creators=1',
-        '--sql-mode=STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE',
-      ],
-    },
-  })
+const servers = await sharedServers({
+  services: ['mariadb', 'postgres'],
+  extraArguments: {
+    mariadb: [
+      '--log-bin=bin',
+      '--server-id=1',
+      '--log-bin-trust-function-creators=1',
+      '--sql-mode=STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE',
+    ],
+  },
 })
-after(() => servers.close())
 
 function doctor(env: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<Outcome> {
   const address = servers.environment({ source: DATABASE, target: DATABASE, redis: false })
@@ -216,7 +212,7 @@ test('the remedies for missing rights are statements that work as printed', asyn
   const source = `${GOOD_TABLE}; SET GLOBAL log_bin_trust_function_creators = 0`
   const undo = 'SET GLOBAL log_bin_trust_function_creators = 1'
   await prepared({ name: 'remedies', source, undo, target: CLOSED_TARGET, code: 5 }, async () => {
-    const app = await servers.sourceAdmin(DATABASE)
+    await using app = await servers.sourceAdmin(DATABASE)
     const reader = await servers.targetAdmin(DATABASE)
     try {
       // An account that the server lets in and that may do nothing.
@@ -229,7 +225,6 @@ test('the remedies for missing rights are statements that work as printed', asyn
       }
       assert.deepEqual(await findings(), [])
     } finally {
-      await app.end()
       await reader.query(`DROP OWNED BY ${ACCOUNT}`).finally(() => reader.end())
     }
   })
@@ -251,7 +246,7 @@ async function findings(): Promise<Found[]> {
 
 test('doctor reports a missing guard of the log and a target that skips foreign keys', async () => {
   await servers.createDatabases({ source: 'guards', target: 'guards' })
-  const app = await servers.sourceAdmin('guards')
+  await using app = await servers.sourceAdmin('guards')
   const admin = await servers.targetAdmin('guards')
   const role = servers.product.target.user
   try {
@@ -272,28 +267,23 @@ test('doctor reports a missing guard of the log and a target that skips foreign 
     assert.ok(!(await codes()).includes('source-log-guards'))
   } finally {
     await admin.query(`ALTER ROLE ${role} RESET session_replication_role`).finally(() => admin.end())
-    await app.end()
   }
 })
 
 test("doctor's key is invisible: INSERT without a column list works, the table is live", async () => {
   await servers.createDatabases({ source: 'advice', target: 'advice' })
-  const app = await servers.sourceAdmin('advice')
-  try {
-    await app.query('CREATE TABLE log_line (at DATETIME, line TEXT) ENGINE=InnoDB')
-    const env = {
-      ...servers.environment({ source: 'advice', target: 'advice', redis: false }),
-      SYNC_USE_QUEUE: 'false',
-    }
-    const { findings } = JSON.parse((await cli(['doctor', '--json'], env)).out)
-    const { remedy } = findings.find(({ code }: { code: string }) => code === 'source-keyless-table')
-    await app.query(/^[^;]+;/.exec(remedy)?.[0] ?? '')
-    await app.query("INSERT INTO log_line VALUES ('2020-01-01', 'a')")
-    const [rows] = await app.query('SELECT * FROM log_line')
-    assert.deepEqual(Object.keys((rows as object[])[0] ?? {}), ['at', 'line'])
-    const { tables } = JSON.parse((await cli(['plan', '--json'], env)).out)
-    assert.deepEqual([tables[0].carried, tables[0].key], ['live', ['sync_id']])
-  } finally {
-    await app.end()
+  await using app = await servers.sourceAdmin('advice')
+  await app.query('CREATE TABLE log_line (at DATETIME, line TEXT) ENGINE=InnoDB')
+  const env = {
+    ...servers.environment({ source: 'advice', target: 'advice', redis: false }),
+    SYNC_USE_QUEUE: 'false',
   }
+  const { findings } = JSON.parse((await cli(['doctor', '--json'], env)).out)
+  const { remedy } = findings.find(({ code }: { code: string }) => code === 'source-keyless-table')
+  await app.query(/^[^;]+;/.exec(remedy)?.[0] ?? '')
+  await app.query("INSERT INTO log_line VALUES ('2020-01-01', 'a')")
+  const [rows] = await app.query('SELECT * FROM log_line')
+  assert.deepEqual(Object.keys((rows as object[])[0] ?? {}), ['at', 'line'])
+  const { tables } = JSON.parse((await cli(['plan', '--json'], env)).out)
+  assert.deepEqual([tables[0].carried, tables[0].key], ['live', ['sync_id']])
 })

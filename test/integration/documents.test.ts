@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { SETTINGS } from '@mylab-sync/config'
 import { ALL_RULES } from '@mylab-sync/engine'
-import { eventually, freePort, ServerSet } from '@mylab-sync/testkit'
+import { eventually, freePort, sharedServers } from '@mylab-sync/testkit'
 import { filesBelow, readText } from '../support/deployment.js'
 import { DOCUMENTS, programText, quoted, shellLines } from '../support/documents.js'
 import { CLI, ROOT, run } from '../support/run.js'
+import { sharedFolder } from '../support/folders.js'
 
 const WAIT_MS = 60_000
 const SAMPLE = `
@@ -26,18 +26,10 @@ const SAMPLE = `
 /** What only another machine can run; each is a program, checked elsewhere by its files (deployment.test.ts). */
 const ELSEWHERE: ReadonlySet<string> = new Set(['docker', 'kubectl', 'systemctl', 'ssh'])
 
-let servers: ServerSet
-let folder: string
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
-  folder = mkdtempSync(join(tmpdir(), 'mylab-sync-documents-'))
-  shim('mylab-sync', `exec "${process.execPath}" "${CLI}" "$@"`)
-  shim('npx', 'exec "$@"')
-})
-after(async () => {
-  await servers.close()
-  rmSync(folder, { recursive: true })
-})
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
+const folder = await sharedFolder('documents')
+shim('mylab-sync', `exec "${process.execPath}" "${CLI}" "$@"`)
+shim('npx', 'exec "$@"')
 
 function shim(name: string, body: string): void {
   const file = join(folder, 'bin', name)

@@ -3,13 +3,13 @@ import { X509Certificate } from 'node:crypto'
 import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { NO_TLS, type Source, SyncError, type Target, TLS_MODES, tlsReason, type TlsSettings } from '@mylab-sync/core'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
-import { Authority, type Certificate, eventually, type Proxy, ServerSet } from '@mylab-sync/testkit'
+import { Authority, eventually, shared, sharedServers } from '@mylab-sync/testkit'
 import { readText } from '../support/deployment.js'
-import { reloadCertificates, ruleFirst, type Tap, tapped } from '../support/lines.js'
+import { reloadCertificates, ruleFirst, tapped } from '../support/lines.js'
 import { cli } from '../support/run.js'
 
 const NAME = 'encrypted_lines'
@@ -25,35 +25,22 @@ const outer = Object.values(networkInterfaces())
   .flatMap((all) => all ?? [])
   .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
 
-let servers: ServerSet
-let ours: Authority
-let strange: Authority
-let foreign: Authority
-let client: Certificate
-let lines: Record<Side, { readonly tap: Tap; readonly proxy: Proxy }>
-
-before(async () => {
-  servers = await ServerSet.start({
-    services: ['mariadb', 'postgres'],
-    // From 11.4 on MariaDB makes itself a certificate, as MySQL does.
-    extraArguments: { mariadb: ['--bind-address=*', '--loose-skip-ssl'], postgres: ['-c', 'listen_addresses=*'] },
-  })
-  await servers.createDatabases({ source: NAME, target: NAME })
-  ours = await Authority.create(join(servers.directory, 'ours'), 'authority')
-  // Side by side with the other, so that a certificate of either may take the place of the servers' own.
-  strange = await Authority.create(join(servers.directory, 'ours'), 'stranger')
-  foreign = await Authority.create(join(servers.directory, 'foreign'), 'foreigner')
-  client = await ours.issue('client')
-  const marks = [VALUE, servers.product.source.password]
-  lines = {
-    source: await tapped(servers.source, [FIRST_WORDS.source, ...marks]),
-    target: await tapped(servers.target, [FIRST_WORDS.target, ...marks]),
-  }
+const servers = await sharedServers({
+  services: ['mariadb', 'postgres'],
+  // From 11.4 on MariaDB makes itself a certificate, as MySQL does.
+  extraArguments: { mariadb: ['--bind-address=*', '--loose-skip-ssl'], postgres: ['-c', 'listen_addresses=*'] },
 })
-after(async () => {
-  for (const side of SIDES) await lines[side].proxy.close()
-  await servers.close()
-})
+await servers.createDatabases({ source: NAME, target: NAME })
+const ours = await Authority.create(join(servers.directory, 'ours'), 'authority')
+// Side by side with the other, so that a certificate of either may take the place of the servers' own.
+const strange = await Authority.create(join(servers.directory, 'ours'), 'stranger')
+const foreign = await Authority.create(join(servers.directory, 'foreign'), 'foreigner')
+const client = await ours.issue('client')
+const marks = [VALUE, servers.product.source.password]
+const lines = {
+  source: await shared(tapped(servers.source, [FIRST_WORDS.source, ...marks]), ({ proxy }) => proxy.close()),
+  target: await shared(tapped(servers.target, [FIRST_WORDS.target, ...marks]), ({ proxy }) => proxy.close()),
+}
 
 interface Using {
   readonly tls: TlsSettings
@@ -268,22 +255,18 @@ test('caching_sha2_password logs in over either kind of line, cached or not', {
   skip: process.env['TEST_MYSQL_ROOT'] ? false : 'MariaDB has no such account',
 }, async () => {
   const login = { user: 'hashed', password: 'Paßwort, länger als ein Block: 漢字 and so on and on' }
-  const admin = await servers.sourceAdmin(NAME)
-  try {
-    await admin.query(`CREATE USER hashed IDENTIFIED WITH caching_sha2_password BY ${admin.escape(login.password)}`)
-    await admin.query(`GRANT SELECT ON ${NAME}.* TO hashed`)
-    for (const [mode, line] of [
-      ['disable', 'plaintext'],
-      ['require', 'encrypted'],
-      ['prefer', 'encrypted'],
-    ] as const) {
-      // biome-ignore format: one line
-      await admin.query('FLUSH PRIVILEGES')
-      for (const state of ['unknown', 'known'])
-        assert.equal(await outcome('source', { ...asking(mode), ...login }), line, `${mode}, ${state}`)
-    }
-  } finally {
-    await admin.end()
+  await using admin = await servers.sourceAdmin(NAME)
+  await admin.query(`CREATE USER hashed IDENTIFIED WITH caching_sha2_password BY ${admin.escape(login.password)}`)
+  await admin.query(`GRANT SELECT ON ${NAME}.* TO hashed`)
+  for (const [mode, line] of [
+    ['disable', 'plaintext'],
+    ['require', 'encrypted'],
+    ['prefer', 'encrypted'],
+  ] as const) {
+    // biome-ignore format: one line
+    await admin.query('FLUSH PRIVILEGES')
+    for (const state of ['unknown', 'known'])
+      assert.equal(await outcome('source', { ...asking(mode), ...login }), line, `${mode}, ${state}`)
   }
 })
 
@@ -295,7 +278,7 @@ function commandEnv(more: Readonly<Record<string, string>>): Record<string, stri
 
 test('no value and no password is readable on either line, from set-up to last drain', async () => {
   await showGood()
-  const app = await servers.sourceAdmin(NAME)
+  await using app = await servers.sourceAdmin(NAME)
   await app.query(`CREATE TABLE patients (id INT PRIMARY KEY, name VARCHAR(200)) ENGINE=InnoDB`)
   await app.query(
     `INSERT INTO patients VALUES ${Array.from({ length: 500 }, (_, id) => `(${id}, '${VALUE} ${id}')`).join()}`,
@@ -307,22 +290,18 @@ test('no value and no password is readable on either line, from set-up to last d
       assert.equal(code, 0, `${line}: ${err}`)
     }
   }
-  try {
-    const bytes = SIDES.map((side) => lines[side].tap.bytes)
-    for (const side of SIDES) lines[side].tap.heard()
-    await commands(verified, 'migrate', 'initial --create-tables')
-    await app.query(`UPDATE patients SET name = CONCAT(name, ' changed') WHERE id < 100`)
-    await commands(verified, 'database --once', 'verify-counts')
-    for (const [index, side] of SIDES.entries()) {
-      assert.deepEqual(lines[side].tap.heard(), {}, side)
-      assert.ok(lines[side].tap.bytes - (bytes[index] ?? 0) > 500 * VALUE.length, `${side}: all rows have passed`)
-    }
-    await app.query('UPDATE patients SET name = CONCAT(name, 1) WHERE id = 0')
-    await commands({ DB_SSLMODE: 'disable', PGSQL_SSLMODE: 'disable' }, 'database --once')
-    for (const side of SIDES) assert.ok((lines[side].tap.heard()[VALUE] ?? 0) > 0, `${side}: the tap hears`)
-  } finally {
-    await app.end()
+  const bytes = SIDES.map((side) => lines[side].tap.bytes)
+  for (const side of SIDES) lines[side].tap.heard()
+  await commands(verified, 'migrate', 'initial --create-tables')
+  await app.query(`UPDATE patients SET name = CONCAT(name, ' changed') WHERE id < 100`)
+  await commands(verified, 'database --once', 'verify-counts')
+  for (const [index, side] of SIDES.entries()) {
+    assert.deepEqual(lines[side].tap.heard(), {}, side)
+    assert.ok(lines[side].tap.bytes - (bytes[index] ?? 0) > 500 * VALUE.length, `${side}: all rows have passed`)
   }
+  await app.query('UPDATE patients SET name = CONCAT(name, 1) WHERE id = 0')
+  await commands({ DB_SSLMODE: 'disable', PGSQL_SSLMODE: 'disable' }, 'database --once')
+  for (const side of SIDES) assert.ok((lines[side].tap.heard()[VALUE] ?? 0) > 0, `${side}: the tap hears`)
 })
 
 test('a refused certificate ends a command with 4, meaningless TLS settings with 3', async () => {

@@ -1,64 +1,40 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { loadConfig } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
 import { checkRedis, Consumer, Producer } from '@mylab-sync/queue'
-import { Authority, type Certificate, eventually, freePort, ServerSet } from '@mylab-sync/testkit'
+import { Authority, type Certificate, eventually, freePort, shared, sharedServers } from '@mylab-sync/testkit'
 import { Redis } from 'ioredis'
 import { ask } from '../support/ask.js'
 import { startDashboard } from '../support/dashboard.js'
 import { tapped } from '../support/lines.js'
 import { cli } from '../support/run.js'
+import { sharedFolder } from '../support/folders.js'
 
 const WAIT_MS = 20_000
 const PASSWORD = 'the word of the page'
 const open = (): Promise<never> => Promise.reject(new SyncError('cannot-connect', 'source: cannot connect'))
 
-let folder: string
-let ours: Authority
-let theirs: Authority
-let good: Certificate
-let client: Certificate
-let servers: ServerSet
-let admin: Redis
-let tlsPort: number
-let redisUrl: string
-
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'mylab-sync-tls-'))
-  // the server's user has to get there
-  chmodSync(folder, 0o755)
-  ours = await Authority.create(join(folder, 'ours'))
-  theirs = await Authority.create(join(folder, 'theirs'))
-  good = await ours.issue('server')
-  client = await ours.issue('client')
-  tlsPort = await freePort()
-  const files = [
-    '--tls-cert-file',
-    good.certificate,
-    '--tls-key-file',
-    good.key,
-    '--tls-ca-cert-file',
-    ours.certificate,
-  ]
-  const redis = ['--tls-port', String(tlsPort), '--tls-auth-clients', 'optional', ...files]
-  servers = await ServerSet.start({ services: ['redis'], extraArguments: { redis } })
-  admin = new Redis(servers.redisUrl, { maxRetriesPerRequest: null })
-  redisUrl = `rediss://127.0.0.1:${tlsPort}`
-})
-after(async () => {
-  await admin.quit()
-  await servers.close()
-  rmSync(folder, { recursive: true })
-})
+const folder = await sharedFolder('tls')
+// the server's user has to get there
+chmodSync(folder, 0o755)
+const ours = await Authority.create(join(folder, 'ours'))
+const theirs = await Authority.create(join(folder, 'theirs'))
+const good = await ours.issue('server')
+const client = await ours.issue('client')
+const tlsPort = await freePort()
+const files = ['--tls-cert-file', good.certificate, '--tls-key-file', good.key, '--tls-ca-cert-file', ours.certificate]
+const redis = ['--tls-port', String(tlsPort), '--tls-auth-clients', 'optional', ...files]
+const servers = await sharedServers({ services: ['redis'], extraArguments: { redis } })
+const admin = await shared(new Redis(servers.redisUrl, { maxRetriesPerRequest: null }), (redis) => redis.quit())
+const redisUrl = `rediss://127.0.0.1:${tlsPort}`
 
 /** Redis shows this one from now on. */
 async function show({ certificate, key }: Certificate): Promise<void> {
@@ -230,44 +206,40 @@ test('the page is served over HTTPS, a replaced certificate by the next connecti
   const told: string[] = []
   const warn = (_: object, message: string): void => void told.push(message)
   const tls = { cert: first.certificate, key: first.key }
-  const page = await startDashboard(servers, 'none', { password: PASSWORD, tls, open, warn })
-  try {
-    assert.match(page.url, /^https:\/\/127\.0\.0\.1:\d+\/$/)
-    const before = await askTls(`${page.url}healthz`, ours.certificate)
-    assert.deepEqual([before.status, before.body], [200, 'ok\n'])
-    assert.equal((await askTls(page.url, ours.certificate)).status, 200)
-    await assert.rejects(askTls(page.url, theirs.certificate))
-    const port = Number(new URL(page.url).port)
-    const plain = connect(port, '127.0.0.1')
-    plain.end('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    assert.doesNotMatch(await text(plain), /HTTP\/1\.1 200/)
+  await using page = await startDashboard(servers, 'none', { password: PASSWORD, tls, open, warn })
+  assert.match(page.url, /^https:\/\/127\.0\.0\.1:\d+\/$/)
+  const before = await askTls(`${page.url}healthz`, ours.certificate)
+  assert.deepEqual([before.status, before.body], [200, 'ok\n'])
+  assert.equal((await askTls(page.url, ours.certificate)).status, 200)
+  await assert.rejects(askTls(page.url, theirs.certificate))
+  const port = Number(new URL(page.url).port)
+  const plain = connect(port, '127.0.0.1')
+  plain.end('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  assert.doesNotMatch(await text(plain), /HTTP\/1\.1 200/)
 
-    writeFileSync(first.certificate, 'half of a')
-    const kept = await askTls(`${page.url}healthz`, ours.certificate)
-    assert.equal(kept.fingerprint, before.fingerprint)
-    assert.deepEqual(told, ['dashboard: the new certificate or key cannot be used; the previous pair stays in use'])
-    await ours.issue('page')
-    const next = await askTls(`${page.url}healthz`, ours.certificate)
-    assert.equal(next.status, 200)
-    assert.notEqual(next.fingerprint, before.fingerprint)
-    const old = connectTls({
-      port,
-      host: '127.0.0.1',
-      maxVersion: 'TLSv1.1',
-      minVersion: 'TLSv1.1',
-      rejectUnauthorized: false,
-    })
-    await assert.rejects(once(old, 'secureConnect'))
-  } finally {
-    await page.stop()
-  }
+  writeFileSync(first.certificate, 'half of a')
+  const kept = await askTls(`${page.url}healthz`, ours.certificate)
+  assert.equal(kept.fingerprint, before.fingerprint)
+  assert.deepEqual(told, ['dashboard: the new certificate or key cannot be used; the previous pair stays in use'])
+  await ours.issue('page')
+  const next = await askTls(`${page.url}healthz`, ours.certificate)
+  assert.equal(next.status, 200)
+  assert.notEqual(next.fingerprint, before.fingerprint)
+  const old = connectTls({
+    port,
+    host: '127.0.0.1',
+    maxVersion: 'TLSv1.1',
+    minVersion: 'TLSv1.1',
+    rejectUnauthorized: false,
+  })
+  await assert.rejects(once(old, 'secureConnect'))
 })
 
 test('no password and no job is readable on the lines to Redis and to the page', async () => {
   const word = 'a word that only Redis hears'
   await admin.call('ACL', 'SETUSER', 'heard', 'on', `>${word}`, '~*', '&*', '+@all')
   const { certificate: cert, key } = await ours.issue('tapped page')
-  const page = await startDashboard(servers, 'none', { password: PASSWORD, tls: { cert, key }, open })
+  await using page = await startDashboard(servers, 'none', { password: PASSWORD, tls: { cert, key }, open })
   const basic = Buffer.from(`admin:${PASSWORD}`).toString('base64')
   const marks = [word, '"kind":"drain"', basic, 'cannot connect']
   const at = (port: number): Promise<Awaited<ReturnType<typeof tapped>>> => tapped({ host: '127.0.0.1', port }, marks)
@@ -292,7 +264,6 @@ test('no password and no job is readable on the lines to Redis and to the page',
     await put('redis', lines.plain)
     assert.deepEqual(Object.keys(lines.plain.tap.heard()).sort(), ['"kind":"drain"', word].sort())
   } finally {
-    await page.stop()
     for (const { proxy } of Object.values(lines)) await proxy.close()
   }
 })
@@ -300,25 +271,21 @@ test('no password and no job is readable on the lines to Redis and to the page',
 test('wrong passwords are logged by address, throttled and never checked in bulk', async () => {
   const told: { fields: Record<string, unknown>; message: string }[] = []
   const warn = (fields: Record<string, unknown>, message: string): void => void told.push({ fields, message })
-  const page = await startDashboard(servers, 'none', { password: PASSWORD, open, warn })
+  await using page = await startDashboard(servers, 'none', { password: PASSWORD, open, warn })
   const as = (word: string): Record<string, string> => ({
     authorization: `Basic ${Buffer.from(`\u001b[31m\nadmin:${word}`).toString('base64')}`,
   })
-  try {
-    const guesses = Array.from({ length: 60 }, (_, n) => ask(page.url, { headers: as(`guess ${n}`) }))
-    const statuses = (await Promise.all(guesses)).map(({ status }) => status)
-    const looked = statuses.filter((status) => status === 401).length
-    assert.ok(looked >= 10 && looked < 50, statuses.join())
-    assert.deepEqual(new Set(statuses), new Set([401, 429]))
-    const lines = told.filter(({ message }) => message === 'dashboard: refused log-in')
-    assert.equal(lines.length, looked)
-    for (const { fields } of lines) assert.deepEqual(fields, { address: '127.0.0.1' })
-    assert.ok(told.some(({ message }) => message.includes('not looked at')))
-    const right = { authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}` }
-    assert.equal((await ask(page.url, { headers: right })).status, 200, 'the right one waits for its turn')
-  } finally {
-    await page.stop()
-  }
+  const guesses = Array.from({ length: 60 }, (_, n) => ask(page.url, { headers: as(`guess ${n}`) }))
+  const statuses = (await Promise.all(guesses)).map(({ status }) => status)
+  const looked = statuses.filter((status) => status === 401).length
+  assert.ok(looked >= 10 && looked < 50, statuses.join())
+  assert.deepEqual(new Set(statuses), new Set([401, 429]))
+  const lines = told.filter(({ message }) => message === 'dashboard: refused log-in')
+  assert.equal(lines.length, looked)
+  for (const { fields } of lines) assert.deepEqual(fields, { address: '127.0.0.1' })
+  assert.ok(told.some(({ message }) => message.includes('not looked at')))
+  const right = { authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}` }
+  assert.equal((await ask(page.url, { headers: right })).status, 200, 'the right one waits for its turn')
 })
 
 /** What is read of a body that goes on and on: bytes taken until the end of the connection, and the answer's first line. */
@@ -337,29 +304,25 @@ async function pour(port: number, head: readonly string[]): Promise<{ taken: num
 }
 
 test('no body is read without the password, and no large one with it', async () => {
-  const page = await startDashboard(servers, 'none', { password: PASSWORD, open })
+  await using page = await startDashboard(servers, 'none', { password: PASSWORD, open })
   const port = Number(new URL(page.url).port)
   const right = `Authorization: Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}`
-  try {
-    for (const [status, more] of [
-      ['401', []],
-      ['413', [right]],
-      ['401', ['Expect: 100-continue']],
-    ] as const)
-      for (const length of ['Content-Length: 209715200', 'Transfer-Encoding: chunked']) {
-        const { taken, answer } = await pour(port, ['POST /api/tables/a/retry HTTP/1.1', length, ...more])
-        assert.ok(taken < 20_000_000, `${length}: ${taken} bytes taken`)
-        if (answer !== '') assert.match(answer, new RegExp(`^HTTP/1\\.1 (?:${status}|400) `))
-      }
-    const small = { method: 'POST', body: 'x'.repeat(100) }
-    assert.equal((await ask(`${page.url}api/tables/a/retry`, small)).status, 401)
-  } finally {
-    await page.stop()
-  }
+  for (const [status, more] of [
+    ['401', []],
+    ['413', [right]],
+    ['401', ['Expect: 100-continue']],
+  ] as const)
+    for (const length of ['Content-Length: 209715200', 'Transfer-Encoding: chunked']) {
+      const { taken, answer } = await pour(port, ['POST /api/tables/a/retry HTTP/1.1', length, ...more])
+      assert.ok(taken < 20_000_000, `${length}: ${taken} bytes taken`)
+      if (answer !== '') assert.match(answer, new RegExp(`^HTTP/1\\.1 (?:${status}|400) `))
+    }
+  const small = { method: 'POST', body: 'x'.repeat(100) }
+  assert.equal((await ask(`${page.url}api/tables/a/retry`, small)).status, 401)
 })
 
 test('an address has a bounded number of connections, and silent ones are closed', async () => {
-  const page = await startDashboard(servers, 'none', { password: PASSWORD, open })
+  await using page = await startDashboard(servers, 'none', { password: PASSWORD, open })
   const port = Number(new URL(page.url).port)
   const sockets = Array.from({ length: 80 }, () => connect(port, '127.0.0.1').on('error', () => {}))
   try {
@@ -370,6 +333,5 @@ test('an address has a bounded number of connections, and silent ones are closed
     assert.equal((await ask(`${page.url}healthz`)).status, 200)
   } finally {
     for (const socket of sockets) socket.destroy()
-    await page.stop()
   }
 })

@@ -1,36 +1,34 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
-import { after, before, test } from 'node:test'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
 import { dropTriggers } from '../support/family.js'
-import { assertEqual, copyAll, installation, settle, withCopied } from '../support/installation.js'
+import { assertEqual, copyAll, createInstallation, settle } from '../support/installation.js'
 import { cli } from '../support/run.js'
 
 const SOON_S = 20
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
-})
-after(() => servers.close())
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 
 test('a daemon that must end ends at once, even if healing waits for a lock', async () => {
-  const at = await installation(servers, 'ends_daemon')
-  const holder = await servers.sourceAdmin('ends_daemon')
-  const admin = await servers.targetAdmin()
+  await using installation = await createInstallation(servers, 'ends_daemon')
+  await using holder = await servers.sourceAdmin('ends_daemon')
+  await using admin = await servers.targetAdmin()
   try {
-    await at.app.query('CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1)')
-    await copyAll(at.context)
-    await dropTriggers(at.app)
+    await installation.app.query(
+      'CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1)',
+    )
+    await copyAll(installation.context)
+    await dropTriggers(installation.app)
     // Behind it the trigger that is missing cannot be made.
     await holder.query('START TRANSACTION; SELECT * FROM t; UPDATE t SET v = 2')
     const ended = run(servers, 'ends_daemon', ['database', '--daemon'])
     await eventually(
       'the daemon makes the trigger again',
       async () => {
-        const [waiting] = await at.app.query(
+        const [waiting] = await installation.app.query(
           "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'CREATE%TRIGGER%' AND ID <> CONNECTION_ID()",
         )
         return (waiting as unknown[]).length > 0
@@ -51,9 +49,6 @@ test('a daemon that must end ends at once, even if healing waits for a lock', as
     await admin.query('SET default_transaction_read_only = off')
     await admin.query('ALTER SYSTEM RESET default_transaction_read_only')
     await admin.query('SELECT pg_reload_conf()')
-    await admin.end()
-    await holder.end()
-    await at.close()
   }
 })
 
@@ -108,37 +103,34 @@ for (const [at, [what, tables]] of EMPTIED.entries())
   test(`a command on emptied state (${what}) names the remedy, and nothing is lost`, async () => {
     const name = `ends_state_${at}`
     const schema = 'CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO t VALUES (1, 1), (2, 2)'
-    await withCopied(servers, { name, schema }, async (installed) => {
-      await installed.app.query('UPDATE t SET v = 3')
-      await settle(installed)
-      // Drains know nothing of it, and nothing but a look at everything finds it.
-      await installed.reader.query('UPDATE t SET v = 99 WHERE id = 1')
-      await installed.reader.query(`TRUNCATE mylab_sync.${tables}`)
-      const { code, stderr } = await run(servers, name, ['database'])
-      assert.equal(code, 1)
-      assert.match(stderr, /rows of sync_drain or sync_drain_token were deleted\n {2}try: mylab-sync migrate/)
-      assert.equal((await run(servers, name, ['migrate'])).code, 0)
-      await installed.app.query('DELETE FROM t WHERE id = 2')
-      await settle(installed)
-      await assertEqual(installed, ['t'])
-    })
+    await using installation = await createInstallation(servers, name, { schema, copied: true })
+    await installation.app.query('UPDATE t SET v = 3')
+    await settle(installation)
+    // Drains know nothing of it, and nothing but a look at everything finds it.
+    await installation.reader.query('UPDATE t SET v = 99 WHERE id = 1')
+    await installation.reader.query(`TRUNCATE mylab_sync.${tables}`)
+    const { code, stderr } = await run(servers, name, ['database'])
+    assert.equal(code, 1)
+    assert.match(stderr, /rows of sync_drain or sync_drain_token were deleted\n {2}try: mylab-sync migrate/)
+    assert.equal((await run(servers, name, ['migrate'])).code, 0)
+    await installation.app.query('DELETE FROM t WHERE id = 2')
+    await settle(installation)
+    await assertEqual(installation, ['t'])
   })
 
 test('chunks deleted from the state by hand are recopied before their table opens', async () => {
   const name = 'ends_chunks'
-  const at = await installation(servers, name, { batchRows: 2, hooks: { at: deleteChunks } })
+  await using installation = await createInstallation(servers, name, { batchRows: 2, hooks: { at: deleteChunks } })
   let isDone = false
   async function deleteChunks(point: string): Promise<void> {
     if (point !== 'chunk:committed' || isDone) return
     isDone = true
-    await at.reader.query("DELETE FROM mylab_sync.sync_chunk WHERE chunk_no = 3 OR (chunk_no > 3 AND state = 'open')")
+    await installation.reader.query(
+      "DELETE FROM mylab_sync.sync_chunk WHERE chunk_no = 3 OR (chunk_no > 3 AND state = 'open')",
+    )
   }
-  try {
-    await at.app.query(`CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
+  await installation.app.query(`CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
       INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (9, 9)`)
-    await copyAll(at.context)
-    await assertEqual(at, ['t'])
-  } finally {
-    await at.close()
-  }
+  await copyAll(installation.context)
+  await assertEqual(installation, ['t'])
 })

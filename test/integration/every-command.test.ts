@@ -42,33 +42,28 @@ test("the README's rights suffice for every command, from the first to the last"
   const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
   try {
     await servers.createSourceDatabase('clinic')
-    const source = await servers.sourceAdmin('clinic')
-    const target = await servers.targetAdmin()
-    try {
-      await source.query(SCHEMA)
-      const blocks = sqlBlocks('README.md', 'Your own databases, in six steps')
-      assert.deepEqual(
-        blocks.map(({ side }) => side),
-        ['source', 'target'],
-      )
-      for (const { side, text } of blocks)
-        for (const statement of text.split(/;\s*/).filter((each) => each !== ''))
-          await (side === 'target' ? target.query(statement) : source.query(statement))
-      const account = { DB_USERNAME: 'sync', DB_PASSWORD: 'secret', PGSQL_USERNAME: 'sync', PGSQL_PASSWORD: 'secret' }
-      const sides = servers.environment({ source: 'clinic', target: 'clinic' })
-      const environment = { ...sides, ...account, SYNC_USE_QUEUE: 'false' }
-      for (const command of WALK) {
-        if (command === 'database --once') await source.query("UPDATE patient SET name = 'changed' WHERE id = 1")
-        if (command === 'uninstall --yes') await grantWhatItNames(source, environment)
-        const { code, out, err } = await cli(command.split(' '), environment)
-        assert.equal(code, 0, `${command}: ${out}${err}`)
-        if (command === 'doctor') assert.doesNotMatch(out, /lacks/)
-      }
-      await source.query("INSERT INTO patient (name) VALUES ('after us')")
-    } finally {
-      await source.end()
-      await target.end()
+    await using source = await servers.sourceAdmin('clinic')
+    await using target = await servers.targetAdmin()
+    await source.query(SCHEMA)
+    const blocks = sqlBlocks('README.md', 'Your own databases, in six steps')
+    assert.deepEqual(
+      blocks.map(({ side }) => side),
+      ['source', 'target'],
+    )
+    for (const { side, text } of blocks)
+      for (const statement of text.split(/;\s*/).filter((each) => each !== ''))
+        await (side === 'target' ? target.query(statement) : source.query(statement))
+    const account = { DB_USERNAME: 'sync', DB_PASSWORD: 'secret', PGSQL_USERNAME: 'sync', PGSQL_PASSWORD: 'secret' }
+    const sides = servers.environment({ source: 'clinic', target: 'clinic' })
+    const environment = { ...sides, ...account, SYNC_USE_QUEUE: 'false' }
+    for (const command of WALK) {
+      if (command === 'database --once') await source.query("UPDATE patient SET name = 'changed' WHERE id = 1")
+      if (command === 'uninstall --yes') await grantWhatItNames(source, environment)
+      const { code, out, err } = await cli(command.split(' '), environment)
+      assert.equal(code, 0, `${command}: ${out}${err}`)
+      if (command === 'doctor') assert.doesNotMatch(out, /lacks/)
     }
+    await source.query("INSERT INTO patient (name) VALUES ('after us')")
   } finally {
     await servers.close()
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { ServerSet } from '@mylab-sync/testkit'
-import { copyAll, type Installation, installation, settle, states } from '../support/installation.js'
+import { test } from 'node:test'
+import { sharedServers } from '@mylab-sync/testkit'
+import { copyAll, createInstallation, type Installation, overSides, settle, states } from '../support/installation.js'
 import { sourceSettings, targetSettings, type Setting } from '../support/settings.js'
 import { connect } from '../support/connect.js'
 import { sortedRows } from '../support/content.js'
@@ -57,55 +57,37 @@ const PRINTED =
 
 const WHOLE = process.env['SETTINGS'] === 'all'
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 interface Side {
   /** Gives every later session of the product and the application these settings. */
-  apply(at: Installation, settings: readonly Setting[]): Promise<void>
+  apply(installation: Installation, settings: readonly Setting[]): Promise<void>
   restore(settings: readonly Setting[]): Promise<void>
 }
 
 /** What a target holds after a first copy and a drain, all of it under these settings. */
 async function outcome(side: Side, name: string, settings: readonly Setting[]): Promise<Record<string, unknown>> {
-  const at = await installation(servers, name)
+  await using installation = await createInstallation(servers, name, { schema: SCHEMA })
   try {
-    await at.app.query(SCHEMA)
-    await at.reader.query(PRINTED)
-    await side.apply(at, settings)
-    await at.target.close()
-    await at.source.close()
-    return await played(at, name)
+    await installation.reader.query(PRINTED)
+    await side.apply(installation, settings)
+    return await played(installation, name)
   } catch (error) {
     return { failed: error instanceof Error ? error.message : String(error) }
   } finally {
     await side.restore(settings)
-    await at.reader.end()
-    await at.app.end()
   }
 }
 
-async function played(at: Installation, name: string): Promise<Record<string, unknown>> {
-  const { source, target } = await connect(servers, name)
-  const again = { ...at, source, target, context: { ...at.context, source, target } }
-  try {
-    await copyAll(again.context)
-    const app = await servers.sourceAdmin(name)
-    try {
-      for (const change of CHANGES) await app.query(change)
-    } finally {
-      await app.end()
-    }
-    await settle(again)
-    const held = Object.fromEntries(await Promise.all(TABLES.map(async (table) => [table, await sortedRows(at.reader, `SELECT * FROM "${table}"`)]))) // biome-ignore format: one line
-    return { states: await states(again), held }
-  } finally {
-    await source.close()
-    await target.close()
-  }
+async function played(installation: Installation, name: string): Promise<Record<string, unknown>> {
+  await using sides = await connect(servers, name)
+  const again = overSides(installation, sides)
+  await copyAll(again.context)
+  await using app = await servers.sourceAdmin(name)
+  for (const change of CHANGES) await app.query(change)
+  await settle(again)
+  const held = Object.fromEntries(await Promise.all(TABLES.map(async (table) => [table, await sortedRows(installation.reader, `SELECT * FROM "${table}"`)]))) // biome-ignore format: one line
+  return { states: await states(again), held }
 }
 
 /** Of settings under which the outcome is another one, those that are to blame: halves are tried until they stand alone. */
@@ -148,36 +130,28 @@ async function tryAll(side: Side, name: string, settings: readonly Setting[]): P
 }
 
 test('no role setting in the target changes what is carried', async (t) => {
-  const admin = await servers.targetAdmin('postgres')
-  try {
-    const role = servers.product.target.user
-    const side: Side = {
-      async apply(at, settings) {
-        for (const { name, value } of settings) await at.reader.query(`ALTER ROLE "${role}" SET ${name} = ${value}`)
-      },
-      restore: async () => {
-        await admin.query(`ALTER ROLE "${role}" RESET ALL`)
-      },
-    }
-    t.diagnostic(await tryAll(side, 'every_target', await targetSettings(admin, role)))
-  } finally {
-    await admin.end()
+  await using admin = await servers.targetAdmin('postgres')
+  const role = servers.product.target.user
+  const side: Side = {
+    async apply(at, settings) {
+      for (const { name, value } of settings) await at.reader.query(`ALTER ROLE "${role}" SET ${name} = ${value}`)
+    },
+    restore: async () => {
+      await admin.query(`ALTER ROLE "${role}" RESET ALL`)
+    },
   }
+  t.diagnostic(await tryAll(side, 'every_target', await targetSettings(admin, role)))
 })
 
 test('no setting of the source or of the application changes what is carried', async (t) => {
-  const admin = await servers.sourceAdmin()
-  try {
-    const side: Side = {
-      async apply(_at, settings) {
-        for (const { name, value } of settings) await admin.query(`SET GLOBAL ${name} = ${value}`)
-      },
-      async restore(settings) {
-        for (const { name, restored } of settings) await admin.query(`SET GLOBAL ${name} = ${restored}`)
-      },
-    }
-    t.diagnostic(await tryAll(side, 'every_source', await sourceSettings(admin)))
-  } finally {
-    await admin.end()
+  await using admin = await servers.sourceAdmin()
+  const side: Side = {
+    async apply(_at, settings) {
+      for (const { name, value } of settings) await admin.query(`SET GLOBAL ${name} = ${value}`)
+    },
+    async restore(settings) {
+      for (const { name, restored } of settings) await admin.query(`SET GLOBAL ${name} = ${restored}`)
+    },
   }
+  t.diagnostic(await tryAll(side, 'every_source', await sourceSettings(admin)))
 })

@@ -1,31 +1,26 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { SyncError } from '@mylab-sync/core'
 import { drain, drainAll, loadModel, migrate, resyncTables, runDaemon, verifyCounts } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
 import { textRows } from '../support/content.js'
 import {
   assertEqual,
   copyAll,
+  createInstallation,
   drainNow,
   type Installation,
-  installation,
   settle,
   states,
-  withCopied,
 } from '../support/installation.js'
 
 /** Blocked work would wait forever. */
 const STUCK_MS = 180_000
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 const SCHEMA = `
   CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB;
@@ -34,11 +29,15 @@ const SCHEMA = `
 const TABLES = ['a', 'plain'] as const
 
 /** An account of the application that may do no more than these. */
-async function stranger(at: Installation, name: string, grants: readonly string[]): Promise<mysql.Connection> {
-  await at.app.query(`CREATE USER '${name}'@'%' IDENTIFIED BY 'pass'`)
-  for (const grant of grants) await at.app.query(`GRANT ${grant} TO '${name}'@'%'`)
+async function stranger(
+  installation: Installation,
+  name: string,
+  grants: readonly string[],
+): Promise<mysql.Connection> {
+  await installation.app.query(`CREATE USER '${name}'@'%' IDENTIFIED BY 'pass'`)
+  for (const grant of grants) await installation.app.query(`GRANT ${grant} TO '${name}'@'%'`)
   const { host, port } = servers.source
-  const [row] = await textRows(at.app, 'SELECT DATABASE()')
+  const [row] = await textRows(installation.app, 'SELECT DATABASE()')
   return mysql.createConnection({
     host,
     port,
@@ -63,40 +62,35 @@ async function isFound({ source }: Installation): Promise<boolean> {
 }
 
 test('no log id chosen by an account with INSERT alone stops a drain or a write', async (t) => {
-  await withCopied(servers, { name: 'log_ids', schema: SCHEMA }, async (at) => {
-    const told: string[] = []
-    const context = { ...at.context, tell: (line: string) => void told.push(line) }
-    const writer = await stranger(at, 'jumper', ['INSERT ON log_ids.plain'])
-    try {
-      for (const [name, statements] of Object.entries(JUMPS))
-        await t.test(name, async () => {
-          told.length = 0
-          await writer.query(statements)
-          if (name !== 'rolled back') {
-            // As it is, before control work comes to it.
-            assert.equal((await drain(context, await loadModel(context))).kind, 'done')
-            await assertEqual(at, TABLES)
-            // An id rounded to a number on its way would acknowledge no entry.
-            assert.deepEqual(await textRows(at.app, 'SELECT id FROM sync_audit_log WHERE synced = 0'), [])
-          }
-          assert.ok(await isFound(at))
-          await settle({ ...at, context })
-          assert.match(
-            told[0] ?? '',
-            /^the next entry of the change log would have had the id \d{16,}, .* the next one gets the id \d{1,16}$/,
-          )
-          await at.app.query('INSERT INTO a (v) VALUES (7); UPDATE plain SET v = v + 1')
-          await drainNow(at)
-          await assertEqual(at, TABLES)
-          assert.deepEqual(await states(at), { a: 'live', plain: 'live' })
-          const highest = 'SELECT COUNT(*), SUM(synced = 0) FROM sync_audit_log WHERE id > 9007199254740991'
-          assert.deepEqual(await textRows(at.app, highest), [['0', null]])
-          assert.ok(!(await isFound(at)))
-        })
-    } finally {
-      await writer.end()
-    }
-  })
+  await using installation = await createInstallation(servers, 'log_ids', { schema: SCHEMA, copied: true })
+  const told: string[] = []
+  const context = { ...installation.context, tell: (line: string) => void told.push(line) }
+  await using writer = await stranger(installation, 'jumper', ['INSERT ON log_ids.plain'])
+  for (const [name, statements] of Object.entries(JUMPS))
+    await t.test(name, async () => {
+      told.length = 0
+      await writer.query(statements)
+      if (name !== 'rolled back') {
+        // As it is, before control work comes to it.
+        assert.equal((await drain(context, await loadModel(context))).kind, 'done')
+        await assertEqual(installation, TABLES)
+        // An id rounded to a number on its way would acknowledge no entry.
+        assert.deepEqual(await textRows(installation.app, 'SELECT id FROM sync_audit_log WHERE synced = 0'), [])
+      }
+      assert.ok(await isFound(installation))
+      await settle({ ...installation, context })
+      assert.match(
+        told[0] ?? '',
+        /^the next entry of the change log would have had the id \d{16,}, .* the next one gets the id \d{1,16}$/,
+      )
+      await installation.app.query('INSERT INTO a (v) VALUES (7); UPDATE plain SET v = v + 1')
+      await drainNow(installation)
+      await assertEqual(installation, TABLES)
+      assert.deepEqual(await states(installation), { a: 'live', plain: 'live' })
+      const highest = 'SELECT COUNT(*), SUM(synced = 0) FROM sync_audit_log WHERE id > 9007199254740991'
+      assert.deepEqual(await textRows(installation.app, highest), [['0', null]])
+      assert.ok(!(await isFound(installation)))
+    })
 })
 
 /** `F` stands for the flags that the triggers of table a write. */
@@ -115,106 +109,97 @@ const FORGED: Record<string, string> = {
 }
 
 test('log entries forged with INSERT alone cost at most their own table, for a while', async (t) => {
-  await withCopied(servers, { name: 'log_forged', schema: SCHEMA }, async (at) => {
-    const writer = await stranger(at, 'forger', ['INSERT ON log_forged.sync_audit_log', 'INSERT ON log_forged.a'])
-    try {
-      await at.app.query('UPDATE a SET v = v + 1')
-      const [flags] = await textRows(at.app, "SELECT MAX(flags) FROM sync_audit_log WHERE table_name = 'a'")
-      for (const [name, values] of Object.entries(FORGED))
-        await t.test(name, async () => {
-          await writer.query(
-            `SET sql_mode = '', timestamp = 1; INSERT INTO sync_audit_log (table_name, operation, row_key, old_key, flags, synced, drain_no, retry_count, synced_at) ${values.replace('F', flags?.[0] ?? '')}`,
-          )
-          await writer.query('INSERT INTO a (v) VALUES (9)')
-          assert.equal((await drainNow(at)).kind, 'done')
-          assert.equal((await states(at))['plain'], 'live')
-          await settle(at)
-          assert.deepEqual(await states(at), { a: 'live', plain: 'live' })
-          await assertEqual(at, TABLES)
-          await at.source.log.purge({ olderThanDays: 7, dryRun: false, signal: new AbortController().signal })
-          const noted = "SELECT purged_drain <= last_drain, token <> 'log-harmed' FROM sync_instance"
-          assert.deepEqual(await textRows(at.app, noted), [['1', '1']])
-        })
-      const next = await drainNow(at)
-      assert.deepEqual(next.kind === 'done' && next.setAside, [])
-    } finally {
-      await writer.end()
-    }
-  })
+  await using installation = await createInstallation(servers, 'log_forged', { schema: SCHEMA, copied: true })
+  await using writer = await stranger(installation, 'forger', [
+    'INSERT ON log_forged.sync_audit_log',
+    'INSERT ON log_forged.a',
+  ])
+  await installation.app.query('UPDATE a SET v = v + 1')
+  const [flags] = await textRows(installation.app, "SELECT MAX(flags) FROM sync_audit_log WHERE table_name = 'a'")
+  for (const [name, values] of Object.entries(FORGED))
+    await t.test(name, async () => {
+      await writer.query(
+        `SET sql_mode = '', timestamp = 1; INSERT INTO sync_audit_log (table_name, operation, row_key, old_key, flags, synced, drain_no, retry_count, synced_at) ${values.replace('F', flags?.[0] ?? '')}`,
+      )
+      await writer.query('INSERT INTO a (v) VALUES (9)')
+      assert.equal((await drainNow(installation)).kind, 'done')
+      assert.equal((await states(installation))['plain'], 'live')
+      await settle(installation)
+      assert.deepEqual(await states(installation), { a: 'live', plain: 'live' })
+      await assertEqual(installation, TABLES)
+      await installation.source.log.purge({ olderThanDays: 7, dryRun: false, signal: new AbortController().signal })
+      const noted = "SELECT purged_drain <= last_drain, token <> 'log-harmed' FROM sync_instance"
+      assert.deepEqual(await textRows(installation.app, noted), [['1', '1']])
+    })
+  const next = await drainNow(installation)
+  assert.deepEqual(next.kind === 'done' && next.setAside, [])
 })
 
 test('a connect-only role blocks no work, and a held drain lock is reported by process', {
   timeout: STUCK_MS,
 }, async () => {
-  await withCopied(servers, { name: 'locks', schema: SCHEMA }, async (at) => {
-    const admin = await servers.targetAdmin('locks')
-    await admin.query("CREATE ROLE anybody LOGIN PASSWORD 'x'")
-    const { host, port } = servers.target
-    const anybody = new pg.Client({ host, port, user: 'anybody', password: 'x', database: 'locks' })
-    await anybody.connect()
-    try {
-      for (const work of ['drain', 'tick', 'maintain', 'plan a', 'open a', 'open lone tables'])
-        await anybody.query('SELECT pg_advisory_lock(hashtext($1))', [`mylab-sync ${work} mylab_sync default`])
-      await anybody.query('SELECT pg_advisory_lock(hashtext($1))', ['mylab-sync migrate mylab_sync'])
-      await migrate(at.context)
-      await at.app.query(
-        'CREATE TABLE later (id INT PRIMARY KEY, v INT); INSERT INTO later VALUES (1, 1); INSERT INTO a (v) VALUES (5)',
-      )
-      await copyAll(at.context)
-      assert.deepEqual(await states(at), { a: 'live', later: 'live', plain: 'live' })
-      await settle(at)
-      await assertEqual(at, [...TABLES, 'later'])
+  await using installation = await createInstallation(servers, 'locks', { schema: SCHEMA, copied: true })
+  await using admin = await servers.targetAdmin('locks')
+  await admin.query("CREATE ROLE anybody LOGIN PASSWORD 'x'")
+  const { host, port } = servers.target
+  const anybody = new pg.Client({ host, port, user: 'anybody', password: 'x', database: 'locks' })
+  await anybody.connect()
+  try {
+    for (const work of ['drain', 'tick', 'maintain', 'plan a', 'open a', 'open lone tables'])
+      await anybody.query('SELECT pg_advisory_lock(hashtext($1))', [`mylab-sync ${work} mylab_sync default`])
+    await anybody.query('SELECT pg_advisory_lock(hashtext($1))', ['mylab-sync migrate mylab_sync'])
+    await migrate(installation.context)
+    await installation.app.query(
+      'CREATE TABLE later (id INT PRIMARY KEY, v INT); INSERT INTO later VALUES (1, 1); INSERT INTO a (v) VALUES (5)',
+    )
+    await copyAll(installation.context)
+    assert.deepEqual(await states(installation), { a: 'live', later: 'live', plain: 'live' })
+    await settle(installation)
+    await assertEqual(installation, [...TABLES, 'later'])
 
-      // Neither may it take the locks that are.
-      await assert.rejects(
-        anybody.query('BEGIN; LOCK TABLE mylab_sync.sync_lock_drain IN ACCESS SHARE MODE'),
-        /permission denied/,
-      )
-    } finally {
-      await anybody.end()
-      await admin.end()
-    }
+    // Neither may it take the locks that are.
+    await assert.rejects(
+      anybody.query('BEGIN; LOCK TABLE mylab_sync.sync_lock_drain IN ACCESS SHARE MODE'),
+      /permission denied/,
+    )
+  } finally {
+    await anybody.end()
+  }
 
-    const owner = await servers.targetOwner('locks')
-    try {
-      const [{ pid }] = (await owner.query('SELECT pg_backend_pid() AS pid')).rows as [{ pid: number }]
-      await owner.query('BEGIN; LOCK TABLE mylab_sync.sync_lock_drain IN EXCLUSIVE MODE')
-      await at.app.query('INSERT INTO a (v) VALUES (6)')
-      const limits = { drainWaitMs: 1_500 }
-      const named = new RegExp(`: process ${pid} of sync_product.* holds the lock of a drain and does nothing$`)
-      await assert.rejects(
-        drainAll({ ...at.context, limits }, new AbortController().signal),
-        (error) => error instanceof SyncError && error.code === 'lock-timeout' && named.test(error.message),
-      )
-      const ended = new AbortController()
-      const problems: string[] = []
-      await runDaemon(
-        { ...at.context, limits },
-        { intervalMs: 100, onInterval: () => {}, onProblem: ({ message }) => (problems.push(message), ended.abort()) },
-        ended.signal,
-      )
-      assert.match(problems[0] ?? '', named)
-      await owner.query('COMMIT')
-      await settle(at)
-      await assertEqual(at, TABLES)
-    } finally {
-      await owner.end()
-    }
-  })
+  await using owner = await servers.targetOwner('locks')
+  const [{ pid }] = (await owner.query('SELECT pg_backend_pid() AS pid')).rows as [{ pid: number }]
+  await owner.query('BEGIN; LOCK TABLE mylab_sync.sync_lock_drain IN EXCLUSIVE MODE')
+  await installation.app.query('INSERT INTO a (v) VALUES (6)')
+  const limits = { drainWaitMs: 1_500 }
+  const named = new RegExp(`: process ${pid} of sync_product.* holds the lock of a drain and does nothing$`)
+  await assert.rejects(
+    drainAll({ ...installation.context, limits }, new AbortController().signal),
+    (error) => error instanceof SyncError && error.code === 'lock-timeout' && named.test(error.message),
+  )
+  const ended = new AbortController()
+  const problems: string[] = []
+  await runDaemon(
+    { ...installation.context, limits },
+    { intervalMs: 100, onInterval: () => {}, onProblem: ({ message }) => (problems.push(message), ended.abort()) },
+    ended.signal,
+  )
+  assert.match(problems[0] ?? '', named)
+  await owner.query('COMMIT')
+  await settle(installation)
+  await assertEqual(installation, TABLES)
 })
 
 test('a held lock takes no transaction id and no snapshot, so dumps of the state go on', async () => {
-  await withCopied(servers, { name: 'lock_cost', schema: SCHEMA }, async (at) => {
-    await using lock = await at.target.beginExclusive('maintain')
-    assert.ok(lock)
-    const held = `SELECT a.backend_xid, a.backend_xmin FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+  await using installation = await createInstallation(servers, 'lock_cost', { schema: SCHEMA, copied: true })
+  await using lock = await installation.target.beginExclusive('maintain')
+  assert.ok(lock)
+  const held = `SELECT a.backend_xid, a.backend_xmin FROM pg_locks l JOIN pg_stat_activity a USING (pid)
       WHERE l.relation = 'mylab_sync.sync_lock_maintain'::regclass`
-    assert.deepEqual(await at.rows(held), [[null, null]])
-    assert.equal(await at.target.beginExclusive('maintain'), null)
-    await at
-      .rows('BEGIN; LOCK TABLE mylab_sync.sync_lock_maintain IN ACCESS SHARE MODE NOWAIT')
-      .catch(() => assert.fail())
-  })
+  assert.deepEqual(await installation.rows(held), [[null, null]])
+  assert.equal(await installation.target.beginExclusive('maintain'), null)
+  await installation
+    .rows('BEGIN; LOCK TABLE mylab_sync.sync_lock_maintain IN ACCESS SHARE MODE NOWAIT')
+    .catch(() => assert.fail())
 })
 
 const STATE = 'ours to be'
@@ -223,59 +208,51 @@ test('a schema in use by others is refused for the state; uninstall drops only o
   await servers.createDatabases({ source: 'state_schema', target: 'state_schema' })
   const mylab = (args: readonly string[], schema: string) =>
     run(servers, 'state_schema', args, { SYNC_STATE_SCHEMA: schema })
-  const app = await servers.sourceAdmin('state_schema')
-  const owner = await servers.targetOwner('state_schema')
-  try {
-    await app.query(SCHEMA)
-    await servers.grantDrop('state_schema')
-    const same = await mylab(['migrate'], 'public')
-    assert.equal(same.code, 3)
-    assert.match(
-      same.stderr,
-      /^mylab-sync: target.stateSchema, SYNC_STATE_SCHEMA: found public, which holds the tables themselves/,
-    )
-    await owner.query(
-      `CREATE SCHEMA app; CREATE TABLE app.people (id int); CREATE FUNCTION app.f() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
-    )
-    const foreign = await mylab(['migrate'], 'app')
-    assert.equal(foreign.code, 3, foreign.stderr)
-    assert.match(
-      foreign.stderr,
-      /schema app is somebody else's, and no place for our state: it holds function f, table people\n {2}try: /,
-    )
+  await using app = await servers.sourceAdmin('state_schema')
+  await using owner = await servers.targetOwner('state_schema')
+  await app.query(SCHEMA)
+  await servers.grantDrop('state_schema')
+  const same = await mylab(['migrate'], 'public')
+  assert.equal(same.code, 3)
+  assert.match(
+    same.stderr,
+    /^mylab-sync: target.stateSchema, SYNC_STATE_SCHEMA: found public, which holds the tables themselves/,
+  )
+  await owner.query(
+    `CREATE SCHEMA app; CREATE TABLE app.people (id int); CREATE FUNCTION app.f() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+  )
+  const foreign = await mylab(['migrate'], 'app')
+  assert.equal(foreign.code, 3, foreign.stderr)
+  assert.match(
+    foreign.stderr,
+    /schema app is somebody else's, and no place for our state: it holds function f, table people\n {2}try: /,
+  )
 
-    // One that was empty, and is not ours to drop.
-    await owner.query(`CREATE SCHEMA "${STATE}"`)
-    assert.equal((await mylab(['migrate'], STATE)).code, 0)
-    await owner.query(`CREATE VIEW public.report AS SELECT table_name FROM "${STATE}".sync_progress`)
-    const held = await mylab(['uninstall', '--yes'], STATE)
-    assert.equal(held.code, 1)
-    assert.match(
-      held.stderr,
-      /^mylab-sync: target: public.report of somebody else’s stands on our state tables; nothing was removed/,
-    )
-    assert.equal((await textRows(app, "SHOW TABLES LIKE 'sync_audit_log'")).length, 1)
-    await owner.query(`DROP VIEW public.report; CREATE TABLE "${STATE}".sync_notes (id int)`)
-    const gone = await mylab(['uninstall', '--yes'], STATE)
-    assert.equal(gone.code, 0, gone.stderr)
-    assert.ok(
-      gone.stdout.endsWith(` stay.\nAlso left in the target: schema ${STATE}, table sync_notes.\n`),
-      gone.stdout,
-    )
-    const left = await textRows(owner, `SELECT tablename FROM pg_tables WHERE schemaname = '${STATE}'`)
-    assert.deepEqual(left, [['sync_notes']])
+  // One that was empty, and is not ours to drop.
+  await owner.query(`CREATE SCHEMA "${STATE}"`)
+  assert.equal((await mylab(['migrate'], STATE)).code, 0)
+  await owner.query(`CREATE VIEW public.report AS SELECT table_name FROM "${STATE}".sync_progress`)
+  const held = await mylab(['uninstall', '--yes'], STATE)
+  assert.equal(held.code, 1)
+  assert.match(
+    held.stderr,
+    /^mylab-sync: target: public.report of somebody else’s stands on our state tables; nothing was removed/,
+  )
+  assert.equal((await textRows(app, "SHOW TABLES LIKE 'sync_audit_log'")).length, 1)
+  await owner.query(`DROP VIEW public.report; CREATE TABLE "${STATE}".sync_notes (id int)`)
+  const gone = await mylab(['uninstall', '--yes'], STATE)
+  assert.equal(gone.code, 0, gone.stderr)
+  assert.ok(gone.stdout.endsWith(` stay.\nAlso left in the target: schema ${STATE}, table sync_notes.\n`), gone.stdout)
+  const left = await textRows(owner, `SELECT tablename FROM pg_tables WHERE schemaname = '${STATE}'`)
+  assert.deepEqual(left, [['sync_notes']])
 
-    // One that we have made.
-    assert.equal((await mylab(['migrate'], 'sync_own')).code, 0)
-    const whole = await mylab(['uninstall', '--yes'], 'sync_own')
-    assert.equal(whole.code, 0, whole.stderr)
-    assert.match(whole.stdout, /The copied tables stay.\n$/)
-    const schemas = await textRows(owner, "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1")
-    assert.deepEqual(schemas, [['app'], ['information_schema'], [STATE], ['public']])
-  } finally {
-    await app.end()
-    await owner.end()
-  }
+  // One that we have made.
+  assert.equal((await mylab(['migrate'], 'sync_own')).code, 0)
+  const whole = await mylab(['uninstall', '--yes'], 'sync_own')
+  assert.equal(whole.code, 0, whole.stderr)
+  assert.match(whole.stdout, /The copied tables stay.\n$/)
+  const schemas = await textRows(owner, "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1")
+  assert.deepEqual(schemas, [['app'], ['information_schema'], [STATE], ['public']])
 })
 
 /** Named as what our statements use, with arguments that fit better than those of PostgreSQL's own. */
@@ -324,39 +301,42 @@ async function plant(planter: pg.Client, victim: string): Promise<void> {
 test('nothing planted in public by a role that may create there runs with our rights', {
   timeout: STUCK_MS,
 }, async () => {
-  const at = await installation(servers, 'planted')
-  const admin = await servers.targetAdmin('planted')
+  await using installation = await createInstallation(servers, 'planted')
+  await using admin = await servers.targetAdmin('planted')
   await admin.query("CREATE ROLE planter LOGIN PASSWORD 'x'; GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC")
   const { host, port } = servers.target
   const planter = new pg.Client({ host, port, user: 'planter', password: 'x', database: 'planted' })
   await planter.connect()
   try {
     await plant(planter, servers.product.target.user)
-    await at.app.query(`${SCHEMA};
+    await installation.app.query(`${SCHEMA};
       CREATE TABLE child (id BIGINT PRIMARY KEY, code VARCHAR(20), FOREIGN KEY (code) REFERENCES plain (code) ON DELETE CASCADE) ENGINE=InnoDB;
       CREATE TABLE bare (v VARCHAR(9)) ENGINE=InnoDB;
       INSERT INTO child VALUES (1, 'one'); INSERT INTO bare VALUES ('x'), ('x'), ('y')`)
-    await copyAll(at.context)
+    await copyAll(installation.context)
     // Rows of tables with triggers are written another way.
-    await at.reader.query(`CREATE FUNCTION public.noted() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$ BEGIN RETURN NULL; END $$;
+    await installation.reader.query(`CREATE FUNCTION public.noted() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$ BEGIN RETURN NULL; END $$;
       CREATE TRIGGER noted AFTER INSERT OR UPDATE OR DELETE ON public.plain FOR EACH ROW EXECUTE FUNCTION public.noted();
       CREATE TRIGGER noted AFTER INSERT OR UPDATE OR DELETE ON public.bare FOR EACH ROW EXECUTE FUNCTION public.noted()`)
-    await at.app.query(
+    await installation.app.query(
       `INSERT INTO plain VALUES ('two', 2), ('three', 3); INSERT INTO child VALUES (2, 'two'); INSERT INTO bare VALUES ('z')`,
     )
-    await settle(at)
-    await at.app.query(
+    await settle(installation)
+    await installation.app.query(
       `UPDATE plain SET v = v + 1; DELETE FROM plain WHERE code = 'two'; DELETE FROM a LIMIT 1; DELETE FROM bare WHERE v = 'x' LIMIT 1`,
     )
-    await settle(at)
-    await resyncTables(at.context, ['a', 'plain'], { progress: () => {}, signal: new AbortController().signal })
-    await settle(at)
-    await assertEqual(at, [...TABLES, 'child'])
-    await verifyCounts(at.context, [])
-    const found = await at.target.admin.preflight([])
+    await settle(installation)
+    await resyncTables(installation.context, ['a', 'plain'], {
+      progress: () => {},
+      signal: new AbortController().signal,
+    })
+    await settle(installation)
+    await assertEqual(installation, [...TABLES, 'child'])
+    await verifyCounts(installation.context, [])
+    const found = await installation.target.admin.preflight([])
     assert.ok(found.some(({ code, cause }) => code === 'target-schema-open' && cause.includes('schema public')))
-    await at.target.admin.requireUninstallRights()
-    await at.target.admin.run(await at.target.admin.uninstallStatements())
+    await installation.target.admin.requireUninstallRights()
+    await installation.target.admin.run(await installation.target.admin.uninstallStatements())
     assert.deepEqual(
       await textRows(
         admin,
@@ -365,9 +345,7 @@ test('nothing planted in public by a role that may create there runs with our ri
       [],
     )
   } finally {
-    await at.close()
     await planter.end()
-    await admin.end()
   }
 })
 
@@ -376,31 +354,27 @@ const EVIL = 'e\u001b[2J\nfine: live\u202e'
 
 test('names and keys of the source move no cursor and forge no line', async () => {
   await servers.createDatabases({ source: 'evil', target: 'evil' })
-  const app = await servers.sourceAdmin('evil')
-  try {
-    await app.query(`CREATE TABLE \`${EVIL}\` (k VARCHAR(40) PRIMARY KEY, j JSON) ENGINE=InnoDB`)
-    await app.query(`INSERT INTO \`${EVIL}\` VALUES (?, '{}'), ('b', '{}')`, [EVIL])
-    const outputs: Record<string, string> = {}
-    const mylab = async (...args: string[]): Promise<void> => {
-      const { stdout, stderr } = await run(servers, 'evil', args)
-      outputs[args.join(' ')] = `${stdout}\n${stderr}`
-    }
-    await mylab('plan', '--full')
-    await mylab('initial', '--create-tables')
-    // MySQL's JSON refuses what PostgreSQL's would.
-    const [version] = await textRows(app, 'SELECT VERSION()')
-    const isPoisoned = /MariaDB/.test(version?.[0] ?? '')
-    if (isPoisoned) await app.query(`UPDATE \`${EVIL}\` SET j = '{"a":1e200000}' WHERE k <> 'b'`)
-    await mylab('database', '--once', '--table', EVIL)
-    await mylab('show-errors', '--show-values')
-    await mylab('status', '--problems')
-    for (const [command, text] of Object.entries(outputs)) {
-      assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u, command)
-      assert.doesNotMatch(text, /^fine/m, command)
-    }
-    if (isPoisoned) assert.match(outputs['show-errors --show-values'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
-    assert.match(outputs['plan --full'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
-  } finally {
-    await app.end()
+  await using app = await servers.sourceAdmin('evil')
+  await app.query(`CREATE TABLE \`${EVIL}\` (k VARCHAR(40) PRIMARY KEY, j JSON) ENGINE=InnoDB`)
+  await app.query(`INSERT INTO \`${EVIL}\` VALUES (?, '{}'), ('b', '{}')`, [EVIL])
+  const outputs: Record<string, string> = {}
+  const mylab = async (...args: string[]): Promise<void> => {
+    const { stdout, stderr } = await run(servers, 'evil', args)
+    outputs[args.join(' ')] = `${stdout}\n${stderr}`
   }
+  await mylab('plan', '--full')
+  await mylab('initial', '--create-tables')
+  // MySQL's JSON refuses what PostgreSQL's would.
+  const [version] = await textRows(app, 'SELECT VERSION()')
+  const isPoisoned = /MariaDB/.test(version?.[0] ?? '')
+  if (isPoisoned) await app.query(`UPDATE \`${EVIL}\` SET j = '{"a":1e200000}' WHERE k <> 'b'`)
+  await mylab('database', '--once', '--table', EVIL)
+  await mylab('show-errors', '--show-values')
+  await mylab('status', '--problems')
+  for (const [command, text] of Object.entries(outputs)) {
+    assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u, command)
+    assert.doesNotMatch(text, /^fine/m, command)
+  }
+  if (isPoisoned) assert.match(outputs['show-errors --show-values'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
+  assert.match(outputs['plan --full'] ?? '', /e\\u001b\[2J\\nfine: live\\u202e/)
 })

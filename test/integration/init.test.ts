@@ -4,19 +4,15 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { loadConfig } from '@mylab-sync/config'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { CLI, isInstalled, type Outcome, run } from '../support/run.js'
 
 const DATABASE = 'init_shop'
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-  await servers.createDatabases({ source: DATABASE, target: DATABASE })
-})
-after(() => servers.close())
+const servers = await sharedServers()
+await servers.createDatabases({ source: DATABASE, target: DATABASE })
 
 function url(scheme: string, at: { user: string; password: string; host: string; port: number }): string {
   return `${scheme}://${at.user}:${encodeURIComponent(at.password)}@${at.host}:${at.port}/${DATABASE}`

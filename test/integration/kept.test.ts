@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { doctor, initial, plan, resyncTables, status } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
-import { copyAll, type Installation, installation, settle, states } from '../support/installation.js'
+import { sharedServers } from '@mylab-sync/testkit'
+import { copyAll, createInstallation, type Installation, settle, states } from '../support/installation.js'
 import { textRows } from '../support/content.js'
 
 const ENDLESS = { progress: (): void => {}, signal: new AbortController().signal }
@@ -85,34 +85,20 @@ const HARMLESS: Readonly<Record<string, string>> = {
 }
 const ALL = [...Object.keys(HARMFUL), ...Object.keys(HARMLESS)]
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
-
-/** Policies are for the product's account too: it owns its database and nothing more. */
-async function within(name: string, use: (at: Installation) => Promise<void>): Promise<void> {
-  const at = await installation(servers, name)
-  try {
-    await use(at)
-  } finally {
-    await at.close()
-  }
-}
+const servers = await sharedServers()
 
 const created = (table: string): string =>
   `CREATE TABLE ${table} (${table.startsWith('keyless') ? CONTENT.replace(' PRIMARY KEY', '') : CONTENT}) ENGINE=InnoDB; INSERT INTO ${table} VALUES ${ROWS}`
 
-async function assertSame(at: Installation, tables: readonly string[]): Promise<void> {
+async function assertSame(installation: Installation, tables: readonly string[]): Promise<void> {
   for (const table of tables) {
     const query = `SELECT id, v, s FROM ${table} ORDER BY 1, 2`
-    assert.deepEqual(await at.rows(query), await textRows(at.app, query), table)
+    assert.deepEqual(await installation.rows(query), await textRows(installation.app, query), table)
   }
 }
 
-async function problems(at: Installation): Promise<Map<string, string>> {
-  return new Map((await status(at.context)).tables.map(({ table, problem }) => [table, problem ?? '']))
+async function problems(installation: Installation): Promise<Map<string, string>> {
+  return new Map((await status(installation.context)).tables.map(({ table, problem }) => [table, problem ?? '']))
 }
 
 /** The statements of a problem, which have to work as they stand. */
@@ -124,9 +110,9 @@ function statementsOf(problem: string): string[] {
 }
 
 /** Everything that is harmful is broken by name, and no word of a row is told. */
-async function assertBroken(at: Installation): Promise<ReadonlyMap<string, string>> {
-  const found = await states(at)
-  const told = await problems(at)
+async function assertBroken(installation: Installation): Promise<ReadonlyMap<string, string>> {
+  const found = await states(installation)
+  const told = await problems(installation)
   for (const [table, [, named]] of Object.entries(HARMFUL)) {
     assert.equal(found[table], 'broken', `${table}: ${told.get(table)}`)
     assert.match(told.get(table) ?? '', named)
@@ -135,127 +121,131 @@ async function assertBroken(at: Installation): Promise<ReadonlyMap<string, strin
   return told
 }
 
-async function assertOpen(at: Installation, tables: readonly string[]): Promise<void> {
-  const found = await states(at)
-  const told = await problems(at)
+async function assertOpen(installation: Installation, tables: readonly string[]): Promise<void> {
+  const found = await states(installation)
+  const told = await problems(installation)
   for (const table of tables)
     assert.equal(found[table], table.startsWith('keyless') ? 'recopied' : 'live', `${table}: ${told.get(table)}`)
-  await assertSame(at, tables)
+  await assertSame(installation, tables)
 }
 
 test('a target that alters rows is found per table, and the named statements repair it', async () => {
-  await within('kept_live', async (at) => {
-    for (const table of ALL) await at.app.query(created(table))
-    await copyAll(at.context)
-    for (const [sql] of Object.values(HARMFUL)) await at.reader.query(sql)
-    for (const sql of Object.values(HARMLESS)) await at.reader.query(sql)
-    for (const table of ALL) await at.app.query(CHANGES(table))
-    await settle(at)
-    const told = await assertBroken(at)
-    await assertOpen(at, Object.keys(HARMLESS))
-    assert.notDeepEqual(await at.rows('SELECT DISTINCT id FROM audit'), [])
-    for (const table of Object.keys(HARMFUL)) {
-      const statements = statementsOf(told.get(table) ?? '')
-      assert.ok(statements.length > 0, `${table}: ${told.get(table)}`)
-      for (const sql of statements) await at.reader.query(sql)
-    }
-    await at.reader.query('DROP VIEW IF EXISTS replaced_old; DROP TABLE was_replaced, heir')
-    await resyncTables(at.context, Object.keys(HARMFUL), ENDLESS)
-    for (const table of ALL) await at.app.query(`UPDATE ${table} SET v = v + 1`)
-    await settle(at)
-    await assertOpen(at, ALL)
-  })
+  await using installation = await createInstallation(servers, 'kept_live')
+  for (const table of ALL) await installation.app.query(created(table))
+  await copyAll(installation.context)
+  for (const [sql] of Object.values(HARMFUL)) await installation.reader.query(sql)
+  for (const sql of Object.values(HARMLESS)) await installation.reader.query(sql)
+  for (const table of ALL) await installation.app.query(CHANGES(table))
+  await settle(installation)
+  const told = await assertBroken(installation)
+  await assertOpen(installation, Object.keys(HARMLESS))
+  assert.notDeepEqual(await installation.rows('SELECT DISTINCT id FROM audit'), [])
+  for (const table of Object.keys(HARMFUL)) {
+    const statements = statementsOf(told.get(table) ?? '')
+    assert.ok(statements.length > 0, `${table}: ${told.get(table)}`)
+    for (const sql of statements) await installation.reader.query(sql)
+  }
+  await installation.reader.query('DROP VIEW IF EXISTS replaced_old; DROP TABLE was_replaced, heir')
+  await resyncTables(installation.context, Object.keys(HARMFUL), ENDLESS)
+  for (const table of ALL) await installation.app.query(`UPDATE ${table} SET v = v + 1`)
+  await settle(installation)
+  await assertOpen(installation, ALL)
 })
 
 const STANDING = ['alters', 'drops', 'rule_insert', 'hidden_all', 'inherited', 'watched', 'audited', 'keyless_alters', 'keyless_audited', 'plain'] // biome-ignore format: names
 
-async function makeStanding(at: Installation): Promise<void> {
-  for (const table of STANDING) await at.app.query(created(table))
+async function makeStanding(installation: Installation): Promise<void> {
+  for (const table of STANDING) await installation.app.query(created(table))
   for (const table of STANDING) {
     const key = table.startsWith('keyless') ? '' : ' PRIMARY KEY'
-    await at.reader.query(`CREATE TABLE ${table} (id int${key}, v int, s varchar(20))`)
+    await installation.reader.query(`CREATE TABLE ${table} (id int${key}, v int, s varchar(20))`)
     const standing = HARMFUL[table]?.[0] ?? HARMLESS[table]
-    if (standing !== undefined) await at.reader.query(standing)
+    if (standing !== undefined) await installation.reader.query(standing)
   }
-  await at.reader.query('DELETE FROM heir')
+  await installation.reader.query('DELETE FROM heir')
 }
 
 test('obstacles on an existing table are named before the first copy and stop no other', async () => {
-  await within('kept_first', async (at) => {
-    await makeStanding(at)
-    const diagnosis = await doctor({ source: at.source, target: at.target, options: at.context.options })
-    const codes = (code: string): string[] =>
-      diagnosis.findings
-        .filter((finding) => finding.code === code)
-        .flatMap(({ cause }) => /table (\w+)/.exec(cause)?.[1] ?? [])
-    assert.deepEqual(codes('target-rows-not-kept').sort(), ['hidden_all', 'inherited', 'rule_insert'])
-    assert.deepEqual(codes('target-triggers').sort(), ['alters', 'audited', 'drops', 'keyless_alters', 'keyless_audited', 'watched']) // biome-ignore format: names
-    const planned = await plan(at.context, [])
-    assert.deepEqual(
-      planned.hindrances.map(({ table }) => table).sort(),
-      STANDING.filter((table) => table !== 'plain').sort(),
-    )
-    const first = await copyAll(at.context)
-    assert.deepEqual(first.tables.filter(({ state }) => state === 'live').map(({ table }) => table), ['plain']) // biome-ignore format: one line
-    const listed = new Map(first.listed.map(({ table, problem }) => [table, problem]))
-    assert.match(listed.get('alters') ?? '', /enabled triggers: stands in; .*--take-over/)
-    assert.match(listed.get('rule_insert') ?? '', /rule "stands in".*DROP RULE/)
-    const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: true }
-    await initial(at.context, request, () => {}, ENDLESS.signal)
-    for (const table of STANDING) await at.app.query(CHANGES(table))
-    await settle(at)
-    const found = await states(at)
-    assert.deepEqual(
-      STANDING.filter((table) => found[table] === 'live' || found[table] === 'recopied'),
-      ['watched', 'audited', 'keyless_audited', 'plain'],
-    )
-    assert.deepEqual(['alters', 'drops', 'keyless_alters'].map((table) => found[table]), ['broken', 'broken', 'broken']) // biome-ignore format: one line
-    await assertSame(at, ['watched', 'audited', 'keyless_audited', 'plain'])
+  await using installation = await createInstallation(servers, 'kept_first')
+  await makeStanding(installation)
+  const diagnosis = await doctor({
+    source: installation.source,
+    target: installation.target,
+    options: installation.context.options,
   })
+  const codes = (code: string): string[] =>
+    diagnosis.findings
+      .filter((finding) => finding.code === code)
+      .flatMap(({ cause }) => /table (\w+)/.exec(cause)?.[1] ?? [])
+  assert.deepEqual(codes('target-rows-not-kept').sort(), ['hidden_all', 'inherited', 'rule_insert'])
+  assert.deepEqual(codes('target-triggers').sort(), ['alters', 'audited', 'drops', 'keyless_alters', 'keyless_audited', 'watched']) // biome-ignore format: names
+  const planned = await plan(installation.context, [])
+  assert.deepEqual(
+    planned.hindrances.map(({ table }) => table).sort(),
+    STANDING.filter((table) => table !== 'plain').sort(),
+  )
+  const first = await copyAll(installation.context)
+  assert.deepEqual(first.tables.filter(({ state }) => state === 'live').map(({ table }) => table), ['plain']) // biome-ignore format: one line
+  const listed = new Map(first.listed.map(({ table, problem }) => [table, problem]))
+  assert.match(listed.get('alters') ?? '', /enabled triggers: stands in; .*--take-over/)
+  assert.match(listed.get('rule_insert') ?? '', /rule "stands in".*DROP RULE/)
+  const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: true }
+  await initial(installation.context, request, () => {}, ENDLESS.signal)
+  for (const table of STANDING) await installation.app.query(CHANGES(table))
+  await settle(installation)
+  const found = await states(installation)
+  assert.deepEqual(
+    STANDING.filter((table) => found[table] === 'live' || found[table] === 'recopied'),
+    ['watched', 'audited', 'keyless_audited', 'plain'],
+  )
+  assert.deepEqual(['alters', 'drops', 'keyless_alters'].map((table) => found[table]), ['broken', 'broken', 'broken']) // biome-ignore format: one line
+  await assertSame(installation, ['watched', 'audited', 'keyless_audited', 'plain'])
 })
 
 test('an acting foreign key of the target is suspended in time; partitions keep rows', async () => {
-  await within('kept_acting', async (at) => {
-    await at.app.query(`${created('par')}; CREATE TABLE chi (id INT PRIMARY KEY, p INT) ENGINE=InnoDB; INSERT INTO chi VALUES (1, 1), (3, 3);
+  await using installation = await createInstallation(servers, 'kept_acting')
+  await installation.app.query(`${created('par')}; CREATE TABLE chi (id INT PRIMARY KEY, p INT) ENGINE=InnoDB; INSERT INTO chi VALUES (1, 1), (3, 3);
       ${created('parts')}; ${created('keyless_parts')}`)
-    await at.reader.query(`
+  await installation.reader.query(`
       CREATE TABLE parts (id int PRIMARY KEY, v int, s varchar(20)) PARTITION BY HASH (id);
       CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
       CREATE TABLE keyless_parts (id int, v int, s varchar(20)) PARTITION BY LIST (id);
       CREATE TABLE keyless_parts_a PARTITION OF keyless_parts FOR VALUES IN (1, 2); CREATE TABLE keyless_parts_b PARTITION OF keyless_parts DEFAULT`)
-    await copyAll(at.context)
-    await at.reader.query('ALTER TABLE chi ADD CONSTRAINT own FOREIGN KEY (p) REFERENCES par (id) ON DELETE CASCADE')
-    for (const table of ['par', 'parts', 'keyless_parts']) await at.app.query(CHANGES(table))
-    await at.app.query('UPDATE chi SET p = 3 WHERE id = 1')
-    await settle(at)
-    assert.deepEqual(await states(at), { chi: 'live', keyless_parts: 'recopied', par: 'live', parts: 'live' })
-    await assertSame(at, ['par', 'parts', 'keyless_parts'])
-    assert.deepEqual(await at.rows('SELECT id, p FROM chi ORDER BY 1'), [['1', '3'], ['3', '3']]) // biome-ignore format: rows
-    const suspended = (await at.target.constraints.all()).map(({ name, state }) => `${name} ${state}`)
-    assert.deepEqual(suspended, ['own suspended'])
-    // Rows that fit into no partition any more: the table of the target cannot hold them, and the others go on.
-    await at.reader.query(
-      'ALTER TABLE keyless_parts DETACH PARTITION keyless_parts_b; ALTER TABLE parts DETACH PARTITION parts_1',
-    )
-    await at.app.query('UPDATE parts SET v = v + 1; UPDATE keyless_parts SET v = v + 1; UPDATE par SET v = v + 1')
-    await settle(at)
-    assert.deepEqual(await states(at), { chi: 'live', keyless_parts: 'broken', par: 'live', parts: 'broken' })
-    await assertSame(at, ['par'])
-  })
+  await copyAll(installation.context)
+  await installation.reader.query(
+    'ALTER TABLE chi ADD CONSTRAINT own FOREIGN KEY (p) REFERENCES par (id) ON DELETE CASCADE',
+  )
+  for (const table of ['par', 'parts', 'keyless_parts']) await installation.app.query(CHANGES(table))
+  await installation.app.query('UPDATE chi SET p = 3 WHERE id = 1')
+  await settle(installation)
+  assert.deepEqual(await states(installation), { chi: 'live', keyless_parts: 'recopied', par: 'live', parts: 'live' })
+  await assertSame(installation, ['par', 'parts', 'keyless_parts'])
+  assert.deepEqual(await installation.rows('SELECT id, p FROM chi ORDER BY 1'), [['1', '3'], ['3', '3']]) // biome-ignore format: rows
+  const suspended = (await installation.target.constraints.all()).map(({ name, state }) => `${name} ${state}`)
+  assert.deepEqual(suspended, ['own suspended'])
+  // Rows that fit into no partition any more: the table of the target cannot hold them, and the others go on.
+  await installation.reader.query(
+    'ALTER TABLE keyless_parts DETACH PARTITION keyless_parts_b; ALTER TABLE parts DETACH PARTITION parts_1',
+  )
+  await installation.app.query(
+    'UPDATE parts SET v = v + 1; UPDATE keyless_parts SET v = v + 1; UPDATE par SET v = v + 1',
+  )
+  await settle(installation)
+  assert.deepEqual(await states(installation), { chi: 'live', keyless_parts: 'broken', par: 'live', parts: 'broken' })
+  await assertSame(installation, ['par'])
 })
 
 test('a forced copy rewrites whatever was spoilt, even values equal but not identical', async () => {
-  await within('kept_spoilt', async (at) => {
-    await at.app.query(`CREATE TABLE spoilt (id INT PRIMARY KEY, s SET('x','NULL'), j JSON, d DOUBLE, f FLOAT, ti TIME, t VARCHAR(20)) ENGINE=InnoDB;
+  await using installation = await createInstallation(servers, 'kept_spoilt')
+  await installation.app.query(`CREATE TABLE spoilt (id INT PRIMARY KEY, s SET('x','NULL'), j JSON, d DOUBLE, f FLOAT, ti TIME, t VARCHAR(20)) ENGINE=InnoDB;
       INSERT INTO spoilt VALUES (1, 'x', '{"a": 1.0}', 0, 0, '24:00:00', 'a'), (2, NULL, '[1]', 1.5, 1.5, '-01:00:00', 'b'), (3, 'NULL', NULL, NULL, NULL, NULL, NULL)`)
-    await copyAll(at.context)
-    const query = 'SELECT id, s::text, j::text, d::text, f::text, ti::text, t FROM spoilt ORDER BY 1'
-    const right = await at.rows(query)
-    await at.reader.query(`DELETE FROM spoilt WHERE id = 2; INSERT INTO spoilt VALUES (7, NULL, NULL, NULL, NULL, NULL, NULL);
+  await copyAll(installation.context)
+  const query = 'SELECT id, s::text, j::text, d::text, f::text, ti::text, t FROM spoilt ORDER BY 1'
+  const right = await installation.rows(query)
+  await installation.reader.query(`DELETE FROM spoilt WHERE id = 2; INSERT INTO spoilt VALUES (7, NULL, NULL, NULL, NULL, NULL, NULL);
       UPDATE spoilt SET s = ARRAY['x', NULL], j = '{"a": 1.00}', d = '-0', f = '-0', ti = '1 day', t = 'A' WHERE id = 1; UPDATE spoilt SET s = ARRAY[NULL]::text[] WHERE id = 3`)
-    assert.notDeepEqual(await at.rows(query), right)
-    const request = { tables: [], createTables: true, resume: false, triggers: true, force: true, takeOver: false }
-    await initial(at.context, request, () => {}, ENDLESS.signal)
-    assert.deepEqual(await at.rows(query), right)
-  })
+  assert.notDeepEqual(await installation.rows(query), right)
+  const request = { tables: [], createTables: true, resume: false, triggers: true, force: true, takeOver: false }
+  await initial(installation.context, request, () => {}, ENDLESS.signal)
+  assert.deepEqual(await installation.rows(query), right)
 })

@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { ChangeEntry, Edge, RawRow, Source, SourceSnapshot, TableMapping } from '@mylab-sync/core'
 import { defaultMappingOptions, isKeyOf, mapTables } from '@mylab-sync/mapping'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import { type KeyType, pairsOfKeyTypes } from '../support/key-types.js'
 
 const NAME = 'key_pairs'
 const TABLES_A_CALL = 40
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 interface Pair {
   readonly table: string
@@ -93,48 +89,39 @@ async function faultsOf(
 
 test("for keys of any two types, a trigger's token finds its own row and no other", async (t) => {
   await servers.createDatabases({ source: NAME, target: NAME })
-  const { source, target } = await connect(servers, NAME)
-  const app = await servers.sourceAdmin(NAME)
-  try {
-    const { vendor } = await source.catalog.read()
-    const pairs = pairsOf(vendor)
-    await app.query("SET sql_mode = '', time_zone = '-08:00', NAMES utf8mb4")
-    await inCalls(pairs, async (some) => void (await app.query(some.map(createTable).join(';'))))
-    await source.admin.migrate()
-    const { mapped, refused } = mapTables((await source.catalog.read()).tables, defaultMappingOptions)
-    assert.deepEqual(refused, [])
-    await inCalls(pairs, async (some) => void (await app.query(insertTriggers(source, mapped, some).join(';'))))
-    await inCalls(pairs, async (some) => {
-      await app.query(some.map((pair) => `INSERT INTO ${pair.table} VALUES ${rowsOf(pair).join(', ')}`).join(';'))
-    })
-    const snapshot = await source.openSnapshot()
-    try {
-      const logged = new Map<string, string[]>()
-      for (const { table, rowKey } of await entriesOf(snapshot)) {
-        const list = logged.get(table)
-        if (list) list.push(rowKey)
-        else logged.set(table, [rowKey])
-      }
-      const faults: string[] = []
-      for (const pair of pairs) {
-        const table = mapped.get(pair.table)
-        assert.ok(table)
-        const found = await faultsOf(snapshot, table, {
-          rows: rowsOf(pair).length,
-          logged: logged.get(pair.table) ?? [],
-        })
-        faults.push(...found.map((fault) => `${pair.table}: ${fault}`))
-      }
-      t.diagnostic(`${pairs.length} pairs of key types on ${vendor}`)
-      assert.deepEqual(faults, [])
-    } finally {
-      snapshot.release()
-    }
-  } finally {
-    await app.end()
-    await source.close()
-    await target.close()
+  await using sides = await connect(servers, NAME)
+  const { source } = sides
+  await using app = await servers.sourceAdmin(NAME)
+  const { vendor } = await source.catalog.read()
+  const pairs = pairsOf(vendor)
+  await app.query("SET sql_mode = '', time_zone = '-08:00', NAMES utf8mb4")
+  await inCalls(pairs, async (some) => void (await app.query(some.map(createTable).join(';'))))
+  await source.admin.migrate()
+  const { mapped, refused } = mapTables((await source.catalog.read()).tables, defaultMappingOptions)
+  assert.deepEqual(refused, [])
+  await inCalls(pairs, async (some) => void (await app.query(insertTriggers(source, mapped, some).join(';'))))
+  await inCalls(pairs, async (some) => {
+    await app.query(some.map((pair) => `INSERT INTO ${pair.table} VALUES ${rowsOf(pair).join(', ')}`).join(';'))
+  })
+  await using snapshot = await source.openSnapshot()
+  const logged = new Map<string, string[]>()
+  for (const { table, rowKey } of await entriesOf(snapshot)) {
+    const list = logged.get(table)
+    if (list) list.push(rowKey)
+    else logged.set(table, [rowKey])
   }
+  const faults: string[] = []
+  for (const pair of pairs) {
+    const table = mapped.get(pair.table)
+    assert.ok(table)
+    const found = await faultsOf(snapshot, table, {
+      rows: rowsOf(pair).length,
+      logged: logged.get(pair.table) ?? [],
+    })
+    faults.push(...found.map((fault) => `${pair.table}: ${fault}`))
+  }
+  t.diagnostic(`${pairs.length} pairs of key types on ${vendor}`)
+  assert.deepEqual(faults, [])
 })
 
 async function inCalls<T>(list: readonly T[], call: (some: readonly T[]) => Promise<void>): Promise<void> {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { readText } from '../support/deployment.js'
 import { ROOT, run } from '../support/run.js'
+import { sharedFolder } from '../support/folders.js'
 
 const LIST = 'docs/decisions/0011-packages-without-provenance.md'
 const SOME = 'node_modules/zod'
@@ -13,12 +13,8 @@ interface Lock {
   packages: Record<string, Record<string, unknown>>
 }
 
-let folder: string
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mylab-sync-lock-'))
-  for (const file of ['package.json', LIST]) cpSync(join(ROOT, file), join(folder, file))
-})
-after(() => rmSync(folder, { recursive: true }))
+const folder = await sharedFolder('lock')
+for (const file of ['package.json', LIST]) cpSync(join(ROOT, file), join(folder, file))
 
 /** What the check says of a lock file that somebody has changed. */
 async function checked(change: (packages: Lock['packages']) => void): Promise<{ code: number | null; err: string }> {

@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { Source, SourceSnapshot } from '@mylab-sync/core'
 import { drain, drainAll, type EngineContext, loadModel, runDaemon } from '@mylab-sync/engine'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
-import { copyAll, drainNow, type Installation, installation, states, withCopied } from '../support/installation.js'
+import { eventually, sharedServers } from '@mylab-sync/testkit'
+import { copyAll, createInstallation, drainNow, type Installation, states } from '../support/installation.js'
 
 const SCHEMA =
   'CREATE TABLE a (k INT, i INT, v INT, PRIMARY KEY (k, i)) ENGINE=InnoDB; CREATE TABLE b (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO b VALUES (1, 1)'
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 /** A source that finds nothing by the keys of table `a`, as a server does that compares a type in a way of its own. */
 function blindTo({ context }: Installation): EngineContext {
@@ -39,56 +35,51 @@ function blindTo({ context }: Installation): EngineContext {
 }
 
 test('a changed row found only by another form of its key breaks its table, undeleted', async () => {
-  await withCopied(servers, { name: 'l_drain', schema: SCHEMA }, async (at) => {
-    await at.app.query('UPDATE a SET v = v + 10; UPDATE b SET v = 2')
-    const context = blindTo(at)
-    await drain(context, await loadModel(context))
-    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
-    assert.deepEqual(await at.rows('SELECT v FROM a ORDER BY v'), [['1'], ['2'], ['3']])
-    assert.deepEqual(await at.rows('SELECT v FROM b'), [['2']])
-    const [[problem]] = (await at.rows("SELECT problem FROM mylab_sync.sync_progress WHERE table_name = 'a'")) as [
-      [string],
-    ]
-    assert.match(problem, /does not find its rows by their key \(int.*\), so nothing of it is deleted; exclude it/)
-  })
+  await using installation = await createInstallation(servers, 'l_drain', { schema: SCHEMA, copied: true })
+  await installation.app.query('UPDATE a SET v = v + 10; UPDATE b SET v = 2')
+  const context = blindTo(installation)
+  await drain(context, await loadModel(context))
+  assert.deepEqual(await states(installation), { a: 'broken', b: 'live' })
+  assert.deepEqual(await installation.rows('SELECT v FROM a ORDER BY v'), [['1'], ['2'], ['3']])
+  assert.deepEqual(await installation.rows('SELECT v FROM b'), [['2']])
+  const [[problem]] = (await installation.rows(
+    "SELECT problem FROM mylab_sync.sync_progress WHERE table_name = 'a'",
+  )) as [[string]]
+  assert.match(problem, /does not find its rows by their key \(int.*\), so nothing of it is deleted; exclude it/)
 })
 
 test('a row gone without its own entry, after one that implies it, breaks nothing', async () => {
   const schema = `CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE a (k INT, i INT, PRIMARY KEY (k, i), FOREIGN KEY (k) REFERENCES p (id) ON DELETE CASCADE) ENGINE=InnoDB;
     INSERT INTO p VALUES (1), (2); INSERT INTO a VALUES (1, 1), (2, 1)`
-  await withCopied(servers, { name: 'l_cascade', schema }, async (at) => {
-    await at.app.query('INSERT INTO a VALUES (1, 2); UPDATE a SET i = 3 WHERE i = 1; DELETE FROM p WHERE id = 1')
-    await drainNow(at)
-    assert.deepEqual(await states(at), { a: 'live', p: 'live' })
-    assert.deepEqual(await at.rows('SELECT k, i FROM a'), [['2', '3']])
-  })
+  await using installation = await createInstallation(servers, 'l_cascade', { schema, copied: true })
+  await installation.app.query(
+    'INSERT INTO a VALUES (1, 2); UPDATE a SET i = 3 WHERE i = 1; DELETE FROM p WHERE id = 1',
+  )
+  await drainNow(installation)
+  assert.deepEqual(await states(installation), { a: 'live', p: 'live' })
+  assert.deepEqual(await installation.rows('SELECT k, i FROM a'), [['2', '3']])
 })
 
 test('a table whose rows are not found by their own keys does not open', async () => {
-  const at = await installation(servers, 'l_open')
-  try {
-    await at.app.query(SCHEMA)
-    await copyAll(blindTo(at))
-    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
-  } finally {
-    await at.close()
-  }
+  await using installation = await createInstallation(servers, 'l_open', { schema: SCHEMA })
+  await copyAll(blindTo(installation))
+  assert.deepEqual(await states(installation), { a: 'broken', b: 'live' })
 })
 
 test('a process finds out at its start whether rows are found by their own keys', async () => {
-  await withCopied(servers, { name: 'l_once', schema: SCHEMA }, async (at) => {
-    await drainAll(blindTo(at), new AbortController().signal)
-    assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
-  })
-  await withCopied(servers, { name: 'l_daemon', schema: SCHEMA }, async (at) => {
-    const stop = new AbortController()
-    const daemon = runDaemon(blindTo(at), { intervalMs: 60_000, onInterval: () => {} }, stop.signal)
-    try {
-      await eventually('table a is broken', async () => (await states(at))['a'] === 'broken', 30_000)
-      assert.deepEqual(await states(at), { a: 'broken', b: 'live' })
-    } finally {
-      stop.abort()
-      await daemon
-    }
-  })
+  {
+    await using installation = await createInstallation(servers, 'l_once', { schema: SCHEMA, copied: true })
+    await drainAll(blindTo(installation), new AbortController().signal)
+    assert.deepEqual(await states(installation), { a: 'broken', b: 'live' })
+  }
+  await using installation = await createInstallation(servers, 'l_daemon', { schema: SCHEMA, copied: true })
+  const stop = new AbortController()
+  const daemon = runDaemon(blindTo(installation), { intervalMs: 60_000, onInterval: () => {} }, stop.signal)
+  try {
+    await eventually('table a is broken', async () => (await states(installation))['a'] === 'broken', 30_000)
+    assert.deepEqual(await states(installation), { a: 'broken', b: 'live' })
+  } finally {
+    stop.abort()
+    await daemon
+  }
 })

@@ -1,44 +1,34 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { drain, listNotCarried, loadModel, plan, status } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import {
   assertEqual,
   copyAll,
+  createInstallation,
   drainNow,
   type Installation,
-  installation,
   settle,
   states,
 } from '../support/installation.js'
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
-async function withSchema(name: string, schema: string, use: (at: Installation) => Promise<void>): Promise<void> {
-  const at = await installation(servers, name)
-  try {
-    // MySQL makes no foreign key to a part of a key since 8.4, unless it is told to.
-    if (servers.isMysql) await at.app.query('SET SESSION restrict_fk_on_non_standard_key = OFF')
-    await at.app.query(schema)
-    await use(at)
-  } finally {
-    await at.close()
-  }
-}
+/** MySQL makes no foreign key to a part of a key since 8.4, unless it is told to. */
+const holding = (name: string, schema: string): Promise<Installation> =>
+  createInstallation(servers, name, {
+    schema: servers.isMysql ? `SET SESSION restrict_fk_on_non_standard_key = OFF; ${schema}` : schema,
+  })
 
 test('AUTO_INCREMENT counts on in the target, even where no identity has its type', async () => {
   const schema = `CREATE TABLE big (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB;
     CREATE TABLE small (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB;
     CREATE TABLE taken (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, v INT, KEY id_seq (v)) ENGINE=InnoDB;
     INSERT INTO big VALUES (18000000000000000000, 1); INSERT INTO small VALUES (7, 1); INSERT INTO taken VALUES (7, 1)`
-  await withSchema('o_counters', schema, async (at) => {
-    await at.reader.query('CREATE TABLE big_id_seq (x int)')
-    const { tables } = await plan(at.context, [])
-    assert.deepEqual(
+  await using installation = await holding('o_counters', schema)
+  await installation.reader.query('CREATE TABLE big_id_seq (x int)')
+  const { tables } = await plan(installation.context, [])
+  assert.deepEqual(
       tables.map(({ table, notCarried, columns }) => [table, notCarried, columns[0]?.default?.replace(/_[0-9a-f]{8}'/, "_...'")]),
       [
         ['big', [], "nextval('big_id_seq')"],
@@ -46,14 +36,13 @@ test('AUTO_INCREMENT counts on in the target, even where no identity has its typ
         ['taken', [], "nextval('taken_id_seq_...')"],
       ],
     ) // biome-ignore format: rows
-    await copyAll(at.context)
-    for (const table of ['big', 'small', 'taken']) {
-      await at.reader.query(`INSERT INTO ${table} (v) VALUES (2)`)
-      assert.deepEqual(await at.rows(`SELECT id::text FROM ${table} WHERE v = 2`), [['1']], table)
-    }
-    // The sequence goes with its column.
-    assert.deepEqual(await at.rows("SELECT pg_get_serial_sequence('big', 'id') IS NOT NULL"), [['t']])
-  })
+  await copyAll(installation.context)
+  for (const table of ['big', 'small', 'taken']) {
+    await installation.reader.query(`INSERT INTO ${table} (v) VALUES (2)`)
+    assert.deepEqual(await installation.rows(`SELECT id::text FROM ${table} WHERE v = 2`), [['1']], table)
+  }
+  // The sequence goes with its column.
+  assert.deepEqual(await installation.rows("SELECT pg_get_serial_sequence('big', 'id') IS NOT NULL"), [['t']])
 })
 
 test('a foreign key to part of a key or to a plain index is skipped without a problem', async () => {
@@ -62,21 +51,20 @@ test('a foreign key to part of a key or to a plain index is skipped without a pr
       CONSTRAINT part FOREIGN KEY (a) REFERENCES p (a), CONSTRAINT plain FOREIGN KEY (c) REFERENCES p (c) ON DELETE CASCADE,
       CONSTRAINT prefix FOREIGN KEY (u) REFERENCES p (u), CONSTRAINT carried FOREIGN KEY (a, b) REFERENCES p (a, b)) ENGINE=InnoDB;
     INSERT INTO p VALUES (1, 1, 1, 'x'), (1, 2, 2, 'y'); INSERT INTO c VALUES (1, 1, 1, 'x', 1), (2, 1, 2, 'y', 2)`
-  await withSchema('o_references', schema, async (at) => {
-    const planned = (await plan(at.context, [])).tables.find(({ table }) => table === 'c')?.foreignKeys ?? []
-    assert.deepEqual(
-      planned.filter(({ notCarried }) => notCarried === null).map(({ name }) => name),
-      ['carried'],
-    )
-    assert.match(
-      planned.find(({ name }) => name === 'plain')?.notCarried ?? '',
-      /references a UNIQUE of exactly these columns/,
-    )
-    const report = await copyAll(at.context)
-    assert.deepEqual([report.constraints, report.listed], [[], []])
-    assert.deepEqual((await status(at.context)).problems, [])
-    assert.deepEqual(await at.rows("SELECT conname FROM pg_constraint WHERE contype = 'f'"), [['carried']])
-  })
+  await using installation = await holding('o_references', schema)
+  const planned = (await plan(installation.context, [])).tables.find(({ table }) => table === 'c')?.foreignKeys ?? []
+  assert.deepEqual(
+    planned.filter(({ notCarried }) => notCarried === null).map(({ name }) => name),
+    ['carried'],
+  )
+  assert.match(
+    planned.find(({ name }) => name === 'plain')?.notCarried ?? '',
+    /references a UNIQUE of exactly these columns/,
+  )
+  const report = await copyAll(installation.context)
+  assert.deepEqual([report.constraints, report.listed], [[], []])
+  assert.deepEqual((await status(installation.context)).problems, [])
+  assert.deepEqual(await installation.rows("SELECT conname FROM pg_constraint WHERE contype = 'f'"), [['carried']])
 })
 
 test('what the source drops or redefines changes in the target too, without a problem', async () => {
@@ -84,72 +72,71 @@ test('what the source drops or redefines changes in the target too, without a pr
     CREATE TABLE t (id INT PRIMARY KEY, u INT, v INT, n INT, w INT, UNIQUE KEY u (u), KEY v (v), CONSTRAINT positive CHECK (n > 0),
       CONSTRAINT to_p FOREIGN KEY (w) REFERENCES p (id)) ENGINE=InnoDB;
     INSERT INTO p VALUES (1); INSERT INTO t VALUES (1, 1, 1, 1, 1), (2, 2, 2, 2, 1)`
-  await withSchema('o_dropped', schema, async (at) => {
-    await copyAll(at.context)
-    await at.reader.query('CREATE INDEX mine ON t (n); ALTER TABLE t ADD CONSTRAINT mine_too CHECK (id > 0)')
-    const objects = (): Promise<(string | null)[][]> =>
-      at.rows(
-        `SELECT conname FROM pg_constraint WHERE conrelid = 't'::regclass AND contype <> 'n' UNION SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1`,
-      )
-    assert.deepEqual((await objects()).flat(), [
-      'mine',
-      'mine_too',
-      't_pkey',
-      't_positive',
-      't_to_p',
-      't_u',
-      't_v',
-      't_w_fk_idx',
-      'to_p',
-    ])
-    await at.app.query(`ALTER TABLE t DROP INDEX u, DROP INDEX v, ADD INDEX v (v, n), DROP CONSTRAINT positive, DROP FOREIGN KEY to_p;
+  await using installation = await holding('o_dropped', schema)
+  await copyAll(installation.context)
+  await installation.reader.query('CREATE INDEX mine ON t (n); ALTER TABLE t ADD CONSTRAINT mine_too CHECK (id > 0)')
+  const objects = (): Promise<(string | null)[][]> =>
+    installation.rows(
+      `SELECT conname FROM pg_constraint WHERE conrelid = 't'::regclass AND contype <> 'n' UNION SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1`,
+    )
+  assert.deepEqual((await objects()).flat(), [
+    'mine',
+    'mine_too',
+    't_pkey',
+    't_positive',
+    't_to_p',
+    't_u',
+    't_v',
+    't_w_fk_idx',
+    'to_p',
+  ])
+  await installation.app.query(`ALTER TABLE t DROP INDEX u, DROP INDEX v, ADD INDEX v (v, n), DROP CONSTRAINT positive, DROP FOREIGN KEY to_p;
       INSERT INTO t VALUES (3, 1, 1, -1, 7)`)
-    await settle(at)
-    await settle(at)
-    assert.deepEqual((await objects()).flat(), ['mine', 'mine_too', 't_pkey', 't_to_p', 't_v'])
-    assert.match((await at.rows("SELECT pg_get_indexdef('t_v'::regclass)"))[0]?.[0] ?? '', /\(v, n\)$/)
-    await assertEqual(at, ['t'])
-    assert.deepEqual((await status(at.context)).problems, [])
-    assert.deepEqual(await states(at), { p: 'live', t: 'live' })
-  })
+  await settle(installation)
+  await settle(installation)
+  assert.deepEqual((await objects()).flat(), ['mine', 'mine_too', 't_pkey', 't_to_p', 't_v'])
+  assert.match((await installation.rows("SELECT pg_get_indexdef('t_v'::regclass)"))[0]?.[0] ?? '', /\(v, n\)$/)
+  await assertEqual(installation, ['t'])
+  assert.deepEqual((await status(installation.context)).problems, [])
+  assert.deepEqual(await states(installation), { p: 'live', t: 'live' })
 })
 
 test('an index that may be too narrow is built, and dropped at the first misfit', async () => {
   const schema = `CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(3000) CHARACTER SET latin1, w VARCHAR(3000) CHARACTER SET latin1, KEY v (v), KEY w (w)) ENGINE=InnoDB;
     INSERT INTO t VALUES (1, 'a', (SELECT GROUP_CONCAT(MD5(CONCAT(a.n, b.n)) SEPARATOR '') FROM (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9 UNION SELECT 0) a,
       (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) b))`
-  await withSchema('o_narrow', `SET SESSION group_concat_max_len = 3000; ${schema}`, async (at) => {
-    const report = await copyAll(at.context)
-    assert.deepEqual([report.constraints, report.listed], [[], []])
-    const indexes = async (): Promise<unknown[]> =>
-      (
-        await at.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1")
-      ).flat()
-    assert.deepEqual(await indexes(), ['t_pkey', 't_v'])
-    await at.app.query('UPDATE t SET v = w; INSERT INTO t (id, v) VALUES (2, 7)')
-    await drainNow(at)
-    await assertEqual(at, ['t'])
-    await settle(at)
-    assert.deepEqual(await indexes(), ['t_pkey'])
-    const { problems, totals } = await status(at.context)
-    assert.deepEqual([problems, totals.failed], [[], 0])
-    const left = (await listNotCarried(at.context)).tables.filter(({ kind }) => kind === 'index')
-    assert.deepEqual(left.map(({ object }) => object).sort(), ['INDEX t_v', 'INDEX t_w'])
-  })
+  await using installation = await holding('o_narrow', `SET SESSION group_concat_max_len = 3000; ${schema}`)
+  const report = await copyAll(installation.context)
+  assert.deepEqual([report.constraints, report.listed], [[], []])
+  const indexes = async (): Promise<unknown[]> =>
+    (
+      await installation.rows(
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1",
+      )
+    ).flat()
+  assert.deepEqual(await indexes(), ['t_pkey', 't_v'])
+  await installation.app.query('UPDATE t SET v = w; INSERT INTO t (id, v) VALUES (2, 7)')
+  await drainNow(installation)
+  await assertEqual(installation, ['t'])
+  await settle(installation)
+  assert.deepEqual(await indexes(), ['t_pkey'])
+  const { problems, totals } = await status(installation.context)
+  assert.deepEqual([problems, totals.failed], [[], 0])
+  const left = (await listNotCarried(installation.context)).tables.filter(({ kind }) => kind === 'index')
+  assert.deepEqual(left.map(({ object }) => object).sort(), ['INDEX t_v', 'INDEX t_w'])
 })
 
 test('rows of a widened type that arrive before it is noticed are not quarantined', async () => {
   const schema = `CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), n DECIMAL(4,1)) ENGINE=InnoDB; INSERT INTO t VALUES (1, 'a', 1)`
-  await withSchema('o_wider', schema, async (at) => {
-    await copyAll(at.context)
-    const old = await loadModel(at.context)
-    await drain(at.context, old)
-    await at.app.query(
-      `ALTER TABLE t MODIFY v VARCHAR(60), MODIFY n DECIMAL(20,1); INSERT INTO t VALUES (2, REPEAT('b', 60), 1234567.5)`,
-    )
-    await drain(at.context, old)
-    await settle(at)
-    await assertEqual(at, ['t'])
-    assert.deepEqual(await at.rows('SELECT * FROM mylab_sync.sync_error_log'), [])
-  })
+  await using installation = await holding('o_wider', schema)
+  await copyAll(installation.context)
+  const old = await loadModel(installation.context)
+  await drain(installation.context, old)
+  await installation.app.query(
+    `ALTER TABLE t MODIFY v VARCHAR(60), MODIFY n DECIMAL(20,1); INSERT INTO t VALUES (2, REPEAT('b', 60), 1234567.5)`,
+  )
+  await drain(installation.context, old)
+  await settle(installation)
+  await assertEqual(installation, ['t'])
+  assert.deepEqual(await installation.rows('SELECT * FROM mylab_sync.sync_error_log'), [])
 })

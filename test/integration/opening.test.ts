@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import {
   ALL_RULES,
   drain,
@@ -9,9 +9,9 @@ import {
   type ProtocolRules,
 } from '@mylab-sync/engine'
 import { isDeepStrictEqual } from 'node:util'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
-import { copyAll, type Installation, installation } from '../support/installation.js'
+import { copyAll, createInstallation, type Installation } from '../support/installation.js'
 
 /**
  * What random writers hit once in thousands of drains, as scenes: each shows that a rule of the opening is needed,
@@ -80,25 +80,21 @@ const SCENES: readonly Scene[] = [
   },
 ]
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 /** Plays the scene and compares every row of both sides. */
 async function isEqualAfter(scene: Scene, rules: ProtocolRules): Promise<boolean> {
   const name = `scene_${SCENES.indexOf(scene)}_${rules[scene.rule] ? 'with' : 'without'}`
-  const at = await installation(servers, name)
+  await using installation = await createInstallation(servers, name)
   const played = new Set<string>()
   const play = async (statements: string | undefined): Promise<boolean> => {
     if (!statements || played.has(statements)) return false
     played.add(statements)
-    await at.app.query(statements)
+    await installation.app.query(statements)
     return true
   }
   const playAndDrain = async (statements: string | undefined): Promise<void> => {
-    if (await play(statements)) await drain(at.context, await loadModel(at.context))
+    if (await play(statements)) await drain(installation.context, await loadModel(installation.context))
   }
   const hooks: EngineHooks = {
     at: async (point) => {
@@ -108,29 +104,25 @@ async function isEqualAfter(scene: Scene, rules: ProtocolRules): Promise<boolean
     },
   }
   const context: EngineContext = {
-    ...at.context,
-    options: { ...at.context.options, copyConcurrency: 1 },
+    ...installation.context,
+    options: { ...installation.context.options, copyConcurrency: 1 },
     limits: { lastSliceKeys: 0, catchUpKeys: 10 },
     hooks,
     rules,
   }
-  try {
-    await at.app.query(scene.schema)
-    // drains inside the scene go by the same rules, without its hooks
-    Object.assign(at, { context: { ...context, hooks: {} } })
-    await copyAll(context)
-    await drain(at.context, await loadModel(at.context))
-    assert.ok(played.has(scene.statements), 'the scene was played')
-    return await isEqual(at, scene.tables)
-  } finally {
-    await at.close()
-  }
+  await installation.app.query(scene.schema)
+  // drains inside the scene go by the same rules, without its hooks
+  Object.assign(installation, { context: { ...context, hooks: {} } })
+  await copyAll(context)
+  await drain(installation.context, await loadModel(installation.context))
+  assert.ok(played.has(scene.statements), 'the scene was played')
+  return await isEqual(installation, scene.tables)
 }
 
-async function isEqual(at: Installation, tables: readonly string[]): Promise<boolean> {
+async function isEqual(installation: Installation, tables: readonly string[]): Promise<boolean> {
   for (const table of tables) {
     const query = `SELECT * FROM ${table} ORDER BY 1`
-    if (!isDeepStrictEqual(await at.rows(query), await textRows(at.app, query))) return false
+    if (!isDeepStrictEqual(await installation.rows(query), await textRows(installation.app, query))) return false
   }
   return true
 }

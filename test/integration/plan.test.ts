@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { plan } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import { assertGolden } from '../support/golden.js'
-import { copyAll, type Installation, installation } from '../support/installation.js'
+import { copyAll, createInstallation, type Installation } from '../support/installation.js'
 import { cli, type Outcome } from '../support/run.js'
 
 /** One of each: what is carried, what is altered, what is left behind. */
@@ -28,11 +28,7 @@ const SCHEMA = `
   CREATE VIEW at_home AS SELECT id FROM patient WHERE state = 'out';
   CREATE TRIGGER own BEFORE INSERT ON stock FOR EACH ROW SET @own = 1`
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 function run(name: string, args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
   const address = servers.environment({ source: name, target: name, redis: false })
@@ -54,32 +50,27 @@ async function held({ app, rows }: Installation): Promise<unknown> {
 }
 
 test('plan shows the fate of each table before anything is set up, and changes nothing', async () => {
-  const at = await installation(servers, 'plan_text')
-  try {
-    await at.app.query(SCHEMA)
-    const before = await held(at)
-    const exclude = { SYNC_TABLES_EXCLUDE: 'bed' }
-    const all = await run('plan_text', [], exclude)
-    assert.equal(all.err, '')
-    assertGolden('plan/whole', `exit ${all.code}\n${all.out}`)
-    const full = await run('plan_text', ['--full'], exclude)
-    assertGolden('plan/full', `exit ${full.code}\n${full.out}`)
-    const one = await run('plan_text', ['--table', 'be?'])
-    assertGolden('plan/one-table', `exit ${one.code}\n${one.out}`)
-    const json = JSON.parse((await run('plan_text', ['--json', '--sql', '--table', 'stock'])).out)
-    assert.equal(json.version, 1)
-    assert.deepEqual(
-      json.tables.map((t: { table: string; carried: string }) => [t.table, t.carried]),
-      [['stock', 'recopied']],
-    )
-    assert.deepEqual(json.sql.target, [
-      'CREATE TABLE "public"."stock" ("id" integer NOT NULL)',
-      'ALTER TABLE "public"."stock" ADD CONSTRAINT "stock_pkey" PRIMARY KEY ("id")',
-    ])
-    assert.deepEqual(await held(at), before)
-  } finally {
-    await at.close()
-  }
+  await using installation = await createInstallation(servers, 'plan_text', { schema: SCHEMA })
+  const before = await held(installation)
+  const exclude = { SYNC_TABLES_EXCLUDE: 'bed' }
+  const all = await run('plan_text', [], exclude)
+  assert.equal(all.err, '')
+  assertGolden('plan/whole', `exit ${all.code}\n${all.out}`)
+  const full = await run('plan_text', ['--full'], exclude)
+  assertGolden('plan/full', `exit ${full.code}\n${full.out}`)
+  const one = await run('plan_text', ['--table', 'be?'])
+  assertGolden('plan/one-table', `exit ${one.code}\n${one.out}`)
+  const json = JSON.parse((await run('plan_text', ['--json', '--sql', '--table', 'stock'])).out)
+  assert.equal(json.version, 1)
+  assert.deepEqual(
+    json.tables.map((t: { table: string; carried: string }) => [t.table, t.carried]),
+    [['stock', 'recopied']],
+  )
+  assert.deepEqual(json.sql.target, [
+    'CREATE TABLE "public"."stock" ("id" integer NOT NULL)',
+    'ALTER TABLE "public"."stock" ADD CONSTRAINT "stock_pkey" PRIMARY KEY ("id")',
+  ])
+  assert.deepEqual(await held(installation), before)
 })
 
 const COLUMNS = `SELECT c.relname, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, pg_get_expr(d.adbin, d.adrelid), o.collname,
@@ -91,57 +82,42 @@ const CONSTRAINTS = `SELECT conrelid::regclass::text, conname, contype, condefer
 const INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
 
 test('the printed script builds in an empty database what a first copy builds', async () => {
-  const at = await installation(servers, 'plan_sql')
-  const fresh = await installation(servers, 'plan_fresh')
-  try {
-    await at.app.query(SCHEMA)
-    const { code, out } = await run('plan_sql', ['--sql'])
-    assert.equal(code, 0)
-    await fresh.reader.query(out)
-    await copyAll(at.context)
-    for (const query of [COLUMNS, CONSTRAINTS, INDEXES]) {
-      const made = await fresh.rows(query)
-      assert.ok(made.length > 8)
-      assert.deepEqual(made, await at.rows(query))
-    }
-    const target = await run('plan_sql', ['--sql=target'])
-    assert.ok(out.startsWith(target.out) && !target.out.includes('TRIGGER'))
-  } finally {
-    await at.close()
-    await fresh.close()
+  await using installation = await createInstallation(servers, 'plan_sql')
+  await using fresh = await createInstallation(servers, 'plan_fresh')
+  await installation.app.query(SCHEMA)
+  const { code, out } = await run('plan_sql', ['--sql'])
+  assert.equal(code, 0)
+  await fresh.reader.query(out)
+  await copyAll(installation.context)
+  for (const query of [COLUMNS, CONSTRAINTS, INDEXES]) {
+    const made = await fresh.rows(query)
+    assert.ok(made.length > 8)
+    assert.deepEqual(made, await installation.rows(query))
   }
+  const target = await run('plan_sql', ['--sql=target'])
+  assert.ok(out.startsWith(target.out) && !target.out.includes('TRIGGER'))
 })
 
 test('the statements printed for the source, run by hand, satisfy the installation', async () => {
-  const at = await installation(servers, 'plan_hand')
-  try {
-    await at.app.query(SCHEMA)
-    const { sql } = await plan(at.context, [])
-    for (const statement of sql.source) await at.app.query(statement)
-    const { source, target } = await connect(servers, 'plan_hand')
-    try {
-      assert.ok(await source.admin.migrated())
-      const before = await held(at)
-      await target.admin.migrate()
-      await copyAll(at.context)
-      const names = ({ triggers, tables }: { triggers?: unknown; tables?: unknown }): unknown => ({ triggers, tables })
-      assert.deepEqual(names((await held(at)) as object), names(before as object))
-    } finally {
-      await source.close()
-      await target.close()
-    }
-    const script = (await run('plan_hand', ['--sql=source'])).out
-    assert.match(script, /^DELIMITER ;;\nSET NAMES utf8mb4/)
-    assert.match(script, /END IF;;\nDELIMITER ;\n$/)
-  } finally {
-    await at.close()
-  }
+  await using installation = await createInstallation(servers, 'plan_hand', { schema: SCHEMA })
+  const { sql } = await plan(installation.context, [])
+  for (const statement of sql.source) await installation.app.query(statement)
+  await using later = await connect(servers, 'plan_hand')
+  assert.ok(await later.source.admin.migrated())
+  const before = await held(installation)
+  await later.target.admin.migrate()
+  await copyAll(installation.context)
+  const names = ({ triggers, tables }: { triggers?: unknown; tables?: unknown }): unknown => ({ triggers, tables })
+  assert.deepEqual(names((await held(installation)) as object), names(before as object))
+  const script = (await run('plan_hand', ['--sql=source'])).out
+  assert.match(script, /^DELIMITER ;;\nSET NAMES utf8mb4/)
+  assert.match(script, /END IF;;\nDELIMITER ;\n$/)
 })
 
 test('what the account may not see is no 0: plan prints the grant for it, which works', async () => {
-  const at = await installation(servers, 'plan_unseen')
+  await using installation = await createInstallation(servers, 'plan_unseen')
   try {
-    await at.app.query(`CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE PROCEDURE p() SELECT 1;
+    await installation.app.query(`CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE PROCEDURE p() SELECT 1;
       CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1; CREATE USER plan_sync@'%' IDENTIFIED BY 'pw';
       GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, TRIGGER ON plan_unseen.* TO plan_sync@'%'; GRANT PROCESS ON *.* TO plan_sync@'%'`)
     const account = { DB_USERNAME: 'plan_sync', DB_PASSWORD: 'pw' }
@@ -154,13 +130,12 @@ test('what the account may not see is no 0: plan prints the grant for it, which 
         new RegExp(`^ {2}${objects} +whether there are any is not visible to this account; to see: `, 'm'),
       )
       assert.ok(before.includes(grant), before)
-      await at.app.query(grant)
+      await installation.app.query(grant)
     }
     const after = (await run('plan_unseen', [], account)).out
     assert.match(after, /^ {2}1 routine, 1 event +of the application; they stay in the source$/m)
     assert.doesNotMatch(after, /not visible/)
   } finally {
-    await at.app.query("DROP USER IF EXISTS plan_sync@'%'")
-    await at.close()
+    await installation.app.query("DROP USER IF EXISTS plan_sync@'%'")
   }
 })

@@ -26,7 +26,7 @@ test('the board shows the queues behind the same guards, read-only and without R
   const queueCounts = async (): Promise<QueueCount[]> => [
     { queue: 'copy', state: 'waiting', jobs: await queue.getWaitingCount() },
   ]
-  const dashboard = await startDashboard(servers, 'none', { password: 'x', queues: [queue], queueCounts, open })
+  await using dashboard = await startDashboard(servers, 'none', { password: 'x', queues: [queue], queueCounts, open })
   const at = (path: string): string => `${dashboard.url}queues/${path}`
   try {
     await queue.add('chunk', { table: 'a' })
@@ -46,7 +46,6 @@ test('the board shows the queues behind the same guards, read-only and without R
     const page = await ask(at(''), { headers: AUTHORIZED })
     assert.match(String(page.headers['content-security-policy']), /^default-src 'none'; script-src 'self'; /)
   } finally {
-    await dashboard.stop()
     await queue.close()
     await connection.quit()
     await servers.close()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { eventually, type ServerSet, sharedServers } from '@mylab-sync/testkit'
 import { type JobsOptions, Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { sortedRows, textRows } from '../support/content.js'
@@ -33,23 +33,18 @@ const SCHEMA = `
   INSERT INTO q SELECT CONCAT(x'${MARKS.bytes.toString('hex')}', seq), '{"t":"${MARKS.json.toString()}"}' FROM seq_1_to_50;
   INSERT INTO q VALUES (x'${MARKS.bytes.toString('hex')}', '${POISON}')`
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
-})
-after(() => servers.close())
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 
-interface Installation {
+interface Installation extends AsyncDisposable {
   readonly app: Admin
   readonly reader: Reader
   readonly cli: Cli
   readonly redis: Redis
   readonly queues: Readonly<Record<'copy' | 'drain' | 'control', Queue>>
-  close(): Promise<void>
 }
 
 /** Fresh databases, and the queues as somebody else's program sees them. */
-async function installation(name: string): Promise<Installation> {
+async function createInstallation(name: string): Promise<Installation> {
   await servers.createDatabases({ source: name, target: name })
   const app = await servers.sourceAdmin(name)
   await app.query(SCHEMA)
@@ -69,7 +64,7 @@ async function installation(name: string): Promise<Installation> {
     cli,
     redis,
     queues,
-    async close() {
+    async [Symbol.asyncDispose]() {
       await cli.close()
       for (const queue of Object.values(queues)) await queue.close()
       await redis.quit()
@@ -98,24 +93,24 @@ async function isEqual({ app, reader }: Installation): Promise<boolean> {
 }
 
 test('no row value reaches Redis: by copies, drains, failures, retries or commands', async () => {
-  const at = await installation('payloads_rows')
+  await using installation = await createInstallation('payloads_rows')
   const watch = await RedisWatch.start(servers.redisUrl)
   try {
-    const { app, cli } = at
+    const { app, cli } = installation
     const { code, err } = await cli.run(['initial', '--create-tables', '--detach', '--batch', '300'])
     assert.equal(code, 0, err)
     const running = [['scheduler'], ['worker'], ['worker']]
     let started: ReturnType<Cli['start']>[] = []
-    await failing(at, 'copy', async () => (started = running.map((args) => cli.start(args))))
-    await eventually('everything is live', () => isLive(at), WAIT_MS)
-    assert.ok(await isEqual(at))
-    await failing(at, 'drain', () =>
+    await failing(installation, 'copy', async () => (started = running.map((args) => cli.start(args))))
+    await eventually('everything is live', () => isLive(installation), WAIT_MS)
+    assert.ok(await isEqual(installation))
+    await failing(installation, 'drain', () =>
       app.query(`UPDATE a SET t = REVERSE(t), n = n + 1 WHERE id < 100; UPDATE a SET id = -id WHERE id > 1900;
         DELETE FROM k LIMIT 50; UPDATE q SET j = '{"t":"${MARKS.json.toString()} again"}' WHERE LENGTH(k) > 12`),
     )
-    await eventually('the changes arrive', () => isEqual(at), WAIT_MS)
+    await eventually('the changes arrive', () => isEqual(installation), WAIT_MS)
     for (const what of ['copy', 'drain', 'cleanup', 'retry']) assert.equal((await cli.run(['enqueue', what])).code, 0)
-    await eventually('the row is tried again', async () => (await quarantineAttempts(at)) > 1, WAIT_MS)
+    await eventually('the row is tried again', async () => (await quarantineAttempts(installation)) > 1, WAIT_MS)
     for (const each of started) each.signal('SIGTERM')
     for (const each of started) assert.equal((await each.finished(20_000)).code, 143)
 
@@ -127,10 +122,9 @@ test('no row value reaches Redis: by copies, drains, failures, retries or comman
     assert.deepEqual(seen(commands), [])
     assert.deepEqual(seen(held), [])
     assert.deepEqual(seen(started.map((each) => each.said + each.printed).join()), [])
-    await assertSeen(at, watch)
+    await assertSeen(installation, watch)
   } finally {
     await watch.close()
-    await at.close()
   }
 })
 
@@ -186,41 +180,37 @@ const RUBBISH = {
 } as const
 
 test('a payload that fits no job fails once, says why, and changes and blocks nothing', async () => {
-  const at = await installation('payloads_rubbish')
-  try {
-    const { app, cli, queues } = at
-    assert.equal((await cli.run(['initial', '--create-tables'])).code, 0)
-    const scheduler = cli.start(['scheduler'])
-    const worker = cli.start(['worker'])
-    await eventually('the worker serves', () => worker.said.includes('Working on'), WAIT_MS)
-    await eventually('everything is live', () => isLive(at), WAIT_MS)
-    const before = await stateOf(at)
-    const ids: [queue: 'copy' | 'drain' | 'control', id: string][] = []
-    for (const queue of ['copy', 'drain', 'control'] as const)
-      for (const data of RUBBISH[queue]) ids.push([queue, await putByHand(at, queue, data)])
-    for (const [queue, id] of ids) {
-      const failed = async (): Promise<boolean> => (await queues[queue].getJobState(id)) === 'failed'
-      // one of the drain queue comes after the slice that runs
-      await eventually(`${queue} ${id} has failed`, failed, WAIT_MS)
-      const job = await at.redis.hgetall(`{payloads_rubbish}:${queue}:${id}`)
-      assert.match(
-        job['failedReason'] ?? '',
-        /^job-refused: Redis: job \d+ is not a job of the queue (copy|drain|control)$/,
-      )
-      assert.deepEqual([job['ats'], job['atm'], job['stc']], ['1', '1', undefined], 'it was tried more than once')
-    }
-    assert.deepEqual(await stateOf(at), before)
-    await app.query(`INSERT INTO a VALUES (100000, 'after', 'x', 1)`)
-    await eventually('a change arrives', () => isEqual(at), WAIT_MS)
-    assert.equal((await cli.run(['enqueue', 'retry'])).code, 0)
-    await eventually('control work goes on', async () => (await quarantineAttempts(at)) > 1, WAIT_MS)
-    assert.equal((await cli.run(['initial', '--detach', '--force', '--table', 'k'])).code, 0)
-    await eventually('copies go on', () => isLive(at), WAIT_MS)
-    for (const running of [scheduler, worker]) assert.equal(running.ended, false, running.said)
-    for (const [queue, id] of ids) assert.equal(await queues[queue].getJobState(id), 'failed', 'it was tried again')
-  } finally {
-    await at.close()
+  await using installation = await createInstallation('payloads_rubbish')
+  const { app, cli, queues } = installation
+  assert.equal((await cli.run(['initial', '--create-tables'])).code, 0)
+  const scheduler = cli.start(['scheduler'])
+  const worker = cli.start(['worker'])
+  await eventually('the worker serves', () => worker.said.includes('Working on'), WAIT_MS)
+  await eventually('everything is live', () => isLive(installation), WAIT_MS)
+  const before = await stateOf(installation)
+  const ids: [queue: 'copy' | 'drain' | 'control', id: string][] = []
+  for (const queue of ['copy', 'drain', 'control'] as const)
+    for (const data of RUBBISH[queue]) ids.push([queue, await putByHand(installation, queue, data)])
+  for (const [queue, id] of ids) {
+    const failed = async (): Promise<boolean> => (await queues[queue].getJobState(id)) === 'failed'
+    // one of the drain queue comes after the slice that runs
+    await eventually(`${queue} ${id} has failed`, failed, WAIT_MS)
+    const job = await installation.redis.hgetall(`{payloads_rubbish}:${queue}:${id}`)
+    assert.match(
+      job['failedReason'] ?? '',
+      /^job-refused: Redis: job \d+ is not a job of the queue (copy|drain|control)$/,
+    )
+    assert.deepEqual([job['ats'], job['atm'], job['stc']], ['1', '1', undefined], 'it was tried more than once')
   }
+  assert.deepEqual(await stateOf(installation), before)
+  await app.query(`INSERT INTO a VALUES (100000, 'after', 'x', 1)`)
+  await eventually('a change arrives', () => isEqual(installation), WAIT_MS)
+  assert.equal((await cli.run(['enqueue', 'retry'])).code, 0)
+  await eventually('control work goes on', async () => (await quarantineAttempts(installation)) > 1, WAIT_MS)
+  assert.equal((await cli.run(['initial', '--detach', '--force', '--table', 'k'])).code, 0)
+  await eventually('copies go on', () => isLive(installation), WAIT_MS)
+  for (const running of [scheduler, worker]) assert.equal(running.ended, false, running.said)
+  for (const [queue, id] of ids) assert.equal(await queues[queue].getJobState(id), 'failed', 'it was tried again')
 })
 
 /** With every chance of being tried again, as a hand may do it. */

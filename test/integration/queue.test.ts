@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
-import { after, afterEach, before, test } from 'node:test'
-import { eventually, freePort, ServerSet } from '@mylab-sync/testkit'
+import { afterEach, test } from 'node:test'
+import { eventually, freePort, type ServerSet, sharedServers } from '@mylab-sync/testkit'
 import { Cli } from '../support/processes.js'
 
 const WAIT_MS = 30_000
@@ -11,15 +11,11 @@ const TAKE_OVER_MS = 15_000
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
 
-let servers: ServerSet
 let cli: Cli
 let app: Admin
 let reader: Reader
 let used = 0
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
-})
-after(() => servers.close())
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 afterEach(async () => {
   await cli.close()
   await reader.end()

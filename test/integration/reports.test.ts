@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { Producer } from '@mylab-sync/queue'
-import { ServerSet } from '@mylab-sync/testkit'
+import { type ServerSet, sharedServers } from '@mylab-sync/testkit'
 import { Redis } from 'ioredis'
 import { Cli, type Finished } from '../support/processes.js'
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
-})
-after(() => servers.close())
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 
 interface Place {
   readonly app: Awaited<ReturnType<ServerSet['sourceAdmin']>>
@@ -23,25 +19,19 @@ const PREFIX = '{reports}'
 
 async function at(name: string, schema: string, use: (place: Place) => Promise<void>): Promise<void> {
   await servers.createDatabases({ source: name, target: name })
-  const app = await servers.sourceAdmin(name)
-  const reader = await servers.targetAdmin(name)
-  const mylab = new Cli({
+  await using app = await servers.sourceAdmin(name)
+  await using reader = await servers.targetAdmin(name)
+  await using mylab = new Cli({
     ...servers.environment({ source: name, target: name, redis: false }),
     SYNC_TABLES_EXCLUDE: 'excluded_*',
   })
-  try {
-    await app.query(schema)
-    await use({
-      app,
-      reader,
-      run: (...args) => mylab.run(args),
-      queued: (REDIS_URL, ...args) => mylab.run(args, { REDIS_URL, SYNC_QUEUE_PREFIX: PREFIX, SYNC_USE_QUEUE: 'true' }),
-    })
-  } finally {
-    await mylab.close()
-    await reader.end()
-    await app.end()
-  }
+  await app.query(schema)
+  await use({
+    app,
+    reader,
+    run: (...args) => mylab.run(args),
+    queued: (REDIS_URL, ...args) => mylab.run(args, { REDIS_URL, SYNC_QUEUE_PREFIX: PREFIX, SYNC_USE_QUEUE: 'true' }),
+  })
 }
 
 /** `stay` is refused, since what acts on its parent is excluded; the key of `named` may hold what PostgreSQL cannot. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { eventually, type ServerSet, sharedServers } from '@mylab-sync/testkit'
 import { Cli } from '../support/processes.js'
 
 const WAIT_MS = 60_000
@@ -8,11 +8,7 @@ const WAIT_MS = 60_000
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 interface Place {
   readonly app: Admin
@@ -22,16 +18,10 @@ interface Place {
 
 async function at(name: string, use: (place: Place) => Promise<void>): Promise<void> {
   await servers.createDatabases({ source: name, target: name })
-  const app = await servers.sourceAdmin(name)
-  const reader = await servers.targetOwner(name)
-  const mylab = new Cli(servers.environment({ source: name, target: name, redis: false }))
-  try {
-    await use({ app, reader, mylab })
-  } finally {
-    await mylab.close()
-    await reader.end()
-    await app.end()
-  }
+  await using app = await servers.sourceAdmin(name)
+  await using reader = await servers.targetOwner(name)
+  await using mylab = new Cli(servers.environment({ source: name, target: name, redis: false }))
+  await use({ app, reader, mylab })
 }
 
 /** Counts what transactions that are rolled back did too: nothing of a sequence is. */

@@ -1,27 +1,29 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { type EngineHooks, initial, JobHandlers, setupTriggers } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
-import { dropTriggers, withFamily } from '../support/family.js'
-import { AT_WORK, assertEqual, copyAll, type Installation, settle, states } from '../support/installation.js'
+import { sharedServers } from '@mylab-sync/testkit'
+import { dropTriggers, FAMILY } from '../support/family.js'
+import {
+  assertEqual,
+  copyAll,
+  createInstallation,
+  type Installation,
+  NEVER_ABORTED,
+  settle,
+  states,
+} from '../support/installation.js'
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 test('what a table did while its trigger was gone is found in all that it acts on', async () => {
-  await withFamily(servers, 'r_trigger', async (at) => {
-    await copyAll(at.context)
-    await withoutTriggers(at.app)
-    await settle(at)
-    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-    await assertEqual(at, ['p', 'c', 'g', 'other'])
-    await at.app.query('DELETE FROM p WHERE id = 3')
-    await settle(at)
-    await assertEqual(at, ['p', 'c', 'g', 'other'])
-  })
+  await using installation = await createInstallation(servers, 'r_trigger', { schema: FAMILY, copied: true })
+  await withoutTriggers(installation.app)
+  await settle(installation)
+  assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
+  await assertEqual(installation, ['p', 'c', 'g', 'other'])
+  await installation.app.query('DELETE FROM p WHERE id = 3')
+  await settle(installation)
+  await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
 
 /** The child goes with its parent, and the parent comes back: nothing of the target shows what happened. */
@@ -31,51 +33,50 @@ async function withoutTriggers(app: Installation['app']): Promise<void> {
 }
 
 test('changes missed without triggers are found although set up again before any look', async () => {
-  await withFamily(servers, 'r_setup', async (at) => {
-    await copyAll(at.context)
-    await withoutTriggers(at.app)
-    await setupTriggers(at.context, { tables: [], recreate: false, dryRun: false })
-    await settle(at)
-    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-    await assertEqual(at, ['p', 'c', 'g', 'other'])
-  })
+  await using installation = await createInstallation(servers, 'r_setup', { schema: FAMILY, copied: true })
+  await withoutTriggers(installation.app)
+  await setupTriggers(installation.context, { tables: [], recreate: false, dryRun: false })
+  await settle(installation)
+  assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
+  await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
 
 test('changes missed on an uncarried parent are found though another copy restores it', async () => {
-  await withFamily(servers, 'r_beside', async (made) => {
-    const at = { ...made, context: { ...made.context, options: { ...made.context.options, exclude: ['p'] } } }
-    await copyAll(at.context)
-    await withoutTriggers(at.app)
-    await copyAll(at.context, ['other'])
-    await settle(at)
-    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live' })
-    await assertEqual(at, ['c', 'g', 'other'])
-  })
+  await using installation = await createInstallation(servers, 'r_beside', { schema: FAMILY })
+  const at = {
+    ...installation,
+    context: { ...installation.context, options: { ...installation.context.options, exclude: ['p'] } },
+  }
+  await copyAll(at.context)
+  await withoutTriggers(at.app)
+  await copyAll(at.context, ['other'])
+  await settle(at)
+  assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live' })
+  await assertEqual(at, ['c', 'g', 'other'])
 })
 
 test('changes missed by a dropped trigger are found though it was re-created as it was', async () => {
-  await withFamily(servers, 'r_again', async (at) => {
-    await copyAll(at.context)
-    const definitions = await createStatements(at.app, 'p')
-    await withoutTriggers(at.app)
-    for (const definition of definitions) await at.app.query(definition)
-    await settle(at)
-    assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-    await assertEqual(at, ['p', 'c', 'g', 'other'])
-  })
+  await using installation = await createInstallation(servers, 'r_again', { schema: FAMILY, copied: true })
+  const definitions = await createStatements(installation.app, 'p')
+  await withoutTriggers(installation.app)
+  for (const definition of definitions) await installation.app.query(definition)
+  await settle(installation)
+  assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
+  await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
 
 test('triggers that we re-create ourselves miss nothing, and no table is recopied', async () => {
-  await withFamily(servers, 'r_recreate', async (at) => {
-    await copyAll(at.context)
-    const copies = await at.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1')
-    const before = await createdOf(at.app)
-    await setupTriggers(at.context, { tables: ['other'], recreate: true, dryRun: false })
-    await setupTriggers(at.context, { tables: [], recreate: true, dryRun: false })
-    assert.notDeepEqual(await createdOf(at.app), before)
-    await settle(at)
-    assert.deepEqual(await at.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1'), copies)
-  })
+  await using installation = await createInstallation(servers, 'r_recreate', { schema: FAMILY, copied: true })
+  const copies = await installation.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1')
+  const before = await createdOf(installation.app)
+  await setupTriggers(installation.context, { tables: ['other'], recreate: true, dryRun: false })
+  await setupTriggers(installation.context, { tables: [], recreate: true, dryRun: false })
+  assert.notDeepEqual(await createdOf(installation.app), before)
+  await settle(installation)
+  assert.deepEqual(
+    await installation.rows('SELECT table_name, copy_no FROM mylab_sync.sync_progress ORDER BY 1'),
+    copies,
+  )
 })
 
 /** Does `act` once, between two steps of the first opening. */
@@ -96,18 +97,15 @@ test('triggers dropped during opening are re-created, and their table is recopie
     await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
   }
   let app: Installation['app'] | undefined
-  await withFamily(
-    servers,
-    'r_opening',
-    async (at) => {
-      app = at.app
-      await copyAll(at.context)
-      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-      await settle(at)
-      await assertEqual(at, ['p', 'c', 'g', 'other'])
-    },
-    { hooks: duringOpening(async () => app && act(app)) },
-  )
+  await using installation = await createInstallation(servers, 'r_opening', {
+    schema: FAMILY,
+    hooks: duringOpening(async () => app && act(app)),
+  })
+  app = installation.app
+  await copyAll(installation.context)
+  assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
+  await settle(installation)
+  await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
 
 test('re-creating triggers during opening forces a new copy', async () => {
@@ -118,73 +116,61 @@ test('re-creating triggers during opening forces a new copy', async () => {
     for (const definition of definitions) await app.query(definition)
   }
   let app: Installation['app'] | undefined
-  await withFamily(
-    servers,
-    'r_opening_again',
-    async (at) => {
-      app = at.app
-      await copyAll(at.context)
-      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-      await assertEqual(at, ['p', 'c', 'g', 'other'])
-    },
-    { hooks: duringOpening(async () => app && act(app)) },
-  )
+  await using installation = await createInstallation(servers, 'r_opening_again', {
+    schema: FAMILY,
+    hooks: duringOpening(async () => app && act(app)),
+  })
+  app = installation.app
+  await copyAll(installation.context)
+  assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
+  await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
 
 test('a copy restarted while the older one opens leaves nothing surplus in the target', async () => {
-  let at: Installation | undefined
+  let installation: Installation | undefined
   let armed = false
   const again = async ({ app, context }: Installation): Promise<void> => {
     await dropTriggers(app, 'other')
     const jobs = new JobHandlers({ ...context, hooks: {} })
-    await jobs.maintain(AT_WORK)
-    await jobs.planTable('other', 10, AT_WORK)
-    await jobs.copyChunk('other', 1, AT_WORK)
+    await jobs.maintain(NEVER_ABORTED)
+    await jobs.planTable('other', 10, NEVER_ABORTED)
+    await jobs.copyChunk('other', 1, NEVER_ABORTED)
   }
   const hooks: EngineHooks = {
     at: async (point) => {
-      if (!armed || !at || point !== 'opening:surplus') return
+      if (!armed || !installation || point !== 'opening:surplus') return
       armed = false
-      await again(at)
+      await again(installation)
     },
   }
-  await withFamily(
-    servers,
-    'r_anew',
-    async (opened) => {
-      at = opened
-      await at.app.query('INSERT INTO other VALUES (2, 2), (3, 3), (4, 4)')
-      await copyAll(at.context)
-      await at.app.query('TRUNCATE other; INSERT INTO other VALUES (2, 7)')
-      armed = true
-      await settle(at)
-      assert.equal(armed, false)
-      assert.equal((await states(at))['other'], 'live')
-      await assertEqual(at, ['other'])
-    },
-    { hooks },
-  )
+  await using opened = await createInstallation(servers, 'r_anew', { schema: FAMILY, hooks })
+  installation = opened
+  await installation.app.query('INSERT INTO other VALUES (2, 2), (3, 3), (4, 4)')
+  await copyAll(installation.context)
+  await installation.app.query('TRUNCATE other; INSERT INTO other VALUES (2, 7)')
+  armed = true
+  await settle(installation)
+  assert.equal(armed, false)
+  assert.equal((await states(installation))['other'], 'live')
+  await assertEqual(installation, ['other'])
 })
 
 test('triggers created during a copy without them force a new copy, not a live table', async () => {
-  let at: Installation | undefined
+  let installation: Installation | undefined
   const act = async ({ app, context }: Installation): Promise<void> => {
     await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
     await setupTriggers(context, { tables: [], recreate: false, dryRun: false })
   }
-  await withFamily(
-    servers,
-    'r_late',
-    async (opened) => {
-      at = opened
-      const request = { tables: [], createTables: true, resume: false, triggers: false, force: false, takeOver: false }
-      await initial(at.context, request, () => {}, new AbortController().signal)
-      await settle(at)
-      assert.deepEqual(await states(at), { c: 'live', g: 'live', other: 'live', p: 'live' })
-      await assertEqual(at, ['p', 'c', 'g', 'other'])
-    },
-    { hooks: duringOpening(async () => at && act(at)) },
-  )
+  await using opened = await createInstallation(servers, 'r_late', {
+    schema: FAMILY,
+    hooks: duringOpening(async () => installation && act(installation)),
+  })
+  installation = opened
+  const request = { tables: [], createTables: true, resume: false, triggers: false, force: false, takeOver: false }
+  await initial(installation.context, request, () => {}, new AbortController().signal)
+  await settle(installation)
+  assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
+  await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
 
 /** As somebody would who saves triggers, drops them, and puts them back. */

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { status } from '@mylab-sync/engine'
-import { ServerSet } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
   assertEqual,
   copyAll,
+  createInstallation,
   drainNow,
   type Installation,
-  installation,
   settle,
   states,
 } from '../support/installation.js'
@@ -69,32 +69,30 @@ const isChosen = (from: number, to: number): boolean =>
 /** Of one ALTER TABLE, which the source refuses as a whole where it refuses one. */
 const COLUMNS_AT_ONCE = 4
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 /** What a first copy makes of the same definition and rows. */
-async function assertAsFresh(at: Installation, tables: readonly string[]): Promise<void> {
+async function assertAsFresh(installation: Installation, tables: readonly string[]): Promise<void> {
   for (const table of tables)
-    await at.app.query(`CREATE TABLE fresh_${table} LIKE ${table}; INSERT INTO fresh_${table} SELECT * FROM ${table}`)
-  await copyAll(at.context)
+    await installation.app.query(
+      `CREATE TABLE fresh_${table} LIKE ${table}; INSERT INTO fresh_${table} SELECT * FROM ${table}`,
+    )
+  await copyAll(installation.context)
   const columns = (table: string): Promise<(string | null)[][]> =>
-    at.rows(`SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, replace(pg_get_expr(d.adbin, d.adrelid), 'fresh_', '') FROM pg_attribute a
+    installation.rows(`SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, replace(pg_get_expr(d.adbin, d.adrelid), 'fresh_', '') FROM pg_attribute a
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = '${table}'::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1`)
   for (const table of tables) {
     assert.deepEqual(await columns(table), await columns(`fresh_${table}`), table)
     assert.deepEqual(
-      await at.rows(`SELECT * FROM ${table} ORDER BY 1`),
-      await at.rows(`SELECT * FROM fresh_${table} ORDER BY 1`),
+      await installation.rows(`SELECT * FROM ${table} ORDER BY 1`),
+      await installation.rows(`SELECT * FROM fresh_${table} ORDER BY 1`),
       table,
     )
   }
 }
 
-async function live(at: Installation): Promise<void> {
-  const { tables, problems } = await status(at.context)
+async function live(installation: Installation): Promise<void> {
+  const { tables, problems } = await status(installation.context)
   assert.deepEqual(
     tables
       .filter(({ state, quarantined }) => state !== 'live' || quarantined > 0)
@@ -154,78 +152,67 @@ async function alter({ app }: Installation, table: string, actions: readonly str
 }
 
 test('columns of any type become columns of any other, as a first copy would fill them', async (t) => {
-  const at = await installation(servers, 'c_types')
-  try {
-    const [[version = null] = []] = await textRows(at.app, 'SELECT VERSION()')
-    const types = version?.includes('MariaDB') ? [...TYPES, ...MARIADB] : TYPES
-    await at.app.query("SET SESSION sql_mode = ''")
-    const tables = types.map((_, to) => `t${to}`)
-    const changes = tables.map((table, to) => makeTable(types, { table, to }))
-    for (const { create } of changes) await at.app.query(create)
-    await copyAll(at.context)
-    let tried = 0
-    for (const { table, actions } of changes) tried += await alter(at, table, actions)
-    await settle(at)
-    t.diagnostic(`${tried} changes of type`)
-    await live(at)
-    await assertAsFresh(at, tables)
-    assert.ok(tried > 100, `${tried} changes`)
-  } finally {
-    await at.close()
-  }
+  await using installation = await createInstallation(servers, 'c_types')
+  const [[version = null] = []] = await textRows(installation.app, 'SELECT VERSION()')
+  const types = version?.includes('MariaDB') ? [...TYPES, ...MARIADB] : TYPES
+  await installation.app.query("SET SESSION sql_mode = ''")
+  const tables = types.map((_, to) => `t${to}`)
+  const changes = tables.map((table, to) => makeTable(types, { table, to }))
+  for (const { create } of changes) await installation.app.query(create)
+  await copyAll(installation.context)
+  let tried = 0
+  for (const { table, actions } of changes) tried += await alter(installation, table, actions)
+  await settle(installation)
+  t.diagnostic(`${tried} changes of type`)
+  await live(installation)
+  await assertAsFresh(installation, tables)
+  assert.ok(tried > 100, `${tried} changes`)
 })
 
 test('keys that do not fit their new type or character set block no other table', async () => {
-  const at = await installation(servers, 'c_keys')
-  try {
-    await at.app.query(`SET SESSION sql_mode = '';
+  await using installation = await createInstallation(servers, 'c_keys', {
+    schema: `SET SESSION sql_mode = '';
       CREATE TABLE big (k BIGINT UNSIGNED PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO big VALUES (18000000000000000000, 1), (5, 2), (-1, 3);
       CREATE TABLE smiling (k VARCHAR(20) CHARACTER SET utf8mb4 PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO smiling VALUES ('😀', 1), ('a', 2);
       CREATE TABLE rounded (k DATETIME(3) PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO rounded VALUES ('2024-01-01 00:00:00.4', 1), ('2024-01-01 00:00:02', 2);
       CREATE TABLE counted (k INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO counted VALUES (1, 1), (2, 2);
       CREATE TABLE member (k ENUM('a', 'b') PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO member VALUES ('a', 1), ('b', 2);
-      CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO other VALUES (1, 1)`)
-    await copyAll(at.context)
-    await at.app.query(`ALTER TABLE big MODIFY k INT; ALTER TABLE smiling MODIFY k VARCHAR(20) CHARACTER SET utf8mb3; ALTER TABLE rounded MODIFY k DATETIME;
+      CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO other VALUES (1, 1)`,
+    copied: true,
+  })
+  await installation.app.query(`ALTER TABLE big MODIFY k INT; ALTER TABLE smiling MODIFY k VARCHAR(20) CHARACTER SET utf8mb3; ALTER TABLE rounded MODIFY k DATETIME;
       ALTER TABLE counted MODIFY k BIGINT UNSIGNED AUTO_INCREMENT; ALTER TABLE member MODIFY k INT; TRUNCATE other; INSERT INTO other VALUES (2, 2)`)
-    await settle(at)
-    await live(at)
-    const tables = ['big', 'smiling', 'rounded', 'counted', 'member', 'other']
-    await assertEqual(at, tables)
-    await at.app.query(
-      tables
-        .slice(0, 5)
-        .map((table) => `UPDATE ${table} SET v = v + 5`)
-        .join('; '),
-    )
-    await drainNow(at)
-    await assertEqual(at, tables)
-    await assertAsFresh(at, tables)
-  } finally {
-    await at.close()
-  }
+  await settle(installation)
+  await live(installation)
+  const tables = ['big', 'smiling', 'rounded', 'counted', 'member', 'other']
+  await assertEqual(installation, tables)
+  await installation.app.query(
+    tables
+      .slice(0, 5)
+      .map((table) => `UPDATE ${table} SET v = v + 5`)
+      .join('; '),
+  )
+  await drainNow(installation)
+  await assertEqual(installation, tables)
+  await assertAsFresh(installation, tables)
 })
 
 test('a table that cannot be opened is broken, and those that open with it do open', async () => {
-  const at = await installation(servers, 'c_broken')
-  try {
-    await at.app.query(
+  await using installation = await createInstallation(servers, 'c_broken', {
+    schema:
       'CREATE TABLE bad (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; CREATE TABLE good LIKE bad; CREATE TABLE fine LIKE bad',
-    )
-    await copyAll(at.context)
-    await at.reader.query(`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' AND NEW.v = 2 THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;
+    copied: true,
+  })
+  await installation.reader.query(`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' AND NEW.v = 2 THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;
       CREATE TRIGGER no BEFORE INSERT ON bad FOR EACH ROW EXECUTE FUNCTION no()`)
-    await at.app.query(
-      'TRUNCATE bad; TRUNCATE good; TRUNCATE fine; INSERT INTO good VALUES (1, 1); INSERT INTO fine VALUES (1, 1)',
-    )
-    await drainNow(at)
-    await at.app.query('INSERT INTO bad VALUES (1, 1), (2, 2)')
-    await settle(at)
-    const { bad, ...others } = await states(at)
-    assert.deepEqual(others, { fine: 'live', good: 'live' })
-    assert.equal(bad, 'broken')
-    await assertEqual(at, ['good', 'fine'])
-  } finally {
-    await at.close()
-  }
+  await installation.app.query(
+    'TRUNCATE bad; TRUNCATE good; TRUNCATE fine; INSERT INTO good VALUES (1, 1); INSERT INTO fine VALUES (1, 1)',
+  )
+  await drainNow(installation)
+  await installation.app.query('INSERT INTO bad VALUES (1, 1), (2, 2)')
+  await settle(installation)
+  const { bad, ...others } = await states(installation)
+  assert.deepEqual(others, { fine: 'live', good: 'live' })
+  assert.equal(bad, 'broken')
+  await assertEqual(installation, ['good', 'fine'])
 })

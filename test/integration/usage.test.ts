@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, test } from 'node:test'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { eventually, type ServerSet, sharedServers } from '@mylab-sync/testkit'
 import { Cli, type Finished } from '../support/processes.js'
 import { CLI, cli, ROOT } from '../support/run.js'
 
@@ -15,11 +15,7 @@ const SCHEMA = `
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 interface Place {
   readonly app: Admin
@@ -31,21 +27,16 @@ interface Place {
 /** Fresh databases with SCHEMA; `copied`: with a live installation. */
 async function at(name: string, state: 'bare' | 'copied', use: (place: Place) => Promise<void>): Promise<void> {
   await servers.createDatabases({ source: name, target: name })
-  const app = await servers.sourceAdmin(name)
+  await using app = await servers.sourceAdmin(name)
   const env = servers.environment({ source: name, target: name, redis: false })
-  const mylab = new Cli(env)
-  try {
-    await app.query(SCHEMA)
-    const run = (...args: string[]): Promise<Finished> => mylab.run(args)
-    if (state === 'copied') {
-      const copied = await run('initial', '--create-tables')
-      assert.equal(copied.code, 0, copied.err)
-    }
-    await use({ app, mylab, env, run })
-  } finally {
-    await mylab.close()
-    await app.end()
+  await using mylab = new Cli(env)
+  await app.query(SCHEMA)
+  const run = (...args: string[]): Promise<Finished> => mylab.run(args)
+  if (state === 'copied') {
+    const copied = await run('initial', '--create-tables')
+    assert.equal(copied.code, 0, copied.err)
   }
+  await use({ app, mylab, env, run })
 }
 
 const names = async (): Promise<string[]> =>
@@ -215,32 +206,28 @@ test('uninstall checks rights on both sides first, and reports leftovers if it f
     )
     assert.equal(await triggers(), 11)
 
-    const reader = await servers.targetAdmin('usage_rights')
-    try {
-      await reader.query("CREATE ROLE limited LOGIN PASSWORD 'x'")
-      const role = { PGSQL_USERNAME: 'limited', PGSQL_PASSWORD: 'x' }
-      await servers.grantDrop('usage_rights')
-      const owner = await mylab.run(['uninstall', '--yes'], role)
-      assert.equal(owner.code, 1)
-      assert.match(
-        owner.err,
-        /^mylab-sync: target: table mylab_sync.sync_\w+ belongs to \S+; nothing was removed\n {2}try: mylab-sync uninstall as \S+ /,
-      )
-      assert.equal(await triggers(), 11)
+    await using reader = await servers.targetAdmin('usage_rights')
+    await reader.query("CREATE ROLE limited LOGIN PASSWORD 'x'")
+    const role = { PGSQL_USERNAME: 'limited', PGSQL_PASSWORD: 'x' }
+    await servers.grantDrop('usage_rights')
+    const owner = await mylab.run(['uninstall', '--yes'], role)
+    assert.equal(owner.code, 1)
+    assert.match(
+      owner.err,
+      /^mylab-sync: target: table mylab_sync.sync_\w+ belongs to \S+; nothing was removed\n {2}try: mylab-sync uninstall as \S+ /,
+    )
+    assert.equal(await triggers(), 11)
 
-      // what no right tells beforehand
-      await app.query(`CREATE TABLE child (owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    // what no right tells beforehand
+    await app.query(`CREATE TABLE child (owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
         FOREIGN KEY (owner) REFERENCES sync_instance (owner)) ENGINE=InnoDB`)
-      const stopped = await mylab.run(['uninstall', '--yes'])
-      assert.equal(stopped.code, 1)
-      assert.match(
-        stopped.err,
-        /stopped halfway.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\nDROP TABLE IF EXISTS `sync_instance_mark`;\n-- target\nDROP TABLE .*\nDROP SCHEMA .*\nmylab-sync: source: /,
-      )
-      await app.query('DROP TABLE child')
-      assert.equal((await mylab.run(['uninstall', '--yes'])).code, 0)
-    } finally {
-      await reader.end()
-    }
+    const stopped = await mylab.run(['uninstall', '--yes'])
+    assert.equal(stopped.code, 1)
+    assert.match(
+      stopped.err,
+      /stopped halfway.*\n-- source\nDROP TABLE IF EXISTS `sync_instance`;\nDROP TABLE IF EXISTS `sync_instance_mark`;\n-- target\nDROP TABLE .*\nDROP SCHEMA .*\nmylab-sync: source: /,
+    )
+    await app.query('DROP TABLE child')
+    assert.equal((await mylab.run(['uninstall', '--yes'])).code, 0)
   })
 })

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { sharedServers } from '@mylab-sync/testkit'
 import type { ProtocolRules } from '@mylab-sync/engine'
 import { runExperiment, type Verdict } from './protocol.js'
 
 const SEED = Number(process.env['PROPERTY_SEED'] ?? Math.floor(Math.random() * 1_000_000))
 const LIVE_MS = Number(process.env['PROPERTY_SECONDS'] ?? 20) * 1000
 
-let servers: ServerSet
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-})
-after(() => servers.close())
+const servers = await sharedServers()
 
 const told = (verdict: Verdict): string =>
   `seed ${SEED}: ${verdict.wrong} of ${verdict.drains} drains wrong, ${verdict.backwards} went back, ${verdict.statements} statements, ${verdict.slices} slices of backlogs, ${verdict.validated} text keys validated; ${verdict.examples.join('; ')}`

@@ -1,18 +1,36 @@
 import { NO_TLS, type Source, type Target } from '@mylab-sync/core'
+import type { EngineContext } from '@mylab-sync/engine'
+import { defaultMappingOptions } from '@mylab-sync/mapping'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
 import type { DatabaseNames, Login, ServerSet } from '@mylab-sync/testkit'
 
+/** Options of an installation, unless a test sets others. */
+export const OPTIONS: EngineContext['options'] = {
+  include: ['*'],
+  exclude: [],
+  mapping: defaultMappingOptions,
+  batchRows: null,
+  copyConcurrency: 2,
+  memoryMb: 256,
+  schemaChanges: 'apply',
+}
+
 /** What nobody has set. */
 const PREFERRED = { ...NO_TLS, mode: 'prefer' } as const
 
-/** Both sides of an installation between two databases, of one name or of two; the caller closes them. */
+export interface Sides extends AsyncDisposable {
+  readonly source: Source
+  readonly target: Target
+}
+
+/** Both sides of an installation between two databases, of one name or of two; `await using` closes them. */
 export async function connect(
   servers: Pick<ServerSet, 'source' | 'target' | 'product'>,
   names: string | DatabaseNames,
   /** The source's account; the documented one unless it is given. */
   account: Login = servers.product.source,
-): Promise<{ source: Source; target: Target }> {
+): Promise<Sides> {
   const at = typeof names === 'string' ? { source: names, target: names } : names
   const { source: mine, target: theirs } = servers
   const source = await createSource({
@@ -36,5 +54,12 @@ export async function connect(
     tls: PREFERRED,
     instance: 'default',
   })
-  return { source, target }
+  return {
+    source,
+    target,
+    async [Symbol.asyncDispose]() {
+      await source.close()
+      await target.close()
+    },
+  }
 }

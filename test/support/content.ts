@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { ServerSet } from '@mylab-sync/testkit'
+import type { ServerSet, TargetConnection } from '@mylab-sync/testkit'
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
-type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
+type Reader = Pick<TargetConnection, 'query'>
 
 const ROWS = 50_000
 

@@ -1,20 +1,10 @@
 import { type DashboardOptions, runDashboard } from '@mylab-sync/dashboard'
 import type { EngineContext } from '@mylab-sync/engine'
-import { defaultMappingOptions } from '@mylab-sync/mapping'
 import type { ServerSet } from '@mylab-sync/testkit'
-import { connect } from './connect.js'
+import { connect, OPTIONS } from './connect.js'
 
 export async function contextOf(servers: ServerSet, name: string): Promise<EngineContext> {
-  const options = {
-    include: ['*'],
-    exclude: [],
-    mapping: defaultMappingOptions,
-    batchRows: null,
-    copyConcurrency: 2,
-    memoryMb: 256,
-    schemaChanges: 'apply' as const,
-  }
-  return { ...(await connect(servers, name)), options }
+  return { ...(await connect(servers, name)), options: OPTIONS }
 }
 
 export async function closeContext({ source, target }: EngineContext): Promise<void> {
@@ -22,9 +12,8 @@ export async function closeContext({ source, target }: EngineContext): Promise<v
   await target.close()
 }
 
-export interface RunningDashboard {
+export interface RunningDashboard extends AsyncDisposable {
   readonly url: string
-  stop(): Promise<void>
 }
 
 /** On a free loopback port, over the databases of this name. */
@@ -56,7 +45,7 @@ export async function startDashboard(
   const url = await Promise.race([listening, running.then(() => Promise.reject(new Error('it ended')))])
   return {
     url,
-    stop: async () => {
+    async [Symbol.asyncDispose]() {
       ended.abort()
       await running
     },

@@ -1,6 +1,4 @@
-import type { EngineHooks } from '@mylab-sync/engine'
-import type { ServerSet } from '@mylab-sync/testkit'
-import { type Installation, installation } from './installation.js'
+import type { Installation } from './installation.js'
 
 /** A parent, a child, a grandchild, and a table that none of them acts on. */
 export const FAMILY = `
@@ -17,20 +15,4 @@ export async function dropTriggers(app: Installation['app'], table = '%'): Promi
     [table],
   )
   for (const { name } of triggers as { name: string }[]) await app.query(`DROP TRIGGER \`${name}\``)
-}
-
-/** An installation whose source holds the family, and nothing is copied yet. */
-export async function withFamily(
-  servers: ServerSet,
-  name: string,
-  use: (at: Installation) => Promise<void>,
-  settings: { readonly hooks?: EngineHooks } = {},
-): Promise<void> {
-  const at = await installation(servers, name, settings)
-  try {
-    await at.app.query(FAMILY)
-    await use(at)
-  } finally {
-    await at.close()
-  }
 }

@@ -21,7 +21,7 @@ const SCHEMA = `
 const TABLES = ['a', 'b', 'beat'] as const
 
 /** One installation of the queue mode whose processes come and go, under an application's writes. */
-export class Fleet {
+export class Fleet implements AsyncDisposable {
   readonly app: Admin
   readonly reader: Reader
   readonly cli: Cli
@@ -109,6 +109,10 @@ export class Fleet {
     await this.cli.close()
     await this.reader.end()
     await this.app.end()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 }
 

@@ -10,22 +10,21 @@ import {
   loadModel,
   status,
 } from '@mylab-sync/engine'
-import { defaultMappingOptions } from '@mylab-sync/mapping'
 import type { ServerSet } from '@mylab-sync/testkit'
-import { connect } from './connect.js'
+import { connect, OPTIONS, type Sides } from './connect.js'
 import { textRows } from './content.js'
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetOwner']>>
 
 /** The signals of a job that nobody stops. */
-export const AT_WORK: { readonly signal: AbortSignal; readonly yielding: AbortSignal } = {
+export const NEVER_ABORTED: { readonly signal: AbortSignal; readonly yielding: AbortSignal } = {
   signal: new AbortController().signal,
   yielding: new AbortController().signal,
 }
 
-/** Both databases of one name, fresh, with the product between them; `close` ends every connection. */
-export interface Installation {
+/** Both databases of one name, fresh, with the product between them; `await using` ends every connection. */
+export interface Installation extends AsyncDisposable {
   readonly context: EngineContext
   readonly source: Source
   readonly target: Target
@@ -35,19 +34,31 @@ export interface Installation {
   readonly reader: Reader
   /** All rows of a query on the target, as text. */
   rows(query: string): Promise<(string | null)[][]>
-  close(): Promise<void>
 }
 
-export async function installation(
+export interface InstallationSettings {
+  /** SQL that the source's database begins with. */
+  readonly schema?: string
+  /** All of it is copied before a test begins. */
+  readonly copied?: boolean
+  readonly hooks?: EngineHooks
+  readonly batchRows?: number | null
+  /** A test kills servers: connections that are lost end nothing, and none is ended in good order. */
+  readonly serversDie?: boolean
+}
+
+/** The one way to an installation. */
+export async function createInstallation(
   servers: ServerSet,
   name: string,
-  settings: { readonly hooks?: EngineHooks; readonly batchRows?: number | null } = {},
+  settings: InstallationSettings = {},
 ): Promise<Installation> {
   await servers.createDatabases({ source: name, target: name })
   const app = await servers.sourceAdmin(name)
   const reader = await servers.targetOwner(name)
-  const { source, target } = await connect(servers, name)
-  return {
+  const sides = await connect(servers, name)
+  const { source, target } = sides
+  const installation: Installation = {
     source,
     target,
     app,
@@ -56,46 +67,34 @@ export async function installation(
       source,
       target,
       ...(settings.hooks ? { hooks: settings.hooks } : {}),
-      options: {
-        include: ['*'],
-        exclude: [],
-        mapping: defaultMappingOptions,
-        batchRows: settings.batchRows ?? null,
-        copyConcurrency: 2,
-        memoryMb: 256,
-        schemaChanges: 'apply',
-      },
+      options: { ...OPTIONS, batchRows: settings.batchRows ?? null },
     },
     rows: (query) => textRows(reader, query),
-    async close() {
-      await source.close()
-      await target.close()
-      await reader.end()
-      await app.end()
+    async [Symbol.asyncDispose]() {
+      await sides[Symbol.asyncDispose]()
+      await (settings.serversDie ? reader.end().catch(() => {}) : reader.end())
+      await (settings.serversDie ? app.destroy() : app.end())
     },
   }
+  try {
+    if (settings.schema !== undefined) await app.query(settings.schema)
+    if (settings.copied) await copyAll(installation.context)
+  } catch (error) {
+    await installation[Symbol.asyncDispose]()
+    throw error
+  }
+  return installation
+}
+
+/** The same databases over other connections: another account's, or another process's. */
+export function overSides(installation: Installation, { source, target }: Sides): Installation {
+  return { ...installation, source, target, context: { ...installation.context, source, target } }
 }
 
 /** Copies everything that is selected, to its end. */
 export async function copyAll(context: EngineContext, tables: readonly string[] = []): ReturnType<typeof initial> {
   const request = { tables, createTables: true, resume: false, triggers: true, force: false, takeOver: false }
   return initial(context, request, () => {}, new AbortController().signal)
-}
-
-/** An installation whose source has this schema, all of it copied, for as long as `use` takes. */
-export async function withCopied(
-  servers: ServerSet,
-  { name, schema }: { readonly name: string; readonly schema: string },
-  use: (at: Installation) => Promise<void>,
-): Promise<void> {
-  const at = await installation(servers, name)
-  try {
-    await at.app.query(schema)
-    await copyAll(at.context)
-    await use(at)
-  } finally {
-    await at.close()
-  }
 }
 
 /** Everything pending, control work, and what it made pending. */
@@ -112,9 +111,9 @@ export async function states({ context }: Installation): Promise<Record<string, 
 }
 
 /** Every row of these tables, on both sides. */
-export async function assertEqual(at: Installation, tables: readonly string[]): Promise<void> {
+export async function assertEqual(installation: Installation, tables: readonly string[]): Promise<void> {
   for (const table of tables) {
     const query = `SELECT * FROM ${table} ORDER BY 1, 2`
-    assert.deepEqual(await at.rows(query), await textRows(at.app, query), table)
+    assert.deepEqual(await installation.rows(query), await textRows(installation.app, query), table)
   }
 }

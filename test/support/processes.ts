@@ -14,7 +14,7 @@ export interface Finished {
 }
 
 /** The product's processes, as a user starts them: only these variables, no file of the working directory. */
-export class Cli {
+export class Cli implements AsyncDisposable {
   readonly #env: Readonly<Record<string, string>>
   readonly #prefix: readonly string[]
   readonly #processes = new Set<CliProcess>()
@@ -45,6 +45,10 @@ export class Cli {
   async close(): Promise<void> {
     await Promise.all([...this.#processes].map((started) => started.kill()))
     this.#processes.clear()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 }
 

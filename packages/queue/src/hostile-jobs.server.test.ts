@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { eventually, shared, sharedServers } from '@mylab-sync/testkit'
 import { Redis } from 'ioredis'
 import { Consumer } from './consumer.js'
 import { Producer } from './producer.js'
@@ -10,19 +10,9 @@ const PREFIX = '{hostile}'
 const key = (name: string): string => `${PREFIX}:copy:${name}`
 const STATES = ['wait', 'paused', 'active', 'delayed', 'prioritized', 'waiting-children'] as const
 
-let servers: ServerSet
-let redis: Redis
-let producer: Producer
-before(async () => {
-  servers = await ServerSet.start({ services: ['redis'] })
-  redis = new Redis(servers.redisUrl)
-  producer = await Producer.open({ redisUrl: servers.redisUrl, prefix: PREFIX })
-})
-after(async () => {
-  await producer.close()
-  redis.disconnect()
-  await servers.close()
-})
+const servers = await sharedServers({ services: ['redis'] })
+const redis = await shared(new Redis(servers.redisUrl), (connection) => connection.disconnect())
+const producer = await shared(Producer.open({ redisUrl: servers.redisUrl, prefix: PREFIX }), (opened) => opened.close())
 
 /** What somebody who reaches Redis does to a job that waits. */
 type Harm = (id: string) => Promise<unknown>

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { after, afterEach, before, test } from 'node:test'
+import { afterEach, test } from 'node:test'
 import type { SyncError } from '@mylab-sync/core'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { eventually, shared, sharedServers } from '@mylab-sync/testkit'
 import { Redis } from 'ioredis'
 import { checkRedis } from './connection.js'
 import { Consumer, type Handlers, type Work } from './consumer.js'
@@ -11,24 +11,16 @@ import { Producer } from './producer.js'
 
 const WAIT_MS = 15_000
 
-let servers: ServerSet
-let redis: Redis
 const closers: (() => Promise<unknown>)[] = []
-before(async () => {
-  servers = await ServerSet.start({
-    services: ['redis'],
-    extraArguments: { redis: ['--enable-protected-configs', 'yes'] },
-  })
-  redis = new Redis(servers.redisUrl)
-  redis.on('error', () => {})
+const servers = await sharedServers({
+  services: ['redis'],
+  extraArguments: { redis: ['--enable-protected-configs', 'yes'] },
 })
+const redis = await shared(new Redis(servers.redisUrl), (connection) => connection.disconnect())
+redis.on('error', () => {})
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
   await redis.flushall()
-})
-after(async () => {
-  redis.disconnect()
-  await servers.close()
 })
 
 const settings = (prefix = '{test}') => ({ redisUrl: servers.redisUrl, prefix })

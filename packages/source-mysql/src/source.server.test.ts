@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import {
   type ChangeEntry,
   NO_TLS,
@@ -12,7 +12,7 @@ import {
   type TokenRule,
   type TargetTableName,
 } from '@mylab-sync/core'
-import { eventually, ServerSet } from '@mylab-sync/testkit'
+import { eventually, shared, sharedServers } from '@mylab-sync/testkit'
 import mysql from 'mysql2/promise'
 import type { SourceSettings } from './settings.js'
 import { createSource } from './source.js'
@@ -20,7 +20,7 @@ import { columnMapping, keyColumn, keyMapping } from './test-support.js'
 
 const DATABASE = 'source_mysql_test'
 const ER_QUERY_INTERRUPTED = 1317
-const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
+const servers = await sharedServers()
 const env = servers.environment({ source: DATABASE, target: DATABASE })
 const settings: SourceSettings = {
   host: env['DB_HOST'] ?? '',
@@ -97,33 +97,21 @@ async function inSnapshot<T>(source: Source, use: (snapshot: SourceSnapshot) => 
   }
 }
 
-let app: mysql.Connection
-let source: Source
-let tables: TableMapping[] = []
-
-before(async () => {
-  await servers.createSourceDatabase(DATABASE)
-  app = await servers.sourceAdmin(DATABASE)
-  await app.query("SET sql_mode = ''")
-  for (const statement of TABLES) await app.query(statement)
-  source = await createSource(settings)
-  await source.admin.migrate('first')
-  tables = (await source.catalog.read()).tables.map(mapping)
-  await source.capture.install(
-    tables.map((table) => ({ table: table.source.name, key: table.key })),
-    { recreate: false },
-  )
-  // A typical application session: another time zone and character set, not strict.
-  await app.query("SET NAMES latin1, time_zone = '-08:00'")
-  await app.query('SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci')
-  for (const statement of ROWS) await app.query(statement)
-})
-
-after(async () => {
-  await source.close()
-  await app.query(`DROP DATABASE ${DATABASE}`)
-  await app.end()
-})
+await servers.createSourceDatabase(DATABASE)
+const app = await shared(servers.sourceAdmin(DATABASE))
+await app.query("SET sql_mode = ''")
+for (const statement of TABLES) await app.query(statement)
+const source = await shared(createSource(settings), (opened) => opened.close())
+await source.admin.migrate('first')
+const tables = (await source.catalog.read()).tables.map(mapping)
+await source.capture.install(
+  tables.map((table) => ({ table: table.source.name, key: table.key })),
+  { recreate: false },
+)
+// A typical application session: another time zone and character set, not strict.
+await app.query("SET NAMES latin1, time_zone = '-08:00'")
+await app.query('SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci')
+for (const statement of ROWS) await app.query(statement)
 
 test('trigger, SELECT and lookup agree on the key of every type', async () => {
   await inSnapshot(source, async (snapshot) => {
@@ -331,6 +319,3 @@ test('a change log that is not ours is refused', async () => {
   await foreign.close()
   await app.query('DROP TABLE php_log')
 })
-
-// registered last: hooks run in order, and the connections end first
-after(() => servers.close())

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { type IndexPlan, NO_TLS, type TableMapping, type TableObjects, type Target } from '@mylab-sync/core'
-import { ServerSet } from '@mylab-sync/testkit'
-import pg from 'pg'
+import { test } from 'node:test'
+import { type IndexPlan, NO_TLS, type TableMapping, type TableObjects } from '@mylab-sync/core'
+import { shared, sharedServers } from '@mylab-sync/testkit'
 import { createTarget } from './target.js'
 import { testTable } from './test-support.js'
 
@@ -49,15 +48,11 @@ const TYPES: Readonly<
 }
 const NAMES = Object.keys(TYPES)
 
-let servers: ServerSet
-let admin: pg.Client
-let target: Target
-
-before(async () => {
-  servers = await ServerSet.start({ services: ['postgres'] })
-  await servers.createTargetDatabase(DATABASE)
-  const { host, port, user, password } = servers.target
-  target = await createTarget({
+const servers = await sharedServers({ services: ['postgres'] })
+await servers.createTargetDatabase(DATABASE)
+const { host, port, user, password } = servers.target
+const target = await shared(
+  createTarget({
     host,
     port,
     user,
@@ -67,15 +62,11 @@ before(async () => {
     tls: NO_TLS,
     instance: 'default',
     stateSchema: 'mylab_sync',
-  })
-  await target.admin.migrate()
-  admin = await servers.targetAdmin(DATABASE)
-})
-after(async () => {
-  await target.close()
-  await admin.end()
-  await servers.close()
-})
+  }),
+  (opened) => opened.close(),
+)
+await target.admin.migrate()
+const admin = await shared(servers.targetAdmin(DATABASE))
 
 /** One table whose columns are of every type, and which all become one other; `id` is its key. */
 interface Batch {

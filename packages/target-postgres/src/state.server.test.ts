@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { NO_TLS, type Target, type TargetTransaction } from '@mylab-sync/core'
-import { ServerSet } from '@mylab-sync/testkit'
+import { test } from 'node:test'
+import { NO_TLS, type TargetTransaction } from '@mylab-sync/core'
+import { shared, sharedServers } from '@mylab-sync/testkit'
 import pg from 'pg'
 import { createTarget } from './target.js'
 import { testTable } from './test-support.js'
 
 const DATABASE = 'target_state_test'
-const servers = await ServerSet.start({ services: ['postgres'] })
+const servers = await sharedServers({ services: ['postgres'] })
 const state = pg.escapeIdentifier('mylab "sync_')
 const whole = testTable('whole', { a: 'integer', b: 'text' }, null)
-
-let admin: pg.Client
-let target: Target
 
 /** Commits what `work` does; rolls back where it throws. */
 async function within<T>(work: (transaction: TargetTransaction) => Promise<T>): Promise<T> {
@@ -22,10 +19,10 @@ async function within<T>(work: (transaction: TargetTransaction) => Promise<T>): 
   return result
 }
 
-before(async () => {
-  await servers.createTargetDatabase(DATABASE)
-  admin = await servers.targetAdmin(DATABASE)
-  target = await createTarget({
+await servers.createTargetDatabase(DATABASE)
+const admin = await shared(servers.targetAdmin(DATABASE))
+const target = await shared(
+  createTarget({
     host: servers.target.host,
     port: servers.target.port,
     ...servers.product.target,
@@ -34,15 +31,10 @@ before(async () => {
     stateSchema: 'mylab "sync_',
     tls: NO_TLS,
     instance: 'default',
-  })
-  await target.admin.migrate()
-})
-
-after(async () => {
-  await target.close()
-  await admin.end()
-  await servers.close()
-})
+  }),
+  (opened) => opened.close(),
+)
+await target.admin.migrate()
 
 test('migrating fills the kinds of problems from the sentences of before', async () => {
   await admin.query(`

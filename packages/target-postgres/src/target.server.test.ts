@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import {
   BatchRefused,
   ConstraintViolated,
@@ -10,11 +10,10 @@ import {
   SyncError,
   type TableMapping,
   type TableObjects,
-  type Target,
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
-import { ServerSet } from '@mylab-sync/testkit'
+import { shared, sharedServers } from '@mylab-sync/testkit'
 import pg from 'pg'
 import type { TargetSettings } from './connection/database.js'
 import { createTarget } from './target.js'
@@ -22,7 +21,7 @@ import { textsOf } from './testing.js'
 import { testKey, testRow, testTable } from './test-support.js'
 
 const DATABASE = 'target_postgres_test'
-const servers = await ServerSet.start({ services: ['postgres'] })
+const servers = await sharedServers({ services: ['postgres'] })
 const access = servers.target
 const settings: TargetSettings = {
   host: access.host,
@@ -67,9 +66,6 @@ const code: IndexPlan = {
   deferrable: false,
 }
 
-let admin: pg.Client
-let target: Target
-
 async function* batches(...rows: readonly (readonly TargetRow[])[]): AsyncIterable<readonly TargetRow[]> {
   yield* rows
 }
@@ -95,21 +91,13 @@ async function cleared(): Promise<void> {
   await target.constraints.buildKeyIndexes(child, [['parent_id']])
 }
 
-before(async () => {
-  await servers.createTargetDatabase(DATABASE)
-  admin = await servers.targetAdmin(DATABASE)
-  await admin.query(`ALTER DATABASE ${DATABASE} SET default_transaction_isolation = 'serializable'`)
-  target = await createTarget(settings)
-  assert.equal(await target.admin.migrated(), false)
-  await Promise.all([target.admin.migrate(), target.admin.migrate()])
-  assert.equal(await target.admin.migrated(), true)
-})
-
-after(async () => {
-  await target.close()
-  await admin.end()
-  await servers.close()
-})
+await servers.createTargetDatabase(DATABASE)
+const admin = await shared(servers.targetAdmin(DATABASE))
+await admin.query(`ALTER DATABASE ${DATABASE} SET default_transaction_isolation = 'serializable'`)
+const target = await shared(createTarget(settings), (opened) => opened.close())
+assert.equal(await target.admin.migrated(), false)
+await Promise.all([target.admin.migrate(), target.admin.migrate()])
+assert.equal(await target.admin.migrated(), true)
 
 test('COPY carries every byte and large values', async () => {
   await cleared()

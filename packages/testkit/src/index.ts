@@ -19,6 +19,8 @@ export {
   ServerSet,
   type ServerSetOptions,
   type SourceAccess,
+  type TargetConnection,
 } from './servers/server-set.js'
+export { shared, sharedServers } from './shared-servers.js'
 export { shiftedClock } from './shifted-clock.js'
 export type { ServiceName } from './servers/service.js'

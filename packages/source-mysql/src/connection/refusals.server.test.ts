@@ -1,21 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { NO_TLS, type SyncError } from '@mylab-sync/core'
-import { ServerSet } from '@mylab-sync/testkit'
+import { shared, sharedServers } from '@mylab-sync/testkit'
 import { createSource } from '../source.js'
 
 const NAME = 'refusals'
-let servers: ServerSet
-let admin: Awaited<ReturnType<ServerSet['sourceAdmin']>>
-before(async () => {
-  servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
-  await servers.createDatabases({ source: NAME, target: NAME })
-  admin = await servers.sourceAdmin(NAME)
-})
-after(async () => {
-  await admin.end()
-  await servers.close()
-})
+const servers = await sharedServers()
+await servers.createDatabases({ source: NAME, target: NAME })
+const admin = await shared(servers.sourceAdmin(NAME))
 
 const USER = "refused@'%'"
 

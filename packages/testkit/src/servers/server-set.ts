@@ -166,22 +166,16 @@ export class ServerSet {
   }
 
   /** The target's administrator; the caller ends the connection. */
-  async targetAdmin(database = 'postgres'): Promise<pg.Client> {
+  async targetAdmin(database = 'postgres'): Promise<TargetConnection> {
     const url = new URL(this.target.adminUrl)
     url.pathname = `/${encodeURIComponent(database)}`
-    const client = new pg.Client({ connectionString: url.href })
-    client.on('error', () => {})
-    await client.connect()
-    return client
+    return connected(new pg.Client({ connectionString: url.href }))
   }
 
   /** Whoever has made the target's database, and so what the product may fill there; the caller ends the connection. */
-  async targetOwner(database: string): Promise<pg.Client> {
+  async targetOwner(database: string): Promise<TargetConnection> {
     const { host, port } = this.target
-    const client = new pg.Client({ host, port, ...this.product.target, database })
-    client.on('error', () => {})
-    await client.connect()
-    return client
+    return connected(new pg.Client({ host, port, ...this.product.target, database }))
   }
 
   /**
@@ -301,6 +295,15 @@ export class ServerSet {
     const admin = await this.targetAdmin()
     await use(admin).finally(() => admin.end())
   }
+}
+
+/** `await using` ends it, as it ends a connection of mysql2. */
+export type TargetConnection = pg.Client & AsyncDisposable
+
+async function connected(client: pg.Client): Promise<TargetConnection> {
+  client.on('error', () => {})
+  await client.connect()
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
 }
 
 interface PrivateParts {
