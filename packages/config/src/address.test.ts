@@ -92,7 +92,7 @@ test('an invalid address is reported by its variable or key and never quoted', (
     assert.throws(() => load(env), { code: 'configuration', message })
   }
   refused({ DB_HOST: 'mysql://u:Sesame@db' }, /^environment: DB_HOST: (?!.*Sesame)/)
-  refused({ PGSQL_HOST: 'a b' }, /^environment: PGSQL_HOST: the host is no name/)
+  refused({ PGSQL_HOST: 'a b' }, /^environment: PGSQL_HOST: the host is not a name/)
   refused({ DB_SOCKET: 'mysqld.sock' }, /^environment: DB_SOCKET: not the path of a socket/)
   refused({ DB_HOST: 'db:3307', DB_PORT: '3306' }, /^DB_PORT: found 3306, and another port behind the host/)
   refused({ SYNC_SOURCE_URL: 'mysql://u:Sesame@[::1/shop' }, /^environment: SYNC_SOURCE_URL: (?!.*Sesame)/)
@@ -101,7 +101,7 @@ test('an invalid address is reported by its variable or key and never quoted', (
   const directory = mkdtempSync(join(tmpdir(), 'mylab-address-'))
   try {
     writeFileSync(join(directory, 'mylab-sync.yaml'), 'target: { host: "a b" }')
-    assert.throws(() => loadConfig({ env: ENDS, directory }), { message: /^target\.host: the host is no name/ })
+    assert.throws(() => loadConfig({ env: ENDS, directory }), { message: /^target\.host: the host is not a name/ })
   } finally {
     rmSync(directory, { recursive: true })
   }

@@ -1,4 +1,4 @@
-/** Consecutive items in lists of `size`, the last one shorter. */
+/** Splits items into consecutive lists of `size`; the last may be shorter. */
 export function* batchesOf<T>(items: Iterable<T>, size: number): Generator<T[], void, void> {
   let batch: T[] = []
   for (const item of items) {

@@ -1,4 +1,4 @@
-/** Bytes as PostgreSQL reads them into a bytea, `\x` and digits; handed out piece by piece, since digits take twice the memory. */
+/** Bytes in PostgreSQL's bytea format, `\x` and digits. Encoded piece by piece, since the digits take twice the memory. */
 export class HexDigits {
   readonly #bytes: Buffer
 
@@ -10,7 +10,7 @@ export class HexDigits {
     return 2 + 2 * this.#bytes.length
   }
 
-  /** As a Buffer of the same text. */
+  /** Like a Buffer of the same text. */
   toString(_encoding: 'utf8' = 'utf8'): string {
     return `\\x${this.#bytes.toString('hex')}`
   }

@@ -69,8 +69,8 @@ export {
   TargetTableUnfit,
   ValueRefused,
 } from './errors.js'
-export { isOfPattern, MANY, ONE, signsOf } from './wildcards.js'
-export { HARMED_LOG, HIGHEST_OWN_ID, MALFORMED_ENTRY } from './ports/source.js'
+export { matchesWildcards, MANY, ONE, codePointsOf } from './wildcards.js'
+export { DAMAGED_LOG, MAX_OWN_ID, MALFORMED_ENTRY } from './ports/source.js'
 export type {
   Acknowledgement,
   Capture,

@@ -1,26 +1,26 @@
 import type { Retry } from './errors.js'
 import type { Finding } from './model/finding.js'
 
-/** A connection to a server, as it came about. */
+/** A connection to a server, as established. */
 export interface Line {
   readonly side: 'source' | 'target' | 'redis'
-  /** A name, an address, or the path of a socket. */
+  /** A host name, an IP address, or a socket's path. */
   readonly host: string
   readonly encrypted: boolean
-  /** The server's certificate was checked against an authority. */
+  /** The server's certificate was verified against an authority. */
   readonly verified: boolean
-  /** What to set for a line that is encrypted and verified. */
+  /** The setting that encrypts and verifies the connection. */
   readonly remedy: string
 }
 
-/** Names and addresses of this machine alone. An address of IPv4 may be written as one of IPv6. */
+/** Whether the host is this machine by name or address. An IPv4 address may be written as IPv6. */
 export function isLoopback(host: string): boolean {
   const address = host.replace(/^::ffff:(?=\d+\.)/i, '')
   if (address === 'localhost' || /^(?:0{0,4}:){2,7}0{0,3}1$/.test(address)) return true
   return /^127(?:\.\d{1,3}){3}$/.test(address)
 }
 
-/** What a reader or a changer of the line could do, for a line that leaves this machine. */
+/** Warns about a connection beyond this machine that can be read or altered on the way. */
 export function lineFindings({ side, host, encrypted, verified, remedy }: Line): Finding[] {
   if ((encrypted && verified) || host.startsWith('/') || isLoopback(host)) return []
   const found = encrypted
@@ -35,18 +35,18 @@ export function lineFindings({ side, host, encrypted, verified, remedy }: Line):
   return [{ ...found, severity: 'warning', side, remedy }]
 }
 
-/** What has to change: our authority, how the server is addressed, its certificate, a clock, our certificate, or TLS there. */
+/** What must be fixed: the trusted authority, the server's address, its certificate, a clock, the client certificate, or the server's TLS. */
 export type TlsCure = 'authority' | 'name' | 'renew' | 'clock' | 'client' | 'offer' | 'file' | 'server'
 
 export interface TlsFault {
-  /** About "it", the server. */
+  /** A sentence about "it", the server. */
   readonly what: string
   readonly cure: TlsCure
   readonly retry: Retry
   readonly code: string
 }
 
-/** Codes of ours beside node's. */
+/** This product's codes, in addition to Node.js's. */
 export const TLS_NOT_OFFERED = 'TLS_NOT_OFFERED'
 export const TLS_FILE_UNFIT = 'TLS_FILE_UNFIT'
 export const TLS_HANDSHAKE = 'TLS_HANDSHAKE'
@@ -56,7 +56,7 @@ const UNKNOWN_AUTHORITY: Reason = ['its certificate was issued by an unknown aut
 const OTHER_NAME: Reason = ['its certificate is for another name', 'name']
 const NOT_OFFERED: Reason = ['it offers no encryption', 'offer']
 
-/** By the codes of node's TLS: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+/** Keyed by Node.js's TLS error codes: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
 const REASONS: Readonly<Record<string, Reason>> = {
   CERT_HAS_EXPIRED: ['its certificate has expired', 'renew'],
   CERT_NOT_YET_VALID: ['its certificate is not valid yet', 'clock'],
@@ -82,7 +82,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
   [TLS_HANDSHAKE]: ['the TLS handshake fails', 'server'],
 }
 
-/** Alerts of the server. The word before ALERT differs: TLSV1, TLSV13, SSLV3, or SSL/TLS from OpenSSL 3.2 on. */
+/** The server's alerts. The word before ALERT differs: TLSV1, TLSV13, SSLV3, or SSL/TLS since OpenSSL 3.2. */
 const ALERTS: readonly (readonly [alert: RegExp, reason: Reason])[] = [
   [/_ALERT_PROTOCOL_VERSION$/, ['it accepts no TLS version that is supported here', 'server']],
   [/_ALERT_(?:CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE)$/, ['it asks for a client certificate and gets none', 'client']],
@@ -92,7 +92,7 @@ const ALERTS: readonly (readonly [alert: RegExp, reason: Reason])[] = [
   ],
 ]
 
-/** Why a line could not be encrypted or was refused, by the code alone. Null: the error is none of TLS. */
+/** Why TLS failed, from the code alone; null if it is not a TLS error. */
 export function tlsFault(error: unknown): TlsFault | null {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
   const { code } = error
@@ -102,14 +102,14 @@ export function tlsFault(error: unknown): TlsFault | null {
   return faultOf(ALERTS.find(([alert]) => alert.test(code))?.[1] ?? [`TLS fails (${code})`, 'server'], code)
 }
 
-/** A file may be in the middle of its replacement, and a handshake fails over a line that breaks as well. */
+/** A file may be in the middle of its replacement, and a broken connection also fails the handshake. */
 const PASSING: ReadonlySet<TlsCure> = new Set(['file', 'server'])
 
 function faultOf([what, cure]: Reason, code: string): TlsFault {
   return { what, cure, retry: PASSING.has(cure) ? 'transient' : 'once-mended', code }
 }
 
-/** As tlsFault, in words alone. */
+/** As `tlsFault`, only the sentence. */
 export function tlsReason(error: unknown): string | null {
   return tlsFault(error)?.what ?? null
 }

@@ -1,4 +1,4 @@
-/** Where a server listens: a host and perhaps a port, or a socket in the file system (of PostgreSQL: its folder). */
+/** Where a server listens: a host and an optional port, or a Unix socket (for PostgreSQL its directory). */
 export interface Place {
   readonly host?: string
   readonly port?: number
@@ -6,7 +6,7 @@ export interface Place {
 }
 
 export interface ServerAddress extends Place {
-  /** In lower case, without the colon. */
+  /** Lower case, without the colon. */
   readonly scheme: string
   readonly user?: string
   readonly password?: string
@@ -14,19 +14,19 @@ export interface ServerAddress extends Place {
   readonly parameters: readonly (readonly [name: string, value: string])[]
 }
 
-/** Why a text is no address. The message quotes nothing of it, since a password may stand anywhere in one. */
+/** Why a text is not an address. The message quotes none of it, since any part may be a password. */
 export class AddressRefused extends Error {
   override readonly name = 'AddressRefused'
 }
 
-const HIGHEST_PORT = 65_535
+const MAX_PORT = 65_535
 const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/
-/** Names as DNS and hosts files have them, in any alphabet; an underscore is common in containers. */
+/** Host names as in DNS and hosts files, in any alphabet; underscores are common in containers. */
 const NAME = /^[\p{L}\p{N}_]([\p{L}\p{N}_.-]*[\p{L}\p{N}_.])?$/u
 
 /**
- * A place as a variable, an option or the host of a URL gives it: a name, an IPv4 address, an IPv6 address with or without
- * brackets and zone, each with or without a port, or the path of a socket, plain, as `unix:` or percent-encoded.
+ * Parses a host from a variable, an option or a URL: a name, an IPv4 address, or an IPv6 address with or without brackets and
+ * zone, each with an optional port; or a socket's path, plain, as `unix:` or percent-encoded.
  */
 export function parsePlace(text: string): Place {
   const socket = socketOf(text)
@@ -38,13 +38,13 @@ export function parsePlace(text: string): Place {
   return { host: named(host), ...portOf(port) }
 }
 
-/** `scheme://user:password@place/database?name=value`, each part but the place's brackets percent-encoded where it has to be. */
+/** Parses `scheme://user:password@place/database?name=value`. Parts are percent-encoded where necessary, except the place's brackets. */
 export function parseServerUrl(url: string): ServerAddress {
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(url.trim()) ?? []
   if (scheme === '') throw new AddressRefused('not a URL')
-  // `unix:/path` has no place to stand in.
+  // `unix:/path` has no authority part.
   const [, authority = '', path = '', query = ''] = /^(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?/s.exec(rest) ?? []
-  refuseLateSigns(rest, authority)
+  refuseUnescapedSigns(rest, authority)
   const at = authority.lastIndexOf('@')
   const place = authority.slice(at + 1)
   return {
@@ -56,15 +56,17 @@ export function parseServerUrl(url: string): ServerAddress {
   }
 }
 
-/** A `/`, `?` or `#` of a password ends the place before its `@`; the rest would be told as a database or the name of a parameter. */
-function refuseLateSigns(rest: string, authority: string): void {
+/** An unescaped `/`, `?` or `#` in a password ends the authority before its `@`; messages would then show the rest as a database or parameter. */
+function refuseUnescapedSigns(rest: string, authority: string): void {
   const after = rest.startsWith('//') ? rest.slice(2 + authority.length) : ''
   if (after.includes('@'))
-    throw new AddressRefused('an @ behind a /, ? or #, expected %2F, %3F or %23 for such a sign in a user or password')
-  if (rest.includes('#')) throw new AddressRefused('a # in it, expected %23 for the sign itself')
+    throw new AddressRefused(
+      'an @ after a /, ? or #, expected %2F, %3F or %23 for such a character in a user or password',
+    )
+  if (rest.includes('#')) throw new AddressRefused('a # in it, expected %23 for a literal #')
 }
 
-/** As people write it: IPv6 in brackets before its port, a socket by its path alone. */
+/** For display: IPv6 in brackets before its port, a socket as its path. */
 export function placeText(host: string, port: number): string {
   if (host.startsWith('/')) return host
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
@@ -88,14 +90,14 @@ function socketOf(text: string): string | null {
   return /^%2f/i.test(path) ? decoded(path) : null
 }
 
-/** With its zone behind a `%`, which a URL has as `%25`. */
+/** With its zone after a `%`, which URLs write as `%25`. */
 function ipv6(text: string): string {
   const [, address = '', zone] = /^([^%]*)(?:%(?:25)?(.+))?$/.exec(text) ?? []
   if (!isIpv6(address)) throw new AddressRefused('not an IPv6 address between the brackets or colons of the host')
   return zone === undefined ? address : `${address}%${zone}`
 }
 
-/** Groups of four digits, one `::` for any number of zeros, and perhaps an IPv4 address at the end. */
+/** Groups of up to four digits, one `::` for any number of zero groups, and optionally an IPv4 address at the end. */
 function isIpv6(text: string): boolean {
   const mapped = /^(.*:)(\d{1,3}(?:\.\d{1,3}){3})$/.exec(text)
   if (mapped !== null) return isIpv4(mapped[2] ?? '') && isIpv6(`${mapped[1] ?? ''}0:0`)
@@ -111,14 +113,14 @@ function isIpv4(text: string): boolean {
 
 function named(host: string): string {
   const isAddress = /^[\d.]+$/.test(host) ? isIpv4(host) : NAME.test(host)
-  if (!isAddress) throw new AddressRefused('the host is no name, no IPv4 or IPv6 address and no path of a socket')
+  if (!isAddress) throw new AddressRefused('the host is not a name, an IPv4 or IPv6 address, or the path of a socket')
   return host
 }
 
 function portOf(text: string | undefined): Pick<Place, 'port'> {
   if (text === undefined) return {}
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
-  if (port < 1 || port > HIGHEST_PORT) throw new AddressRefused(`the port is none, expected 1 to ${HIGHEST_PORT}`)
+  if (port < 1 || port > MAX_PORT) throw new AddressRefused(`the port is invalid, expected 1 to ${MAX_PORT}`)
   return { port }
 }
 
@@ -126,6 +128,6 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new AddressRefused('a % without two hex digits after it, expected %25 for the sign itself')
+    throw new AddressRefused('a % without two hex digits after it, expected %25 for a literal %')
   }
 }

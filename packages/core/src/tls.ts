@@ -1,10 +1,10 @@
-/** As libpq names and means them: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
+/** With libpq's names and meanings: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
 export const TLS_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 export type TlsMode = (typeof TLS_MODES)[number]
 
 /**
- * How the lines to one server are encrypted. The files are PEM and read anew for each connection, so that one that is
- * replaced needs no restart; null: none. Without a root certificate the authorities that Node.js trusts count.
+ * How connections to one server are encrypted. Files are PEM, null if not given, and read for each connection, so that
+ * replacing one needs no restart. Without a root certificate, the authorities that Node.js trusts apply.
  */
 export interface TlsSettings {
   readonly mode: TlsMode
@@ -15,7 +15,7 @@ export interface TlsSettings {
 
 export const NO_TLS: TlsSettings = { mode: 'disable', rootCert: null, cert: null, key: null }
 
-/** What became of one line: null stands for the address of a socket in the file system. */
+/** The encryption of an established connection; a null address means a Unix socket. */
 export interface LineState {
   readonly encrypted: boolean
   readonly address: string | null

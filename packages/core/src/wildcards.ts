@@ -2,11 +2,11 @@ export const ONE = Symbol('any one sign')
 export const MANY = Symbol('any signs, or none')
 
 /**
- * Whether a text is of this pattern: signs literally, ONE and MANY. Takes as long as both are long at most, multiplied: only the
- * last MANY is ever taken back, since an earlier one can do no better. A regular expression of a dozen of them takes for ever.
+ * Whether a text matches a pattern of literal characters, ONE and MANY. Takes at most the product of both lengths: only the
+ * last MANY is ever extended, since extending an earlier one cannot help. A regular expression with a dozen of them would backtrack for ever.
  */
-export function isOfPattern(text: string, pattern: readonly (string | symbol)[]): boolean {
-  const signs = signsOf(text)
+export function matchesWildcards(text: string, pattern: readonly (string | symbol)[]): boolean {
+  const signs = codePointsOf(text)
   let [at, of] = [0, 0]
   let many: { readonly of: number; readonly at: number } | null = null
   while (at < signs.length) {
@@ -21,7 +21,7 @@ export function isOfPattern(text: string, pattern: readonly (string | symbol)[])
   return pattern.slice(of).every((sign) => sign === MANY)
 }
 
-/** Code points: half of a surrogate pair is no sign. */
-export function signsOf(text: string): string[] {
+/** Splits a text into code points, so that no surrogate pair is cut. */
+export function codePointsOf(text: string): string[] {
   return Array.from(text)
 }

@@ -1,12 +1,12 @@
 const FIRST_PAUSE_MS = 5
-const LONGEST_PAUSE_MS = 100
+const MAX_PAUSE_MS = 100
 
 /**
- * Asks again and again until `predicate` gives something truthy, and returns that.
+ * Polls `predicate` until it returns something truthy, and returns that.
  * An exception of the predicate counts as "not yet". The pause grows from 5 to 100 ms.
  *
  * @param what names the awaited state; it opens the error's message
- * @throws Error after `deadlineMs`, with what the last attempt gave or threw; the latter is its `cause` too
+ * @throws Error after `deadlineMs`, naming what the last attempt returned or threw; the latter is also its `cause`
  */
 export async function eventually<T>(
   what: string,
@@ -14,7 +14,7 @@ export async function eventually<T>(
   deadlineMs: number,
 ): Promise<Exclude<Awaited<T>, false | null | undefined | 0 | ''>> {
   const end = performance.now() + deadlineMs
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, MAX_PAUSE_MS)) {
     const attempt = await attemptOnce(predicate)
     if (attempt.value) return attempt.value as Exclude<Awaited<T>, false | null | undefined | 0 | ''>
     if (performance.now() >= end) {

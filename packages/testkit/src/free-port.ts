@@ -1,14 +1,14 @@
 import { connect, createServer } from 'node:net'
 
-// Below Linux's range for outgoing connections (32768 and up): a port of a server that a test has killed must not be
-// taken by some client's socket before the server is started again.
+// Below Linux's range for outgoing connections (32768 and up): no client's socket may take the port of a killed server
+// before the test restarts it.
 const LOWEST = 15_000
 const HIGHEST = 31_999
 const ATTEMPTS = 200
 
 /**
- * A TCP port of 127.0.0.1 on which nothing listens at this moment.
- * Another process may take it before the caller does: whoever binds it retries with another one.
+ * Returns a TCP port of 127.0.0.1 on which nothing listens now.
+ * Another process may take it before the caller binds it, so callers must retry with another one.
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
@@ -26,7 +26,7 @@ function canListen(port: number): Promise<boolean> {
   })
 }
 
-/** Whether something accepts connections on this port; a frozen server with a full backlog does, after a second. */
+/** Whether anything accepts connections on this port. A frozen server with a full backlog counts as listening, after a second. */
 export function isListening(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host, timeout: 1000 })

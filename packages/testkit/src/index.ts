@@ -1,5 +1,5 @@
 /**
- * What demo, tests and benches stand on: real servers, datasets, seeded chance. Never imported by production code.
+ * The foundation of demo, tests and benches: real servers, datasets, seeded randomness. Never imported by production code.
  */
 export { CLINIC_STATEMENTS } from './datasets/clinic.js'
 export { demonstrate } from './demo/demo.js'

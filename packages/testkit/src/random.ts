@@ -1,18 +1,18 @@
-/** A source of repeatable choices; two with the same seed give the same sequence on every machine. */
+/** A source of repeatable choices: the same seed yields the same sequence on every machine. */
 export interface Random {
   /** A number in [0, 1), in steps of 2^-32. */
   next(): number
-  /** A whole number from `least` to `most`, both included. */
+  /** An integer from `least` to `most`, inclusive. */
   int(least: number, most: number): number
   /** True in `probability` (0 to 1) of all calls. */
   chance(probability: number): boolean
-  /** @throws RangeError if there is nothing to pick from */
+  /** @throws RangeError if `items` is empty */
   pick<T>(items: readonly T[]): T
-  /** The same items in another order; the argument stays as it is. */
+  /** The items in random order; does not modify the argument. */
   shuffle<T>(items: readonly T[]): T[]
 }
 
-/** @param seed a whole number; only its low 32 bits count */
+/** @param seed an integer; only its low 32 bits count */
 export function random(seed: number): Random {
   const next = mulberry32(seed)
   const int = (least: number, most: number): number => least + Math.floor(next() * (most - least + 1))

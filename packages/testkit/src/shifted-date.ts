@@ -1,4 +1,4 @@
-/** Loaded before a program: its Date is off by CLOCK_SHIFT_MS, while timers and performance.now() go on as they are. */
+/** Preloaded into a program: shifts Date by CLOCK_SHIFT_MS, but not timers and performance.now(). */
 const shiftMs = Number(process.env['CLOCK_SHIFT_MS'])
 const RealDate = Date
 const now = (): number => RealDate.now() + shiftMs

@@ -8,15 +8,15 @@ import { healthProblems, queueSettings } from '../queue.js'
 import { type CommonOptions, openContext, orItsError, type Session, withConfig } from '../session.js'
 import { retried } from './show-errors.js'
 
-const HIGHEST_PORT = 65_535
+const MAX_PORT = 65_535
 
 export async function runDashboardCommand(
   options: CommonOptions & { readonly port: number | undefined; readonly host: string },
 ): Promise<void> {
   await withConfig(options, async ({ config, signal, log }) => {
     const port = options.port ?? config.dashboard.port
-    if (!Number.isInteger(port) || port < 0 || port > HIGHEST_PORT)
-      throw new SyncError('usage', `--port: not a port, expected 0 to ${HIGHEST_PORT}`)
+    if (!Number.isInteger(port) || port < 0 || port > MAX_PORT)
+      throw new SyncError('usage', `--port: not a port, expected 0 to ${MAX_PORT}`)
     await serve({ config, signal, log }, { host: hostOf(options.host), port })
     return 0
   })

@@ -1,9 +1,9 @@
 import type { ErrorCode } from '../errors.js'
 
-/** error: the product cannot work, or data would be wrong; warning: works, with a loss that is named; note: worth knowing. */
+/** error: the product cannot work, or data would be wrong; warning: it works, with the named drawback; note: worth knowing. */
 export type Severity = 'error' | 'warning' | 'note'
 
-/** One sentence of a preflight: what is so, why it matters, and the statement or setting to type. */
+/** One result of a check: what was found, why it matters, and the statement or setting that fixes it. */
 export interface Finding {
   /** Stable, for scripts: `source-right-missing`. */
   readonly code: FindingCode
@@ -13,7 +13,7 @@ export interface Finding {
   readonly remedy: string
 }
 
-/** An error that a check met keeps its own code. */
+/** An error in a check keeps its own code. */
 export type FindingCode =
   | ErrorCode
   | 'capture-only-parents'

@@ -35,7 +35,7 @@ export type TableEvent = (typeof TABLE_EVENTS)[number]
 /** Not allowed: the table keeps its state. */
 const NO = null
 
-/** The whole life cycle of DESIGN section 2, every cell: the state that each event leads to. */
+/** The complete life cycle of DESIGN section 2, every cell: the state that each event leads to. */
 const TRANSITIONS: Readonly<Record<TableState, Readonly<Record<TableEvent, TableState | null>>>> = {
   discovered: {
     install: 'capturing',
@@ -231,33 +231,33 @@ const TRANSITIONS: Readonly<Record<TableState, Readonly<Record<TableEvent, Table
   },
 }
 
-/** The state after `event`, or null where the event is not allowed in `state`. */
+/** The state after `event`; null if the event is not allowed in `state`. */
 export function transition(state: TableState, event: TableEvent): TableState | null {
   return TRANSITIONS[state][event]
 }
 
 /**
- * Dirty keys of such a table are kept for its opening; those of any other closed table are forgotten. A suspect table
- * is read again as a whole: its next copy begins after everything that is forgotten.
+ * Dirty keys of such a table are parked until it opens; those of any other table that is not open are discarded. A suspect
+ * table can do without: its next copy reads every row and starts after everything that was discarded.
  */
 export function parksKeys(state: TableState): boolean {
   return isBeingOpened(state) || state === 'paused'
 }
 
 /**
- * What happens to its rows is forgotten until its next copy begins, and with it what they do to rows of other tables:
- * a copy of one of those that has begun before is worth nothing.
+ * Changes to such a table are discarded until its next copy starts, including the cascades they cause; so a child's copy that
+ * started earlier is void.
  */
 export function forgetsKeys(state: TableState): boolean {
   return state === 'suspect' || state === 'broken'
 }
 
-/** The target holds, or is about to hold, rows of such a table; others count as not selected. */
+/** The target has rows of such a table, or is about to; others count as not selected. */
 export function isCarried(state: TableState): boolean {
   return state !== 'discovered' && state !== 'capturing' && state !== 'refused' && state !== 'gone'
 }
 
-/** As `isCarried`, or its rows are left from before it was gone or could not be carried any more: it may come back. */
+/** As `isCarried`, or its rows remain from before it disappeared or was refused: it may come back. */
 export function isKept({
   state,
   generation,
@@ -268,12 +268,12 @@ export function isKept({
   return isCarried(state) || ((state === 'refused' || state === 'gone') && generation !== null)
 }
 
-/** On its way to be opened: its chunks are copied, or its parked keys caught up. */
+/** Being opened: its chunks are copied, or its parked keys are being caught up. */
 export function isBeingOpened(state: TableState): boolean {
   return state === 'copying' || state === 'catching-up'
 }
 
-/** Drains write such a table. */
+/** Drains write to such a table. */
 export function isOpen(state: TableState): boolean {
   return state === 'live' || state === 'recopied'
 }

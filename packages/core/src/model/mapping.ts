@@ -13,16 +13,16 @@ export type SanitisingRule =
   | 'not-boolean'
   | 'enum-error'
 
-/** How the source hands a column out, in symbols; `source-mysql` renders each as a SELECT expression. */
+/** How a column is read, as a symbol; `source-mysql` renders each as a SELECT expression. */
 export type ReadRule =
   | 'plain' // col
-  | 'number' // col + 0: ZEROFILL would print its zeros
-  | 'double' // col * 1e0: the text protocol gives a FLOAT without a scale only 6 digits
+  | 'number' // col + 0: otherwise ZEROFILL prints leading zeros
+  | 'double' // col * 1e0: the text protocol prints only 6 digits of a FLOAT without a scale
   | 'bits' // LPAD(BIN(col + 0), precision, '0')
   | 'enum' // CONCAT(col + 0, ':', col): index 0 differs from a member ''
 
 /**
- * The kinds of token that a key column is written as, by the trigger and by every SELECT alike (ASCII, never a comma).
+ * The kinds of token for a key column, written alike by the trigger and by every SELECT (ASCII, never a comma).
  * integer: digits of `col + 0` (also BIT, YEAR, ENUM and SET by number) · decimal: `col + 0` or plain digits · bits: 16 hexadecimal
  * digits of FLOAT and DOUBLE as a double, little-endian (MySQL's text of a double ends after 22 characters, so some name no row) ·
  * digits: FLOAT(M,D) and DOUBLE(M,D) as the server shows them · temporal: CAST(col AS CHAR) · timestamp: text
@@ -40,10 +40,10 @@ export type TokenRule =
   | 'binary'
   | 'quoted'
 
-/** Where a conversion reports that it altered a value. */
+/** Called by a conversion that altered a value. */
 export type Note = (rule: SanitisingRule) => void
 
-/** Bytes as the source hands them out -> bytes of PostgreSQL's text input. Throws ValueRefused; null where NULL replaces the value. */
+/** Converts the source's bytes to PostgreSQL's text input; null if NULL replaces the value. Throws ValueRefused. */
 export type Convert = (value: Buffer, note: Note) => Buffer | HexDigits | null
 
 export interface ColumnMapping {
@@ -58,9 +58,9 @@ export interface ColumnMapping {
   /** Text columns of a key. */
   readonly collateC: boolean
   readonly read: ReadRule
-  /** null: the bytes pass as they are. */
+  /** null: the bytes pass unchanged. */
   readonly convert: Convert | null
-  /** What `convert` makes of a value that is part of a key or referenced, where type and read do not tell; a fact of the table's generation. */
+  /** The value that `convert` substitutes in a key or a referenced column, if type and read rule do not imply it; part of the table's generation. */
   readonly standIn: string | null
 }
 
@@ -68,18 +68,18 @@ export interface ColumnMapping {
 export interface KeyColumn {
   readonly column: ColumnMapping
   readonly rule: TokenRule
-  /** The target's text of the token's value. Throws ValueRefused when the value cannot stand in the target. */
+  /** The target's text of the token's value. Throws ValueRefused if the target cannot store the value. */
   toTarget(token: string): string
-  /** The token of a target value as PostgreSQL prints it (ISO dates, postgres intervals, hex bytea). */
+  /** The token of a value as PostgreSQL prints it (ISO dates, postgres intervals, hex bytea). */
   fromTarget(text: string): string
 }
 
-/** A set of columns by which rows are addressed: a table's sync key, the referenced or the referencing columns of an edge. */
+/** Columns that identify rows: a table's sync key, or the referenced or referencing columns of an edge. */
 export interface KeyMapping {
   readonly columns: readonly KeyColumn[]
-  /** Number of this key's layout (names and token rules), written to each change entry; 31 bits. */
+  /** A 31-bit number for this key's layout (names and token rules), written to each change entry. */
   readonly layout: number
-  /** Both servers order these keys alike, so that ranges may be used on the target. */
+  /** Both servers order these keys alike, so ranges may be used on the target. */
   readonly sameOrder: boolean
 }
 
@@ -87,7 +87,7 @@ export interface TableMapping {
   readonly source: SourceTable
   readonly name: TargetTableName
   readonly columns: readonly ColumnMapping[]
-  /** null: no row-level key; the table is carried as a whole. */
+  /** null: no row-level key, so the table is carried as a whole. */
   readonly key: KeyMapping | null
 }
 
@@ -98,15 +98,15 @@ export interface Refusal {
   readonly remedy: string
 }
 
-/** An index, constraint or default that the target gets, or why not. Names are the target's; `sql` texts are complete clauses. */
+/** An index or UNIQUE constraint that the target gets, under its name there. */
 export interface IndexPlan {
   readonly name: string
   readonly unique: boolean
   /** SQL of each part, quoted: `"a"`, `left("t", 3)`, `"b" DESC`. */
   readonly parts: readonly string[]
-  /** Source columns; used to find holders of unique values. */
+  /** Source columns, for finding the rows that hold a unique value. */
   readonly columns: readonly string[]
-  /** A UNIQUE constraint of plain columns, DEFERRABLE INITIALLY DEFERRED; false: a plain unique index or an immediate constraint. */
+  /** True: a UNIQUE constraint over plain columns, DEFERRABLE INITIALLY DEFERRED; false: a unique index or an immediate constraint. */
   readonly deferrable: boolean
 }
 
@@ -115,7 +115,7 @@ export interface CheckPlan {
   readonly expression: string
 }
 
-/** Kinds of what the target does not get, by which they are counted. */
+/** Kinds of objects that the target does not get; reports count by kind. */
 export type NotCarriedKind =
   | 'case-insensitive-text'
   | 'check'
@@ -131,7 +131,7 @@ export type NotCarriedKind =
   | 'partitions'
   | 'spatial-index'
 
-/** Something of a table that the target never gets, known from the definition alone. */
+/** A part of a table that the target never gets, known from the definition alone. */
 export interface NotCarried {
   readonly kind: NotCarriedKind
   /** Kind and name: `FULLTEXT INDEX story`. */
@@ -145,7 +145,7 @@ export interface TableObjects {
   /** Target column name -> SQL of its DEFAULT. */
   readonly defaults: ReadonlyMap<string, string>
   readonly identity: string | null
-  /** Of an AUTO_INCREMENT column whose type can be no identity: its DEFAULT is the next value of this sequence. */
+  /** For an AUTO_INCREMENT column whose type cannot be an identity: its DEFAULT is this sequence's next value. */
   readonly sequence: { readonly column: string; readonly name: string } | null
   readonly notCarried: readonly NotCarried[]
 }
@@ -158,14 +158,14 @@ export interface Edge {
   readonly childKey: KeyMapping
   readonly parentKey: KeyMapping
   readonly action: boolean
-  /** Referenced columns all belong to the parent's sync key: their values can be read off its row key. */
+  /** All referenced columns belong to the parent's sync key, so its row key contains their values. */
   readonly byKey: boolean
   /** The child's columns overlap its own key or a key that another action edge references. */
   readonly overlapping: boolean
-  /** A text column whose collation may equate different bytes. */
+  /** Contains a text column whose collation may equate different bytes. */
   readonly text: boolean
-  /** No parent with a row of its own in the target: triggers only. */
+  /** The parent has triggers only, and no rows in the target. */
   readonly captureOnlyParent: boolean
-  /** Why the target can have no such foreign key; null: it is to have one. */
+  /** Why the target cannot have this foreign key; null if it gets it. */
   readonly notCarried: string | null
 }

@@ -1,4 +1,4 @@
-/** A column as the source's catalog describes it. `dataType` is lower case without length; `columnType` is the server's full text. */
+/** A column from the source's catalog. `dataType` is lower case without length; `columnType` is the server's full text. */
 export interface SourceColumn {
   readonly name: string
   readonly dataType: string
@@ -10,7 +10,7 @@ export interface SourceColumn {
   readonly length: number | null
   readonly precision: number | null
   readonly scale: number | null
-  /** Digits after the second of TIME, DATETIME and TIMESTAMP. */
+  /** Fractional digits of TIME, DATETIME and TIMESTAMP. */
   readonly fraction: number
   readonly charset: string | null
   readonly collation: string | null
@@ -19,7 +19,7 @@ export interface SourceColumn {
   /** MySQL's JSON, or MariaDB's LONGTEXT with a json_valid CHECK. */
   readonly json: boolean
   readonly generated: 'stored' | 'virtual' | null
-  /** Of a generated column, as the server prints it; null: it is none. */
+  /** A generated column's expression as the server prints it; null for other columns. */
   readonly expression: string | null
   readonly invisible: boolean
   readonly autoIncrement: boolean
@@ -36,7 +36,7 @@ export type ColumnDefault =
   | { readonly kind: 'expression'; readonly text: string }
 
 export interface IndexPart {
-  /** null: an expression. */
+  /** null: the part is an expression. */
   readonly column: string | null
   readonly prefix: number | null
   readonly descending: boolean
@@ -45,7 +45,7 @@ export interface IndexPart {
 export interface SourceIndex {
   readonly name: string
   readonly unique: boolean
-  /** False: INVISIBLE (MySQL) or IGNORED (MariaDB); it still makes rows unique, but no statement may name it. */
+  /** False: INVISIBLE (MySQL) or IGNORED (MariaDB); still enforces uniqueness, but statements must not name it. */
   readonly visible: boolean
   readonly kind: 'btree' | 'fulltext' | 'spatial' | 'other'
   readonly parts: readonly IndexPart[]
@@ -69,7 +69,7 @@ export interface SourceCheck {
   readonly expression: string
 }
 
-/** Why the server hands out no row of a table, and what to do. */
+/** Why the server can read no row of a table, and the remedy. */
 export interface TableFault {
   readonly reason: string
   readonly remedy: string
@@ -81,14 +81,14 @@ export interface SourceTable {
   readonly systemVersioned: boolean
   readonly columns: readonly SourceColumn[]
   readonly primaryKey: readonly string[] | null
-  /** Without the primary key. */
+  /** The primary key is not included. */
   readonly indexes: readonly SourceIndex[]
   readonly foreignKeys: readonly SourceForeignKey[]
   readonly checks: readonly SourceCheck[]
   readonly comment: string
   readonly estimatedRows: number
   readonly estimatedBytes: number
-  /** null: it can be read, as far as anybody has tried. */
+  /** null: no read of it has failed. */
   readonly fault: TableFault | null
 }
 
@@ -101,13 +101,13 @@ export interface SourceCatalog {
   readonly olderPackage: readonly string[]
 }
 
-/** What a database holds beside tables: nothing of it is carried. */
+/** A database's objects other than tables; none is carried. */
 export interface OtherObjects {
-  /** How many of each there are; null: this account may not see them, or the server cannot list them. Our own triggers are not counted. */
+  /** Counts; null if this account may not see them, or the server cannot list them. The product's own triggers are excluded. */
   readonly counts: Readonly<Record<'views' | 'routines' | 'events' | 'triggers' | 'sequences', number | null>>
-  /** What the account may not see, each with the statement that lets it. */
+  /** What the account may not see, with the GRANT for each. */
   readonly notVisible: readonly { readonly objects: 'routines' | 'events' | 'triggers'; readonly grant: string }[]
-  /** What the server cannot list, with the name and number of its error. */
+  /** What the server cannot list, with its error's name and number. */
   readonly notListed: readonly {
     readonly objects: 'views' | 'routines' | 'events' | 'triggers' | 'sequences' | 'partitions'
     readonly reason: string
@@ -115,7 +115,7 @@ export interface OtherObjects {
   readonly partitionedTables: readonly string[]
 }
 
-/** True for an edge along which the source changes child rows without firing a trigger. */
+/** True if the source changes child rows through this foreign key without firing a trigger. */
 export function isActionEdge(key: SourceForeignKey): boolean {
   return [key.onDelete, key.onUpdate].some((action) => action === 'CASCADE' || action.startsWith('SET'))
 }

@@ -27,10 +27,10 @@ export interface KeyRange {
 }
 
 /** Replaces the source's token once the change log was altered by hand: every table must be read again. */
-export const HARMED_LOG = 'log-harmed'
+export const DAMAGED_LOG = 'log-harmed'
 
 /** Greater ids were chosen by a client: a log that counts a million entries a second reaches this in 285 years. */
-export const HIGHEST_OWN_ID = 2n ** 53n - 1n
+export const MAX_OWN_ID = 2n ** 53n - 1n
 
 /** The result of renumbering change log entries whose ids a client had chosen. */
 export interface RepairedIds {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HARMED_LOG } from '@mylab-sync/core'
+import { DAMAGED_LOG } from '@mylab-sync/core'
 import fc from 'fast-check'
 import { gapOf, type HistoryFacts, judgeHistory, NO_NAMES, type Watched } from './history-verdict.js'
 
@@ -61,7 +61,7 @@ const STEPS: fc.Arbitrary<Step> = fc.oneof(
       isOtherServer: fc.boolean(),
     }),
   },
-  fc.record({ kind: fc.constant('empty-log' as const), token: fc.constantFrom('', HARMED_LOG) }),
+  fc.record({ kind: fc.constant('empty-log' as const), token: fc.constantFrom('', DAMAGED_LOG) }),
 )
 
 const WRITE: Step = { kind: 'write', key: 'a' }
@@ -98,7 +98,7 @@ const SCENES: readonly (readonly Step[])[] = [
     at('restore-target', 0),
   ],
   // Entries were lost, a drain has read everything, and the target goes back to before that.
-  [at('save-target', 0), WRITE, { kind: 'empty-log', token: HARMED_LOG }, DRAIN, at('restore-target', 0)],
+  [at('save-target', 0), WRITE, { kind: 'empty-log', token: DAMAGED_LOG }, DRAIN, at('restore-target', 0)],
 ]
 
 /** Both sides of one installation whose clocks may be turned back at any time, one by one or both. */
@@ -217,7 +217,7 @@ class World {
     if (marked === null) return
     for (const entry of entries.slice(0, marked)) entry.drain = number
     source.marks.push({ number, token })
-    if (source.token === '' || source.token === HARMED_LOG) source.purgedDrain = number
+    if (source.token === '' || source.token === DAMAGED_LOG) source.purgedDrain = number
     source.token = token
     source.lastDrain = number
   }

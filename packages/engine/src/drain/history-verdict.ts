@@ -1,4 +1,4 @@
-import { type DrainName, HARMED_LOG, type LastDrain, type SourceSnapshot } from '@mylab-sync/core'
+import { type DrainName, DAMAGED_LOG, type LastDrain, type SourceSnapshot } from '@mylab-sync/core'
 
 /** What one look at both sides tells about their common history (DESIGN 3.6). */
 export interface HistoryFacts {
@@ -107,7 +107,7 @@ function relationOf(facts: HistoryFacts): Relation {
 function plainRelation({ source, target: last }: Omit<HistoryFacts, 'names'>): Relation | null {
   if (last.identity !== null && last.identity !== source.identity) return { kind: 'other-source' }
   if (source.token === '') return { kind: 'asked', problem: 'all tables were asked to be read again' }
-  if (source.token === HARMED_LOG) return { kind: 'asked', problem: HARMED }
+  if (source.token === DAMAGED_LOG) return { kind: 'asked', problem: HARMED }
   if (last.number === 0 && source.lastDrain === 0) return { kind: 'own', common: 0 }
   if (source.token === null) return { kind: 'own', common: 0 }
   return source.token === last.token ? { kind: 'own', common: last.number } : null

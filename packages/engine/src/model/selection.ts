@@ -1,12 +1,12 @@
-import { isOfPattern, MANY, ONE, signsOf } from '@mylab-sync/core'
+import { matchesWildcards, MANY, ONE, codePointsOf } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 
 const WILDCARDS: Readonly<Record<string, symbol>> = { '*': MANY, '?': ONE }
 
 /** Tells which names fit one of these patterns: wildcards `*` and `?`, everything else literally; case counts. */
 export function matcherOf(patterns: readonly string[]): (name: string) => boolean {
-  const read = patterns.map((pattern) => signsOf(pattern).map((sign) => WILDCARDS[sign] ?? sign))
-  return (name) => read.some((signs) => isOfPattern(name, signs))
+  const read = patterns.map((pattern) => codePointsOf(pattern).map((sign) => WILDCARDS[sign] ?? sign))
+  return (name) => read.some((signs) => matchesWildcards(name, signs))
 }
 
 /** As `matcherOf`, but every name fits where there is no pattern at all. */

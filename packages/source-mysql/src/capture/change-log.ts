@@ -1,7 +1,7 @@
 import {
   type ChangeLog,
   type DrainName,
-  HIGHEST_OWN_ID,
+  MAX_OWN_ID,
   type LogPosition,
   type PendingSummary,
   type PollResult,
@@ -39,7 +39,7 @@ export class MysqlChangeLog implements ChangeLog {
   async repairIds(): Promise<RepairedIds | undefined> {
     const { pool, settings } = this.#context
     const next = await pool.with((session) => nextEntryId(session, settings))
-    if (next === null || next <= HIGHEST_OWN_ID) return undefined
+    if (next === null || next <= MAX_OWN_ID) return undefined
     return await pool.once((session) => repairIds(session, settings, next))
   }
 

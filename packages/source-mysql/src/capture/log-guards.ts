@@ -1,4 +1,4 @@
-import { HARMED_LOG, SyncError } from '@mylab-sync/core'
+import { DAMAGED_LOG, SyncError } from '@mylab-sync/core'
 import { createHash } from 'node:crypto'
 import type { Session } from '../connection/session.js'
 import { readFacts } from '../preflight/check.js'
@@ -26,7 +26,7 @@ function guardsOf(settings: SourceSettings): Guard[] {
   const name = (event: string): string => `mylab_${instancePart(settings.instance)}log_${event}`
   const note = (change: string): string =>
     `UPDATE ${sql.name(INSTANCE_TABLE)} SET ${change} WHERE owner = ${sql.text(settings.instance)}`
-  const harmed = note(`token = ${sql.text(HARMED_LOG)}`)
+  const harmed = note(`token = ${sql.text(DAMAGED_LOG)}`)
   // The log cannot bring forward a target restored to a state before this drain.
   const purged = note('purged_drain = GREATEST(purged_drain, OLD.drain_no)')
   const isUnread = `OLD.drain_no IS NULL OR ${isPending('OLD')}`
@@ -86,7 +86,7 @@ export async function areGuardsIntact(session: Session, settings: SourceSettings
 export async function createGuards(session: Session, settings: SourceSettings): Promise<boolean> {
   const known = await knownFingerprint(session, settings)
   const isHarmed = known !== null && known !== (await fingerprint(session, settings))
-  if (isHarmed) await note(session, settings, `token = ${sql.text(HARMED_LOG)}, guards = NULL`)
+  if (isHarmed) await note(session, settings, `token = ${sql.text(DAMAGED_LOG)}, guards = NULL`)
   await session.run(DDL_SESSION)
   try {
     for (const guard of guardsOf(settings)) await replace(session, settings, guard)

@@ -1,4 +1,4 @@
-import { HIGHEST_OWN_ID, MALFORMED_ENTRY, type RepairedIds, SyncError } from '@mylab-sync/core'
+import { MAX_OWN_ID, MALFORMED_ENTRY, type RepairedIds, SyncError } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
 import { idIn, KEPT_UNSYNCED, inTransaction } from '../snapshot/acknowledge.js'
@@ -7,7 +7,7 @@ import { DDL_SESSION, runWithShortLocks } from './install.js'
 
 const BATCH = 500
 /** Entries up to here keep their ids; as many ids remain above. */
-const ROOM_ABOVE = HIGHEST_OWN_ID / 2n
+const ROOM_ABOVE = MAX_OWN_ID / 2n
 /** Until the counter is lowered, concurrent writers still get ids beyond the limit. */
 const ROUNDS = 5
 const ROUND_MS = 5_000
@@ -34,7 +34,7 @@ export async function repairIds(session: Session, settings: SourceSettings, foun
   let entries = 0
   let next = found
   await session.run(DDL_SESSION)
-  for (let round = 0; round < ROUNDS && next > HIGHEST_OWN_ID; round++) {
+  for (let round = 0; round < ROUNDS && next > MAX_OWN_ID; round++) {
     const { moved, last } = await renumber(session, settings)
     entries += moved
     // If an entry has a higher id, the storage uses the one after it instead.
@@ -42,7 +42,7 @@ export async function repairIds(session: Session, settings: SourceSettings, foun
     if (!(await ranInTime(session, setBack, settings.auditTable))) break
     next = (await nextEntryId(session, settings)) ?? 0n
   }
-  return { entries, found, next: next > HIGHEST_OWN_ID ? null : next }
+  return { entries, found, next: next > MAX_OWN_ID ? null : next }
 }
 
 /** Returns false if a long transaction has written to the log and did not end in time. */

@@ -1,4 +1,4 @@
-import { HARMED_LOG, SyncError } from '@mylab-sync/core'
+import { DAMAGED_LOG, SyncError } from '@mylab-sync/core'
 import { sourceError } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, WATERMARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
@@ -104,10 +104,10 @@ export async function migrate(session: Session, settings: SourceSettings, token:
   const hasLog = isThere(settings.auditTable)
   const hasRow = await isKnown(INSTANCE_TABLE)
   const isHarmed = hasRow ? !hasLog : hasLog || (await isKnown(WATERMARK_TABLE))
-  for (const statement of ownTables(settings, isHarmed ? HARMED_LOG : token)) await session.run(statement)
+  for (const statement of ownTables(settings, isHarmed ? DAMAGED_LOG : token)) await session.run(statement)
   if (isHarmed)
     await session.run(
-      `UPDATE ${sql.name(INSTANCE_TABLE)} SET token = ${sql.text(HARMED_LOG)}, seal = NULL ${ownerIs(settings)}`,
+      `UPDATE ${sql.name(INSTANCE_TABLE)} SET token = ${sql.text(DAMAGED_LOG)}, seal = NULL ${ownerIs(settings)}`,
     )
 }
 
@@ -124,7 +124,7 @@ export function ownTables(settings: SourceSettings, token: string): string[] {
     CREATE_WATERMARK_TABLE,
     `INSERT INTO ${sql.name(INSTANCE_TABLE)} ${row} ON DUPLICATE KEY UPDATE log = VALUES(log)`,
     // An older version recorded only its last drain.
-    `INSERT IGNORE INTO ${sql.name(WATERMARK_TABLE)} (owner, drain_no, token) SELECT owner, last_drain, token FROM ${sql.name(INSTANCE_TABLE)} ${ownerIs(settings)} AND last_drain > 0 AND token NOT IN ('', ${sql.text(HARMED_LOG)})`,
+    `INSERT IGNORE INTO ${sql.name(WATERMARK_TABLE)} (owner, drain_no, token) SELECT owner, last_drain, token FROM ${sql.name(INSTANCE_TABLE)} ${ownerIs(settings)} AND last_drain > 0 AND token NOT IN ('', ${sql.text(DAMAGED_LOG)})`,
   ]
 }
 

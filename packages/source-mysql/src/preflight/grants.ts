@@ -1,4 +1,4 @@
-import { isOfPattern, MANY, ONE } from '@mylab-sync/core'
+import { matchesWildcards, MANY, ONE } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 
 /** One line of SHOW GRANTS about a database or one of its tables, without rights on single columns. */
@@ -28,7 +28,7 @@ function unquoted(name: string): string {
 /** A grant names its database by a pattern with `%`, `_` and backslash escapes. */
 function matchesPattern(pattern: string, database: string): boolean {
   const signs = [...pattern.matchAll(/\\([%_\\])|(%)|(_)|(.)/gsu)]
-  return isOfPattern(
+  return matchesWildcards(
     database,
     signs.map(([, escaped, many, one, sign]) => (many ? MANY : one ? ONE : (escaped ?? sign ?? ''))),
   )

@@ -1,4 +1,4 @@
-import { counted, HIGHEST_OWN_ID, SyncError } from '@mylab-sync/core'
+import { counted, MAX_OWN_ID, SyncError } from '@mylab-sync/core'
 import { TRIGGER_SQL_MODE } from '../capture/install.js'
 import { nextEntryId } from '../capture/log-ids.js'
 import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.js'
@@ -170,7 +170,7 @@ export const triggerModes: Check = async ({ settings }, session) => {
 /** After the highest possible id every write of the application fails. */
 export const logIds: Check = async ({ settings }, session) => {
   const next = await nextEntryId(session, settings)
-  if (next === null || next <= HIGHEST_OWN_ID) return []
+  if (next === null || next <= MAX_OWN_ID) return []
   return [
     finding(
       'error',

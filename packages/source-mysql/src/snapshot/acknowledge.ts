@@ -1,4 +1,4 @@
-import { type Acknowledgement, batchesOf, type DrainName, HARMED_LOG, type LogPosition } from '@mylab-sync/core'
+import { type Acknowledgement, batchesOf, type DrainName, DAMAGED_LOG, type LogPosition } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, WATERMARK_TABLE, type SourceSettings } from '../settings.js'
@@ -73,7 +73,7 @@ export async function sealLog(session: Session, settings: SourceSettings, seen: 
       `SELECT seal FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)} FOR UPDATE`,
     )
     const isKept = (row?.[0] ?? null) === null || seen.token === ''
-    await movePosition(session, settings, seen, { lastDrain: seen.lastDrain, token: isKept ? seen.token : HARMED_LOG })
+    await movePosition(session, settings, seen, { lastDrain: seen.lastDrain, token: isKept ? seen.token : DAMAGED_LOG })
     await session.run(`DELETE FROM ${log} WHERE ${SEAL}`)
     await session.run(
       `INSERT INTO ${log} (table_name, operation, row_key, flags, synced) VALUES ('', 'UPDATE', ${sql.text(seal)}, 0, 2)`,
@@ -170,7 +170,7 @@ export async function acknowledge(
     await movePosition(session, settings, seen, ours)
     await leaveWatermark(session, settings, drain)
     // Entries were lost before this drain, which read everything: the log cannot bring forward a target without it.
-    if (seen.token === '' || seen.token === HARMED_LOG) await session.run(recordPurged(settings, drain.number))
+    if (seen.token === '' || seen.token === DAMAGED_LOG) await session.run(recordPurged(settings, drain.number))
     await keepUnsynced(session, settings, unsynced, drain.number)
     // Only entries that have an error: after a failover the id may belong to a new entry.
     for (const batch of batchesOf(released, BATCH)) {

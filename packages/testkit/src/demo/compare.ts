@@ -17,8 +17,8 @@ interface Column {
 }
 
 /**
- * Compares every row of both databases as multisets of canonical texts. Shares no code with the product: it reads both
- * sides by its own SQL and brings both to one text by its own few rules, enough for the sample database.
+ * Compares all rows of both databases as multisets of canonical texts. Shares no code with the product: it reads both sides
+ * with its own SQL and normalises values by its own rules, which suffice for the sample database.
  */
 export async function compareEverything(source: mysql.Connection, target: pg.Client): Promise<Comparison[]> {
   await source.query("SET SESSION time_zone = '+00:00', sql_mode = ''")
@@ -42,7 +42,7 @@ async function texts(connection: mysql.Connection, sql: string, values: unknown[
     sql,
     values,
     rowsAsArray: true,
-    // MySQL says of its JSON that it is binary
+    // MySQL reports its JSON as binary
     typeCast: (field, next) =>
       field.type === 'GEOMETRY' ? next() : field.string(field.type === 'JSON' ? 'utf8' : undefined),
   })
@@ -58,7 +58,7 @@ async function tableNames(source: mysql.Connection): Promise<string[]> {
 }
 
 async function columnsOf(source: mysql.Connection, table: string): Promise<Column[]> {
-  // JSON is a type of MySQL's, and of MariaDB's a check of a text. MySQL's checks do not name their table.
+  // MySQL has a JSON type, MariaDB a CHECK on text. MySQL's CHECKs do not name their table.
   const [version] = await texts(source, 'SELECT VERSION()')
   const checks = /mariadb/i.test(version?.[0] ?? '')
     ? await texts(
@@ -142,7 +142,7 @@ function canonical(value: string | null, column: Column | undefined, side: 'sour
   }
 }
 
-/** NULL and sentinels of unreal dates as TYPES section 2 has them, for nullable and NOT NULL columns alike. */
+/** Maps unreal dates to NULL or sentinels as in TYPES section 2, for nullable and NOT NULL columns. */
 function dateText(value: string, column: Column): string {
   const unreal = value.slice(5, 7) === '00' || value.slice(8, 10) === '00'
   if (unreal) return column.name === 'lahir' ? '0001-01-01' : '\u0002'

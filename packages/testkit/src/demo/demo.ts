@@ -8,13 +8,13 @@ import { WriteLoad } from './write-load.js'
 
 const DRAIN_MS = 120_000
 const READY_MS = 60_000
-/** Between two statements of a writer: enough to be seen, little beside what somebody tries. */
+/** Pause between two statements of a writer: enough load to be visible, but little compared with what users try. */
 const STAYING_PAUSE_MS = 400
 
-/** What the demo stands on; whoever made it takes it away. */
+/** The demo's servers and databases; their creator removes them. */
 export interface Stage {
   readonly servers: ServerSet
-  /** How the product finds the servers, with their databases of the name `clinic`. */
+  /** The product's settings for the servers; their databases are called `clinic`. */
   readonly environment: Record<string, string>
   readonly dashboard: string
   readonly dashboardAnswers: () => Promise<boolean>
@@ -27,12 +27,12 @@ interface Running extends Stage {
   readonly product: Product
 }
 
-/** Sets up, copies and follows under a write load as long as `live` lasts, then waits until all of it has arrived. Returns whether every row is equal. */
+/** Sets up, copies and follows under a write load while `live` runs, then waits until everything has arrived. Returns whether all rows are equal. */
 export function demonstrate(stage: Stage, live: (product: Product) => Promise<void>): Promise<boolean> {
   return withProduct(stage, (at) => toTheEnd(at, live))
 }
 
-/** As `demonstrate`, until the signal, with what somebody may look at and try. */
+/** As `demonstrate`, until the signal; prints a guide of what to look at and try. */
 export function demonstrateUntilSignal(stage: Stage): Promise<void> {
   return withProduct(stage, stay)
 }
@@ -83,13 +83,13 @@ async function copyAndFollow(
     await writing.stop()
     return writing.statements
   } finally {
-    // on the way out after another error; the good way has awaited it above
+    // after another error; on success it was awaited above
     await writing.stop().catch(() => {})
     await Promise.all(writers.map((writer) => writer.end()))
   }
 }
 
-/** To the end: everything that was written has arrived, and every row is compared. */
+/** Waits until everything written has arrived, then compares all rows. */
 async function toTheEnd(at: Running, live: (product: Product) => Promise<void>): Promise<boolean> {
   const { product } = at
   const statements = await copyAndFollow(at, { writers: 3, pauseMs: 5 }, () => live(product))
@@ -99,12 +99,12 @@ async function toTheEnd(at: Running, live: (product: Product) => Promise<void>):
   await eventually('nothing is pending', async () => (await pending()) === 0, DRAIN_MS)
   await product.run(['status'], [0, 5])
   await product.stop()
-  // tables without triggers are carried again by the control work of a single pass
+  // a single pass also copies tables without triggers again
   await product.run(['database', '--once'])
   return summary(await compare(at), at.say)
 }
 
-/** Until a signal. */
+/** Runs until the signal. */
 async function stay(at: Running): Promise<void> {
   const { signal } = at
   await copyAndFollow(at, { writers: 1, pauseMs: STAYING_PAUSE_MS }, async (workers) => {

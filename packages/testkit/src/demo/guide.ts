@@ -14,7 +14,7 @@ export interface Place {
   readonly workers: readonly { readonly name: string; readonly pid: number; readonly log: string }[]
 }
 
-/** Says where everything is, what to look at and what to try; each command can be pasted into another terminal. */
+/** Prints where everything is, and what to look at and try; each command can be pasted into another terminal. */
 export async function guide(place: Place): Promise<void> {
   const { servers, dashboard, workers, say } = place
   const mariadb = await clientOfSource(servers)
@@ -73,7 +73,7 @@ function libraries({ libraryPath }: { readonly libraryPath?: string }): Record<s
   return libraryPath === undefined ? {} : { LD_LIBRARY_PATH: libraryPath }
 }
 
-/** A short name for a long command line; readable by its owner alone, since it holds passwords. */
+/** A short script for a long command line; readable only by its owner, since it contains passwords. */
 async function script(
   servers: ServerSet,
   name: string,

@@ -8,7 +8,7 @@ export const CLI = new URL('../../../../apps/cli/bin/mylab-sync.js', import.meta
 
 const AGAIN_MS = 1_000
 
-/** The product as a user runs it: commands that end, and processes that stay and are started again when they die. */
+/** The product as users run it: commands that end, and long-running processes that are restarted when they die. */
 export class Product {
   readonly #environment: NodeJS.ProcessEnv
   readonly #directory: string
@@ -29,7 +29,7 @@ export class Product {
     this.#say = at.say
   }
 
-  /** Runs one command, showing what it says. Throws where its exit code is not among `ok`. */
+  /** Runs one command and shows its output. Throws if its exit code is not in `ok`. */
   async run(args: readonly string[], ok: readonly number[] = [0]): Promise<string> {
     const asked = `mylab-sync ${args.join(' ')}`
     this.#signal.throwIfAborted()
@@ -55,7 +55,7 @@ export class Product {
     }
   }
 
-  /** A process that stays until `stop`. */
+  /** Starts a process that runs until `stop`. */
   stay(name: string, args: readonly string[]): Staying {
     this.#say(`$ mylab-sync ${args.join(' ')} &`)
     const staying = new Staying(name, args, {
@@ -78,7 +78,7 @@ interface StayingAt {
   readonly say: (line: string) => void
 }
 
-/** As a supervisor keeps it: what ends by itself or is killed is started again, and said so. */
+/** Acts as a supervisor: restarts a process that exits or is killed, and reports it. */
 class Staying {
   readonly name: string
   readonly #args: readonly string[]

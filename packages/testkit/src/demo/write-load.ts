@@ -19,21 +19,21 @@ const STATEMENTS: readonly ((r: Random) => string)[] = [
   (r) =>
     `UPDATE pengaturan SET nilai = '{"v": ${r.int(1, 999)}, "teks": "a\\\\u0000b"}' WHERE nama = 'kunci.${r.int(1, 300)}'`,
 ]
-/** Duplicates, foreign keys, lock waits and deadlocks, which such writers provoke in each other. */
+/** Duplicates, foreign keys, lock waits and deadlocks, which concurrent writers cause each other. */
 const PROVOKED = new Set([1062, 1205, 1213, 1451, 1452, 1761])
 
-/** A small write load on the sample database, until it is stopped; any error that it cannot provoke itself ends it. */
+/** A small write load on the sample database. Ends when stopped, or at an error that writers do not cause each other. */
 export class WriteLoad {
   statements = 0
   #stopping = false
   readonly #pauseMs: number
   readonly #running: Promise<unknown>
 
-  /** `pauseMs`: between two statements of a connection. */
+  /** `pauseMs`: the pause between two statements of a connection. */
   constructor(connections: readonly mysql.Connection[], seed: number, pauseMs: number) {
     this.#pauseMs = pauseMs
     this.#running = Promise.all(connections.map((connection, index) => this.#write(connection, random(seed + index))))
-    // `stop` tells it
+    // `stop` throws it
     this.#running.catch(() => {})
   }
 
@@ -49,7 +49,7 @@ export class WriteLoad {
     }
   }
 
-  /** Throws what a writer failed with. */
+  /** Throws the error that a writer failed with. */
   async stop(): Promise<void> {
     this.#stopping = true
     await this.#running

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 const NOBODY = '02:00:00:00:00:01'
 let made = 0
 
-/** One line between this host and a namespace: an address at each end, and its name at both. */
+/** One link between this host and a namespace: an address at each end, and its name at both. */
 interface Line {
   readonly host: string
   readonly inside: string
@@ -12,8 +12,8 @@ interface Line {
 }
 
 /**
- * A host of its own, as far as the network goes, with one line a name to this one. A line that is cut drops every packet
- * in both directions and tells nobody: no end, no reset, no unreachable. Needs root on Linux, and what `obstacle` names.
+ * A separate network host with one link per name to this one. A cut link silently drops every packet in both directions: no
+ * FIN, no reset, no ICMP error. Needs root on Linux, and what `obstacle` names.
  */
 export class NetworkNamespace {
   readonly name: string
@@ -24,7 +24,7 @@ export class NetworkNamespace {
     this.#lines = lines
   }
 
-  /** Why none can be made here, in words; null where one can. */
+  /** Why no namespace can be created here; null if one can. */
   static obstacle(): string | null {
     if (process.platform !== 'linux') return 'network namespaces need Linux'
     if (process.getuid?.() !== 0) return 'network namespaces need root'
@@ -53,12 +53,12 @@ export class NetworkNamespace {
     }
   }
 
-  /** This host's address, as those inside reach it over this line. */
+  /** This host's address on the link, for programs inside. */
   addressOf(line: string): string {
     return this.#line(line).host
   }
 
-  /** What runs a program inside: put before its own command line. */
+  /** Command line prefix that runs a program inside. */
   get prefix(): readonly string[] {
     return ['ip', 'netns', 'exec', this.name]
   }
@@ -75,7 +75,7 @@ export class NetworkNamespace {
     ip('neigh', 'del', inside, 'dev', outerDevice)
   }
 
-  /** What still runs inside keeps running, without a network. */
+  /** Programs still inside keep running without a network. */
   close(): void {
     for (const { outerDevice } of this.#lines.values()) quietly('link', 'del', outerDevice)
     quietly('netns', 'del', this.name)
@@ -89,7 +89,7 @@ export class NetworkNamespace {
 }
 
 function newLine(id: string, at: number): Line {
-  // 198.18.0.0/15 is for tests of networks; a pair of addresses a line, by the process, so that sets may run side by side
+  // 198.18.0.0/15 is reserved for network tests; two addresses per link, by process id, so that sets can run side by side
   const pair = ((process.pid % 4096) * 8 + at) * 4
   const address = (offset: number): string => `198.18.${(pair >> 8) & 255}.${(pair & 255) + offset}`
   return { host: address(1), inside: address(2), outerDevice: `${id}o${at}`, innerDevice: `${id}i${at}` }
@@ -111,6 +111,6 @@ function quietly(...args: readonly string[]): void {
   try {
     ip(...args)
   } catch {
-    // it is gone already
+    // it no longer exists
   }
 }

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** Bytes that may be under way in one direction before its sender is paused. */
-const MAX_UNDER_WAY = 4 << 20
+/** Bytes in flight in one direction at which its sender is paused. */
+const MAX_IN_FLIGHT = 4 << 20
 
 interface Pair {
   readonly near: Socket
@@ -11,11 +11,11 @@ interface Pair {
 
 export interface ProxyOptions {
   readonly roundTripMs?: number
-  /** Hears all bytes, as somebody on the line would; `line` is one object for one direction of one connection. */
+  /** Receives all bytes, like an eavesdropper; `line` is one object per direction of a connection. */
   readonly tap?: (data: Buffer, line: object) => void
 }
 
-/** A TCP port of 127.0.0.1 that leads to a server, over a line of a given length that can be frozen or cut. */
+/** A TCP port of 127.0.0.1 that forwards to a server with a given delay, and can be frozen or cut. */
 export class Proxy {
   readonly #server: Server
   readonly #pairs = new Set<Pair>()
@@ -40,19 +40,19 @@ export class Proxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** From now on nothing passes and nobody is told: no byte, no end, no refusal, also for those who connect now. */
+  /** From now on nothing passes silently: no byte, no FIN, no refusal, not even for new connections. */
   freeze(): void {
     this.#frozen = true
     for (const pair of this.#pairs) for (const socket of both(pair)) socket.pause()
   }
 
-  /** What was held back passes. */
+  /** Forwards what was held back. */
   thaw(): void {
     this.#frozen = false
     for (const pair of this.#pairs) for (const socket of both(pair)) socket.resume()
   }
 
-  /** Ends all connections, both ends told; new ones may come at once. */
+  /** Closes all connections at both ends; new ones may be opened at once. */
   cut(): void {
     for (const pair of this.#pairs) for (const socket of both(pair)) socket.destroy()
   }
@@ -80,19 +80,19 @@ export class Proxy {
 
   #carry(from: Socket, to: Socket): void {
     const delayMs = (this.#options.roundTripMs ?? 0) / 2
-    let underWay = 0
+    let inFlight = 0
     const later = (act: () => void): void => {
       if (delayMs === 0) act()
       else setTimeout(act, delayMs)
     }
     from.on('data', (data: Buffer) => {
       this.#options.tap?.(data, from)
-      underWay += data.length
-      if (underWay > MAX_UNDER_WAY) from.pause()
+      inFlight += data.length
+      if (inFlight > MAX_IN_FLIGHT) from.pause()
       later(() => {
         to.write(data, () => {
-          underWay -= data.length
-          if (underWay <= MAX_UNDER_WAY && !this.#frozen) from.resume()
+          inFlight -= data.length
+          if (inFlight <= MAX_IN_FLIGHT && !this.#frozen) from.resume()
         })
       })
     })

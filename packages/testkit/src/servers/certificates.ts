@@ -4,18 +4,18 @@ import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { ownedFolder, serverUser } from './server-user.js'
 
-/** Paths of PEM files. The key is its server's alone: PostgreSQL takes no other. */
+/** Paths of PEM files. Only its server may read the key: PostgreSQL rejects any other. */
 export interface Certificate {
   readonly certificate: string
   readonly key: string
 }
 
 export interface CertificateOptions {
-  /** As `DNS:localhost` and `IP:127.0.0.1`, which are the names unless given. */
+  /** Default: `DNS:localhost` and `IP:127.0.0.1`. */
   readonly names?: readonly string[]
-  /** Since yesterday. */
+  /** It expired yesterday. */
   readonly expired?: boolean
-  /** From now on, instead of a day: MySQL takes up no certificate that has expired already. */
+  /** Validity from now, instead of a day: MySQL loads no certificate that has already expired. */
   readonly validMs?: number
 }
 
@@ -39,8 +39,8 @@ const AUTHORITY_KEY = '551d23'
 const SIGNS = Buffer.from([0x03, 0x02, 0x01, 0x06])
 
 /**
- * An authority of a test's own, which needs no program: a machine that has servers need not have openssl. The folder must
- * be one that a server's user may enter.
+ * A test's own certificate authority. Needs no openssl, which a machine with servers may lack. The server's user must be able
+ * to enter the folder.
  */
 export class Authority {
   readonly #folder: string
@@ -61,12 +61,12 @@ export class Authority {
     return authority
   }
 
-  /** The path of its own certificate: what a client trusts. */
+  /** The path of its certificate, for clients to trust. */
   get certificate(): string {
     return this.#files(this.#name).certificate
   }
 
-  /** For a server or a client of this name; issued again under the same name, both files are replaced. */
+  /** Issues a certificate for a server or client of this name; issuing it again replaces both files. */
   async issue(
     name: string,
     { names = THIS_MACHINE, expired = false, validMs = DAY_MS }: CertificateOptions = {},
@@ -116,7 +116,7 @@ function newKeys(): KeyPair {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' })
 }
 
-/** Replaced as a whole: whoever reads it meanwhile gets the old one or the new one. */
+/** Replaces the file atomically: readers get the old or the new one. */
 async function write(path: string, content: string): Promise<void> {
   const user = serverUser()
   await writeFile(`${path}.new`, content, { mode: path.endsWith('.key') ? 0o600 : 0o644 })

@@ -8,7 +8,7 @@ export interface WantedDatabase {
 
 const VERSION_WITH_FORCE = 130_000
 
-/** Makes it fresh and empty. Throws where it exists and may not be dropped. */
+/** Creates an empty database. Throws if it exists and must not be dropped. */
 export async function recreateSourceDatabase(admin: mysql.Connection, wanted: WantedDatabase): Promise<void> {
   const quoted = mysql.escapeId(wanted.name, true)
   if (!wanted.mayDrop) {
@@ -19,10 +19,10 @@ export async function recreateSourceDatabase(admin: mysql.Connection, wanted: Wa
   await admin.query(`DROP DATABASE IF EXISTS ${quoted}; CREATE DATABASE ${quoted} CHARACTER SET utf8mb4`)
 }
 
-/** As recreateSourceDatabase; ends the sessions in the older one. */
+/** As recreateSourceDatabase; terminates sessions in the old database. */
 export async function recreateTargetDatabase(
   admin: pg.Client,
-  /** `create`: the statement that makes it. */
+  /** `create`: the CREATE DATABASE statement. */
   wanted: WantedDatabase & { readonly create: string },
 ): Promise<void> {
   const quoted = pg.escapeIdentifier(wanted.name)

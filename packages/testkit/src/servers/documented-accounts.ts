@@ -4,7 +4,7 @@ import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { ACCOUNT } from './service.js'
 
-/** One side's account: its name and its password. */
+/** One side's account name and password. */
 export interface Login {
   readonly user: string
   readonly password: string
@@ -13,8 +13,8 @@ export interface Login {
 const README = new URL('../../../../README.md', import.meta.url)
 
 /**
- * The statements that the README gives to the administrators of both servers, for an account and a database of ours.
- * They are read from the README itself: with rights of the tests' own, a right that it forgets would be missed by nobody.
+ * The README's statements for the administrators of both servers, for the product's account and database. They are read from
+ * the README itself: if tests granted rights of their own, a right missing there would go unnoticed.
  */
 export class DocumentedAccounts {
   readonly source: Login
@@ -23,7 +23,7 @@ export class DocumentedAccounts {
   readonly #rights: readonly string[]
   readonly #database: string
 
-  /** `shared`: the servers are somebody else's too. Throws where the README's blocks do not read as they should. */
+  /** `shared`: others use the servers too. Throws if the README's blocks do not have the expected form. */
   constructor(shared: boolean) {
     const readme = readFileSync(README, 'utf8')
     const source = documented(readme, 'source')
@@ -50,23 +50,23 @@ export class DocumentedAccounts {
     await admin.query(this.#account.target)
   }
 
-  /** On one database of the source, whose name may hold what GRANT takes for wildcards. */
+  /** Grants on one database of the source, whose name may contain wildcards of GRANT. */
   async grantOnSource(admin: mysql.Connection, database: string): Promise<void> {
     for (const grant of this.#rights)
       await admin.query(grant.replace('clinic.*', () => `${databasePattern(database)}.*`))
   }
 
-  /** What the README's last words ask for besides: for `uninstall`, and for `migrate --adopt`. */
+  /** The additional grant that the README requires for `uninstall` and `migrate --adopt`. */
   async grantDrop(admin: mysql.Connection, database: string): Promise<void> {
     await admin.query(`GRANT DROP ON ${databasePattern(database)}.* TO ${mysql.escape(this.source.user)}@'%'`)
   }
 
-  /** CREATE DATABASE as the README has it. */
+  /** The README's CREATE DATABASE. */
   targetDatabase(name: string): string {
     return this.#database.replace('clinic', () => pg.escapeIdentifier(name))
   }
 
-  /** The source's, and the databases that it owns in the target go before. */
+  /** Drops the source's account. The databases that it owns in the target must be dropped first. */
   async dropOnSource(admin: mysql.Connection): Promise<void> {
     await admin.query(`DROP USER ${mysql.escape(this.source.user)}@'%'`)
   }
@@ -80,7 +80,7 @@ function databasePattern(database: string): string {
   return mysql.escapeId(database.replaceAll(/[_%]/g, '\\$&'), true)
 }
 
-/** The statements of the block that is marked so. */
+/** The statements of the block marked for this side. */
 function documented(readme: string, side: 'source' | 'target'): string[] {
   const block = new RegExp(`^ *\`\`\`sql ${side}\\n(.*?)^ *\`\`\`$`, 'ms').exec(readme)?.[1]
   if (block === undefined) throw new Error(`README.md has no block "sql ${side}"`)

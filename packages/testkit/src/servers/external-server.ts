@@ -12,7 +12,7 @@ const VARIABLES: Readonly<Record<ServiceName, string>> = {
 }
 const PORTS: Readonly<Record<ServiceName, number>> = { mariadb: 3306, postgres: 5432, redis: 6379 }
 
-/** A server that somebody else runs and whose URL the environment gives; it can be neither stopped nor restored. */
+/** A server given by URL in the environment; it can be neither stopped nor restored. */
 export interface ExternalServer {
   readonly url: URL
   readonly host: string
@@ -26,8 +26,8 @@ export function isExternal(service: ServiceName): boolean {
 }
 
 /**
- * The server whose URL the environment gives for this service, or undefined if it gives none.
- * Throws where one is given and does not answer: nobody wants his tests on another server than the one he named.
+ * The server whose URL the environment gives for this service; undefined if it gives none. Throws if that server does not
+ * answer: tests must never run on another server than the one named.
  */
 export async function externalServer(service: ServiceName): Promise<ExternalServer | undefined> {
   const text = process.env[VARIABLES[service]]

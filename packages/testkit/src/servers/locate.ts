@@ -4,14 +4,14 @@ import { dirname, join } from 'node:path'
 import { runCommand } from './run-command.js'
 import type { Installation, ServiceKind } from './service.js'
 
-/** Where packages go that were unpacked for this user alone. Root's is a place that the servers' user may enter. */
+/** The folder for packages unpacked for this user. For root it is one that the servers' user may enter. */
 export function cacheFolder(): string {
   if (process.getuid?.() === 0) return '/var/cache/mylab-sync'
   const home = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
   return isWritable(dirname(home)) ? join(home, 'mylab-sync') : join(tmpdir(), `mylab-sync-cache-${process.getuid?.()}`)
 }
 
-/** The first program of this kind that runs: on PATH, where distributions put servers, then in our own cache. */
+/** The first program of this kind that runs: on PATH, in the distributions' server folders, then in our own cache. */
 export async function locate(kind: ServiceKind): Promise<Installation | undefined> {
   const searched: readonly SearchedPlace[] = kind.folder === undefined ? places() : [{ folder: kind.folder }]
   for (const { folder, libraryPath } of searched) {
@@ -28,7 +28,7 @@ export async function locate(kind: ServiceKind): Promise<Installation | undefine
   return undefined
 }
 
-/** The first of these client programs that is there, beside the servers' places, and what it needs to run. */
+/** The first of these client programs found in the same places, and what it needs to run. */
 export async function locateProgram(
   files: readonly string[],
 ): Promise<{ readonly program: string; readonly libraryPath?: string } | undefined> {
@@ -57,7 +57,7 @@ function places(): SearchedPlace[] {
 
 function unpackedRoots(): string[] {
   const cache = cacheFolder()
-  // Below a shared temporary folder somebody else might have made it, with programs of his own.
+  // Below a shared temporary folder another user might have created it, with programs of their own.
   if (!existsSync(cache) || statSync(cache).uid !== process.getuid?.()) return []
   return list(cache)
     .filter((name) => name.startsWith('packages-') && !name.includes('.part'))
@@ -73,7 +73,7 @@ function unpackedPlaces(root: string): SearchedPlace[] {
   return folders.map((folder) => ({ folder, libraryPath }))
 }
 
-/** Of the programs of each version below this root, the newest first. */
+/** The program folders of all versions below this root, newest first. */
 export function postgresFolders(root: string): string[] {
   const folder = join(root, 'usr/lib/postgresql')
   return list(folder)
@@ -81,7 +81,7 @@ export function postgresFolders(root: string): string[] {
     .map((version) => join(folder, version, 'bin'))
 }
 
-/** Its real path, since PostgreSQL looks for its other programs beside it. */
+/** Resolves links, since PostgreSQL looks for its other programs next to the real file. */
 function executable(path: string): string | undefined {
   try {
     accessSync(path, constants.X_OK)

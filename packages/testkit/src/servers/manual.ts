@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import type { ServiceName } from './service.js'
 
-/** Of one machine, as far as a person's commands depend on it. */
+/** The facts about a machine that the commands depend on. */
 export interface System {
   readonly platform: NodeJS.Platform
-  /** The text of /etc/os-release; empty where there is none. */
+  /** The text of /etc/os-release; empty if there is none. */
   readonly release: string
 }
 
@@ -13,7 +13,7 @@ export function thisSystem(): System {
   try {
     release = readFileSync('/etc/os-release', 'utf8')
   } catch {
-    // no Linux, or an unusual one
+    // not Linux, or an unusual one
   }
   return { platform: process.platform, release }
 }
@@ -27,7 +27,7 @@ interface Family {
   readonly packages: Names
 }
 
-// Only families whose servers lie where `locate` looks.
+// Only families whose servers `locate` can find.
 const FAMILIES: readonly Family[] = [
   {
     ids: ['debian', 'ubuntu'],
@@ -73,7 +73,7 @@ const CONTAINERS: Readonly<Record<ServiceName, Container>> = {
   redis: { run: '-p 127.0.0.1:16379:6379 redis:7', variable: 'SYNC_TEST_REDIS_URL=redis://127.0.0.1:16379' },
 }
 
-/** The exact commands for a person, where we can do nothing: the distribution's packages, or any servers by their URLs. */
+/** The exact commands to run manually if nothing else works: install the distribution's packages, or give servers by URL. */
 export function manualCommands(services: readonly ServiceName[], system: System): string {
   const family = system.platform === 'linux' ? familyOf(system.release) : undefined
   const packages = family && services.map((service) => family.packages[service]).join(' ')

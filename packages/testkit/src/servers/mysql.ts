@@ -6,8 +6,8 @@ import { ACCOUNT, type Place, type ServiceKind } from './service.js'
 const MEBIBYTE = 2 ** 20
 
 /**
- * The source as MySQL, with its own defaults, a binary log and GTIDs among them, wherever speed allows. Foreign keys are
- * InnoDB's: 9.6 and later by default change children for which no trigger fires, so that no comparison could hold.
+ * MySQL as the source, with its own defaults where speed allows, including a binary log and GTIDs. Foreign keys are InnoDB's:
+ * by default 9.6 and later change children without firing triggers, so that no comparison could hold.
  */
 export const MYSQL: ServiceKind = {
   ...MARIADB,
@@ -27,7 +27,7 @@ export const MYSQL: ServiceKind = {
     `--innodb-redo-log-capacity=${256 * MEBIBYTE}`,
     `--sync-binlog=${place.durable ? 1 : 0}`,
     '--mysqlx=OFF',
-    // with its binary log, an account without SUPER may make triggers only so, as docs/operations.md says
+    // with a binary log, an account without SUPER needs this to create triggers, as docs/operations.md says
     '--log-bin-trust-function-creators=ON',
     '--loose-innodb-native-foreign-keys=ON',
     '--secure-file-priv=NULL',
@@ -46,7 +46,7 @@ function folders({ installation, folder }: Place): string[] {
   ]
 }
 
-/** One statement a line. `root` of the socket has no password, as with MariaDB. */
+/** One statement per line. `root` on the socket has no password, as with MariaDB. */
 function accountStatements(): string {
   const account = `'${ACCOUNT.user}'@'%'`
   return [

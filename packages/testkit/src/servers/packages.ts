@@ -6,14 +6,14 @@ import type { ServiceName } from './service.js'
 
 type Say = (line: string) => void
 
-// The "core" packages bring programs and no daemon; Debian's redis-tools holds the server under another name.
+// The "core" packages contain programs without a daemon; Debian's redis-tools contains the server under another name.
 const PACKAGES: Readonly<Record<Exclude<ServiceName, 'postgres'>, readonly string[]>> = {
   mariadb: ['mariadb-server-core', 'mariadb-client-core'],
   redis: ['redis-tools'],
 }
 
-// No daemon may start and no cluster be made on port 5432. Both files go away again however this ends, also when our own
-// process dies meanwhile, hence a shell and not a `finally`.
+// No daemon may start and no cluster may be created on port 5432. Both files are removed however this ends, even if our own
+// process dies meanwhile: hence a shell and not a `finally`.
 const INSTALL = `
 set -e
 policy=/usr/sbin/policy-rc.d
@@ -27,7 +27,7 @@ echo 'create_main_cluster = false' > "$cluster"
 apt-get install -y -qq --no-install-recommends --no-remove -o DPkg::Lock::Timeout=300 "$@"
 `
 
-/** Installs by apt, as root. Says before what and how much. Throws where apt refuses, for example to remove a package. */
+/** Installs by apt, as root, after announcing packages and size. Throws if apt refuses, for example to remove a package. */
 export async function installPackages(services: readonly ServiceName[], say: Say): Promise<void> {
   say(`not installed: ${services.join(', ')}; asking apt`)
   await runCommand('apt-get', ['update', '-qq'])
@@ -39,8 +39,8 @@ export async function installPackages(services: readonly ServiceName[], say: Say
 }
 
 /**
- * Downloads packages and their missing dependencies by apt, without root and without touching the system, and unpacks
- * them into our cache. From the machine's own suites, so they run on its C library.
+ * Downloads packages and their missing dependencies by apt, without root and without changing the system, and unpacks them
+ * into our cache. They come from the machine's own suites, so they run on its C library.
  */
 export async function unpackPackages(services: readonly ServiceName[], say: Say): Promise<void> {
   const final = join(cacheFolder(), `packages-${[...services].sort().join('-')}`)
@@ -59,7 +59,7 @@ export async function unpackPackages(services: readonly ServiceName[], say: Say)
       if (name.endsWith('.deb')) await mustRun('dpkg-deb', ['-x', join(archives, name), join(folder, 'root')])
     }
     for (const name of ['lists', 'cache']) await rm(join(folder, name), { recursive: true })
-    // Another process may have been faster: its folder is as good.
+    // Another process may have been faster, and its folder is equivalent.
     await rename(folder, final).catch(() => {})
     say(`unpacked in ${seconds(started)}`)
   } finally {
@@ -71,7 +71,7 @@ function seconds(since: number): string {
   return `${Math.round((performance.now() - since) / 1000)} s`
 }
 
-/** PostgreSQL's package is called by its version, which the distribution chooses. */
+/** PostgreSQL's package name contains its version, which the distribution chooses. */
 async function packageNames(services: readonly ServiceName[], environment = {}): Promise<string[]> {
   const names = services.map(async (service) => {
     if (service !== 'postgres') return PACKAGES[service]
@@ -83,7 +83,7 @@ async function packageNames(services: readonly ServiceName[], environment = {}):
   return (await Promise.all(names)).flat()
 }
 
-/** How much apt would fetch and use, in its own words. */
+/** How much apt would download and use, in its own words. */
 async function announced(packages: readonly string[], environment = {}): Promise<string> {
   const args = ['install', '--assume-no', '--no-install-recommends', '--no-remove', ...packages]
   const { output } = await runCommand('apt-get', args, { environment })
@@ -91,7 +91,7 @@ async function announced(packages: readonly string[], environment = {}): Promise
   return sentences.join(' ').replace(' Do you want to continue? [Y/n] N', '') || 'size unknown'
 }
 
-/** An apt of our own: lists, cache and a copy of the status file in `folder`, sources and keys of the machine. */
+/** A private apt: lists, cache and a copy of the status file in `folder`, sources and keys of the machine. */
 async function privateApt(folder: string): Promise<string> {
   for (const path of ['lists/partial', 'cache/archives/partial', 'root'])
     await mkdir(join(folder, path), { recursive: true })
@@ -110,7 +110,7 @@ async function privateApt(folder: string): Promise<string> {
   return file
 }
 
-/** Tells the private apt that packages are there which no server of ours uses, a third of the download. */
+/** Marks packages that our servers do not use as installed in the private apt: a third of the download. */
 async function leaveOut(folder: string, packages: readonly string[], environment: object): Promise<void> {
   const { output } = await runCommand('apt-cache', ['depends', ...packages], { environment: { ...environment } })
   const compiler = [...output.matchAll(/Depends: (libllvm\S+)/g)].map((match) => match[1] ?? '')

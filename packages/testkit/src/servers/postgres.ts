@@ -4,7 +4,7 @@ import pg from 'pg'
 import { ACCOUNT, type ServiceKind } from './service.js'
 
 const SETTINGS = ['listen_addresses=127.0.0.1', 'max_connections=200', 'shared_buffers=256MB', 'max_wal_size=8GB']
-// The unpacked packages leave LLVM out, and a plan's compilation would only blur what is measured.
+// The unpacked packages lack LLVM, and compiling plans would only distort measurements.
 const WITHOUT_COMPILER = ['jit=off']
 const FAST = ['fsync=off', 'full_page_writes=off']
 

@@ -27,13 +27,13 @@ export interface PrivateServerOptions {
   readonly watchdog: Watchdog
 }
 
-/** A cold copy of one server's data, good for as long as its set. */
+/** A cold copy of one server's data, valid as long as its set. */
 export interface Backup {
   readonly service: ServiceName
   readonly folder: string
 }
 
-/** One private instance on a free port, in a folder of its own, with its own temporary folder. */
+/** One private instance on a free port, with its own data and temporary folders. */
 export class PrivateServer {
   readonly #options: PrivateServerOptions
   #process: ChildProcess | undefined
@@ -56,12 +56,12 @@ export class PrivateServer {
     return this.#options.installation.version
   }
 
-  /** The same for the whole life of the instance; 0 before its first start. */
+  /** Constant for the life of the instance; 0 before the first start. */
   get port(): number {
     return this.#port
   }
 
-  /** The source's socket, by which `root` needs no password. */
+  /** The source's socket, where `root` needs no password. */
   get socket(): string {
     return sourceSocket(this.folder)
   }
@@ -71,8 +71,8 @@ export class PrivateServer {
   }
 
   /**
-   * Starts it, on the port of before if there was one, and waits until this very instance answers over TCP.
-   * Does nothing if it runs. `more` is appended to its command line, for this run alone. Throws after 30 s, or when the server ends by itself, with the tail of its log.
+   * Starts the server, on its earlier port if it had one, and waits until this very instance answers over TCP. Does nothing if it
+   * runs. `more` is appended to the command line for this run. Throws after 30 s, or if the server exits, with the end of its log.
    */
   async start(more: readonly string[] = []): Promise<void> {
     if (this.running) return
@@ -85,15 +85,15 @@ export class PrivateServer {
         this.#port = port
         return
       }
-      // Ended, and somebody listens there: another process took the port between the choice and the bind.
+      // It exited, and something listens there: another process took the port between choice and bind.
       if (attempt < ports && (await isListening(port))) continue
       throw new Error(`${this.#options.kind.title} did not start. The end of ${this.#log}:\n${this.#logTail()}`)
     }
   }
 
   /**
-   * Ends it by its own orderly stop, or by `signal`, and waits until it is gone and its port closed.
-   * A server that does not end within 30 s is killed, and an Error says so.
+   * Stops the server in its orderly way, or by `signal`, and waits until it has ended and its port is closed. Kills it after
+   * 30 s and throws.
    */
   async stop(signal: NodeJS.Signals = this.#options.kind.stopSignal): Promise<void> {
     const process = this.#process
@@ -105,11 +105,11 @@ export class PrivateServer {
     if (slow instanceof Error) throw slow
   }
 
-  /** A crash: SIGKILL to it and all its sessions. Returns when all are gone and the port is closed. */
+  /** Simulates a crash: SIGKILL to the server and all its sessions. Returns when all have ended and the port is closed. */
   async kill(): Promise<void> {
     const process = this.#process
     if (!process?.pid) return
-    // the number of one that has ended may be somebody else's by now
+    // the process id of an ended process may have been reused
     const all = hasEnded(process) ? [] : withChildren(process.pid)
     signalAll(all, 'SIGKILL')
     await eventually(`${this.service} is gone`, () => hasEnded(process) && !all.some(isAlive), STOP_MS)
@@ -118,11 +118,11 @@ export class PrivateServer {
     this.#process = undefined
   }
 
-  /** Half-open connections: when it returns, it and its sessions have stopped running; the kernel still accepts for them. */
+  /** Stops the server and its sessions with SIGSTOP, for half-open connections: the kernel still accepts for them. */
   async freeze(): Promise<void> {
     const pid = this.#process?.pid
     if (pid === undefined) return
-    // First the parent alone, which can then start no further session.
+    // The parent first, so that it cannot start another session.
     for (const group of [() => [pid], () => withChildren(pid)]) {
       const all = group()
       signalAll(all, 'SIGSTOP')
@@ -135,7 +135,7 @@ export class PrivateServer {
     if (pid !== undefined) signalAll(withChildren(pid).reverse(), 'SIGCONT')
   }
 
-  /** Stops it for the copy, which breaks its connections; it runs again afterwards if it ran before. */
+  /** Stops the server for the copy, which breaks its connections; restarts it if it was running. */
   async backup(): Promise<Backup> {
     const ran = this.running
     await this.stop()
@@ -146,7 +146,7 @@ export class PrivateServer {
     return backup
   }
 
-  /** Goes back in time: kills it, puts the copy in place and starts it. The copy stays good for another time. */
+  /** Goes back in time: kills the server, restores the copy and starts it. The copy remains valid. */
   async restore(backup: Backup): Promise<void> {
     if (!backup.folder.startsWith(`${this.folder}/`)) throw new Error(`${backup.folder} is no backup of this server`)
     await this.kill()
@@ -202,7 +202,7 @@ export class PrivateServer {
       argv0: installation.calledAs,
       cwd: this.#data,
       env: this.#environment,
-      // Its own session: a Ctrl-C at the terminal is for its starter, which stops it in its own order.
+      // A separate session: Ctrl-C at the terminal only reaches its starter, which stops the servers in order.
       detached: true,
       stdio: ['ignore', log, log],
     })

@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** A process and its children, those that exist now; empty where it is gone. PostgreSQL's sessions are such children. */
+/** A process and its current children; empty if it has ended. PostgreSQL's sessions are such children. */
 export function withChildren(pid: number): number[] {
   return isAlive(pid) ? [pid, ...childrenOf(pid)] : []
 }
 
-/** False for a process that is gone and for one that only waits to be collected by its parent. */
+/** False for a process that has ended, including a zombie. */
 export function isAlive(pid: number): boolean {
   const state = stateOf(`/proc/${pid}/stat`)
   return state !== undefined && state !== 'Z' && state !== 'X'
 }
 
-/** True once no thread of it runs, which a SIGSTOP brings about some time after it was sent; and of a process that is gone. */
+/** True if no thread of it runs, which is so some time after a SIGSTOP, or if it has ended. */
 export function isStopped(pid: number): boolean {
   return threadsOf(pid).every((thread) => {
     const state = stateOf(`/proc/${pid}/task/${thread}/stat`)
@@ -19,13 +19,13 @@ export function isStopped(pid: number): boolean {
   })
 }
 
-/** Sends the signal to those that still exist. */
+/** Sends the signal to the processes that still exist. */
 export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   for (const pid of pids) {
     try {
       process.kill(pid, signal)
     } catch {
-      // it ended by itself meanwhile
+      // it has ended meanwhile
     }
   }
 }
@@ -43,7 +43,7 @@ function threadsOf(pid: number): string[] {
   }
 }
 
-/** The letter behind the name, which may hold brackets and blanks itself; undefined where there is no such process. */
+/** The state letter, after the name, which may contain brackets and blanks; undefined if there is no such process. */
 function stateOf(path: string): string | undefined {
   const stat = read(path)
   return stat.slice(stat.lastIndexOf(')') + 2)[0]

@@ -10,10 +10,10 @@ import { REDIS } from './redis.js'
 import { runCommand } from './run-command.js'
 import type { Installation, ServiceKind, ServiceName } from './service.js'
 
-/** Folders of servers that `scripts/unpack-server.sh` has unpacked (`usr` in them), to be used instead of the installed ones. */
+/** Folders of servers unpacked by `scripts/unpack-server.sh` (with `usr` in them), used instead of the installed ones. */
 const { TEST_MYSQL_ROOT: mysqlRoot, TEST_MARIADB_ROOT: mariadbRoot, TEST_POSTGRES_ROOT: postgresRoot } = process.env
 
-/** The service `mariadb` is the source, whichever product it is. */
+/** The service `mariadb` is the source, of either vendor. */
 export const KINDS: Readonly<Record<ServiceName, ServiceKind>> = {
   mariadb: mysqlRoot
     ? only(MYSQL, join(mysqlRoot, 'usr/sbin'))
@@ -27,8 +27,8 @@ function only(kind: ServiceKind, folder: string | undefined): ServiceKind {
 }
 
 /**
- * Finds the programs of these services; what is missing comes from the distribution's packages: by apt as root, else
- * unpacked into a cache of the user. Throws an Error with the exact commands where neither is possible.
+ * Finds the programs of these services. Missing ones are installed from the distribution's packages: by apt as root, else
+ * unpacked into the user's cache. Throws an Error with the exact commands if neither is possible.
  */
 export async function provideServers(
   services: readonly ServiceName[],
@@ -52,8 +52,7 @@ export async function provideServers(
 }
 
 /**
- * Before many processes need servers at once: what is missing is fetched by one of them, for all services together.
- * Services that the environment gives by URL are left out.
+ * Installs everything missing at once, before many processes need servers. Skips services that the environment gives by URL.
  */
 export async function installServers(say: (line: string) => void): Promise<void> {
   const services = (Object.keys(KINDS) as ServiceName[]).filter((service) => !isExternal(service))
@@ -69,7 +68,7 @@ async function locateAll(services: readonly ServiceName[]): Promise<Map<ServiceN
   return found
 }
 
-/** Root tries apt first and, where that would remove something of the machine's, unpacks like anybody else. */
+/** Root tries apt first and, if that would remove a package, unpacks like any other user. */
 async function fetchPackages(services: readonly ServiceName[], say: (line: string) => void): Promise<Error[]> {
   const apt = await runCommand('apt-get', ['--version']).catch(() => undefined)
   if (apt?.code !== 0) return [new Error('there is no apt-get on this machine')]

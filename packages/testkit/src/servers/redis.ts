@@ -13,7 +13,7 @@ export const REDIS: ServiceKind = {
 
   initialise: () => Promise.resolve(),
 
-  // An append-only file without fsync loses nothing when the process is killed, like the other two servers here.
+  // Like the other two servers here, an append-only file without fsync loses nothing when the process is killed.
   serverArguments({ folder, port, durable, extraArguments }) {
     const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', `${folder}/data`]
     const persistence = ['--save', '', '--appendonly', 'yes', '--appendfsync', durable ? 'always' : 'no']
@@ -26,7 +26,7 @@ export const REDIS: ServiceKind = {
   },
 }
 
-/** Sends one command and returns what arrives first; enough for short answers. */
+/** Sends one command and returns the first data received, which is enough for short answers. */
 function ask(port: number, command: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port, timeout: ANSWER_MS })

@@ -12,7 +12,7 @@ export interface CommandOptions {
   readonly calledAs?: string
 }
 
-/** Runs a program to its end, whatever its exit code; messages are in English. Rejects if it cannot be started. */
+/** Runs a program until it exits, with any exit code, and with English messages. Rejects if it cannot be started. */
 export async function runCommand(
   program: string,
   args: readonly string[],
@@ -30,7 +30,7 @@ export async function runCommand(
   return { code: child.exitCode, output }
 }
 
-/** As runCommand, but throws an Error with the end of the output unless the exit code is 0. */
+/** As runCommand, but throws an Error with the end of the output if the exit code is not 0. */
 export async function mustRun(
   program: string,
   args: readonly string[],

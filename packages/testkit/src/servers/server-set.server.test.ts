@@ -11,7 +11,7 @@ import { ServerSet } from './server-set.js'
 const ALL = ['mariadb', 'postgres', 'redis'] as const
 const WAIT_MS = 20_000
 
-/** Processes that work below a folder: whatever a set has started and not yet ended. */
+/** Processes that work below a folder: those that a set has started and not yet ended. */
 function processesBelow(folder: string): string[] {
   return readdirSync('/proc').filter((pid) => {
     try {
@@ -22,7 +22,7 @@ function processesBelow(folder: string): string[] {
   })
 }
 
-/** Everything that Redis has sent when `until` is in it; rejects at the deadline. */
+/** Everything Redis has sent once it contains `until`; rejects at the deadline. */
 async function redis(url: string, command: string, until: string): Promise<string> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   let said = ''

@@ -13,13 +13,13 @@ import { Watchdog } from './watchdog.js'
 
 export interface ServerSetOptions {
   readonly services: readonly ServiceName[]
-  /** The set makes a folder of its own in here; the system's temporary folder unless given. */
+  /** The set creates its folder in here. Default: the system's temporary folder. */
   readonly directory?: string
-  /** Survive a power cut too, at the price of speed. A server's SIGKILL loses nothing either way. */
+  /** Survive even a power cut, but slower. A server's SIGKILL loses nothing either way. */
   readonly durable?: boolean
-  /** Appended to the command lines of private servers; the last mention of a setting counts. */
+  /** Appended to the command lines of private servers; the last occurrence of a setting counts. */
   readonly extraArguments?: Partial<Readonly<Record<ServiceName, readonly string[]>>>
-  /** Where it says which servers it runs and, before a download, what and how large. Standard error unless given. */
+  /** Receives the servers in use and, before a download, packages and size. Default: standard error. */
   readonly log?: (line: string) => void
 }
 
@@ -28,12 +28,12 @@ export interface ServerAccess {
   readonly port: number
   readonly user: string
   readonly password: string
-  /** For an administrator's connection. */
+  /** The administrator's URL. */
   readonly adminUrl: string
 }
 
 export interface SourceAccess extends ServerAccess {
-  /** `root` needs no password here. Private servers only. */
+  /** Private servers only; `root` needs no password here. */
   readonly socketPath?: string
 }
 
@@ -42,17 +42,17 @@ export interface DatabaseNames {
   readonly target: string
 }
 
-// A socket's path may have 107 bytes; ours adds `/postgres/.s.PGSQL.12345`.
-const LONGEST_FOLDER = 80
+// A socket's path may have 107 bytes, and `/postgres/.s.PGSQL.12345` is appended.
+const MAX_FOLDER_BYTES = 80
 
 /**
- * Servers for the demo, tests and benches: those whose URLs the environment gives (SYNC_TEST_MYSQL_URL,
- * SYNC_TEST_POSTGRES_URL, SYNC_TEST_REDIS_URL), and otherwise private instances on free ports below one folder, which
- * a watchdog ends with the process that started them, however that ends. It never adopts a server that it found.
- * Any number of sets run side by side.
+ * Servers for the demo, tests and benches: those given by URL in the environment (SYNC_TEST_MYSQL_URL,
+ * SYNC_TEST_POSTGRES_URL, SYNC_TEST_REDIS_URL), otherwise private instances on free ports below one folder. A watchdog ends
+ * private instances with the process that started them, however that ends. A set never adopts a server that it happens to
+ * find. Any number of sets can run side by side.
  */
 export class ServerSet {
-  /** Holds all that private servers write; `close` removes it. */
+  /** Contains all files of private servers; `close` removes it. */
   readonly directory: string
   readonly #private: ReadonlyMap<ServiceName, PrivateServer>
   readonly #external: ReadonlyMap<ServiceName, ExternalServer>
@@ -70,8 +70,8 @@ export class ServerSet {
   }
 
   /**
-   * Starts all services in parallel, after installing what is missing. Throws an Error that names the remedy or holds
-   * the end of a server's log; nothing is left running then.
+   * Starts all services in parallel, after installing missing ones. On failure leaves nothing running and throws an Error with
+   * the remedy or the end of a server's log.
    */
   static async start(options: ServerSetOptions): Promise<ServerSet> {
     const external = await externalServers(options.services)
@@ -88,7 +88,7 @@ export class ServerSet {
     return set
   }
 
-  /** The private instance; throws for a service that is not in this set, or that a URL gave. */
+  /** The private instance. Throws if the service is not in this set, or is given by URL. */
   server(service: ServiceName): PrivateServer {
     const server = this.#private.get(service)
     if (server) return server
@@ -99,7 +99,7 @@ export class ServerSet {
     )
   }
 
-  /** The administrator and the application. */
+  /** The source for the administrator and the application. */
   get source(): SourceAccess {
     const external = this.#external.get('mariadb')
     if (external) return accessOf(external)
@@ -108,7 +108,7 @@ export class ServerSet {
     return { host: '127.0.0.1', port, ...ACCOUNT, adminUrl, socketPath: socket }
   }
 
-  /** The administrator. */
+  /** The target for the administrator. */
   get target(): ServerAccess {
     const external = this.#external.get('postgres')
     if (external) return accessOf(external)
@@ -122,7 +122,7 @@ export class ServerSet {
     return this.#isMysql
   }
 
-  /** The product's own accounts, on databases that this set makes: with the rights that the README names, and no more. */
+  /** The product's accounts on databases that this set creates, with exactly the rights that the README names. */
   get product(): { readonly source: Login; readonly target: Login } {
     return { source: this.#accounts.source, target: this.#accounts.target }
   }
@@ -131,7 +131,7 @@ export class ServerSet {
     return this.#external.get('redis')?.url.href ?? `redis://127.0.0.1:${this.server('redis').port}`
   }
 
-  /** The variables by which the product finds these servers, with its own accounts; Redis only if it is in the set and `redis` not false. */
+  /** The product's variables for these servers, with its own accounts; Redis only if it is in the set and `redis` is not false. */
   environment(use: DatabaseNames & { readonly redis?: boolean }): Record<string, string> {
     const { source, target, product } = this
     const withRedis = (use.redis ?? true) && this.#has('redis')
@@ -152,7 +152,7 @@ export class ServerSet {
     }
   }
 
-  /** The source's administrator, for several statements a call; the caller ends the connection. */
+  /** Connects as the source's administrator, with several statements per call; the caller ends the connection. */
   async sourceAdmin(database?: string): Promise<mysql.Connection> {
     const { host, port, user, password, socketPath } = this.source
     const connection = await mysql.createConnection({
@@ -165,22 +165,22 @@ export class ServerSet {
     return connection
   }
 
-  /** The target's administrator; the caller ends the connection. */
+  /** Connects as the target's administrator; the caller ends the connection. */
   async targetAdmin(database = 'postgres'): Promise<TargetConnection> {
     const url = new URL(this.target.adminUrl)
     url.pathname = `/${encodeURIComponent(database)}`
     return connected(new pg.Client({ connectionString: url.href }))
   }
 
-  /** Whoever has made the target's database, and so what the product may fill there; the caller ends the connection. */
+  /** Connects as the owner of the target's database, who created what the product may fill; the caller ends the connection. */
   async targetOwner(database: string): Promise<TargetConnection> {
     const { host, port } = this.target
     return connected(new pg.Client({ host, port, ...this.product.target, database }))
   }
 
   /**
-   * A fresh, empty one, with the product's rights on it; an older one of this name is dropped. On a server given by URL only if this set made it or its
-   * name begins with `sync_test_`; throws otherwise. `close` drops it there.
+   * Creates an empty database with the product's rights, dropping an older one of this name. On a server given by URL it drops
+   * only one that this set created or whose name starts with `sync_test_`, and throws otherwise; `close` drops it there.
    */
   async createSourceDatabase(name: string): Promise<void> {
     await this.#asSourceAdmin(async (admin) => {
@@ -190,7 +190,7 @@ export class ServerSet {
     this.#created.add(`mariadb ${name}`)
   }
 
-  /** As createSourceDatabase, the product as its owner; sessions in the older one are ended. */
+  /** As createSourceDatabase, with the product as owner; terminates sessions in the old database. */
   async createTargetDatabase(name: string): Promise<void> {
     const create = this.#accounts.targetDatabase(name)
     const mayDrop = this.#mayDrop('postgres', name)
@@ -203,12 +203,12 @@ export class ServerSet {
     await this.createTargetDatabase(names.target)
   }
 
-  /** What the README asks for besides where something of ours is removed from the source. */
+  /** The additional grant that the README requires for removing the product from the source. */
   async grantDrop(database: string): Promise<void> {
     await this.#asSourceAdmin((admin) => this.#accounts.grantDrop(admin, database))
   }
 
-  /** `more` is appended to its command line, for this run alone. */
+  /** `more` is appended to the command line for this run. */
   start(service: ServiceName, more: readonly string[] = []): Promise<void> {
     return this.server(service).start(more)
   }
@@ -237,7 +237,7 @@ export class ServerSet {
     return this.server(backup.service).restore(backup)
   }
 
-  /** Kills what is private, removes the folder, drops what it made on servers given by URL. May be called twice. */
+  /** Kills private servers, removes the folder, and drops what the set created on servers given by URL. Idempotent. */
   async close(): Promise<void> {
     await this.#dropExternal().finally(async () => {
       await Promise.all([...this.#private.values()].map((server) => server.kill()))
@@ -268,7 +268,7 @@ export class ServerSet {
     for (const service of this.#external.keys()) this.#created.add(service)
   }
 
-  /** In the order in which they were not made: an account goes after the databases that it owns. */
+  /** In reverse order of creation: an account is dropped after the databases that it owns. */
   async #dropExternal(): Promise<void> {
     for (const entry of [...this.#created].reverse()) {
       this.#created.delete(entry)
@@ -342,7 +342,7 @@ async function privateParts(options: ServerSetOptions, external: ReadonlyMap<str
 function setFolder(parent: string | undefined, user: ServerUser | undefined): string {
   if (parent !== undefined) mkdirSync(parent, { recursive: true })
   const directory = mkdtempSync(join(parent ?? temporaryRoot(user), 'mylab-sync-'))
-  if (directory.length > LONGEST_FOLDER) throw new Error(`${directory} is too long a path for sockets below it`)
+  if (directory.length > MAX_FOLDER_BYTES) throw new Error(`${directory} is too long a path for sockets below it`)
   chmodSync(directory, 0o755)
   ownedFolder(directory, user)
   return directory

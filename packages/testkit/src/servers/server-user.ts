@@ -7,7 +7,7 @@ export interface ServerUser {
   readonly gid: number
 }
 
-/** Servers refuse to run as root: root starts them as an unprivileged user, anybody else (undefined) as themselves. */
+/** The user for servers, which refuse to run as root: an unprivileged one for root, undefined (the same user) for others. */
 export function serverUser(): ServerUser | undefined {
   if (process.getuid?.() !== 0) return undefined
   const entries = readFileSync('/etc/passwd', 'utf8')
@@ -25,7 +25,7 @@ export function ownedFolder(path: string, user: ServerUser | undefined): void {
   if (user) chownSync(path, user.uid, user.gid)
 }
 
-/** Where temporary folders go: the system's choice, but /tmp where the servers' user may not enter that. */
+/** The parent of temporary folders: the system's, or /tmp if the servers' user may not enter that. */
 export function temporaryRoot(user: ServerUser | undefined): string {
   const chosen = tmpdir()
   const { status } = spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', chosen], { ...user, cwd: '/', stdio: 'ignore' })

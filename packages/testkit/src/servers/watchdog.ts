@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { Socket } from 'node:net'
 
-// It reads what to watch from its starter and acts when the pipe closes, which no way of dying can prevent.
-// A process is killed only if it still works below our folder: its number may have gone to somebody else's.
-// Children are asked for before the kill: PostgreSQL's sessions are nobody's children afterwards.
+// The watchdog reads process ids from its starter and acts when the pipe closes, which no way of dying can prevent.
+// It kills a process only if that still works below our folder: the process id may have been reused.
+// It lists children before the kill, since PostgreSQL's sessions lose their parent by it.
 const SCRIPT = `
 trap '' INT TERM HUP
 folder=$1
@@ -21,15 +21,15 @@ until rm -rf "$folder" || [ $tries -ge 50 ]; do tries=$((tries + 1)); sleep 0.1;
 `
 
 /**
- * A process of its own that kills the servers of a set and removes their folder as soon as the process that started
- * them is gone: by exit, by any signal, SIGKILL included. It keeps nobody from exiting.
+ * A separate process that kills a set's servers and removes their folder as soon as their starter ends: by exit or by any
+ * signal, even SIGKILL. It keeps no process from exiting.
  */
 export class Watchdog {
   readonly #process: ChildProcess
   readonly #exited: Promise<void>
 
   constructor(folder: string) {
-    // Its own session: a Ctrl-C at the terminal is for its starter, which may want to stop in good order.
+    // A separate session: Ctrl-C at the terminal only reaches its starter, which may stop in order.
     this.#process = spawn('/bin/sh', ['-c', SCRIPT, 'watchdog', folder], {
       cwd: '/',
       detached: true,
@@ -49,7 +49,7 @@ export class Watchdog {
     this.#process.stdin?.write(`${pid}\n`)
   }
 
-  /** Kills what it still watches, removes the folder, and returns when both are done. */
+  /** Kills the processes that it still watches, removes the folder, and returns when both are done. */
   async release(): Promise<void> {
     this.#process.ref()
     this.#process.stdin?.end()
