@@ -59,7 +59,7 @@ test('a foreign key to part of a key or to a plain index is skipped without a pr
   )
   assert.match(
     planned.find(({ name }) => name === 'plain')?.notCarried ?? '',
-    /references a UNIQUE of exactly these columns/,
+    /requires a UNIQUE over exactly the referenced columns/,
   )
   const report = await copyAll(installation.context)
   assert.deepEqual([report.constraints, report.listed], [[], []])

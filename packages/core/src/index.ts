@@ -70,7 +70,7 @@ export {
   ValueRefused,
 } from './errors.js'
 export { matchesWildcards, MANY, ONE, codePointsOf } from './wildcards.js'
-export { DAMAGED_LOG, MAX_OWN_ID, MALFORMED_ENTRY } from './ports/source.js'
+export { DAMAGED_LOG, MAX_OWN_ID } from './ports/source.js'
 export type {
   Acknowledgement,
   Capture,
@@ -93,6 +93,7 @@ export type {
   SourceSnapshot,
   TableFingerprint,
   TriggerTarget,
+  UnsyncedEntry,
 } from './ports/source.js'
 export type {
   ConstraintState,

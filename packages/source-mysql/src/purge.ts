@@ -1,7 +1,6 @@
-import { MALFORMED_ENTRY } from '@mylab-sync/core'
 import type { Session } from './connection/session.js'
 import { INSTANCE_TABLE, WATERMARK_TABLE, type SourceSettings } from './settings.js'
-import { idIn, KEPT_UNSYNCED, inTransaction, recordPurged } from './snapshot/acknowledge.js'
+import { idIn, inTransaction, MALFORMED_UNSYNCED, recordPurged } from './snapshot/acknowledge.js'
 import * as sql from './sql.js'
 
 /** Entries per transaction: few, so that the application's inserts never wait for a purge. */
@@ -22,8 +21,7 @@ export interface PurgeRequest {
 export async function purge(session: Session, settings: SourceSettings, request: PurgeRequest): Promise<number> {
   const log = sql.name(settings.auditTable)
   const before = `NOW() - INTERVAL ${sql.integer(request.olderThanDays)} DAY`
-  const malformed = `${KEPT_UNSYNCED} AND error_message = ${sql.text(MALFORMED_ENTRY)}`
-  const old = `(synced = 1 AND synced_at < ${before} OR ${malformed} AND created_at < ${before})`
+  const old = `(synced = 1 AND synced_at < ${before} OR ${MALFORMED_UNSYNCED} AND created_at < ${before})`
   if (request.dryRun) {
     const [row] = await session.rows(`SELECT COUNT(*) FROM ${log} WHERE ${old}`)
     return Number(row?.[0] ?? 0)
@@ -72,7 +70,7 @@ async function removeBatch(
   await inTransaction(session, async () => {
     await session.run(recordPurged(settings, drain))
     await session.run(
-      `DELETE FROM ${sql.name(settings.auditTable)} WHERE ${idIn(ids)} AND (synced = 1 OR ${KEPT_UNSYNCED})`,
+      `DELETE FROM ${sql.name(settings.auditTable)} WHERE ${idIn(ids)} AND (synced = 1 OR ${MALFORMED_UNSYNCED})`,
     )
   })
 }

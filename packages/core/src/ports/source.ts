@@ -42,9 +42,6 @@ export interface RepairedIds {
   readonly next: bigint | null
 }
 
-/** The error of an unsynced entry that names no row of its table. Stored and compared, so the text must not change. */
-export const MALFORMED_ENTRY = 'it holds no key of its table as our triggers write it now; the table was copied again'
-
 /** What a table's rows depend on at the source, as its server reports it: compared, never interpreted. */
 export interface TableFingerprint {
   /** Changes with anything that can change a stored or a returned value without firing a trigger. */
@@ -86,11 +83,18 @@ export interface LogPosition {
 }
 
 /** What becomes of the entries that a drain has read. */
+/** Stays unsynced, with the error of its row, or because it names no row of its table. */
+export interface UnsyncedEntry {
+  readonly id: bigint
+  readonly kind: 'refused-row' | 'malformed'
+  /** For people. */
+  readonly message: string
+}
+
 export interface Acknowledgement {
   /** Become synced. Iterated once. */
   readonly ids: Iterable<bigint>
-  /** Stay unsynced, with the error of their row. */
-  readonly unsynced: readonly { readonly id: bigint; readonly message: string }[]
+  readonly unsynced: readonly UnsyncedEntry[]
   /** Left unsynced by an earlier drain; become synced. */
   readonly released: readonly bigint[]
 }

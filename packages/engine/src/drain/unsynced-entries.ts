@@ -1,7 +1,9 @@
-import { type Acknowledgement, type ChangeEntry, MALFORMED_ENTRY, type RowKey } from '@mylab-sync/core'
+import type { Acknowledgement, ChangeEntry, RowKey, UnsyncedEntry } from '@mylab-sync/core'
 import type { Outcome } from '../slice/apply.js'
 import { dirtyKeysOf } from '../slice/dirty-keys.js'
 import type { Quarantine } from '../rows/quarantine.js'
+
+const MALFORMED = 'it holds no key of its table as our triggers write it now; the table was copied again'
 
 interface Held {
   readonly table: string
@@ -63,11 +65,16 @@ export class UnsyncedEntries {
   }
 
   acknowledgement(ids: Iterable<bigint>): Acknowledgement {
-    const held = new Map(this.all().map(({ entry, message }) => [entry, message]))
-    for (const entry of this.#malformed) held.set(entry, MALFORMED_ENTRY)
+    const held = new Map(
+      this.all().map(({ entry, message }): [bigint, UnsyncedEntry] => [
+        entry,
+        { id: entry, kind: 'refused-row', message },
+      ]),
+    )
+    for (const id of this.#malformed) held.set(id, { id, kind: 'malformed', message: MALFORMED })
     return {
       ids: without(ids, held),
-      unsynced: [...held].map(([id, message]) => ({ id, message })),
+      unsynced: [...held.values()],
       released: [...this.#released].filter((id) => !held.has(id)),
     }
   }
@@ -81,6 +88,6 @@ function at<V>(tables: Map<string, Map<RowKey, V>>, table: string): Map<RowKey, 
   return fresh
 }
 
-function* without(ids: Iterable<bigint>, held: ReadonlyMap<bigint, string>): Iterable<bigint> {
+function* without(ids: Iterable<bigint>, held: ReadonlyMap<bigint, unknown>): Iterable<bigint> {
   for (const id of ids) if (!held.has(id)) yield id
 }

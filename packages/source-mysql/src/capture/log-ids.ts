@@ -1,7 +1,7 @@
-import { MAX_OWN_ID, MALFORMED_ENTRY, type RepairedIds, SyncError } from '@mylab-sync/core'
+import { MAX_OWN_ID, type RepairedIds, SyncError } from '@mylab-sync/core'
 import type { Session } from '../connection/session.js'
 import type { SourceSettings } from '../settings.js'
-import { idIn, KEPT_UNSYNCED, inTransaction } from '../snapshot/acknowledge.js'
+import { idIn, inTransaction, REFUSED_UNSYNCED } from '../snapshot/acknowledge.js'
 import * as sql from '../sql.js'
 import { DDL_SESSION, runWithShortLocks } from './install.js'
 
@@ -87,7 +87,7 @@ async function renumberBatch(
   // The target knows entries of quarantined rows by their former ids, so they become pending again.
   await session.run(
     `UPDATE ${log} FORCE INDEX (PRIMARY) SET drain_no = NULL, retry_count = 0, error_message = NULL
-     WHERE ${those} AND ${KEPT_UNSYNCED} AND NOT error_message <=> ${sql.text(MALFORMED_ENTRY)}`,
+     WHERE ${those} AND ${REFUSED_UNSYNCED}`,
   )
   const to = numbers.map((number) => `WHEN ${number.id} THEN ${number.to}`).join(' ')
   await session.run(`UPDATE ${log} FORCE INDEX (PRIMARY) SET id = CASE id ${to} ELSE id END WHERE ${those} ORDER BY id`)

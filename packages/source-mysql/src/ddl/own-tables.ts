@@ -2,6 +2,7 @@ import { DAMAGED_LOG, SyncError } from '@mylab-sync/core'
 import { sourceError } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, WATERMARK_TABLE, ownTableNames, type SourceSettings } from '../settings.js'
+import { inTransaction, markMalformedBefore } from '../snapshot/acknowledge.js'
 import * as sql from '../sql.js'
 
 /** Tables of this product are recognised by this comment; those of the older PHP package have none. */
@@ -105,6 +106,8 @@ export async function migrate(session: Session, settings: SourceSettings, token:
   const hasRow = await isKnown(INSTANCE_TABLE)
   const isHarmed = hasRow ? !hasLog : hasLog || (await isKnown(WATERMARK_TABLE))
   for (const statement of ownTables(settings, isHarmed ? DAMAGED_LOG : token)) await session.run(statement)
+  if (hasLog)
+    await inTransaction(session, async () => void (await session.run(markMalformedBefore(settings.auditTable))))
   if (isHarmed)
     await session.run(
       `UPDATE ${sql.name(INSTANCE_TABLE)} SET token = ${sql.text(DAMAGED_LOG)}, seal = NULL ${ownerIs(settings)}`,

@@ -1,13 +1,26 @@
-import { type Acknowledgement, batchesOf, type DrainName, DAMAGED_LOG, type LogPosition } from '@mylab-sync/core'
+import {
+  type Acknowledgement,
+  batchesOf,
+  type DrainName,
+  DAMAGED_LOG,
+  type LogPosition,
+  type UnsyncedEntry,
+} from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import type { Session } from '../connection/session.js'
 import { INSTANCE_TABLE, WATERMARK_TABLE, type SourceSettings } from '../settings.js'
 import * as sql from '../sql.js'
 
 const BATCH = 4_000
-/** The retry_count of an unsynced entry that has an error; drains only read entries with retry_count 0. */
-const KEPT_RETRY_COUNT = 3
-export const KEPT_UNSYNCED = `synced = 0 AND retry_count = ${KEPT_RETRY_COUNT}`
+/** The retry_count of an unsynced entry that has an error says which; drains only read entries with retry_count 0. */
+const RETRY_COUNTS: Readonly<Record<UnsyncedEntry['kind'], number>> = { 'refused-row': 3, malformed: 4 }
+export const REFUSED_UNSYNCED = `synced = 0 AND retry_count = ${RETRY_COUNTS['refused-row']}`
+export const MALFORMED_UNSYNCED = `synced = 0 AND retry_count = ${RETRY_COUNTS.malformed}`
+
+/** Earlier versions gave both kinds one retry_count, and this text alone told a malformed entry. */
+const MALFORMED_BEFORE = 'it holds no key of its table as our triggers write it now; the table was copied again'
+export const markMalformedBefore = (auditTable: string): string =>
+  `UPDATE ${sql.name(auditTable)} SET retry_count = ${RETRY_COUNTS.malformed} WHERE ${REFUSED_UNSYNCED} AND error_message = ${sql.text(MALFORMED_BEFORE)}`
 /** Under REPEATABLE READ the update would lock the gap that the application inserts into. */
 const READ_COMMITTED = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED'
 
@@ -174,7 +187,7 @@ export async function acknowledge(
     await keepUnsynced(session, settings, unsynced, drain.number)
     // Only entries that have an error: after a failover the id may belong to a new entry.
     for (const batch of batchesOf(released, BATCH)) {
-      const condition = `${idIn(batch)} AND retry_count >= ${KEPT_RETRY_COUNT}`
+      const condition = `${idIn(batch)} AND retry_count >= ${RETRY_COUNTS['refused-row']}`
       await session.run(markEntries(settings.auditTable, drain.number, condition))
     }
   })
@@ -209,16 +222,16 @@ async function keepUnsynced(
   unsynced: Acknowledgement['unsynced'],
   drain: number,
 ): Promise<void> {
-  const byMessage = new Map<string, bigint[]>()
-  for (const { id, message } of unsynced) {
-    const ids = byMessage.get(message)
-    if (ids) ids.push(id)
-    else byMessage.set(message, [id])
+  const alike = new Map<string, { readonly kind: UnsyncedEntry['kind']; readonly message: string; ids: bigint[] }>()
+  for (const { id, kind, message } of unsynced) {
+    const known = alike.get(`${kind} ${message}`)
+    if (known) known.ids.push(id)
+    else alike.set(`${kind} ${message}`, { kind, message, ids: [id] })
   }
-  for (const [message, ids] of byMessage) {
+  for (const { kind, message, ids } of alike.values()) {
     for (let at = 0; at < ids.length; at += BATCH)
       await session.run(
-        `UPDATE ${sql.name(settings.auditTable)} FORCE INDEX (PRIMARY) SET retry_count = ${KEPT_RETRY_COUNT}, drain_no = ${sql.integer(drain)}, error_message = ${sql.text(message.slice(0, 1000))} WHERE ${idIn(ids.slice(at, at + BATCH))} AND synced = 0`,
+        `UPDATE ${sql.name(settings.auditTable)} FORCE INDEX (PRIMARY) SET retry_count = ${RETRY_COUNTS[kind]}, drain_no = ${sql.integer(drain)}, error_message = ${sql.text(message.slice(0, 1000))} WHERE ${idIn(ids.slice(at, at + BATCH))} AND synced = 0`,
       )
   }
 }

@@ -1,8 +1,8 @@
-import { type ChangeEntry, MALFORMED_ENTRY, type SnapshotEntries } from '@mylab-sync/core'
+import type { ChangeEntry, SnapshotEntries } from '@mylab-sync/core'
 import type { TextRow } from '../connection/session.js'
 import { PENDING_INDEX } from '../ddl/own-tables.js'
 import * as sql from '../sql.js'
-import { idIn, KEPT_UNSYNCED } from './acknowledge.js'
+import { idIn, MALFORMED_UNSYNCED } from './acknowledge.js'
 import type { Reader } from './reader.js'
 
 const PENDING = 'synced = 0 AND retry_count = 0'
@@ -47,7 +47,7 @@ export class EntryReads implements SnapshotEntries {
 
   async malformedDrains(tables: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const rows = await this.#reader.texts(
-      `SELECT table_name, COUNT(DISTINCT drain_no) FROM ${this.#log} ${BY_PENDING} WHERE ${KEPT_UNSYNCED} AND error_message = ${sql.text(MALFORMED_ENTRY)} AND table_name IN (${tables.map(sql.text).join(', ')}) GROUP BY table_name`,
+      `SELECT table_name, COUNT(DISTINCT drain_no) FROM ${this.#log} ${BY_PENDING} WHERE ${MALFORMED_UNSYNCED} AND table_name IN (${tables.map(sql.text).join(', ')}) GROUP BY table_name`,
     )
     return new Map(rows.map(([table, drains]) => [table ?? '', Number(drains)]))
   }
