@@ -90,7 +90,7 @@ for (const kind of ASKED) {
       const replacedMs = await carriedOn(fleet)
       // nobody else is left to do the work
       await near.kill()
-      lines.forEach((line) => namespace.mend(line))
+      lines.forEach((line) => namespace.restore(line))
       if (kind === 'host') await startFar(remote)
       const mendedMs = await carriedOn(fleet)
       tell(t, { kind, replacedS: seconds(replacedMs), aloneAgainS: seconds(mendedMs) })

@@ -7,6 +7,6 @@ const bySource = (table: SourceTableName): string => table
 test("the compiler lets no target name pass for a source's", () => {
   assert.equal(bySource('orders'), 'orders')
   const target = 'orders' as TargetTableName
-  // @ts-expect-error whoever holds a target's name must look its table up
+  // @ts-expect-error code with a target's name must look its table up
   bySource(target)
 })

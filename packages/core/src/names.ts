@@ -1,19 +1,19 @@
 declare const SIDE: unique symbol
 
-/** A table by its name in the target, which may be another one than in the source. */
+/** A table's name in the target, which may differ from its name in the source. */
 export type TargetTableName = string & { readonly [SIDE]: 'target' }
 
 /**
- * A table by its name in the source. Any text passes for one but a name of the target: whoever holds a target's name must
- * look its table up. `length` keeps the type from being one of optional properties alone, which no text would fit.
+ * A table's name in the source. Accepts any string but a TargetTableName: code with a target's name must look its table up.
+ * `length` is declared since no string would be assignable to a type with only optional properties.
  */
 export type SourceTableName = string & { readonly length: number; readonly [SIDE]?: never }
 
 /** Typed tokens of a row's key columns, joined by commas (DESIGN 3.1). */
 export type RowKey = string
 
-/** Addresses a table without a key as a whole. In one with a key it is a row's: the one whose key is the empty text. */
+/** Addresses a whole table that has no key. In a table with a key it identifies the row whose key is the empty string. */
 export const WHOLE_TABLE: RowKey = ''
 
-/** In place of a drain's number: what a copy has parked or quarantined. The first drain is 1. */
+/** The drain number of keys that a copy parked or quarantined. The first drain is 1. */
 export const NO_DRAIN = 0

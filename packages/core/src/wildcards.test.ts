@@ -31,7 +31,7 @@ test('a hundred wildcards against a long name match in no time', () => {
   assert.ok(tookMs(`${'a'.repeat(5_000)}b`, 100, true) < 1_000)
 })
 
-/** By the definition: MANY stands for any rest of the text. */
+/** By definition: MANY matches any rest of the text. */
 function fits(text: readonly string[], of: readonly (string | symbol)[]): boolean {
   const [sign, ...rest] = of
   if (sign === undefined) return text.length === 0

@@ -15,9 +15,9 @@ const NUMBERS: Readonly<Partial<Record<ErrorCode, readonly number[]>>> = {
   'lock-timeout': [1205, 1213, 3572],
   'generation-changed': [1054, 1146, 1176, 1412],
   /*
-   * The server as a whole cannot, whoever asks and for whatever table: no space (3, 20, 1021, 1114, 1878), no memory or files
-   * (5, 23, 1037, 1038, 1041, 1206), read-only (1290, 1792, 1836), a cluster's node that is not ready (1047, 3168), and
-   * statements that it ended by itself or was told to end (1028, 1317, 1969, 3024).
+   * Failures of the whole server, for every account and table: no space (3, 20, 1021, 1114, 1878), no memory or files
+   * (5, 23, 1037, 1038, 1041, 1206), read-only (1290, 1792, 1836), a cluster node that is not ready (1047, 3168), and
+   * statements ended by the server or by KILL (1028, 1317, 1969, 3024).
    */
   unavailable: [
     1, 3, 5, 20, 23, 1021, 1028, 1037, 1038, 1041, 1047, 1114, 1206, 1290, 1317, 1792, 1836, 1878, 1969, 3024, 3168,

@@ -63,22 +63,22 @@ test("MySQL 9.6's default foreign key mode is reported where a foreign key acts"
     estimatedBytes: 0,
     fault: null,
   })
-  const told = (server: string, mode: string, action: 'CASCADE' | 'RESTRICT'): number =>
+  const findingCount = (server: string, mode: string, action: 'CASCADE' | 'RESTRICT'): number =>
     findingsOf(foreignKeyMode, 'mysql', server, {
       variables: { innodb_native_foreign_keys: mode },
       tables: [table(action)],
     }).length
-  assert.equal(told('9.7.4', 'OFF', 'CASCADE'), 1)
-  assert.equal(told('9.7.4', 'ON', 'CASCADE'), 0)
-  assert.equal(told('9.7.4', 'OFF', 'RESTRICT'), 0)
-  assert.equal(told('8.4.9', 'OFF', 'CASCADE'), 0)
+  assert.equal(findingCount('9.7.4', 'OFF', 'CASCADE'), 1)
+  assert.equal(findingCount('9.7.4', 'ON', 'CASCADE'), 0)
+  assert.equal(findingCount('9.7.4', 'OFF', 'RESTRICT'), 0)
+  assert.equal(findingCount('8.4.9', 'OFF', 'CASCADE'), 0)
 })
 
 test('names that the server keeps as written but compares in lower case are reported', () => {
-  const told = (mode: string): Finding[] =>
+  const findingsOfMode = (mode: string): Finding[] =>
     findingsOf(tableNames, 'mysql', '8.4.0', { variables: { lower_case_table_names: mode } })
-  assert.equal(told('2')[0]?.severity, 'warning')
-  assert.deepEqual(told('0'), [])
+  assert.equal(findingsOfMode('2')[0]?.severity, 'warning')
+  assert.deepEqual(findingsOfMode('0'), [])
 })
 
 test('a large change log is reported with the disk space it takes', () => {

@@ -93,7 +93,7 @@ async function copyAndFollow(
 async function toTheEnd(at: Running, live: (product: Product) => Promise<void>): Promise<boolean> {
   const { product } = at
   const statements = await copyAndFollow(at, { writers: 3, pauseMs: 5 }, () => live(product))
-  at.say(`\n${statements} statements written meanwhile; waiting until all of them have arrived`)
+  at.say(`\n${statements} statements executed meanwhile; waiting until all changes have arrived`)
   const pending = async (): Promise<number> =>
     (JSON.parse(await product.run(['database', '--check-pending', '--json'])) as { pending: number }).pending
   await eventually('nothing is pending', async () => (await pending()) === 0, DRAIN_MS)
@@ -125,7 +125,7 @@ async function compare({ servers }: Stage): Promise<Comparison[]> {
 }
 
 function summary(tables: readonly Comparison[], say: Stage['say']): boolean {
-  say('\nEvery row of both databases, compared without the product:')
+  say('\nAll rows of both databases, compared independently of the product:')
   for (const { table, source, target, different } of tables) {
     say(
       `  ${table.padEnd(14)} ${String(source).padStart(7)} = ${String(target).padStart(7)}  ${different === 0 ? 'equal' : `${different} rows DIFFER`}`,

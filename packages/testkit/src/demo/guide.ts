@@ -21,7 +21,7 @@ export async function guide(place: Place): Promise<void> {
   const psql = await clientOfTarget(servers)
   const cli = await script(servers, 'mylab-sync', place.environment, [process.execPath, CLI])
   const { source, target } = servers
-  const tell = (...commands: readonly string[]): void => {
+  const show = (...commands: readonly string[]): void => {
     for (const command of commands) say(`  ${command}`)
   }
   say(`
@@ -36,18 +36,18 @@ Live, under a small write load. Ctrl-C stops everything.
   logs        ${workers.map(({ log }) => log).join(', ')}`)
   for (const { name, pid } of workers) say(`  ${name.padEnd(10)}  pid ${pid}`)
   say('\nLook, in another terminal:')
-  tell(`${cli} status`, `${cli} verify-counts`)
+  show(`${cli} status`, `${cli} verify-counts`)
   if (mariadb && psql) {
-    say('\nChange a row in MariaDB, and see it in PostgreSQL:')
-    tell(
+    say('\nChange a row in MariaDB and see it in PostgreSQL:')
+    show(
       `${mariadb} -e "UPDATE dokter SET nama = 'dr. Baru' WHERE id = 7"`,
       `${psql} -c "SELECT id, nama FROM dokter WHERE id = 7"`,
     )
-    say('\nTRUNCATE a table, which fires no trigger, and see it noticed and copied again:')
-    tell(`${mariadb} -e "TRUNCATE bayar"`, `${cli} status --table bayar`, `${psql} -c "SELECT count(*) FROM bayar"`)
+    say('\nTRUNCATE a table, which fires no trigger; it is detected and the table copied again:')
+    show(`${mariadb} -e "TRUNCATE bayar"`, `${cli} status --table bayar`, `${psql} -c "SELECT count(*) FROM bayar"`)
   }
-  say('\nKill a worker: the other one carries on, and the demo starts it again as a supervisor would:')
-  tell(`kill -9 ${workers[0]?.pid}`)
+  say('\nKill a worker: the other one continues, and the demo restarts it like a supervisor:')
+  show(`kill -9 ${workers[0]?.pid}`)
   say('')
 }
 

@@ -120,7 +120,7 @@ class Staying {
     if (this.#stopping) return
     this.#again = setTimeout(() => {
       this.#child = this.#start()
-      this.#at.say(`\n${this.name} ended (${how}) and was started again: pid ${this.pid}`)
+      this.#at.say(`\n${this.name} ended (${how}) and was restarted: pid ${this.pid}`)
     }, AGAIN_MS)
   }
 

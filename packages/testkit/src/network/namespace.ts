@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 
-const NOBODY = '02:00:00:00:00:01'
+const UNUSED_MAC = '02:00:00:00:00:01'
 let made = 0
 
 /** One link between this host and a namespace: an address at each end, and its name at both. */
@@ -65,11 +65,11 @@ export class NetworkNamespace {
 
   cut(line: string): void {
     const { host, inside, outerDevice, innerDevice } = this.#line(line)
-    ip('-n', this.name, 'neigh', 'replace', host, 'lladdr', NOBODY, 'dev', innerDevice, 'nud', 'permanent')
-    ip('neigh', 'replace', inside, 'lladdr', NOBODY, 'dev', outerDevice, 'nud', 'permanent')
+    ip('-n', this.name, 'neigh', 'replace', host, 'lladdr', UNUSED_MAC, 'dev', innerDevice, 'nud', 'permanent')
+    ip('neigh', 'replace', inside, 'lladdr', UNUSED_MAC, 'dev', outerDevice, 'nud', 'permanent')
   }
 
-  mend(line: string): void {
+  restore(line: string): void {
     const { host, inside, outerDevice, innerDevice } = this.#line(line)
     ip('-n', this.name, 'neigh', 'del', host, 'dev', innerDevice)
     ip('neigh', 'del', inside, 'dev', outerDevice)

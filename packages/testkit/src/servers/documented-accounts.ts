@@ -91,6 +91,6 @@ function documented(readme: string, side: 'source' | 'target'): string[] {
 }
 
 function fitted(statement: string, form: RegExp, { user, password }: Login): string {
-  if (!form.test(statement)) throw new Error(`README.md: ${statement || 'nothing'} where ${form.source} is awaited`)
+  if (!form.test(statement)) throw new Error(`README.md: ${statement || 'nothing'} instead of ${form.source}`)
   return statement.replace(/(?<= ')sync(?='@)|(?<=\b(?:ROLE|OWNER) )sync\b/, user).replace("'secret'", `'${password}'`)
 }

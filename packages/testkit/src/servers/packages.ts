@@ -77,7 +77,7 @@ async function packageNames(services: readonly ServiceName[], environment = {}):
     if (service !== 'postgres') return PACKAGES[service]
     const { output } = await runCommand('apt-cache', ['depends', 'postgresql'], { environment })
     const name = /Depends: (postgresql-\d+)/.exec(output)?.[1]
-    if (!name) throw new Error('apt knows no package postgresql')
+    if (!name) throw new Error('apt has no package postgresql')
     return [name]
   })
   return (await Promise.all(names)).flat()

@@ -112,7 +112,7 @@ export class PrivateServer {
     // the process id of an ended process may have been reused
     const all = hasEnded(process) ? [] : withChildren(process.pid)
     signalAll(all, 'SIGKILL')
-    await eventually(`${this.service} is gone`, () => hasEnded(process) && !all.some(isAlive), STOP_MS)
+    await eventually(`${this.service} has ended`, () => hasEnded(process) && !all.some(isAlive), STOP_MS)
     if (this.#port !== 0)
       await eventually(`port ${this.#port} is closed`, async () => !(await isListening(this.#port)), STOP_MS)
     this.#process = undefined
@@ -126,7 +126,7 @@ export class PrivateServer {
     for (const group of [() => [pid], () => withChildren(pid)]) {
       const all = group()
       signalAll(all, 'SIGSTOP')
-      await eventually(`${this.service} stands still`, () => all.every(isStopped), STOP_MS)
+      await eventually(`${this.service} is stopped`, () => all.every(isStopped), STOP_MS)
     }
   }
 
@@ -148,7 +148,7 @@ export class PrivateServer {
 
   /** Goes back in time: kills the server, restores the copy and starts it. The copy remains valid. */
   async restore(backup: Backup): Promise<void> {
-    if (!backup.folder.startsWith(`${this.folder}/`)) throw new Error(`${backup.folder} is no backup of this server`)
+    if (!backup.folder.startsWith(`${this.folder}/`)) throw new Error(`${backup.folder} is not a backup of this server`)
     await this.kill()
     await rm(this.#data, { recursive: true, force: true })
     await promisify(execFile)('cp', ['-a', backup.folder, this.#data])

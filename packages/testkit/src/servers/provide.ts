@@ -41,7 +41,7 @@ export async function provideServers(
   const missing = services.filter((service) => !found.has(service))
   if (missing.length === 0) return found
   for (const { title, folder } of missing.map((service) => KINDS[service])) {
-    if (folder !== undefined) throw new Error(`no ${title} that runs in ${folder}`)
+    if (folder !== undefined) throw new Error(`no working ${title} in ${folder}`)
   }
   const failures = await fetchPackages(missing, say)
   for (const [service, installation] of await locateAll(missing)) found.set(service, installation)
@@ -71,7 +71,7 @@ async function locateAll(services: readonly ServiceName[]): Promise<Map<ServiceN
 /** Root tries apt first and, if that would remove a package, unpacks like any other user. */
 async function fetchPackages(services: readonly ServiceName[], say: (line: string) => void): Promise<Error[]> {
   const apt = await runCommand('apt-get', ['--version']).catch(() => undefined)
-  if (apt?.code !== 0) return [new Error('there is no apt-get on this machine')]
+  if (apt?.code !== 0) return [new Error('this machine has no apt-get')]
   const failures: Error[] = []
   const ways = process.getuid?.() === 0 ? [installPackages, unpackPackages] : [unpackPackages]
   for (const fetch of ways) {

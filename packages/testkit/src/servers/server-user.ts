@@ -17,7 +17,7 @@ export function serverUser(): ServerUser | undefined {
     const entry = entries.find((fields) => fields[0] === name)
     if (entry) return { uid: Number(entry[2]), gid: Number(entry[3]) }
   }
-  throw new Error('root cannot run servers as itself, and there is none of the users postgres, mysql and nobody')
+  throw new Error('servers cannot run as root, and none of the users postgres, mysql and nobody exists')
 }
 
 export function ownedFolder(path: string, user: ServerUser | undefined): void {
