@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NO_TLS, type TargetTransaction } from '@mylab-sync/core'
+import { type Edge, NO_TLS, type TableObjects, type TargetTransaction } from '@mylab-sync/core'
 import { shared, sharedServers } from '@mylab-sync/testkit'
 import pg from 'pg'
 import { createTarget } from './target.js'
-import { testTable } from './test-support.js'
+import { testKey, testTable } from './test-support.js'
 
 const DATABASE = 'target_state_test'
 const servers = await sharedServers({ services: ['postgres'] })
@@ -98,4 +98,44 @@ test('a step follows the state on the row; one that is not allowed writes nothin
   assert.equal(await stepped('s', 'open'), 'live')
   assert.equal(await stepped('s', 'mismatch', { problem: 'why' }), 'suspect')
   assert.deepEqual(await known(), ['suspect', 'why', 1])
+})
+
+test("a user's foreign key that fell with the UNIQUE it references stays on record", async () => {
+  const parent = testTable('p', { id: 'integer!', code: 'integer' }, ['id'])
+  const child = testTable('c', { id: 'integer!', code: 'integer' }, ['id'])
+  const none: TableObjects = {
+    indexes: [],
+    checks: [],
+    defaults: new Map(),
+    identity: null,
+    sequence: null,
+    notCarried: [],
+  }
+  for (const table of [parent, child]) await target.tables.create(table, none)
+  const unique = { name: 'p_code', unique: true, parts: ['"code"'], columns: ['code'], deferrable: false }
+  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...none, indexes: [unique] }), [])
+  const edge: Edge = {
+    name: 'ours',
+    child: 'c',
+    parent: 'p',
+    childKey: testKey(child.columns.slice(1)),
+    parentKey: testKey(parent.columns.slice(1)),
+    action: false,
+    byKey: false,
+    overlapping: false,
+    text: false,
+    captureOnlyParent: false,
+    notCarried: null,
+  }
+  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'validated')
+  await admin.query('ALTER TABLE public.c ADD CONSTRAINT mine FOREIGN KEY (code) REFERENCES public.p (code)')
+  await target.constraints.suspend({ table: parent.name, constraint: 'p_code', kind: 'unique' }, true)
+  const suspended = async (): Promise<[string, boolean][]> =>
+    (await target.constraints.all()).filter(({ table }) => table === 'c').map(({ name, owned }) => [name, owned])
+  assert.deepEqual(await suspended(), [
+    ['mine', false],
+    ['ours', true],
+  ])
+  await target.constraints.forget(child, [])
+  assert.deepEqual(await suspended(), [['mine', false]])
 })

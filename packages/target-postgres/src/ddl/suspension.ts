@@ -7,6 +7,9 @@ import { madeKey } from './made-objects.js'
 import { withShortLocks } from './short-locks.js'
 import { dropIndex, TOO_LONG, whyNoIndex } from './standing-indexes.js'
 
+/** For people: only whoever made it makes it again. */
+const NOT_OURS = '; it is not one of the source'
+
 type Violated = Parameters<TargetConstraints['suspend']>[0]
 
 /** Takes constraints off the target's tables: those that rows break, and those in the way of a merge. */
@@ -25,13 +28,15 @@ export class Suspension {
       if (kind === 'unique') {
         for (const foreignKey of await referencing(session, target, name)) {
           await session.raw(`ALTER TABLE ${foreignKey.held_by} DROP CONSTRAINT ${sql.name(foreignKey.name)}`)
+          const made = await this.#ddl.made.of(session, foreignKey.table)
+          const owned = made.has(madeKey({ kind: 'foreign-key', name: foreignKey.name }))
           const detail = `the referenced UNIQUE ${name} of table ${table} is broken by rows of the source`
           await this.#ddl.log.recordIn(session, {
             ...foreignKey,
             kind: 'foreign-key',
             state: 'suspended',
-            detail,
-            owned: true,
+            detail: owned ? detail : `${detail}${NOT_OURS}`,
+            owned,
           })
         }
       }
@@ -49,7 +54,7 @@ export class Suspension {
     // The source has dropped it: nobody is to make it again.
     if (known && !planned) return this.#ddl.made.forget(session, table, [made])
     const broken = kind === 'index' ? whyNoIndex(TOO_LONG) : BROKEN
-    const detail = planned ? broken : `${broken}; it is not one of the source`
+    const detail = planned ? broken : `${broken}${NOT_OURS}`
     await this.#ddl.log.recordIn(session, { table, name, kind, state: 'suspended', detail, owned: planned })
   }
 
