@@ -89,12 +89,8 @@ async function collected(batches: AsyncIterable<RawRow[]>): Promise<string[]> {
 }
 
 async function inSnapshot<T>(source: Source, use: (snapshot: SourceSnapshot) => Promise<T>): Promise<T> {
-  const snapshot = await source.openSnapshot()
-  try {
-    return await use(snapshot)
-  } finally {
-    snapshot.release()
-  }
+  await using snapshot = await source.openSnapshot()
+  return await use(snapshot)
 }
 
 await servers.createSourceDatabase(DATABASE)

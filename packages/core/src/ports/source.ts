@@ -171,8 +171,6 @@ export interface SourceSnapshot extends LogPosition, AsyncDisposable {
   acknowledge(acknowledgement: Acknowledgement, drain: DrainName): Promise<boolean>
   /** Test seam of the guarantee page: marks by `id <= max`, which loses entries that commit late. */
   markUpTo(id: bigint, drain: DrainName): Promise<boolean>
-  /** As disposing. */
-  release(): void
 }
 
 export interface PendingSummary {

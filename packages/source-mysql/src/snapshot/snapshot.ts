@@ -189,15 +189,11 @@ class Snapshot implements SourceSnapshot {
   }
 
   /** Closes a connection with an open transaction: rolling it back could fail, and the connection is worth no such risk. */
-  release(): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     if (this.#released) return
     this.#released = true
     if (this.#open) this.#session.destroy()
     else this.#context.pool.release(this.#session)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.release()
   }
 
   /** For tests that compare independently of the product's reads. */
