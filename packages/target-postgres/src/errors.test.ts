@@ -136,3 +136,12 @@ test('an error that no server, lock or row explains breaks the table of its stat
   const standing = ofTable(T, databaseError('23503', { schema: 'other', table: 'note', constraint: 'c' }))
   assert.ok(standing instanceof ConstraintViolated && standing.schema === 'other')
 })
+
+test('refused accounts and certificates are not retried; a full or starting server is', () => {
+  const retryOf = (code: string): string =>
+    connectError(Object.assign(new pg.DatabaseError('x', 1, 'error'), { code }), 'h:1/d').retry
+  for (const code of ['28000', '28P01', '3D000', 'SELF_SIGNED_CERT_IN_CHAIN'])
+    assert.equal(retryOf(code), 'once-mended', code)
+  for (const code of ['53300', '57P03', 'ECONNREFUSED', 'TLS_FILE_UNFIT'])
+    assert.equal(retryOf(code), 'transient', code)
+})

@@ -14,21 +14,22 @@ import {
 } from '@mylab-sync/core'
 import { tlsRemedy } from '@mylab-sync/runtime'
 import pg from 'pg'
+import { SQLSTATE } from './sql-states.js'
 
 const LOST = new Set([
   'ECONNRESET',
   'EPIPE',
   'ETIMEDOUT',
   'ECONNREFUSED',
-  '57P01',
-  '57P02',
-  '57P03',
-  '57P05',
-  '25P04',
-  '08006',
-  '08003',
-  '08001',
-  '25P03',
+  SQLSTATE.ADMIN_SHUTDOWN,
+  SQLSTATE.CRASH_SHUTDOWN,
+  SQLSTATE.CANNOT_CONNECT_NOW,
+  SQLSTATE.IDLE_SESSION_TIMEOUT,
+  SQLSTATE.TRANSACTION_TIMEOUT,
+  SQLSTATE.CONNECTION_FAILURE,
+  SQLSTATE.CONNECTION_DOES_NOT_EXIST,
+  SQLSTATE.CLIENT_UNABLE_TO_ESTABLISH_CONNECTION,
+  SQLSTATE.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
 ])
 /** Besides the classes connection (08), authorization (28), resources (53) and operator intervention (57). */
 const UNREACHABLE = new Set([
@@ -41,8 +42,8 @@ const UNREACHABLE = new Set([
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
-  '3D000',
-  '55000',
+  SQLSTATE.INVALID_CATALOG_NAME,
+  SQLSTATE.OBJECT_NOT_IN_PREREQUISITE_STATE,
 ])
 
 /** An error whose message starts with `target: `. */
@@ -70,7 +71,7 @@ type Scope = 'server' | 'transaction' | 'row' | 'table'
 const SCOPES: Readonly<Record<string, Scope>> = {
   '08': 'server',
   '22': 'row',
-  '23502': 'row',
+  [SQLSTATE.NOT_NULL_VIOLATION]: 'row',
   '25': 'server',
   '28': 'server',
   '3D': 'server',
@@ -78,12 +79,12 @@ const SCOPES: Readonly<Record<string, Scope>> = {
   '40': 'transaction',
   '53': 'server',
   '54': 'row',
-  '55006': 'transaction',
-  '55P03': 'transaction',
+  [SQLSTATE.OBJECT_IN_USE]: 'transaction',
+  [SQLSTATE.LOCK_NOT_AVAILABLE]: 'transaction',
   '57': 'server',
-  '57014': 'transaction',
-  '58000': 'server',
-  '58030': 'server',
+  [SQLSTATE.QUERY_CANCELED]: 'transaction',
+  [SQLSTATE.SYSTEM_ERROR]: 'server',
+  [SQLSTATE.IO_ERROR]: 'server',
   F0: 'server',
 }
 
@@ -141,7 +142,7 @@ export function isRowRefusal(error: unknown, table: Pick<TableMapping, 'name'>):
 
 /** Name of the violated UNIQUE of `table`; null for other errors. */
 export function violatedUnique(error: unknown, table: Pick<TableMapping, 'name'>): string | null {
-  if (!(error instanceof pg.DatabaseError) || error.code !== '23505') return null
+  if (!(error instanceof pg.DatabaseError) || error.code !== SQLSTATE.UNIQUE_VIOLATION) return null
   const { table: at, constraint } = ownNames(error)
   return at === table.name ? (constraint ?? '') : null
 }
@@ -164,20 +165,25 @@ export class RowsFailed extends Error {
 const CONNECT_REMEDY =
   'check PGSQL_HOST, PGSQL_PORT, PGSQL_DATABASE, PGSQL_USERNAME and PGSQL_PASSWORD, and that the server runs'
 const CONNECT_REMEDIES: Readonly<Record<string, string>> = {
-  '28000':
+  [SQLSTATE.INVALID_AUTHORIZATION]:
     'add an entry for this user, database and host to pg_hba.conf; an entry hostssl needs PGSQL_SSLMODE=require, hostnossl PGSQL_SSLMODE=disable, and clientcert a certificate of ours: PGSQL_SSLCERT and PGSQL_SSLKEY',
 }
 
 const IN_WORDS: Readonly<Record<string, string>> = {
-  '28P01': 'wrong user or password, ',
-  '28000': 'pg_hba.conf lets nobody in like that, ',
-  '3D000': 'no such database, ',
-  '53300': 'too many connections, ',
+  [SQLSTATE.INVALID_PASSWORD]: 'wrong user or password, ',
+  [SQLSTATE.INVALID_AUTHORIZATION]: 'pg_hba.conf lets nobody in like that, ',
+  [SQLSTATE.INVALID_CATALOG_NAME]: 'no such database, ',
+  [SQLSTATE.TOO_MANY_CONNECTIONS]: 'too many connections, ',
 }
 
 /** No entry of pg_hba.conf matches, possibly because the line is encrypted, or is not. */
 export function refusesLine(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.code === '28000'
+  return error instanceof pg.DatabaseError && error.code === SQLSTATE.INVALID_AUTHORIZATION
+}
+
+/** An account, a password or a database that is not there is not there in a minute either. */
+function isRefusal(code: string): boolean {
+  return code.startsWith('28') || code === SQLSTATE.INVALID_CATALOG_NAME
 }
 
 export function connectError(error: unknown, place: string): SyncError {
@@ -186,6 +192,7 @@ export function connectError(error: unknown, place: string): SyncError {
   if (fault !== null)
     return new SyncError('cannot-connect', `target ${place}: TLS failed: ${fault.what} (${fault.code})`, {
       remedy: tlsRemedy(fault.cure, 'PGSQL'),
+      retry: fault.retry,
       cause: error,
     })
   if (UNREACHABLE.has(code) || /^(08|28|53|57)/.test(code) || code === '') {
@@ -195,6 +202,7 @@ export function connectError(error: unknown, place: string): SyncError {
     const label = code === '' ? '' : ` (${IN_WORDS[code] ?? ''}${code})`
     return new SyncError('cannot-connect', `target ${place}: cannot connect${label}${said}`, {
       remedy: CONNECT_REMEDIES[code] ?? CONNECT_REMEDY,
+      ...(isRefusal(code) ? { retry: 'once-mended' } : {}),
       cause: error,
     })
   }
@@ -202,19 +210,26 @@ export function connectError(error: unknown, place: string): SyncError {
 }
 
 /** The server as a whole fails: no space, memory or files, a configured limit, a failing device. */
-const UNAVAILABLE = new Set(['53000', '53100', '53200', '53400', '58000', '58030'])
+const UNAVAILABLE = new Set<string>([
+  SQLSTATE.INSUFFICIENT_RESOURCES,
+  SQLSTATE.DISK_FULL,
+  SQLSTATE.OUT_OF_MEMORY,
+  SQLSTATE.CONFIGURATION_LIMIT_EXCEEDED,
+  SQLSTATE.SYSTEM_ERROR,
+  SQLSTATE.IO_ERROR,
+])
 const UNAVAILABLE_WORDS: Readonly<Record<string, string>> = {
-  '53100': 'its disk is full',
-  '53200': 'it is out of memory',
-  '53400': 'a limit of its configuration is exceeded',
+  [SQLSTATE.DISK_FULL]: 'its disk is full',
+  [SQLSTATE.OUT_OF_MEMORY]: 'it is out of memory',
+  [SQLSTATE.CONFIGURATION_LIMIT_EXCEEDED]: 'a limit of its configuration is exceeded',
 }
-const NO_RIGHT = new Set(['42501', '25006'])
-const NOT_THERE = new Set(['42P01', '3F000'])
+const NO_RIGHT = new Set<string>([SQLSTATE.INSUFFICIENT_PRIVILEGE, SQLSTATE.READ_ONLY_SQL_TRANSACTION])
+const NOT_THERE = new Set<string>([SQLSTATE.UNDEFINED_TABLE, SQLSTATE.INVALID_SCHEMA_NAME])
 const VIOLATIONS: Readonly<Record<string, ConstraintViolated['kind']>> = {
-  '23503': 'foreign-key',
-  '23505': 'unique',
-  '23P01': 'unique',
-  '23514': 'check',
+  [SQLSTATE.FOREIGN_KEY_VIOLATION]: 'foreign-key',
+  [SQLSTATE.UNIQUE_VIOLATION]: 'unique',
+  [SQLSTATE.EXCLUSION_VIOLATION]: 'unique',
+  [SQLSTATE.CHECK_VIOLATION]: 'check',
 }
 
 const OURS = [SyncError, ConstraintViolated, BatchRefused, ValueRefused]
@@ -231,10 +246,10 @@ export function mapped(error: unknown): Error {
 }
 
 const VIOLATION_CODES: Readonly<Record<ConstraintViolated['kind'], string>> = {
-  'foreign-key': '23503',
-  unique: '23505',
-  check: '23514',
-  index: '54000',
+  'foreign-key': SQLSTATE.FOREIGN_KEY_VIOLATION,
+  unique: SQLSTATE.UNIQUE_VIOLATION,
+  check: SQLSTATE.CHECK_VIOLATION,
+  index: SQLSTATE.PROGRAM_LIMIT_EXCEEDED,
 }
 
 function violation(error: pg.DatabaseError): ConstraintViolated | null {
@@ -290,12 +305,12 @@ function placeOf(error: pg.DatabaseError): string {
 }
 
 const REFUSALS: Readonly<Record<string, string>> = {
-  '0A000': 'a view or a rule uses the column',
-  '2BP01': 'other objects depend on it',
-  '23502': 'rows hold NULL',
-  '23505': 'rows hold equal values',
-  '42501': 'the user does not own it',
-  '42809': 'it is not a table',
+  [SQLSTATE.FEATURE_NOT_SUPPORTED]: 'a view or a rule uses the column',
+  [SQLSTATE.DEPENDENT_OBJECTS_STILL_EXIST]: 'other objects depend on it',
+  [SQLSTATE.NOT_NULL_VIOLATION]: 'rows hold NULL',
+  [SQLSTATE.UNIQUE_VIOLATION]: 'rows hold equal values',
+  [SQLSTATE.INSUFFICIENT_PRIVILEGE]: 'the user does not own it',
+  [SQLSTATE.WRONG_OBJECT_TYPE]: 'it is not a table',
 }
 
 /**
@@ -305,7 +320,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
 export function definitionRefusal(error: unknown): string | null {
   if (error instanceof ConstraintViolated) return 'rows do not hold it'
   const cause = driverError(error)
-  if (cause === null || sqlState(cause) === '42P01' || !concernsOneTable(cause)) return null
+  if (cause === null || sqlState(cause) === SQLSTATE.UNDEFINED_TABLE || !concernsOneTable(cause)) return null
   return `${REFUSALS[sqlState(cause)] ?? 'PostgreSQL refuses it'} (${sqlState(cause)})`
 }
 
@@ -323,10 +338,18 @@ function driverError(error: unknown): pg.DatabaseError | null {
 }
 
 /** No such table, column or unique index; another type; a view in its place; a deferrable key, or none where a publication needs one. */
-const UNFIT = new Set(['42P01', '42703', '42P10', '42804', '42883', '42809', '55000'])
+const UNFIT = new Set<string>([
+  SQLSTATE.UNDEFINED_TABLE,
+  SQLSTATE.UNDEFINED_COLUMN,
+  SQLSTATE.INVALID_COLUMN_REFERENCE,
+  SQLSTATE.DATATYPE_MISMATCH,
+  SQLSTATE.UNDEFINED_FUNCTION,
+  SQLSTATE.WRONG_OBJECT_TYPE,
+  SQLSTATE.OBJECT_NOT_IN_PREREQUISITE_STATE,
+])
 
 /** ON CONFLICT would affect one row twice. */
-const ROW_TWICE = '21000'
+const ROW_TWICE = SQLSTATE.CARDINALITY_VIOLATION
 
 /**
  * Maps the error of a statement that touches only the target's table of `table`. Returns TableBroken if it concerns only that
@@ -350,7 +373,7 @@ export function ofTable(table: TableMapping, error: unknown, read?: PlaceNames):
  */
 function isOfStranger({ name }: TableMapping, error: pg.DatabaseError): boolean {
   if (error.table === undefined || error.table === name) return false
-  return sqlState(error) !== '23503' || error.where !== undefined
+  return sqlState(error) !== SQLSTATE.FOREIGN_KEY_VIOLATION || error.where !== undefined
 }
 
 /** Names only places: the server's own text may contain values. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { counted, isLockTimeout, SyncError, type TriggerTarget } from '@mylab-sync/core'
 import { retry } from '@mylab-sync/runtime'
+import { ER } from '../connection/error-numbers.js'
 import type { Server } from '../catalog/catalog.js'
 import { errorNumber, ofTable, sourceError } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
@@ -33,8 +34,6 @@ interface Existing {
   /** Its creation time, to a hundredth of a second, and its definer: dropping and re-creating the same trigger changes this. */
   readonly identity: string
 }
-
-const NO_SUCH_TRIGGER = 1360
 
 async function existing(
   session: Session,
@@ -70,7 +69,7 @@ async function isCreatedWith(session: Session, name: string, body: string): Prom
     const [row] = await session.rows(`SHOW CREATE TRIGGER ${sql.name(name)}`)
     return (row?.[2] ?? '').trim().endsWith(` FOR EACH ROW ${body}`)
   } catch (error) {
-    if (errorNumber(error) === NO_SUCH_TRIGGER) return false
+    if (errorNumber(error) === ER.TRG_DOES_NOT_EXIST) return false
     throw error
   }
 }
@@ -206,14 +205,12 @@ export async function runWithShortLocks(
   }
 }
 
-/** In strict mode a server rejects 0 if it always waits (MySQL: 1 s at least); otherwise it uses its minimum. */
-const WRONG_VALUE = 1231
-
 async function canRunWithoutWait(session: Session): Promise<boolean> {
   try {
     await session.run('SET SESSION lock_wait_timeout = 0')
   } catch (error) {
-    if (errorNumber(error) === WRONG_VALUE) return false
+    // in strict mode a server rejects 0 if it always waits (MySQL: 1 s at least); otherwise it uses its minimum
+    if (errorNumber(error) === ER.WRONG_VALUE_FOR_VAR) return false
     throw error
   }
   const [shortest] = await session.rows('SELECT @@SESSION.lock_wait_timeout')
@@ -257,8 +254,7 @@ async function asDefiner({ session, settings, server }: Installer, work: () => P
   }
 }
 
-/** ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR. */
-const DENIED = new Set([1142, 1143])
+const DENIED: ReadonlySet<number> = new Set([ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR])
 
 /** Reads the key columns, which needs the same rights as the triggers do. */
 async function tryKeys(session: Session, targets: readonly TriggerTarget[]): Promise<void> {

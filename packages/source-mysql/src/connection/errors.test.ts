@@ -55,3 +55,14 @@ test('a hang-up or foreign protocol is no connection; a server error keeps its c
   assert.equal(connectError(driverError(1045), 'x').code, 'cannot-connect')
   assert.equal(connectError(driverError(1193), 'x').code, 'internal')
 })
+
+test('refused accounts and certificates are not retried; a full or starting server is', () => {
+  const retryOf = (error: Error): string => connectError(error, 'x').retry
+  const coded = (code: string): Error => Object.assign(new Error('x'), { code })
+  for (const number of [1044, 1045, 1049, 1130, 1698, 1820, 1862, 3118, 3159, 3955, 4151])
+    assert.equal(retryOf(driverError(number)), 'once-mended', String(number))
+  for (const number of [1040, 1203, 1226, 3032, 1053]) assert.equal(retryOf(driverError(number)), 'transient')
+  assert.equal(retryOf(coded('CERT_HAS_EXPIRED')), 'once-mended')
+  for (const code of ['TLS_FILE_UNFIT', 'TLS_HANDSHAKE', 'ECONNREFUSED', 'ECONNRESET'])
+    assert.equal(retryOf(coded(code)), 'transient', code)
+})

@@ -1,26 +1,88 @@
 import { type ErrorCode, SyncError, type SyncErrorOptions, TableBroken, tlsFault } from '@mylab-sync/core'
 import { tlsRemedy } from '@mylab-sync/runtime'
 import * as sql from '../sql.js'
+import { ER } from './error-numbers.js'
 
-/** https://mariadb.com/kb/en/mariadb-error-code-reference/ https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html */
+/** Refused by account, address or authentication method: a retry is refused likewise until somebody changes these. */
+const REFUSALS: readonly number[] = [
+  ER.DBACCESS_DENIED_ERROR,
+  ER.ACCESS_DENIED_ERROR,
+  ER.BAD_DB_ERROR,
+  ER.HOST_IS_BLOCKED,
+  ER.HOST_NOT_PRIVILEGED,
+  ER.NOT_SUPPORTED_AUTH_MODE,
+  ER.SERVER_IS_IN_SECURE_AUTH_MODE,
+  ER.PLUGIN_IS_NOT_LOADED,
+  ER.ACCESS_DENIED_NO_PASSWORD_ERROR,
+  ER.MUST_CHANGE_PASSWORD,
+  ER.MUST_CHANGE_PASSWORD_LOGIN,
+  ER.ACCOUNT_HAS_BEEN_LOCKED,
+  ER.SECURE_TRANSPORT_REQUIRED,
+  ER.ACCOUNT_BLOCKED_BY_PASSWORD_LOCK,
+  ER.MARIADB_ACCOUNT_HAS_BEEN_LOCKED,
+]
+
 const NUMBERS: Readonly<Partial<Record<ErrorCode, readonly number[]>>> = {
-  // Refused by account, by address or for everybody: 1129 a blocked host, 1524 and 1251 authentication methods, 3032 offline mode.
   'cannot-connect': [
-    1040, 1044, 1045, 1049, 1129, 1130, 1135, 1203, 1226, 1251, 1275, 1524, 1698, 1820, 1862, 3032, 3118, 3159, 3878,
-    4151,
+    ...REFUSALS,
+    ER.CON_COUNT_ERROR,
+    ER.CANT_CREATE_THREAD,
+    ER.TOO_MANY_USER_CONNECTIONS,
+    ER.USER_LIMIT_REACHED,
+    ER.SERVER_OFFLINE_MODE,
   ],
-  // 1158 to 1161: the server could not complete a read or write on the network.
-  'lost-connection': [1053, 1152, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031],
-  'missing-right': [1142, 1143, 1227, 1370, 1419],
-  'lock-timeout': [1205, 1213, 3572],
-  'generation-changed': [1054, 1146, 1176, 1412],
-  /*
-   * Failures of the whole server, for every account and table: no space (3, 20, 1021, 1114, 1878), no memory or files
-   * (5, 23, 1037, 1038, 1041, 1206), read-only (1290, 1792, 1836), a cluster node that is not ready (1047, 3168), and
-   * statements ended by the server or by KILL (1028, 1317, 1969, 3024).
-   */
+  // The network errors among them: the server could not complete a read or write.
+  'lost-connection': [
+    ER.SERVER_SHUTDOWN,
+    ER.ABORTING_CONNECTION,
+    ER.NET_PACKETS_OUT_OF_ORDER,
+    ER.NET_UNCOMPRESS_ERROR,
+    ER.NET_READ_ERROR,
+    ER.NET_READ_INTERRUPTED,
+    ER.NET_ERROR_ON_WRITE,
+    ER.NET_WRITE_INTERRUPTED,
+    ER.NEW_ABORTING_CONNECTION,
+    ER.MARIADB_CONNECTION_KILLED,
+    ER.SESSION_WAS_KILLED,
+    ER.CLIENT_INTERACTION_TIMEOUT,
+  ],
+  'missing-right': [
+    ER.TABLEACCESS_DENIED_ERROR,
+    ER.COLUMNACCESS_DENIED_ERROR,
+    ER.SPECIFIC_ACCESS_DENIED_ERROR,
+    ER.PROCACCESS_DENIED_ERROR,
+    ER.BINLOG_CREATE_ROUTINE_NEED_SUPER,
+  ],
+  'lock-timeout': [ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, ER.LOCK_NOWAIT],
+  'generation-changed': [ER.BAD_FIELD_ERROR, ER.NO_SUCH_TABLE, ER.KEY_DOES_NOT_EXIST, ER.TABLE_DEF_CHANGED],
+  // Failures of the whole server, for every account and table.
   unavailable: [
-    1, 3, 5, 20, 23, 1021, 1028, 1037, 1038, 1041, 1047, 1114, 1206, 1290, 1317, 1792, 1836, 1878, 1969, 3024, 3168,
+    // no space
+    ER.EE_WRITE,
+    ER.EE_DISK_FULL,
+    ER.DISK_FULL,
+    ER.RECORD_FILE_FULL,
+    ER.TEMP_FILE_WRITE_FAILURE,
+    // no memory or files
+    ER.EE_CANT_CREATE_FILE,
+    ER.EE_OUT_OF_MEMORY,
+    ER.EE_OUT_OF_FILE_RESOURCES,
+    ER.OUTOFMEMORY,
+    ER.OUT_OF_SORTMEMORY,
+    ER.OUT_OF_RESOURCES,
+    ER.LOCK_TABLE_FULL,
+    // read-only
+    ER.OPTION_PREVENTS_STATEMENT,
+    ER.CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
+    ER.READ_ONLY_MODE,
+    // a cluster node that is not ready
+    ER.UNKNOWN_COM_ERROR,
+    ER.SERVER_ISNT_AVAILABLE,
+    // statements ended by the server or by KILL
+    ER.FILSORT_ABORT,
+    ER.QUERY_INTERRUPTED,
+    ER.MARIADB_STATEMENT_TIMEOUT,
+    ER.QUERY_TIMEOUT,
   ],
 }
 const BY_NUMBER: ReadonlyMap<number, ErrorCode> = new Map(
@@ -29,8 +91,7 @@ const BY_NUMBER: ReadonlyMap<number, ErrorCode> = new Map(
   ),
 )
 
-/** ER_GET_ERRNO: its text contains the storage engine's own number; 12, 23, 24 and 28 are the system's for memory, files and space. */
-const GET_ERRNO = 1030
+/** The text of GET_ERRNO contains the storage engine's own number; 12, 23, 24 and 28 are the system's for memory, files and space. */
 const OF_SYSTEM = /^Got error (12|23|24|28)\b/
 
 const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
@@ -52,9 +113,50 @@ const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
  * it sees, and only the text names that account, or the missing file. Every other text may quote row data.
  */
 const QUOTABLE: ReadonlySet<number> = new Set([
-  13, 29, 1016, 1017, 1018, 1021, 1030, 1031, 1033, 1034, 1035, 1036, 1044, 1045, 1047, 1049, 1114, 1142, 1143, 1168,
-  1194, 1195, 1226, 1227, 1286, 1290, 1296, 1317, 1698, 1792, 1812, 1814, 1820, 1836, 1862, 1932, 1969, 3024, 3032,
-  3118, 3159, 3168, 3185, 4151,
+  ER.EE_STAT,
+  ER.EE_FILE_NOT_FOUND,
+  ER.CANT_OPEN_FILE,
+  ER.FILE_NOT_FOUND,
+  ER.CANT_READ_DIR,
+  ER.DISK_FULL,
+  ER.GET_ERRNO,
+  ER.ILLEGAL_HA,
+  ER.NOT_FORM_FILE,
+  ER.NOT_KEYFILE,
+  ER.OLD_KEYFILE,
+  ER.OPEN_AS_READONLY,
+  ER.DBACCESS_DENIED_ERROR,
+  ER.ACCESS_DENIED_ERROR,
+  ER.UNKNOWN_COM_ERROR,
+  ER.BAD_DB_ERROR,
+  ER.RECORD_FILE_FULL,
+  ER.TABLEACCESS_DENIED_ERROR,
+  ER.COLUMNACCESS_DENIED_ERROR,
+  ER.WRONG_MRG_TABLE,
+  ER.CRASHED_ON_USAGE,
+  ER.CRASHED_ON_REPAIR,
+  ER.USER_LIMIT_REACHED,
+  ER.SPECIFIC_ACCESS_DENIED_ERROR,
+  ER.UNKNOWN_STORAGE_ENGINE,
+  ER.OPTION_PREVENTS_STATEMENT,
+  ER.GET_ERRMSG,
+  ER.QUERY_INTERRUPTED,
+  ER.ACCESS_DENIED_NO_PASSWORD_ERROR,
+  ER.CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
+  ER.TABLESPACE_MISSING,
+  ER.TABLESPACE_DISCARDED,
+  ER.MUST_CHANGE_PASSWORD,
+  ER.READ_ONLY_MODE,
+  ER.MUST_CHANGE_PASSWORD_LOGIN,
+  ER.MARIADB_NO_SUCH_TABLE_IN_ENGINE,
+  ER.MARIADB_STATEMENT_TIMEOUT,
+  ER.QUERY_TIMEOUT,
+  ER.SERVER_OFFLINE_MODE,
+  ER.ACCOUNT_HAS_BEEN_LOCKED,
+  ER.SECURE_TRANSPORT_REQUIRED,
+  ER.SERVER_ISNT_AVAILABLE,
+  ER.CANNOT_FIND_KEY_IN_KEYRING,
+  ER.MARIADB_ACCOUNT_HAS_BEEN_LOCKED,
 ])
 
 const MORE_CONNECTIONS =
@@ -68,35 +170,38 @@ const MORE_SPACE = 'free space on the disk of the source'
 const WRITABLE = 'SET GLOBAL read_only = 0 on the source, or name the server of its cluster that is written to'
 
 const REMEDY_BY_NUMBER: ReadonlyMap<number, string> = new Map([
-  [3, MORE_SPACE],
-  [20, MORE_SPACE],
-  [1021, MORE_SPACE],
-  [1114, MORE_SPACE],
-  [1878, MORE_SPACE],
-  [1290, WRITABLE],
-  [1836, WRITABLE],
-  [3032, 'SET GLOBAL offline_mode = OFF on the source'],
-  [1040, MORE_CONNECTIONS],
-  [1203, MORE_CONNECTIONS],
+  [ER.EE_WRITE, MORE_SPACE],
+  [ER.EE_DISK_FULL, MORE_SPACE],
+  [ER.DISK_FULL, MORE_SPACE],
+  [ER.RECORD_FILE_FULL, MORE_SPACE],
+  [ER.TEMP_FILE_WRITE_FAILURE, MORE_SPACE],
+  [ER.OPTION_PREVENTS_STATEMENT, WRITABLE],
+  [ER.READ_ONLY_MODE, WRITABLE],
+  [ER.SERVER_OFFLINE_MODE, 'SET GLOBAL offline_mode = OFF on the source'],
+  [ER.CON_COUNT_ERROR, MORE_CONNECTIONS],
+  [ER.TOO_MANY_USER_CONNECTIONS, MORE_CONNECTIONS],
   [
-    1226,
+    ER.USER_LIMIT_REACHED,
     'lift the limit that it names (ALTER USER .. WITH MAX_USER_CONNECTIONS 0, MAX_QUERIES_PER_HOUR 0), or run fewer workers',
   ],
   [
-    1044,
+    ER.DBACCESS_DENIED_ERROR,
     'grant the account the rights that docs/operations.md names on this database, or set another one in DB_DATABASE; servers also report this for a database that does not exist',
   ],
-  [1820, NEW_PASSWORD],
-  [1862, NEW_PASSWORD],
-  [3118, UNLOCK],
-  [4151, UNLOCK],
-  [3159, "DB_SSLMODE=require, or prefer if it is disable; the server's socket (DB_SOCKET) counts as secure too"],
+  [ER.MUST_CHANGE_PASSWORD, NEW_PASSWORD],
+  [ER.MUST_CHANGE_PASSWORD_LOGIN, NEW_PASSWORD],
+  [ER.ACCOUNT_HAS_BEEN_LOCKED, UNLOCK],
+  [ER.MARIADB_ACCOUNT_HAS_BEEN_LOCKED, UNLOCK],
   [
-    1045,
+    ER.SECURE_TRANSPORT_REQUIRED,
+    "DB_SSLMODE=require, or prefer if it is disable; the server's socket (DB_SOCKET) counts as secure too",
+  ],
+  [
+    ER.ACCESS_DENIED_ERROR,
     "check user and password of the source, and that the account may connect from this host: an anonymous account ''@'localhost' takes precedence over 'user'@'%'; REQUIRE SSL and REQUIRE X509, and require_secure_transport on MariaDB, are reported the same way: set DB_SSLMODE=require, and DB_SSLCERT and DB_SSLKEY to a client certificate",
   ],
   [
-    1665,
+    ER.BINLOG_STMT_MODE_AND_ROW_ENGINE,
     "SET GLOBAL binlog_format = 'MIXED'; and the same setting in the server's configuration file; open sessions keep the old one",
   ],
 ])
@@ -132,7 +237,11 @@ export function mapped(error: unknown, doing: string): SyncError {
   const remedy = remedyOf(errorNumber(error), found)
   const what = found === 'lock-timeout' ? `timed out waiting for a lock, ${labelOf(error)}` : labelOf(error)
   const text = `${doing}: ${what}${wordsOf(error)}`
-  return sourceError(found ?? 'internal', text, remedy === undefined ? { cause: error } : { cause: error, remedy })
+  return sourceError(found ?? 'internal', text, {
+    cause: error,
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(REFUSALS.includes(errorNumber(error) ?? 0) ? { retry: 'once-mended' } : {}),
+  })
 }
 
 /** As `mapped`, for connecting: a peer that hangs up or does not answer like MySQL or MariaDB is reported as such. */
@@ -141,6 +250,7 @@ export function connectError(error: unknown, place: string): SyncError {
   if (fault !== null)
     return sourceError('cannot-connect', `connecting to ${place}: TLS failed: ${fault.what} (${fault.code})`, {
       remedy: tlsRemedy(fault.cure, 'DB'),
+      retry: fault.retry,
       cause: error,
     })
   const found = mapped(error, `connecting to ${place}`)
@@ -156,7 +266,7 @@ export function connectError(error: unknown, place: string): SyncError {
 export function isOfTable(error: unknown): boolean {
   if (!(error instanceof SyncError)) return false
   if (error.code === 'truncated-read') return true
-  // 1142 and 1143: the right to read this table; this product's own tables were read before.
+  // The right to read this table; this product's own tables were read before.
   return (error.code === 'internal' || error.code === 'missing-right') && errorNumber(error) !== undefined
 }
 
@@ -189,7 +299,7 @@ export function labelOf(error: unknown): string {
 
 function codeOf(error: unknown): ErrorCode | undefined {
   const number = errorNumber(error)
-  if (number === GET_ERRNO && OF_SYSTEM.test(textOf(error))) return 'unavailable'
+  if (number === ER.GET_ERRNO && OF_SYSTEM.test(textOf(error))) return 'unavailable'
   const code = property(error, 'code')
   const byNumber = number === undefined ? undefined : BY_NUMBER.get(number)
   return byNumber ?? (typeof code === 'string' ? byCode(code) : undefined)

@@ -1,6 +1,7 @@
 import type { Connection } from 'mysql2'
 import { type LineState, placeText, tlsFault } from '@mylab-sync/core'
 import { watchSilence } from '@mylab-sync/runtime'
+import { ER } from './error-numbers.js'
 import { OWN_SESSION, type SourceSettings } from '../settings.js'
 import { dial, type Dialled } from './dial.js'
 import { connectError, errorNumber, mapped, sourceError } from './errors.js'
@@ -20,8 +21,7 @@ const CONNECT_MS = 10_000
 const ANSWER_MS = 5_000
 const LEAVE_MS = 1_000
 
-/** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_WARN_I_S_SKIPPED_TABLE: https://mariadb.com/kb/en/mariadb-error-code-reference/ */
-const HIDDEN_WARNINGS = new Set(['1205', '1213', '1684'])
+const HIDDEN_WARNINGS = new Set([ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, ER.WARN_I_S_SKIPPED_TABLE].map(String))
 /** These change what is read or written. */
 const SETTINGS = [
   `${OWN_SESSION} = 1`,

@@ -1,4 +1,5 @@
 import type { Finding, FindingCode, Severity, SourceTable, TableMapping } from '@mylab-sync/core'
+import { ER } from '../connection/error-numbers.js'
 import { readServer, type Server } from '../catalog/catalog.js'
 import { actAsDefiner } from '../capture/definer.js'
 import { errorNumber } from '../connection/errors.js'
@@ -89,12 +90,10 @@ export async function activeRoles(session: Session): Promise<string | null> {
     const roles = row?.[0] ?? 'NONE'
     return roles === 'NONE' ? null : roles
   } catch (error) {
-    if (errorNumber(error) === NO_SUCH_FUNCTION) return null
+    if (errorNumber(error) === ER.SP_DOES_NOT_EXIST) return null
     throw error
   }
 }
-
-const NO_SUCH_FUNCTION = 1305
 
 async function definerLines(session: Session, server: Server, roles: string): Promise<string[]> {
   await actAsDefiner(session, server)

@@ -1,4 +1,5 @@
 import { counted, MAX_OWN_ID, SyncError } from '@mylab-sync/core'
+import { ER } from '../connection/error-numbers.js'
 import { TRIGGER_SQL_MODE } from '../capture/install.js'
 import { nextEntryId } from '../capture/log-ids.js'
 import { dropTrigger, type LogWriter, logWriters } from '../capture/log-writers.js'
@@ -203,16 +204,14 @@ export function sizeFinding(table: string, bytes: number, rows: number): ReturnT
   ]
 }
 
-/** MySQL 8's error for XA RECOVER without XA_RECOVER_ADMIN. */
-const XA_NOT_ALLOWED = 1401
-
 /** Null if the account may not read it. */
 async function orRefused(rows: Promise<TextRow[]>): Promise<TextRow[] | null> {
   try {
     return await rows
   } catch (error) {
     if (error instanceof SyncError && error.code === 'missing-right') return null
-    if (errorNumber(error) === XA_NOT_ALLOWED) return null
+    // MySQL 8 says so for XA RECOVER without XA_RECOVER_ADMIN
+    if (errorNumber(error) === ER.XAER_RMERR) return null
     throw error
   }
 }

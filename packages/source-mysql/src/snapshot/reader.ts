@@ -1,4 +1,5 @@
 import type { RawRow } from '@mylab-sync/core'
+import { ER } from '../connection/error-numbers.js'
 import { sourceError } from '../connection/errors.js'
 import { OneByOne } from '../connection/one-by-one.js'
 import type { RawValues, Session, TextRow } from '../connection/session.js'
@@ -7,7 +8,7 @@ const SAVE = 'SAVEPOINT r'
 /** Releases the metadata lock and keeps the snapshot. */
 const BACK = 'ROLLBACK TO SAVEPOINT r'
 /** Values truncated or replaced by NULL: max_allowed_packet (1301), GROUP_CONCAT (1260), data truncated (1265). Others, such as 1292 of a comparison, lose nothing. */
-const LOSSES = new Set(['1301', '1260', '1265'])
+const LOSSES = new Set([ER.WARN_ALLOWED_PACKET_OVERFLOWED, ER.CUT_VALUE_GROUP_CONCAT, ER.DATA_TRUNCATED].map(String))
 
 /** Serialises the reads of one snapshot, so that the statements of two reads never interleave. */
 export class Reader {

@@ -9,6 +9,7 @@ import type {
   TableFingerprint,
 } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
+import { ER } from '../connection/error-numbers.js'
 import { logGone } from '../ddl/own-tables.js'
 import { errorNumber, sourceError } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
@@ -25,7 +26,6 @@ const CLOCK = `DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')`
 const BEGIN = ['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION WITH CONSISTENT SNAPSHOT']
 /** Combined with the database's name: a copy on the same server is another source. */
 const IDENTITY = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_id', 'hostname', 'server_uuid', 'datadir')`
-const NO_SUCH_TABLE = 1146
 
 interface Opening {
   readonly takenAt: string
@@ -57,7 +57,7 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
   const [before] = await session
     .rows(`SELECT ${CLOCK}, ${READ_SEAL(sql.name(auditTable))} ${ours}`)
     .catch(async (error: unknown) => {
-      if (errorNumber(error) !== NO_SUCH_TABLE) throw error
+      if (errorNumber(error) !== ER.NO_SUCH_TABLE) throw error
       await ownRows(session, `SELECT 1 ${ours}`)
       throw logGone(settings, error)
     })
@@ -81,7 +81,7 @@ async function ownRows(session: Session, statement: string): Promise<TextRow[]> 
   try {
     return await session.rows(statement)
   } catch (error) {
-    if (errorNumber(error) === NO_SUCH_TABLE) throw notMigrated()
+    if (errorNumber(error) === ER.NO_SUCH_TABLE) throw notMigrated()
     throw error
   }
 }

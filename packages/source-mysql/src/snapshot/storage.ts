@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { SyncError } from '@mylab-sync/core'
+import { ER } from '../connection/error-numbers.js'
 import { errorNumber } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
 import type { Server } from '../catalog/catalog.js'
@@ -10,7 +11,6 @@ import { storageLike, StorageNames } from './storage-names.js'
 /** InnoDB encodes names as file names: `@0020` for a blank. Only the server has the complete table. */
 const decoded = (part: string): string =>
   `CAST(CONVERT(CAST(REPLACE(${part}, '@@@', '') AS BINARY) USING filename) AS CHAR CHARACTER SET utf8mb4)`
-const UNKNOWN_TABLE = 1109
 
 /** MariaDB and MySQL 5.7 offer the character set `filename`, and have the older names of the views. */
 function lendsFilenames(server: Server): boolean {
@@ -108,7 +108,7 @@ export async function seesStorage(session: Session, server: Server): Promise<boo
 
 function isHidden(error: unknown): boolean {
   const number = errorNumber(error) ?? 0
-  if (number === UNKNOWN_TABLE) return true
+  if (number === ER.UNKNOWN_TABLE) return true
   return error instanceof SyncError && error.code === 'missing-right'
 }
 

@@ -1,4 +1,5 @@
 import type { ColumnMapping, TableMapping, TableObjects } from '@mylab-sync/core'
+import { SQLSTATE } from '../sql-states.js'
 import type { Database, Session } from '../connection/database.js'
 import { definitionRefusal, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
@@ -82,7 +83,12 @@ async function apply(database: Database, found: Adaptation): Promise<string | nu
 /** A value that the new type cannot hold, or two types without a cast. */
 function isConversionFailure(error: unknown): boolean {
   const code = sqlState(error instanceof Error ? error.cause : error)
-  return code.startsWith('22') || code === '42846' || code === '42883' || code === '42804'
+  return (
+    code.startsWith('22') ||
+    code === SQLSTATE.CANNOT_COERCE ||
+    code === SQLSTATE.UNDEFINED_FUNCTION ||
+    code === SQLSTATE.DATATYPE_MISMATCH
+  )
 }
 
 async function adaptation(

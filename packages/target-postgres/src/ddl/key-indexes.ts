@@ -1,4 +1,5 @@
 import type { TableMapping } from '@mylab-sync/core'
+import { SQLSTATE } from '../sql-states.js'
 import type { Row, Session } from '../connection/database.js'
 import { definitionRefusal, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
@@ -6,7 +7,6 @@ import { lacksIdentity, standingColumns } from './columns.js'
 import type { Ddl } from './ddl.js'
 import { foreignKeyIndexRecord } from './planned.js'
 import { withShortLocks } from './short-locks.js'
-import { TOO_LONG } from './standing-indexes.js'
 import { addKey, foreignKeyIndex, keyName, otherKeyName, targetColumns } from './statements.js'
 
 /** The sync key's index, and those on columns of foreign keys. */
@@ -53,7 +53,7 @@ export class KeyIndexes {
       await session.build(foreignKeyIndex(schema, table, columns))
       await this.#ddl.made.note(session, table.name, [record])
     } catch (error) {
-      if (sqlState(error) !== TOO_LONG) throw error
+      if (sqlState(error) !== SQLSTATE.PROGRAM_LIMIT_EXCEEDED) throw error
       await session.raw('ROLLBACK TO SAVEPOINT foreign_key_index')
       await this.#ddl.made.note(session, table.name, [{ ...record, state: 'left-out' }])
     }

@@ -1,11 +1,12 @@
 import { type IndexPlan, SyncError, type TableMapping, type TableObjects } from '@mylab-sync/core'
+import { SQLSTATE } from '../sql-states.js'
 import { mapped, sqlState } from '../errors.js'
 import { Checks } from './checks.js'
 import type { Ddl } from './ddl.js'
 import { type MadeObject, madeKey } from './made-objects.js'
 import { indexRecord } from './planned.js'
 import { withShortLocks } from './short-locks.js'
-import { dropIndex, objectNames, TOO_LONG, whyNoIndex } from './standing-indexes.js'
+import { dropIndex, objectNames, whyNoIndex } from './standing-indexes.js'
 import { addUnique, createIndex } from './statements.js'
 
 /** Indexes and UNIQUEs beside the key's, and the CHECKs that are built with them. */
@@ -79,7 +80,8 @@ export class SecondaryIndexes {
         dropIndex(session, this.#ddl.schema, table, { name: index.name, concurrently: true }),
       )
       const code = sqlState(error instanceof SyncError ? error.cause : error)
-      if (code !== TOO_LONG || index.unique) return `index ${index.name} cannot be built: ${whyNoIndex(code)}`
+      if (code !== SQLSTATE.PROGRAM_LIMIT_EXCEEDED || index.unique)
+        return `index ${index.name} cannot be built: ${whyNoIndex(code)}`
       await this.#ddl.database.transaction((session) =>
         this.#ddl.made.note(session, table.name, [{ ...record, state: 'left-out' }]),
       )

@@ -1,9 +1,7 @@
 import type { TableMapping } from '@mylab-sync/core'
+import { SQLSTATE } from '../sql-states.js'
 import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
-
-/** Of an index entry. */
-export const TOO_LONG = '54000'
 
 /** Drops this index of this table, if there is one: another table may have an index of that name. */
 export async function dropIndex(
@@ -18,8 +16,8 @@ export async function dropIndex(
 }
 
 export function whyNoIndex(code: string): string {
-  if (code === '23505') return 'rows hold equal values'
-  if (code === '54000') return 'a value is too long for an index'
+  if (code === SQLSTATE.UNIQUE_VIOLATION) return 'rows hold equal values'
+  if (code === SQLSTATE.PROGRAM_LIMIT_EXCEEDED) return 'a value is too long for an index'
   return `SQLSTATE ${code}`
 }
 

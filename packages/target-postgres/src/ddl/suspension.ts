@@ -1,11 +1,12 @@
 import type { Edge, TableMapping, TableObjects, TargetConstraints, TargetTableName } from '@mylab-sync/core'
+import { SQLSTATE } from '../sql-states.js'
 import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 import { BROKEN } from './constraint-log.js'
 import type { Ddl } from './ddl.js'
 import { madeKey } from './made-objects.js'
 import { withShortLocks } from './short-locks.js'
-import { dropIndex, TOO_LONG, whyNoIndex } from './standing-indexes.js'
+import { dropIndex, whyNoIndex } from './standing-indexes.js'
 
 /** For people: only whoever made it makes it again. */
 const NOT_OURS = '; it is not one of the source'
@@ -53,7 +54,7 @@ export class Suspension {
     if (kind === 'index' && known) return this.#ddl.made.note(session, table, [{ ...known, state: 'left-out' }])
     // The source has dropped it: nobody is to make it again.
     if (known && !planned) return this.#ddl.made.forget(session, table, [made])
-    const broken = kind === 'index' ? whyNoIndex(TOO_LONG) : BROKEN
+    const broken = kind === 'index' ? whyNoIndex(SQLSTATE.PROGRAM_LIMIT_EXCEEDED) : BROKEN
     const detail = planned ? broken : `${broken}${NOT_OURS}`
     await this.#ddl.log.recordIn(session, { table, name, kind, state: 'suspended', detail, owned: planned })
   }

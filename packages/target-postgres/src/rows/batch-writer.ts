@@ -1,4 +1,5 @@
 import { ConstraintViolated, type RefusedRow, type TableMapping, type TargetRow } from '@mylab-sync/core'
+import { SQLSTATE } from '../sql-states.js'
 import { isRowRefusal, refusalMessage, sqlState, violatedUnique } from '../errors.js'
 import * as sql from '../sql.js'
 import { copyInto } from './copy-stream.js'
@@ -59,7 +60,7 @@ export class BatchWriter {
       if (!this.#sql.session.broken) await this.#sql.backTo('batch')
       if (!refusal && violated === null) return this.#sql.refused(table, error)
       if (violated !== null) return { violated }
-      if (refusal && error.code === '54000') await this.#throwIfIndex(table, error.constraint)
+      if (refusal && error.code === SQLSTATE.PROGRAM_LIMIT_EXCEEDED) await this.#throwIfIndex(table, error.constraint)
       const [row] = rows
       if (rows.length > 1 || !row) return this.#halves(table, rows, way)
       return { refused: [{ key: row.key, code: sqlState(error), message: refusalMessage(error, table.name) }] }

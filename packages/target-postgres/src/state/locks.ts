@@ -1,5 +1,6 @@
 import { type LockHolder, SyncError } from '@mylab-sync/core'
 import { createHash } from 'node:crypto'
+import { SQLSTATE } from '../sql-states.js'
 import type { Database, Row, Session } from '../connection/database.js'
 import { codeOf, mapped } from '../errors.js'
 import * as sql from '../sql.js'
@@ -7,7 +8,6 @@ import * as sql from '../sql.js'
 /** Work that exists once per installation has a lock table of its own; other work shares SHARED tables by its name's hash. */
 const OWN = new Set(['drain', 'tick', 'maintain'])
 const SHARED = 16
-const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
  * Only a role that may write to our tables can take these locks; any role that can connect can take an advisory lock.
@@ -31,7 +31,7 @@ export async function tryLock(session: Session, database: Database, work: string
     await session.raw(`LOCK TABLE ${lockTable(database, work)} IN EXCLUSIVE MODE NOWAIT`)
     return true
   } catch (error) {
-    if (codeOf(error) === LOCK_NOT_AVAILABLE) return false
+    if (codeOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE) return false
     throw error
   }
 }

@@ -1,11 +1,12 @@
+import { SQLSTATE } from '../sql-states.js'
 import type { Database, Session } from '../connection/database.js'
 import { codeOf, targetError } from '../errors.js'
 import * as sql from '../sql.js'
 import { isStranger } from '../strangers.js'
 import { migrations, SCHEMA_COMMENT, strangersIn, VERSIONS } from './own-tables.js'
 
-/** unique_violation, duplicate_schema, duplicate_table: another process creates the same object. */
-const MADE_MEANWHILE = new Set(['23505', '42P06', '42P07'])
+/** Another process creates the same object. */
+const MADE_MEANWHILE = new Set<string>([SQLSTATE.UNIQUE_VIOLATION, SQLSTATE.DUPLICATE_SCHEMA, SQLSTATE.DUPLICATE_TABLE])
 const TRIES = 3
 
 /** Numbered migrations that only expand; a state newer than this program is refused, and so is a schema that others use. */
