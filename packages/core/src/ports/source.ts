@@ -26,7 +26,7 @@ export interface KeyRange {
   readonly upper: RowKey | null
 }
 
-/** Replaces the source's token once the change log was altered by hand: every table must be read again. */
+/** Replaces the source's token after a manual change of the change log: every table must be read again. */
 export const DAMAGED_LOG = 'log-harmed'
 
 /** Greater ids were chosen by a client: a log that counts a million entries a second reaches this in 285 years. */
@@ -82,15 +82,15 @@ export interface LogPosition {
   readonly token: string | null
 }
 
-/** What becomes of the entries that a drain has read. */
-/** Stays unsynced, with the error of its row, or because it names no row of its table. */
+/** An entry that stays unsynced: its row was refused, or it names no row of its table. */
 export interface UnsyncedEntry {
   readonly id: bigint
   readonly kind: 'refused-row' | 'malformed'
-  /** For people. */
+  /** For people, never compared. */
   readonly message: string
 }
 
+/** The outcome of the entries that a drain has read. */
 export interface Acknowledgement {
   /** Become synced. Iterated once. */
   readonly ids: Iterable<bigint>

@@ -17,7 +17,7 @@ const RETRY_COUNTS: Readonly<Record<UnsyncedEntry['kind'], number>> = { 'refused
 export const REFUSED_UNSYNCED = `synced = 0 AND retry_count = ${RETRY_COUNTS['refused-row']}`
 export const MALFORMED_UNSYNCED = `synced = 0 AND retry_count = ${RETRY_COUNTS.malformed}`
 
-/** Earlier versions gave both kinds one retry_count, and this text alone told a malformed entry. */
+/** Earlier versions used one retry_count for both kinds, and only this text identified a malformed entry. */
 const MALFORMED_BEFORE = 'it holds no key of its table as our triggers write it now; the table was copied again'
 export const markMalformedBefore = (auditTable: string): string =>
   `UPDATE ${sql.name(auditTable)} SET retry_count = ${RETRY_COUNTS.malformed} WHERE ${REFUSED_UNSYNCED} AND error_message = ${sql.text(MALFORMED_BEFORE)}`
@@ -25,7 +25,7 @@ export const markMalformedBefore = (auditTable: string): string =>
 const READ_COMMITTED = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED'
 
 function markEntries(auditTable: string, drain: number, condition: string): string {
-  // Any other plan locks entries of open transactions (facts 3.2).
+  // Any other plan locks entries of open transactions.
   return `UPDATE ${sql.name(auditTable)} FORCE INDEX (PRIMARY) SET synced = 1, drain_no = ${sql.integer(drain)}, synced_at = CURRENT_TIMESTAMP WHERE ${condition} AND synced = 0`
 }
 
