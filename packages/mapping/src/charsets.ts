@@ -117,11 +117,11 @@ function makeCharset(name: string): Charset | null {
   const bytes = BYTES[name]
   if (bytes) return singleByte(encoding, bytes)
   const pairs = CHARACTERS[name]
-  const respelt = pairs ? swapped(pairs) : (text: string): string => text
+  const corrected = pairs ? swapped(pairs) : (text: string): string => text
   const plain = { stripBOM: false }
   return {
-    decode: (value) => respelt(iconv.decode(value, encoding, plain)),
-    encode: (text) => iconv.encode(respelt(text), encoding, { addBOM: false }),
+    decode: (value) => corrected(iconv.decode(value, encoding, plain)),
+    encode: (text) => iconv.encode(corrected(text), encoding, { addBOM: false }),
   }
 }
 

@@ -15,7 +15,7 @@ export interface PurgeRequest {
 }
 
 /**
- * Removes entries that were acknowledged longer ago than this. Records the highest drain idIn them: the log cannot bring
+ * Removes entries that were acknowledged longer ago than this. Records the highest drain among them: the log cannot bring
  * forward a target restored to a state before it. Returns the number of entries.
  */
 export async function purge(session: Session, settings: SourceSettings, request: PurgeRequest): Promise<number> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isOnlyInsert, namesTable, wordsOf } from './log-writers.js'
 
-const LOG = { database: 'shop', table: 'sync_audit_log', spelt: (name: string): string => name }
+const LOG = { database: 'shop', table: 'sync_audit_log', folded: (name: string): string => name }
 const names = (body: string, schema = 'shop', ansiQuotes = false): boolean =>
   namesTable(wordsOf(body, ansiQuotes), schema, LOG)
 

@@ -19,15 +19,15 @@ export interface LogWriter {
  */
 export async function logWriters(session: Session, { database, auditTable }: SourceSettings): Promise<LogWriter[]> {
   const [setting] = await session.rows("SHOW GLOBAL VARIABLES LIKE 'lower_case_table_names'")
-  const spelt = setting?.[1] === '0' ? (name: string): string => name : (name: string): string => name.toLowerCase()
-  const log = { database: spelt(database), table: spelt(auditTable) }
+  const folded = setting?.[1] === '0' ? (name: string): string => name : (name: string): string => name.toLowerCase()
+  const log = { database: folded(database), table: folded(auditTable) }
   const rows = await session.definitions(
     `SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE FROM information_schema.TRIGGERS
      WHERE LOCATE(${sql.text(auditTable.toLowerCase())}, LOWER(ACTION_STATEMENT)) > 0 ORDER BY TRIGGER_SCHEMA <> ${sql.text(database)}, 1, 2`,
   )
   return rows.flatMap(([schema, name, table, body, mode]) => {
     const words = wordsOf(body ?? '', (mode ?? '').includes('ANSI_QUOTES'))
-    if (!namesTable(words, spelt(schema ?? ''), { ...log, spelt })) return []
+    if (!namesTable(words, folded(schema ?? ''), { ...log, folded })) return []
     return [{ schema: schema ?? '', name: name ?? '', table: table ?? '', onlyLogs: isOnlyInsert(words) }]
   })
 }
@@ -58,15 +58,15 @@ export function wordsOf(body: string, ansiQuotes: boolean): Word[] {
 interface Log {
   readonly database: string
   readonly table: string
-  readonly spelt: (name: string) => string
+  readonly folded: (name: string) => string
 }
 
 /** An unqualified name refers to the trigger's own database. */
-export function namesTable(words: readonly Word[], schema: string, { database, table, spelt }: Log): boolean {
+export function namesTable(words: readonly Word[], schema: string, { database, table, folded }: Log): boolean {
   return words.some(({ text }, at) => {
-    if (spelt(text) !== table) return false
+    if (folded(text) !== table) return false
     if (words[at - 1]?.text !== '.') return schema === database
-    return spelt(words[at - 2]?.text ?? '') === database
+    return folded(words[at - 2]?.text ?? '') === database
   })
 }
 

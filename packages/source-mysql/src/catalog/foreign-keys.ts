@@ -68,7 +68,7 @@ export function actionsIn(
 ): [name: string, onDelete: string, onUpdate: string][] {
   const lines = statement.split('\n').map((line) => line.trimStart())
   return names.map((name) => {
-    const starts = [sql.name(name), `\`${name}\``, name].map((spelt) => `CONSTRAINT ${spelt} FOREIGN KEY `)
+    const starts = [sql.name(name), `\`${name}\``, name].map((printed) => `CONSTRAINT ${printed} FOREIGN KEY `)
     const line = lines.find((each) => starts.some((start) => each.startsWith(start))) ?? ''
     const [, onDelete = 'RESTRICT', onUpdate = 'RESTRICT'] = TAIL.exec(line) ?? []
     return [name, onDelete, onUpdate]

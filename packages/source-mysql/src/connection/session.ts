@@ -22,7 +22,7 @@ const ANSWER_MS = 5_000
 const LEAVE_MS = 1_000
 
 const HIDDEN_WARNINGS = new Set([ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, ER.WARN_I_S_SKIPPED_TABLE].map(String))
-/** These change what is read or written. */
+/** Without these, rows would be read or written differently. */
 const SETTINGS = [
   `${OWN_SESSION} = 1`,
   "time_zone = '+00:00'",
@@ -42,7 +42,7 @@ const HELPFUL = [
   'sql_big_selects = 1',
 ]
 const SETUP = `SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, ${SETTINGS.join(', ')}`
-/** Each exists on some servers only: show the GIPK, fresh statistics, long IN lists as ranges, no row locks for a vanished client, no statement timeouts. */
+/** Each exists on some servers only: show the GIPK, fresh statistics, long IN lists as ranges, no row locks for a vanished client, no server-side timeouts. */
 const OPTIONAL_SETUP = [
   // A session keeps 64 warnings, or 1,024 on MySQL, where keeping more needs a right. That many broken views would hide other warnings from `definitions`.
   'SET SESSION max_error_count = 65535',

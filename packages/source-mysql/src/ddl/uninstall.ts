@@ -41,14 +41,14 @@ export async function uninstallStatements(session: Session, settings: SourceSett
 
 /** The other work of such a trigger belongs to the application. */
 function refuseForeignTriggers(writers: readonly LogWriter[], settings: SourceSettings): void {
-  const strangers = writers.filter(({ onlyLogs }) => !onlyLogs)
-  if (strangers.length === 0) return
-  const shown = strangers.map(({ schema, name, table }) => `${schema}.${name} on ${table}`).join(', ')
+  const foreign = writers.filter(({ onlyLogs }) => !onlyLogs)
+  if (foreign.length === 0) return
+  const shown = foreign.map(({ schema, name, table }) => `${schema}.${name} on ${table}`).join(', ')
   throw sourceError(
     'foreign-trigger',
-    `${counted(strangers.length, 'trigger')} of another program would fail every write without ${settings.auditTable}: ${shown}; nothing was removed`,
+    `${counted(foreign.length, 'trigger')} of another program would fail every write without ${settings.auditTable}: ${shown}; nothing was removed`,
     {
-      remedy: `remove ${settings.auditTable} from their text, or: ${strangers.map((writer) => `${dropTrigger(writer, settings)};`).join(' ')}`,
+      remedy: `remove ${settings.auditTable} from their text, or: ${foreign.map((writer) => `${dropTrigger(writer, settings)};`).join(' ')}`,
     },
   )
 }

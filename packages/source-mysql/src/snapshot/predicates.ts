@@ -76,7 +76,7 @@ interface LookUp {
 /**
  * Rows whose `columns` equal one of these token lists, written by the rules of `rules`: the same columns, or the parent's.
  * MySQL finds nothing by a row constructor with the number of an ENUM or SET (9.7), and shown digits stand for several values.
- * Such columns are compared alone, with a list of the other columns per value. For 1,000 keys idIn 100,000 rows this takes as
+ * Such columns are compared alone, with a list of the other columns per value. For 1,000 keys among 100,000 rows this takes as
  * long as one list if the values are few (5 ms), and four times as long if each key has its own (24 to 29 ms).
  */
 export function inSql(
