@@ -82,7 +82,7 @@ const HOSTS: fc.Arbitrary<readonly [written: string, place: Place]> = fc.oneof(
   TEXT.map((name) => [encodeURIComponent(`/run/${name}`), { socket: `/run/${name}` }] as const),
 )
 
-test('each part of a URL comes back as it was, whatever signs it has', () => {
+test('each part of a URL comes back as it was, whatever characters it has', () => {
   const parts = fc.record({ user: TEXT, password: TEXT, database: TEXT, name: TEXT, value: TEXT, port: PORT })
   fc.assert(
     fc.property(HOSTS, parts, ([written, place], { user, password, database, name, value, port }) => {

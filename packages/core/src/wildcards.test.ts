@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { matchesWildcards, MANY, ONE, codePointsOf } from './wildcards.js'
 
 const pattern = (text: string): (string | symbol)[] =>
-  codePointsOf(text).map((sign) => (sign === '*' ? MANY : sign === '?' ? ONE : sign))
+  codePointsOf(text).map((character) => (character === '*' ? MANY : character === '?' ? ONE : character))
 
 test('wildcards match any characters, everything else matches itself', () => {
   const fits = ['* ', '*', '', 'a*', 'a*b', '*b*', '?', '??', 'a.b', '*a*a*b', '😀?'].map((text) => text.trim())
@@ -33,10 +33,10 @@ test('a hundred wildcards against a long name match in no time', () => {
 
 /** By definition: MANY matches any rest of the text. */
 function fits(text: readonly string[], of: readonly (string | symbol)[]): boolean {
-  const [sign, ...rest] = of
-  if (sign === undefined) return text.length === 0
-  if (sign === MANY) return fits(text, rest) || (text.length > 0 && fits(text.slice(1), of))
-  return text.length > 0 && (sign === ONE || sign === text[0]) && fits(text.slice(1), rest)
+  const [character, ...rest] = of
+  if (character === undefined) return text.length === 0
+  if (character === MANY) return fits(text, rest) || (text.length > 0 && fits(text.slice(1), of))
+  return text.length > 0 && (character === ONE || character === text[0]) && fits(text.slice(1), rest)
 }
 
 test('a pattern matches what its definition says', () => {

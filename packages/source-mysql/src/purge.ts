@@ -49,15 +49,15 @@ async function purgeWatermarks(
   settings: SourceSettings,
   { olderThanDays, signal }: PurgeRequest,
 ): Promise<void> {
-  const marks = `FROM ${sql.name(WATERMARK_TABLE)} WHERE owner = ${sql.text(settings.instance)}`
+  const watermarks = `FROM ${sql.name(WATERMARK_TABLE)} WHERE owner = ${sql.text(settings.instance)}`
   const [old] = await session.rows(
-    `SELECT COALESCE(MAX(drain_no), 0) ${marks} AND marked_at < NOW() - INTERVAL ${sql.integer(olderThanDays)} DAY`,
+    `SELECT COALESCE(MAX(drain_no), 0) ${watermarks} AND marked_at < NOW() - INTERVAL ${sql.integer(olderThanDays)} DAY`,
   )
   await session.run(recordPurged(settings, Number(old?.[0] ?? 0)))
   const [purged] = await session.rows(
     `SELECT purged_drain FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)}`,
   )
-  const useless = `${marks} AND (drain_no < ${sql.integer(Number(purged?.[0] ?? 0))} OR drain_no IS NULL AND marked_at < NOW() - INTERVAL ${COPY_WATERMARK_DAYS} DAY)`
+  const useless = `${watermarks} AND (drain_no < ${sql.integer(Number(purged?.[0] ?? 0))} OR drain_no IS NULL AND marked_at < NOW() - INTERVAL ${COPY_WATERMARK_DAYS} DAY)`
   for (let removed = BATCH; removed === BATCH && !signal.aborted; )
     removed = await session.run(`DELETE ${useless} LIMIT ${BATCH}`)
 }

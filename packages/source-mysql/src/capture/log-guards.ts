@@ -26,7 +26,7 @@ function guardsOf(settings: SourceSettings): Guard[] {
   const name = (event: string): string => `mylab_${instancePart(settings.instance)}log_${event}`
   const note = (change: string): string =>
     `UPDATE ${sql.name(INSTANCE_TABLE)} SET ${change} WHERE owner = ${sql.text(settings.instance)}`
-  const harmed = note(`token = ${sql.text(DAMAGED_LOG)}`)
+  const damaged = note(`token = ${sql.text(DAMAGED_LOG)}`)
   // The log cannot bring forward a target restored to a state before this drain.
   const purged = note('purged_drain = GREATEST(purged_drain, OLD.drain_no)')
   const isUnread = `OLD.drain_no IS NULL OR ${isPending('OLD')}`
@@ -34,7 +34,7 @@ function guardsOf(settings: SourceSettings): Guard[] {
   // Processes of an older version do not set the variable; a drain number identifies their acknowledgements.
   const isKept = `${isSame} AND (${isPending('NEW')} OR NEW.drain_no IS NOT NULL AND (${isUnread} OR NEW.drain_no = OLD.drain_no))`
   const byHand = (condition: string): string =>
-    `IF ${OWN_SESSION} IS NULL AND ${condition} THEN IF ${isUnread} THEN ${harmed}; ELSE ${purged}; END IF; END IF`
+    `IF ${OWN_SESSION} IS NULL AND ${condition} THEN IF ${isUnread} THEN ${damaged}; ELSE ${purged}; END IF; END IF`
   return [
     { name: name('au'), event: 'UPDATE', body: byHand(`OLD.id > 0 AND NOT (${isKept})`) },
     { name: name('ad'), event: 'DELETE', body: byHand('TRUE') },
@@ -85,8 +85,8 @@ export async function areGuardsIntact(session: Session, settings: SourceSettings
  */
 export async function createGuards(session: Session, settings: SourceSettings): Promise<boolean> {
   const known = await knownFingerprint(session, settings)
-  const isHarmed = known !== null && known !== (await fingerprint(session, settings))
-  if (isHarmed) await note(session, settings, `token = ${sql.text(DAMAGED_LOG)}, guards = NULL`)
+  const isDamaged = known !== null && known !== (await fingerprint(session, settings))
+  if (isDamaged) await note(session, settings, `token = ${sql.text(DAMAGED_LOG)}, guards = NULL`)
   await session.run(DDL_SESSION)
   try {
     for (const guard of guardsOf(settings)) await replace(session, settings, guard)
@@ -95,7 +95,7 @@ export async function createGuards(session: Session, settings: SourceSettings): 
   }
   const made = await fingerprint(session, settings)
   if (made !== null) await note(session, settings, `guards = ${sql.text(made)}`)
-  return isHarmed
+  return isDamaged
 }
 
 async function replace(session: Session, { auditTable }: SourceSettings, guard: Guard): Promise<void> {

@@ -104,11 +104,11 @@ export async function migrate(session: Session, settings: SourceSettings, token:
     isThere(table) && (await session.rows(`SELECT 1 FROM ${sql.name(table)} ${ownerIs(settings)} LIMIT 1`)).length > 0
   const hasLog = isThere(settings.auditTable)
   const hasRow = await isKnown(INSTANCE_TABLE)
-  const isHarmed = hasRow ? !hasLog : hasLog || (await isKnown(WATERMARK_TABLE))
-  for (const statement of ownTables(settings, isHarmed ? DAMAGED_LOG : token)) await session.run(statement)
+  const isDamaged = hasRow ? !hasLog : hasLog || (await isKnown(WATERMARK_TABLE))
+  for (const statement of ownTables(settings, isDamaged ? DAMAGED_LOG : token)) await session.run(statement)
   if (hasLog)
     await inTransaction(session, async () => void (await session.run(markMalformedBefore(settings.auditTable))))
-  if (isHarmed)
+  if (isDamaged)
     await session.run(
       `UPDATE ${sql.name(INSTANCE_TABLE)} SET token = ${sql.text(DAMAGED_LOG)}, seal = NULL ${ownerIs(settings)}`,
     )
