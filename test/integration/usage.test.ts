@@ -51,7 +51,7 @@ test('a meaningless command line ends with 2 and one line, and does nothing', as
       ],
       ['migrat', /^mylab-sync: no command migrat; did you mean migrate\?\n {2}try: mylab-sync migrate --help\n$/],
       ['sync:migrat', /did you mean migrate\?/],
-      ['migrate now', /^mylab-sync: migrate: no place for now\n/],
+      ['migrate now', /^mylab-sync: migrate: unexpected argument now\n/],
       ['migrate --source=maybe', /^mylab-sync: migrate: --source: found maybe, expected no value\n/],
       ['initial --create-tables --batch many', /^mylab-sync: initial: --batch: not a number\n/],
       ['initial --create-tables --batch 0', /--batch: found 0, expected a whole number above 0\n/],

@@ -28,7 +28,7 @@ export function explainUsage(words: readonly string[], commands: Commands, messa
   const named = words.find((word) => !word.startsWith('-'))
   const names = commands.map(({ name }) => name)
   const near = named === undefined ? null : nearest(named.replace(/^sync:/, ''), names)
-  const what = named === undefined ? 'no command is named' : `no command ${named}`
+  const what = named === undefined ? 'no command given' : `no command ${named}`
   tell(`mylab-sync: ${what}${near === null ? '' : `; did you mean ${near}?`}`)
   tell(`  try: mylab-sync ${near === null ? '--help' : `${near} --help`}`)
 }
@@ -44,12 +44,12 @@ function explanation(words: readonly string[], command: Command, message: string
   if (given !== undefined)
     return `${positionals.includes(name) ? name : `--${name}`}: found ${given}, expected ${choices}`
   if (message.startsWith('Not enough non-option arguments'))
-    return `nothing named, expected ${positionals.map((each) => options[each]?.choices?.join(', ') ?? each).join(' ')}`
+    return `argument missing, expected ${positionals.map((each) => options[each]?.choices?.join(', ') ?? each).join(' ')}`
   return message
 }
 
 function unknownWord(words: readonly string[], { options }: Command, unknown: string): string {
-  if (!words.some((word) => word.startsWith('-') && word.includes(unknown))) return `no place for ${unknown}`
+  if (!words.some((word) => word.startsWith('-') && word.includes(unknown))) return `unexpected argument ${unknown}`
   const near = nearest(unknown, [...Object.keys(COMMON), ...Object.keys(options)])
   return `no option --${unknown}${near === null ? '' : `; did you mean --${near}?`}`
 }

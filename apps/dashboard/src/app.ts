@@ -107,7 +107,7 @@ function actions(options: DashboardOptions, feed: StatusFeed): RequestHandler {
 /** Bull Board answers 200 to "pause all" although it skips read-only queues, so only reads get through to it. */
 const readOnly: RequestHandler = (request, response, next) => {
   if (request.method === 'GET' || request.method === 'HEAD') return next()
-  refuse(response, 405, 'the queues are shown read-only')
+  refuse(response, 405, 'the queue board is read-only')
 }
 
 /** Sends the message of our own errors; the text of any other may quote data, so it is withheld. */

@@ -149,7 +149,7 @@ function payload<N extends QueueName>(name: N, job: Job<AnyJob>): JobOf<N> {
   throw new SyncError('job-refused', `Redis: job ${shownId(job.id)} is not a job of the queue ${name}`)
 }
 
-/** A refused job would only be refused again. Any other one is retried, since others go on beside it. */
+/** A refused job would only be refused again; every other failure is retried. */
 function isFinal(error: unknown): boolean {
   return error instanceof SyncError && ERRORS[error.code].scope === 'job'
 }

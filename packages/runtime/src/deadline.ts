@@ -1,4 +1,4 @@
-/** Settles as `work` does, or throws after so long. The work itself goes on, and a late failure of it is nobody's. */
+/** Settles like `work`, or throws after `ms`. The work itself continues, and a late failure of it is ignored. */
 export async function withDeadline<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
@@ -11,7 +11,7 @@ export async function withDeadline<T>(ms: number, work: Promise<T>): Promise<T> 
   }
 }
 
-/** True when `work` ends within so long, be it by a failure. */
+/** True if `work` settles within `ms`, even by failing. */
 export async function endsWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   const ended = work.then(
     () => true,

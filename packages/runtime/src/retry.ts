@@ -7,9 +7,12 @@ export interface Pauses {
 }
 
 export interface RetryOptions<E> extends Pauses {
-  /** Failures in a row after which the last one is thrown; without it tries never end. */
+  /** Failures in a row after which the last one is thrown; if absent, retries never end. */
   readonly attempts?: number
-  /** Ends a pause: the work, which listens to it too, runs a last time. A failure after it is thrown. */
+  /**
+   * Ends a pause early. The work, which listens to it too, then runs one last time; a failure after the signal is
+   * thrown.
+   */
   readonly signal?: AbortSignal
   readonly isRetryable: (error: unknown) => error is E
   /** Called before each pause. */
@@ -17,7 +20,7 @@ export interface RetryOptions<E> extends Pauses {
 }
 
 /**
- * Milliseconds until the next try: exponential, capped, with jitter over the upper half, so that processes which failed
+ * Milliseconds until the next try: exponential, capped, with jitter over the upper half, so that processes that failed
  * together do not retry together.
  */
 export function backoffMs(
@@ -30,8 +33,8 @@ export function backoffMs(
 }
 
 /**
- * Runs `work`, which may run again, until it gets through. Throws what is not retryable, the last of so many failures in a
- * row, and the failure after the signal. Work that calls `progressed` has its failures counted anew.
+ * Retries idempotent `work` until it succeeds. Throws an error that is not retryable, the last of `attempts` failures
+ * in a row, and any failure after the signal. Work that calls `progressed` resets the count of failures.
  */
 export async function retry<T, E>(
   work: (progressed: () => void) => Promise<T>,
@@ -51,7 +54,7 @@ export async function retry<T, E>(
   }
 }
 
-/** As `retry`, for work that goes on until the signal: after that, a failure which could be retried is reported and nothing more. */
+/** Like `retry`, for work that runs until the signal. A retryable failure after the signal is only reported. */
 export async function retryUntil<E>(
   signal: AbortSignal,
   work: (progressed: () => void) => Promise<void>,
@@ -65,7 +68,7 @@ export async function retryUntil<E>(
   }
 }
 
-/** Asks again and again, so many times at most; true once the answer is yes. The signal ends it. */
+/** Asks at most `attempts` times, or until the signal. Returns true once the answer is yes. */
 export async function poll(
   ask: () => Promise<boolean>,
   {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 
-/** Waits so long, or until the signal, which it does not throw for: whoever sleeps looks at it next anyway. */
+/** Waits for `ms`, or until the signal. Does not throw for the signal: callers check it next anyway. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve()
@@ -14,7 +14,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   })
 }
 
-/** Returns when the signal is given. */
+/** Resolves once the signal is aborted. */
 export async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort')
 }

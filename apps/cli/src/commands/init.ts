@@ -186,7 +186,7 @@ async function askAddress<T>(
   const database = await prompt.ask(`${server} database`, known.database)
   const user = await prompt.ask(`${server} user`, known.user)
   const password = await prompt.askSecret(`${server} password of ${user}`, known.password)
-  if (database === '') throw new SyncError('usage', `${server} database: none is named`)
+  if (database === '') throw new SyncError('usage', `${server} database: no name given`)
   return { ...known.at(host, port), database, user, password }
 }
 
@@ -204,7 +204,7 @@ function report(options: InitOptions, { yaml, secrets }: WrittenConfig, answers:
   for (const name of added.kept) tell(`.env already has another ${name}, which was kept (--yes overwrites it)`)
   for (const name of added.impossible)
     tell(`${name} cannot be written to .env: set it in the environment, or as ${name}_FILE`)
-  if (added.added.length > 0 && isShared()) tell('.env holds passwords now: add it to .gitignore')
+  if (added.added.length > 0 && isShared()) tell('.env now contains passwords: add it to .gitignore')
   for (const key of stronger) tell(`${key}: the environment or .env overrides ${options.output}`)
   print(`Next: ${next}`)
 }

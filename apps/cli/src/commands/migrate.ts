@@ -36,7 +36,7 @@ function showAdopted({
   if (log === null) return print('There is no log of the older package to take over from.')
   const waiting = pending === 0 ? '' : ` (${counted(pending, 'change')} in it not applied)`
   print(`Taken over: ${counted(triggers, 'trigger')} dropped, the log is kept as ${log}${waiting}.`)
-  print('Next: mylab-sync initial --take-over, which compares every row with what the target holds.')
+  print('Next: mylab-sync initial --take-over, which compares every row with the target.')
 }
 
 function showStatus(options: CommonOptions, source: boolean, target: boolean): number {
