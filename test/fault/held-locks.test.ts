@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import type { SyncError } from '@mylab-sync/core'
-import { type InitialRequest, initial, runDaemon } from '@mylab-sync/engine'
+import { type InitialRequest, initial } from '@mylab-sync/engine'
 import { eventually, sharedServers } from '@mylab-sync/testkit'
+import { startDaemon } from '../support/daemon.js'
 import { textRows } from '../support/content.js'
 import { assertEqual, createInstallation, type Installation } from '../support/installation.js'
 
@@ -64,30 +64,21 @@ for (const [number, [what, hold]] of Object.entries(LIVE).entries()) {
   test(`live sync waits for no lock forever: ${what}`, async (t) => {
     const name = `held_live_${number}`
     await using installation = await createInstallation(servers, name, { schema: SCHEMA, copied: true })
-    const stop = new AbortController()
-    const problems: SyncError[] = []
-    try {
-      const onProblem = (error: SyncError): number => problems.push(error)
-      const daemon = runDaemon(installation.context, { intervalMs: 1000, onInterval: () => {}, onProblem }, stop.signal)
-      daemon.catch(() => {})
-      const giveBack = await hold(name)
-      const since = performance.now()
-      if (!what.startsWith('the source')) await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
-      await eventually('the wait is told by name', () => problems.length > 0, NAMED_MS)
-      const named = performance.now() - since
-      await giveBack()
-      const free = performance.now()
-      if (what.startsWith('the source')) await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
-      await eventually('the change is there', () => hasArrived(installation), TAKEN_UP_MS)
-      const code = problems[0]?.code ?? ''
-      assert.equal(code, 'lock-timeout')
-      tell(t, { named, code, takenUp: performance.now() - free })
-      stop.abort()
-      await daemon
-      await assertEqual(installation, ['a'])
-    } finally {
-      stop.abort()
-    }
+    await using daemon = startDaemon(installation.context)
+    const giveBack = await hold(name)
+    const since = performance.now()
+    if (!what.startsWith('the source')) await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
+    await eventually('the wait is told by name', () => daemon.problems.length > 0, NAMED_MS)
+    const named = performance.now() - since
+    await giveBack()
+    const free = performance.now()
+    if (what.startsWith('the source')) await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
+    await eventually('the change is there', () => hasArrived(installation), TAKEN_UP_MS)
+    const code = daemon.problems[0]?.error.code ?? ''
+    assert.equal(code, 'lock-timeout')
+    tell(t, { named, code, takenUp: performance.now() - free })
+    await daemon.stop()
+    await assertEqual(installation, ['a'])
   })
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { runDaemon } from '@mylab-sync/engine'
 import { eventually, Proxy, sharedServers } from '@mylab-sync/testkit'
+import { startDaemon } from '../support/daemon.js'
 import { connect } from '../support/connect.js'
 import { contentOf, textRows } from '../support/content.js'
 import { nap } from '../support/fleet.js'
@@ -73,51 +73,31 @@ for (const side of FROZEN) {
   test(`a frozen ${side} connection is dropped within 15 s, and resumes once restored`, async (t) => {
     const name = `line_${side}`
     await using installation = await far(name, 0)
-    const ended = new AbortController()
-    const problems: number[] = []
-    try {
-      await copyAll(installation.context)
-      const onProblem = (): unknown => problems.push(performance.now())
-      const running = runDaemon(
-        installation.context,
-        { intervalMs: 60_000, onInterval: () => {}, onProblem },
-        ended.signal,
-      )
-      running.catch(() => {})
-      await arrives(name, 1)
-      const since = performance.now()
-      installation.lines[side].freeze()
-      await nap(FROZEN_MS)
-      const noticedMs = (problems[0] ?? Number.POSITIVE_INFINITY) - since
-      assert.ok(noticedMs < NOTICED_MS, `noticed after ${noticedMs} ms`)
-      installation.lines[side].thaw()
-      tell(t, { noticedS: Math.round(noticedMs / 100) / 10, againMs: await arrives(name, 2) })
-      ended.abort()
-      await running
-      await assertSame(name)
-    } finally {
-      ended.abort()
-    }
+    await copyAll(installation.context)
+    await using daemon = startDaemon(installation.context, 60_000)
+    await arrives(name, 1)
+    const since = performance.now()
+    installation.lines[side].freeze()
+    await nap(FROZEN_MS)
+    const noticedMs = (daemon.problems[0]?.atMs ?? Number.POSITIVE_INFINITY) - since
+    assert.ok(noticedMs < NOTICED_MS, `noticed after ${noticedMs} ms`)
+    installation.lines[side].thaw()
+    tell(t, { noticedS: Math.round(noticedMs / 100) / 10, againMs: await arrives(name, 2) })
+    await daemon.stop()
+    await assertSame(name)
   })
 }
 
 test(`a ${LONG_MS} ms round trip to both servers keeps results right; the lag is reported`, async (t) => {
   await using installation = await far('line_long', LONG_MS)
-  const ended = new AbortController()
-  try {
-    const since = performance.now()
-    await copyAll(installation.context)
-    const copyMs = Math.round(performance.now() - since)
-    const running = runDaemon(installation.context, { intervalMs: 60_000, onInterval: () => {} }, ended.signal)
-    running.catch(() => {})
-    await arrives('line_long', 1)
-    tell(t, { roundTripMs: LONG_MS, copyMs, lagMs: await arrives('line_long', 2) })
-    ended.abort()
-    await running
-    await assertSame('line_long')
-  } finally {
-    ended.abort()
-  }
+  const since = performance.now()
+  await copyAll(installation.context)
+  const copyMs = Math.round(performance.now() - since)
+  await using daemon = startDaemon(installation.context, 60_000)
+  await arrives('line_long', 1)
+  tell(t, { roundTripMs: LONG_MS, copyMs, lagMs: await arrives('line_long', 2) })
+  await daemon.stop()
+  await assertSame('line_long')
 })
 
 function tell(t: TestContext, figures: object): void {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import type { SyncError } from '@mylab-sync/core'
-import { drain, loadModel, runDaemon } from '@mylab-sync/engine'
+import { drain, loadModel } from '@mylab-sync/engine'
 import { eventually, sharedServers } from '@mylab-sync/testkit'
+import { startDaemon } from '../support/daemon.js'
 import { sortedRows, textRows } from '../support/content.js'
 import { copyAll, createInstallation } from '../support/installation.js'
 
@@ -78,26 +78,17 @@ for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
       copied: true,
       serversDie: true,
     })
-    const stop = new AbortController()
-    try {
-      await drain(installation.context, await loadModel(installation.context))
-      const daemon = runDaemon(installation.context, { intervalMs: 1000, onInterval: () => {} }, stop.signal)
-      daemon.catch(() => {})
-      await installation.app.query('UPDATE a SET v = 0 WHERE id = 1')
-      await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
-      const since = performance.now()
-      await breaks(name)
-      const app = await servers.sourceAdmin(name)
-      await app.query('UPDATE a SET v = v + 1 WHERE id < 100')
-      await app.end()
-      await eventually('the change is there', () => hasArrived(name, '1'), 30_000)
-      tell(t, since)
-      stop.abort()
-      await daemon
-      await assertEqual(name)
-    } finally {
-      stop.abort()
-    }
+    await drain(installation.context, await loadModel(installation.context))
+    await using daemon = startDaemon(installation.context)
+    await installation.app.query('UPDATE a SET v = 0 WHERE id = 1')
+    await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
+    const since = performance.now()
+    await breaks(name)
+    await change('UPDATE a SET v = v + 1 WHERE id < 100', name)
+    await eventually('the change is there', () => hasArrived(name, '1'), 30_000)
+    tell(t, since)
+    await daemon.stop()
+    await assertEqual(name)
   })
 }
 
@@ -111,47 +102,36 @@ for (const service of ['mariadb', 'postgres'] as const) {
       copied: true,
       serversDie: true,
     })
-    const stop = new AbortController()
-    const problems: SyncError[] = []
-    const told = (error: SyncError): number => problems.push(error)
+    await using daemon = startDaemon(installation.context)
+    await installation.app.query('UPDATE a SET v = 0 WHERE id = 1')
+    await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
+    const still = performance.now()
+    await servers.freeze(service)
     try {
-      const daemon = runDaemon(
-        installation.context,
-        { intervalMs: 1000, onInterval: () => {}, onProblem: told },
-        stop.signal,
-      )
-      let failure: unknown
-      daemon.catch((error: unknown) => (failure = error))
-      await installation.app.query('UPDATE a SET v = 0 WHERE id = 1')
-      await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
-      const still = performance.now()
-      await servers.freeze(service)
-      try {
-        // Behind the freeze, or it might be drained before: then nobody asks the target until the next control work.
-        if (service === 'postgres') await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
-        await eventually('it is told by name', () => problems.length > 0 || failure !== undefined, NAMED_MS)
-      } finally {
-        servers.thaw(service)
-      }
-      assert.equal(failure, undefined)
-      const code = problems[0]?.code ?? ''
-      assert.match(code, /^(lost-connection|cannot-connect)$/)
-      t.diagnostic(`named ${code} after ${((performance.now() - still) / 1000).toFixed(1)} s`)
-      const since = performance.now()
-      if (service === 'mariadb') {
-        const app = await servers.sourceAdmin(name)
-        await app.query('UPDATE a SET v = 1 WHERE id = 1')
-        await app.end()
-      }
-      await eventually('the change is there', () => hasArrived(name, '1'), 30_000)
-      tell(t, since)
-      stop.abort()
-      await daemon
-      await assertEqual(name)
+      // Behind the freeze, or it might be drained before: then nobody asks the target until the next control work.
+      if (service === 'postgres') await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
+      const isTold = (): boolean => daemon.problems.length > 0 || daemon.failure !== undefined
+      await eventually('it is told by name', isTold, NAMED_MS)
     } finally {
-      stop.abort()
+      servers.thaw(service)
     }
+    assert.equal(daemon.failure, undefined)
+    const code = daemon.problems[0]?.error.code ?? ''
+    assert.match(code, /^(lost-connection|cannot-connect)$/)
+    t.diagnostic(`named ${code} after ${((performance.now() - still) / 1000).toFixed(1)} s`)
+    const since = performance.now()
+    if (service === 'mariadb') await change('UPDATE a SET v = 1 WHERE id = 1', name)
+    await eventually('the change is there', () => hasArrived(name, '1'), 30_000)
+    tell(t, since)
+    await daemon.stop()
+    await assertEqual(name)
   })
+}
+
+/** Over a connection of its own: the installation's may have been lost. */
+async function change(statement: string, name: string): Promise<void> {
+  await using app = await servers.sourceAdmin(name)
+  await app.query(statement)
 }
 
 async function hasArrived(name: string, v: string): Promise<boolean> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { doctor, drain, JobHandlers, loadModel, plan, status } from '@mylab-sync/engine'
+import { doctor, drain, JobHandlers, loadModel, plan } from '@mylab-sync/engine'
 import { sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
@@ -12,6 +12,7 @@ import {
   drainNow,
   type Installation,
   NEVER_ABORTED,
+  problemOf,
   settle,
   states,
 } from '../support/installation.js'
@@ -31,10 +32,6 @@ const healthy = (name: string): Promise<Installation> => createInstallation(serv
 
 async function isMariaDb(installation: Installation): Promise<boolean> {
   return (await installation.source.catalog.read()).vendor === 'mariadb'
-}
-
-async function problemOf(installation: Installation, table: string): Promise<string> {
-  return (await status(installation.context)).tables.find((row) => row.table === table)?.problem ?? ''
 }
 
 /** As a disk that loses files does it: the server finds out when it opens the table the next time. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type EngineHooks, runDaemon, status, type StatusReport } from '@mylab-sync/engine'
+import { type EngineHooks, status, type StatusReport } from '@mylab-sync/engine'
 import { eventually, sharedServers } from '@mylab-sync/testkit'
+import { startDaemon } from '../support/daemon.js'
 import { connect } from '../support/connect.js'
 import { textRows } from '../support/content.js'
 import { changesByAlgorithm, type DefinitionChange, statementsOf } from '../support/definition-changes.js'
@@ -133,23 +134,6 @@ async function settled(installation: Installation, scenes: readonly Scene[]): Pr
   ).catch(() => assert.deepEqual(last, []))
 }
 
-async function withDaemon(installation: Installation, use: () => Promise<void>): Promise<void> {
-  const stop = new AbortController()
-  const problems: string[] = []
-  const options = {
-    intervalMs: 60_000,
-    onInterval: () => {},
-    onProblem: (error: Error) => void problems.push(error.message),
-  }
-  const daemon = runDaemon(installation.context, options, stop.signal)
-  try {
-    await use()
-  } finally {
-    stop.abort()
-    await daemon
-  }
-}
-
 interface ChangingInstallation extends Installation {
   readonly scenes: Scene[]
 }
@@ -167,10 +151,10 @@ test('every definition change is followed by a running daemon', async () => {
   const { scenes } = installation
   await copyAll(installation.context)
   let tried = 0
-  await withDaemon(installation, async () => {
-    for (const scene of scenes) if (await apply(installation, scene)) tried++
-    await settled(installation, scenes)
-  })
+  await using daemon = startDaemon(installation.context, 60_000)
+  for (const scene of scenes) if (await apply(installation, scene)) tried++
+  await settled(installation, scenes)
+  await daemon.stop()
   const waited = await doAsTold(installation, scenes)
   process.stderr.write(`${tried} changes beside a running daemon, ${waited} waited for a person\n`)
 })
@@ -240,21 +224,21 @@ test('a change that touches no value keeps its table live and is followed', asyn
   await installation.app.query('CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE u (id INT PRIMARY KEY, v INT)')
   await copyAll(installation.context)
   const before = await copies()
-  await withDaemon(installation, async () => {
-    // A look that comes after the second in which the tables were made.
-    const since = Date.now() + LOOKED_MS
-    await eventually(
-      'the daemon has looked at the tables',
-      async () => Date.parse((await status(installation.context)).consistentAsOf ?? '') > since,
-      DEADLINE_MS,
-    )
-    await installation.app.query("ALTER TABLE t ADD INDEX q (v), COMMENT = 'x'; ALTER TABLE u ALTER v SET DEFAULT 4")
-    await eventually(
-      'the index is in the target',
-      async () => (await installation.rows("SELECT 1 FROM pg_indexes WHERE indexname = 't_q'")).length > 0,
-      DEADLINE_MS,
-    )
-  })
+  await using daemon = startDaemon(installation.context, 60_000)
+  // A look that comes after the second in which the tables were made.
+  const since = Date.now() + LOOKED_MS
+  await eventually(
+    'the daemon has looked at the tables',
+    async () => Date.parse((await status(installation.context)).consistentAsOf ?? '') > since,
+    DEADLINE_MS,
+  )
+  await installation.app.query("ALTER TABLE t ADD INDEX q (v), COMMENT = 'x'; ALTER TABLE u ALTER v SET DEFAULT 4")
+  await eventually(
+    'the index is in the target',
+    async () => (await installation.rows("SELECT 1 FROM pg_indexes WHERE indexname = 't_q'")).length > 0,
+    DEADLINE_MS,
+  )
+  await daemon.stop()
   assert.deepEqual(await copies(), before)
 })
 
@@ -267,10 +251,10 @@ test('a daemon notices a change without activity in any other table', async () =
       await using installation = await createChanging(`alone_${at}`, { changes: [change] })
       const { scenes } = installation
       await copyAll(installation.context)
-      await withDaemon(installation, async () => {
-        for (const scene of scenes) await apply(installation, scene)
-        await settled(installation, scenes)
-      })
+      await using daemon = startDaemon(installation.context, 60_000)
+      for (const scene of scenes) await apply(installation, scene)
+      await settled(installation, scenes)
+      await daemon.stop()
     }
   }
   await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { drain, type EngineHooks, JobHandlers, loadModel, status } from '@mylab-sync/engine'
+import { drain, type EngineHooks, JobHandlers, loadModel } from '@mylab-sync/engine'
 import { sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
@@ -10,6 +10,7 @@ import {
   drainNow,
   type Installation,
   NEVER_ABORTED,
+  problemOf,
   settle,
   states,
 } from '../support/installation.js'
@@ -25,10 +26,6 @@ const servers = await sharedServers()
 
 const family = (name: string, hooks: EngineHooks = {}): Promise<Installation> =>
   createInstallation(servers, name, { schema: FAMILY, hooks })
-
-async function problemOf(installation: Installation, table: string): Promise<string> {
-  return (await status(installation.context)).tables.find((row) => row.table === table)?.problem ?? ''
-}
 
 test('two columns that swap names take their values along, key columns too', async () => {
   const query = 'SELECT a, b, x, y FROM pair ORDER BY 1, 2'

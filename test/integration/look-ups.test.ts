@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Source, SourceSnapshot } from '@mylab-sync/core'
-import { drain, drainAll, type EngineContext, loadModel, runDaemon } from '@mylab-sync/engine'
+import { drain, drainAll, type EngineContext, loadModel } from '@mylab-sync/engine'
 import { eventually, sharedServers } from '@mylab-sync/testkit'
+import { startDaemon } from '../support/daemon.js'
 import { copyAll, createInstallation, drainNow, type Installation, states } from '../support/installation.js'
 
 const SCHEMA =
@@ -73,13 +74,8 @@ test('a process finds out at its start whether rows are found by their own keys'
     assert.deepEqual(await states(installation), { a: 'broken', b: 'live' })
   }
   await using installation = await createInstallation(servers, 'l_daemon', { schema: SCHEMA, copied: true })
-  const stop = new AbortController()
-  const daemon = runDaemon(blindTo(installation), { intervalMs: 60_000, onInterval: () => {} }, stop.signal)
-  try {
-    await eventually('table a is broken', async () => (await states(installation))['a'] === 'broken', 30_000)
-    assert.deepEqual(await states(installation), { a: 'broken', b: 'live' })
-  } finally {
-    stop.abort()
-    await daemon
-  }
+  await using daemon = startDaemon(blindTo(installation), 60_000)
+  await eventually('table a is broken', async () => (await states(installation))['a'] === 'broken', 30_000)
+  assert.deepEqual(await states(installation), { a: 'broken', b: 'live' })
+  await daemon.stop()
 })

@@ -110,6 +110,11 @@ export async function states({ context }: Installation): Promise<Record<string, 
   return Object.fromEntries((await status(context)).tables.map((table) => [table.table, table.state]))
 }
 
+/** What the status says of the table, '' where nothing is wrong. */
+export async function problemOf({ context }: Installation, table: string): Promise<string> {
+  return (await status(context)).tables.find((row) => row.table === table)?.problem ?? ''
+}
+
 /** Every row of these tables, on both sides. */
 export async function assertEqual(installation: Installation, tables: readonly string[]): Promise<void> {
   for (const table of tables) {
