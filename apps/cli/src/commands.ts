@@ -191,6 +191,20 @@ export const COMMANDS: readonly Command[] = [
     run: async (a) => (await import('./commands/verify-counts.js')).runVerifyCounts({ ...a, tables: a.table }),
   }),
   command({
+    name: 'verify',
+    describe: 'compare the contents of both sides, value by value, while both are written',
+    options: { table: TABLE, watch: flag('show the progress') },
+    examples: [['verify', 'exit 5 if a row differs, or if a table was not compared']],
+    run: async (a) => (await import('./commands/verify.js')).runVerify({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'repair',
+    describe: 'verify, and read exactly the rows that differ again',
+    options: { table: TABLE, watch: flag('show the progress') },
+    examples: [['repair --table patients', 'exit 5 if a row still differs']],
+    run: async (a) => (await import('./commands/verify.js')).runRepair({ ...a, tables: a.table }),
+  }),
+  command({
     name: 'show-errors',
     describe: 'list rows that could not be applied, newest first',
     options: {

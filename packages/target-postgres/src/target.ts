@@ -100,7 +100,10 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
   }
 }
 
-function beginnings(database: Database, known: KnownTables): Pick<Target, 'begin' | 'beginDrain' | 'beginExclusive'> {
+function beginnings(
+  database: Database,
+  known: KnownTables,
+): Pick<Target, 'begin' | 'beginDrain' | 'beginSnapshot' | 'beginExclusive'> {
   function beginDrain(): Promise<TargetTransaction | null>
   function beginDrain(how: { readonly waitMs: number }): Promise<TargetTransaction>
   function beginDrain(how?: { readonly waitMs: number }): Promise<TargetTransaction | null> {
@@ -113,6 +116,8 @@ function beginnings(database: Database, known: KnownTables): Pick<Target, 'begin
         session.begin(options?.asynchronousCommit ? ['SET LOCAL synchronous_commit = off'] : []),
       ),
     beginDrain,
+    beginSnapshot: () =>
+      opened(database, known, (session) => session.begin(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ'])),
     beginExclusive: (work) =>
       beginLocked(database, known, { work, extra: ['SET LOCAL idle_in_transaction_session_timeout = 0'] }),
   }

@@ -171,6 +171,8 @@ export interface ParkedKeys {
   read(tables: readonly string[], limit: number): Promise<ParkedKey[]>
   /** By table, of these or of all; a table without any is absent. */
   counts(tables?: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** Of these keys, those that are parked. */
+  among(table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
   /** Deletes exactly these rows (table, key, drain). */
   remove(keys: readonly ParkedKey[]): Promise<void>
   /** Keeps these start keys until their child table opens. */
@@ -207,6 +209,12 @@ export interface LastDrain {
   readonly identity: string | null
 }
 
+/** Numbers of drains, both included. */
+export interface DrainRange {
+  readonly first: number
+  readonly last: number
+}
+
 /** Which drains have committed, with the keys of the latest, and which watermarks copies depend on. */
 export interface DrainHistory {
   last(): Promise<LastDrain>
@@ -218,7 +226,7 @@ export interface DrainHistory {
     keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[],
   ): Promise<void>
   /** Those of these keys that this drain has recorded. */
-  recordedKeys(drain: number, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
+  recordedKeys(drains: DrainRange, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
   /** The keys of all drains after this one are still kept. */
   keepsAfter(drain: number): Promise<boolean>
   /** Parks again the keys of these tables that drains after this one have carried. */
@@ -227,6 +235,21 @@ export interface DrainHistory {
   addWatermark(tables: readonly string[], token: string): Promise<void>
   /** Watermarks that each table's copy depends on. Pruned with the drain history; tables without any are omitted. */
   watermarks(tables: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>
+}
+
+/** How the target's row of a key differs from a given row. */
+export interface RowDifference {
+  readonly key: RowKey
+  readonly kind: 'missing' | 'different'
+  /** Names of the columns in the source that differ; empty if the row is missing. */
+  readonly columns: readonly string[]
+}
+
+/** Rows that only one of two multisets holds. */
+export interface MultisetDifference {
+  readonly rows: number
+  readonly missing: number
+  readonly surplus: number
 }
 
 /** Writes rows into the target's tables. */
@@ -265,6 +288,12 @@ export interface RowLookup {
   /** Keys in the target's own order, after the given texts of the key columns; for tables with a key. */
   keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage>
   count(table: TableMapping): Promise<number>
+  /** Compares these rows, each with the target's row of its key, value by value in the target's own types. Equal rows are omitted. */
+  compare(table: TableMapping, rows: readonly TargetRow[]): Promise<RowDifference[]>
+  /** Of these keys, those that the target holds. */
+  present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
+  /** Compares a table without a key, as a multiset, with these rows. */
+  compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference>
   /** Names of our foreign keys that are validated now. */
   validatedKeys(): Promise<ReadonlySet<string>>
 }

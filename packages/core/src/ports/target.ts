@@ -151,6 +151,8 @@ export interface Target {
   beginDrain(): Promise<TargetTransaction | null>
   /** As above, but waits for the lock up to `waitMs`; throws SyncError lock-timeout. */
   beginDrain(how: { readonly waitMs: number }): Promise<TargetTransaction>
+  /** BEGIN at REPEATABLE READ: all reads see the target as of the first one. */
+  beginSnapshot(): Promise<TargetTransaction>
   /** Who holds the lock of a drain; null: nobody does. */
   drainHolder(): Promise<LockHolder | null>
   /**

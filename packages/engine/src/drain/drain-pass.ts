@@ -37,6 +37,7 @@ export async function drainPass(
   await using target = await beginDrain(context, request)
   if (target === null) return { kind: 'busy' }
   await reach(context, 'drain:locked')
+  await request.beforeSnapshot?.()
   // 2. The snapshot, and whether both sides are as this installation left them (3.6).
   await using snapshot = early ?? (await openSnapshot(context))
   const pass: Pass = { context, model, request, rules, snapshot, target }

@@ -16,6 +16,8 @@ export interface DrainRequest {
   readonly probe?: readonly string[]
   /** Open tables of which a few rows are looked up by their own keys; opening tables always are. */
   readonly lookUps?: readonly string[]
+  /** Under the lock, before the drain opens its snapshot; once per pass. */
+  readonly beforeSnapshot?: () => Promise<void>
   readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
   /** Waits so long for a running drain instead of returning busy. */
   readonly waitMs?: number

@@ -1,17 +1,10 @@
-import {
-  type ColumnMapping,
-  type RawRow,
-  type RowKey,
-  type SourceSnapshot,
-  type TableMapping,
-  WHOLE_TABLE,
-} from '@mylab-sync/core'
+import { type ColumnMapping, type RawRow, type RowKey, type SourceSnapshot, type TableMapping } from '@mylab-sync/core'
 import { isUtf8 } from 'node:buffer'
-import { keyText } from '@mylab-sync/mapping'
 import type { EngineContext, Progress } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
+import { keyTexts } from '../rows/key-texts.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { resyncTables } from '../run/table-control.js'
 
@@ -82,15 +75,6 @@ function shownValue({ read }: ColumnMapping, value: Buffer | null | undefined): 
   const text = isUtf8(value) ? JSON.stringify(value.toString()).slice(1, -1) : `0x${value.toString('hex')}`
   const whole = read === 'enum' ? text.slice(text.indexOf(':') + 1) : text
   return whole.length > MAX_SHOWN ? `${whole.slice(0, MAX_SHOWN)}… (${value.length} bytes)` : whole
-}
-
-function keyTexts(model: Model, table: string, key: RowKey): string[] {
-  const columns = model.keyed(table)?.key?.columns ?? []
-  if (key === WHOLE_TABLE && columns.length === 0) return []
-  return key.split(',').map((token, at) => {
-    const column = columns[at]
-    return column ? keyText(column, token) : token
-  })
 }
 
 const DRAIN_WAIT_MS = 60_000

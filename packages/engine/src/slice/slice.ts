@@ -49,7 +49,10 @@ export class Overflow {
     const isFull = dirty.size >= this.#mostKeys
     const fresh = isFull ? keys.filter((key) => !dirty.has(table, key)) : []
     // A key that this drain has already read stays in memory, so that cyclic references terminate.
-    const seen = fresh.length > 0 ? await target.history.recordedKeys(this.#drain, table, fresh) : new Set<RowKey>()
+    const seen =
+      fresh.length > 0
+        ? await target.history.recordedKeys({ first: this.#drain, last: this.#drain }, table, fresh)
+        : new Set<RowKey>()
     const later = new Set(fresh.filter((key) => !seen.has(key)))
     for (const key of keys) if (!later.has(key)) dirty.add(table, key, start)
     if (later.size === 0) return

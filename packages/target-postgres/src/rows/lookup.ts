@@ -1,6 +1,17 @@
-import type { Edge, KeyPage, RowKey, RowLookup, TableMapping } from '@mylab-sync/core'
+import type {
+  Edge,
+  KeyPage,
+  MultisetDifference,
+  RowDifference,
+  RowKey,
+  RowLookup,
+  TableMapping,
+  TargetRow,
+} from '@mylab-sync/core'
 import * as sql from '../sql.js'
+import { Comparison } from './comparison.js'
 import { onKey } from './key-pages.js'
+import { Staging } from './staging.js'
 import { keyArrays, keyOfTexts } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
@@ -11,10 +22,12 @@ const SAMPLED_ROWS = 6
 /** Reads of the target's tables within one transaction. */
 export class Lookup implements RowLookup {
   readonly #sql: TableSql
+  readonly #comparison: Comparison
   #cursors = 0
 
   constructor(sql: TableSql) {
     this.#sql = sql
+    this.#comparison = new Comparison(sql, new Staging(sql))
   }
 
   async referenced(parent: TableMapping, edge: Edge, keys: readonly RowKey[]): Promise<(readonly string[])[]> {
@@ -71,6 +84,18 @@ export class Lookup implements RowLookup {
   async count(table: TableMapping): Promise<number> {
     const [row] = await this.#sql.runOn(table, `SELECT count(*)::float8 AS n FROM ${this.#sql.nameOf(table)}`)
     return Number(row?.['n'])
+  }
+
+  compare(table: TableMapping, rows: readonly TargetRow[]): Promise<RowDifference[]> {
+    return this.#comparison.compare(table, rows)
+  }
+
+  present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
+    return this.#comparison.present(table, keys)
+  }
+
+  compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference> {
+    return this.#comparison.compareWhole(table, batches)
   }
 
   async validatedKeys(): Promise<ReadonlySet<string>> {

@@ -1,4 +1,11 @@
-import { type KeyColumn, type RowKey, type TableMapping, type TargetRow, ValueRefused } from '@mylab-sync/core'
+import {
+  type ColumnMapping,
+  type KeyColumn,
+  type RowKey,
+  type TableMapping,
+  type TargetRow,
+  ValueRefused,
+} from '@mylab-sync/core'
 import * as sql from '../sql.js'
 
 /** One text array per column. */
@@ -34,12 +41,12 @@ const TEXT = /^(text|character varying)/
 
 /** These columns in a form that compares equal only for identical values: a collation may equate different texts. */
 export function compared(columns: TableMapping['columns'], prefix: string): string {
-  return columns
-    .map(({ name, type }) => {
-      const how = BY_TEXT.test(type) ? '::text' : TEXT.test(type) ? ' COLLATE "C"' : ''
-      return `${prefix}.${sql.name(name)}${how}`
-    })
-    .join(', ')
+  return columns.map((column) => exactly(column, `${prefix}.${sql.name(column.name)}`)).join(', ')
+}
+
+/** A value of this column in a form that compares equal only for identical values. */
+export function exactly({ type }: Pick<ColumnMapping, 'type'>, value: string): string {
+  return `${value}${BY_TEXT.test(type) ? '::text' : TEXT.test(type) ? ' COLLATE "C"' : ''}`
 }
 
 /** Joins rows `t` and `s` with the same key. */

@@ -71,10 +71,14 @@ export class History implements DrainHistory {
     )
   }
 
-  async recordedKeys(drain: number, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>> {
+  async recordedKeys(
+    { first, last }: DrainRange,
+    table: string,
+    keys: readonly RowKey[],
+  ): Promise<ReadonlySet<RowKey>> {
     const rows = await this.#sql.rows<{ row_key: string }>(
-      `SELECT row_key FROM sync_drain_key WHERE drain_no = $1 AND table_name = $2 AND ${indexedKey('row_key')} = ANY (ARRAY(SELECT ${indexedKey('k')} FROM unnest($3::text[]) AS u(k)))`,
-      [drain, table, keys],
+      `SELECT row_key FROM sync_drain_key WHERE drain_no BETWEEN $1 AND $4 AND table_name = $2 AND ${indexedKey('row_key')} = ANY (ARRAY(SELECT ${indexedKey('k')} FROM unnest($3::text[]) AS u(k)))`,
+      [first, table, keys, last],
     )
     return new Set(rows.map((row) => row.row_key))
   }

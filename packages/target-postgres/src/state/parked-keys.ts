@@ -1,4 +1,4 @@
-import type { ParkedKey, ParkedKeys, ParkedParent } from '@mylab-sync/core'
+import type { ParkedKey, ParkedKeys, ParkedParent, RowKey } from '@mylab-sync/core'
 import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
 
 /**
@@ -38,6 +38,14 @@ export class Parked implements ParkedKeys {
       [tables, limit],
     )
     return rows.map((row) => ({ table: row.table_name, key: row.row_key, drain: row.drain_no, start: row.is_start }))
+  }
+
+  async among(table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>> {
+    const rows = await this.#sql.rows<{ row_key: string }>(
+      `SELECT row_key FROM sync_parked WHERE reason = 'closed' AND table_name = $1 AND ${indexedKey('row_key')} = ANY (ARRAY(SELECT ${indexedKey('k')} FROM unnest($2::text[]) AS u(k)))`,
+      [table, keys],
+    )
+    return new Set(rows.map((row) => row.row_key))
   }
 
   async counts(tables?: readonly string[]): Promise<ReadonlyMap<string, number>> {

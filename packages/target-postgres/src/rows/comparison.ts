@@ -1,0 +1,103 @@
+import type { MultisetDifference, RowDifference, RowKey, TableMapping, TargetRow } from '@mylab-sync/core'
+import * as sql from '../sql.js'
+import { copyInto } from './copy-stream.js'
+import type { Staging } from './staging.js'
+import { bytesOf, columnArrays, exactly, keyArrays, keyOfTexts } from './statements.js'
+import type { TableSql } from './table-sql.js'
+
+/** Bounds of one statement, whose values are strings in this process. */
+const MAX_ROWS = 2_000
+const MAX_BYTES = 2 << 20
+
+/** Compares rows with the target's, in its own types: a value is equal exactly where an upsert would not write it. */
+export class Comparison {
+  readonly #sql: TableSql
+  readonly #staging: Staging
+
+  constructor(statements: TableSql, staging: Staging) {
+    this.#sql = statements
+    this.#staging = staging
+  }
+
+  async compare(table: TableMapping, rows: readonly TargetRow[]): Promise<RowDifference[]> {
+    const differences: RowDifference[] = []
+    for (const part of partsOf(rows)) differences.push(...(await this.#comparePart(table, part)))
+    return differences
+  }
+
+  async #comparePart(table: TableMapping, rows: readonly TargetRow[]): Promise<RowDifference[]> {
+    const keys = sql.keyColumns(table.key?.columns ?? [])
+    const given = (at: number): string => `u.c${at}::${table.columns[at]?.castType ?? ''}`
+    const place = new Map(table.columns.map((column, at) => [column.name, at]))
+    const match = keys.map(({ name }) => `t.${sql.name(name)} = ${given(place.get(name) ?? 0)}`).join(' AND ')
+    const unequal = table.columns.map(
+      (column, at) =>
+        `${exactly(column, `t.${sql.name(column.name)}`)} IS DISTINCT FROM ${exactly(column, `(${given(at)})`)}`,
+    )
+    const columns = table.columns.map((_, at) => `c${at}`)
+    const arrays = columns.map((_, at) => `$${at + 1}::text[]`).join(', ')
+    const found = await this.#sql.runOn(
+      table,
+      `SELECT u.n::int AS n, t.ctid IS NULL AS missing,
+         array_remove(ARRAY[${unequal.map((test, at) => `CASE WHEN ${test} THEN ${at} END`).join(', ')}], NULL) AS columns
+       FROM ROWS FROM (unnest(${arrays})) WITH ORDINALITY AS u(${columns.join(', ')}, n) LEFT JOIN ${this.#sql.nameOf(table)} t ON ${match}
+       WHERE t.ctid IS NULL OR ${unequal.join(' OR ')}`,
+      columnArrays(rows, [...table.columns.keys()]),
+    )
+    return found.map((row) => {
+      const { key } = rows[Number(row['n']) - 1] ?? { key: '' }
+      if (row['missing'] === true) return { key, kind: 'missing', columns: [] }
+      const differing = (row['columns'] as number[]).map((at) => table.columns[at]?.source.name ?? '')
+      return { key, kind: 'different', columns: differing }
+    })
+  }
+
+  async present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
+    const columns = table.key?.columns ?? []
+    const arrays = keyArrays(columns, keys)
+    if (arrays === null) return []
+    const names = sql.keyColumns(columns).map(({ name }) => `t.${sql.name(name)}`)
+    const match = sql.keyColumns(columns).map(({ castType }, at) => `${names[at]} = u.c${at}::${castType}`)
+    const rows = await this.#sql.runOn(
+      table,
+      `SELECT ${names.map((name, at) => `${name}::text AS k${at}`).join(', ')} FROM ${this.#sql.nameOf(table)} t JOIN ${sql.unnested(columns.length)} ON ${match.join(' AND ')}`,
+      arrays,
+    )
+    return rows.map((row) =>
+      keyOfTexts(
+        columns,
+        columns.map((_, at) => String(row[`k${at}`])),
+      ),
+    )
+  }
+
+  async compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference> {
+    const stage = await this.#staging.temporary(table, 'compared')
+    const copied = await copyInto(this.#sql.session, stage, table.columns, batches)
+    const image = `ROW(${table.columns.map(({ name }) => `${sql.name(name)}::text`).join(', ')})::text`
+    const counted = (from: string): string => `(SELECT ${image} AS image, count(*) AS n FROM ${from} GROUP BY 1)`
+    const [row] = await this.#sql.runOn(
+      table,
+      `SELECT coalesce(sum(greatest(coalesce(s.n, 0) - coalesce(t.n, 0), 0)), 0)::float8 AS missing,
+         coalesce(sum(greatest(coalesce(t.n, 0) - coalesce(s.n, 0), 0)), 0)::float8 AS surplus
+       FROM ${counted(stage)} s FULL JOIN ${counted(this.#sql.nameOf(table))} t USING (image)`,
+    )
+    return { rows: copied.given, missing: Number(row?.['missing']), surplus: Number(row?.['surplus']) }
+  }
+}
+
+function* partsOf(rows: readonly TargetRow[]): Iterable<readonly TargetRow[]> {
+  let part: TargetRow[] = []
+  let bytes = 0
+  for (const row of rows) {
+    const size = bytesOf([row])
+    if (part.length > 0 && (part.length >= MAX_ROWS || bytes + size > MAX_BYTES)) {
+      yield part
+      part = []
+      bytes = 0
+    }
+    part.push(row)
+    bytes += size
+  }
+  if (part.length > 0) yield part
+}
