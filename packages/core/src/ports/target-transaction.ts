@@ -225,7 +225,7 @@ export interface DrainHistory {
     drain: number,
     keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[],
   ): Promise<void>
-  /** Those of these keys that this drain has recorded. */
+  /** Those of these keys that one of these drains has recorded. */
   recordedKeys(drains: DrainRange, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
   /** The keys of all drains after this one are still kept. */
   keepsAfter(drain: number): Promise<boolean>
