@@ -1,4 +1,4 @@
-import type { DrainHistory, DrainName, LastDrain, RowKey } from '@mylab-sync/core'
+import type { DrainHistory, DrainName, DrainRange, LastDrain, RowKey } from '@mylab-sync/core'
 import { targetError } from '../errors.js'
 import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
 
