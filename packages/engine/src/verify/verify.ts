@@ -8,8 +8,9 @@ import type { DifferenceKind } from './findings.js'
 import { Moment } from './moment.js'
 import { TableWalk } from './table-walk.js'
 
-/** How long a moment is used: its snapshots keep old rows from being purged on both servers. */
-const MOMENT_MS = 2_000
+/** How long a moment is used, or as long as opening it took: its snapshots keep old rows from being purged on both servers. */
+const MIN_MOMENT_MS = 2_000
+const MAX_MOMENT_MS = 15_000
 /** Most keys listed for a table; the counts are whole. */
 export const MAX_LISTED_KEYS = 1_000
 
@@ -71,18 +72,24 @@ export async function compareTables(context: EngineContext, request: VerifyReque
   let quarantined: ReadonlyMap<string, number> = new Map()
   for (let left = walks; left.length > 0; left = left.filter((walk) => !walk.isDone)) {
     throwIfStopped(context)
+    const began = performance.now()
     await using moment = await Moment.open(context, model)
+    const ms = Math.min(MAX_MOMENT_MS, Math.max(MIN_MOMENT_MS, performance.now() - began))
     model = moment.model
     quarantined = await moment.target.quarantine.counts()
-    await walkWithin(context, moment, left)
+    await walkWithin(context, moment, { walks: left, ms })
     const rows = walks.reduce((sum, walk) => sum + walk.rows, 0)
     request.onProgress?.({ tables: walks.filter((walk) => walk.isDone).length, of: walks.length, rows })
   }
   return { model, walks, quarantined }
 }
 
-async function walkWithin(context: EngineContext, moment: Moment, walks: readonly TableWalk[]): Promise<void> {
-  const until = performance.now() + MOMENT_MS
+async function walkWithin(
+  context: EngineContext,
+  moment: Moment,
+  { walks, ms }: { readonly walks: readonly TableWalk[]; readonly ms: number },
+): Promise<void> {
+  const until = performance.now() + ms
   for (const walk of walks)
     while (!walk.isDone) {
       throwIfStopped(context)
