@@ -60,7 +60,7 @@ function keysOf(report: VerifyReport): string[] {
     .sort()
 }
 
-test('verification names each spoilt row by key, kind and columns, and repair heals only those', async () => {
+test('verification names each spoilt row by key, kind and columns', async () => {
   await using installation = await createInstallation(servers, 'verified', { schema: SCHEMA, copied: true })
   const whole = await verify(installation.context, { tables: [] })
   assert.deepEqual(keysOf(whole), [])

@@ -1,4 +1,4 @@
-import type { ParkedKey } from '@mylab-sync/core'
+import { type ParkedKey, WHOLE_TABLE } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
 import type { Model } from '../model/model.js'
@@ -25,7 +25,7 @@ export interface RepairReport {
 export async function repair(context: EngineContext, request: VerifyRequest): Promise<RepairReport> {
   const verification = await compareTables(context, request)
   const found = reportOf(verification)
-  const differing = verification.walks.filter((walk) => walk.notCompared === null && hasDifference(walk))
+  const differing = verification.walks.filter((walk) => walk.notCompared === null && !walk.isEqual)
   if (differing.length === 0) return { found, left: found }
   await makeDirty(context, verification.model, differing)
   await drain(context, verification.model, { waitMs: DRAIN_WAIT_MS })
@@ -33,14 +33,10 @@ export async function repair(context: EngineContext, request: VerifyRequest): Pr
   return { found, left: reportOf(verification) }
 }
 
-function hasDifference({ differences, missing, surplus }: TableWalk): boolean {
-  return differences.length > 0 || missing > 0 || surplus > 0
-}
-
 async function makeDirty(context: EngineContext, model: Model, walks: readonly TableWalk[]): Promise<void> {
   await betweenDrains(context, async (target) => {
     for (const { table, differences, strays } of walks) {
-      const keys = model.isFullTable(table) ? [''] : differences.map(({ key }) => key)
+      const keys = model.isFullTable(table) ? [WHOLE_TABLE] : differences.map(({ key }) => key)
       await target.parked.park(keys.map((key): ParkedKey => ({ table, key, drain: NO_DRAIN, start: true })))
       // No key of the source can address them, so no re-read would find them.
       if (strays.length > 0) await target.rows.deleteStrays(model.mapping(table), strays)

@@ -1,9 +1,8 @@
-import { isOpen, type RowKey, type TableMapping, type TargetRow } from '@mylab-sync/core'
+import { isOpen, type RowKey, type TableMapping, type TargetRow, WHOLE_TABLE } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { isTransactional } from '../model/model.js'
 import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
-import { slices } from '../slice/dirty-keys.js'
 import { compareRows } from './compare-keys.js'
 import { type Difference, proven } from './findings.js'
 import type { Moment } from './moment.js'
@@ -16,36 +15,45 @@ const SURPLUS_PAGES = 10
 /** Moments whose drain carried a table without a key: it cannot be compared then. */
 const MAX_CARRIED = 20
 
+/** Where a walk is. */
+interface Cursor {
+  phase: 'rows' | 'surplus' | 'done'
+  lower: RowKey | null
+  after: readonly string[] | null
+  /** Rows of the source that the target lacked, be that proven or not. */
+  lacking: number
+  /** Moments whose drains carried the table as a whole. */
+  carried: number
+  /** The moment that all steps so far shared; null after a second one. */
+  moment: Moment | null | undefined
+}
+
 /** Walks one table, step by step, each step at a moment of its own choosing; what is found is exact for that moment. */
 export class TableWalk {
   readonly table: string
   readonly differences: Difference[] = []
-  /** Rows of a table without a key, and target rows that no key of the source can address. */
-  missing = 0
-  surplus = 0
-  /** Rows of the source that were compared. */
-  rows = 0
+  /** Texts of target rows that no key of the source can address; they are surplus. */
+  readonly strays: (readonly string[])[] = []
+  /** Of rows that were compared: those of the source, and, of a table without a key, those that only one side holds. */
+  readonly counts = { rows: 0, missing: 0, surplus: 0 }
+  /** The earliest and the latest moment of its steps. */
+  span: { readonly since: string; readonly until: string } | null = null
   /** Why the table was not compared; null while nothing speaks against it. */
   notCompared: string | null = null
-  /** The earliest and the latest moment of its steps. */
-  since: string | null = null
-  until: string | null = null
-  strays: (readonly string[])[] = []
-  #phase: 'rows' | 'surplus' | 'done' = 'rows'
-  #lower: RowKey | null = null
-  #after: readonly string[] | null = null
-  #carried = 0
-  /** Rows of the source that the target lacked, be that proven or not. */
-  #missed = 0
-  /** The moment that all steps so far shared; null after a second one. */
-  #moment: Moment | null | undefined
+  readonly #cursor: Cursor = { phase: 'rows', lower: null, after: null, lacking: 0, carried: 0, moment: undefined }
 
   constructor(table: string) {
     this.table = table
   }
 
   get isDone(): boolean {
-    return this.#phase === 'done'
+    return this.#cursor.phase === 'done'
+  }
+
+  /** Nothing differs, as far as it was compared. */
+  get isEqual(): boolean {
+    const { missing, surplus } = this.counts
+    return this.differences.length === 0 && this.strays.length === 0 && missing === 0 && surplus === 0
   }
 
   /** Compares the next part. Returns false if the moment is no use to this table, and another one is needed. */
@@ -53,15 +61,15 @@ export class TableWalk {
     const obstacle = await obstacleTo(context, moment, this.table)
     if (obstacle !== null) {
       this.notCompared = obstacle
-      this.#phase = 'done'
+      this.#cursor.phase = 'done'
       return true
     }
-    this.#moment = this.#moment === undefined || this.#moment === moment ? moment : null
-    this.since ??= moment.takenAt
-    this.until = moment.takenAt
+    const cursor = this.#cursor
+    cursor.moment = cursor.moment === undefined || cursor.moment === moment ? moment : null
+    this.span = { since: this.span?.since ?? moment.takenAt, until: moment.takenAt }
     const mapping = moment.model.mapping(this.table)
     if (moment.model.isFullTable(this.table)) return this.#compareWhole(moment, mapping)
-    if (this.#phase === 'rows') await this.#compareRange(moment, mapping)
+    if (cursor.phase === 'rows') await this.#compareRange(moment, mapping)
     else await this.#findSurplus(moment, mapping)
     return true
   }
@@ -69,67 +77,61 @@ export class TableWalk {
   /** Replaces what was found by what is left of it at a later moment. */
   settle(left: readonly Difference[], until: string): void {
     this.differences.splice(0, this.differences.length, ...left)
-    this.surplus -= this.strays.length
-    this.strays = []
-    this.until = until
+    this.strays.length = 0
+    this.span = { since: this.span?.since ?? until, until }
   }
 
-  settleWhole({ rows, missing, surplus, until, notCompared }: TableWalk): void {
-    Object.assign(this, { rows, missing, surplus, until, notCompared })
+  settleWhole({ counts, span, notCompared }: TableWalk): void {
+    Object.assign(this.counts, counts)
+    this.span = span
+    this.notCompared = notCompared
   }
 
   async #compareRange(moment: Moment, mapping: TableMapping): Promise<void> {
-    const lower = this.#lower
+    const cursor = this.#cursor
+    const { lower } = cursor
     const upper = await moment.source.rows.keyAfter(mapping, lower, rowsOfStep(mapping))
     const { rows, found } = await compareRows(moment, mapping, moment.source.rows.readRange(mapping, { lower, upper }))
-    this.rows += rows
+    this.counts.rows += rows
     this.differences.push(...(await proven(moment, this.table, found)))
-    this.#missed += found.filter(({ kind }) => kind === 'missing').length
-    this.#lower = upper
+    cursor.lacking += found.filter(({ kind }) => kind === 'missing').length
+    cursor.lower = upper
     if (upper !== null) return
-    // All rows at one moment: the target holds more only if it counts more.
-    const isFullTable = this.#moment === moment
-    this.#phase =
-      isFullTable && (await moment.target.lookup.count(mapping)) === this.rows - this.#missed ? 'done' : 'surplus'
+    // All rows at one moment: the target holds surplus ones only if it counts more.
+    const isAtOnce = cursor.moment === moment
+    const isFull = isAtOnce && (await moment.target.lookup.count(mapping)) === this.counts.rows - cursor.lacking
+    cursor.phase = isFull ? 'done' : 'surplus'
   }
 
   async #findSurplus(moment: Moment, mapping: TableMapping): Promise<void> {
     const { source, target } = moment
-    for (let page = 0; page < SURPLUS_PAGES; page++) {
-      const { keys, strays, next } = await target.lookup.keysAfter(mapping, this.#after, KEYS_PER_QUERY)
+    const cursor = this.#cursor
+    for (let page = 0; page < SURPLUS_PAGES && cursor.phase !== 'done'; page++) {
+      const { keys, strays, next } = await target.lookup.keysAfter(mapping, cursor.after, KEYS_PER_QUERY)
       this.strays.push(...strays)
-      this.surplus += strays.length
-      const found: Difference[] = []
-      for (const list of slices(keys, KEYS_PER_QUERY)) {
-        const held = new Set((await source.rows.readColumns(mapping, list, [])).map(({ key }) => key))
-        found.push(
-          ...list.filter((key) => !held.has(key)).map((key): Difference => ({ key, kind: 'surplus', columns: [] })),
-        )
-      }
-      this.differences.push(...(await proven(moment, this.table, found)))
-      this.#after = next
-      if (next === null) {
-        this.#phase = 'done'
-        return
-      }
+      const held = new Set<RowKey>()
+      if (keys.length > 0) for (const { key } of await source.rows.readColumns(mapping, keys, [])) held.add(key)
+      const found = keys.filter((key) => !held.has(key))
+      const surplus = found.map((key): Difference => ({ key, kind: 'surplus', columns: [] }))
+      this.differences.push(...(await proven(moment, this.table, surplus)))
+      cursor.after = next
+      if (next === null) cursor.phase = 'done'
     }
   }
 
   async #compareWhole(moment: Moment, mapping: TableMapping): Promise<boolean> {
-    const carried = await moment.target.history.recordedKeys(moment.drains, this.table, [''])
-    if (carried.size > 0 || (await moment.target.parked.among(this.table, [''])).size > 0) {
-      if (++this.#carried < MAX_CARRIED) return false
+    const cursor = this.#cursor
+    const { target, quarantine } = moment
+    const carried = await target.history.recordedKeys(moment.drains, this.table, [WHOLE_TABLE])
+    if (carried.size > 0 || (await target.parked.among(this.table, [WHOLE_TABLE])).size > 0) {
+      if (++cursor.carried < MAX_CARRIED) return false
       this.notCompared = 'every drain carries it as a whole; compare it while its writers pause'
     } else {
-      const { rows, missing, surplus } = await moment.target.lookup.compareWhole(mapping, converted(moment, mapping))
-      this.rows = rows
-      const isQuarantined = moment.quarantine.find(this.table, '') !== undefined
-      if (!isQuarantined) {
-        this.missing = missing
-        this.surplus = surplus
-      }
+      const { rows, missing, surplus } = await target.lookup.compareWhole(mapping, converted(moment, mapping))
+      const isRefused = quarantine.find(this.table, WHOLE_TABLE) !== undefined
+      Object.assign(this.counts, isRefused ? { rows } : { rows, missing, surplus })
     }
-    this.#phase = 'done'
+    cursor.phase = 'done'
     return true
   }
 }

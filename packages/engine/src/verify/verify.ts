@@ -78,7 +78,7 @@ export async function compareTables(context: EngineContext, request: VerifyReque
     model = moment.model
     quarantined = await moment.target.quarantine.counts()
     await walkWithin(context, moment, { walks: left, ms })
-    const rows = walks.reduce((sum, walk) => sum + walk.rows, 0)
+    const rows = walks.reduce((sum, walk) => sum + walk.counts.rows, 0)
     request.onProgress?.({ tables: walks.filter((walk) => walk.isDone).length, of: walks.length, rows })
   }
   return { model, walks, quarantined }
@@ -99,14 +99,10 @@ async function walkWithin(
 }
 
 async function recordVerified(context: EngineContext, { walks }: Verification): Promise<void> {
-  const equal = walks.filter((walk) => walk.notCompared === null && isEqual(walk))
+  const equal = walks.filter((walk) => walk.notCompared === null && walk.isEqual)
   await writeTarget(context, async ({ tables }) => {
-    for (const { table, since } of equal) await tables.patch(table, { verifiedAt: since })
+    for (const { table, span } of equal) await tables.patch(table, { verifiedAt: span?.since ?? null })
   })
-}
-
-function isEqual(walk: TableWalk): boolean {
-  return walk.differences.length === 0 && walk.missing === 0 && walk.surplus === 0
 }
 
 export function reportOf({ model, walks, quarantined }: Verification): VerifyReport {
@@ -115,11 +111,11 @@ export function reportOf({ model, walks, quarantined }: Verification): VerifyRep
     const texts = (key: RowKey): string[] => keyTexts(model, walk.table, key)
     return {
       table: walk.table,
-      rows: walk.rows,
-      equal: walk.notCompared === null && isEqual(walk),
-      verifiedAt: walk.notCompared === null ? walk.until : null,
-      missing: walk.missing + count('missing'),
-      surplus: walk.surplus + count('surplus'),
+      rows: walk.counts.rows,
+      equal: walk.notCompared === null && walk.isEqual,
+      verifiedAt: walk.notCompared === null ? (walk.span?.until ?? null) : null,
+      missing: walk.counts.missing + count('missing'),
+      surplus: walk.counts.surplus + walk.strays.length + count('surplus'),
       different: count('different'),
       quarantined: quarantined.get(walk.table) ?? 0,
       keys: [
@@ -129,7 +125,7 @@ export function reportOf({ model, walks, quarantined }: Verification): VerifyRep
       notCompared: walk.notCompared,
     }
   })
-  const moments = walks.flatMap(({ since, notCompared }) => (since === null || notCompared !== null ? [] : [since]))
+  const moments = walks.flatMap(({ span, notCompared }) => (span === null || notCompared !== null ? [] : [span.since]))
   return {
     equal: tables.length > 0 && tables.every((table) => table.equal),
     consistentAsOf: moments.sort()[0] ?? null,
