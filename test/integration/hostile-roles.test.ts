@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import pg from 'pg'
 import { migrate } from '@mylab-sync/engine'
 import { sharedServers, type TargetConnection } from '@mylab-sync/testkit'
-import { assertEqual, copyAll, createInstallation, settle, states } from '../support/installation.js'
+import { connect } from '../support/connect.js'
+import { assertEqual, copyAll, createInstallation, overSides, settle, states } from '../support/installation.js'
 
 const servers = await sharedServers()
 
@@ -123,4 +124,37 @@ test('doctor names each role that may put triggers on copies', async () => {
   )
   for (const [, remedy] of all) await owner.query(remedy)
   assert.deepEqual(await found(), [])
+})
+
+test('a transaction a connect-only role leaves open delays only indexes, and is named', {
+  timeout: 180_000,
+}, async () => {
+  const schema = 'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1)'
+  await using installation = await createInstallation(servers, 'left_open', { schema, copied: true })
+  await using planter = await planterIn('left_open')
+  // an index that timed out is retried after a minute, by another process at once
+  await using other = await connect(servers, 'left_open')
+  const built = async (): Promise<unknown[]> =>
+    installation.rows(`SELECT indexrelid FROM pg_index WHERE NOT indisprimary
+      AND indrelid IN ('public.a'::regclass, 'public.b'::regclass)`)
+  const told = async (): Promise<(string | null | undefined)[]> =>
+    (await installation.rows('SELECT detail FROM mylab_sync.sync_constraint')).map(([detail]) =>
+      detail?.replace(/^index \w+ /, ''),
+    )
+  const [{ pid }] = (await planter.query('SELECT pg_backend_pid() AS pid')).rows as [{ pid: number }]
+  // it may not even read the table that it locks
+  await planter.query('BEGIN ISOLATION LEVEL REPEATABLE READ; PREPARE nothing AS UPDATE public.a SET v = v; SELECT 1')
+  await installation.app.query(`CREATE TABLE b (id INT PRIMARY KEY, v INT, UNIQUE (v)) ENGINE=InnoDB;
+    INSERT INTO b VALUES (1, 1); ALTER TABLE a ADD UNIQUE (v); INSERT INTO a VALUES (2, 2)`)
+  await copyAll(installation.context)
+  await settle(installation)
+  assert.deepEqual(await states(installation), { a: 'live', b: 'live' })
+  await assertEqual(installation, ['a', 'b'])
+  assert.deepEqual(await built(), [])
+  const waits = `is not built yet: it waits for a transaction to end: process ${pid} of planter_left_open`
+  assert.deepEqual(await told(), [waits, waits])
+  await planter.query('ROLLBACK')
+  await settle(overSides(installation, other))
+  assert.equal((await built()).length, 2)
+  assert.deepEqual(await told(), [])
 })

@@ -59,6 +59,7 @@ class Scheduler {
   /** Returns the pause before the next tick, in ms. */
   async tick(): Promise<number> {
     await this.#producer.beatScheduler()
+    await this.#mend()
     await listDueWork(
       this.#context,
       () => this.#jobs.model(),
@@ -66,6 +67,18 @@ class Scheduler {
       (work) => this.#put(work),
     )
     return this.#pauseMs
+  }
+
+  /** Before anything is put in, which fails where a key of the queues is of another type. */
+  async #mend(): Promise<void> {
+    if (performance.now() - this.#promoted < IDLE_MS) return
+    this.#promoted = performance.now()
+    try {
+      for (const removed of await this.#producer.removeUnsound()) this.#onProblem('scheduler', removed)
+      await this.#producer.promoteOverdue()
+    } catch (error) {
+      this.#onProblem('scheduler', error)
+    }
   }
 
   async #put(work: DueWork): Promise<void> {
@@ -83,11 +96,6 @@ class Scheduler {
     )
     await this.#putChunks(work)
     await this.#maintain(work)
-    if (performance.now() - this.#promoted > IDLE_MS) {
-      for (const removed of await producer.removeUnsound()) this.#onProblem('scheduler', removed)
-      await producer.promoteOverdue()
-      this.#promoted = performance.now()
-    }
     if (performance.now() - this.#cleaned < CLEAN_UP_MS) return
     await producer.add('control', [{ kind: 'clean-up' }])
     this.#cleaned = performance.now()

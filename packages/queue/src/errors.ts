@@ -124,6 +124,10 @@ export function removedJob(queue: string, { id, why }: { readonly id: string; re
   return new SyncError('job-refused', `Redis: job ${shownId(id)} of the queue ${queue} was removed: ${why}`)
 }
 
+export function mendedKey(queue: string, what: string): SyncError {
+  return new SyncError('job-refused', `Redis: a key of the queue ${queue} was mended: ${what}`)
+}
+
 /** BullMQ's ids are numbers; another one is arbitrary text that anybody may have put there. */
 export function shownId(id: string | undefined): string {
   return id !== undefined && /^\d{1,20}$/.test(id) ? id : '[other id]'

@@ -163,6 +163,93 @@ test('broken jobs are removed even if nobody takes jobs, and lists stay readable
   for (const state of ['delayed', 'failed', 'completed'] as const) assert.ok(await queue?.getJobs([state], 0, 100))
   for (const { code, message } of told) {
     assert.equal(code, 'job-refused')
-    assert.match(message, /^Redis: job (?:\d+|\[other id\]) of the queue copy was removed: /)
+    assert.match(
+      message,
+      /^Redis: (?:job (?:\d+|\[other id\]) of the queue copy was removed|a key of the queue copy was mended): /,
+    )
+  }
+})
+
+const NEXT_CHUNK = 90_000
+const nameOf = (chunk: number): string => key(`de:copy-chunk ${chunk} t`)
+/** One write each, after which no job of the queue, or the one that comes next, would ever be put in or taken. */
+type HarmKey = (chunk: number) => Promise<unknown>
+const HARMED_KEYS: Readonly<Record<string, HarmKey>> = {
+  ...Object.fromEntries(
+    [...STATES, 'completed', 'failed', 'marker', 'stalled', 'meta', 'events', 'id', 'limiter', 'stalled-check'].map(
+      (name) => [`${name} of another type`, () => replace(name)],
+    ),
+  ),
+  'a word for the next id': () => redis.set(key('id'), 'x'),
+  'the last id that there is': () => redis.set(key('id'), '9223372036854775807'),
+  'an id below zero': () => redis.set(key('id'), '-7'),
+  'ids of jobs that are kept': () => redis.set(key('id'), '0'),
+  'words in the settings': () =>
+    redis.hset(key('meta'), { concurrency: 'x', max: 'x', duration: 'x', 'opts.maxLenEvents': 'x' }),
+  'a word for what is allowed': async () => {
+    await redis.set(key('limiter'), 'x')
+    await redis.set(key('pc'), 'x')
+  },
+  'a name for no job': (chunk) => redis.set(nameOf(chunk), '123456789', 'EX', 1_000_000),
+  'a name for a job that has ended': async (chunk) => redis.set(nameOf(chunk), await ended()),
+  'a name of another type': (chunk) => redis.rpush(nameOf(chunk), 'x'),
+  'no look for dead workers': () => redis.set(key('stalled-check'), 'x'),
+  'a lock without an end': async (chunk) => {
+    // As one that a worker has taken which is gone since.
+    const id = '555555'
+    const data = JSON.stringify({ kind: 'copy-chunk', table: 't', chunk })
+    await redis.hset(key(id), { name: 'copy-chunk', data, opts: '{}', timestamp: 1, deid: `copy-chunk ${chunk} t` })
+    await redis.set(nameOf(chunk), id)
+    await redis.lpush(key('active'), id)
+    await redis.set(`${key(id)}:lock`, 'x')
+  },
+}
+
+async function replace(name: string): Promise<void> {
+  const other = name === 'id' || name === 'limiter' || name === 'stalled-check' ? 'RPUSH' : 'SET'
+  await redis.del(key(name))
+  await redis.call(other, key(name), 'x')
+}
+
+async function ended(): Promise<string> {
+  return (await redis.zrange(key('completed'), '0', '0'))[0] ?? ''
+}
+
+test('one write to a key of a queue blocks no job for good, and each repair is told', async () => {
+  // whatever the other tests have left
+  await redis.flushall()
+  const copied = new Set<number>()
+  const consumer = new Consumer({
+    settings: { redisUrl: servers.redisUrl, prefix: PREFIX },
+    handlers: {
+      copy: (job) => Promise.resolve(void (job.kind === 'copy-chunk' && copied.add(job.chunk))),
+      drain: () => Promise.resolve(),
+      control: () => Promise.resolve(),
+    },
+    concurrency: new Map([['copy', 1]]),
+    onProblem: () => {},
+  })
+  const untold: string[] = []
+  try {
+    let chunk = NEXT_CHUNK
+    for (const [what, harm] of Object.entries<HarmKey>({ nothing: () => Promise.resolve(), ...HARMED_KEYS })) {
+      chunk += 1
+      await harm(chunk)
+      let told: string[] = []
+      await eventually(
+        `after ${what} a chunk is copied`,
+        async () => {
+          told = [...told, ...(await producer.removeUnsound()).map(({ message }) => message)]
+          await producer.add('copy', [{ kind: 'copy-chunk', table: 't', chunk }]).catch(() => {})
+          return copied.has(chunk)
+        },
+        WAIT_MS,
+      )
+      if (!told.some((message) => /^Redis: a key of the queue copy was mended: [a-z -]+$/.test(message)))
+        untold.push(what)
+    }
+    assert.deepEqual(untold, ['nothing'])
+  } finally {
+    await consumer.close(2_000)
   }
 })

@@ -2,10 +2,11 @@ import type { SyncError } from '@mylab-sync/core'
 import { withDeadline } from '@mylab-sync/runtime'
 import type { Job, Queue } from 'bullmq'
 import { producerConnection, type QueueSettings, redisPlace } from './connection.js'
-import { redisError, removedJob } from './errors.js'
+import { mendedKey, redisError, removedJob } from './errors.js'
 import { type AnyJob, type JobOf, jobOptions, QUEUE_NAMES, QUEUE_RULES, type QueueName } from './jobs.js'
 import { ReadableQueue } from './readable.js'
 import { removeUnsound } from './sound-jobs.js'
+import { mendKeys } from './sound-keys.js'
 
 const KEPT_EVENTS = 1_000
 const READY_MS = 5_000
@@ -38,6 +39,8 @@ export class Producer {
   readonly #queues: Queues
   /** When each delayed attempt was first seen, by this process's monotonic clock. */
   #delayed: ReadonlyMap<string, number> = new Map()
+  /** Where the look at the names of a queue's jobs goes on. */
+  readonly #names = new Map<QueueName, string>()
   #closing = false
 
   private constructor(settings: QueueSettings) {
@@ -114,12 +117,21 @@ export class Producer {
     return due.length
   }
 
-  /** Removes jobs that no worker can take, even while no worker asks for one. Returns one error per removed job. */
+  /**
+   * Removes jobs that no worker can take, even while no worker asks for one, and keys that keep jobs from being added or taken. Returns one error
+   * per removed job or mended key.
+   */
   async removeUnsound(): Promise<SyncError[]> {
-    const removed = await this.#call(() =>
-      Promise.all(QUEUE_NAMES.map((name) => removeUnsound(this.#queues[name].backend))),
-    )
-    return removed.flatMap((jobs, at) => jobs.map((job) => removedJob(QUEUE_NAMES[at] ?? '', job)))
+    const removed = await this.#call(() => Promise.all(QUEUE_NAMES.map((name) => this.#removeUnsound(name))))
+    return removed.flat()
+  }
+
+  async #removeUnsound(name: QueueName): Promise<SyncError[]> {
+    const { backend } = this.#queues[name]
+    const { next, found } = await mendKeys(backend, this.#names.get(name) ?? '0')
+    this.#names.set(name, next)
+    const removed = await removeUnsound(backend)
+    return [...found.map((what) => mendedKey(name, what)), ...removed.map((job) => removedJob(name, job))]
   }
 
   #promote(job: Job<AnyJob>): Promise<void> {

@@ -147,5 +147,9 @@ function answerOf(packet: Buffer): 'tls' | 'plain' | 'refusal' {
   if (packet[HEADER_BYTES] !== PROTOCOL) throw new Error('no greeting of a MySQL server')
   const capabilities = packet.indexOf(0, HEADER_BYTES + 1) + 1 + BEFORE_CAPABILITIES
   if (capabilities + 2 > packet.length) return 'plain'
-  return (packet.readUInt16LE(capabilities) & CLIENT_SSL) === 0 ? 'plain' : 'tls'
+  if ((packet.readUInt16LE(capabilities) & CLIENT_SSL) === 0) return 'plain'
+  // The driver would take what comes with the greeting for what the server says over the encrypted line, a login that has succeeded among it.
+  if (packet.length > HEADER_BYTES + packet.readUIntLE(0, 3))
+    throw new Error('more than a greeting before the encryption')
+  return 'tls'
 }

@@ -81,8 +81,6 @@ const SESSION_SETTINGS = [
   ...SETTINGS,
   // Setting it reads a file. Times that we write as text have numeric offsets.
   "timezone_abbreviations = 'Default'",
-  // CREATE INDEX CONCURRENTLY waits for other transactions.
-  'lock_timeout = 0',
   'default_transaction_deferrable = off',
   "default_transaction_isolation = 'read committed'",
   ...['bitmapscan', 'hashagg', 'hashjoin', 'indexonlyscan', 'indexscan', 'material', 'mergejoin', 'nestloop']
@@ -256,6 +254,8 @@ export class Database {
 
   async session(): Promise<Session> {
     const client = await this.#connected()
+    const { stream } = client.connection
+    if (stream instanceof Line) stream.keep()
     const session = new Session(client, this)
     this.#lent.add(session)
     if (this.#prepared.has(client)) return session

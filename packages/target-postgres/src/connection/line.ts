@@ -1,4 +1,5 @@
 import type { LineState, TlsSettings } from '@mylab-sync/core'
+import { timedOut } from '@mylab-sync/runtime'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { negotiate } from './negotiate.js'
@@ -13,6 +14,7 @@ export class Line extends Duplex {
   readonly #tls: TlsSettings
   readonly #given = new AbortController()
   readonly #signal: AbortSignal
+  readonly #login: NodeJS.Timeout
   #socket: Socket | undefined
   #state: LineState | undefined
 
@@ -21,6 +23,13 @@ export class Line extends Duplex {
     super({ allowHalfOpen: false })
     this.#tls = tls
     this.#signal = AbortSignal.any([this.#given.signal, AbortSignal.timeout(connectMs)])
+    // The driver forgets a connection whose login fails by itself, and leaves it open for as long as the other side likes.
+    this.#login = setTimeout(() => this.destroy(timedOut()), connectMs)
+  }
+
+  /** The login is done. */
+  keep(): void {
+    clearTimeout(this.#login)
   }
 
   /** Undefined until `connect` is emitted. */
@@ -65,7 +74,12 @@ export class Line extends Duplex {
   #carry(socket: Socket): void {
     this.#socket = socket
     socket.on('data', (data: Buffer) => {
-      if (!this.push(data)) socket.pause()
+      try {
+        if (!this.push(data)) socket.pause()
+      } catch (error) {
+        // The driver reads it at once, and throws over what no server says: that would end the process.
+        this.destroy(error instanceof Error ? error : new Error('no answer of a server', { cause: error }))
+      }
     })
     socket.on('end', () => this.push(null))
     socket.on('error', (error) => this.destroy(error))
@@ -92,6 +106,7 @@ export class Line extends Duplex {
   }
 
   override _destroy(error: Error | null, done: Done): void {
+    clearTimeout(this.#login)
     this.#given.abort()
     this.#socket?.destroy()
     done(error)

@@ -5,14 +5,17 @@ import { Checks } from './checks.js'
 import type { Ddl } from './ddl.js'
 import { type MadeObject, madeKey } from './made-objects.js'
 import { indexRecord } from './planned.js'
+import { PutOff } from './put-off.js'
 import { withShortLocks } from './short-locks.js'
 import { dropIndex, objectNames, whyNoIndex } from './standing-indexes.js'
 import { addUnique, createIndex } from './statements.js'
+import { Waiting } from './waiting.js'
 
 /** Indexes and UNIQUEs beside the key's, and the CHECKs that are built with them. */
 export class SecondaryIndexes {
   readonly #ddl: Ddl
   readonly #checks: Checks
+  readonly #putOff = new PutOff()
 
   constructor(ddl: Ddl) {
     this.#ddl = ddl
@@ -58,34 +61,64 @@ export class SecondaryIndexes {
   /** Null where it stands, or is left out, being no UNIQUE and too narrow for a value. */
   async #buildIndex(table: TableMapping, index: IndexPlan, found: string | undefined): Promise<string | null> {
     const target = this.#ddl.tableName(table)
-    const record = indexRecord(target, index)
+    const place = `${target} ${index.name}`
+    const putOff = found === 'index' ? null : this.#putOff.reason(place)
+    if (putOff !== null) return `index ${index.name} ${putOff}`
+    const waiting = new Waiting(this.#ddl.database)
     try {
-      await this.#ddl.database.outside(async (session) => {
-        if (found === 'invalid')
-          await dropIndex(session, this.#ddl.schema, table, { name: index.name, concurrently: true })
-        if (found !== 'index') await session.build(createIndex(target, index, 'CONCURRENTLY '))
-      })
+      if (found !== 'index') await this.#createIndex(table, index, { isRuin: found === 'invalid', waiting })
+      this.#putOff.built(place)
       await withShortLocks(this.#ddl.database, async (session) => {
         if (index.deferrable) await session.raw(addUnique(target, index))
-        await this.#ddl.made.note(session, table.name, [record])
+        await this.#ddl.made.note(session, table.name, [indexRecord(target, index)])
       })
       return null
     } catch (error) {
       const cause = mapped(error)
+      const timedOut = cause instanceof SyncError && cause.code === 'lock-timeout'
       // The built index stays: the next time only the constraint is missing.
-      if (cause instanceof SyncError && cause.code === 'lock-timeout' && error === cause)
-        return `index ${index.name} is not made a constraint yet: ${cause.message}`
+      if (timedOut && error === cause) return `index ${index.name} is not made a constraint yet: ${cause.message}`
       if (cause instanceof SyncError && cause.code === 'lost-connection') throw cause
+      await this.#dropRuin(table, index.name)
+      if (!timedOut) return this.#notBuilt(table, index, error)
+      const why = `is not built yet: ${await waiting.forWhat()}`
+      this.#putOff.failed(place, waiting.ms, why)
+      return `index ${index.name} ${why}`
+    }
+  }
+
+  async #createIndex(
+    table: TableMapping,
+    index: IndexPlan,
+    { isRuin, waiting }: { readonly isRuin: boolean; readonly waiting: Waiting },
+  ): Promise<void> {
+    await this.#ddl.database.outside(async (session) => {
+      await waiting.begin(session)
+      if (isRuin) await dropIndex(session, this.#ddl.schema, table, { name: index.name, concurrently: true })
+      await session.build(createIndex(this.#ddl.tableName(table), index, 'CONCURRENTLY '))
+    })
+  }
+
+  async #notBuilt(table: TableMapping, index: IndexPlan, error: unknown): Promise<string | null> {
+    const code = sqlState(error instanceof SyncError ? error.cause : error)
+    if (code !== SQLSTATE.PROGRAM_LIMIT_EXCEEDED || index.unique)
+      return `index ${index.name} cannot be built: ${whyNoIndex(code)}`
+    const record = indexRecord(this.#ddl.tableName(table), index)
+    await this.#ddl.database.transaction((session) =>
+      this.#ddl.made.note(session, table.name, [{ ...record, state: 'left-out' }]),
+    )
+    return null
+  }
+
+  /** Left to the next time where others hold locks on the table. */
+  async #dropRuin(table: TableMapping, name: string): Promise<void> {
+    try {
       await this.#ddl.database.outside((session) =>
-        dropIndex(session, this.#ddl.schema, table, { name: index.name, concurrently: true }),
+        dropIndex(session, this.#ddl.schema, table, { name, concurrently: true }),
       )
-      const code = sqlState(error instanceof SyncError ? error.cause : error)
-      if (code !== SQLSTATE.PROGRAM_LIMIT_EXCEEDED || index.unique)
-        return `index ${index.name} cannot be built: ${whyNoIndex(code)}`
-      await this.#ddl.database.transaction((session) =>
-        this.#ddl.made.note(session, table.name, [{ ...record, state: 'left-out' }]),
-      )
-      return null
+    } catch (error) {
+      const cause = mapped(error)
+      if (!(cause instanceof SyncError) || cause.code !== 'lock-timeout') throw cause
     }
   }
 }
