@@ -94,7 +94,9 @@ async function isEqualAfter(scene: Scene, rules: ProtocolRules): Promise<boolean
     return true
   }
   const playAndDrain = async (statements: string | undefined): Promise<void> => {
-    if (await play(statements)) await drain(installation.context, await loadModel(installation.context))
+    // The drain beside the copy may be running, in a snapshot from before these statements.
+    if (await play(statements))
+      await drain(installation.context, await loadModel(installation.context), { waitMs: 20_000 })
   }
   const hooks: EngineHooks = {
     at: async (point) => {
