@@ -76,7 +76,7 @@ test('rediss accepts only a known CA for the requested name, and says why in one
   assert.equal(code, 4, err)
   await show(good)
   assert.equal(await looked(REDIS), null)
-  assert.match((await looked({ REDIS_URL: redisUrl }))?.message ?? '', /authority that is not known here/)
+  assert.match((await looked({ REDIS_URL: redisUrl }))?.message ?? '', /issued by an unknown authority/)
   const plain = await looked({ ...REDIS, REDIS_URL: servers.redisUrl.replace('redis:', 'rediss:') })
   assert.match(plain?.message ?? '', /: it offers no encryption \(ERR_SSL_WRONG_VERSION_NUMBER\)$/)
   assert.equal((await looked({ REDIS_URL: redisUrl.replace('rediss', 'redis') }))?.code, 'cannot-connect')
