@@ -135,6 +135,31 @@ test('no address is refused with a word of it, and none with another error', () 
   )
 })
 
+test('a password that is not encoded is refused or stays a password', () => {
+  const raw = fc.string({
+    unit: fc.constantFrom('Sesame', ':', '@', '/', '[', ']', '%41', '?', '#', '=', '7'),
+    maxLength: 9,
+  })
+  fc.assert(
+    fc.property(raw, (text) => {
+      try {
+        const { password, ...others } = parseServerUrl(`mysql://u:Sesame${text}@db/shop?x=a=b`)
+        assert.equal(password, `Sesame${text.replaceAll('%41', 'A')}`)
+        assert.deepEqual(others, {
+          scheme: 'mysql',
+          user: 'u',
+          host: 'db',
+          database: 'shop',
+          parameters: [['x', 'a=b']],
+        })
+      } catch (error) {
+        assert.ok(error instanceof AddressRefused, String(error))
+      }
+    }),
+    { numRuns: 500 },
+  )
+})
+
 test('a place that is shown is read back as the same place', () => {
   fc.assert(
     fc.property(HOSTS, PORT, ([, { host, socket }], port) => {

@@ -20,7 +20,7 @@ const EDGES = fc
       parent: fc.constantFrom(...TABLES, 'outside'),
       action: fc.boolean(),
     }),
-    { maxLength: 12 },
+    { maxLength: 12, size: 'max' },
   )
   .map((list) => list.map((each, at) => edgeOf({ ...each, name: `edge ${at}` })))
 const SOME_TABLES = fc.subarray(TABLES)

@@ -44,7 +44,7 @@ const STEPS = fc.array(
     key: fc.constantFrom(...KEYS),
     flag: fc.boolean(),
   }),
-  { maxLength: 30 },
+  { maxLength: 30, size: 'max' },
 )
 
 /** The same set as a plain list, searched again for each question. */
