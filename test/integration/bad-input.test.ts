@@ -61,7 +61,8 @@ const WORK = [
   'status',
   'setup-triggers',
 ] as const
-const LOGIN_REMEDY = '\\n  try: check user and password of the source, and that the account may connect from this host: .*'
+const LOGIN_REMEDY =
+  '\\n  try: check user and password of the source, and that the account may connect from this host: .*'
 const SOURCE_REMEDY =
   '\\n  try: check DB_HOST, DB_PORT, DB_DATABASE, DB_USERNAME and DB_PASSWORD, and that the server runs'
 const TARGET_REMEDY =

@@ -32,10 +32,7 @@ test('doctor reports copies of our triggers, here or elsewhere; uninstall drops 
       `CREATE TRIGGER ${other}.far AFTER INSERT ON ${other}.q FOR EACH ROW INSERT INTO ${name}.sync_audit_log (table_name, operation, row_key, flags) VALUES ('q', 'INSERT', NEW.id, 0)`,
     )
     const doctor = await run(servers, name, ['doctor'])
-    assert.match(
-      doctor.stdout,
-      /10 triggers of other origin write to the change log, on [_a-z, ]+, writers_other\.q/,
-    )
+    assert.match(doctor.stdout, /10 triggers of other origin write to the change log, on [_a-z, ]+, writers_other\.q/)
     const write =
       'INSERT INTO p VALUES (7, 7); DELETE FROM p WHERE id = 1; INSERT INTO copy VALUES (7, 7); UPDATE copy SET v = 1; INSERT INTO _p_new VALUES (7, 7)'
     await installation.app.query(write)

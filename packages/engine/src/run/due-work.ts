@@ -1,8 +1,9 @@
 import { isBeingOpened, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
+import type { ActionGraph } from '../model/action-graph.js'
 import type { Model } from '../model/model.js'
 import { readTarget } from '../transactions.js'
-import { isTableOpen, tablesThat } from '../tables/table-states.js'
+import { isTableOpen, type TableStates, tablesThat } from '../tables/table-states.js'
 
 export interface DueWorkLimits {
   /** Chunks planned ahead of the copy, per table. */
@@ -37,42 +38,51 @@ export async function listDueWork(
   await using target = await context.target.beginExclusive('tick')
   if (!target) return false
   const states = await target.tables.all()
-  const copied = [...states.values()].filter((p) => isBeingOpened(p.state)).sort(bySize)
-  const aside = tablesThat(states, (state) => state === 'suspect')
-  if (copied.length === 0) {
-    await put({ plan: [], chunks: [], open: [], aside })
+  const opening = [...states.values()].filter((p) => isBeingOpened(p.state)).sort(bySize)
+  if (opening.length === 0) {
+    await put({ plan: [], chunks: [], open: [], aside: setAsideOf(states) })
     return true
   }
-  const known = await model()
-  const tables = copied.filter((p) => known.tables.has(p.table))
-  const names = tables.map((p) => p.table)
-  const open = await target.chunks.pending(names, limits.chunksPerTable)
-  const due = dueCopy(known, tables, open, limits)
-  const ready = due.open.filter((component) => !known.graph.isBlocked(component, (table) => isTableOpen(states, table)))
-  await put({ ...due, open: ready, aside })
+  const { graph, tables } = await model()
+  const copied = opening.filter((p) => tables.has(p.table))
+  const names = copied.map((p) => p.table)
+  const pending = await target.chunks.pending(names, limits.chunksPerTable)
+  await put(dueWork({ graph, states, copied, pending }, limits))
   return true
+}
+
+function setAsideOf(states: TableStates): string[] {
+  return tablesThat(states, (state) => state === 'suspect')
 }
 
 function bySize(a: TableProgress, b: TableProgress): number {
   return b.estimatedRows - a.estimatedRows
 }
 
-function dueCopy(
-  model: Model,
-  tables: readonly TableProgress[],
-  chunks: readonly { readonly table: string; readonly chunk: number }[],
-  limits: DueWorkLimits,
-): Pick<DueWork, 'plan' | 'chunks' | 'open'> {
+/** What the state tables say of a copy. */
+export interface CopyStates {
+  readonly graph: ActionGraph
+  readonly states: TableStates
+  /** Tables of the model that are being opened, big ones first. */
+  readonly copied: readonly TableProgress[]
+  /** Their pending chunks, at most the window's number of each, in the order in which they are to be copied. */
+  readonly pending: DueWork['chunks']
+}
+
+/** What is due, by the states alone. */
+export function dueWork({ graph, states, copied, pending }: CopyStates, limits: DueWorkLimits): DueWork {
   const count = new Map<string, number>()
-  for (const { table } of chunks) count.set(table, (count.get(table) ?? 0) + 1)
+  for (const { table } of pending) count.set(table, (count.get(table) ?? 0) + 1)
   // Planned again at half of the window, so that planning comes in batches and never too late.
-  const plan = tables.filter(
+  const plan = copied.filter(
     (p) => p.state === 'copying' && !p.planned && (count.get(p.table) ?? 0) <= limits.chunksPerTable / 2,
   )
+  const groups = copiedGroups(graph, copied, count)
   return {
     plan: plan.map((p) => p.table),
-    chunks: chunks.slice(0, limits.chunks),
-    open: copiedGroups(model, tables, count),
+    chunks: pending.slice(0, limits.chunks),
+    open: groups.filter((group) => !graph.isBlocked(group, (table) => isTableOpen(states, table))),
+    aside: setAsideOf(states),
   }
 }
 
@@ -86,18 +96,18 @@ export function readyGroups(context: EngineContext, model: Model): Promise<(read
       copied.map((p) => p.table),
       1,
     )
-    return copiedGroups(model, copied, new Set(open.map((chunk) => chunk.table)))
+    return copiedGroups(model.graph, copied, new Set(open.map((chunk) => chunk.table)))
   })
 }
 
 /** Of these tables, which are being opened, what opens together and has no chunk left to plan or to copy. */
 function copiedGroups(
-  model: Model,
+  graph: ActionGraph,
   tables: readonly TableProgress[],
   chunks: { has(table: string): boolean },
 ): (readonly string[])[] {
   const isDone = (p: TableProgress): boolean => p.state === 'catching-up' || (p.planned && !chunks.has(p.table))
   const done = new Set(tables.filter(isDone).map((p) => p.table))
-  const components = model.graph.components(tables.map((p) => p.table))
-  return model.graph.openingGroups(components.filter((component) => component.every((table) => done.has(table))))
+  const components = graph.components(tables.map((p) => p.table))
+  return graph.openingGroups(components.filter((component) => component.every((table) => done.has(table))))
 }
