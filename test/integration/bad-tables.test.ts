@@ -140,7 +140,7 @@ test('workers copy and open tables around one that the source cannot read', asyn
   for (let round = 0; round < 3; round++) {
     await drainNow(installation)
     await handlers.maintain(NEVER_ABORTED)
-    for (const table of copied) await handlers.planTable(table, 4, NEVER_ABORTED)
+    for (const table of copied) await handlers.planTable(table, NEVER_ABORTED)
     for (const table of copied) for (const chunk of [1, 2]) await handlers.copyChunk(table, chunk, NEVER_ABORTED)
     for (const table of copied) await handlers.openComponent(table, NEVER_ABORTED)
   }

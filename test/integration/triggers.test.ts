@@ -133,7 +133,7 @@ test('a copy restarted while the older one opens leaves nothing surplus in the t
     await dropTriggers(app, 'other')
     const jobs = new JobHandlers({ ...context, hooks: {} })
     await jobs.maintain(NEVER_ABORTED)
-    await jobs.planTable('other', 10, NEVER_ABORTED)
+    await jobs.planTable('other', NEVER_ABORTED)
     await jobs.copyChunk('other', 1, NEVER_ABORTED)
   }
   const hooks: EngineHooks = {

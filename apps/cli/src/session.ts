@@ -1,6 +1,12 @@
 import { loadConfig, type ResolvedConfig } from '@mylab-sync/config'
 import { ERRORS, placeText, type Source, SyncError, type Target } from '@mylab-sync/core'
-import { type EngineContext, type EngineOptions, requireMigrated, requireTables } from '@mylab-sync/engine'
+import {
+  copiesAtOnce,
+  type EngineContext,
+  type EngineOptions,
+  requireMigrated,
+  requireTables,
+} from '@mylab-sync/engine'
 import { beat, createLog, listenForShutdown, type Log } from '@mylab-sync/runtime'
 import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
@@ -21,9 +27,6 @@ export interface Session {
   /** For long-running commands. */
   readonly log: Log
 }
-
-/** Below this memory limit chunks are copied one at a time. */
-const TWO_COPIES_MB = 192
 
 export function exitCodeOf(error: unknown): number {
   return error instanceof SyncError ? ERRORS[error.code].exit : 1
@@ -142,7 +145,7 @@ export function engineOptions(config: ResolvedConfig, batchRows: number | null =
     exclude,
     mapping,
     batchRows,
-    copyConcurrency: memoryMb < TWO_COPIES_MB ? 1 : 2,
+    copyConcurrency: copiesAtOnce(memoryMb),
     memoryMb,
     schemaChanges,
   }

@@ -1,18 +1,20 @@
-import { type DueWork, type EngineContext, JobHandlers, listDueWork, requireMigrated } from '@mylab-sync/engine'
+import {
+  CADENCE,
+  ChunkPacer,
+  type DueWork,
+  type EngineContext,
+  JobHandlers,
+  listDueWork,
+  requireMigrated,
+} from '@mylab-sync/engine'
 import { Producer, type QueueSettings } from '@mylab-sync/queue'
 import { sleep } from '@mylab-sync/runtime'
-import { ChunkPacer } from './chunk-pacer.js'
 
 export interface SchedulerOptions {
   readonly context: EngineContext
   readonly queue: QueueSettings
   readonly onProblem: (where: string, error: unknown) => void
 }
-
-const IDLE_MS = 5_000
-const MAINTAIN_MS = 10_000
-const CLEAN_UP_MS = 3_600_000
-const LIMITS = { chunksPerTable: 50, chunks: 400 }
 
 /**
  * Runs the reconcile tick until the signal. Adds to Redis what the state tables call due and Redis lacks, so Redis may
@@ -24,7 +26,7 @@ export async function runScheduler(options: SchedulerOptions, signal: AbortSigna
   try {
     const scheduler = new Scheduler(options, producer)
     while (!signal.aborted) {
-      let pauseMs = IDLE_MS
+      let pauseMs: number = CADENCE.idleLookMs
       try {
         pauseMs = await scheduler.tick()
       } catch (error) {
@@ -45,8 +47,8 @@ class Scheduler {
   #cleaned = performance.now()
   #maintained = Number.NEGATIVE_INFINITY
   #promoted = Number.NEGATIVE_INFINITY
-  #pauseMs = IDLE_MS
-  readonly #pacer = new ChunkPacer(LIMITS.chunksPerTable)
+  #pauseMs: number = CADENCE.idleLookMs
+  readonly #pacer = new ChunkPacer(CADENCE.chunksAhead)
   #aside: readonly string[] = []
 
   constructor({ context, onProblem }: SchedulerOptions, producer: Producer) {
@@ -63,7 +65,6 @@ class Scheduler {
     await listDueWork(
       this.#context,
       () => this.#jobs.model(),
-      LIMITS,
       (work) => this.#put(work),
     )
     return this.#pauseMs
@@ -71,7 +72,7 @@ class Scheduler {
 
   /** Before anything is put in, which fails where a key of the queues is of another type. */
   async #mend(): Promise<void> {
-    if (performance.now() - this.#promoted < IDLE_MS) return
+    if (performance.now() - this.#promoted < CADENCE.idleLookMs) return
     this.#promoted = performance.now()
     try {
       for (const removed of await this.#producer.removeUnsound()) this.#onProblem('scheduler', removed)
@@ -96,7 +97,7 @@ class Scheduler {
     )
     await this.#putChunks(work)
     await this.#maintain(work)
-    if (performance.now() - this.#cleaned < CLEAN_UP_MS) return
+    if (performance.now() - this.#cleaned < CADENCE.cleanUpMs) return
     await producer.add('control', [{ kind: 'clean-up' }])
     this.#cleaned = performance.now()
   }
@@ -104,8 +105,8 @@ class Scheduler {
   async #putChunks(work: DueWork): Promise<void> {
     const isBusy = work.plan.length + work.chunks.length + work.open.length > 0
     const waiting = isBusy ? await this.#producer.waiting('copy') : 0
-    this.#pauseMs = isBusy ? this.#pacer.pauseMs(work, waiting) : IDLE_MS
-    if (waiting > LIMITS.chunks / 4) return
+    this.#pauseMs = isBusy ? this.#pacer.pauseMs(work, waiting) : CADENCE.idleLookMs
+    if (waiting > CADENCE.chunksPerLook / 4) return
     await this.#producer.add(
       'copy',
       this.#pacer.toEnqueue(work).map(({ table, chunk }) => ({ kind: 'copy-chunk', table, chunk })),
@@ -115,7 +116,7 @@ class Scheduler {
   /** Every ten seconds, and at once when another table was set aside. */
   async #maintain({ aside }: DueWork): Promise<void> {
     const isNew = aside.some((table) => !this.#aside.includes(table))
-    if (!isNew && performance.now() - this.#maintained < MAINTAIN_MS) return
+    if (!isNew && performance.now() - this.#maintained < CADENCE.maintainMs) return
     await this.#producer.add('control', [{ kind: 'maintain' }])
     this.#maintained = performance.now()
     this.#aside = aside

@@ -1,4 +1,4 @@
-import { type EngineContext, JobHandlers, requireMigrated } from '@mylab-sync/engine'
+import { CADENCE, type EngineContext, JobHandlers, requireMigrated } from '@mylab-sync/engine'
 import { Consumer, type Handlers, Producer, type QueueName, type QueueSettings } from '@mylab-sync/queue'
 import { aborted } from '@mylab-sync/runtime'
 
@@ -11,10 +11,6 @@ export interface WorkerOptions {
   readonly onProblem: (where: string, error: unknown) => void
 }
 
-/** Chunks planned ahead, per table. */
-const PLANNED_CHUNKS = 50
-/** A drain job ends after this time and the next one may run elsewhere, so that no host keeps it for ever. */
-const DRAIN_TURN_MS = 20_000
 /** Leaves time to close connections before the process is killed after 18 s. */
 const STOP_MS = 12_000
 
@@ -51,9 +47,7 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
     )
   return {
     copy: (job, work) =>
-      job.kind === 'plan-table'
-        ? jobs.planTable(job.table, PLANNED_CHUNKS, work)
-        : jobs.copyChunk(job.table, job.chunk, work),
+      job.kind === 'plan-table' ? jobs.planTable(job.table, work) : jobs.copyChunk(job.table, job.chunk, work),
     control: (job, work) => {
       if (job.kind === 'maintain') return jobs.maintain(work)
       if (job.kind === 'clean-up') return jobs.cleanUp(work)
@@ -64,7 +58,7 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
       // While Redis is down no other worker can take over, so the drain continues past its turn.
       await jobs.drainTurn({
         ...work,
-        turnMs: DRAIN_TURN_MS,
+        turnMs: CADENCE.drainTurnMs,
         mayEnd: askAgain,
         onDrained,
         onProblem: (error) => onProblem('drain', error),

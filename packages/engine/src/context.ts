@@ -156,6 +156,13 @@ export async function reach({ hooks }: EngineContext, point: CrashPoint): Promis
   await hooks?.at?.(point)
 }
 
+/** Below this limit a process copies chunks one at a time. */
+const TWO_COPIES_MB = 192
+
+export function copiesAtOnce(memoryMb: number): number {
+  return memoryMb < TWO_COPIES_MB ? 1 : 2
+}
+
 /** A safe place: throws SyncError stopped once the context's signal is given. */
 export function throwIfStopped({ signal }: EngineContext): void {
   if (signal?.aborted) throw new SyncError('stopped', 'the work was told to stop')

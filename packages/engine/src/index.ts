@@ -6,6 +6,7 @@ export {
   ALL_RULES,
   CRASH_POINTS,
   type CrashPoint,
+  copiesAtOnce,
   type EngineContext,
   type EngineHooks,
   type EngineOptions,
@@ -29,14 +30,10 @@ export { Model } from './model/model.js'
 export { filterOf } from './model/selection.js'
 export { openComponent } from './opening/open-component.js'
 export { KEPT_DAYS } from './upkeep/clean-up.js'
-export {
-  type ErrorsRequest,
-  listErrors,
-  retryErrors,
-  retryFailed,
-  type RetryReport,
-  type ShownError,
-} from './report/show-errors.js'
+export { type ErrorsRequest, listErrors, type ShownError } from './report/show-errors.js'
+export { retryErrors, retryFailed, type RetryReport } from './run/retry-quarantined.js'
+export { CADENCE } from './run/cadence.js'
+export { ChunkPacer } from './run/chunk-pacer.js'
 export { planChunks } from './copy/plan-chunks.js'
 export { listNotCarried, type NotCarriedReport } from './report/not-carried.js'
 export { type NotCarriedGroup, notCarriedGroups } from './report/not-carried-groups.js'
@@ -46,7 +43,7 @@ export type { PlanSummary } from './report/plan-summary.js'
 export { pauseTables, resumeTables, resyncTables } from './run/table-control.js'
 export type { Problem, ProblemCode } from './report/problems.js'
 export { checkPending, status, type StatusReport, type TableStatus } from './report/status.js'
-export { type DueWork, listDueWork, type DueWorkLimits } from './run/due-work.js'
+export { type DueWork, listDueWork } from './run/due-work.js'
 export { repair, type RepairReport } from './verify/repair.js'
 export { type VerifiedTable, verify, type VerifyReport } from './verify/verify.js'
 export { type CountsReport, type NotCounted, verifyCounts } from './report/verify-counts.js'

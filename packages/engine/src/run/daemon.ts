@@ -9,7 +9,7 @@ import { requireMigrated } from '../capture/install.js'
 import { maintain } from '../upkeep/maintain.js'
 import { mendLog } from '../capture/repair-log.js'
 import { loadModel } from '../model/load.js'
-import type { Model } from '../model/model.js'
+import { ModelCache } from './model-cache.js'
 import { openTables } from './open-tables.js'
 import { pausesOf, retryAsConfigured } from './retry.js'
 import { type DrainReport, problemsOf } from '../drain/drain-report.js'
@@ -130,7 +130,7 @@ const LEAVE_MS = 3_000
 class Daemon {
   readonly #context: EngineContext
   readonly #options: DaemonOptions
-  #model: Model | undefined
+  readonly #models: ModelCache
   #maintained = 0
   #purged = performance.now()
   #healing: Promise<void> | undefined
@@ -146,28 +146,21 @@ class Daemon {
   constructor(context: EngineContext, options: DaemonOptions) {
     this.#context = context
     this.#options = options
+    this.#models = new ModelCache(context)
     this.#tail = new SourceTail(context, 0)
   }
 
   async round(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#work(signal)
-    } catch (error) {
-      // It may have failed for a definition that has moved.
-      this.#model = undefined
-      throw error
-    }
+    await this.#models.guard(() => this.#work(signal))
   }
 
   async #work(signal: AbortSignal): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
-    const { pending, report, stuck, ms } = await this.#tail.look(
-      async () => (this.#model ??= await loadModel(this.#context)),
-    )
+    const { pending, report, stuck, ms } = await this.#tail.look(() => this.#models.get())
     if (stuck) this.#options.onProblem?.(stuck)
     if (report) this.#note(report, ms, signal)
     if (performance.now() - this.#maintained > MAINTAIN_MS) {
-      await maintain(this.#context, (this.#model ??= await loadModel(this.#context)))
+      await maintain(this.#context, await this.#models.get())
       this.#maintained = performance.now()
       this.#heal(signal)
     }
@@ -184,7 +177,7 @@ class Daemon {
     this.#drainMs += ms
     if (report.kind === 'busy') return
     for (const problem of problemsOf(report)) this.#options.onProblem?.(problem)
-    this.#model = report.model
+    this.#models.keep(report.model)
     if (report.setAside.length > 0) this.#heal(signal)
   }
 

@@ -4,6 +4,7 @@ import type { ActionGraph } from '../model/action-graph.js'
 import type { Model } from '../model/model.js'
 import { readTarget } from '../transactions.js'
 import { isTableOpen, type TableStates, tablesThat } from '../tables/table-states.js'
+import { CHUNKS_AHEAD, CHUNKS_PER_LOOK } from './cadence.js'
 
 export interface DueWorkLimits {
   /** Chunks planned ahead of the copy, per table. */
@@ -11,6 +12,8 @@ export interface DueWorkLimits {
   /** Chunks listed at once. */
   readonly chunks: number
 }
+
+const LIMITS: DueWorkLimits = { chunksPerTable: CHUNKS_AHEAD, chunks: CHUNKS_PER_LOOK }
 
 /** What there is to do by the state tables alone. */
 export interface DueWork {
@@ -32,7 +35,6 @@ export interface DueWork {
 export async function listDueWork(
   context: EngineContext,
   model: () => Promise<Model>,
-  limits: DueWorkLimits,
   put: (work: DueWork) => Promise<void>,
 ): Promise<boolean> {
   await using target = await context.target.beginExclusive('tick')
@@ -46,8 +48,8 @@ export async function listDueWork(
   const { graph, tables } = await model()
   const copied = opening.filter((p) => tables.has(p.table))
   const names = copied.map((p) => p.table)
-  const pending = await target.chunks.pending(names, limits.chunksPerTable)
-  await put(dueWork({ graph, states, copied, pending }, limits))
+  const pending = await target.chunks.pending(names, LIMITS.chunksPerTable)
+  await put(dueWork({ graph, states, copied, pending }, LIMITS))
   return true
 }
 

@@ -10,9 +10,10 @@ import { openComponent } from '../opening/open-component.js'
 import { planChunks } from '../copy/plan-chunks.js'
 import { readTarget } from '../transactions.js'
 import { reconcile } from '../upkeep/reconcile.js'
-import { retryFailed } from '../report/show-errors.js'
+import { retryFailed } from './retry-quarantined.js'
 import { problemsOf } from '../drain/drain-report.js'
-import { BUSY_POLL_MS, MODEL_MS, POLL_MS } from './cadence.js'
+import { BUSY_POLL_MS, CHUNKS_AHEAD, POLL_MS } from './cadence.js'
+import { ModelCache } from './model-cache.js'
 import { SourceTail } from './source-tail.js'
 import { readyGroups } from './due-work.js'
 
@@ -38,46 +39,29 @@ export interface DrainTurn extends JobSignals {
  */
 export class JobHandlers {
   readonly #context: EngineContext
-  #model: { readonly value: Promise<Model>; readonly at: number } | undefined
+  readonly #models: ModelCache
   readonly #tail: SourceTail
 
   constructor(context: EngineContext) {
     this.#context = context
+    this.#models = new ModelCache(context)
     this.#tail = new SourceTail(context, Number.NEGATIVE_INFINITY)
   }
 
-  /** The source's definitions, read again after ten seconds or a failure. */
   model(): Promise<Model> {
-    if (!this.#model || performance.now() - this.#model.at > MODEL_MS) {
-      const value = loadModel(this.#context)
-      this.#model = { value, at: performance.now() }
-      value.catch(() => {
-        if (this.#model?.value === value) this.#model = undefined
-      })
-    }
-    return this.#model.value
+    return this.#models.get()
   }
 
   #withModel<T>(work: (model: Model) => Promise<T>): Promise<T> {
-    return this.#forgettingModel(async () => work(await this.model()))
+    return this.#models.guard(async () => work(await this.model()))
   }
 
-  /** Work that fails may have failed for a definition that has moved. */
-  async #forgettingModel<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      this.#model = undefined
-      throw error
-    }
-  }
-
-  /** Plans chunks of this table until so many are open. */
-  planTable(table: string, chunks: number, signals: JobSignals): Promise<void> {
+  /** Plans chunks of this table until there are enough ahead of the copy. */
+  planTable(table: string, signals: JobSignals): Promise<void> {
     return this.#leaving(signals, (context) =>
       this.#withModel(async (model) => {
         if (!model.tables.has(table)) return
-        while ((await readTarget(context, (target) => target.chunks.countPending(table))) < chunks) {
+        while ((await readTarget(context, (target) => target.chunks.countPending(table))) < CHUNKS_AHEAD) {
           throwIfStopped(context)
           if ((await planChunks(context, model, [table])) !== 'planned') return
         }
@@ -149,12 +133,10 @@ export class JobHandlers {
 
   /** True when something was pending and is drained. */
   async #drainOnce({ onDrained, onProblem, signal }: DrainTurn): Promise<boolean> {
-    const { pending, report, stuck, ms } = await this.#forgettingModel(() =>
-      this.#tail.look(() => this.model(), signal),
-    )
+    const { pending, report, stuck, ms } = await this.#models.guard(() => this.#tail.look(() => this.model(), signal))
     if (stuck) onProblem(stuck)
     if (report?.kind !== 'done') return false
-    this.#model = { value: Promise.resolve(report.model), at: performance.now() }
+    this.#models.keep(report.model)
     onDrained({ entries: report.entries, failed: report.failed, ms })
     problemsOf(report).forEach(onProblem)
     return pending

@@ -1,4 +1,4 @@
-import type { DueWork } from '@mylab-sync/engine'
+import type { DueWork } from './due-work.js'
 
 /** During a copy: the longest and the shortest pause before the next chunks are enqueued. */
 const MAX_PAUSE_MS = 500

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DueWork } from '@mylab-sync/engine'
+import type { DueWork } from './due-work.js'
 import { ChunkPacer } from './chunk-pacer.js'
 
 const work = (...chunks: number[]): DueWork => ({
