@@ -69,14 +69,19 @@ async function openOnce(
 ): Promise<Outcome> {
   const { context, progress } = running
   const model = await loadModel(context)
+  const before = await readTarget(context, (target) => target.tables.all())
   await reconcile(context, model, progress)
   const states = await readTarget(context, (target) => target.tables.all())
+  // A drain beside may have set a table aside that reconciling came too early for.
+  const again = [...states.values()].some(
+    (p) => wanted(p) && p.state === 'suspect' && stateOf(before, p.table) !== 'suspect',
+  )
   const tables = [...states.values()]
     .filter((p) => isBeingOpened(p.state) && wanted(p) && model.tables.has(p.table))
     .map((p) => p.table)
-  return tables.length === 0
-    ? { opened: 0, again: false }
-    : copyAndOpen(running, model, { tables, copied: new Map(), progressed })
+  if (tables.length === 0) return { opened: 0, again }
+  const outcome = await copyAndOpen(running, model, { tables, copied: new Map(), progressed })
+  return { opened: outcome.opened, again: outcome.again || again }
 }
 
 interface Outcome {
