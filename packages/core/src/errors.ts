@@ -24,7 +24,7 @@ export type ErrorCode =
 
 /**
  * Whether another try may succeed.
- * never: somebody has to act first, so even a daemon ends and says what to do.
+ * never: a person must act first, so even a daemon ends and says what to do.
  * once-mended: likewise, but mending needs no restart of ours (a password, a certificate): a command ends, a daemon goes on trying.
  * transient: the same step may get through within a minute: a lock, a server that restarts.
  * reload: the work may get through if it begins anew, with definitions and state read again.
@@ -61,7 +61,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   'job-refused': { retry: 'never', scope: 'job', exit: 1 },
   'xa-prepared': { retry: 'never', scope: 'all', exit: 1 },
   stopped: { retry: 'never', scope: 'all', exit: 1 },
-  // A statement that nobody foresaw to fail may have failed for a definition that has moved.
+  // An unforeseen failure of a statement may be due to a definition that changed.
   internal: { retry: 'reload', scope: 'table', exit: 1 },
 }
 
@@ -101,7 +101,7 @@ export function isTransient(error: unknown): error is SyncError {
   return error instanceof SyncError && error.retry === 'transient'
 }
 
-/** Nobody has to act: the work may get through when it begins anew. */
+/** Nobody has to act: the work may succeed when it is repeated. */
 export function isRetryable(error: unknown): error is SyncError {
   return isTransient(error) || (error instanceof SyncError && error.retry === 'reload')
 }
@@ -120,7 +120,7 @@ export function isLockTimeout(error: unknown): error is SyncError {
   return error instanceof SyncError && error.code === 'lock-timeout'
 }
 
-/** The work was told to stop, and did. */
+/** The work was asked to stop, and did. */
 export function isStopped(error: unknown): error is SyncError {
   return error instanceof SyncError && error.code === 'stopped'
 }

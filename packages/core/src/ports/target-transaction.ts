@@ -25,7 +25,7 @@ export interface ReferencedValues {
   readonly tokens: readonly string[]
 }
 
-/** A refused row as it was read: it is tried again when it has changed, or when somebody asks for it. */
+/** A refused row as it was read. It is retried when it changes, or on request. */
 export interface QuarantinedRow extends RefusedRow {
   readonly operation: 'INSERT' | 'UPDATE'
   readonly digest: string
@@ -78,8 +78,8 @@ export interface TableProgress {
   /** Identity of the definition and storage that the target's rows are of; null: not read yet. */
   readonly generation: string | null
   /** Of a table without triggers: moves with its content. */
-  readonly contentSign: string | null
-  /** Somebody has asked for a copy that has not begun. */
+  readonly contentFingerprint: string | null
+  /** A copy was requested and has not started. */
   readonly asked: boolean
   /** Rows may be there already: chunks are merged into them, and what the source lacks is looked for at the end. */
   readonly inPlace: boolean
@@ -91,11 +91,11 @@ export interface TableProgress {
   /** False: its copy began without triggers, as it was asked for; what has changed since is unknown. */
   readonly captured: boolean
   /** Of the triggers that have kept its changes since its copy began; null: not read yet. */
-  readonly captureSign: string | null
+  readonly captureFingerprint: string | null
   /** Counts the copies of the table: one that is begun anew is another one. */
   readonly copyNumber: number
   readonly problem: string | null
-  /** It goes on only once somebody has run the statements that `problem` names. */
+  /** The table continues only after a person has run the statements in `problem`. */
   readonly waits: boolean
   /** Number of the drain that opened it last; 0: none has. */
   readonly openedDrain: number
@@ -138,10 +138,10 @@ export interface TableStore {
    * Returns it, or null with nothing written where the event is not allowed. A table without a row is `discovered`.
    */
   step(table: SourceTableName, event: TableEvent, change?: ProgressChange): Promise<TableState | null>
-  /** Writes what differs. A new `problem` waits for nobody unless `waits` says so. */
+  /** Writes only what differs. A new `problem` resets `waits` unless the change sets it. */
   patch(table: SourceTableName, change: ProgressChange): Promise<void>
-  /** Only where none is noted. */
-  adoptCaptureSign(table: string, sign: string): Promise<void>
+  /** Sets the fingerprint only if none is recorded. */
+  adoptCaptureFingerprint(table: string, sign: string): Promise<void>
   /** Row locks of these tables, held to the end; false when another transaction holds one. */
   lock(tables: readonly string[]): Promise<boolean>
   /** Of these tables, at most so many that have chunks left to plan. */
@@ -255,7 +255,7 @@ export interface MultisetDifference {
 /** Writes rows into the target's tables. */
 export interface RowWriter {
   /**
-   * Streams rows with COPY into a table that nobody else writes; with `overwrite` into one that holds rows, replacing those
+   * Streams rows with COPY into a table that has no other writer; with `overwrite` into one that holds rows, replacing those
    * of the same keys. Returns how many. A refused row, and with `overwrite` a violated UNIQUE, raises BatchRefused with
    * nothing written: the batch runs inside a savepoint.
    */

@@ -10,7 +10,7 @@ export interface ConstraintState {
   readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
   readonly state: 'validated' | 'not-valid' | 'suspended'
   readonly detail: string | null
-  /** Planned from the source; false: the user's own, which stays on record until somebody has made it again. */
+  /** Planned from the source; false: the user's own, which stays on record until the user has re-created it. */
   readonly owned: boolean
 }
 
@@ -64,9 +64,9 @@ export interface TargetTables {
   /** Creates columns, defaults, comments and CHECKs; no index. */
   create(table: TableMapping, objects: TableObjects): Promise<void>
   /**
-   * Makes the columns of a table that is about to be copied again what the mapping says, and drops what of ours stands in
-   * the way. Returns the statements that are left to a human, in their order: where an object of the user's depends on a
-   * column, where `wait` keeps changes of type for a human, and where PostgreSQL refuses one.
+   * Adapts the columns of a table that is about to be copied again to the mapping, and drops objects of ours that prevent it.
+   * Returns the statements that a person must run, in order: if an object of the user's depends on a column, if `wait` leaves
+   * type changes to a person, and if PostgreSQL refuses one.
    */
   adapt(table: TableMapping, objects: TableObjects, how: { readonly wait: boolean }): Promise<string[]>
   /** Drops our UNIQUEs and foreign keys on and to a table whose rows are about to be merged; they are built again when it is open. */
@@ -103,7 +103,7 @@ export interface TargetConstraints {
     },
     planned: boolean,
   ): Promise<void>
-  /** Forgets what of ours was suspended on this table and is not planned any more. */
+  /** Removes the records of our suspended objects of this table that are no longer planned. */
   forget(table: TableMapping, planned: readonly string[]): Promise<void>
   all(): Promise<ConstraintState[]>
   /** Indexes of ours that values of their tables do not fit into. */
@@ -135,7 +135,7 @@ export interface TargetAdmin {
   /** Throws SyncError missing-right where the role may not run `uninstallStatements`. */
   requireUninstallRights(): Promise<void>
   run(statements: readonly string[]): Promise<void>
-  /** What of the server, its settings and our rights stands in the way of carrying these tables. Changes nothing. */
+  /** Finds what prevents carrying these tables: the server, its settings, our rights. Changes nothing. */
   preflight(tables: readonly TableMapping[]): Promise<Finding[]>
   /** How far the server's clock is ahead of this host's. */
   clockAheadMs(): Promise<number>
@@ -153,7 +153,7 @@ export interface Target {
   beginDrain(how: { readonly waitMs: number }): Promise<TargetTransaction>
   /** BEGIN at REPEATABLE READ: all reads see the target as of the first one. */
   beginSnapshot(): Promise<TargetTransaction>
-  /** Who holds the lock of a drain; null: nobody does. */
+  /** The holder of the drain lock; null if it is free. */
   drainHolder(): Promise<LockHolder | null>
   /**
    * BEGIN and a lock of this name, for what two processes must not do at once; null when another one does.

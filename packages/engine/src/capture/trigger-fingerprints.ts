@@ -13,7 +13,7 @@ export const NO_TRIGGERS = 'none'
  * Returns a fingerprint for each table whose changes are captured: its own triggers and those of capture-only parents are
  * correct. A fingerprint changes when one of these triggers is re-created; a table that needs none has an empty one.
  */
-export async function captureSigns(
+export async function captureFingerprints(
   context: EngineContext,
   model: Model,
   tables: readonly string[],
@@ -31,9 +31,9 @@ export async function captureSigns(
 }
 
 /** Whether the triggers were re-created since the table's copy started. */
-export function isMadeAnew({ table, captureSign }: TableProgress, signs: ReadonlyMap<string, string>): boolean {
+export function isMadeAnew({ table, captureFingerprint }: TableProgress, signs: ReadonlyMap<string, string>): boolean {
   const sign = signs.get(table)
-  return sign !== undefined && captureSign !== null && sign !== captureSign
+  return sign !== undefined && captureFingerprint !== null && sign !== captureFingerprint
 }
 
 /**
@@ -45,15 +45,16 @@ export async function checkTriggers(context: EngineContext, model: Model): Promi
   const captured = [...states.values()].filter(
     (p) => p.captured && p.state !== 'copied' && p.state !== 'suspect' && model.tables.has(p.table),
   )
-  const signs = await captureSigns(
+  const signs = await captureFingerprints(
     context,
     model,
     captured.map(({ table }) => table),
   )
-  const unsigned = captured.filter((p) => isCarried(p.state) && p.captureSign === null)
+  const unsigned = captured.filter((p) => isCarried(p.state) && p.captureFingerprint === null)
   if (unsigned.length > 0) {
     await writeTarget(context, async (target) => {
-      for (const { table } of unsigned) await target.tables.adoptCaptureSign(table, signs.get(table) ?? NO_TRIGGERS)
+      for (const { table } of unsigned)
+        await target.tables.adoptCaptureFingerprint(table, signs.get(table) ?? NO_TRIGGERS)
     })
   }
   const missing = captured.filter(({ table }) => !signs.has(table)).map(({ table }) => table)
@@ -68,15 +69,17 @@ export async function checkTriggers(context: EngineContext, model: Model): Promi
 export async function keepingCapture<T>(context: EngineContext, model: Model, work: () => Promise<T>): Promise<T> {
   const tables = await writeTarget(context, async (target) => {
     const states = [...(await target.tables.all()).values()].filter((p) => model.tables.has(p.table))
-    const signed = states.filter((p) => p.captureSign !== null && p.state !== 'suspect').map(({ table }) => table)
+    const signed = states
+      .filter((p) => p.captureFingerprint !== null && p.state !== 'suspect')
+      .map(({ table }) => table)
     // Unset meanwhile, or control work of another process would detect each trigger as re-created.
-    for (const table of signed) await target.tables.patch(table, { captureSign: null })
+    for (const table of signed) await target.tables.patch(table, { captureFingerprint: null })
     return signed
   })
   const result = await work()
-  const signs = await captureSigns(context, model, tables)
+  const signs = await captureFingerprints(context, model, tables)
   await writeTarget(context, async (target) => {
-    for (const [table, captureSign] of signs) await target.tables.patch(table, { captureSign })
+    for (const [table, captureFingerprint] of signs) await target.tables.patch(table, { captureFingerprint })
   })
   return result
 }

@@ -8,7 +8,7 @@ import {
   transition,
 } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
-import { captureSigns, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
+import { captureFingerprints, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
 import type { Model } from '../model/model.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { behind, problemIn } from '../tables/set-aside.js'
@@ -75,14 +75,14 @@ async function withCapture(
   starts: readonly Prepared[],
   { triggers }: InitialRequest,
 ): Promise<CopyStart[]> {
-  const signs = await captureSigns(
+  const signs = await captureFingerprints(
     context,
     model,
     starts.map(({ table }) => table),
   )
   return starts.map((start) => {
     const sign = signs.get(start.table)
-    return { ...start, captured: triggers || sign !== undefined, captureSign: sign ?? NO_TRIGGERS }
+    return { ...start, captured: triggers || sign !== undefined, captureFingerprint: sign ?? NO_TRIGGERS }
   })
 }
 

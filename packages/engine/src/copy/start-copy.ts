@@ -11,7 +11,7 @@ export interface CopyStart {
   /** Its triggers exist. */
   readonly captured: boolean
   /** Fingerprint of the triggers that existed before the copy was requested. */
-  readonly captureSign: string
+  readonly captureFingerprint: string
 }
 
 /**
@@ -60,7 +60,7 @@ export async function startCopy(
       (table) => forgetsKeys(stateOf(states, table)),
     )
     const begun: string[] = []
-    for (const { table, inPlace, captured, captureSign } of allowed) {
+    for (const { table, inPlace, captured, captureFingerprint } of allowed) {
       if (held.has(table)) continue
       await target.chunks.forgetCopy(table)
       const { estimatedRows } = model.mapping(table).source
@@ -68,7 +68,7 @@ export async function startCopy(
         asked: false,
         inPlace,
         captured,
-        captureSign,
+        captureFingerprint,
         copyNumber: (states.get(table)?.copyNumber ?? 0) + 1,
         planned: false,
         planBound: null,

@@ -10,7 +10,7 @@ import { type EngineContext, throwIfStopped, reach } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { exclusively, readTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
-import { captureSigns, isMadeAnew, TRIGGERS_GONE } from '../capture/trigger-fingerprints.js'
+import { captureFingerprints, isMadeAnew, TRIGGERS_GONE } from '../capture/trigger-fingerprints.js'
 import { breakTable, setAside, redoWithoutUnfitTables } from '../tables/set-aside.js'
 import { catchUp, scanOrphans } from './catch-up.js'
 import type { Copies } from './copies.js'
@@ -154,7 +154,7 @@ async function captureOf(
   model: Model,
   tables: readonly string[],
 ): Promise<{ readonly missing: ReadonlySet<string>; readonly holes: readonly string[] }> {
-  const signs = await captureSigns(context, model, tables)
+  const signs = await captureFingerprints(context, model, tables)
   const states = await readTarget(context, (target) => target.tables.all())
   const missing = new Set(tables.filter((table) => !signs.has(table)))
   const isHole = (table: string): boolean => {

@@ -40,14 +40,14 @@ async function noticeUncaptured(context: EngineContext, model: Model): Promise<v
     const known = progress.get(table)
     if (known?.state !== 'recopied') continue
     const sign = await context.source.catalog.contentFingerprint(table)
-    if (sign !== known.contentSign) moved.set(table, sign)
+    if (sign !== known.contentFingerprint) moved.set(table, sign)
   }
   if (moved.size === 0) return
   // A running drain could consume the parked key and read the table in a snapshot from before the change.
   await betweenDrains(context, async (target, states) => {
-    for (const [table, contentSign] of moved) {
+    for (const [table, contentFingerprint] of moved) {
       if (states.get(table)?.state !== 'recopied') continue
-      await target.tables.patch(table, { contentSign })
+      await target.tables.patch(table, { contentFingerprint })
       await target.parked.park([{ table, key: WHOLE_TABLE, drain: NO_DRAIN, start: false }])
     }
   })

@@ -1,5 +1,5 @@
 import { TableBroken, type TableProgress } from '@mylab-sync/core'
-import { captureSigns, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
+import { captureFingerprints, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
 import { type EngineContext, throwIfStopped, type Progress, reach } from '../context.js'
 import { install } from '../capture/install.js'
 import type { Model } from '../model/model.js'
@@ -20,7 +20,7 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   const targets = model.triggerTargets(new Set(mapped))
   const { broken } = await install(context, model, { targets, recreate: false }, progress)
   await reach(context, 'reconcile:triggers')
-  const signs = await captureSigns(context, model, mapped)
+  const signs = await captureFingerprints(context, model, mapped)
   const starts: CopyStart[] = []
   for (const suspect of suspects) {
     throwIfStopped(context)
@@ -30,7 +30,7 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
       mapped.includes(table) ? adapt(context, model, table) : exclude(context, model, suspect),
     )
     if (taken === 'ready')
-      starts.push({ table, inPlace: true, captured: true, captureSign: signs.get(table) ?? NO_TRIGGERS })
+      starts.push({ table, inPlace: true, captured: true, captureFingerprint: signs.get(table) ?? NO_TRIGGERS })
     else if (taken !== 'broken') await writeTarget(context, (target) => target.tables.patch(table, taken))
   }
   await reach(context, 'reconcile:adapted')

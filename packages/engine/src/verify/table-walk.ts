@@ -160,7 +160,7 @@ async function obstacleTo(
   // Its rows are in no snapshot, so they are compared only if they have not changed since they were copied.
   if (!isTransactional(mapping.source)) {
     const now = await context.source.catalog.contentFingerprint(table)
-    if (now !== progress.contentSign) return 'it has changed since it was copied; it takes no triggers'
+    if (now !== progress.contentFingerprint) return 'it has changed since it was copied; it takes no triggers'
   }
   return null
 }

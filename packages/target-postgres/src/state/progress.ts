@@ -14,14 +14,14 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof ProgressChange, string>> = {
   rowsFailed: 'rows_failed',
   estimatedRows: 'estimated_rows',
   generation: 'generation',
-  contentSign: 'content_sign',
+  contentFingerprint: 'content_sign',
   asked: 'asked',
   inPlace: 'in_place',
   planBound: 'plan_bound',
   planned: 'planned',
   chunkRows: 'chunk_rows',
   captured: 'captured',
-  captureSign: 'capture_sign',
+  captureFingerprint: 'capture_sign',
   copyNumber: 'copy_no',
   problem: 'problem',
   waits: 'waits',
@@ -70,14 +70,14 @@ function progressOf(row: ProgressRow): TableProgress {
     rowsFailed: Number(row.rows_failed),
     estimatedRows: Number(row.estimated_rows),
     generation: row.generation,
-    contentSign: row.content_sign,
+    contentFingerprint: row.content_sign,
     asked: row.asked,
     inPlace: row.in_place,
     planBound: row.plan_bound,
     planned: row.planned,
     chunkRows: row.chunk_rows,
     captured: row.captured,
-    captureSign: row.capture_sign,
+    captureFingerprint: row.capture_sign,
     copyNumber: row.copy_no,
     problem: row.problem,
     waits: row.waits,
@@ -128,7 +128,7 @@ export class Progress implements TableStore {
     )
   }
 
-  async adoptCaptureSign(table: string, sign: string): Promise<void> {
+  async adoptCaptureFingerprint(table: string, sign: string): Promise<void> {
     await this.#sql.rows(
       'UPDATE sync_progress SET capture_sign = $2, updated_at = now() WHERE table_name = $1 AND capture_sign IS NULL',
       [table, sign],
