@@ -14,7 +14,9 @@ import {
   overSides,
   settle,
   states,
+  unwatched,
 } from '../support/installation.js'
+import { during, watched } from '../support/moments.js'
 
 /** A server is put back to an earlier moment, as a failover to a lagging replica or a restore does, and what it knew since is gone. */
 const SCHEMA = `
@@ -93,6 +95,7 @@ for (const service of ['mariadb', 'postgres'] as const) {
     // drains that ran on would park the keys of what is lost, and so heal it by luck
     let mayDrain = Promise.resolve()
     let release = (): void => {}
+    const wait = (): Promise<void> => mayDrain
     const middle = async (): Promise<void> => {
       chunks++
       if (chunks === 2) backup = await servers.backup(service)
@@ -108,12 +111,11 @@ for (const service of ['mariadb', 'postgres'] as const) {
       release()
     }
     await using installation = await restorable(name, {
-      hooks: { beforeChunk: middle, betweenLockAndSnapshot: () => mayDrain },
+      watch: during({ 'chunk:taken': middle, 'drain:locked': wait, 'drain:opened': wait }),
       batchRows: 10,
     })
-    // no hooks: its drains are no chunks
     await using sides = await connect(servers, name)
-    beside = overSides({ ...installation, context: { ...installation.context, hooks: {} } }, sides)
+    beside = overSides(installation, sides)
     await copyAll({ ...installation.context, options: { ...installation.context.options, copyConcurrency: 1 } })
     assert.ok(chunks > 12, `${chunks} chunks`)
     await settled(installation)
@@ -147,8 +149,8 @@ test("rolling the source back voids what only a recopy's chunks and catch-up hav
     await drain(beside.context, await loadModel(beside.context))
   }
   let beside: Installation
-  await using installation = await restorable('back_again', { hooks: { beforeChunk } })
-  beside = { ...installation, context: { ...installation.context, hooks: {} } }
+  await using installation = await restorable('back_again', { watch: during({ 'chunk:taken': beforeChunk }) })
+  beside = unwatched(installation)
   await copyAll(installation.context)
   await settle(installation)
   const backup = await servers.backup('mariadb')
@@ -189,7 +191,7 @@ test('rolling the source back during a first copy loses changes that no drain sa
     release()
   }
   await using installation = await restorable(name, {
-    hooks: { beforeChunk, betweenLockAndSnapshot: () => mayDrain },
+    watch: during({ 'chunk:taken': beforeChunk, 'drain:locked': () => mayDrain, 'drain:opened': () => mayDrain }),
     batchRows: 10,
   })
   await copyAll({ ...installation.context, options: { ...installation.context.options, copyConcurrency: 1 } }, [
@@ -206,21 +208,29 @@ test('rolling the source back re-detects surplus rows', async () => {
   let mayDrain = Promise.resolve()
   let release = (): void => {}
   let step = 0
-  const at = async (point: string): Promise<void> => {
-    if (point === 'chunk:committed' && step === 1) {
-      step = 2
-      // no drain parks the key of what is lost
-      mayDrain = new Promise((resolve) => (release = resolve))
-      backup = await servers.backup('mariadb')
-      await source(name, 'INSERT INTO other VALUES (5, 5)')
-    }
-    if (point !== 'opening:surplus' || step !== 2) return
+  const wait = (): Promise<void> => mayDrain
+  const afterChunk = async (): Promise<void> => {
+    if (step !== 1) return
+    step = 2
+    // no drain parks the key of what is lost
+    mayDrain = new Promise((resolve) => (release = resolve))
+    backup = await servers.backup('mariadb')
+    await source(name, 'INSERT INTO other VALUES (5, 5)')
+  }
+  const afterSurplus = async (): Promise<void> => {
+    if (step !== 2) return
     step = 3
     assert.ok(backup)
     await servers.restore(backup)
     release()
   }
-  await using installation = await restorable(name, { hooks: { at, betweenLockAndSnapshot: () => mayDrain } })
+  const watch = during({
+    'chunk:committed': afterChunk,
+    'opening:surplus': afterSurplus,
+    'drain:locked': wait,
+    'drain:opened': wait,
+  })
+  await using installation = await restorable(name, { watch })
   await copyAll(installation.context)
   await settle(installation)
   // the target still has it, and no entry says that it is gone
@@ -250,29 +260,23 @@ test('a drain that starts before the last acknowledgement is in sets nothing asi
     alone = true
     await source(name, 'UPDATE other SET v = 7')
     const dies = new Error('dies before its mark')
-    const hooks = { at: (point: string) => (point === 'drain:committed' ? Promise.reject(dies) : Promise.resolve()) }
-    await assert.rejects(
-      drain({ ...installation.context, hooks }, await loadModel(installation.context), WAITING),
-      dies,
-    )
+    const dying = watched(installation.context, { 'drain:committed': () => Promise.reject(dies) })
+    await assert.rejects(drain(dying, await loadModel(installation.context), WAITING), dies)
     // the mark of a chunk that is done meanwhile is younger than its snapshot
     let looks = 0
-    const betweenLockAndSnapshot = async (): Promise<void> => {
-      if (++looks !== 2) return
+    const afterSnapshot = async (): Promise<void> => {
+      looks++
       const before = await done()
       await eventually('another chunk is done', async () => (await done()) > before, 10_000)
     }
-    await drain(
-      { ...installation.context, hooks: { betweenLockAndSnapshot } },
-      await loadModel(installation.context),
-      WAITING,
-    )
-    assert.equal(looks, 2)
+    const looking = watched(installation.context, { 'drain:opened': afterSnapshot })
+    await drain(looking, await loadModel(installation.context), WAITING)
+    assert.equal(looks, 1)
     alone = false
   }
   const done = async (): Promise<number> =>
     Number((await installation.rows("SELECT count(*) FROM mylab_sync.sync_chunk WHERE state = 'done'"))[0]?.[0])
-  await copyAll({ ...installation.context, hooks: { beforeChunk, betweenLockAndSnapshot: betweenDrains } })
+  await copyAll(watched(installation.context, { 'chunk:taken': beforeChunk, 'drain:locked': betweenDrains }))
   assert.deepEqual(await installation.rows('SELECT count(*) FROM mylab_sync.sync_chunk'), [[String(chunks)]])
   await settled(installation)
   await assertWhole(name, installation)
@@ -387,9 +391,11 @@ test('a target restored between two steps of an opening opens by what it holds n
   const name = 'back_opening'
   let copy: Awaited<ReturnType<ServerSet['backup']>> | undefined
   let done = false
-  const step = async (point: string): Promise<void> => {
-    if (point === 'opening:indexed' && !copy) copy = await servers.backup('postgres')
-    if (point !== 'opening:scanned' || done || !copy) return
+  const afterIndexes = async (): Promise<void> => {
+    copy ??= await servers.backup('postgres')
+  }
+  const afterScan = async (): Promise<void> => {
+    if (done || !copy) return
     done = true
     // What was found to be surplus is not parked any more.
     await servers.restore(copy)
@@ -398,7 +404,8 @@ test('a target restored between two steps of an opening opens by what it holds n
   await copyAll(installation.context)
   await installation.reader.query('INSERT INTO other VALUES (5000, 5)')
   const running = { progress: (): void => {}, signal: new AbortController().signal }
-  await resyncTables({ ...installation.context, hooks: { at: step } }, ['other'], running)
+  const context = watched(installation.context, { 'opening:indexed': afterIndexes, 'opening:scanned': afterScan })
+  await resyncTables(context, ['other'], running)
   assert.ok(done)
   await settled(installation)
   await assertWhole(name, installation)

@@ -7,6 +7,7 @@ import { SCHEMA, TABLES } from '../property/schema.js'
 import { Writers } from '../property/writers.js'
 import { sortedRows, textRows } from '../support/content.js'
 import { copyAll, createInstallation } from '../support/installation.js'
+import { beforeCommit, type Compared } from '../support/moments.js'
 
 export interface ChaosVerdict {
   drains: number
@@ -108,8 +109,8 @@ export async function runChaos(
     problems: new Map(),
     statements: 0,
   }
-  const hooks = { beforeCommit: (of: Comparison) => compare(verdict, of) }
-  await using made = await createInstallation(servers, name, { schema: SCHEMA, serversDie: true, batchRows: 15, hooks })
+  const watch = beforeCommit((compared) => compare(verdict, compared))
+  await using made = await createInstallation(servers, name, { schema: SCHEMA, serversDie: true, batchRows: 15, watch })
   const at = { ...made, context: { ...made.context, limits: { otherMs: OTHER_MS } } }
   const ended = new AbortController()
   try {
@@ -165,9 +166,7 @@ function count(counts: Map<string, number>, what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1)
 }
 
-type Comparison = Parameters<NonNullable<NonNullable<EngineContext['hooks']>['beforeCommit']>>[0]
-
-async function compare(verdict: ChaosVerdict, { snapshot, target, live }: Comparison): Promise<void> {
+async function compare(verdict: ChaosVerdict, { snapshot, target, live }: Compared): Promise<void> {
   let difference: string | null
   try {
     difference = await firstDifference(snapshot, target, live)

@@ -1,28 +1,39 @@
 /**
- * One life of the product for the crash test: `node crash-child.js DATABASE POINT NTH`, where to connect in CRASH_SERVERS.
- * Copies, truncates a table, heals it and drains; dies by SIGKILL when it reaches the point for the NTH time.
+ * One life of the product for the crash test: `node crash-child.js DATABASE PLACE NTH`, where to connect in CRASH_SERVERS.
+ * Copies, truncates a table, heals it and drains; dies by SIGKILL when it reaches the place for the NTH time: a moment, or
+ * a point of the ports. Prints the points that it has reached, if it lives.
  */
-import { CRASH_POINTS, type CrashPoint, drainAll, type EngineContext, initial, status } from '@mylab-sync/engine'
+import { drainAll, type EngineContext, initial, status } from '@mylab-sync/engine'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import type { ServerSet } from '@mylab-sync/testkit'
 import mysql from 'mysql2/promise'
 import { connect } from '../support/connect.js'
+import { intercept, type Watch } from '../support/intercept.js'
+import { during, isMoment } from '../support/moments.js'
 
 const [name = '', wanted = '', nth = '1'] = process.argv.slice(2)
 const servers = JSON.parse(process.env['CRASH_SERVERS'] ?? '') as Pick<ServerSet, 'source' | 'target' | 'product'>
 const DRAINS = 4
+/** Within the call that makes all triggers, which reports each. */
+const EACH_TRIGGER = 'install:trigger'
 
 let left = Number(nth)
-function dieAt(point: CrashPoint): void {
-  if (point === wanted && --left === 0) process.kill(process.pid, 'SIGKILL')
+function reach(): void {
+  if (--left === 0) process.kill(process.pid, 'SIGKILL')
 }
-if (wanted !== '' && !CRASH_POINTS.some((point) => point === wanted)) throw new Error(`no such point: ${wanted}`)
+const reached = new Set<string>()
+const atMoment = isMoment(wanted) ? during({ [wanted]: reach }) : undefined
+const watch: Watch = async (call) => {
+  reached.add(call.point)
+  if (call.point === wanted) reach()
+  await atMoment?.(call)
+}
 
 const sides = await connect(servers, name)
 const { host, port, user, password } = servers.source
 const app = await mysql.createConnection({ host, port, user, password, database: name })
 const context: EngineContext = {
-  ...sides,
+  ...intercept(sides, watch),
   options: {
     include: ['*'],
     exclude: [],
@@ -33,18 +44,18 @@ const context: EngineContext = {
     schemaChanges: 'apply',
   },
   limits: { lastSliceKeys: 5, catchUpKeys: 20, sliceEntries: 60, snapshotMs: 0 },
-  hooks: { at: async (point) => dieAt(point) },
 }
 try {
   const { signal } = new AbortController()
   const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false }
   const onProgress = (event: { kind: string }): void => {
-    if (event.kind === 'triggers') dieAt('install:trigger')
+    if (event.kind === 'triggers' && wanted === EACH_TRIGGER) reach()
   }
   await initial(context, request, onProgress, signal)
   const { tables } = await status(context)
   if (tables.every((table) => table.state === 'live' || table.state === 'recopied')) await app.query('TRUNCATE pre')
   for (let drains = 0; drains < DRAINS; drains++) await drainAll(context, signal)
+  process.stdout.write(JSON.stringify([...reached]))
 } finally {
   await app.end()
   await sides.source.close()

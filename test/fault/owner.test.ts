@@ -4,6 +4,7 @@ import { drain, type EngineContext, initial, loadModel, runDaemon } from '@mylab
 import { type DatabaseNames, eventually, sharedServers } from '@mylab-sync/testkit'
 import { connect, OPTIONS } from '../support/connect.js'
 import { textRows } from '../support/content.js'
+import { watched } from '../support/moments.js'
 import { createInstallation } from '../support/installation.js'
 import { Cli } from '../support/processes.js'
 
@@ -152,13 +153,7 @@ test('a target rereads acknowledgements another took back, or everything on requ
   await drained(one)
   // the second one dies between its two acts
   const two = await open(second)
-  await assert.rejects(
-    drained({
-      ...two,
-      hooks: { at: (point) => (point === 'drain:begun' ? Promise.reject(new Error('dies')) : Promise.resolve()) },
-    }),
-    /dies/,
-  )
+  await assert.rejects(drained(watched(two, { 'drain:begun': () => Promise.reject(new Error('dies')) })), /dies/)
   const states = (): Promise<(string | null)[][]> =>
     onTarget('own_s', 'SELECT DISTINCT state FROM mylab_sync.sync_progress')
   await onSource('own_s', 'UPDATE a SET v = 2 WHERE id = 7')

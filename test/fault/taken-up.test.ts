@@ -5,6 +5,7 @@ import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { startDaemon } from '../support/daemon.js'
 import { sortedRows, textRows } from '../support/content.js'
 import { copyAll, createInstallation } from '../support/installation.js'
+import { during } from '../support/moments.js'
 
 /** What breaks in the middle of a copy or of live sync; each is taken up again by itself, and how soon is told. */
 const ROWS = 30_000
@@ -53,17 +54,17 @@ for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
   test(`a copy continues when ${what}`, async (t) => {
     const name = `taken_copy_${number}`
     let broken = 0
-    const hooks = {
-      afterChunkRead: async (): Promise<void> => {
+    const watch = during({
+      'chunk:read': async () => {
         if (broken > 0) return
         broken = performance.now()
         await breaks(name)
       },
-    }
+    })
     await using installation = await createInstallation(servers, name, {
       schema: SCHEMA,
       serversDie: true,
-      hooks,
+      watch,
       batchRows: 5000,
     })
     await copyAll(installation.context)

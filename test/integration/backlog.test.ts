@@ -13,6 +13,7 @@ import {
   settle,
   states,
 } from '../support/installation.js'
+import { watched } from '../support/moments.js'
 
 /**
  * A slice reads a child under a value that its parent gets in a later slice, or never: the value comes and goes between
@@ -58,15 +59,14 @@ const servers = await sharedServers()
 function inSlices({ app, context }: Installation, statements: string): EngineContext {
   let played = false
   return {
-    ...context,
-    limits: { sliceEntries: 1, snapshotMs: 0 },
-    hooks: {
-      at: async (point) => {
-        if (point !== 'drain:closed' || played) return
+    ...watched(context, {
+      'drain:closed': async () => {
+        if (played) return
         played = true
         await app.query(statements)
       },
-    },
+    }),
+    limits: { sliceEntries: 1, snapshotMs: 0 },
   }
 }
 

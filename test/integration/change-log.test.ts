@@ -11,6 +11,7 @@ import {
   settle,
   states,
 } from '../support/installation.js'
+import { watched } from '../support/moments.js'
 import { textRows } from '../support/content.js'
 
 const SCHEMA = `
@@ -103,16 +104,16 @@ test('an unread entry that vanishes during a drain is not hidden by acknowledgin
   for (const statement of ['DELETE FROM sync_audit_log WHERE synced = 0', 'TRUNCATE TABLE sync_audit_log']) {
     await installation.app.query('UPDATE a SET v = v + 1; UPDATE b SET v = v + 1')
     let harm: Promise<unknown> | undefined
-    const hooks = {
-      at: async (point: string) => {
-        if (point !== 'drain:applied' || harm !== undefined) return
+    const context = watched(installation.context, {
+      'drain:applied': async () => {
+        if (harm !== undefined) return
         await installation.app.query('INSERT INTO b (v) VALUES (9)')
         // TRUNCATE waits for the end of the drain's view, and comes before its mark.
         harm = installation.app.query(statement)
         if (statement.startsWith('DELETE')) await harm
       },
-    }
-    await drain({ ...installation.context, hooks }, await loadModel(installation.context))
+    })
+    await drain(context, await loadModel(installation.context))
     await harm
     await assertHealed(installation)
   }
@@ -183,14 +184,14 @@ test('a first copy during which the log is emptied still ends with all rows', as
   await using installation = await createInstallation(servers, 'log_copy', { schema: SCHEMA, copied: true })
   await installation.app.query('CREATE TABLE later (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO later VALUES (1)')
   let isHarmed = false
-  const hooks = {
-    afterChunkRead: async () => {
+  const context = watched(installation.context, {
+    'chunk:read': async () => {
       if (isHarmed) return
       isHarmed = true
       await installation.app.query('INSERT INTO later VALUES (2); TRUNCATE TABLE sync_audit_log')
     },
-  }
-  await copyAll({ ...installation.context, hooks }, ['later'])
+  })
+  await copyAll(context, ['later'])
   await settle(installation)
   assert.deepEqual(await states(installation), { a: 'live', b: 'live', later: 'live' })
   await assertEqual(installation, TABLES)

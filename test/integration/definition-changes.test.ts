@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type EngineHooks, status, type StatusReport } from '@mylab-sync/engine'
+import { status, type StatusReport } from '@mylab-sync/engine'
 import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { startDaemon } from '../support/daemon.js'
 import { connect } from '../support/connect.js'
 import { textRows } from '../support/content.js'
 import { changesByAlgorithm, type DefinitionChange, statementsOf } from '../support/definition-changes.js'
 import { copyAll, createInstallation, type Installation, overSides, settle } from '../support/installation.js'
+import type { PortCall, Watch } from '../support/intercept.js'
+import { during, tableOf } from '../support/moments.js'
 
 const DEADLINE_MS = 300_000
 /** Longer than a daemon takes between two looks at definitions. */
@@ -140,9 +142,9 @@ interface ChangingInstallation extends Installation {
 
 async function createChanging(
   name: string,
-  { changes, hooks }: { readonly changes: ReturnType<typeof changesByAlgorithm>; readonly hooks?: EngineHooks },
+  { changes, watch }: { readonly changes: ReturnType<typeof changesByAlgorithm>; readonly watch?: Watch },
 ): Promise<ChangingInstallation> {
-  const installation = await createInstallation(servers, name, hooks ? { hooks } : {})
+  const installation = await createInstallation(servers, name, watch ? { watch } : {})
   return { ...installation, scenes: await build(installation, changes) }
 }
 
@@ -194,7 +196,8 @@ test('every definition change in the middle of a first copy is followed', async 
   const running: Promise<unknown>[] = []
   const waiting = new Map<string, Scene>()
   let other: Installation | undefined
-  const afterChunkRead = async (table: string): Promise<void> => {
+  const afterRead = async (call: PortCall): Promise<void> => {
+    const table = tableOf(call)
     const scene = waiting.get(table)
     if (!scene || !other) return
     waiting.delete(table)
@@ -203,7 +206,7 @@ test('every definition change in the middle of a first copy is followed', async 
   }
   await using installation = await createChanging('changes_copy', {
     changes: changesByAlgorithm(4, 3),
-    hooks: { afterChunkRead },
+    watch: during({ 'chunk:read': afterRead }),
   })
   const { scenes } = installation
   other = installation

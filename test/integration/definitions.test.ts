@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { drain, type EngineHooks, JobHandlers, loadModel } from '@mylab-sync/engine'
+import { drain, JobHandlers, loadModel } from '@mylab-sync/engine'
 import { sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import {
@@ -13,7 +13,10 @@ import {
   problemOf,
   settle,
   states,
+  unwatched,
 } from '../support/installation.js'
+import type { Watch } from '../support/intercept.js'
+import { during } from '../support/moments.js'
 
 const FAMILY = `
   CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
@@ -24,8 +27,8 @@ const LIVE = { c: 'live', other: 'live', p: 'live' }
 
 const servers = await sharedServers()
 
-const family = (name: string, hooks: EngineHooks = {}): Promise<Installation> =>
-  createInstallation(servers, name, { schema: FAMILY, hooks })
+const family = (name: string, watch?: Watch): Promise<Installation> =>
+  createInstallation(servers, name, { schema: FAMILY, ...(watch ? { watch } : {}) })
 
 test('two columns that swap names take their values along, key columns too', async () => {
   const query = 'SELECT a, b, x, y FROM pair ORDER BY 1, 2'
@@ -144,17 +147,17 @@ for (const [name, tampering] of [
 test('a copied child follows what its parent did while the parent alone was set aside', async () => {
   let installation: Installation | undefined
   let done = false
-  const point = async (name: string): Promise<void> => {
-    if (installation === undefined || done || name !== 'opening:indexed') return
+  const act = async (): Promise<void> => {
+    if (installation === undefined || done) return
     done = true
-    const beside = { ...installation.context, hooks: {} }
+    const beside = unwatched(installation).context
     await installation.app.query('ALTER TABLE p FORCE')
     await drain(beside, await loadModel(beside))
     // the child goes with its parent, which comes back: neither an orphan nor an entry of the child tells of it
     await installation.app.query('DELETE FROM p WHERE id = 3; INSERT INTO p VALUES (3, 3)')
     await drain(beside, await loadModel(beside))
   }
-  await using installed = await family('r_alone', { at: point })
+  await using installed = await family('r_alone', during({ 'opening:indexed': act }))
   installation = installed
   await copyAll(installed.context)
   await settle(installed)

@@ -6,6 +6,7 @@ import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
 import { dropTriggers } from '../support/family.js'
 import { assertEqual, copyAll, createInstallation, settle } from '../support/installation.js'
+import { during } from '../support/moments.js'
 import { cli } from '../support/run.js'
 
 const SOON_S = 20
@@ -120,10 +121,13 @@ for (const [at, [what, tables]] of EMPTIED.entries())
 
 test('chunks deleted from the state by hand are recopied before their table opens', async () => {
   const name = 'ends_chunks'
-  await using installation = await createInstallation(servers, name, { batchRows: 2, hooks: { at: deleteChunks } })
+  await using installation = await createInstallation(servers, name, {
+    batchRows: 2,
+    watch: during({ 'chunk:committed': deleteChunks }),
+  })
   let isDone = false
-  async function deleteChunks(point: string): Promise<void> {
-    if (point !== 'chunk:committed' || isDone) return
+  async function deleteChunks(): Promise<void> {
+    if (isDone) return
     isDone = true
     await installation.reader.query(
       "DELETE FROM mylab_sync.sync_chunk WHERE chunk_no = 3 OR (chunk_no > 3 AND state = 'open')",

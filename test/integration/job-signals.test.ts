@@ -1,22 +1,26 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ErrorCode, type Retry, type Source, SyncError } from '@mylab-sync/core'
-import { type CrashPoint, initial, JobHandlers, type Progress } from '@mylab-sync/engine'
+import { initial, JobHandlers, type Progress } from '@mylab-sync/engine'
 import { sharedServers } from '@mylab-sync/testkit'
 import { assertEqual, copyAll, createInstallation, settle, states } from '../support/installation.js'
+import type { Watch } from '../support/intercept.js'
+import { during, type Moment } from '../support/moments.js'
 
 const servers = await sharedServers()
 
 const never = new AbortController().signal
 
-/** Signals are given at this point, once. */
-function stopAt(wanted: CrashPoint): { at: (point: CrashPoint) => Promise<void>; signal: AbortSignal; arm(): void } {
+/** Signals are given at this moment, once armed. */
+function stopAt(moment: Moment): { watch: Watch; signal: AbortSignal; arm(): void } {
   const given = new AbortController()
   let armed = false
   return {
-    at: async (point) => {
-      if (armed && point === wanted) given.abort()
-    },
+    watch: during({
+      [moment]: () => {
+        if (armed) given.abort()
+      },
+    }),
     signal: given.signal,
     arm: () => {
       armed = true
@@ -28,7 +32,7 @@ for (const [number, kind] of (['signal', 'yielding'] as const).entries()) {
   test(`an opening stops between two steps on ${kind}, and the next job finishes it`, async () => {
     const stop = stopAt('opening:indexed')
     await using installation = await createInstallation(servers, `signals_open_${number}`, {
-      hooks: { at: stop.at },
+      watch: stop.watch,
       schema: 'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1), (2, 2)',
     })
     await copyAll(installation.context)
@@ -45,7 +49,7 @@ for (const [number, kind] of (['signal', 'yielding'] as const).entries()) {
 test('a drain whose job was taken over by another worker rolls back at its next slice', async () => {
   const stop = stopAt('drain:begun')
   await using installation = await createInstallation(servers, 'signals_drain', {
-    hooks: { at: stop.at },
+    watch: stop.watch,
     schema: 'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1), (2, 2)',
   })
   await copyAll(installation.context)

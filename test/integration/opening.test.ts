@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  ALL_RULES,
-  drain,
-  type EngineContext,
-  type EngineHooks,
-  loadModel,
-  type ProtocolRules,
-} from '@mylab-sync/engine'
+import { ALL_RULES, drain, type EngineContext, loadModel, type ProtocolRules } from '@mylab-sync/engine'
 import { isDeepStrictEqual } from 'node:util'
 import { sharedServers } from '@mylab-sync/testkit'
 import { textRows } from '../support/content.js'
 import { copyAll, createInstallation, type Installation } from '../support/installation.js'
+import { watched } from '../support/moments.js'
 
 /**
  * What random writers hit once in thousands of drains, as scenes: each shows that a rule of the opening is needed,
@@ -98,24 +92,20 @@ async function isEqualAfter(scene: Scene, rules: ProtocolRules): Promise<boolean
     if (await play(statements))
       await drain(installation.context, await loadModel(installation.context), { waitMs: 20_000 })
   }
-  const hooks: EngineHooks = {
-    at: async (point) => {
-      if (point === 'chunk:read') await playAndDrain(scene.before)
-      if (point === 'catch-up:begun') await play(scene.begun)
-      if (point === scene.at) await playAndDrain(scene.statements)
-    },
-  }
   const context: EngineContext = {
     ...installation.context,
     options: { ...installation.context.options, copyConcurrency: 1 },
     limits: { lastSliceKeys: 0, catchUpKeys: 10 },
-    hooks,
     rules,
   }
+  const playing = watched(watched(context, { [scene.at]: () => playAndDrain(scene.statements) }), {
+    'chunk:read': () => playAndDrain(scene.before),
+    'catch-up:begun': () => play(scene.begun),
+  })
   await installation.app.query(scene.schema)
-  // drains inside the scene go by the same rules, without its hooks
-  Object.assign(installation, { context: { ...context, hooks: {} } })
-  await copyAll(context)
+  // drains inside the scene go by the same rules, and play nothing
+  Object.assign(installation, { context })
+  await copyAll(playing)
   await drain(installation.context, await loadModel(installation.context))
   assert.ok(played.has(scene.statements), 'the scene was played')
   return await isEqual(installation, scene.tables)

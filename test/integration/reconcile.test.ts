@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { drain, type EngineHooks, loadModel, status } from '@mylab-sync/engine'
+import { drain, loadModel, status } from '@mylab-sync/engine'
 import { sharedServers } from '@mylab-sync/testkit'
 import { connect } from '../support/connect.js'
 import { FAMILY } from '../support/family.js'
@@ -14,6 +14,8 @@ import {
   settle,
   states,
 } from '../support/installation.js'
+import type { PortCall, Watch } from '../support/intercept.js'
+import { during, tableOf } from '../support/moments.js'
 
 const servers = await sharedServers()
 
@@ -174,15 +176,15 @@ test('a new table of the source is named with its command until carried or exclu
 })
 
 /** Deletes a parent and brings it back, once, when the child's rows have been read; a drain consumes the parent's entries. */
-function losesItsParent(of: { at?: Installation; done: boolean }): EngineHooks {
-  return {
-    afterChunkRead: async (table) => {
-      if (table !== 'c' || of.done || !of.at) return
+function losesItsParent(of: { at?: Installation; done: boolean }): Watch {
+  return during({
+    'chunk:read': async (call) => {
+      if (tableOf(call) !== 'c' || of.done || !of.at) return
       of.done = true
       await of.at.app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1)')
       await drainNow(of.at)
     },
-  }
+  })
 }
 
 for (const [name, first] of [
@@ -193,7 +195,7 @@ for (const [name, first] of [
     const of: { at?: Installation; done: boolean } = { done: false }
     await using installation = await createInstallation(servers, `r_parent_${first === null ? 'outside' : 'live'}`, {
       schema: FAMILY,
-      hooks: losesItsParent(of),
+      watch: losesItsParent(of),
     })
     of.at = installation
     if (first) await copyAll(installation.context, first)
@@ -207,19 +209,22 @@ for (const [name, first] of [
   })
 }
 
-for (const [when, point] of [
+for (const [when, moment] of [
   ['after the target’s table was made', 'copy:asked'],
   ['after the target’s table was adapted', 'reconcile:asked'],
 ] as const)
   test(`a column added ${when} reaches the target too`, async () => {
-    const name = `r_${point.replace(':', '_')}`
+    const name = `r_${moment.replace(':', '_')}`
     let altered = 0
-    const at = async (reached: string): Promise<void> => {
-      if (reached !== point || ++altered > 1) return
+    const alter = async (): Promise<void> => {
+      if (++altered > 1) return
       const app = await servers.sourceAdmin(name)
       await app.query('ALTER TABLE other ADD COLUMN w INT NOT NULL DEFAULT 5').finally(() => app.end())
     }
-    await using installation = await createInstallation(servers, name, { schema: FAMILY, hooks: { at } })
+    await using installation = await createInstallation(servers, name, {
+      schema: FAMILY,
+      watch: during({ [moment]: alter }),
+    })
     await copyAll(installation.context)
     await installation.app.query('TRUNCATE other; INSERT INTO other (id, v) VALUES (7, 7)')
     await settle(installation)
@@ -231,14 +236,14 @@ for (const [when, point] of [
 
 test('a definition change during a first copy restarts that table, and all get copied', async () => {
   let chunks = 0
-  const beforeChunk = async (table: string): Promise<void> => {
-    if (table !== 'many' || ++chunks !== 3) return
+  const beforeChunk = async (call: PortCall): Promise<void> => {
+    if (tableOf(call) !== 'many' || ++chunks !== 3) return
     const app = await servers.sourceAdmin('r_middle')
     await app.query('ALTER TABLE many ADD COLUMN w INT NOT NULL DEFAULT 5; UPDATE many SET v = 1 WHERE id < 20')
     await app.end()
   }
   await using installation = await createInstallation(servers, 'r_middle', {
-    hooks: { beforeChunk },
+    watch: during({ 'chunk:taken': beforeChunk }),
     batchRows: 10,
     schema: `${FAMILY}; CREATE TABLE many (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO many SELECT seq, 0 FROM seq_1_to_60`,
   })

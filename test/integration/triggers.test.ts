@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type EngineHooks, initial, JobHandlers, setupTriggers } from '@mylab-sync/engine'
+import { initial, JobHandlers, setupTriggers } from '@mylab-sync/engine'
 import { sharedServers } from '@mylab-sync/testkit'
 import { dropTriggers, FAMILY } from '../support/family.js'
 import {
@@ -11,7 +11,10 @@ import {
   NEVER_ABORTED,
   settle,
   states,
+  unwatched,
 } from '../support/installation.js'
+import type { Watch } from '../support/intercept.js'
+import { during } from '../support/moments.js'
 
 const servers = await sharedServers()
 
@@ -80,15 +83,15 @@ test('triggers that we re-create ourselves miss nothing, and no table is recopie
 })
 
 /** Does `act` once, between two steps of the first opening. */
-function duringOpening(act: () => Promise<unknown>): EngineHooks {
+function duringOpening(act: () => Promise<unknown>): Watch {
   let done = false
-  return {
-    at: async (point) => {
-      if (done || point !== 'opening:scanned') return
+  return during({
+    'opening:scanned': async () => {
+      if (done) return
       done = true
       await act()
     },
-  }
+  })
 }
 
 test('triggers dropped during opening are re-created, and their table is recopied', async () => {
@@ -99,7 +102,7 @@ test('triggers dropped during opening are re-created, and their table is recopie
   let app: Installation['app'] | undefined
   await using installation = await createInstallation(servers, 'r_opening', {
     schema: FAMILY,
-    hooks: duringOpening(async () => app && act(app)),
+    watch: duringOpening(async () => app && act(app)),
   })
   app = installation.app
   await copyAll(installation.context)
@@ -118,7 +121,7 @@ test('re-creating triggers during opening forces a new copy', async () => {
   let app: Installation['app'] | undefined
   await using installation = await createInstallation(servers, 'r_opening_again', {
     schema: FAMILY,
-    hooks: duringOpening(async () => app && act(app)),
+    watch: duringOpening(async () => app && act(app)),
   })
   app = installation.app
   await copyAll(installation.context)
@@ -129,21 +132,21 @@ test('re-creating triggers during opening forces a new copy', async () => {
 test('a copy restarted while the older one opens leaves nothing surplus in the target', async () => {
   let installation: Installation | undefined
   let armed = false
-  const again = async ({ app, context }: Installation): Promise<void> => {
-    await dropTriggers(app, 'other')
-    const jobs = new JobHandlers({ ...context, hooks: {} })
+  const again = async (of: Installation): Promise<void> => {
+    await dropTriggers(of.app, 'other')
+    const jobs = new JobHandlers(unwatched(of).context)
     await jobs.maintain(NEVER_ABORTED)
     await jobs.planTable('other', NEVER_ABORTED)
     await jobs.copyChunk('other', 1, NEVER_ABORTED)
   }
-  const hooks: EngineHooks = {
-    at: async (point) => {
-      if (!armed || !installation || point !== 'opening:surplus') return
+  const watch = during({
+    'opening:surplus': async () => {
+      if (!armed || !installation) return
       armed = false
       await again(installation)
     },
-  }
-  await using opened = await createInstallation(servers, 'r_anew', { schema: FAMILY, hooks })
+  })
+  await using opened = await createInstallation(servers, 'r_anew', { schema: FAMILY, watch })
   installation = opened
   await installation.app.query('INSERT INTO other VALUES (2, 2), (3, 3), (4, 4)')
   await copyAll(installation.context)
@@ -163,7 +166,7 @@ test('triggers created during a copy without them force a new copy, not a live t
   }
   await using opened = await createInstallation(servers, 'r_late', {
     schema: FAMILY,
-    hooks: duringOpening(async () => installation && act(installation)),
+    watch: duringOpening(async () => installation && act(installation)),
   })
   installation = opened
   const request = { tables: [], createTables: true, resume: false, triggers: false, force: false, takeOver: false }

@@ -3,7 +3,6 @@ import {
   ALL_RULES,
   drain,
   type EngineContext,
-  type EngineHooks,
   initial,
   loadModel,
   maintain,
@@ -16,6 +15,8 @@ import { textsOf } from '@mylab-sync/target-postgres/testing'
 import { eventually, random, type ServerSet } from '@mylab-sync/testkit'
 import type { RowDataPacket } from 'mysql2/promise'
 import { connect } from '../support/connect.js'
+import { intercept, type Watch } from '../support/intercept.js'
+import { beforeCommit, type Compared, during } from '../support/moments.js'
 import { COLUMNS, RESPELL, SCHEMA, TABLES } from './schema.js'
 import { Writers } from './writers.js'
 
@@ -49,6 +50,8 @@ export interface Verdict {
   /** Times that a foreign key over text was found validated before one that misspelt children broke. */
   validated: number
   readonly examples: string[]
+  /** When the last drain's snapshot was opened. */
+  latest: string
 }
 
 const WRITERS = 6
@@ -66,13 +69,20 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
   await admin.query(SCHEMA)
   const { source, target } = await connect(servers, name)
   const connections = await Promise.all(Array.from({ length: WRITERS }, () => servers.sourceAdmin(name)))
-  const verdict: Verdict = { drains: 0, wrong: 0, backwards: 0, statements: 0, slices: 0, validated: 0, examples: [] }
+  const verdict: Verdict = {
+    drains: 0,
+    wrong: 0,
+    backwards: 0,
+    statements: 0,
+    slices: 0,
+    validated: 0,
+    examples: [],
+    latest: '',
+  }
   try {
     const context: EngineContext = {
-      source,
-      target,
+      ...intercept({ source, target }, watchOf(verdict, experiment)),
       rules: { ...ALL_RULES, ...experiment.broken },
-      hooks: hooksOf(verdict, experiment),
       limits: {
         ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
         ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 1 } : {}),
@@ -113,28 +123,35 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
   return verdict
 }
 
-function hooksOf(verdict: Verdict, { seed }: Experiment): EngineHooks {
+function watchOf(verdict: Verdict, { seed }: Experiment): Watch {
   const r = random(seed * 77)
-  let latest = ''
-  return {
+  const aroundSnapshot = (): Promise<void> => nap(r.chance(0.5) ? r.int(0, 60) : 0)
+  const delays = during({
     // half of the chunks are read late: a short copy never shows what the orphan scan is for
-    beforeChunk: () => nap(r.chance(0.5) ? r.int(200, 900) : 0),
-    betweenLockAndSnapshot: () => nap(r.chance(0.5) ? r.int(0, 60) : 0),
-    at: async (point) => {
-      if (point === 'catch-up:begun') await nap(r.chance(0.5) ? r.int(0, 200) : 0)
-      if (point === 'catch-up:applied') await nap(r.chance(0.5) ? r.int(100, 700) : 0)
-    },
-    beforeSlice: () => nap(r.int(0, 30)),
-    beforeCommit: async ({ snapshot, target, live }) => {
-      verdict.drains++
-      if (snapshot.takenAt < latest) verdict.backwards++
-      latest = snapshot.takenAt
-      const difference = await firstDifference(snapshot, target, live)
-      if (difference === null) return
-      verdict.wrong++
-      if (verdict.examples.length < 5) verdict.examples.push(difference)
-    },
+    'chunk:taken': () => nap(r.chance(0.5) ? r.int(200, 900) : 0),
+    'drain:locked': aroundSnapshot,
+    'drain:opened': aroundSnapshot,
+    'catch-up:begun': () => nap(r.chance(0.5) ? r.int(0, 200) : 0),
+    'catch-up:applied': () => nap(r.chance(0.5) ? r.int(100, 700) : 0),
+    'drain:refreshed': () => nap(r.int(0, 30)),
+  })
+  const compare = beforeCommit((drain) => compareDrain(verdict, drain))
+  return async (call) => {
+    await delays(call)
+    // Without the rule that the lock comes first, a drain's own is one of these.
+    if (call.point === 'source.openSnapshot:after') await aroundSnapshot()
+    await compare(call)
   }
+}
+
+async function compareDrain(verdict: Verdict, { snapshot, target, live }: Compared): Promise<void> {
+  verdict.drains++
+  if (snapshot.takenAt < verdict.latest) verdict.backwards++
+  verdict.latest = snapshot.takenAt
+  const difference = await firstDifference(snapshot, target, live)
+  if (difference === null) return
+  verdict.wrong++
+  if (verdict.examples.length < 5) verdict.examples.push(difference)
 }
 
 interface Around {

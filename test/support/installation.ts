@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict'
 import type { Source, Target } from '@mylab-sync/core'
-import {
-  drain,
-  drainAll,
-  type DrainReport,
-  type EngineContext,
-  type EngineHooks,
-  initial,
-  loadModel,
-  status,
-} from '@mylab-sync/engine'
+import { drain, drainAll, type DrainReport, type EngineContext, initial, loadModel, status } from '@mylab-sync/engine'
 import type { ServerSet } from '@mylab-sync/testkit'
 import { connect, OPTIONS, type Sides } from './connect.js'
 import { textRows } from './content.js'
+import { intercept, type Watch } from './intercept.js'
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetOwner']>>
@@ -41,7 +33,8 @@ export interface InstallationSettings {
   readonly schema?: string
   /** All of it is copied before a test begins. */
   readonly copied?: boolean
-  readonly hooks?: EngineHooks
+  /** Round every call that the context makes of either side. */
+  readonly watch?: Watch
   readonly batchRows?: number | null
   /** A test kills servers: connections that are lost end nothing, and none is ended in good order. */
   readonly serversDie?: boolean
@@ -64,9 +57,7 @@ export async function createInstallation(
     app,
     reader,
     context: {
-      source,
-      target,
-      ...(settings.hooks ? { hooks: settings.hooks } : {}),
+      ...(settings.watch ? intercept({ source, target }, settings.watch) : { source, target }),
       options: { ...OPTIONS, batchRows: settings.batchRows ?? null },
     },
     rows: (query) => textRows(reader, query),
@@ -89,6 +80,11 @@ export async function createInstallation(
 /** The same databases over other connections: another account's, or another process's. */
 export function overSides(installation: Installation, { source, target }: Sides): Installation {
   return { ...installation, source, target, context: { ...installation.context, source, target } }
+}
+
+/** For work beside what is watched. */
+export function unwatched(installation: Installation): Installation {
+  return overSides(installation, installation)
 }
 
 /** Copies everything that is selected, to its end. */
