@@ -1,11 +1,4 @@
-import {
-  type SourceSnapshot,
-  type Source,
-  SyncError,
-  type TableState,
-  type Target,
-  type TargetTransaction,
-} from '@mylab-sync/core'
+import { type Source, SyncError, type TableState, type Target } from '@mylab-sync/core'
 import type { MappingOptions } from '@mylab-sync/mapping'
 
 export interface EngineOptions {
@@ -46,51 +39,6 @@ export const ALL_RULES: ProtocolRules = {
   parkedBeforeSnapshot: true,
   markExactIds: true,
   parkedPerDrain: true,
-}
-
-/** Every place where a process may die between two steps that are each atomic; a test kills one at each. */
-export const CRASH_POINTS = [
-  'install:trigger',
-  'install:registered',
-  'copy:asked',
-  'chunk:planned',
-  'chunk:taken',
-  'chunk:read',
-  'chunk:written',
-  'chunk:committed',
-  'opening:indexed',
-  'opening:surplus',
-  'opening:scanned',
-  'catch-up:begun',
-  'catch-up:applied',
-  'catch-up:committed',
-  'drain:locked',
-  'drain:begun',
-  'drain:closed',
-  'drain:applied',
-  'drain:checked',
-  'drain:committed',
-  'drain:marked',
-  'reconcile:triggers',
-  'reconcile:adapted',
-  'reconcile:asked',
-] as const
-export type CrashPoint = (typeof CRASH_POINTS)[number]
-
-/** Seams for tests: called at the named points, inside the transactions. */
-export interface EngineHooks {
-  readonly at?: (point: CrashPoint) => Promise<void>
-  /** After the writes of a drain and its constraint check, before its target commit; `live` are the open tables. */
-  readonly beforeCommit?: (at: {
-    snapshot: SourceSnapshot
-    target: TargetTransaction
-    live: ReadonlySet<string>
-  }) => Promise<void>
-  readonly afterChunkRead?: (table: string) => Promise<void>
-  readonly beforeChunk?: (table: string) => Promise<void>
-  readonly beforeSlice?: (number: number) => Promise<void>
-  /** Between the two acts whose order the rule `lockBeforeSnapshot` fixes. */
-  readonly betweenLockAndSnapshot?: () => Promise<void>
 }
 
 /** How much one snapshot is asked for. */
@@ -137,7 +85,6 @@ export interface EngineContext {
   readonly rules?: ProtocolRules
   /** Small in tests, so that catch-up and backlogs have something to do. */
   readonly limits?: Partial<WorkLimits>
-  readonly hooks?: EngineHooks
   /** Called with one line for whoever runs this, about what was put right and that a person should look into. */
   readonly tell?: (line: string) => void
   /** Ends the work at its next safe place: a batch of a chunk, a slice of a drain, a step of an opening. What is not committed is rolled back. */
@@ -151,10 +98,6 @@ export type Progress = (
     | { readonly kind: 'state'; readonly table: string; readonly state: TableState; readonly rows: number }
     | { readonly kind: 'note'; readonly text: string },
 ) => void
-
-export async function reach({ hooks }: EngineContext, point: CrashPoint): Promise<void> {
-  await hooks?.at?.(point)
-}
 
 /** Below this limit a process copies chunks one at a time. */
 const TWO_COPIES_MB = 192

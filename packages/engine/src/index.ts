@@ -4,11 +4,8 @@
  */
 export {
   ALL_RULES,
-  CRASH_POINTS,
-  type CrashPoint,
   copiesAtOnce,
   type EngineContext,
-  type EngineHooks,
   type EngineOptions,
   type Progress,
   type ProtocolRules,

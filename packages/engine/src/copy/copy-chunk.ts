@@ -1,5 +1,5 @@
 import { NO_DRAIN } from '@mylab-sync/core'
-import { type EngineContext, reach } from '../context.js'
+import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 import { redoWithoutViolatedConstraints } from '../tables/redo.js'
 import { redoWithoutUnfitTables } from '../tables/set-aside.js'
@@ -40,16 +40,12 @@ async function copyOnce(
   await using target = await context.target.begin({ asynchronousCommit: true })
   const chunk = await target.chunks.take(tables, only)
   if (!chunk) return null
-  await reach(context, 'chunk:taken')
-  await context.hooks?.beforeChunk?.(chunk.table)
   const copied = await writeChunk({ context, model, target }, chunk)
-  await reach(context, 'chunk:written')
   await target.history.addWatermark([chunk.table], copied.mark)
   await target.chunks.done(chunk, copied.rows, copied.refused.length)
   if (copied.refused.length > 0) await target.quarantine.add(chunk.table, copied.refused, NO_DRAIN)
   const counts = copied.tally.counts()
   if (counts.length > 0) await target.quarantine.addSanitised(counts)
   await target.commit()
-  await reach(context, 'chunk:committed')
   return { table: chunk.table, rows: copied.rows, failed: copied.refused.length }
 }

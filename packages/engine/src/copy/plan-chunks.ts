@@ -1,6 +1,6 @@
 import type { RowKey, TableProgress } from '@mylab-sync/core'
 import { poll } from '@mylab-sync/runtime'
-import { type EngineContext, throwIfStopped, reach } from '../context.js'
+import { type EngineContext, throwIfStopped } from '../context.js'
 import { checkGeneration } from './check-generation.js'
 import { exclusively, readTarget, writeTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
@@ -60,7 +60,6 @@ async function planTable(context: EngineContext, model: Model, table: string): P
     })
     return true
   })
-  if (done) await reach(context, 'chunk:planned')
   return done
 }
 

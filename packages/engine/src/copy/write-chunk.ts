@@ -11,7 +11,7 @@ import {
   type TargetTransaction,
 } from '@mylab-sync/core'
 import { sleep } from '@mylab-sync/runtime'
-import { type EngineContext, limitsOf, reach, throwIfStopped } from '../context.js'
+import { type EngineContext, limitsOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from '../rows/convert-rows.js'
 import { quarantinedRows } from '../rows/quarantine.js'
@@ -86,8 +86,6 @@ async function* batches(
   const mapping = model.mapping(chunk.table)
   for await (const raw of snapshot.rows.readRange(mapping, chunk)) {
     throwIfStopped(context)
-    await reach(context, 'chunk:read')
-    await context.hooks?.afterChunkRead?.(chunk.table)
     yield { raw, ...convertRows(mapping, raw, tally) }
   }
 }

@@ -1,5 +1,5 @@
-import { isTransient, type SourceSnapshot, type SyncError, type TargetTransaction } from '@mylab-sync/core'
-import { ALL_RULES, type EngineContext, limitsOf, reach, rulesOf, throwIfStopped } from '../context.js'
+import { isTransient, type SyncError, type TargetTransaction } from '@mylab-sync/core'
+import { type EngineContext, limitsOf, rulesOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { parkOrphans } from '../slice/orphans.js'
 import { recordOutcome } from '../slice/record-outcome.js'
@@ -32,14 +32,13 @@ export async function drainPass(
   request: DrainRequest & { readonly before?: Watched | undefined },
 ): Promise<PassResult> {
   const rules = rulesOf(context)
-  const early = rules.lockBeforeSnapshot ? null : await openSnapshot(context)
+  const early = rules.lockBeforeSnapshot ? null : await context.source.openSnapshot()
   // 1. The lock, before the snapshot.
   await using target = await beginDrain(context, request)
   if (target === null) return { kind: 'busy' }
-  await reach(context, 'drain:locked')
   await request.beforeSnapshot?.()
   // 2. The snapshot, and whether both sides are as this installation left them (3.6).
-  await using snapshot = early ?? (await openSnapshot(context))
+  await using snapshot = early ?? (await context.source.openSnapshot())
   const pass: Pass = { context, model, request, rules, snapshot, target }
   const history = await judgeSides(pass, request.before)
   if (history.kind === 'look-again' || history.kind === 'take-back') return await turnBack(pass, history)
@@ -47,34 +46,22 @@ export async function drainPass(
   // 3.5: who takes part.
   const parts = await Participants.read(pass, await findHistoryGap(pass, history))
   const outcome = new DrainOutcome(Math.max(history.last.number, snapshot.lastDrain) + 1)
-  await reach(context, 'drain:begun')
   await parts.checkLookUps()
   // 2 and 3. Slice by slice: D, re-read, closure, write.
   const feed = new EntryFeed(pass, parts.open)
   await takeAll(pass, { parts, feed, outcome })
-  await reach(context, 'drain:applied')
   await checkConstraints(pass)
-  await reach(context, 'drain:checked')
   await target.quarantine.holdEntries(outcome.unsynced.all())
   await parts.finish({ outcome, snapshots: feed.snapshots })
   // 4. The drain's number, moment and keys.
   const { takenAt: consistentAsOf, identity } = snapshot
   await target.history.record({ number: outcome.number, token: outcome.token, consistentAsOf, identity })
-  await inspect(pass, parts)
+  await request.beforeCommit?.({ snapshot, target })
   await snapshot.end()
   await target.commit()
-  await reach(context, 'drain:committed')
   // 5. The same connection marks exactly these ids.
   const unmarked = await acknowledge(pass, { feed, outcome })
-  await reach(context, 'drain:marked')
   return outcome.report({ entries: feed.ids.size, unmarked, setAside: parts.setAside, opened: parts.haveOpened, model })
-}
-
-async function openSnapshot({ source, hooks, rules = ALL_RULES }: EngineContext): Promise<SourceSnapshot> {
-  if (rules.lockBeforeSnapshot) await hooks?.betweenLockAndSnapshot?.()
-  const snapshot = await source.openSnapshot()
-  await hooks?.betweenLockAndSnapshot?.()
-  return snapshot
 }
 
 function beginDrain(
@@ -96,11 +83,6 @@ async function turnBack(
 async function sealAgain({ context, snapshot }: Pass): Promise<PassResult> {
   await context.source.log.seal(snapshot)
   return { kind: 'taken-back' }
-}
-
-async function inspect({ context, request, snapshot, target }: Pass, { open }: Participants): Promise<void> {
-  await context.hooks?.beforeCommit?.({ snapshot, target, live: open })
-  await request.beforeCommit?.({ snapshot, target })
 }
 
 interface Running {

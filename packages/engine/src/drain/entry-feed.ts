@@ -76,11 +76,9 @@ export class EntryFeed {
   }
 
   async #refresh(): Promise<void> {
-    const { context, snapshot } = this.#pass
-    await snapshot.refresh()
+    await this.#pass.snapshot.refresh()
     this.#snapshots++
     this.#since = performance.now()
-    await context.hooks?.beforeSlice?.(this.#handedOut)
   }
 
   async #nextEntries(most: number): Promise<ChangeEntry[] | null> {

@@ -1,5 +1,5 @@
 import { NO_DRAIN, parksKeys, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
-import { type EngineContext, limitsOf, reach, rulesOf, throwIfStopped } from '../context.js'
+import { type EngineContext, limitsOf, rulesOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { DirtyKeys } from '../slice/dirty-keys.js'
 import { parkOrphans } from '../slice/orphans.js'
@@ -63,7 +63,6 @@ async function catchUpSlice(context: EngineContext, model: Model, copies: Copies
   if (!(await lockUnopened(target, copies))) return false
   const early = parkedBeforeSnapshot ? null : await context.source.openSnapshot()
   const first = early === null ? await target.parked.read(tables, catchUpKeys) : null
-  await reach(context, 'catch-up:begun')
   await using snapshot = early ?? (await context.source.openSnapshot())
   const parked = first ?? (await target.parked.read(tables, catchUpKeys))
   const scope = await scopeOf({ context, model, target, snapshot }, tables)
@@ -75,11 +74,9 @@ async function catchUpSlice(context: EngineContext, model: Model, copies: Copies
     maxKeys: 2 * catchUpKeys,
   })
   await recordOutcome(target, outcome, { drain: NO_DRAIN, tally })
-  await reach(context, 'catch-up:applied')
   await target.parked.remove(parked)
   await target.history.addWatermark(tables, await snapshot.watermarks.leave())
   await target.commit()
-  await reach(context, 'catch-up:committed')
   return true
 }
 

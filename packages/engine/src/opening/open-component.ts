@@ -6,7 +6,7 @@ import {
   TableBroken,
   type TableMapping,
 } from '@mylab-sync/core'
-import { type EngineContext, throwIfStopped, reach } from '../context.js'
+import { type EngineContext, throwIfStopped } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { exclusively, readTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
@@ -107,12 +107,9 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
     throwIfStopped(context)
     await buildKeyIndexes(context, model.mapping(table), columnSets)
   }
-  await reach(context, 'opening:indexed')
   for (const table of merged) if (model.mapping(table).key) await parkSurplus(context, model, table)
-  await reach(context, 'opening:surplus')
   throwIfStopped(context)
   if (!(await scanOrphans(context, model, copies))) return 'waiting'
-  await reach(context, 'opening:scanned')
   if (!(await catchUp(context, model, copies))) return 'waiting'
   const capture = await captureOf(context, model, tables)
   if (capture.holes.length > 0) {

@@ -1,7 +1,7 @@
 import { isOpen, isRetryable, type TableBroken, type TableState } from '@mylab-sync/core'
 import { retryUntil, sleep } from '@mylab-sync/runtime'
 import { requestCopies, type InitialRequest, type SkippedTable } from '../copy/request-copy.js'
-import { type EngineContext, type Progress, reach } from '../context.js'
+import type { EngineContext, Progress } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { install, migrate, register } from '../capture/install.js'
 import { maintain } from '../upkeep/maintain.js'
@@ -46,10 +46,8 @@ export async function initial(
 ): Promise<InitialReport> {
   const running = { context, progress, signal }
   const { model, selected, listed } = await retryTransient(running, () => prepare(context, request, progress))
-  await reach(context, 'install:registered')
   const asked = await retryTransient(running, () => requestCopies(context, model, { selected, request }))
   const copying = new Set(asked.copying)
-  await reach(context, 'copy:asked')
   const ended = new AbortController()
   const beside = drainBeside(running, ended.signal)
   // what no retry cures ends the copy after the chunks that run, and is thrown below

@@ -1,5 +1,4 @@
 import type { ParkedKey } from '@mylab-sync/core'
-import { reach } from '../context.js'
 import { SanitisedTally } from '../rows/convert-rows.js'
 import { Quarantine } from '../rows/quarantine.js'
 import { applySlice, type Outcome } from './apply.js'
@@ -44,7 +43,6 @@ export async function runSlice(scope: SliceScope, work: SliceWork): Promise<Slic
   const slice: Slice = { ...scope, parents, dirty, quarantine, overflow, searched: new Set() }
   await addParentsOf(slice, work.opening)
   await addClosure(slice)
-  await reach(scope.context, 'drain:closed')
   await target.parked.parkParents(parents.all(drain))
   const tally = new SanitisedTally()
   return { outcome: await applySlice(slice, tally), tally, quarantine, hasOverflown: overflow.isUsed }

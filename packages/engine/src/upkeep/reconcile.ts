@@ -1,6 +1,6 @@
 import { TableBroken, type TableProgress } from '@mylab-sync/core'
 import { captureFingerprints, NO_TRIGGERS } from '../capture/trigger-fingerprints.js'
-import { type EngineContext, throwIfStopped, type Progress, reach } from '../context.js'
+import { type EngineContext, throwIfStopped, type Progress } from '../context.js'
 import { install } from '../capture/install.js'
 import type { Model } from '../model/model.js'
 import { readTarget, writeTarget } from '../transactions.js'
@@ -19,7 +19,6 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
   const mapped = suspects.filter((p) => model.tables.has(p.table)).map((p) => p.table)
   const targets = model.triggerTargets(new Set(mapped))
   const { broken } = await install(context, model, { targets, recreate: false }, progress)
-  await reach(context, 'reconcile:triggers')
   const signs = await captureFingerprints(context, model, mapped)
   const starts: CopyStart[] = []
   for (const suspect of suspects) {
@@ -33,11 +32,9 @@ export async function reconcile(context: EngineContext, model: Model, progress: 
       starts.push({ table, inPlace: true, captured: true, captureFingerprint: signs.get(table) ?? NO_TRIGGERS })
     else if (taken !== 'broken') await writeTarget(context, (target) => target.tables.patch(table, taken))
   }
-  await reach(context, 'reconcile:adapted')
   const { begun, held } = await startCopy(context, model, starts, 'reconcile')
   for (const [table, parent] of held)
     await writeTarget(context, (target) => target.tables.patch(table, { problem: behind(parent) }))
-  await reach(context, 'reconcile:asked')
   return [...begun]
 }
 
