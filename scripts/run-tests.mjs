@@ -61,7 +61,8 @@ function built(source) {
 }
 
 const all = ['packages', 'apps', 'test'].flatMap((folder) => [...sources(join(root, folder))]).map(built)
-const needsServer = (path) => path.endsWith('.server.test.js') || path.startsWith('test/dist/')
+const needsServer = (path) =>
+  path.endsWith('.server.test.js') || (path.startsWith('test/dist/') && !path.startsWith('test/dist/mutants/'))
 const place = (path) => {
   const at = LONGEST_FIRST.findIndex((start) => path.startsWith(start))
   return at === -1 ? LONGEST_FIRST.length : at

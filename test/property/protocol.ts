@@ -1,17 +1,8 @@
 import type { SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
-import {
-  ALL_RULES,
-  drain,
-  type EngineContext,
-  initial,
-  loadModel,
-  maintain,
-  migrate,
-  type ProtocolRules,
-  setupTriggers,
-} from '@mylab-sync/engine'
+import { drain, type EngineContext, initial, loadModel, maintain, migrate, setupTriggers } from '@mylab-sync/engine'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
-import { textsOf } from '@mylab-sync/target-postgres/testing'
+import { textsOf as sourceTexts } from '@mylab-sync/source-mysql/testing'
+import { textsOf as targetTexts } from '@mylab-sync/target-postgres/testing'
 import { eventually, random, type ServerSet } from '@mylab-sync/testkit'
 import type { RowDataPacket } from 'mysql2/promise'
 import { connect } from '../support/connect.js'
@@ -23,8 +14,6 @@ import { Writers } from './writers.js'
 export interface Experiment {
   readonly seed: number
   readonly liveMs: number
-  /** Rules switched off for this run. */
-  readonly broken?: Partial<ProtocolRules>
   /** Catch-up slices of so many keys, where the opening drain takes fewer. */
   readonly catchUpKeys?: number
   /** Backlogs: no drain for so long at a time, and small slices. */
@@ -82,7 +71,6 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
   try {
     const context: EngineContext = {
       ...intercept({ source, target }, watchOf(verdict, experiment)),
-      rules: { ...ALL_RULES, ...experiment.broken },
       limits: {
         ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
         ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 1 } : {}),
@@ -238,24 +226,22 @@ function nap(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-interface Readable {
-  texts(query: string): Promise<(string | null)[][]>
-}
-
 /** Null, or the first row that differs between the live tables and the snapshot. */
 export async function firstDifference(
   snapshot: SourceSnapshot,
   target: TargetTransaction,
   live: ReadonlySet<string>,
 ): Promise<string | null> {
-  const source = snapshot as SourceSnapshot & Readable
   for (const table of TABLES) {
     if (!live.has(table)) continue
     const mine = sorted(
-      await source.texts(`SELECT ${COLUMNS[table].map((c) => `\`${c}\``).join(', ')} FROM \`${table}\``),
+      await sourceTexts(snapshot, `SELECT ${COLUMNS[table].map((c) => `\`${c}\``).join(', ')} FROM \`${table}\``),
     )
     const theirs = sorted(
-      await textsOf(target, `SELECT ${COLUMNS[table].map((c) => `"${c}"::text`).join(', ')} FROM public."${table}"`),
+      await targetTexts(
+        target,
+        `SELECT ${COLUMNS[table].map((c) => `"${c}"::text`).join(', ')} FROM public."${table}"`,
+      ),
     )
     const at = mine.findIndex((row, index) => row !== theirs[index])
     if (at >= 0 || mine.length !== theirs.length)

@@ -30,6 +30,7 @@ export const MOMENTS = {
     without: ['chunks.done', 'parked.remove'],
   },
   'opening:scanned': { point: 'commit:after', following: ['tables.lock', 'tables.all', 'tables.patch'] },
+  'catch-up:reading': { point: 'parked.read:before' },
   'catch-up:begun': { point: 'parked.read:after' },
   'catch-up:applied': { point: 'parked.remove:before' },
   'catch-up:committed': { point: 'commit:after', following: ['parked.remove'] },

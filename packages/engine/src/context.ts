@@ -15,32 +15,6 @@ export interface EngineOptions {
   readonly schemaChanges: 'apply' | 'wait'
 }
 
-/**
- * The protocol's rules, one switch each. Production never sets one: the property test turns them off one by one and
- * must see wrong data, or the rule would be untested.
- */
-export interface ProtocolRules {
-  readonly closure: boolean
-  readonly absentIsStart: boolean
-  readonly lockBeforeSnapshot: boolean
-  readonly parkStartFlag: boolean
-  readonly orphanScan: boolean
-  readonly parkedBeforeSnapshot: boolean
-  readonly markExactIds: boolean
-  readonly parkedPerDrain: boolean
-}
-
-export const ALL_RULES: ProtocolRules = {
-  closure: true,
-  absentIsStart: true,
-  lockBeforeSnapshot: true,
-  parkStartFlag: true,
-  orphanScan: true,
-  parkedBeforeSnapshot: true,
-  markExactIds: true,
-  parkedPerDrain: true,
-}
-
 /** How much one snapshot is asked for. */
 export interface WorkLimits {
   /** Parked keys that the opening drain takes along; more are caught up before. */
@@ -82,8 +56,7 @@ export interface EngineContext {
   readonly source: Source
   readonly target: Target
   readonly options: EngineOptions
-  readonly rules?: ProtocolRules
-  /** Small in tests, so that catch-up and backlogs have something to do. */
+  /** Overrides of the limits that follow from `memoryMb`. */
   readonly limits?: Partial<WorkLimits>
   /** Called with one line for whoever runs this, about what was put right and that a person should look into. */
   readonly tell?: (line: string) => void
@@ -125,8 +98,4 @@ export function limitsOf({ options, limits }: EngineContext): WorkLimits {
     ...others,
     ...limits,
   }
-}
-
-export function rulesOf(context: EngineContext): ProtocolRules {
-  return context.rules ?? ALL_RULES
 }

@@ -3,12 +3,10 @@
  * every function is safe to run twice or at once, on any number of hosts.
  */
 export {
-  ALL_RULES,
   copiesAtOnce,
   type EngineContext,
   type EngineOptions,
   type Progress,
-  type ProtocolRules,
 } from './context.js'
 export { type CopiedChunk, copyChunk } from './copy/copy-chunk.js'
 export { type DaemonOptions, drainAll, type DrainedReport, type IntervalLine, runDaemon } from './run/daemon.js'

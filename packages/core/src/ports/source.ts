@@ -169,8 +169,6 @@ export interface SourceSnapshot extends LogPosition, AsyncDisposable {
    * Returns false if another drain has acknowledged since this snapshot was opened; what is not marked yet stays pending.
    */
   acknowledge(acknowledgement: Acknowledgement, drain: DrainName): Promise<boolean>
-  /** Test seam of the guarantee page: marks by `id <= max`, which loses entries that commit late. */
-  markUpTo(id: bigint, drain: DrainName): Promise<boolean>
 }
 
 export interface PendingSummary {

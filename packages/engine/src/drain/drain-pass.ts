@@ -1,5 +1,5 @@
 import { isTransient, type SyncError, type TargetTransaction } from '@mylab-sync/core'
-import { type EngineContext, limitsOf, rulesOf, throwIfStopped } from '../context.js'
+import { type EngineContext, limitsOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { parkOrphans } from '../slice/orphans.js'
 import { recordOutcome } from '../slice/record-outcome.js'
@@ -31,15 +31,13 @@ export async function drainPass(
   model: Model,
   request: DrainRequest & { readonly before?: Watched | undefined },
 ): Promise<PassResult> {
-  const rules = rulesOf(context)
-  const early = rules.lockBeforeSnapshot ? null : await context.source.openSnapshot()
   // 1. The lock, before the snapshot.
   await using target = await beginDrain(context, request)
   if (target === null) return { kind: 'busy' }
   await request.beforeSnapshot?.()
   // 2. The snapshot, and whether both sides are as this installation left them (3.6).
-  await using snapshot = early ?? (await context.source.openSnapshot())
-  const pass: Pass = { context, model, request, rules, snapshot, target }
+  await using snapshot = await context.source.openSnapshot()
+  const pass: Pass = { context, model, request, snapshot, target }
   const history = await judgeSides(pass, request.before)
   if (history.kind === 'look-again' || history.kind === 'take-back') return await turnBack(pass, history)
   if (!snapshot.isSealed) return await sealAgain(pass)
@@ -131,8 +129,7 @@ async function takeLoad(pass: Pass, { parts, feed, outcome }: Running, { parked,
 }
 
 /** Parks orphans for the last snapshot to read, and returns whether there were any. A validated foreign key already excludes them. */
-async function rescanOrphans({ model, rules, target }: Pass, parts: Participants, drain: number): Promise<boolean> {
-  if (!rules.orphanScan) return false
+async function rescanOrphans({ model, target }: Pass, parts: Participants, drain: number): Promise<boolean> {
   const validated = await target.lookup.validatedKeys()
   const edges = model.graph.edges.filter(
     ({ name, child, parent }) => parts.open.has(child) && parts.open.has(parent) && !validated.has(name),
@@ -142,12 +139,11 @@ async function rescanOrphans({ model, rules, target }: Pass, parts: Participants
 
 /** Marks exactly the entries read. Over another connection the ids could belong to other entries after a failover, so a failed mark is dropped and the next drain redoes the work. */
 async function acknowledge(
-  { snapshot, rules }: Pass,
+  { snapshot }: Pass,
   { feed, outcome: { number, token, unsynced } }: Pick<Running, 'feed' | 'outcome'>,
 ): Promise<SyncError | null> {
   try {
-    if (rules.markExactIds) await snapshot.acknowledge(unsynced.acknowledgement(feed.ids), { number, token })
-    else await snapshot.markUpTo(feed.highest, { number, token })
+    await snapshot.acknowledge(unsynced.acknowledgement(feed.ids), { number, token })
     return null
   } catch (error) {
     if (isTransient(error)) return error

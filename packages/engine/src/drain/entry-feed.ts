@@ -37,10 +37,6 @@ export class EntryFeed {
     return this.#snapshots
   }
 
-  get highest(): bigint {
-    return this.#highest
-  }
-
   /** Call after parking keys for this drain. */
   readParkedAgain(): void {
     this.#mayHaveParked = true

@@ -1,5 +1,5 @@
 import type { SourceSnapshot, TableEvent, TargetTransaction } from '@mylab-sync/core'
-import type { EngineContext, ProtocolRules } from '../context.js'
+import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 
 export type OpeningEvent = Extract<TableEvent, 'open' | 'open-keyless' | 'end-uncaptured'>
@@ -28,7 +28,6 @@ export interface Pass {
   readonly context: EngineContext
   readonly model: Model
   readonly request: DrainRequest
-  readonly rules: ProtocolRules
   readonly snapshot: SourceSnapshot
   readonly target: TargetTransaction
 }

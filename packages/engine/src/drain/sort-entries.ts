@@ -10,11 +10,10 @@ import { readEntry } from './read-entry.js'
  * others are dropped. Unreadable entries are recorded in the outcome.
  */
 export async function sortEntries(
-  { model, target, rules }: Pass,
+  { model, target }: Pass,
   { parts, outcome }: { readonly parts: Participants; readonly outcome: DrainOutcome },
   entries: readonly ChangeEntry[],
 ): Promise<DirtyKeys> {
-  const drain = rules.parkedPerDrain ? outcome.number : 0
   const dirty = new DirtyKeys()
   const parked: ParkedKey[] = []
   for (const entry of entries) {
@@ -35,7 +34,7 @@ export async function sortEntries(
       if (isDirty) {
         dirty.add(table, key, start)
         dirty.expect(table, key, isThere)
-      } else parked.push({ table, key, drain, start: start && rules.parkStartFlag })
+      } else parked.push({ table, key, drain: outcome.number, start })
     }
   }
   if (parked.length > 0) await target.parked.park(parked)

@@ -1,5 +1,5 @@
 import { NO_DRAIN, parksKeys, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
-import { type EngineContext, limitsOf, rulesOf, throwIfStopped } from '../context.js'
+import { type EngineContext, limitsOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { DirtyKeys } from '../slice/dirty-keys.js'
 import { parkOrphans } from '../slice/orphans.js'
@@ -20,7 +20,7 @@ export async function scanOrphans(context: EngineContext, model: Model, copies: 
   return writeTarget(context, async (target) => {
     if (!(await lockUnopened(target, copies))) return false
     const edges = model.graph.edges.filter((edge) => tables.includes(edge.child))
-    if (rulesOf(context).orphanScan) await parkOrphans(target, model, { edges, drain: NO_DRAIN })
+    await parkOrphans(target, model, { edges, drain: NO_DRAIN })
     for (const table of tables) await target.tables.step(table, 'all-chunks-done')
     return true
   })
@@ -58,13 +58,10 @@ function countParked(context: EngineContext, copies: Copies): Promise<number> {
 async function catchUpSlice(context: EngineContext, model: Model, copies: Copies): Promise<boolean> {
   const tables = [...copies.keys()]
   const { catchUpKeys } = limitsOf(context)
-  const { parkedBeforeSnapshot } = rulesOf(context)
   await using target = await context.target.begin()
   if (!(await lockUnopened(target, copies))) return false
-  const early = parkedBeforeSnapshot ? null : await context.source.openSnapshot()
-  const first = early === null ? await target.parked.read(tables, catchUpKeys) : null
-  await using snapshot = early ?? (await context.source.openSnapshot())
-  const parked = first ?? (await target.parked.read(tables, catchUpKeys))
+  const parked = await target.parked.read(tables, catchUpKeys)
+  await using snapshot = await context.source.openSnapshot()
   const scope = await scopeOf({ context, model, target, snapshot }, tables)
   const { outcome, tally } = await runSlice(scope, {
     drain: NO_DRAIN,
@@ -91,5 +88,5 @@ async function scopeOf(parts: CatchingUp, tables: readonly string[]): Promise<Sl
   const open = new Set(tables)
   const parking = tablesThat(await parts.target.tables.all(), parksKeys)
   const waiting = new Set(parking.filter((table) => !open.has(table)))
-  return { ...parts, rules: rulesOf(parts.context), open, waiting }
+  return { ...parts, open, waiting }
 }

@@ -20,7 +20,6 @@ export const KEYS_PER_QUERY = 1000
  * as the target holds them from the previous snapshot.
  */
 export async function addClosure(slice: Slice): Promise<void> {
-  if (!slice.rules.closure) return
   for (;;) {
     const frontier = slice.dirty.takeUnexamined()
     if (frontier.size === 0) return
@@ -57,9 +56,9 @@ async function follow(slice: Slice, table: string, from: { keys: readonly RowKey
   }
 }
 
-function isStart({ dirty, model, rules }: Slice, table: string, key: RowKey): boolean {
+function isStart({ dirty, model }: Slice, table: string, key: RowKey): boolean {
   if (dirty.isStart(table, key) || model.isCaptureOnly(table)) return true
-  return rules.absentIsStart && dirty.presence(table, key) === false
+  return dirty.presence(table, key) === false
 }
 
 /** Records which of these keys the snapshot holds, byte for byte; asks for each key once. */

@@ -1,5 +1,5 @@
 import type { Edge, ParkedParent, RowKey, SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
-import type { EngineContext, ProtocolRules } from '../context.js'
+import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 import type { Quarantine } from '../rows/quarantine.js'
 import type { DirtyKeys } from './dirty-keys.js'
@@ -10,7 +10,6 @@ export interface SliceScope {
   readonly model: Model
   readonly snapshot: SourceSnapshot
   readonly target: TargetTransaction
-  readonly rules: ProtocolRules
   /** Tables whose rows are written. The closure ends at all others. */
   readonly open: ReadonlySet<string>
   /** Closed tables that will open. References that may have changed their rows are kept until then. */

@@ -236,16 +236,6 @@ async function keepUnsynced(
   }
 }
 
-/** Deliberately wrong: also marks entries that committed late and were never read. */
-export function markUpTo({ session, settings, seen }: Acknowledging, id: bigint, drain: DrainName): Promise<boolean> {
-  return inTransaction(session, async () => {
-    await moveSeal(session, settings, seen.seal, drain.token)
-    await session.run(markEntries(settings.auditTable, drain.number, `id BETWEEN 1 AND ${sql.integer(id)}`))
-    await movePosition(session, settings, seen, { lastDrain: drain.number, token: drain.token })
-    await leaveWatermark(session, settings, drain)
-  })
-}
-
 /**
  * Makes pending again what was acknowledged after `to`, the latest drain that the target also knows. The number is kept, so
  * that no later drain of this target reuses the number of another drain.

@@ -16,7 +16,7 @@ import type { Session, TextRow } from '../connection/session.js'
 import { INSTANCE_TABLE, type SourceSettings } from '../settings.js'
 import type { SourceContext } from '../source-context.js'
 import * as sql from '../sql.js'
-import { acknowledge, latestWatermark, leaveWatermark, markUpTo, READ_SEAL } from './acknowledge.js'
+import { acknowledge, latestWatermark, leaveWatermark, READ_SEAL } from './acknowledge.js'
 import { EntryReads } from './entries.js'
 import { Reader } from './reader.js'
 import { RowReads } from './rows.js'
@@ -92,12 +92,12 @@ function notMigrated(): SyncError {
   })
 }
 
-class Snapshot implements SourceSnapshot {
+export class Snapshot implements SourceSnapshot {
   readonly entries: SnapshotEntries
   readonly rows: SnapshotRows
   readonly #context: SourceContext
+  readonly reader: Reader
   readonly #session: Session
-  readonly #reader: Reader
   #opening: Opening
   /** Of the first view: the drain has judged no later change, so it acknowledges nothing on top of one. */
   readonly #seen: Opening
@@ -107,9 +107,9 @@ class Snapshot implements SourceSnapshot {
   constructor(context: SourceContext, session: Session, opening: Opening) {
     this.#context = context
     this.#session = session
-    this.#reader = new Reader(session)
-    this.entries = new EntryReads(this.#reader, context.settings.auditTable)
-    this.rows = new RowReads(this.#reader)
+    this.reader = new Reader(session)
+    this.entries = new EntryReads(this.reader, context.settings.auditTable)
+    this.rows = new RowReads(this.reader)
     this.#opening = opening
     this.#seen = opening
   }
@@ -139,44 +139,39 @@ class Snapshot implements SourceSnapshot {
   }
 
   readonly watermarks: SnapshotWatermarks = {
-    latest: (drains) => this.#reader.alone(() => latestWatermark(this.#session, this.#context.settings, drains)),
+    latest: (drains) => this.reader.alone(() => latestWatermark(this.#session, this.#context.settings, drains)),
     leave: async () => {
       await this.end()
       const token = randomUUID()
-      await this.#reader.alone(() => leaveWatermark(this.#session, this.#context.settings, { token, number: null }))
+      await this.reader.alone(() => leaveWatermark(this.#session, this.#context.settings, { token, number: null }))
       return token
     },
   }
 
   fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>> {
-    return this.#reader.alone(() => this.#context.watch.fingerprints(this.#session, true))
+    return this.reader.alone(() => this.#context.watch.fingerprints(this.#session, true))
   }
 
   fingerprint(table: string): Promise<TableFingerprint | undefined> {
-    return this.#reader.alone(() => this.#context.watch.fingerprint(this.#session, table))
+    return this.reader.alone(() => this.#context.watch.fingerprint(this.#session, table))
   }
 
   async refresh(): Promise<void> {
     await this.end()
     // A transaction may be open from here on, even if reading the numbers fails.
     this.#open = true
-    this.#opening = await this.#reader.alone(() => begin(this.#session, this.#context.settings))
+    this.#opening = await this.reader.alone(() => begin(this.#session, this.#context.settings))
   }
 
   async end(): Promise<void> {
     if (!this.#open) return
-    await this.#reader.alone(() => this.#session.run('COMMIT'))
+    await this.reader.alone(() => this.#session.run('COMMIT'))
     this.#open = false
   }
 
   async acknowledge(acknowledgement: Acknowledgement, drain: DrainName): Promise<boolean> {
     await this.end()
     return await acknowledge(this.#acknowledging, acknowledgement, drain)
-  }
-
-  async markUpTo(id: bigint, drain: DrainName): Promise<boolean> {
-    await this.end()
-    return await markUpTo(this.#acknowledging, id, drain)
   }
 
   get #acknowledging(): Parameters<typeof acknowledge>[0] {
@@ -194,10 +189,5 @@ class Snapshot implements SourceSnapshot {
     this.#released = true
     if (this.#open) this.#session.destroy()
     else this.#context.pool.release(this.#session)
-  }
-
-  /** For tests that compare independently of the product's reads. */
-  async texts(query: string): Promise<TextRow[]> {
-    return await this.#reader.texts(query)
   }
 }
