@@ -1,7 +1,7 @@
 /**
  * One life of the product for the crash test: `node crash-child.js DATABASE PLACE NTH`, where to connect in CRASH_SERVERS.
  * Copies, truncates a table, heals it and drains; dies by SIGKILL when it reaches the place for the NTH time: a moment, or
- * a point of the ports. Prints the points that it has reached, if it lives.
+ * a point of the ports. Prints each that it reaches.
  */
 import { drainAll, type EngineContext, initial, status } from '@mylab-sync/engine'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
@@ -9,7 +9,7 @@ import type { ServerSet } from '@mylab-sync/testkit'
 import mysql from 'mysql2/promise'
 import { connect } from '../support/connect.js'
 import { intercept, type Watch } from '../support/intercept.js'
-import { during, isMoment } from '../support/moments.js'
+import { during, MOMENTS } from '../support/moments.js'
 
 const [name = '', wanted = '', nth = '1'] = process.argv.slice(2)
 const servers = JSON.parse(process.env['CRASH_SERVERS'] ?? '') as Pick<ServerSet, 'source' | 'target' | 'product'>
@@ -22,11 +22,15 @@ function reach(): void {
   if (--left === 0) process.kill(process.pid, 'SIGKILL')
 }
 const reached = new Set<string>()
-const atMoment = isMoment(wanted) ? during({ [wanted]: reach }) : undefined
+function note(place: string): void {
+  if (!reached.has(place)) process.stdout.write(`${place}\n`)
+  reached.add(place)
+  if (place === wanted) reach()
+}
+const atMoments = during(Object.fromEntries(Object.keys(MOMENTS).map((moment) => [moment, () => note(moment)])))
 const watch: Watch = async (call) => {
-  reached.add(call.point)
-  if (call.point === wanted) reach()
-  await atMoment?.(call)
+  note(call.point)
+  await atMoments(call)
 }
 
 const sides = await connect(servers, name)
@@ -49,13 +53,12 @@ try {
   const { signal } = new AbortController()
   const request = { tables: [], createTables: true, resume: false, triggers: true, force: false, takeOver: false }
   const onProgress = (event: { kind: string }): void => {
-    if (event.kind === 'triggers' && wanted === EACH_TRIGGER) reach()
+    if (event.kind === 'triggers') note(EACH_TRIGGER)
   }
   await initial(context, request, onProgress, signal)
   const { tables } = await status(context)
   if (tables.every((table) => table.state === 'live' || table.state === 'recopied')) await app.query('TRUNCATE pre')
   for (let drains = 0; drains < DRAINS; drains++) await drainAll(context, signal)
-  process.stdout.write(JSON.stringify([...reached]))
 } finally {
   await app.end()
   await sides.source.close()

@@ -31,7 +31,7 @@ const servers = await sharedServers()
 interface End {
   readonly signal: string | null
   readonly code: number | null
-  readonly reached: string
+  readonly reached: readonly string[]
   readonly said: string
 }
 
@@ -44,22 +44,24 @@ async function live(name: string, place: string, nth: number): Promise<End> {
   child.stdout.on('data', (data: Buffer) => (reached += data.toString()))
   child.stderr.on('data', (data: Buffer) => (said += data.toString()))
   await once(child, 'close')
-  return { signal: child.signalCode, code: child.exitCode, reached, said }
+  return { signal: child.signalCode, code: child.exitCode, reached: reached.split('\n').filter(Boolean), said }
 }
 
-/** The points that the life after the death reaches. */
+/** What both lives reach: moments, and points of the ports. */
 async function survives(place: string, seed: number, how: { readonly must: boolean }): Promise<readonly string[]> {
   const name = `crash_${place.replace(/\W/g, '_')}_${seed}`.toLowerCase().slice(0, MAX_NAME)
   await servers.createDatabases({ source: name, target: name })
   const app = await servers.sourceAdmin(name)
   const reader = await servers.targetAdmin(name)
   const connections = await Promise.all(Array.from({ length: WRITERS }, () => servers.sourceAdmin(name)))
+  let first: readonly string[] = []
   try {
     await app.query(SCHEMA)
     const writers = new Writers(connections, seed * 31 + place.length, 3)
     try {
       await eventually('the tables hold something to copy', () => writers.statements >= 150, 30_000)
       const killed = await live(name, place, seed)
+      first = killed.reached
       if (how.must) assert.equal(killed.signal, 'SIGKILL', `${place} was reached: ${killed.said}`)
     } finally {
       await writers.stop()
@@ -78,13 +80,14 @@ async function survives(place: string, seed: number, how: { readonly must: boole
     const kept =
       'SELECT count(*) FROM mylab_sync.sync_parked UNION ALL SELECT count(*) FROM mylab_sync.sync_parked_parent'
     assert.deepEqual(await textRows(reader, kept), [['0'], ['0']])
-    return JSON.parse(second.reached) as string[]
+    return [...first, ...second.reached]
   } finally {
     await Promise.all([...connections, app].map((connection) => connection.end()))
     await reader.end()
   }
 }
 
+/** By all lives of this run. */
 const reached = new Set<string>()
 for (const place of PLACES) {
   test(`a process killed at ${place} leaves nothing wrong behind`, async () => {
@@ -92,10 +95,17 @@ for (const place of PLACES) {
   })
 }
 
+test('every moment stands for a port call that a life makes', () => {
+  assert.deepEqual(
+    Object.keys(MOMENTS).filter((moment) => !reached.has(moment)),
+    [],
+  )
+})
+
 test('a process killed after any call of a port leaves nothing wrong behind', async (t) => {
   if (!isEverywhere) return t.skip('takes an hour: CRASH_POINTS=all')
   // A death before a call is one after the call before it. What a life may do without is not always reached.
-  const points = [...reached].filter((point) => !point.endsWith(':before'))
+  const points = [...reached].filter((point) => /:(after|batch)$/.test(point))
   assert.ok(points.length > 80, `${points.length} points`)
   for (const point of points)
     await t.test(point, async () => {

@@ -83,15 +83,16 @@ test('triggers that we re-create ourselves miss nothing, and no table is recopie
 })
 
 /** Does `act` once, between two steps of the first opening. */
-function duringOpening(act: () => Promise<unknown>): Watch {
+function duringOpening(act: () => Promise<unknown>): { readonly watch: Watch; hasActed(): boolean } {
   let done = false
-  return during({
+  const watch = during({
     'opening:scanned': async () => {
       if (done) return
       done = true
       await act()
     },
   })
+  return { watch, hasActed: () => done }
 }
 
 test('triggers dropped during opening are re-created, and their table is recopied', async () => {
@@ -100,12 +101,11 @@ test('triggers dropped during opening are re-created, and their table is recopie
     await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
   }
   let app: Installation['app'] | undefined
-  await using installation = await createInstallation(servers, 'r_opening', {
-    schema: FAMILY,
-    watch: duringOpening(async () => app && act(app)),
-  })
+  const opening = duringOpening(async () => app && act(app))
+  await using installation = await createInstallation(servers, 'r_opening', { schema: FAMILY, watch: opening.watch })
   app = installation.app
   await copyAll(installation.context)
+  assert.ok(opening.hasActed())
   assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
   await settle(installation)
   await assertEqual(installation, ['p', 'c', 'g', 'other'])
@@ -119,12 +119,14 @@ test('re-creating triggers during opening forces a new copy', async () => {
     for (const definition of definitions) await app.query(definition)
   }
   let app: Installation['app'] | undefined
+  const opening = duringOpening(async () => app && act(app))
   await using installation = await createInstallation(servers, 'r_opening_again', {
     schema: FAMILY,
-    watch: duringOpening(async () => app && act(app)),
+    watch: opening.watch,
   })
   app = installation.app
   await copyAll(installation.context)
+  assert.ok(opening.hasActed())
   assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
   await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
@@ -164,13 +166,12 @@ test('triggers created during a copy without them force a new copy, not a live t
     await app.query('INSERT INTO other VALUES (2, 2); UPDATE c SET v = 9; DELETE FROM p WHERE id = 1')
     await setupTriggers(context, { tables: [], recreate: false, dryRun: false })
   }
-  await using opened = await createInstallation(servers, 'r_late', {
-    schema: FAMILY,
-    watch: duringOpening(async () => installation && act(installation)),
-  })
+  const opening = duringOpening(async () => installation && act(installation))
+  await using opened = await createInstallation(servers, 'r_late', { schema: FAMILY, watch: opening.watch })
   installation = opened
   const request = { tables: [], createTables: true, resume: false, triggers: false, force: false, takeOver: false }
   await initial(installation.context, request, () => {}, new AbortController().signal)
+  assert.ok(opening.hasActed())
   await settle(installation)
   assert.deepEqual(await states(installation), { c: 'live', g: 'live', other: 'live', p: 'live' })
   await assertEqual(installation, ['p', 'c', 'g', 'other'])

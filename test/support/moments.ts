@@ -14,7 +14,7 @@ interface Place {
 export const MOMENTS = {
   'install:registered': {
     point: 'commit:after',
-    following: ['source.capture.install', 'tables.all', 'tables.patch'],
+    following: ['source.capture.install', 'tables.all', 'tables.step'],
     without: ['tables.lock'],
   },
   'copy:asked': { point: 'drain.commit:after', following: ['drain.chunks.forgetCopy'] },
@@ -29,7 +29,7 @@ export const MOMENTS = {
     following: ['history.addWatermark'],
     without: ['chunks.done', 'parked.remove'],
   },
-  'opening:scanned': { point: 'commit:after', following: ['tables.lock', 'tables.all', 'tables.patch'] },
+  'opening:scanned': { point: 'commit:after', following: ['tables.lock', 'tables.all', 'tables.step'] },
   'catch-up:reading': { point: 'parked.read:before' },
   'catch-up:begun': { point: 'parked.read:after' },
   'catch-up:applied': { point: 'parked.remove:before' },
@@ -48,10 +48,6 @@ export const MOMENTS = {
   'reconcile:asked': { point: 'drain.commit:after', following: ['drain.chunks.forgetCopy', 'target.tables.loosen'] },
 } as const satisfies Readonly<Record<string, Place>>
 export type Moment = keyof typeof MOMENTS
-
-export function isMoment(name: string): name is Moment {
-  return name in MOMENTS
-}
 
 /** Null is what a call returns that has found nothing to do. */
 function isAt({ point, following = [], without = [] }: Place, call: PortCall): boolean {
