@@ -15,8 +15,8 @@ type PartsOf<T> = Exclude<{ [K in keyof T & string]: T[K] extends object ? K : n
 /** Names of all calls of a port, those of its parts with the part's name. */
 type CallsOf<T> = MethodsOf<T> | { [K in PartsOf<T>]: `${K}.${MethodsOf<T[K]>}` }[PartsOf<T>] | 'dispose'
 
-/** Of a transaction: the lock with which it began. The drain's snapshot is the first one that is opened under its lock. */
-type Kind = '' | 'drain.' | 'exclusive.'
+/** Of a transaction, by how it began. The drain's snapshot is the first one that is opened under its lock. */
+type Kind = '' | 'drain.' | 'exclusive.' | 'view.'
 export type CallName =
   | `source.${CallsOf<Source>}`
   | `target.${CallsOf<Target>}`
@@ -122,7 +122,7 @@ class Interceptor {
       return (...args) => this.#stream(call(...args), () => value.apply(real, args) as AsyncIterable<unknown>)
     if (method === 'openSnapshot')
       return (...args) => this.#opened(call(...args), () => value.apply(real, args) as Promise<SourceSnapshot>)
-    const kind = BEGINNINGS[`${handle.prefix}${method}`]
+    const kind = BEGINNINGS[method as keyof typeof BEGINNINGS]
     if (kind !== undefined)
       return (...args) => this.#begun(kind, call(...args), () => value.apply(real, args) as Promise<object | null>)
     return (...args) => this.#promise(call(...args), async () => await value.apply(real, args))
@@ -181,8 +181,10 @@ interface Call {
   readonly args: readonly unknown[]
 }
 
-const BEGINNINGS: Readonly<Record<string, Kind>> = {
-  'target.begin': '',
-  'target.beginDrain': 'drain.',
-  'target.beginExclusive': 'exclusive.',
+/** The compiler demands every method here that begins a transaction. */
+const BEGINNINGS: Readonly<Record<NamesReturning<Target, Promise<TargetTransaction | null>>, Kind>> = {
+  begin: '',
+  beginDrain: 'drain.',
+  beginExclusive: 'exclusive.',
+  beginSnapshot: 'view.',
 }

@@ -16,7 +16,7 @@ import type {
 } from '@mylab-sync/core'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import fc from 'fast-check'
-import { ALL_RULES, type EngineContext } from '../context.js'
+import type { EngineContext } from '../context.js'
 import { Model } from '../model/model.js'
 import { Quarantine } from '../rows/quarantine.js'
 import { addClosure } from './closure.js'
@@ -327,7 +327,6 @@ async function closed(model: Model, of: { before: Database; after: Database }, d
     ...portsOf(of.before, of.after),
     context: {} as EngineContext,
     model,
-    rules: ALL_RULES,
     dirty,
     waiting: new Set(),
     open: new Set(model.tables.keys()),
