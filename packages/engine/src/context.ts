@@ -6,39 +6,39 @@ export interface EngineOptions {
   readonly include: readonly string[]
   readonly exclude: readonly string[]
   readonly mapping: MappingOptions
-  /** Most rows in a chunk of the copies that this process asks for; null: by bytes alone. */
+  /** Maximum rows per chunk of the copies that this process requests; null: chunks are bounded by bytes alone. */
   readonly batchRows: number | null
   readonly copyConcurrency: number
-  /** What the process may take, in MiB: how much is held at once follows from it. */
+  /** Memory that the process may use, in MiB. The amounts that it holds at once are derived from this. */
   readonly memoryMb: number
-  /** Whether changed types of live tables are applied, or wait for somebody with their statements. */
+  /** `apply`: changed types of live tables are applied. `wait`: the table waits for a person to run the statements. */
   readonly schemaChanges: 'apply' | 'wait'
 }
 
-/** How much one snapshot is asked for. */
+/** Limits of the work done at once, of waits and of attempts. */
 export interface WorkLimits {
-  /** Parked keys that the opening drain takes along; more are caught up before. */
+  /** Maximum number of parked keys that the opening drain applies; catch-up applies any excess before. */
   readonly lastSliceKeys: number
   readonly catchUpKeys: number
-  /** Entries of one slice of a drain: what is held in memory at once. */
+  /** Entries in one slice of a drain, which is held in memory as a whole. */
   readonly sliceEntries: number
-  /** How long a drain's slices share a snapshot; a larger backlog takes several in one target transaction (DESIGN 3.4). */
+  /** How long a drain's slices share a snapshot. A larger backlog takes several in one target transaction (DESIGN 3.4). */
   readonly snapshotMs: number
-  /** How long the other side is watched that is not as it was left; an installation at work drains every 3 s. */
+  /** How long to watch a side that is not as this installation left it; a draining installation moves it every 3 s. */
   readonly otherMs: number
-  /** How long another process may hold the lock of a drain and do nothing before it is told by name. */
+  /** How long another process may hold the drain lock and do nothing before it is reported by name. */
   readonly drainWaitMs: number
-  /** More quarantined rows than this break their table; the rest goes on. */
+  /** A table with more quarantined rows than this is broken; the other tables continue. */
   readonly quarantinedRows: number
-  /** Rows of one statement of a chunk whose COPY was refused. */
+  /** Rows per INSERT statement for a chunk whose COPY was refused. */
   readonly statementRows: number
-  /** Tries of what ends by itself, where a retry may cure what went wrong. */
+  /** Attempts of one-shot work, such as `drainAll`, if a retry may fix its failure. */
   readonly attempts: number
-  /** The first pause between two tries; each further one is twice as long, up to 5 s. */
+  /** The first pause between two attempts; each further one is twice as long, up to 5 s. */
   readonly retryDelayMs: number
 }
 
-/** Limits for 256 MB, of which an idle process takes less than half. */
+/** Limits for 256 MB, of which an idle process uses less than half. */
 const DEFAULT_LIMITS: WorkLimits = {
   lastSliceKeys: 5_000,
   catchUpKeys: 20_000,
@@ -58,9 +58,12 @@ export interface EngineContext {
   readonly options: EngineOptions
   /** Overrides of the limits that follow from `memoryMb`. */
   readonly limits?: Partial<WorkLimits>
-  /** Called with one line for whoever runs this, about what was put right and that a person should look into. */
+  /** Called with one line for the operator about a repair whose cause a person should investigate. */
   readonly tell?: (line: string) => void
-  /** Ends the work at its next safe place: a batch of a chunk, a slice of a drain, a step of an opening. What is not committed is rolled back. */
+  /**
+   * Ends the work at its next safe point: a batch of a chunk, a slice of a drain, a step of an opening. Uncommitted work is
+   * rolled back.
+   */
   readonly signal?: AbortSignal
 }
 
@@ -79,7 +82,7 @@ export function copiesAtOnce(memoryMb: number): number {
   return memoryMb < TWO_COPIES_MB ? 1 : 2
 }
 
-/** A safe place: throws SyncError stopped once the context's signal is given. */
+/** Marks a safe point: throws SyncError stopped once the context's signal is given. */
 export function throwIfStopped({ signal }: EngineContext): void {
   if (signal?.aborted) throw new SyncError('stopped', 'the work was told to stop')
 }

@@ -1,6 +1,6 @@
 /**
- * The use cases over the ports: install, copy, open, drain, look after. Knows no driver and no queue;
- * every function is safe to run twice or at once, on any number of hosts.
+ * The use cases over the ports: install, copy, open, drain, maintain. The engine knows no driver and no queue. Every
+ * function is safe to run repeatedly or concurrently, on any number of hosts.
  */
 export {
   copiesAtOnce,

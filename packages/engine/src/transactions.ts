@@ -1,7 +1,7 @@
 import type { TableProgress, TargetTransaction } from '@mylab-sync/core'
 import type { EngineContext } from './context.js'
 
-/** Looks at the target in one transaction that changes nothing. */
+/** Reads the target in one transaction that changes nothing. */
 export async function readTarget<T>(
   context: EngineContext,
   look: (target: TargetTransaction) => Promise<T>,
@@ -10,10 +10,10 @@ export async function readTarget<T>(
   return await look(target)
 }
 
-/** A running drain is waited for. */
+/** How long `betweenDrains` waits for a running drain. */
 const DRAIN_WAIT_MS = 60_000
 
-/** One target transaction of its own, committed when `work` is done and rolled back when it fails. */
+/** Runs `work` in a target transaction of its own; commits it when `work` is done, rolls it back when `work` fails. */
 export async function writeTarget<T>(
   context: EngineContext,
   work: (target: TargetTransaction) => Promise<T>,
@@ -21,7 +21,10 @@ export async function writeTarget<T>(
   return committed(await context.target.begin(), work)
 }
 
-/** As writeTarget, while no drain runs: every change of the source is on one side of what `work` writes. */
+/**
+ * As writeTarget, while no drain runs: every source change is drained either before or after what `work` writes. Throws
+ * SyncError lock-timeout if a running drain does not end in time.
+ */
 export async function betweenDrains<T>(
   context: EngineContext,
   work: (target: TargetTransaction, states: ReadonlyMap<string, TableProgress>) => Promise<T>,
@@ -38,9 +41,9 @@ async function committed<T>(begun: TargetTransaction, work: (target: TargetTrans
 }
 
 /**
- * Does `work` unless another process is at work of this name: undefined then, at once. `stillAlone` throws lost-connection
- * where the target has been away since: another one may be at work, and what was committed last may be gone with a crash
- * or a restored backup.
+ * Runs `work` unless another process runs work of this name; then returns undefined at once. `stillAlone` throws
+ * lost-connection if the connection to the target was lost since: another process may have started the work, and a crash or
+ * a restored backup may have undone the last commits.
  */
 export async function exclusively<T>(
   context: EngineContext,

@@ -25,7 +25,7 @@ const EDGES = fc
   .map((list) => list.map((each, at) => edgeOf({ ...each, name: `edge ${at}` })))
 const SOME_TABLES = fc.subarray(TABLES)
 
-/** Whether one table leads to another along any number of steps. */
+/** Returns whether one table leads to another in any number of steps. */
 function reaches(from: string, to: string, isStep: (from: string, to: string) => boolean): boolean {
   const among = [...TABLES, 'outside']
   let reached = new Set([from])

@@ -3,8 +3,8 @@ import { batchesOf, type Edge } from '@mylab-sync/core'
 const TABLES_PER_GROUP = 100
 
 /**
- * The foreign keys between tables, and what follows from those whose actions change rows without firing a trigger.
- * Edges are looked up by table: a schema has hundreds of them, and drains ask for each of their keys' tables.
+ * The foreign keys between tables, and the consequences of those whose actions change rows without firing a trigger.
+ * Indexes edges by table: a schema has hundreds of them, and drains look them up for the table of every key.
  */
 export class ActionGraph {
   readonly edges: readonly Edge[]
@@ -17,7 +17,7 @@ export class ActionGraph {
     this.#byParent = grouped(edges, 'parent')
   }
 
-  /** The foreign keys of a table. */
+  /** Returns the foreign keys of a table. */
   edgesOf(child: string): readonly Edge[] {
     return this.#byChild.get(child) ?? []
   }
@@ -30,7 +30,7 @@ export class ActionGraph {
     return this.#byParent.get(parent) ?? []
   }
 
-  /** Foreign keys that leave or enter a carried table. */
+  /** Returns the foreign keys that leave or enter a carried table. */
   edgesAt(table: string): Edge[] {
     const entering = this.edgesTo(table).filter((edge) => edge.child !== table && !edge.captureOnlyParent)
     return [...this.edgesOf(table), ...entering]
@@ -40,36 +40,36 @@ export class ActionGraph {
     return this.edgesTo(parent).filter(isAction)
   }
 
-  /** These tables and all that foreign key actions on them reach. */
+  /** Returns these tables and all tables that foreign key actions on them reach. */
   withDescendants(tables: Iterable<string>): Set<string> {
     const reached = new Set(tables)
     for (const table of reached) for (const edge of this.actionEdgesFrom(table)) reached.add(edge.child)
     return reached
   }
 
-  /** Carried tables whose rows act on this one: they must be open before it is. */
+  /** Returns the carried parents whose rows act on this table: they must open before it, or together with it. */
   actionParents(table: string): string[] {
     const edges = this.edgesOf(table).filter((edge) => isAction(edge) && isCarried(edge) && edge.parent !== table)
     return edges.map((edge) => edge.parent)
   }
 
-  /** Parents whose rows act on this table and are in no table of the target. */
+  /** Returns the parents whose rows act on this table, but have no table in the target. */
   captureOnlyParents(table: string): string[] {
     return this.edgesOf(table).flatMap((edge) => (isAction(edge) && edge.captureOnlyParent ? [edge.parent] : []))
   }
 
-  /** No foreign key action leads to it from another table, so nothing has to be open before it. */
+  /** No foreign key action of another carried table reaches this one, so no other table has to be open before it. */
   hasNoActionParent(table: string): boolean {
     return this.actionParents(table).length === 0
   }
 
-  /** A parent whose rows act on one of these tables is neither among them nor open: they have to wait for it. */
+  /** Returns true if an action parent of one of these tables is neither among them nor open, so they must wait for it. */
   isBlocked(tables: readonly string[], isOpen: (table: string) => boolean): boolean {
     const among = new Set(tables)
     return tables.some((table) => this.actionParents(table).some((parent) => !among.has(parent) && !isOpen(parent)))
   }
 
-  /** These tables in groups that foreign key actions between carried tables connect. */
+  /** Splits these tables into the groups that foreign key actions between carried tables connect. */
   components(tables: readonly string[]): string[][] {
     const left = new Set(tables)
     return tables.flatMap((table) => {
@@ -86,7 +86,10 @@ export class ActionGraph {
     return [...this.actionParents(table), ...children.map((edge) => edge.child)]
   }
 
-  /** What opens with one drain: a component, or components of one table each, which a schema may have thousands of. */
+  /**
+   * Groups components for opening with one drain each: a component alone, or up to 100 tables without action parents,
+   * since a schema may have thousands of these.
+   */
   openingGroups(components: readonly (readonly string[])[]): (readonly string[])[] {
     const isAlone = ([table = '', ...others]: readonly string[]): boolean =>
       others.length === 0 && this.hasNoActionParent(table)

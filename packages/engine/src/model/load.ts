@@ -5,7 +5,10 @@ import { readTarget } from '../transactions.js'
 import { Model } from './model.js'
 import { matcherOf } from './selection.js'
 
-/** No snapshot covers definitions: one that changes between two queries shows its columns in one and its keys in another. */
+/**
+ * Builds the model. No snapshot covers definitions: a table that changes between two queries shows old columns with new
+ * keys. Throws SyncError generation-changed if a failure may come from that.
+ */
 async function modelOf(
   context: Pick<EngineContext, 'source' | 'options'>,
   read: SourceDefinitions,
@@ -28,7 +31,7 @@ interface KeptModel {
   readonly model: Model
 }
 
-/** The latest model of definitions that were handed out before: a schema of 400 wide tables takes 40 MB. */
+/** Keeps the latest model of each set of definitions for reuse: the model of a schema with 400 wide tables takes 40 MB. */
 const keptModels = new WeakMap<SourceDefinitions, KeptModel>()
 
 function keptModel(
@@ -45,7 +48,7 @@ function keptModel(
   return model
 }
 
-/** The model of all selected tables; the target is not asked. With `tryTables`, those that the source cannot read are refused. */
+/** Loads the model of all selected tables; ignores the target. With `tryTables`, refuses tables the source cannot read. */
 export async function wholeModel(
   context: Pick<EngineContext, 'source' | 'options'>,
   options: { readonly tryTables: boolean } = { tryTables: false },
@@ -53,19 +56,19 @@ export async function wholeModel(
   return modelOf(context, await context.source.catalog.definitions(options), null)
 }
 
-/** The model of the tables that the target carries. */
+/** Loads the model of the tables that the target carries. */
 export async function loadModel(context: EngineContext): Promise<Model> {
   const carried = await carriedTables(context)
   return told(context, await modelOf(context, await context.source.catalog.definitions(), new Set(carried)))
 }
 
-/** The target has to know which tables are the source's. */
+/** Passes the model's tables to the target: it must know which of its tables are carried. */
 function told({ target }: EngineContext, model: Model): Model {
   target.tables.carries([...model.tables.values()])
   return model
 }
 
-/** As loadModel, with the tables that are about to be carried, and without those that the source cannot read; empty patterns: all. */
+/** As loadModel, but adds the tables that `patterns` match (all if empty) and refuses tables the source cannot read. */
 export async function modelWith(context: EngineContext, patterns: readonly string[]): Promise<Model> {
   if (patterns.length === 0) return told(context, await wholeModel(context, { tryTables: true }))
   const definitions = await context.source.catalog.definitions({ tryTables: true })

@@ -76,7 +76,7 @@ function modelOf(tables: readonly SourceTable[], exclude: readonly string[]): Mo
   return new Model({ fingerprints: new Map(), catalog }, { options }, null)
 }
 
-/** A sequence of numbers below 2^31 that a seed gives again. */
+/** Returns a generator of pseudo-random numbers, with 31 bits of state, that a seed reproduces. */
 function numbers(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
@@ -85,7 +85,7 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-/** Tables whose foreign keys lead anywhere, some excluded, unreadable, without a key, or with a parent in another database. */
+/** Makes tables with random foreign keys; some are excluded, unreadable, keyless, or have a parent in another database. */
 function randomTables(seed: number): { readonly tables: SourceTable[]; readonly exclude: string[] } {
   const next = numbers(seed)
   const names = Array.from({ length: 2 + next(9) }, (_, at) => `t${at}`)

@@ -24,7 +24,7 @@ import type { EngineContext } from '../context.js'
 import { ActionGraph } from './action-graph.js'
 import { filterOf, selectionOf } from './selection.js'
 
-/** What the source's definitions make of the carried tables: computed from the catalog, never read from the target. */
+/** The mapping of the carried tables, computed from the source's definitions, never read from the target. */
 export class Model {
   readonly catalog: SourceCatalog
   readonly tables: ReadonlyMap<string, TableMapping>
@@ -57,18 +57,18 @@ export class Model {
     this.refused = [...first.refused, ...refused]
     this.graph = new ActionGraph(graph.edges)
     const parents = catalog.tables.filter((table) => graph.captureOnly.includes(table.name))
-    // Each alone, as its edges have mapped it: two parents may have one name in the target, where neither has a table.
+    // Maps each parent alone, as its edges do: two parents may share a name in the target, where neither has a table.
     this.#captureOnly = new Map(parents.flatMap((parent) => [...mapTables([parent], mapping).mapped]))
   }
 
-  /** Throws where `table` is not mapped: the caller took its name from the model. */
+  /** Throws if `table` is not mapped, which is a defect: callers take names from the model. */
   mapping(table: SourceTableName): TableMapping {
     const mapping = this.tables.get(table)
     if (!mapping) throw new Error(`table ${table} is not mapped`)
     return mapping
   }
 
-  /** Parents of tables of the model that get triggers and no table in the target. */
+  /** Parents of the model's tables that get triggers, but no table in the target. */
   get captureOnly(): readonly string[] {
     return [...this.#captureOnly.keys()]
   }
@@ -77,12 +77,12 @@ export class Model {
     return this.#captureOnly.has(table)
   }
 
-  /** The key by which a table's change entries are written, capture-only parents included. */
+  /** Returns the mapping whose key a table's change entries use. Includes capture-only parents. */
   keyed(table: SourceTableName): TableMapping | undefined {
     return this.tables.get(table) ?? this.#captureOnly.get(table)
   }
 
-  /** Carried as a whole: no row-level key, or an engine whose triggers could lose or break a statement. */
+  /** The table is carried as a whole: it has no row-level key, or triggers of its engine could lose or break a statement. */
   isFullTable(table: SourceTableName): boolean {
     const mapping = this.mapping(table)
     return mapping.key === null || !isTransactional(mapping.source)
@@ -108,12 +108,12 @@ export class Model {
     return objects
   }
 
-  /** What the target's rows of a table depend on: its fingerprint at the source, and how its columns are mapped. */
+  /** Identifies all that a table's target rows depend on: its fingerprint at the source and the mapping of its columns. */
   generation(table: SourceTableName): string {
     return this.#generationOf(table, this.#fingerprints.get(table)?.values)
   }
 
-  /** A table of this generation holds what it is to hold: it is the model's, or one before changes that touch no value. */
+  /** Rows of this generation are still valid: it equals the model's, or only changes that touch no value came after it. */
   isCurrent(table: SourceTableName, generation: string): boolean {
     if (generation === this.generation(table)) return true
     const former = this.#fingerprints.get(table)?.formerly ?? []
@@ -141,19 +141,22 @@ export class Model {
     return `${values}.${definition}`
   }
 
-  /** The table's rows are those of the definition that the model was read with. */
+  /** The table's rows follow the definition that the model was read with. */
   isOf(table: SourceTableName, now: TableFingerprint | undefined): boolean {
     return this.#fingerprints.get(table)?.values === now?.values
   }
 
-  /** Names of the source that are tables: a view has one, too, and can stand where a table was. */
+  /** Drops views from `now`: a view has a fingerprint too, and may have replaced a table of the same name. */
   tablesOf(now: ReadonlyMap<string, TableFingerprint>): ReadonlyMap<string, TableFingerprint> {
     const isView = ([name, fingerprint]: readonly [string, TableFingerprint]): boolean =>
       this.isOf(name, fingerprint) && !this.#names.has(name)
     return new Map([...now].filter((entry) => !isView(entry)))
   }
 
-  /** The model is of exactly those of these tables that are selected, and their definitions have not changed since it was read. */
+  /**
+   * The model covers exactly those of the `carried` tables that exist and are selected, and the definitions of its tables
+   * have not changed since it was read.
+   */
   fits(now: ReadonlyMap<string, TableFingerprint>, carried: readonly string[]): boolean {
     const known = carried.filter((table) => now.has(table) && this.#isSelected(table))
     if (known.length !== this.#wanted.size || !known.every((table) => this.#wanted.has(table))) return false
@@ -162,20 +165,20 @@ export class Model {
     )
   }
 
-  /** Names of the UNIQUEs, CHECKs and foreign keys that a table of the target is to have. */
+  /** Returns the names of the indexes, CHECKs and foreign keys planned for a table of the target. */
   constraintNames(table: SourceTableName): string[] {
     const { indexes, checks } = this.objects(table)
     const foreignKeys = this.graph.edgesOf(table).filter((edge) => edge.notCarried === null)
     return [...indexes, ...checks, ...foreignKeys].map(({ name }) => name)
   }
 
-  /** By the names of the target. */
+  /** Takes the target's names of the table and the constraint. */
   plansConstraint(table: TargetTableName, constraint: string): boolean {
     const names = [...this.tables].filter(([, mapping]) => mapping.name === table).map(([name]) => name)
     return names.some((name) => this.constraintNames(name).includes(constraint))
   }
 
-  /** UNIQUEs of a table that cannot wait for the end of a transaction. */
+  /** Returns the UNIQUE indexes of a table that PostgreSQL cannot defer to the end of a transaction. */
   immediateUniques(table: SourceTableName): IndexPlan[] {
     return this.objects(table).indexes.filter((index) => index.unique && !index.deferrable)
   }
@@ -190,8 +193,8 @@ export class Model {
 }
 
 /**
- * A table that a foreign key refuses is no parent any more, so its own children are judged again, until none is refused: a
- * table that stayed both carried and refused was set aside and copied by turns for ever.
+ * Removes tables that a foreign key refuses. A refused table is no longer a parent, so its children are judged again until
+ * none is refused: a table both carried and refused would alternate between set aside and copied forever.
  */
 function withoutRefused(
   mapped: ReadonlyMap<string, TableMapping>,

@@ -6,7 +6,7 @@ import { filterOf, matcherOf, selectionOf } from './selection.js'
 const NAME = fc.string({ unit: fc.constantFrom('a', 'b', 'A', '.', '[', '😀'), maxLength: 6 })
 const PATTERN = fc.string({ unit: fc.constantFrom('a', 'b', 'A', '.', '[', '😀', '*', '?'), maxLength: 6 })
 
-/** By the definition: `*` stands for any rest of the name. */
+/** Matches by the definition: `*` matches any sequence of characters, `?` exactly one. */
 function fits(name: readonly string[], pattern: readonly string[]): boolean {
   const [sign, ...rest] = pattern
   if (sign === undefined) return name.length === 0

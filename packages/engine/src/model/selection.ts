@@ -3,18 +3,18 @@ import type { EngineContext } from '../context.js'
 
 const WILDCARDS: Readonly<Record<string, symbol>> = { '*': MANY, '?': ONE }
 
-/** Tells which names fit one of these patterns: wildcards `*` and `?`, everything else literally; case counts. */
+/** Returns a predicate for names that match one of these patterns: `*` and `?` are wildcards, matching is case-sensitive. */
 export function matcherOf(patterns: readonly string[]): (name: string) => boolean {
   const read = patterns.map((pattern) => codePointsOf(pattern).map((sign) => WILDCARDS[sign] ?? sign))
   return (name) => read.some((signs) => matchesWildcards(name, signs))
 }
 
-/** As `matcherOf`, but every name fits where there is no pattern at all. */
+/** As `matcherOf`, but every name matches if there is no pattern. */
 export function filterOf(patterns: readonly string[]): (name: string) => boolean {
   return patterns.length === 0 ? () => true : matcherOf(patterns)
 }
 
-/** Tells which tables the configuration's filters select. */
+/** Returns a predicate for tables that the configuration's filters select. */
 export function selectionOf({
   include,
   exclude,

@@ -1,7 +1,7 @@
 import type { TargetDefinition } from '@mylab-sync/core'
 import type { Model } from './model.js'
 
-/** A table as the target gets it once it is open; the order of its parts is that of a first copy. */
+/** Returns the definition of a table in the target once it is open. Its parts have the order of a first copy. */
 export function targetDefinition(model: Model, table: string): TargetDefinition {
   const edges = model.graph.edgesOf(table)
   return {

@@ -4,12 +4,12 @@ import { longHeld } from '../drain/drain-lock.js'
 import { wholeModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 
-/** Either side may be out of reach: then its error is a finding, and the other side is looked at all the same. */
+/** Either side may be unreachable: its error then becomes a finding, and the other side is still checked. */
 export interface DoctorInput {
   readonly source: Source | SyncError
   readonly target: Target | SyncError
   readonly options: EngineOptions
-  /** Looks at Redis, where an address is given. */
+  /** Checks Redis; absent without an address. */
   readonly redis?: () => Promise<Finding[]>
 }
 
@@ -22,7 +22,7 @@ export interface Diagnosis {
 
 const SEVERITIES = ['error', 'warning', 'note'] as const
 
-/** Looks at both servers, the tables and the clocks, and changes nothing. */
+/** Checks both servers, the tables, the clocks and Redis; changes nothing. */
 export async function doctor(input: DoctorInput): Promise<Diagnosis> {
   const findings: Finding[] = []
   const { source, target, options } = input
@@ -106,7 +106,7 @@ function parents(model: Model): Finding[] {
 async function targetFindings(target: Target, model: Model | null): Promise<Finding[]> {
   const found = await target.admin.preflight([...(model?.tables.values() ?? [])])
   if (found.some(({ severity }) => severity === 'error')) return found
-  // Throws where the state is a newer program's.
+  // Throws if a newer program wrote the state.
   if (!(await orFinding(target.admin.migrated(), 'target', found))) return found
   const held = longHeld(await target.drainHolder())
   return held === null
@@ -124,7 +124,7 @@ async function targetFindings(target: Target, model: Model | null): Promise<Find
       ]
 }
 
-/** Lags are told by the source's clock against this host's. */
+/** Lags are differences between the source's clock and this host's, so a wrong clock distorts them. */
 const CLOCK_LIMIT_MS = 2_000
 
 async function clocks({ source, target }: DoctorInput): Promise<Finding[]> {
@@ -138,7 +138,7 @@ async function clocks({ source, target }: DoctorInput): Promise<Finding[]> {
   return clockFindings(new Map([...ahead, ["this host's clock", 0]]))
 }
 
-/** `ahead`: whose clock -> by how many milliseconds it is ahead of this host's. */
+/** Reports the two clocks furthest apart. `ahead`: for each clock, by how many milliseconds it is ahead of this host's. */
 export function clockFindings(ahead: ReadonlyMap<string, number>): Finding[] {
   const sorted = [...ahead].sort(([, a], [, b]) => a - b)
   const [first, last] = [sorted[0], sorted.at(-1)]
@@ -169,7 +169,7 @@ async function looked(look: () => Promise<Finding[]>, side: Finding['side']): Pr
   return (await orFinding(look(), side, found)) ?? found
 }
 
-/** What one of our errors says becomes a finding; a defect goes on as it is. */
+/** Turns a SyncError into a finding and returns null; rethrows any other error, which is a defect. */
 async function orFinding<T>(work: Promise<T>, side: Finding['side'], into: Finding[]): Promise<T | null> {
   try {
     return await work

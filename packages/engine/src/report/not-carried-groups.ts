@@ -3,7 +3,7 @@ import { countKinds, type KindCount, type NotCarriedReport } from './not-carried
 
 type Kind = KindCount['kind']
 
-/** What is counted of each kind. */
+/** The counted text of each kind. */
 const COUNTED: Readonly<Record<Kind, (found: KindCount) => string>> = {
   'case-insensitive-text': ({ tables }) => `case-insensitive text in ${counted(tables, 'table')}`,
   check: ({ count }) => counted(count, 'CHECK'),
@@ -32,10 +32,10 @@ const ONE_OF: Readonly<Record<keyof OtherObjects['counts'], string>> = {
   sequences: 'sequence',
 }
 
-/** What is not carried of one kind: a count of it, why, and where. */
+/** Objects of one kind that are not carried: their count, the reason and the tables. */
 export interface NotCarriedGroup {
   readonly text: string
-  /** null: each of `items` has one of its own. */
+  /** null: each of `items` has its own reason. */
   readonly reason: string | null
   readonly items: readonly { readonly table: string; readonly text: string }[]
 }

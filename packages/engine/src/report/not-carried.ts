@@ -4,7 +4,7 @@ import type { EngineContext } from '../context.js'
 import { wholeModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 
-/** What a table's target never gets, known from its definition. */
+/** An object of a table that the target never gets, as its definition shows. */
 export interface TableNotCarried extends NotCarried {
   readonly table: string
 }
@@ -13,7 +13,7 @@ export interface KindCount {
   readonly kind: NotCarriedKind
   readonly count: number
   readonly tables: number
-  /** null: they have several. */
+  /** null: the objects have several reasons. */
   readonly reason: string | null
 }
 
@@ -22,7 +22,7 @@ export interface NotCarriedReport {
   readonly others: OtherObjects
 }
 
-/** What is left behind of the selected tables and of the database around them. Reads the source's catalog. */
+/** Lists the objects of the selected tables and of their database that are not carried. Reads the source's catalog. */
 export async function listNotCarried(
   context: Pick<EngineContext, 'source' | 'target' | 'options'>,
 ): Promise<NotCarriedReport> {
@@ -38,7 +38,7 @@ export async function listNotCarried(
   return { tables, others }
 }
 
-/** By the names of tables in the target: known only once rows are there. */
+/** Returns left-out indexes by the names of tables in the target. They are known only once the target holds rows. */
 async function leftOutIndexes({ target }: Pick<EngineContext, 'target'>): Promise<ReadonlyMap<string, NotCarried[]>> {
   const leftOut = new Map<string, NotCarried[]>()
   if (!(await target.admin.migrated())) return leftOut
@@ -72,7 +72,7 @@ function foreignKey(model: Model, source: SourceTable, key: SourceForeignKey): N
   return reason === null ? [] : [{ kind: 'foreign-key', object: `FOREIGN KEY ${key.name}`, reason }]
 }
 
-/** The edge of a foreign key of a carried table, if it has one. */
+/** Returns the edge of a foreign key of a carried table, if it has one. */
 export function edgeOf(model: Model, { name }: SourceTable, key: SourceForeignKey): Edge | undefined {
   const folded = (columns: readonly string[]): string => columns.map((column) => column.toLowerCase()).join()
   return model.graph.edges.find(
@@ -83,14 +83,14 @@ export function edgeOf(model: Model, { name }: SourceTable, key: SourceForeignKe
   )
 }
 
-/** Why the target does not get it; null: it does. */
+/** Returns why the target does not get the foreign key; null if it does. */
 export function whyNoForeignKey(edge: Edge | undefined, { parentDatabase }: SourceForeignKey): string | null {
   if (parentDatabase !== null) return `its parent is in database ${parentDatabase}`
   if (edge === undefined) return 'its parent is not carried, or its columns have types that do not compare'
   return edge.notCarried
 }
 
-/** In the order of the kinds' names. */
+/** Counts objects by kind, sorted by the kinds' names. */
 export function countKinds(all: readonly TableNotCarried[]): KindCount[] {
   const byKind = new Map<NotCarriedKind, TableNotCarried[]>()
   for (const left of all) {

@@ -2,7 +2,7 @@ import type { Refusal } from '@mylab-sync/core'
 import { countKinds, type KindCount } from './not-carried.js'
 import type { PlannedTable } from './planned-table.js'
 
-/** A plan in figures. Rows and bytes are the source's own estimates. */
+/** The figures of a plan. Rows and bytes are the source's own estimates. */
 export interface PlanSummary {
   readonly live: number
   readonly recopied: number
@@ -10,13 +10,13 @@ export interface PlanSummary {
   readonly leftOut: number
   readonly estimatedRows: number
   readonly estimatedBytes: number
-  /** By bytes, the largest first. */
+  /** The largest tables by bytes, largest first. */
   readonly largest: readonly Pick<PlannedTable, 'table' | 'estimatedRows' | 'estimatedBytes'>[]
   readonly rules: readonly RuleCount[]
   readonly notCarried: readonly KindCount[]
 }
 
-/** A value rule and what it makes of a value, with the number of columns to which it can apply. */
+/** A value rule and its outcome for a value, with the number of columns to which it can apply. */
 export interface RuleCount {
   readonly rule: string
   readonly outcome: string
@@ -53,7 +53,7 @@ export function summaryOf({
   }
 }
 
-/** By rule and outcome, in the order of their names. */
+/** Counts columns and tables by rule and outcome, sorted by name. */
 function rules(tables: readonly PlannedTable[]): RuleCount[] {
   const found = new Map<string, { count: RuleCount; tables: Set<string> }>()
   for (const { table, columns } of tables)

@@ -14,35 +14,35 @@ export interface Plan {
   readonly summary: PlanSummary
   readonly tables: readonly PlannedTable[]
   readonly refused: readonly Refusal[]
-  /** Tables of the target that stand already and do more with rows than keep them. */
+  /** Existing tables of the target that may not keep rows as given, or that have triggers. */
   readonly hindrances: readonly PlannedHindrance[]
-  /** Parents that get triggers and no table in the target. */
+  /** Parents that get triggers, but no table in the target. */
   readonly captureOnly: readonly string[]
   /** Tables of the database that include and exclude leave out. */
   readonly leftOut: readonly string[]
-  /** The older package's own tables. */
+  /** Tables that belong to the older package. */
   readonly olderPackage: readonly string[]
   /** Objects of the database beside its tables. */
   readonly notCarried: OtherObjects['counts']
   readonly notVisible: OtherObjects['notVisible']
   readonly notListed: OtherObjects['notListed']
   readonly sql: {
-    /** For the target, in order; what a first copy builds. */
+    /** Statements for the target, in the order in which a first copy runs them. */
     readonly target: readonly string[]
-    /** For the source, in order: session settings, our tables, triggers. */
+    /** Statements for the source, in order: session settings, our tables, triggers. */
     readonly source: readonly string[]
   }
 }
 
 export interface PlannedHindrance {
   readonly table: string
-  /** Why it cannot keep its rows, and what is to be run first; null: nothing is known against it. */
+  /** Why the table cannot keep its rows, and what to run first; null: no obstacle is known. */
   readonly problem: string | null
-  /** Names of its enabled triggers, without `--take-over` a reason to refuse it. */
+  /** Names of its enabled triggers. Without `--take-over` they are a reason to refuse the table. */
   readonly triggers: readonly string[]
 }
 
-/** What `initial` would make of these tables; both sides are only read. */
+/** Returns what `initial` would do with these tables. Only reads both sides. */
 export async function plan(context: EngineContext, patterns: readonly string[]): Promise<Plan> {
   const model = await modelWith(context, patterns)
   const selected = model.select(patterns)
@@ -94,7 +94,7 @@ function plannedTable(model: Model, table: string, others: OtherObjects): Planne
   }
 }
 
-/** As a reader of the plan knows it; the schema of a sequence is the target's. */
+/** Returns the default as the plan shows it. A sequence is shown without its schema, which is the target's. */
 function defaultOf({ name }: ColumnMapping, { defaults, sequence }: TableObjects): string | null {
   if (sequence?.column === name) return `nextval('${sequence.name}')`
   return defaults.get(name) ?? null

@@ -15,10 +15,10 @@ export interface PlannedForeignKey {
   readonly columns: readonly string[]
   readonly parent: string
   readonly parentColumns: readonly string[]
-  /** What the source does to the child's rows; the target only checks. */
+  /** The source's action on the child's rows; the target only checks. */
   readonly onDelete: string
   readonly onUpdate: string
-  /** null: carried. */
+  /** Why the foreign key is not carried; null: it is. */
   readonly notCarried: string | null
 }
 
@@ -28,7 +28,7 @@ export interface PlannedTable {
   readonly estimatedRows: number
   readonly estimatedBytes: number
   readonly carried: 'live' | 'recopied'
-  /** Why it is not carried row by row; null: it is. */
+  /** Why the table is not carried row by row; null: it is. */
   readonly why: string | null
   readonly key: readonly string[] | null
   readonly columns: readonly PlannedColumn[]

@@ -1,6 +1,6 @@
 import { type ConstraintState, counted, type TableProgress, type TableState } from '@mylab-sync/core'
 
-/** What kind of problem it is, for whoever decides by it; `table-` and the state where nothing says more. */
+/** The kind of a problem, for programs to decide by: `table-` and the state, unless a more specific code fits. */
 export type ProblemCode =
   | 'changes-stalled'
   | 'table-waits'
@@ -8,9 +8,9 @@ export type ProblemCode =
   | 'rows-quarantined'
   | 'constraint-not-held'
 
-/** Something that somebody has to look at. `text` and `remedy` are for people: no program reads them. */
+/** A problem for a person to investigate. `text` and `remedy` are for people: no program reads them. */
 export interface Problem {
-  /** As the source names it, or the target where a constraint is not held; null: no table in particular. */
+  /** The source's name of the table, or the target's if a constraint is not held; null: no particular table. */
   readonly table: string | null
   readonly code: ProblemCode
   readonly text: string
@@ -22,13 +22,13 @@ const STALLED_MS = 60_000
 
 type Known = Pick<TableProgress, 'table' | 'state' | 'problem' | 'waits'> & { readonly quarantined: number }
 
-/** Every problem: of the installation, then of its tables, then of the target's constraints. */
+/** Returns every problem: the installation's, then those of its tables, then those of the target's constraints. */
 export function problemsOf({
   lagMs,
   tables,
   constraints,
 }: {
-  /** Age of the oldest change that waits; null: none does. */
+  /** Age of the oldest pending change; null: no change is pending. */
   readonly lagMs: number | null
   readonly tables: readonly Known[]
   readonly constraints: readonly ConstraintState[]
@@ -97,7 +97,7 @@ function ofConstraint(constraint: ConstraintState): Problem {
   }
 }
 
-/** What is wrong with a constraint, without its table. */
+/** Describes the state of a constraint without naming its table. */
 export function constraintText({ kind, name, state, detail }: ConstraintState): string {
   return `${kind} ${name} is ${state}${detail === null ? '' : `: ${detail}`}`
 }

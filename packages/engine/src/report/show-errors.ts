@@ -10,26 +10,26 @@ export interface ErrorsRequest {
   /** Name patterns; empty: all. */
   readonly tables: readonly string[]
   readonly limit: number
-  /** What is no longer quarantined too. */
+  /** Includes errors that are no longer quarantined. */
   readonly history: boolean
-  /** With the rows' values, which may be confidential. */
+  /** Includes the rows' values, which may be confidential. */
   readonly values?: boolean
 }
 
 export interface ShownError {
   readonly table: string
-  /** Text of each key column, as the source shows it. */
+  /** Text of each key column, in the source's format. */
   readonly key: readonly string[]
   readonly operation: string
   readonly attempts: number
   readonly code: string
   readonly message: string
   readonly at: string
-  /** By column, as the source holds the row now; null: it holds none. Only where they were asked for. */
+  /** The source's current values by column; null: the source has no such row. Present only if the request asks for them. */
   readonly values?: Readonly<Record<string, string | null>> | null
 }
 
-/** What is quarantined, newest first. */
+/** Lists quarantined rows with their errors, newest first. */
 export async function listErrors(context: EngineContext, request: ErrorsRequest): Promise<ShownError[]> {
   const model = await loadModel(context)
   const tables = model.select(request.tables)
@@ -40,7 +40,7 @@ export async function listErrors(context: EngineContext, request: ErrorsRequest)
   return shown.map((error, at) => ({ ...error, values: values[at] ?? null }))
 }
 
-/** Of each error's row, in one snapshot; null where the row is gone, or where its table has no key to find it by. */
+/** Reads the values of each error's row in one snapshot; null if the row no longer exists, or its table has no key. */
 async function valuesOf(
   context: EngineContext,
   model: Model,
@@ -67,7 +67,7 @@ async function rowOf(
 
 const MAX_SHOWN = 200
 
-/** Text on one line, other bytes as hex, both cut; an ENUM without the number that it is read with. */
+/** Formats text on one line and other bytes as hex, both truncated. Omits the number that an ENUM is read with. */
 function shownValue({ read }: ColumnMapping, value: Buffer | null | undefined): string | null {
   if (value === null || value === undefined) return null
   const text = isUtf8(value) ? JSON.stringify(value.toString()).slice(1, -1) : `0x${value.toString('hex')}`

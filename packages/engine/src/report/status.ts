@@ -16,7 +16,7 @@ export interface StatusReport {
   readonly consistentAsOf: string | null
   readonly sentence: string
   readonly tables: readonly TableStatus[]
-  /** The most general first. */
+  /** The most general problems first. */
   readonly problems: readonly Problem[]
 }
 
@@ -30,13 +30,13 @@ export interface TableStatus {
   readonly quarantined: number
   readonly verifiedAt: string | null
   readonly problem: string | null
-  /** It goes on only once somebody has run the statements that `problem` names. */
+  /** The table continues only after a person has run the statements in `problem`. */
   readonly waits: boolean
 }
 
 /**
- * Where every table stands, from the state tables and the change log. Tables of the source that are selected and that
- * nobody has asked to carry, new ones among them, are `discovered`.
+ * Reports the state of every table, from the state tables and the change log. Selected tables of the source without a
+ * request to carry them, such as new ones, are `discovered`.
  */
 export async function status(context: EngineContext): Promise<StatusReport> {
   const pending = await context.source.log.pending()
@@ -82,7 +82,10 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   }
 }
 
-/** Nothing is left to say of a table that is gone before it was copied, or that is not kept up since nobody selects it any more. */
+/**
+ * Status omits a table that was dropped before it was copied, and one that is gone or set aside and no longer selected, so
+ * it is not kept up to date.
+ */
 function isForgotten({ table, state, generation }: TableProgress, isSelected: (table: string) => boolean): boolean {
   if (state === 'gone' && generation === null) return true
   return (state === 'gone' || state === 'suspect') && !isSelected(table)
@@ -131,7 +134,7 @@ function sentence(
 
 const isOrAre = (n: number): string => (n === 1 ? 'is' : 'are')
 
-/** Tables that are not open, by what to do about them. */
+/** Counts the tables that are not open, grouped by remedy. */
 function whyNotOpen(tables: readonly TableStatus[]): string[] {
   const closed = tables.filter(({ state }) => !isOpen(state))
   const waiting = closed.filter(({ waits }) => waits)

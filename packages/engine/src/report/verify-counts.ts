@@ -7,7 +7,9 @@ import { filterOf, selectionOf } from '../model/selection.js'
 import { stateOf, type TableStates } from '../tables/table-states.js'
 
 export interface CountsReport {
-  /** Every selected table that holds rows was counted, and none differs by more than its quarantined rows. */
+  /**
+   * At least one table and every selected table with rows was counted, and none differs by more than its quarantined rows.
+   */
   readonly equal: boolean
   readonly tables: readonly TableCount[]
   /** Selected tables that were not counted. */
@@ -18,10 +20,10 @@ export interface TableCount {
   readonly table: string
   readonly source: number
   readonly target: number
-  /** The target lacks no more rows than are quarantined, and has none too many. */
+  /** The target lacks no more rows than are quarantined, and has no surplus rows. */
   readonly equal: boolean
   readonly quarantined: number
-  /** No trigger follows its changes: what was written since its copy is not in the target. */
+  /** No trigger captures its changes: rows written since its copy are not in the target. */
   readonly withoutTriggers: boolean
 }
 
@@ -29,15 +31,15 @@ export interface NotCounted {
   readonly table: string
   readonly state: TableProgress['state']
   readonly reason: string
-  /** Whether the source's table holds any; null: it cannot be read. */
+  /** Whether the source's table holds any rows; null: it cannot be read. */
   readonly rows: boolean | null
 }
 
 const DRAIN_WAIT_MS = 120_000
 
 /**
- * Exact row counts of both sides at one moment: inside a drain, its own source snapshot against its target transaction
- * before the commit. Tables that are selected and not open are named instead.
+ * Counts the rows of both sides exactly, at one moment: inside a drain, in its source snapshot and in its target transaction
+ * before the commit. Lists selected tables that cannot be counted instead.
  */
 export async function verifyCounts(context: EngineContext, patterns: readonly string[]): Promise<CountsReport> {
   const { tables, states, model } = await countOpen(context, patterns)
@@ -47,11 +49,11 @@ export async function verifyCounts(context: EngineContext, patterns: readonly st
   const notCounted: NotCounted[] = []
   for (const table of selected) if (!counted.has(table)) notCounted.push(await whyNotCounted(context, table, states))
   const isFullTable = notCounted.every(({ rows }) => rows === false)
-  // That nothing differs because nothing is there would be the wrong answer to the question.
+  // Without any counted table nothing differs, but "equal" would be the wrong answer.
   return { equal: tables.length > 0 && isFullTable && tables.every((table) => table.equal), tables, notCounted }
 }
 
-/** The tables that can be counted, and how the others stood at that moment. */
+/** Counts the tables that can be counted, and returns the states of all tables at that moment. */
 export async function countOpen(
   context: EngineContext,
   patterns: readonly string[],
@@ -98,7 +100,7 @@ function reasonOf(state: TableProgress['state'], problem: string | null): string
   return `it is ${state}${cause}`
 }
 
-/** A table whose rows nobody can read is not taken for an empty one. */
+/** Returns null if the table cannot be read: it must not be mistaken for an empty one. */
 async function hasRows({ source }: EngineContext, table: string): Promise<boolean | null> {
   try {
     return await source.catalog.hasRows(table)

@@ -1,28 +1,29 @@
-/** How often and how much at once, for the one process that does everything and for the fleet alike: neither knows a number of its own. */
+/** Intervals and batch sizes, shared by the daemon and the fleet: neither defines a number of its own. */
 
 /** Pause between two looks at the source while nothing is pending: one index look-up of 0.15 ms each. */
 export const POLL_MS = 100
 export const BUSY_POLL_MS = 10
-/** Without changes too: `consistent_as_of` moves, and definitions that have changed are noticed. */
+/** Pause between two drains without changes: each advances `consistent_as_of` and detects changed definitions. */
 export const IDLE_DRAIN_MS = 3_000
-/** Between two rounds of control work, unless a table was set aside since: that one calls it at once. */
+/** Pause between two rounds of control work. A table that is set aside triggers one at once. */
 export const MAINTAIN_MS = 10_000
 export const CLEAN_UP_MS = 3_600_000
-/** How long definitions of the source are believed: a column that is added is seen after this by all that work. */
+/** How long a process trusts the source definitions it has read. After this time every process sees an added column. */
 export const MODEL_MS = 10_000
 
-/** A drain job ends after this time and the next one may run elsewhere, so that no host keeps it for ever. */
+/** A drain job ends after this time, and the next one may run elsewhere, so no host keeps draining forever. */
 const DRAIN_TURN_MS = 20_000
-/** Between two looks for due work while nothing is copied. */
+/** Pause between two looks for due work while no table is being copied. */
 const IDLE_LOOK_MS = 5_000
-/** Chunks planned ahead of the copy, of one table, and listed by one look, of all tables. */
+/** Chunks planned ahead of the copy, per table. */
 export const CHUNKS_AHEAD = 50
+/** Chunks that one look lists, over all tables. */
 export const CHUNKS_PER_LOOK = 400
 
-/** The pause between two tries doubles up to this. */
+/** Upper bound of the pause between two attempts, which doubles each time. */
 export const LONGEST_RETRY_MS = 5_000
 
-/** What the fleet's processes go by. */
+/** The intervals and batch sizes of the fleet's processes. */
 export const CADENCE = {
   idleLookMs: IDLE_LOOK_MS,
   maintainMs: MAINTAIN_MS,

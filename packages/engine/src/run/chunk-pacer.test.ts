@@ -15,7 +15,7 @@ test('polling speeds up while workers lack chunks, and slows when supplied or st
   const short = [1, 2, 3, 4, 5].map((at) => chunks.pauseMs(work(at), 0))
   assert.deepEqual(short, [250, 125, 62.5, 50, 50])
   assert.equal(chunks.pauseMs(work(6), 40), 100)
-  // none waits, and the same ones are still at work: an end that is near needs no haste
+  // No chunk waits, and the same chunks are still being copied: near the end, polling need not speed up.
   assert.deepEqual(
     [1, 2, 3].map(() => chunks.pauseMs(work(6), 0)),
     [200, 400, 500],

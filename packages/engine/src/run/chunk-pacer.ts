@@ -1,6 +1,6 @@
 import type { DueWork } from './due-work.js'
 
-/** During a copy: the longest and the shortest pause before the next chunks are enqueued. */
+/** Longest and shortest pause before the next chunks are enqueued during a copy. */
 const MAX_PAUSE_MS = 500
 const MIN_PAUSE_MS = 50
 
@@ -32,8 +32,8 @@ export class ChunkPacer {
   }
 
   /**
-   * All chunks twice a second, since Redis may have been emptied; in between only new ones, since enqueuing a known
-   * chunk is wasted work.
+   * Returns all chunks twice a second, since Redis may have been emptied; in between only new ones, since enqueuing a
+   * known chunk is wasted work.
    */
   toEnqueue({ chunks }: DueWork): DueWork['chunks'] {
     const isDue = this.#clock() - this.#allEnqueuedAt >= MAX_PAUSE_MS

@@ -23,17 +23,17 @@ export interface DrainedReport {
   readonly ms: number
 }
 
-/** Control work of one call is bounded: what is not done then is done by the next. */
+/** Bounds the control work of one call; the next call continues it. */
 const CONTROL_MS = 60_000
-/** Between two tries for the lock of a drain. */
+/** Pause between two attempts to take the drain lock. */
 const BUSY_MS = 250
 
-/** Everything pending now, control work that is due, and what that made pending. */
+/** Drains everything pending now, does the control work that is due, and drains what that made pending. */
 export async function drainAll(context: EngineContext, signal: AbortSignal): Promise<DrainedReport> {
   await requireMigrated(context)
   const started = performance.now()
   const sum = { drains: 0, processed: 0, failed: 0 }
-  // Before the first drain, which tells all tables to be read again, so that this call heals them.
+  // Must precede the first drain: if the log was damaged, that drain has all tables read again, so this call heals them.
   await mendLog(context)
   await context.source.log.guard()
   const first = await drainOrWait(context, signal)
@@ -51,12 +51,12 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   return { ...sum, pending, ms: performance.now() - started }
 }
 
-/** Of two drains that have ended since, the later one began after this call did. */
+/** Of two drains that ended since this call began, the later one began after this call did. */
 const ENOUGH_DRAINS = 2
 
 /**
- * Drains what is pending now, by itself or by waiting for another process that does: `busy` then, or where the signal came first.
- * Throws lock-timeout, naming who holds the lock of a drain, where that does nothing.
+ * Drains what is pending now, or waits for another process that drains it. Returns `busy` in that case, or if the signal
+ * came first. Throws SyncError lock-timeout, naming the holder of the drain lock, if the holder does nothing.
  */
 async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise<DrainReport> {
   const lock = new DrainLock(context)
@@ -72,7 +72,7 @@ async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise
   }
 }
 
-/** What a daemon takes up by itself: never a first copy, which somebody has to ask for and stays with. */
+/** Tables that a daemon heals unasked. Never a first copy: that is requested explicitly and watched by its requester. */
 function isHealing(table: TableProgress): boolean {
   return table.inPlace || table.state === 'catching-up'
 }
@@ -99,7 +99,7 @@ export interface DaemonOptions {
   readonly onProblem?: (error: SyncError) => void
 }
 
-/** Drains until the signal. Failures are reported and retried with growing pauses; only what no retry cures is thrown. */
+/** Drains until the signal. Reports failures and retries with growing pauses; throws only errors that no retry can fix. */
 export async function runDaemon(context: EngineContext, options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const daemon = new Daemon(context, options)
   let isChecked = false
@@ -124,7 +124,7 @@ export async function runDaemon(context: EngineContext, options: DaemonOptions, 
   await daemon.end()
 }
 
-/** What heals may wait for a lock of the application's for a minute: a daemon that has to end does not. */
+/** Healing may wait up to a minute for a lock of the application; a failing daemon waits only this long for it to end. */
 const LEAVE_MS = 3_000
 
 class Daemon {
@@ -135,7 +135,7 @@ class Daemon {
   #purged = performance.now()
   #healing: Promise<void> | undefined
   readonly #leaving = new AbortController()
-  /** What no retry cures; it ends the daemon at the next round. */
+  /** An error that no retry can fix; the next round throws it. */
   #failure: unknown
   readonly #tail: SourceTail
   #iteration = 0
@@ -181,13 +181,16 @@ class Daemon {
     if (report.setAside.length > 0) this.#heal(signal)
   }
 
-  /** Beside the drains, one at a time; what fails is told and tried again with the next control work. */
+  /**
+   * Heals tables beside the drains, one run at a time. Reports a failure and retries with the next control work; one that
+   * no retry can fix ends the daemon.
+   */
   #heal(signal: AbortSignal): void {
     const until = AbortSignal.any([signal, this.#leaving.signal])
     const context = { ...this.#context, signal: until }
     this.#healing ??= openTables({ context, progress: () => {}, signal: until }, isHealing)
       .then((opened) => {
-        // the constraints of what is open again
+        // Control work is due at once: it builds the constraints of tables that are open again.
         if (opened) this.#maintained = 0
       })
       .catch((error: unknown) => {
@@ -200,7 +203,7 @@ class Daemon {
       })
   }
 
-  /** Ends what heals at its next safe place, or leaves it to the end of its connections. */
+  /** Stops the healing at its next safe point. After `LEAVE_MS` the end of its connections stops it. */
   async leave(): Promise<void> {
     this.#leaving.abort()
     await endsWithin(LEAVE_MS, this.#healing ?? Promise.resolve())

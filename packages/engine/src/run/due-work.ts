@@ -15,22 +15,22 @@ export interface DueWorkLimits {
 
 const LIMITS: DueWorkLimits = { chunksPerTable: CHUNKS_AHEAD, chunks: CHUNKS_PER_LOOK }
 
-/** What there is to do by the state tables alone. */
+/** The work that is due, derived from the state tables alone. */
 export interface DueWork {
-  /** Tables that need more chunks, big ones first. */
+  /** Tables that need more chunks planned, largest first. */
   readonly plan: readonly string[]
-  /** Open chunks, the tables by turns, big ones first. Some may be at work already. */
+  /** Pending chunks, alternating between tables, largest table first. Some may already be in progress. */
   readonly chunks: readonly { readonly table: string; readonly chunk: number }[]
-  /** Components whose chunks are all done. */
+  /** Components whose chunks are all done and whose action parents are open. */
   readonly open: readonly (readonly string[])[]
-  /** Tables set aside, which control work takes up again. */
+  /** Tables that are set aside; control work has them copied again. */
   readonly aside: readonly string[]
 }
 
 /**
- * One look at the state tables, under a lock that only ticks take: schedulers on any number of hosts need no leader.
- * Names work and starts none: a copy begins with `initial` alone. False when another scheduler is looking right now.
- * `put` is called inside the lock and must be quick.
+ * Lists due work by one look at the state tables, under a lock that only ticks take: schedulers on any number of hosts need
+ * no leader. Never starts a copy; only `initial` does. Returns false if another scheduler is looking right now. Calls `put`
+ * inside the lock, so it must be quick.
  */
 export async function listDueWork(
   context: EngineContext,
@@ -61,21 +61,21 @@ function bySize(a: TableProgress, b: TableProgress): number {
   return b.estimatedRows - a.estimatedRows
 }
 
-/** What the state tables say of a copy. */
+/** The parts of the state tables that describe a copy. */
 export interface CopyStates {
   readonly graph: ActionGraph
   readonly states: TableStates
-  /** Tables of the model that are being opened, big ones first. */
+  /** Tables of the model that are being opened, largest first. */
   readonly copied: readonly TableProgress[]
-  /** Their pending chunks, at most the window's number of each, in the order in which they are to be copied. */
+  /** Their pending chunks in copying order, at most one window per table. */
   readonly pending: DueWork['chunks']
 }
 
-/** What is due, by the states alone. */
+/** Derives the due work from the states alone. */
 export function dueWork({ graph, states, copied, pending }: CopyStates, limits: DueWorkLimits): DueWork {
   const count = new Map<string, number>()
   for (const { table } of pending) count.set(table, (count.get(table) ?? 0) + 1)
-  // Planned again at half of the window, so that planning comes in batches and never too late.
+  // A table is planned again at half of its window, so planning happens in batches and never too late.
   const plan = copied.filter(
     (p) => p.state === 'copying' && !p.planned && (count.get(p.table) ?? 0) <= limits.chunksPerTable / 2,
   )
@@ -88,7 +88,7 @@ export function dueWork({ graph, states, copied, pending }: CopyStates, limits: 
   }
 }
 
-/** What opens together and may open now, as the state tables say. */
+/** Returns the groups of tables that open together and whose chunks are all done, according to the state tables. */
 export function readyGroups(context: EngineContext, model: Model): Promise<(readonly string[])[]> {
   return readTarget(context, async (target) => {
     const copied = [...(await target.tables.all()).values()].filter(
@@ -102,7 +102,7 @@ export function readyGroups(context: EngineContext, model: Model): Promise<(read
   })
 }
 
-/** Of these tables, which are being opened, what opens together and has no chunk left to plan or to copy. */
+/** Groups those of these tables, all being opened, that open together and have no chunk left to plan or to copy. */
 function copiedGroups(
   graph: ActionGraph,
   tables: readonly TableProgress[],

@@ -27,16 +27,16 @@ export interface InitialReport {
   }[]
   /** Tables that are not open, each with its reason. */
   readonly listed: readonly { table: string; problem: string }[]
-  /** Constraints that could not be built or do not hold. */
+  /** Constraints that could not be built, or that rows violate. */
   readonly constraints: readonly { table: string; problem: string }[]
 }
 
 const PAUSE_MS = 500
 
 /**
- * The first copy, by one process: capture first, then chunks in parallel beside drains that park, then each action
- * component opens. Returns when every selected table is open or listed with its reason. A signal ends it after the
- * chunks that run; another call goes on where it stopped.
+ * Makes the first copy in one process: installs capture, copies chunks in parallel beside drains that park keys, then opens
+ * each action component. Returns when every selected table is open or listed with its reason. A signal ends it after the
+ * running chunks; another call continues where it stopped.
  */
 export async function initial(
   context: EngineContext,
@@ -50,7 +50,7 @@ export async function initial(
   const copying = new Set(asked.copying)
   const ended = new AbortController()
   const beside = drainBeside(running, ended.signal)
-  // what no retry cures ends the copy after the chunks that run, and is thrown below
+  // An error that no retry can fix ends the copy after the running chunks. It is thrown below.
   const failed = new AbortController()
   beside.catch(() => failed.abort())
   const until = AbortSignal.any([signal, failed.signal])
@@ -68,7 +68,7 @@ export async function initial(
   return retryTransient(running, () => report(context, selected, [...listed, ...asked.listed]))
 }
 
-/** Installs and asks for the copies, which workers then do. Returns what is being copied and what cannot be. */
+/** Installs capture and requests the copies, which workers then make. Returns the tables being copied and those skipped. */
 export async function requestDetachedCopies(
   context: EngineContext,
   request: InitialRequest,
@@ -79,7 +79,7 @@ export async function requestDetachedCopies(
   return { copying: asked.copying, listed: [...listed, ...asked.listed] }
 }
 
-/** Installs capture for the selected tables; what cannot be carried is listed. */
+/** Installs capture for the selected tables; lists the tables that cannot be carried. */
 async function prepare(
   context: EngineContext,
   request: InitialRequest,
@@ -115,7 +115,7 @@ async function prepare(
   }
 }
 
-/** Written before anything else, so that a call which dies while triggers are made is one to resume. */
+/** Records the request before anything else, so a call that dies while it creates triggers can be resumed. */
 async function recordRequest(context: EngineContext, tables: readonly string[]): Promise<void> {
   await writeTarget(context, async (target) => {
     const states = await target.tables.all()
@@ -123,7 +123,7 @@ async function recordRequest(context: EngineContext, tables: readonly string[]):
   })
 }
 
-/** Keeps the source's log small while chunks run; what another drainer does meanwhile is as good. */
+/** Drains during the copy, which keeps the source's change log small. A drain by another process serves as well. */
 async function drainBeside({ context, progress }: Running, ended: AbortSignal): Promise<void> {
   let model: Model | undefined
   const drainOn = async (progressed: () => void): Promise<void> => {

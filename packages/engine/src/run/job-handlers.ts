@@ -18,7 +18,7 @@ import { SourceTail } from './source-tail.js'
 import { readyGroups } from './due-work.js'
 
 export interface JobSignals {
-  /** Somebody else has the work by now: roll back and leave. */
+  /** Another worker has taken over the job: roll back and leave. */
   readonly signal: AbortSignal
   /** Leave at the next safe point. */
   readonly yielding: AbortSignal
@@ -26,16 +26,16 @@ export interface JobSignals {
 
 export interface DrainTurn extends JobSignals {
   readonly turnMs: number
-  /** Called when the turn is over, and again and again while it says no. */
+  /** Called when the turn is over, and again after every look until it returns true. */
   readonly mayEnd: () => Promise<boolean>
   readonly onDrained: (drained: { readonly entries: number; readonly failed: number; readonly ms: number }) => void
-  /** Told beside a drain that is done. */
+  /** Called for each problem of a completed drain, and for a stuck holder of the drain lock. */
   readonly onProblem: (error: SyncError) => void
 }
 
 /**
- * The pieces of work that jobs name. Each reads anew what there is to do, so that a job which comes twice, late or after
- * its work is done finds nothing; each may run anywhere, any number of times at once.
+ * Handles the jobs of the queue. Each handler reads anew what is left to do, so a job that arrives twice, late or after its
+ * work is done finds nothing. Each may run on any host, any number of times at once.
  */
 export class JobHandlers {
   readonly #context: EngineContext
@@ -56,7 +56,7 @@ export class JobHandlers {
     return this.#models.guard(async () => work(await this.model()))
   }
 
-  /** Plans chunks of this table until there are enough ahead of the copy. */
+  /** Plans chunks of this table until `CHUNKS_AHEAD` are pending. */
   planTable(table: string, signals: JobSignals): Promise<void> {
     return this.#leaving(signals, (context) =>
       this.#withModel(async (model) => {
@@ -69,14 +69,14 @@ export class JobHandlers {
     )
   }
 
-  /** Copies this chunk, unless it is done or at work. */
+  /** Copies this chunk, unless it is done or in progress. */
   copyChunk(table: string, chunk: number, { signal }: JobSignals): Promise<void> {
     return this.#withModel(async (model) => {
       if (model.tables.has(table)) await copyChunk({ ...this.#context, signal }, model, [table], chunk)
     })
   }
 
-  /** Opens what this table opens with if all chunks are done, and builds what may stand then. */
+  /** Opens this table's group if all of its chunks are done, then builds the constraints that this allows. */
   openComponent(table: string, signals: JobSignals): Promise<void> {
     return this.#leaving(signals, (context) =>
       this.#withModel(async (model) => {
@@ -88,7 +88,7 @@ export class JobHandlers {
     )
   }
 
-  /** Control work: what nobody writes to the change log is noticed, and what was set aside is taken up again. */
+  /** Runs control work: detects changes that write no change entry, and has tables that were set aside copied again. */
   maintain(signals: JobSignals): Promise<void> {
     return this.#leaving(signals, (context) =>
       this.#withModel(async (model) => {
@@ -98,7 +98,7 @@ export class JobHandlers {
     )
   }
 
-  /** Work of many steps, left between two of them when either signal is given: the next tick names it again. */
+  /** Runs work of many steps and leaves between two of them on either signal: the next tick lists the work again. */
   async #leaving({ signal, yielding }: JobSignals, work: (context: EngineContext) => Promise<void>): Promise<void> {
     const either = AbortSignal.any([signal, yielding])
     try {
@@ -113,7 +113,7 @@ export class JobHandlers {
     await cleanUp(this.#context, AbortSignal.any([signal, yielding]))
   }
 
-  /** Tries the quarantined keys of this table again. */
+  /** Retries the quarantined keys of this table. */
   retry(table: string, signals: JobSignals): Promise<void> {
     return this.#leaving(signals, async (context) => {
       await retryFailed(context, [table])
@@ -131,7 +131,7 @@ export class JobHandlers {
     }
   }
 
-  /** True when something was pending and is drained. */
+  /** Returns true if entries were pending and a drain completed. */
   async #drainOnce({ onDrained, onProblem, signal }: DrainTurn): Promise<boolean> {
     const { pending, report, stuck, ms } = await this.#models.guard(() => this.#tail.look(() => this.model(), signal))
     if (stuck) onProblem(stuck)

@@ -3,7 +3,7 @@ import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { MODEL_MS } from './cadence.js'
 
-/** The source's definitions as one process knows them: read again after ten seconds, or after work that failed. */
+/** Caches one process's model of the source's definitions. Reloads it after ten seconds, and after work that failed. */
 export class ModelCache {
   readonly #context: EngineContext
   #kept: { readonly model: Promise<Model>; readonly at: number } | undefined
@@ -22,12 +22,12 @@ export class ModelCache {
     return model
   }
 
-  /** A drain has compared this model with its snapshot. */
+  /** Keeps a model that a drain has just compared with its snapshot. */
   keep(model: Model): void {
     this.#kept = { model: Promise.resolve(model), at: performance.now() }
   }
 
-  /** Work that fails may have failed for a definition that has moved: the model is read again after it. */
+  /** Runs `work` and drops the model if it fails: a changed definition may be the cause. */
   async guard<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()

@@ -13,11 +13,11 @@ import { pausesOf } from './retry.js'
 import { isTableBeingOpened, stateOf } from '../tables/table-states.js'
 
 const PAUSE_MS = 200
-/** Another worker plans a chunk: one look-up at the source. */
+/** Pause while another worker plans a chunk, which costs one look-up at the source. */
 const BUSY_MS = 20
-/** Definitions that change again and again while their tables are copied: the next call goes on. */
+/** Bounds the rounds when definitions keep changing while their tables are copied; the next call continues. */
 const MAX_ROUNDS = 20
-/** About a minute without a chunk copied. */
+/** With the pauses between them, about a minute without a copied chunk. */
 const ATTEMPTS = 24
 
 export interface Running {
@@ -27,16 +27,16 @@ export interface Running {
 }
 
 /**
- * Brings the tables that `wanted` picks to their open state: takes up again what was set aside, copies what is to be
- * copied, and opens components. Returns when none can go on, and whether one was opened; a signal ends it after the
- * chunks that run. What no retry cures is thrown; the rest is retried for about a minute without any progress.
+ * Brings the tables that `wanted` selects to their open state: readies set-aside tables for a new copy, copies their
+ * chunks, and opens components. Returns when no table can continue: true if one was opened. A signal ends it after
+ * the running chunks. Throws errors that no retry can fix; retries others until about a minute has passed without progress.
  */
 export async function openTables(running: Running, wanted: (table: TableProgress) => boolean): Promise<boolean> {
   const { context, progress, signal } = running
   const isOver = (): boolean => signal.aborted || rounds >= MAX_ROUNDS
   let [rounds, opened, isOutdated] = [0, false, false]
   const work = async (progressed: () => void): Promise<void> => {
-    // a drain compares all generations and sets aside what has changed
+    // A drain compares all generations and sets aside tables whose generation changed.
     if (isOutdated && !isOver()) await drain(context, await loadModel(context))
     isOutdated = false
     for (; !isOver(); rounds++) {
@@ -72,7 +72,7 @@ async function openOnce(
   const before = await readTarget(context, (target) => target.tables.all())
   await reconcile(context, model, progress)
   const states = await readTarget(context, (target) => target.tables.all())
-  // A drain beside may have set a table aside that reconciling came too early for.
+  // A concurrent drain may have set a table aside after the reconciliation, which therefore missed it.
   const again = [...states.values()].some(
     (p) => wanted(p) && p.state === 'suspect' && stateOf(before, p.table) !== 'suspect',
   )
@@ -86,7 +86,7 @@ async function openOnce(
 
 interface Outcome {
   opened: number
-  /** Something was set aside meanwhile. */
+  /** A table was set aside meanwhile, so another round is needed. */
   again: boolean
 }
 
@@ -100,7 +100,7 @@ interface Copying {
 async function copyAndOpen(running: Running, model: Model, copying: Copying): Promise<Outcome> {
   const { context, signal } = running
   const { tables, copied } = copying
-  // one that fails ends the others after the chunk that they are at
+  // A worker that fails stops the others after their current chunk.
   const failed = new AbortController()
   const until = AbortSignal.any([signal, failed.signal])
   const workers = Array.from({ length: context.options.copyConcurrency }, async () => {
@@ -132,15 +132,15 @@ async function copyAndOpen(running: Running, model: Model, copying: Copying): Pr
         rows: copied.get(table) ?? 0,
       })
   }
-  // What is wrong with one does not keep the others closed.
+  // Thrown only now, so the failure of one group does not keep the others closed.
   for (const failure of failures) throw failure
-  // A drain beside may have set aside what had chunks left to copy.
+  // A concurrent drain may have set aside tables that had chunks left to copy.
   const states = await readTarget(context, (target) => target.tables.all())
   outcome.again ||= tables.some((table) => stateOf(states, table) === 'suspect')
   return outcome
 }
 
-/** Of these tables, those that have not been set aside or broken meanwhile. */
+/** Returns those of these tables that were not set aside or broken meanwhile. */
 async function stillOpening(context: EngineContext, tables: readonly string[]): Promise<string[]> {
   const states = await readTarget(context, (target) => target.tables.all())
   return tables.filter((table) => isTableBeingOpened(states, table))

@@ -12,7 +12,7 @@ export interface RetryReport {
   readonly left: number
 }
 
-/** As retryFailed, and copies broken tables again, with what their rows act on. */
+/** As retryFailed, and also copies broken tables and their foreign key action descendants again. */
 export async function retryErrors(
   context: EngineContext,
   patterns: readonly string[],
@@ -25,7 +25,7 @@ export async function retryErrors(
   return { ...(await retryFailed(context, patterns)), mended }
 }
 
-/** Tries all quarantined keys of these tables again, in a drain of its own. */
+/** Retries all quarantined keys of these tables in a drain of its own. */
 export async function retryFailed(context: EngineContext, patterns: readonly string[]): Promise<RetryReport> {
   const model = await loadModel(context)
   const tables = model.select(patterns)

@@ -3,7 +3,7 @@ import { type Pauses, retry } from '@mylab-sync/runtime'
 import { type EngineContext, limitsOf, type Progress } from '../context.js'
 import { LONGEST_RETRY_MS } from './cadence.js'
 
-/** A lock that somebody holds, a server that restarts: about a minute of tries. */
+/** Attempts that outlast a held lock or a restarting server: about a minute. */
 const TRANSIENT_ATTEMPTS = 17
 
 export function pausesOf(context: EngineContext): Pauses {
@@ -24,7 +24,7 @@ export function retryTransient<T>(
   })
 }
 
-/** Retries idempotent `work` where nobody has to act first, as often as the limits say. */
+/** Retries idempotent `work` through failures that no person has to fix first, up to `attempts` of the limits. */
 export function retryAsConfigured<T>(context: EngineContext, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   const { attempts } = limitsOf(context)
   return retry(work, { ...pausesOf(context), attempts, signal, isRetryable })

@@ -8,42 +8,46 @@ import type { DrainReport } from '../drain/drain-report.js'
 import { IDLE_DRAIN_MS } from './cadence.js'
 import { tablesThat } from '../tables/table-states.js'
 
+/** Tables probed or checked per turn, at least. */
 const MIN_PROBES = 20
-/** Of three seconds each. */
+/** Turns of three seconds each, over which all open tables are spread. */
 const TURNS = 18
 
 export interface Look {
-  /** Entries were pending when the source was looked at. */
+  /** Entries were pending when the source was polled. */
   readonly pending: boolean
-  /** null: nothing asked for a drain. */
+  /** null: no drain was needed. */
   readonly report: DrainReport | null
-  /** Another process holds the lock of a drain and does nothing. */
+  /** Set if another process holds the drain lock and does nothing. */
   readonly stuck: SyncError | undefined
-  /** How long the look and its drain took. */
+  /** Duration of the look and its drain. */
   readonly ms: number
 }
 
-/** The end of the source's change log, as one process follows it. */
+/** Follows the end of the source's change log for one process. */
 export class SourceTail {
   readonly #context: EngineContext
   readonly #lock: DrainLock
   #drained: number
   #probed = Number.NEGATIVE_INFINITY
-  /** The open table that is probed next. */
+  /** Position among the open tables of the next one to probe. */
   #turn = 0
 
-  /** Tables whose rows this process has found by their keys. */
+  /** Tables of which this process has looked up rows by their own keys. */
   readonly #checked = new Set<string>()
   #chosen = Number.NEGATIVE_INFINITY
 
-  /** `drained`: when the last drain of this process was, on the clock of `performance.now()`. */
+  /** `drained`: time of this process's last drain, on the clock of `performance.now()`. */
   constructor(context: EngineContext, drained: number) {
     this.#context = context
     this.#lock = new DrainLock(context)
     this.#drained = drained
   }
 
-  /** Drains if entries are pending, if something else asks for it, or if it was long ago. The signal ends a drain at its next slice, undone. */
+  /**
+   * Drains if entries are pending, if something else requires it, or if the last drain is `IDLE_DRAIN_MS` old. The signal
+   * ends a drain at its next slice and rolls it back.
+   */
   async look(model: () => Promise<Model>, signal?: AbortSignal): Promise<Look> {
     const started = performance.now()
     const isDue = started - this.#drained > IDLE_DRAIN_MS
@@ -69,7 +73,7 @@ export class SourceTail {
     return report
   }
 
-  /** Each open table once in a process, by turns, so that the first drain of many tables does not wait for all of them. */
+  /** Returns each open table once per process, in turns: the first drain of many tables must not wait for all look-ups. */
   async #toCheck(): Promise<readonly string[]> {
     if (performance.now() - this.#chosen < IDLE_DRAIN_MS) return []
     this.#chosen = performance.now()
@@ -83,7 +87,7 @@ export class SourceTail {
     return readTarget(this.#context, async ({ tables }) => tablesThat(await tables.all(), isOpen))
   }
 
-  /** Something besides entries asks for a drain: the two sides' numbers differ, or an open table has parked keys. */
+  /** A drain is needed even without entries if the two sides' drain numbers differ, or an open table has parked keys. */
   async #owes(sourceDrain: number): Promise<boolean> {
     return readTarget(this.#context, async (target) => {
       if ((await target.history.last()).number !== sourceDrain) return true
@@ -92,7 +96,7 @@ export class SourceTail {
     })
   }
 
-  /** Tables whose storage cannot be watched, by turns: all of them within a minute. */
+  /** Returns open tables to probe if the account cannot watch their storage, in turns: all of them within a minute. */
   async #toProbe(): Promise<readonly string[]> {
     if (performance.now() - this.#probed < IDLE_DRAIN_MS || (await this.#context.source.catalog.seesStorage()))
       return []

@@ -7,15 +7,15 @@ import { betweenDrains } from '../transactions.js'
 import { stateOf } from '../tables/table-states.js'
 
 /**
- * Stops these tables, and those that foreign key actions on them reach: their keys are parked until `resumeTables`.
- * Returns the tables that were stopped.
+ * Pauses these tables and their foreign key action descendants: their keys are parked until `resumeTables`. Returns the
+ * tables it paused.
  */
 export async function pauseTables(context: EngineContext, patterns: readonly string[]): Promise<string[]> {
   const model = await loadModel(context)
   return step(context, model.graph.withDescendants(model.select(patterns)), 'pause')
 }
 
-/** Takes paused tables up again, and returns when they are open. */
+/** Resumes these tables and their foreign key action descendants, and returns when the resumed ones are open. */
 export async function resumeTables(
   context: EngineContext,
   patterns: readonly string[],
@@ -27,7 +27,7 @@ export async function resumeTables(
   return resumed
 }
 
-/** Copies these tables, and those that foreign key actions on them reach, again in place, and returns when they are open. */
+/** Copies these tables and their foreign key action descendants again in place, and returns when they are open. */
 export async function resyncTables(
   context: EngineContext,
   patterns: readonly string[],

@@ -4,8 +4,8 @@ import { matcherOf } from '../model/selection.js'
 import { readTarget } from '../transactions.js'
 
 /**
- * Where names come from: the tables of the source database, or those that this installation knows of, gone ones
- * included. Throws SyncError usage for a pattern that no name matches, so that a typing error is not an empty answer.
+ * Requires that each pattern matches a table of the source database, or one that this installation knows, including tables
+ * that no longer exist. Throws SyncError usage otherwise, so a typing error never yields an empty answer.
  */
 export async function requireTables(
   context: EngineContext,

@@ -3,8 +3,8 @@ import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 
 /**
- * Does `work` again without each constraint that the truth breaks: no row is refused for one. They are suspended one at
- * a time; more in a row than `most` is a defect.
+ * Runs `work`; each time source rows violate a target constraint, suspends that constraint and retries. A row is never
+ * rejected because of a constraint. More than `most` suspensions in a row are a defect, and the violation is thrown.
  */
 export async function redoWithoutViolatedConstraints<T>(
   context: EngineContext,

@@ -18,7 +18,7 @@ import type { Model } from '../model/model.js'
 import { betweenDrains } from '../transactions.js'
 import { isFollowed, stateOf } from './table-states.js'
 
-/** A table that can no longer be what it is in the target. */
+/** A table whose target rows can no longer be kept equal to the source, with the reason. */
 export interface Divergence {
   readonly table: string
   readonly event: Extract<TableEvent, 'mismatch' | 'vanish'>
@@ -26,8 +26,8 @@ export interface Divergence {
 }
 
 /**
- * Tables whose history has a hole: their definition or storage has changed, or changes of their rows may have been made
- * by a table that is set aside (DESIGN 3.5). `now` are the source's tables as of now.
+ * Finds tables whose history has a gap: their definition or storage has changed, or a table that is set aside may have
+ * changed their rows (DESIGN 3.5). `now` holds the source's current tables.
  */
 export function findDiverged(
   model: Model,
@@ -54,7 +54,7 @@ export function findDiverged(
   return [...found.values()]
 }
 
-/** Of these tables, and of what foreign key actions of their rows reach, those that are open or on their way there. */
+/** Returns those of these tables and of their foreign key action descendants that are open, being opened or paused. */
 export function divergedWithDescendants(
   model: Model,
   states: ReadonlyMap<string, TableProgress>,
@@ -66,7 +66,7 @@ export function divergedWithDescendants(
     .map((table) => ({ table, event: 'mismatch', problem }))
 }
 
-/** Notes the generation of tables whose definitions have changed in ways that touch no value. */
+/** Records the new generation of tables whose definitions have changed without touching a value. */
 export async function noteBenignChanges(
   target: TargetTransaction,
   model: Model,
@@ -82,7 +82,7 @@ export async function noteBenignChanges(
   }
 }
 
-/** Sets them aside, in `states` too. */
+/** Sets these tables aside, also in `states`. Throws SyncError internal for a table without a progress row. */
 export async function setAsideIn(
   target: TargetTransaction,
   states: Map<string, TableProgress>,
@@ -96,13 +96,13 @@ export async function setAsideIn(
   }
 }
 
-/** An open table needs its parents open; one that is on its way there needs to hear of what they do. */
+/** An open table requires open parents; one still being opened only requires that its parents' changes are kept. */
 function isCutOff(state: TableState, parent: TableState = 'discovered', isFound = false): boolean {
   if (isFound || forgetsKeys(parent)) return true
   return isOpen(state) && isCarried(parent) && !isOpen(parent)
 }
 
-/** Why a table is set aside, or stays so. */
+/** Returns the reason why a table is set aside or remains so. */
 export function behind(parent: string): string {
   return `table ${parent}, whose rows act on it, is not live`
 }
@@ -135,12 +135,12 @@ function vanished({ table, state }: TableProgress): Divergence | null {
   return { table, event: 'vanish', problem }
 }
 
-/** Known, and nothing of it is in the target. */
+/** The table is known, and the target holds none of its rows. */
 function isUncarried(state: TableState): boolean {
   return state === 'discovered' || state === 'capturing' || state === 'refused'
 }
 
-/** Sets aside these tables and all that foreign key actions on them reach: their history has a hole. */
+/** Sets aside these tables, whose history has a gap, and their action descendants. Returns the tables it set aside. */
 export async function setAside(
   context: EngineContext,
   model: Model,
@@ -161,8 +161,8 @@ export async function setAside(
 }
 
 /**
- * Repeats `work` without each table that cannot take part: a table that is gone or was changed in the target is set aside,
- * one that is broken is marked so.
+ * Runs `work` and repeats it without each table that cannot take part: sets aside a table that is missing or altered in the
+ * target, and marks a broken one as broken.
  */
 export async function redoWithoutUnfitTables<T>(
   context: EngineContext,
@@ -179,17 +179,17 @@ export async function redoWithoutUnfitTables<T>(
   }
 }
 
-/** More in a row than a schema has is a defect. */
+/** More redos than a schema has tables are a defect. */
 const MAX_UNFIT = 10_000
 
-/** Takes the table that `error` names out of the work; false where there is none to take out. `broken` are those taken out before. */
+/** Excludes the table that `error` names from the work; returns false if it cannot. `broken`: those broken so far. */
 async function takeOut(
   context: EngineContext,
   model: Model,
   { error, broken }: { readonly error: unknown; readonly broken: Set<string> },
 ): Promise<boolean> {
   if (error instanceof TableBroken) {
-    // Another process may have marked it meanwhile; work that reads it all the same would go on for ever.
+    // Another process may have marked the table meanwhile; work that still reads it would be repeated forever.
     if (broken.has(error.table)) return false
     broken.add(error.table)
     return breakTable(context, error)
@@ -198,7 +198,7 @@ async function takeOut(
   return (await setAside(context, model, [error.table], error.message)).length > 0
 }
 
-/** False where the table's state allows no break. */
+/** Marks the table as broken. Returns false if its state does not allow that. */
 export async function breakTable(context: EngineContext, error: TableBroken): Promise<boolean> {
   return betweenDrains(
     context,
@@ -206,7 +206,7 @@ export async function breakTable(context: EngineContext, error: TableBroken): Pr
   )
 }
 
-/** A message and its remedy in one line, as a table's problem has it. */
+/** Joins a message and its remedy into one line, the format of a table's `problem`. */
 export function problemIn({ message, remedy }: TableBroken): string {
   return remedy === null ? message : `${message}; ${remedy}`
 }

@@ -1,14 +1,14 @@
 import { isBeingOpened, isOpen, parksKeys, type TableProgress, type TableState } from '@mylab-sync/core'
 
-/** By table, as one transaction has read them. */
+/** Progress by table, as read by one transaction. */
 export type TableStates = ReadonlyMap<string, TableProgress>
 
-/** A table that the state does not know is `discovered`. */
+/** Returns `discovered` for a table that the state tables do not know. */
 export function stateOf(states: TableStates, table: string): TableState {
   return states.get(table)?.state ?? 'discovered'
 }
 
-/** Tables whose state is one of a kind, as `isOpen` names one. */
+/** Returns the tables whose state satisfies a predicate such as `isOpen`. */
 export function tablesThat(states: TableStates, isOne: (state: TableState) => boolean): string[] {
   return [...states.values()].filter(({ state }) => isOne(state)).map(({ table }) => table)
 }
@@ -17,12 +17,12 @@ export function isTableOpen(states: TableStates, table: string): boolean {
   return isOpen(stateOf(states, table))
 }
 
-/** A table that the state does not know is on its way nowhere. */
+/** Returns false for a table that the state tables do not know. */
 export function isTableBeingOpened(states: TableStates, table: string): boolean {
   return isBeingOpened(stateOf(states, table))
 }
 
-/** What happens to its rows is written to the target, now or when it opens. */
+/** Changes to the rows of such a table are written to the target, now or when it opens. */
 export function isFollowed(state: TableState): boolean {
   return isOpen(state) || parksKeys(state)
 }
