@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path'
 
 /** The most of each that the gate lets pass. */
 const LIMITS = {
-  'methods of the widest interface': 31,
+  'methods of the widest interface': 10,
   'fields of the largest class': 13,
   'files of the fullest folder': 24,
   'files that list error codes to retry': 0,
