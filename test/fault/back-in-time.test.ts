@@ -18,20 +18,20 @@ import {
 } from '../support/installation.js'
 import { during, watched } from '../support/moments.js'
 
-/** A server is put back to an earlier moment, as a failover to a lagging replica or a restore does, and what it knew since is gone. */
+/** Puts a server back to an earlier moment, as failover to a lagging replica or a restore does: later changes are lost. */
 const SCHEMA = `
   CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   CREATE TABLE c (id INT PRIMARY KEY, p_id INT, v INT, FOREIGN KEY (p_id) REFERENCES p (id) ON DELETE CASCADE) ENGINE=InnoDB;
   CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   INSERT INTO p SELECT seq, 0 FROM seq_1_to_60; INSERT INTO c SELECT seq, seq, 0 FROM seq_1_to_60; INSERT INTO other SELECT seq, 0 FROM seq_1_to_60`
 const TABLES = ['p', 'c', 'other'] as const
-/** Fires no trigger in c. */
+/** The cascade of the DELETE fires no trigger in c. */
 const CHANGES = `DELETE FROM p WHERE id = 3; INSERT INTO p VALUES (100, 1); UPDATE c SET v = 1 WHERE id > 50; UPDATE other SET id = id + 1000 WHERE id < 9`
 const LATER = 'UPDATE other SET v = 7 WHERE id = 20; INSERT INTO p VALUES (101, 2)'
 
 const servers = await sharedServers()
 
-/** Its connections are cut by the restore; the product's own pools find new ones. */
+/** The restore cuts its connections; the product's own pools open new ones. */
 const restorable = (name: string, settings: InstallationSettings = {}): Promise<Installation> =>
   createInstallation(servers, name, { schema: SCHEMA, serversDie: true, ...settings })
 
@@ -56,7 +56,7 @@ async function assertWhole(
   for (const table of tables) assert.equal(state[table], 'live', table)
 }
 
-/** The first statement on a connection that was cut fails; drains are done again, as a daemon does. */
+/** Retries drains, as a daemon does: the first statement on a cut connection fails. */
 async function settled(installation: Installation): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
@@ -92,7 +92,7 @@ for (const service of ['mariadb', 'postgres'] as const) {
     let chunks = 0
     let backup: Awaited<ReturnType<ServerSet['backup']>> | undefined
     let beside: Installation
-    // drains that ran on would park the keys of what is lost, and so heal it by luck
+    // Drains that went on would park the lost keys, and so heal the loss by luck.
     let mayDrain = Promise.resolve()
     let release = (): void => {}
     const wait = (): Promise<void> => mayDrain
@@ -128,7 +128,7 @@ test('a half-finished acknowledgement is completed by the next drain', async () 
   await copyAll(installation.context)
   await installation.app.query(CHANGES)
   await settle(installation)
-  // the first batch of a mark moves the number, the second never came
+  // The first batch of an acknowledgement advances the drain number; the second never arrived.
   await installation.app.query(
     'UPDATE sync_audit_log SET synced = 0, drain_no = NULL, synced_at = NULL ORDER BY id DESC LIMIT 5',
   )
@@ -145,7 +145,7 @@ test("rolling the source back voids what only a recopy's chunks and catch-up hav
     if (!again) return
     again = false
     await source('back_again', 'UPDATE other SET v = 7')
-    // parks the keys, which catch-up then takes without leaving them under a drain's number
+    // Parks the keys. Catch-up then takes them without leaving them under a drain's number.
     await drain(beside.context, await loadModel(beside.context))
   }
   let beside: Installation
@@ -212,7 +212,7 @@ test('rolling the source back re-detects surplus rows', async () => {
   const afterChunk = async (): Promise<void> => {
     if (step !== 1) return
     step = 2
-    // no drain parks the key of what is lost
+    // No drain may park the lost key.
     mayDrain = new Promise((resolve) => (release = resolve))
     backup = await servers.backup('mariadb')
     await source(name, 'INSERT INTO other VALUES (5, 5)')
@@ -233,7 +233,7 @@ test('rolling the source back re-detects surplus rows', async () => {
   await using installation = await restorable(name, { watch })
   await copyAll(installation.context)
   await settle(installation)
-  // the target still has it, and no entry says that it is gone
+  // The target still has the row, and no entry reports the delete.
   await source(name, 'SET @mylab_sync_bypass = 1; DELETE FROM other WHERE id = 5')
   step = 1
   const again = { createTables: true, resume: false, triggers: true, force: true, takeOver: false }
@@ -243,7 +243,7 @@ test('rolling the source back re-detects surplus rows', async () => {
   await assertWhole(name, installation)
 })
 
-/** One beside may run just then. */
+/** Another drain may be running at that moment. */
 const WAITING = { waitMs: 30_000 }
 
 test('a drain that starts before the last acknowledgement is in sets nothing aside', async () => {
@@ -251,7 +251,7 @@ test('a drain that starts before the last acknowledgement is in sets nothing asi
   await using installation = await restorable(name, { batchRows: 20 })
   let chunks = 0
   let alone = false
-  // those beside the copy would leave the mark that is to be missing
+  // Drains beside the copy would complete the acknowledgement that must be missing.
   const betweenDrains = async (): Promise<void> => {
     if (alone) throw new SyncError('lock-timeout', 'the lock is held')
   }
@@ -262,7 +262,7 @@ test('a drain that starts before the last acknowledgement is in sets nothing asi
     const dies = new Error('dies before its mark')
     const dying = watched(installation.context, { 'drain:committed': () => Promise.reject(dies) })
     await assert.rejects(drain(dying, await loadModel(installation.context), WAITING), dies)
-    // the mark of a chunk that is done meanwhile is younger than its snapshot
+    // A chunk that completes meanwhile leaves a watermark younger than the drain's snapshot.
     let looks = 0
     const afterSnapshot = async (): Promise<void> => {
       looks++
@@ -284,7 +284,7 @@ test('a drain that starts before the last acknowledgement is in sets nothing asi
 
 type Backup = Awaited<ReturnType<ServerSet['backup']>>
 
-/** Each step is drained, or goes back to what an earlier one has saved; all is right after each. */
+/** Steps change the source, save a server, or go back to what an earlier step saved. After each, both sides are equal. */
 async function history(
   name: string,
   steps: (at: {
@@ -323,12 +323,15 @@ async function history(
   })
 }
 
-/** The keys of the lost drains are enough, unless MariaDB's files bear the time of the restoration: nothing else tells some ALTERs. */
+/**
+ * The keys of the lost drains suffice, without a new copy. MariaDB is the exception: its restored files bear the time of
+ * the restore, and nothing else reveals some ALTERs.
+ */
 function assertNotCopied(opened: unknown, before: unknown): void {
   if (servers.isMysql) assert.deepEqual(opened, before)
 }
 
-/** Nothing but its own entry leads to each of these rows. */
+/** Only its own entry leads to each of these rows. */
 const insert = (id: number): string => `INSERT INTO other VALUES (${id}, ${id})`
 
 test('the target is restored into a history that the source has lost', async () => {
@@ -354,7 +357,7 @@ test('source and target are restored to one moment, then the target to lost drai
     const lost = await save('postgres')
     await change(insert(3006))
     await back(source, target)
-    // its drains take the numbers that the lost ones had
+    // These drains reuse the numbers of the lost ones.
     for (let id = 4001; id < 4012; id++) await change(insert(id))
     await back(lost)
     await change(insert(4012))
@@ -381,7 +384,7 @@ test('the target is restored to before a trigger gap that has been healed since'
     const app = await servers.sourceAdmin('back_triggers')
     await dropTriggers(app, 'other')
     await app.end()
-    // no entry tells of it, and the triggers are right again when the target goes back
+    // No entry reports the change, and the triggers are intact again when the target goes back.
     await change('UPDATE other SET v = 1 WHERE id = 30')
     await back(target)
   })
@@ -397,7 +400,7 @@ test('a target restored between two steps of an opening opens by what it holds n
   const afterScan = async (): Promise<void> => {
     if (done || !copy) return
     done = true
-    // What was found to be surplus is not parked any more.
+    // The restored target no longer parks the surplus rows that the opening found.
     await servers.restore(copy)
   }
   await using installation = await restorable(name)

@@ -13,9 +13,9 @@ export interface ChaosVerdict {
   drains: number
   wrong: number
   readonly examples: string[]
-  /** Each fault with how often it was done. */
+  /** How often each fault was injected. */
   readonly faults: Map<string, number>
-  /** Errors that the daemon took in its stride, by code. */
+  /** Number of errors that the daemon retried, by code. */
   readonly problems: Map<string, number>
   statements: number
 }
@@ -24,7 +24,7 @@ export interface ChaosVerdict {
 const LEAVES = ['g', 'n', 'kk', 'bc', 'mm', 'sc', 'sbc', 'pre', 'nk'] as const
 const WRITERS = 5
 const SETTLED_MS = 90_000
-/** In place of ten seconds: nobody else is at work, and sides that are put back again and again are watched again and again. */
+/** Instead of ten seconds: no other installation runs here, and each side that is put back is watched again. */
 const OTHER_MS = 1_000
 
 type Fault = (servers: ServerSet, name: string, r: Random) => Promise<void>
@@ -36,7 +36,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     const app = await servers.sourceAdmin(name)
     try {
       const mine = 'SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()'
-      // one that has ended by itself meanwhile is as good as killed
+      // A connection that has closed meanwhile counts as killed.
       for (const [id] of await textRows(app, mine)) await app.query(`KILL ${id}`).catch(() => {})
     } finally {
       app.destroy()
@@ -79,7 +79,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 
 const nap = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Tables without the right to wait: a fault is not worth a deadlock with the writers. */
+/** Gives up on a lock after 5 s: a fault is not worth a deadlock with the writers. */
 async function sourceRuns(servers: ServerSet, name: string, statement: string): Promise<void> {
   const app = await servers.sourceAdmin(name)
   try {
@@ -93,8 +93,8 @@ async function sourceRuns(servers: ServerSet, name: string, statement: string): 
 }
 
 /**
- * A daemon under random writers and random faults of every kind that drains find by themselves; before every target
- * commit the live tables are compared with the drain's own snapshot, and at the end every row of every table.
+ * Runs a daemon under random writers and random faults of every kind that drains detect unaided. Before every target
+ * commit compares the live tables with the drain's own snapshot, and at the end every row of every table.
  */
 export async function runChaos(
   servers: ServerSet,
@@ -122,7 +122,7 @@ export async function runChaos(
       daemon = follow(at.context, verdict, ended.signal)
       daemon.catch(() => ended.abort())
       await doFaults(servers, name, { seed, liveMs, only, verdict, signal: ended.signal })
-      // what no retry cures has ended it, and is what there is to tell
+      // An error that no retry cures has ended the daemon. Throws it.
       if (ended.signal.aborted) await daemon
     } finally {
       await writers.stop()
@@ -171,7 +171,7 @@ async function compare(verdict: ChaosVerdict, { snapshot, target, live }: Compar
   try {
     difference = await firstDifference(snapshot, target, live)
   } catch (error) {
-    // the comparison's own reads meet the faults too: this drain is not compared, and not committed either
+    // The comparison's own reads meet the faults too: such a drain is neither compared nor committed.
     throw error instanceof SyncError
       ? error
       : new SyncError('lost-connection', 'a comparison was cut off', { cause: error })
@@ -193,7 +193,7 @@ async function sourceTime(servers: ServerSet, name: string): Promise<string> {
 }
 
 /**
- * `since` the faults have ended: a side that the last of them put back looks settled until a drain has met it. Throws
+ * `since`: when the faults ended. A side that the last fault put back looks settled until a drain has met it. Throws with
  * what is not settled yet.
  */
 async function isSettled(context: EngineContext, since: string): Promise<boolean> {
@@ -207,10 +207,10 @@ async function isSettled(context: EngineContext, since: string): Promise<boolean
   )
 }
 
-/** Their children may be spelt otherwise than their parents, in the source too. */
+/** Their children may be spelt differently from the parents, even in the source. */
 const MISSPELT: ReadonlySet<string> = new Set(['sc', 'sbc', 'bc'])
 
-/** Nothing is suspended but what the source's own rows break. */
+/** Only constraints that the source's own rows violate may be suspended. */
 async function compareConstraints(context: EngineContext, verdict: ChaosVerdict): Promise<void> {
   await maintain(context, await loadModel(context))
   for (const { table, name, state, detail } of await context.target.constraints.all())

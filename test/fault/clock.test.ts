@@ -8,16 +8,16 @@ import { Fleet } from '../support/fleet.js'
 
 const HOUR_MS = 3_600_000
 const WAIT_MS = 60_000
-/** The longest pause between two attempts of a drain, what clocks may be apart, a tick, and the work itself. */
+/** The longest pause between two attempts of a drain, the tolerated difference of clocks, a tick, and the work itself. */
 const HASTENED_MS = 30_000
 
 const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 
-/** Every drain times out waiting for it, and its job is put off. */
+/** Every drain times out waiting for this lock, and its job is delayed. */
 const HELD = 'BEGIN; LOCK TABLE a IN ACCESS EXCLUSIVE MODE'
 const GIVEN_BACK = 'ROLLBACK'
 
-/** How far off the clocks of three hosts are: where a drain fails and is put off, where the next tick is, and who is left to drain. */
+/** Clock errors of three hosts: the one where a drain fails and is delayed, the next tick's, and the one left to drain. */
 const HOSTS = [
   { what: 'failing worker ahead', failing: HOUR_MS, scheduler: 0, left: 0 },
   {

@@ -4,7 +4,7 @@ import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { Fleet, median, nap, WriteLoad } from '../support/fleet.js'
 import type { CliProcess } from '../support/processes.js'
 
-/** FLEET_SECONDS=300 is the long form: a kill every ten seconds, Redis emptied every fifteen. */
+/** FLEET_SECONDS=300 runs the long form: a kill every ten seconds, and Redis emptied every fifteen. */
 const LONG_MS = Number(process.env['FLEET_SECONDS'] ?? 0) * 1000
 const LIVE_MS = LONG_MS > 0 ? LONG_MS : 8_000
 const KILL_EVERY_MS = LONG_MS > 0 ? 10_000 : 3_000
@@ -53,7 +53,7 @@ async function copyAgain(fleet: Fleet): Promise<void> {
   assert.equal(code, 0, err)
 }
 
-/** Again and again kills one of each and starts another, empties Redis, and copies again what is live. */
+/** Repeatedly kills and replaces one process of each kind, empties Redis, and copies live tables again. */
 async function disturb(
   fleet: Fleet,
   at: { schedulers: CliProcess[]; workers: CliProcess[] },
@@ -85,7 +85,7 @@ async function disturb(
   return done
 }
 
-/** The one that has lived longest. */
+/** Replaces the process that has run longest. */
 async function replace(fleet: Fleet, processes: CliProcess[], args: readonly string[]): Promise<void> {
   const victim = processes.shift()
   assert.equal(victim?.ended, false, `it ended by itself: ${victim?.said}`)
@@ -152,7 +152,7 @@ test('a killed drainer is replaced within 15 s', async (t) => {
   }
 })
 
-/** The one that tells of what it drained, every second. */
+/** Finds the worker that drains: it reports its drains every second. */
 async function drainerOf(workers: readonly CliProcess[]): Promise<CliProcess> {
   const before = workers.map((worker) => worker.printed.length)
   return eventually(

@@ -7,8 +7,8 @@ import { textRows } from '../support/content.js'
 import { assertEqual, createInstallation, type Installation } from '../support/installation.js'
 
 /**
- * Somebody's open transaction holds what we need: the wait ends with a named error in a stated time, nothing of ours
- * keeps waiting in the queue of the lock, and the work is taken up again as soon as the lock is given back.
+ * Another session's open transaction holds a lock that we need. The wait ends with a named error within a stated time, no
+ * session of ours stays queued for the lock, and the work resumes as soon as the lock is released.
  */
 const NAMED_MS = 12_000
 const TAKEN_UP_MS = 15_000
@@ -17,7 +17,7 @@ const SCHEMA = `CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
 
 const servers = await sharedServers()
 
-/** Takes the lock; the answer gives it back. */
+/** Takes the lock; returns a function that releases it. */
 type Hold = (name: string) => Promise<() => Promise<void>>
 
 const onSource =

@@ -7,11 +7,11 @@ import { contentOf, textRows } from '../support/content.js'
 import { nap } from '../support/fleet.js'
 import { copyAll, createInstallation, type Installation, overSides } from '../support/installation.js'
 
-/** The line between the product and a server: long, or frozen so that nothing passes and nobody is told. */
+/** The line between the product and a server: long, or frozen, so that nothing passes and neither end notices. */
 const SIDES = ['source', 'target'] as const
-/** LINES=all is the long form. */
+/** LINES=all runs the long form. */
 const FROZEN = process.env['LINES'] === 'all' ? SIDES : (['source'] as const)
-/** Longer than any wait goes on for. */
+/** Longer than any wait lasts. */
 const FROZEN_MS = 18_000
 const NOTICED_MS = 15_000
 const WAIT_MS = 30_000
@@ -24,7 +24,7 @@ interface Far extends Installation {
   readonly lines: Readonly<Record<(typeof SIDES)[number], Proxy>>
 }
 
-/** An installation whose servers are reached over lines. */
+/** Creates an installation that reaches its servers over proxied lines. */
 async function far(name: string, roundTripMs: number): Promise<Far> {
   const near = await createInstallation(servers, name, {
     schema: `CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a SELECT seq, 0 FROM seq_1_to_${ROWS}`,

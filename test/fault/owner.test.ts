@@ -8,9 +8,9 @@ import { watched } from '../support/moments.js'
 import { createInstallation } from '../support/installation.js'
 import { Cli } from '../support/processes.js'
 
-/** Copies of a source or a target, with all that an installation keeps in them, and what two of them would do to each other. */
+/** A cloned source or target carries an installation's state along: these tests show what the two do to each other. */
 const WAIT_MS = 30_000
-/** In place of ten seconds; whoever is at work here drains several times a second. */
+/** Instead of ten seconds: a running installation drains several times a second here. */
 const OTHER_MS = 1_000
 
 const servers = await sharedServers()
@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-/** Copied and live; its own connections are closed, so that its databases can be copied. */
+/** Brings the tables live, then closes its own connections, so that the databases can be cloned. */
 async function copied(name: string): Promise<void> {
   const schema =
     'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a SELECT seq, 0 FROM seq_1_to_50'
@@ -56,7 +56,7 @@ async function cloneTarget(from: string, to: string): Promise<void> {
   await onTarget('postgres', `CREATE DATABASE ${to} TEMPLATE ${from}`)
 }
 
-/** All tables and triggers, as a dump that is loaded beside its original. */
+/** Clones the tables with their rows, as a dump loaded beside its original does. */
 async function cloneSource(from: string, to: string): Promise<void> {
   await servers.createSourceDatabase(to)
   for (const table of ['a', 'sync_audit_log', 'sync_instance', 'sync_instance_mark'])
@@ -66,7 +66,7 @@ async function cloneSource(from: string, to: string): Promise<void> {
     )
 }
 
-/** A daemon, and an application that writes all the time, until `stop`. */
+/** Runs a daemon, and an application that writes constantly, until `stop`. */
 async function atWork(names: DatabaseNames): Promise<{ stop(): Promise<void> }> {
   const context = await open(names)
   const ended = new AbortController()
@@ -151,7 +151,7 @@ test('a target rereads acknowledgements another took back, or everything on requ
   const one = await open(first)
   await onSource('own_s', 'UPDATE a SET v = 1')
   await drained(one)
-  // the second one dies between its two acts
+  // The second installation dies between its two steps.
   const two = await open(second)
   await assert.rejects(drained(watched(two, { 'drain:begun': () => Promise.reject(new Error('dies')) })), /dies/)
   const states = (): Promise<(string | null)[][]> =>

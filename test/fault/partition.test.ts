@@ -9,15 +9,15 @@ import { Fleet, nap, WriteLoad } from '../support/fleet.js'
 import { Cli, type CliProcess } from '../support/processes.js'
 
 /**
- * One worker stands on a host of its own, whose lines to the three servers are cut without a word: packets vanish, no
- * end, no reset. Another worker stands beside the servers.
+ * One worker runs on a host of its own, whose lines to the three servers are cut silently: packets vanish, without FIN or
+ * RST. Another worker runs beside the servers.
  */
 const LINES = ['source', 'target', 'redis'] as const
 type Line = (typeof LINES)[number]
-/** PARTITIONS=all is the long form. */
+/** PARTITIONS=all runs the long form. */
 const KINDS = ['source', 'target', 'redis', 'host'] as const
 const ASKED = process.env['PARTITIONS'] === 'all' ? KINDS : (['target'] as const)
-/** The other worker carries on within this, and the one that was cut off within this once its line is mended. */
+/** Deadline for the other worker to take over, and for the cut-off one to resume once its line is restored. */
 const MOST_MS = 40_000
 const SETTLED_MS = 60_000
 
@@ -88,7 +88,7 @@ for (const kind of ASKED) {
       await holdingTheDrain(fleet, () => lines.forEach((line) => namespace.cut(line)))
       if (kind === 'host') await far.kill()
       const replacedMs = await carriedOn(fleet)
-      // nobody else is left to do the work
+      // Leaves no other worker to do the work.
       await near.kill()
       lines.forEach((line) => namespace.restore(line))
       if (kind === 'host') await startFar(remote)
@@ -112,7 +112,7 @@ async function startFar(remote: Cli): Promise<CliProcess> {
   return far
 }
 
-/** Does it in the middle of a drain, whose lock is held by a statement that waits for a row of ours. */
+/** Calls `act` in the middle of a drain: it holds the drain's lock while one of its statements waits for a lock of ours. */
 async function holdingTheDrain(fleet: Fleet, act: () => void): Promise<void> {
   const { reader } = fleet
   await reader.query('BEGIN; LOCK TABLE beat IN SHARE MODE')
@@ -122,7 +122,7 @@ async function holdingTheDrain(fleet: Fleet, act: () => void): Promise<void> {
   await reader.query('ROLLBACK')
 }
 
-/** How long until what is written from now on arrives. */
+/** Measures how long writes from now on take to arrive. */
 async function carriedOn(fleet: Fleet): Promise<number> {
   const since = performance.now()
   const from = Date.now() + 500

@@ -6,14 +6,14 @@ import { textRows } from '../support/content.js'
 import { copyAll, createInstallation, type Installation, settle } from '../support/installation.js'
 
 const SEED = Number(process.env['POISON_SEED'] ?? Math.floor(Math.random() * 1_000_000))
-/** JSON of the source that PostgreSQL's numeric cannot hold. */
+/** JSON that the source accepts and PostgreSQL's numeric cannot hold. */
 const POISON = '{"a":1e200000}'
 const ROWS = 400
 const POISONED = 100
 const ROUNDS = 12
 const STATEMENTS = 60
 
-/** Parents by key and by another unique column, children, holders of UNIQUE values; each may carry poison in `j`. */
+/** Parents by key and by another unique column, children, and holders of UNIQUE values; each row may have poison in `j`. */
 const TABLES = ['p', 'c', 'u'] as const
 const SCHEMA = `
   CREATE TABLE p (id INT PRIMARY KEY, code INT NOT NULL UNIQUE, v INT, j JSON) ENGINE=InnoDB;
@@ -44,7 +44,7 @@ function statement(r: Random): string {
 
 const poison = (table: string, id: number): string => `UPDATE ${table} SET j = '${POISON}' WHERE id = ${id}`
 
-/** Every row that is not quarantined is on both sides and equal, and nothing else is in the target but stale images. */
+/** Asserts that rows not quarantined are equal on both sides; the target holds nothing else but stale images. */
 async function assertHealthy(installation: Installation, when: string): Promise<number> {
   let quarantined = 0
   for (const table of TABLES) {

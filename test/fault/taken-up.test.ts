@@ -7,7 +7,7 @@ import { sortedRows, textRows } from '../support/content.js'
 import { copyAll, createInstallation } from '../support/installation.js'
 import { during } from '../support/moments.js'
 
-/** What breaks in the middle of a copy or of live sync; each is taken up again by itself, and how soon is told. */
+/** Failures in the middle of a copy or of live sync. Work resumes automatically after each; the tests report how soon. */
 const ROWS = 30_000
 const SCHEMA = `CREATE TABLE a (id INT PRIMARY KEY, v INT, t VARCHAR(200)) ENGINE=InnoDB;
   INSERT INTO a SELECT seq, seq, REPEAT('x', 150) FROM seq_1_to_${ROWS}`
@@ -17,7 +17,7 @@ const servers = await sharedServers()
 async function killConnections(name: string): Promise<void> {
   const app = await servers.sourceAdmin(name)
   const mine = `SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '${name}' AND ID <> CONNECTION_ID()`
-  // one that has ended by itself meanwhile is as good as killed
+  // A connection that has closed meanwhile counts as killed.
   for (const [id] of await textRows(app, mine)) await app.query(`KILL ${id}`).catch(() => {})
   app.destroy()
 }
@@ -109,7 +109,7 @@ for (const service of ['mariadb', 'postgres'] as const) {
     const still = performance.now()
     await servers.freeze(service)
     try {
-      // Behind the freeze, or it might be drained before: then nobody asks the target until the next control work.
+      // After the freeze: drained before it, the change would leave no query of the target until the next control work.
       if (service === 'postgres') await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
       const isTold = (): boolean => daemon.problems.length > 0 || daemon.failure !== undefined
       await eventually('it is told by name', isTold, NAMED_MS)
@@ -129,7 +129,7 @@ for (const service of ['mariadb', 'postgres'] as const) {
   })
 }
 
-/** Over a connection of its own: the installation's may have been lost. */
+/** Uses a connection of its own, because the installation's may be lost. */
 async function change(statement: string, name: string): Promise<void> {
   await using app = await servers.sourceAdmin(name)
   await app.query(statement)

@@ -52,7 +52,7 @@ test('children spelt differently are followed while their foreign keys come and 
   assert.ok(verdict.validated > 0, told(verdict))
 })
 
-/** Each rule left out once: the same comparison must find what it is there for. A run may be lucky, so several are tried. */
+/** Omits each rule once: the same comparison must find the fault that it prevents. Tries several runs: one may be lucky. */
 const BROKEN: readonly { readonly without: string; readonly rule: string }[] = [
   { without: 'the closure', rule: 'closure' },
   { without: 'absent rows as start keys', rule: 'absent-is-start' },

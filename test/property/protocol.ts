@@ -14,29 +14,32 @@ import { Writers } from './writers.js'
 export interface Experiment {
   readonly seed: number
   readonly liveMs: number
-  /** Catch-up slices of so many keys, where the opening drain takes fewer. */
+  /** Keys per catch-up slice; the opening drain then takes fewer. */
   readonly catchUpKeys?: number
-  /** Backlogs: no drain for so long at a time, and small slices. */
+  /** Builds backlogs: pauses this long between drains, and makes slices small. */
   readonly backlogMs?: number
-  /** Of each slice, of one snapshot; few of them make the closure park what it finds for a later one. */
+  /** Entries per slice, of one snapshot. With few, the closure parks the keys that it finds for a later slice. */
   readonly sliceEntries?: number
-  /** Writers pause while more entries wait: small slices are slower than they are, and a drain ends where it began to fall behind. */
+  /**
+   * Writers pause while more entries are pending: small slices are slower than the writers, and a drain ends at the point
+   * where it began to fall behind.
+   */
   readonly mostPending?: number
-  /** Goes on beyond liveMs until drains have taken so many slices, for a minute at most: a busy machine takes few. */
+  /** Continues beyond liveMs, for a minute at most, until drains have taken this many slices: a busy machine takes few. */
   readonly leastSlices?: number
-  /** Foreign keys over text are validated, broken by misspelt children, suspended, and built again. */
+  /** Foreign keys over text are validated, violated by misspelt children, suspended, and rebuilt. */
   readonly foreignKeysComeAndGo?: boolean
 }
 
 export interface Verdict {
   drains: number
   wrong: number
-  /** Drains whose snapshot was older than the one before. */
+  /** Drains whose snapshot was older than the previous one. */
   backwards: number
   statements: number
-  /** Snapshots of drains that took more than one. */
+  /** Snapshots taken by drains that took more than one. */
   slices: number
-  /** Times that a foreign key over text was found validated before one that misspelt children broke. */
+  /** How often a foreign key over text was found validated before misspelt children violated one. */
   validated: number
   readonly examples: string[]
   /** When the last drain's snapshot was opened. */
@@ -48,8 +51,8 @@ const MOST_EXTRA_MS = 60_000
 const STATEMENTS_BEFORE_COPY = 500
 
 /**
- * Runs the protocol under random writers and compares, before every target commit, the whole live set with the drain's
- * own source snapshot. The comparison reads both sides by its own SQL and shares no code with the engine.
+ * Runs the protocol under random writers. Before every target commit, compares the whole live set with the drain's own
+ * source snapshot. The comparison reads both sides with its own SQL and shares no code with the engine.
  */
 export async function runExperiment(servers: ServerSet, experiment: Experiment): Promise<Verdict> {
   const name = `property_${experiment.seed}`
@@ -115,7 +118,7 @@ function watchOf(verdict: Verdict, { seed }: Experiment): Watch {
   const r = random(seed * 77)
   const aroundSnapshot = (): Promise<void> => nap(r.chance(0.5) ? r.int(0, 60) : 0)
   const delays = during({
-    // half of the chunks are read late: a short copy never shows what the orphan scan is for
+    // Delays half of the chunks: a short copy never shows why the orphan scan is needed.
     'chunk:taken': () => nap(r.chance(0.5) ? r.int(200, 900) : 0),
     'drain:locked': aroundSnapshot,
     'drain:opened': aroundSnapshot,
@@ -168,7 +171,7 @@ async function copyAndFollow(context: EngineContext, experiment: Experiment, aro
       if (experiment.backlogMs) await nap(experiment.backlogMs)
     }
   }
-  // two drainers compete for the lock
+  // Two drainers compete for the lock.
   const running = [drainUntil(), drainUntil()]
   if (experiment.foreignKeysComeAndGo) running.push(comeAndGo(context, around, end))
   await Promise.all(running)
@@ -191,7 +194,7 @@ async function holdBack(
 const TEXT_KEYS = ['sc', 'sbc', 'bc']
 const PHASE_MS = 1200
 
-/** Wild phases, in which misspelt children break the foreign keys over text, and clean ones, in which these are built and validated. */
+/** Alternates clean phases, which build and validate the foreign keys over text, with wild ones of misspelt children. */
 async function comeAndGo(context: EngineContext, { verdict, writers, admin }: Around, end: number): Promise<void> {
   while (performance.now() < end) {
     writers.spelling = 'clean'
@@ -209,7 +212,7 @@ async function comeAndGo(context: EngineContext, { verdict, writers, admin }: Ar
   }
 }
 
-/** Deadlocks with the writers are part of the game. */
+/** Retries: deadlocks with the writers are expected. */
 async function persistently(admin: Around['admin'], statement: string): Promise<void> {
   for (;;) {
     try {
@@ -226,7 +229,7 @@ function nap(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** Null, or the first row that differs between the live tables and the snapshot. */
+/** Returns the first row that differs between the live tables and the snapshot, or null. */
 export async function firstDifference(
   snapshot: SourceSnapshot,
   target: TargetTransaction,

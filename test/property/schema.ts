@@ -1,4 +1,4 @@
-/** Tables that between them have every shape of foreign key action the closure must follow. Small, so that writers collide. */
+/** Tables that cover every shape of foreign key action that the closure must follow. Small, so that writers collide. */
 export const SCHEMA = `
 CREATE TABLE p (id INT NOT NULL PRIMARY KEY, code VARCHAR(20) NOT NULL, u INT NOT NULL, v INT, UNIQUE KEY (code), UNIQUE KEY (u)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 CREATE TABLE c (id INT NOT NULL PRIMARY KEY, pid INT NOT NULL, v INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;

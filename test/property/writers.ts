@@ -25,7 +25,7 @@ function statement(r: Random, spelling: Spelling): string {
     () => `DELETE FROM c WHERE id = ${id(r)}`,
     () => `UPDATE IGNORE c SET id = ${id(r)} WHERE id = ${id(r)}`,
     () => `UPDATE c SET pid = ${id(r)} WHERE id = ${id(r)}`,
-    // many small families, or the deletes leave nothing for cascades to reach
+    // Many small families; otherwise the deletes leave nothing for cascades to reach.
     () => `INSERT IGNORE INTO p VALUES ${rows(r, () => `(${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, 1)`)}`,
     () => `INSERT IGNORE INTO p VALUES ${rows(r, () => `(${id(r)}, ${text(code(r))}, ${r.int(1, 90)}, 1)`)}`,
     () => `INSERT IGNORE INTO c VALUES ${rows(r, () => `(${id(r)}, ${id(r)}, 1)`)}`,
@@ -64,7 +64,7 @@ function statement(r: Random, spelling: Spelling): string {
   return r.pick(ways)()
 }
 
-/** Exchanges unique values by way of a free one, inside one transaction. */
+/** Swaps two unique values through a free one, inside one transaction. */
 function swap(r: Random): string[] {
   const [a, b] = [id(r), id(r)]
   return [
@@ -75,9 +75,9 @@ function swap(r: Random): string[] {
   ]
 }
 
-/** What such writers, and definitions that change under them, provoke; anything else is the product's doing, and fails the test. */
+/** Errors that such writers, and changing definitions, provoke. Any other error is the product's, and fails the test. */
 const PROVOKED = new Set([1062, 1205, 1213, 1451, 1452, 1761, 1020, 1412])
-/** A server that is killed under them. */
+/** Errors of a server that is killed while they write. */
 const AWAY = new Set([
   'PROTOCOL_CONNECTION_LOST',
   'ECONNRESET',
@@ -92,7 +92,7 @@ const GONE = new Set([1205, 1213])
 export class Writers {
   statements = 0
   spelling: Spelling = 'wild'
-  /** Between transactions, while true. */
+  /** While true, writers pause between transactions. */
   isHeld = false
   #stopping = false
   #running: Promise<unknown>
@@ -104,7 +104,7 @@ export class Writers {
     this.#running.catch(() => {})
   }
 
-  /** Writers that connect again where the server has gone away under them; they end their connections. */
+  /** Starts writers that reconnect when the server goes away. They close their own connections. */
   static persistent(count: number, connect: () => Promise<Connection>, seed: number, pauseMs: number): Writers {
     const writers = new Writers([], seed, pauseMs)
     writers.#running = Promise.all(
@@ -154,7 +154,7 @@ export class Writers {
       if (!(await this.#try(connection, sql))) return void (await connection.query('ROLLBACK'))
       if (savepoint && r.chance(0.5)) await connection.query('ROLLBACK TO SAVEPOINT w')
     }
-    // part of the load: a transaction left open, whose entries commit late
+    // Part of the load: a transaction left open, whose entries commit late.
     if (r.chance(0.04)) await new Promise((resolve) => setTimeout(resolve, 300 + r.next() * 900))
     await connection.query(r.chance(0.85) ? 'COMMIT' : 'ROLLBACK')
   }

@@ -14,11 +14,11 @@ export interface Asking {
   readonly headers?: Record<string, string>
   readonly body?: string
   readonly localAddress?: string
-  /** The authority of a page of HTTPS. */
+  /** Certificate authority of an HTTPS page. */
   readonly ca?: Buffer
 }
 
-/** By node's own client: fetch sets Host and Sec-Fetch-* as it likes. */
+/** Uses Node's own client, because fetch sets Host and Sec-Fetch-* itself. */
 export async function ask(url: string, options: Asking = {}): Promise<Answer> {
   const sent = (url.startsWith('https:') ? requestTls : request)(url, options).end(options.body)
   const [response] = await once(sent, 'response')

@@ -12,13 +12,13 @@ export interface Run {
   readonly stdout: string
   readonly stderr: string
   readonly seconds: number
-  /** Largest resident memory that was seen. */
+  /** Largest resident memory seen. */
   readonly peakMb: number
 }
 
-/** A command that goes on until it is told to stop. */
+/** A command that runs until it is stopped. */
 export interface Started {
-  /** SIGTERM; resolves when it has ended, with its exit code. */
+  /** Sends SIGTERM; resolves with the exit code once the command has ended. */
   stop(): Promise<number | null>
 }
 
@@ -36,7 +36,7 @@ export function start(servers: ServerSet, name: string, args: readonly string[])
   }
 }
 
-/** Runs one command of the CLI between two databases of one name, to its end. */
+/** Runs one command of the CLI to its end, between two databases of one name. */
 export async function run(
   servers: ServerSet,
   name: string,
@@ -55,7 +55,7 @@ export async function run(
   const timer = setInterval(() => {
     residentMb(child.pid).then(
       (mb) => (peakMb = Math.max(peakMb, mb)),
-      // it has just ended
+      // The process has just ended.
       () => {},
     )
   }, LOOK_MS)
@@ -67,7 +67,7 @@ export async function run(
   return { code: child.exitCode, stdout, stderr, seconds: (performance.now() - started) / 1000, peakMb }
 }
 
-/** As `run`; anything but exit 0 throws with what the command said. */
+/** Like `run`, but throws with the command's stderr unless the exit code is 0. */
 export async function measured(servers: ServerSet, name: string, args: readonly string[]): Promise<Run> {
   const result = await run(servers, name, args)
   assert.equal(result.code, 0, `${args.join(' ')}: ${result.stderr}`)

@@ -5,7 +5,7 @@ import { createSource } from '@mylab-sync/source-mysql'
 import { createTarget } from '@mylab-sync/target-postgres'
 import type { DatabaseNames, Login, ServerSet } from '@mylab-sync/testkit'
 
-/** Options of an installation, unless a test sets others. */
+/** Default options of an installation. */
 export const OPTIONS: EngineContext['options'] = {
   include: ['*'],
   exclude: [],
@@ -16,7 +16,7 @@ export const OPTIONS: EngineContext['options'] = {
   schemaChanges: 'apply',
 }
 
-/** What nobody has set. */
+/** TLS settings of a user who sets none. */
 const PREFERRED = { ...NO_TLS, mode: 'prefer' } as const
 
 export interface Sides extends AsyncDisposable {
@@ -24,11 +24,11 @@ export interface Sides extends AsyncDisposable {
   readonly target: Target
 }
 
-/** Both sides of an installation between two databases, of one name or of two; `await using` closes them. */
+/** Connects both sides of an installation, to databases of one name or of two; `await using` closes them. */
 export async function connect(
   servers: Pick<ServerSet, 'source' | 'target' | 'product'>,
   names: string | DatabaseNames,
-  /** The source's account; the documented one unless it is given. */
+  /** The source's account; by default the documented one. */
   account: Login = servers.product.source,
 ): Promise<Sides> {
   const at = typeof names === 'string' ? { source: names, target: names } : names

@@ -6,7 +6,7 @@ type Reader = Pick<TargetConnection, 'query'>
 
 const ROWS = 50_000
 
-/** One digest over every row of a table with an integer key `id`, whose values both servers print alike. */
+/** Returns one digest over every row of a table with an integer key `id`. Both servers must print its values alike. */
 export async function contentOf(side: Admin | Reader, table: string): Promise<string> {
   const hash = createHash('sha256')
   for (let after = -1, more = true; more; ) {
@@ -19,7 +19,7 @@ export async function contentOf(side: Admin | Reader, table: string): Promise<st
   return hash.digest('hex')
 }
 
-/** Rows of a query as both drivers hand out text. */
+/** Rows of a query, as the text that both drivers return. */
 export async function textRows(side: Admin | Reader, query: string): Promise<(string | null)[][]> {
   if ('execute' in side) {
     const [rows] = await side.query({ sql: query, rowsAsArray: true, typeCast: (field) => field.string() })
@@ -29,7 +29,7 @@ export async function textRows(side: Admin | Reader, query: string): Promise<(st
   return (await side.query({ text: query, rowMode: 'array', types })).rows as (string | null)[][]
 }
 
-/** The rows of a query in an order that both sides share, for comparisons as multisets. */
+/** Rows of a query in an order that both sides share, to compare them as multisets. */
 export async function sortedRows(side: Admin | Reader, query: string): Promise<string[]> {
   return (await textRows(side, query)).map((row) => JSON.stringify(row)).sort()
 }

@@ -1,13 +1,13 @@
 import type { SyncError } from '@mylab-sync/core'
 import { type EngineContext, runDaemon } from '@mylab-sync/engine'
 
-/** Live sync beside a test. `await using` ends it without a word: whoever wants to know how it ended calls `stop`. */
+/** Live sync beside a test. `await using` stops it and discards its error; `stop` throws it. */
 export interface RunningDaemon extends AsyncDisposable {
-  /** What it reported and retries, with the time of `performance.now()`. */
+  /** Errors that it reported and retries, each with its `performance.now()`. */
   readonly problems: readonly { readonly error: SyncError; readonly atMs: number }[]
-  /** What has ended it, undefined while it runs. */
+  /** The error that ended it; undefined while it runs. */
   readonly failure: unknown
-  /** Ends it in good order; throws what has ended it before. */
+  /** Stops it gracefully. Throws the error that ended it earlier, if any. */
   stop(): Promise<void>
 }
 

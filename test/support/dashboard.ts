@@ -16,7 +16,7 @@ export interface RunningDashboard extends AsyncDisposable {
   readonly url: string
 }
 
-/** On a free loopback port, over the databases of this name. */
+/** Starts the dashboard on a free loopback port, over the databases of this name. */
 export async function startDashboard(
   servers: ServerSet,
   name: string,

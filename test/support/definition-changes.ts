@@ -1,9 +1,9 @@
-/** One change of a live table. `T` and `U` stand for the names of tables of its own. */
+/** One change of a live table. `T` and `U` are placeholders for its own table names. */
 export interface DefinitionChange {
   readonly title: string
-  /** Tables and rows of before; the base table unless given. */
+  /** Creates the tables and rows before the change; by default the base table. */
   readonly schema: string
-  /** Each ALTER is tried with every algorithm that the server takes for it. */
+  /** Each ALTER is tried with every algorithm that the server accepts for it. */
   readonly statements: readonly string[]
 }
 
@@ -33,9 +33,9 @@ const change = (schema: string, ...statements: readonly string[]): DefinitionCha
   statements,
 })
 
-/** Every clause of ALTER TABLE of both manuals, and what else changes a table without firing a trigger. */
+/** Every clause of ALTER TABLE in both manuals, and every other statement that changes a table without firing a trigger. */
 export const DEFINITION_CHANGES: readonly DefinitionChange[] = [
-  // columns that take another one's place
+  // columns that replace another one
   change(PLAIN, 'ALTER TABLE T DROP COLUMN c, ADD COLUMN c INT DEFAULT 7 AFTER id'),
   change(PLAIN, 'ALTER TABLE T DROP COLUMN c, ADD COLUMN c INT DEFAULT 9 AFTER id'),
   change(PLAIN, 'ALTER TABLE T DROP COLUMN c', 'ALTER TABLE T ADD COLUMN c INT DEFAULT 7 AFTER id'),
@@ -64,7 +64,7 @@ export const DEFINITION_CHANGES: readonly DefinitionChange[] = [
   change(KEYLESS, 'ALTER TABLE T CHANGE a c INT DEFAULT 7, CHANGE c a INT DEFAULT 7'),
   change(KEYLESS, 'ALTER TABLE T ADD COLUMN i INT NOT NULL AUTO_INCREMENT PRIMARY KEY'),
   change(KEYLESS, 'ALTER TABLE T ADD COLUMN x INT DEFAULT 4'),
-  // columns of their own
+  // independent columns
   change(BASE, 'ALTER TABLE T ADD COLUMN x INT'),
   change(BASE, 'ALTER TABLE T ADD COLUMN x INT NOT NULL DEFAULT 5 FIRST'),
   change(BASE, "ALTER TABLE T ADD COLUMN (x VARCHAR(9) DEFAULT 'q', y DATETIME DEFAULT '2020-02-02 00:00:00')"),
@@ -186,7 +186,7 @@ export const DEFINITION_CHANGES: readonly DefinitionChange[] = [
   change(BASE, 'TRUNCATE TABLE T', "INSERT INTO T (id, c) VALUES (2, 99)"),
   change(BASE, 'ALTER TABLE T ADD SYSTEM VERSIONING'),
   change(BASE, 'ALTER TABLE T ADD SYSTEM VERSIONING', 'DELETE FROM T WHERE id = 1', 'ALTER TABLE T DROP SYSTEM VERSIONING'),
-  // other tables in the place
+  // another table under the same name
   change(TWO, 'DROP TABLE T', 'CREATE TABLE T (id INT NOT NULL PRIMARY KEY, c INT) ENGINE=InnoDB', 'INSERT INTO T VALUES (7, 7)'),
   change(TWO, 'CREATE OR REPLACE TABLE T (id INT NOT NULL PRIMARY KEY, c INT) ENGINE=InnoDB', 'INSERT INTO T VALUES (8, 8)'),
   change(TWO, 'CREATE OR REPLACE TABLE T (id INT NOT NULL PRIMARY KEY, c VARCHAR(5)) ENGINE=InnoDB AS SELECT 5 id, 5 c'),
@@ -220,12 +220,12 @@ export const DEFINITION_CHANGES: readonly DefinitionChange[] = [
   change(PLAIN, 'ALTER TABLE T PARTITION BY HASH (id) PARTITIONS 2'),
 ] // biome-ignore format: one change a line
 
-/** DEFINITIONS=all: with every algorithm that a server takes; else with the one that it chooses. */
+/** DEFINITIONS=all tries every algorithm that a server accepts; otherwise the server chooses one. */
 const ALGORITHMS = process.env['DEFINITIONS'] === 'all' ? ['', 'INSTANT', 'NOCOPY', 'INPLACE', 'COPY'] : ['']
 
 /**
- * Changes by each algorithm; those that a server refuses fall out when they are run. Of all of them one in `share`, begun with
- * another one each, so that modes with shares of their own try all together.
+ * Pairs each change with each algorithm; a test skips pairs that the server refuses. Takes one change in `share`, starting
+ * at `first`: modes with different values of `first` cover all changes together.
  */
 export function changesByAlgorithm(share = 1, first = 0): (DefinitionChange & { readonly algorithm: string })[] {
   const isTaken = (_: unknown, at: number): boolean => process.env['DEFINITIONS'] === 'all' || at % share === first
@@ -237,7 +237,7 @@ export function changesByAlgorithm(share = 1, first = 0): (DefinitionChange & { 
   })
 }
 
-/** The statements as they are sent, under names of their own. */
+/** The statements as they are sent, with the tables' own names. */
 export function statementsOf(
   { schema, statements, algorithm }: DefinitionChange & { readonly algorithm: string },
   name: string,

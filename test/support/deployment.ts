@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './run.js'
 
-/** A command line of ours, without the program's name, and the file that it stands in. */
+/** A command line of ours without the program's name, and the file that contains it. */
 export interface CommandLine {
   readonly file: string
   readonly args: readonly string[]
@@ -10,7 +10,7 @@ export interface CommandLine {
 
 export const readText = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
 
-/** Paths from the root, of the files below `folder` that end so. */
+/** Paths, relative to the root, of all files below `folder` whose names end with `ends`. */
 export function filesBelow(folder: string, ends: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith(ends))
@@ -18,7 +18,7 @@ export function filesBelow(folder: string, ends: string): string[] {
     .sort()
 }
 
-/** From units, supervisor programs and crontabs: what follows the program's path. */
+/** Reads units, supervisor programs and crontabs: the text after the program's path. */
 export function programLines(files: readonly string[]): CommandLine[] {
   return files.flatMap((file) =>
     [...readText(file).matchAll(/^(?![#;]).*mylab-sync\.js +(.*?)(?: *(?:>|\||2>).*)?$/gm)].map(([, args = '']) => ({
@@ -28,7 +28,7 @@ export function programLines(files: readonly string[]): CommandLine[] {
   )
 }
 
-/** From the code of a document: every line that begins with the command, after `$`, `npx` or neither. */
+/** Reads the code of documents: every line that begins with the command, after `$`, `npx` or neither. */
 export function documentLines(files: readonly string[]): CommandLine[] {
   return files.flatMap((file) =>
     [...readText(file).matchAll(/(?:^|`)(?:\$ )?(?:sudo -u mylab-sync )?(?:npx )?mylab-sync ([a-z][^`\n#|>]*)/gm)].map(
@@ -37,7 +37,7 @@ export function documentLines(files: readonly string[]): CommandLine[] {
   )
 }
 
-/** The code blocks below a heading of a document that are marked `sql source` or `sql target`, in order. */
+/** Code blocks below a heading of a document that are marked `sql source` or `sql target`, in order. */
 export function sqlBlocks(file: string, heading: string): { side: string; text: string }[] {
   const section =
     readText(file)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { filesBelow, readText } from './deployment.js'
 import { ROOT } from './run.js'
 
-/** All pages, from the root. */
+/** Paths of all pages, relative to the root. */
 export const DOCUMENTS: readonly string[] = [
   ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
   ...filesBelow('docs', '.md'),
@@ -17,7 +17,7 @@ export function shellLines(file: string): string[] {
     .filter((line) => line !== '')
 }
 
-/** Every source file of the program, but for the page's own scripts, in one text. */
+/** Every source file of the program in one text, except the page's own scripts. */
 export function programText(): string {
   const folders = ['apps', 'packages'].flatMap((kind) =>
     readdirSync(join(ROOT, kind)).map((name) => join(kind, name, 'src')),
@@ -29,7 +29,7 @@ export function programText(): string {
     .join('\n')
 }
 
-/** First cells of the tables whose head begins so, code by code. */
+/** Codes in the first column of each table whose header begins with `head`. */
 export function quoted(file: string, head: string): string[] {
   const found: string[] = []
   let inside = false

@@ -4,21 +4,21 @@ import type { Redis } from 'ioredis'
 const LOOK_MS = 100
 const CONTEXT = 60
 
-/** Texts that a secret may have got into, each with where it was found. */
+/** Texts that may contain a secret, each with the place where it was found. */
 export class Evidence {
   readonly #texts = new Map<string, { readonly place: string; readonly keys: boolean }>()
 
-  /** `keys`: keys of rows may stand there. */
+  /** `keys`: the place may contain keys of rows. */
   add(place: string, text: string, { keys = false } = {}): void {
     this.#texts.set(text, { place, keys: keys && this.#texts.get(text)?.keys !== false })
   }
 
-  /** Bytes that were looked at. */
+  /** Total length of the texts. */
   get size(): number {
     return [...this.#texts.keys()].reduce((sum, text) => sum + text.length, 0)
   }
 
-  /** Where marks stand: `secrets` nowhere, `keys` where they may not. */
+  /** Finds forbidden marks: `secrets` in any text, `keys` in texts that must not contain them. */
   found(marks: { readonly secrets: readonly string[]; readonly keys: readonly string[] }): string[] {
     return [...this.#texts].flatMap(([text, { place, keys }]) =>
       [...marks.secrets, ...(keys ? [] : marks.keys)].flatMap((mark) => {
@@ -29,7 +29,7 @@ export class Evidence {
   }
 }
 
-/** Every command line that the machine shows to everybody, until it is stopped. */
+/** Collects every command line that the machine shows to all users, until it is stopped. */
 export function watchCommandLines(evidence: Evidence): () => number {
   const seen = new Set<string>()
   const timer = setInterval(() => {
@@ -50,12 +50,12 @@ function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
   } catch {
-    // it has just ended
+    // The process has just ended.
     return ''
   }
 }
 
-/** Every key of Redis with its value, as one text. */
+/** All keys of Redis with their values, as one text. */
 export async function allOfRedis(redis: Redis): Promise<string> {
   const keys = await redis.keys('*')
   const values = await Promise.all(keys.map(async (key) => `${key} ${JSON.stringify(await valueOf(redis, key))}`))
@@ -73,7 +73,7 @@ const READ: Readonly<Record<string, (redis: Redis, key: string) => Promise<unkno
 
 async function valueOf(redis: Redis, key: string): Promise<unknown> {
   const type = await redis.type(key)
-  // it has just expired
+  // The key has just expired.
   if (type === 'none') return null
   const read = READ[type]
   if (read === undefined) throw new Error(`${key}: a type of Redis that is not looked into: ${type}`)

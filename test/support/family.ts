@@ -1,6 +1,6 @@
 import type { Installation } from './installation.js'
 
-/** A parent, a child, a grandchild, and a table that none of them acts on. */
+/** A parent, a child, a grandchild, and a table on which no foreign key acts. */
 export const FAMILY = `
   CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   CREATE TABLE c (id INT PRIMARY KEY, pid INT, v INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
@@ -8,7 +8,7 @@ export const FAMILY = `
   CREATE TABLE other (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   INSERT INTO p VALUES (1, 1), (2, 2), (3, 3); INSERT INTO c VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO g VALUES (1, 1), (2, 2), (3, 3); INSERT INTO other VALUES (1, 1)`
 
-/** Of every table, or of one. */
+/** Drops the triggers of every table, or of one. */
 export async function dropTriggers(app: Installation['app'], table = '%'): Promise<void> {
   const [triggers] = await app.query(
     'SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE LIKE ?',

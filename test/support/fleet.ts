@@ -9,7 +9,7 @@ type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
 const START_MS = 30_000
 const TURN_MS = 50
 const LOOK_MS = 100
-/** In every row: Redis must never hold it. */
+/** Part of every row. Redis must never hold it. */
 export const MARK = 'RowsAreNoHints'
 
 const SCHEMA = `
@@ -20,7 +20,7 @@ const SCHEMA = `
   INSERT INTO beat VALUES (1, 0)`
 const TABLES = ['a', 'b', 'beat'] as const
 
-/** One installation of the queue mode whose processes come and go, under an application's writes. */
+/** One installation in queue mode, whose processes start and die under an application's writes. */
 export class Fleet implements AsyncDisposable {
   readonly app: Admin
   readonly reader: Reader
@@ -34,7 +34,7 @@ export class Fleet implements AsyncDisposable {
     this.cli = parts.cli
   }
 
-  /** Fresh databases; the source holds so many rows in `a`, a third of that in `b`. */
+  /** Creates fresh databases; the source holds `rows` rows in `a`, and a third of that in `b`. */
   static async open(
     servers: ServerSet,
     name: string,
@@ -51,7 +51,7 @@ export class Fleet implements AsyncDisposable {
     return new Fleet(servers, { app, reader, cli })
   }
 
-  /** Returns when it is at work. */
+  /** Starts a process; waits until a worker has started working. */
   async start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliProcess> {
     const process = this.cli.start(args, env)
     if (args[0] === 'worker')
@@ -73,7 +73,7 @@ export class Fleet implements AsyncDisposable {
     socket.destroy()
   }
 
-  /** Number of the last drain that was committed. */
+  /** Number of the last committed drain. */
   async lastDrain(): Promise<number> {
     return Number((await textRows(this.reader, 'SELECT number FROM mylab_sync.sync_drain'))[0]?.[0])
   }
@@ -83,7 +83,7 @@ export class Fleet implements AsyncDisposable {
     return rows.map(([state]) => state).join()
   }
 
-  /** Waits until everything is live, drained and nothing is left to do; the rows of both sides are equal then, or not. */
+  /** Waits until all tables are live and no work is left. Rows that still differ then are wrong. */
   async settled(deadlineMs: number): Promise<void> {
     await eventually('all tables are live', async () => (await this.states()) === 'live', deadlineMs)
     const pending = 'SELECT COUNT(*) FROM sync_audit_log WHERE synced = 0'
@@ -97,7 +97,7 @@ export class Fleet implements AsyncDisposable {
     )
   }
 
-  /** Tables whose rows differ. */
+  /** Tables whose rows differ between the two sides. */
   async different(): Promise<string[]> {
     const different: string[] = []
     for (const table of TABLES)
@@ -116,14 +116,14 @@ export class Fleet implements AsyncDisposable {
   }
 }
 
-/** An application's writes, so many a second, and how far the target is behind them. */
+/** Writes like an application, at a fixed rate per second, and measures how far the target lags behind. */
 export class WriteLoad {
   readonly #writer: Admin
   readonly #reader: Reader
   readonly #stopping = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
   writes = 0
-  /** The largest lag since the last reset: the age of the newest of our writes that the target showed. */
+  /** The largest lag since the last reset: the age of our newest write that the target showed. */
   mostLagMs = 0
   lagMs = 0
 

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 
 const FOLDER = new URL('../../golden/', import.meta.url)
 
-/** What a command printed is what was once read and found right. UPDATE_GOLDEN=1 writes it anew, to be read again. */
+/** Asserts that a command prints the text that was reviewed. UPDATE_GOLDEN=1 rewrites it, to be reviewed again. */
 export function assertGolden(name: string, text: string): void {
   const file = new URL(`${name}.txt`, FOLDER)
   if (process.env['UPDATE_GOLDEN'] === '1') {

@@ -9,38 +9,38 @@ import { intercept, type Watch } from './intercept.js'
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetOwner']>>
 
-/** The signals of a job that nobody stops. */
+/** Signals of a job that is never stopped. */
 export const NEVER_ABORTED: { readonly signal: AbortSignal; readonly yielding: AbortSignal } = {
   signal: new AbortController().signal,
   yielding: new AbortController().signal,
 }
 
-/** Both databases of one name, fresh, with the product between them; `await using` ends every connection. */
+/** Two fresh databases of one name, with the product between them; `await using` closes every connection. */
 export interface Installation extends AsyncDisposable {
   readonly context: EngineContext
   readonly source: Source
   readonly target: Target
-  /** The application's own connection. */
+  /** The application's connection. */
   readonly app: Admin
-  /** The user's own: it looks, and makes what the user has there. */
+  /** The user's connection: it reads the target, and creates the user's own objects there. */
   readonly reader: Reader
   /** All rows of a query on the target, as text. */
   rows(query: string): Promise<(string | null)[][]>
 }
 
 export interface InstallationSettings {
-  /** SQL that the source's database begins with. */
+  /** SQL that sets up the source's database. */
   readonly schema?: string
-  /** All of it is copied before a test begins. */
+  /** Copies all of it before a test begins. */
   readonly copied?: boolean
   /** Round every call that the context makes of either side. */
   readonly watch?: Watch
   readonly batchRows?: number | null
-  /** A test kills servers: connections that are lost end nothing, and none is ended in good order. */
+  /** For tests that kill servers: lost connections fail nothing, and no connection is closed gracefully. */
   readonly serversDie?: boolean
 }
 
-/** The one way to an installation. */
+/** The only way to create an installation. */
 export async function createInstallation(
   servers: ServerSet,
   name: string,
@@ -87,13 +87,13 @@ export function unwatched(installation: Installation): Installation {
   return overSides(installation, installation)
 }
 
-/** Copies everything that is selected, to its end. */
+/** Copies the selected tables to the end. */
 export async function copyAll(context: EngineContext, tables: readonly string[] = []): ReturnType<typeof initial> {
   const request = { tables, createTables: true, resume: false, triggers: true, force: false, takeOver: false }
   return initial(context, request, () => {}, new AbortController().signal)
 }
 
-/** Everything pending, control work, and what it made pending. */
+/** Drains everything pending, does control work, and drains what that made pending. */
 export function settle({ context }: Installation): Promise<unknown> {
   return drainAll(context, new AbortController().signal)
 }
@@ -106,12 +106,12 @@ export async function states({ context }: Installation): Promise<Record<string, 
   return Object.fromEntries((await status(context)).tables.map((table) => [table.table, table.state]))
 }
 
-/** What the status says of the table, '' where nothing is wrong. */
+/** The problem that the status reports for the table; '' if there is none. */
 export async function problemOf({ context }: Installation, table: string): Promise<string> {
   return (await status(context)).tables.find((row) => row.table === table)?.problem ?? ''
 }
 
-/** Every row of these tables, on both sides. */
+/** Asserts that both sides hold the same rows in these tables. */
 export async function assertEqual(installation: Installation, tables: readonly string[]): Promise<void> {
   for (const table of tables) {
     const query = `SELECT * FROM ${table} ORDER BY 1, 2`

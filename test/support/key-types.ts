@@ -1,11 +1,11 @@
-/** A type that a key may have, with values at its limits as SQL literals for a session without strict mode, in UTC-8. */
+/** A type that a key may have, with its limits as SQL literals for a session without strict mode, in UTC-8. */
 export interface KeyType {
   readonly name: string
   readonly sql: string
-  /** Characters or bytes of the key's part where an index takes no whole value. */
+  /** Length of the key's prefix, in characters or bytes, if an index cannot hold a whole value. */
   readonly prefix?: number
   readonly mariadbOnly?: boolean
-  /** Of a kind that another type stands for, so that it is paired with a few only. */
+  /** Another type represents this kind, so this one is paired with a few types only. */
   readonly common?: boolean
   readonly values: readonly string[]
 }
@@ -87,10 +87,10 @@ const mariadbs: readonly KeyType[] = [
   { name: 'inet6', sql: 'INET6', values: ["'::'", "'::ffff:1.2.3.4'", "'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'"] },
 ].map((type) => ({ ...type, mariadbOnly: true }))
 
-/** Beside these every type stands. */
+/** Types that are paired with every other type. */
 const BESIDE = new Set(['int', 'enum', 'doubles'])
 
-/** All ordered pairs of types that differ in kind, and every type before and behind a few others. */
+/** All ordered pairs of types that represent a kind; `common` types are paired, both ways, with those in BESIDE only. */
 export function pairsOfKeyTypes(vendor: 'mariadb' | 'mysql'): readonly (readonly [KeyType, KeyType])[] {
   const types = [...integers, ...numbers, ...dates, ...strings, ...members, ...mariadbs].filter(
     (type) => vendor === 'mariadb' || !type.mariadbOnly,

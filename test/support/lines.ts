@@ -4,13 +4,13 @@ import { eventually, Proxy, type ServerSet } from '@mylab-sync/testkit'
 
 const RELOAD_MS = 10_000
 
-/** What a line between this machine's proxy and a server has carried, both ways. */
+/** Records what a line between this machine's proxy and a server has carried, both ways. */
 export class Tap {
   bytes = 0
   readonly #marks: readonly Buffer[]
   readonly #tails = new WeakMap<object, Buffer>()
   readonly #heard = new Map<string, number>()
-  /** Acts on what passes, before it does. */
+  /** Called with data before it passes. */
   onData: (data: Buffer) => void = () => {}
 
   constructor(marks: readonly string[]) {
@@ -23,14 +23,14 @@ export class Tap {
     const seen = Buffer.concat([this.#tails.get(line) ?? Buffer.alloc(0), data])
     for (const mark of this.#marks) {
       for (let at = seen.indexOf(mark); at >= 0; at = seen.indexOf(mark, at + 1)) {
-        // what ends in the kept part was counted before
+        // A mark that ends in the kept part was counted before.
         if (at + mark.length > seen.length - data.length) this.#count(String(mark))
       }
     }
     this.#tails.set(line, seen.subarray(-Math.max(...this.#marks.map(({ length }) => length))))
   }
 
-  /** How often each mark was heard since the last call. */
+  /** How often each mark passed since the last call. */
   heard(): Record<string, number> {
     const found = Object.fromEntries(this.#heard)
     this.#heard.clear()
@@ -55,14 +55,14 @@ export async function tapped(
   return { tap, proxy: await Proxy.start(at, { tap: tap.listen }) }
 }
 
-/** Both servers take up the files of their certificates anew, which is so for every connection after this. */
+/** Makes both servers reload their certificate files. Every later connection uses the new ones. */
 export async function reloadCertificates(servers: ServerSet): Promise<void> {
   const source = await servers.sourceAdmin()
   await source.query(servers.isMysql ? 'ALTER INSTANCE RELOAD TLS' : 'FLUSH SSL').finally(() => source.end())
   await reloadTarget(servers)
 }
 
-/** PostgreSQL reads its configuration some time after it is told to. */
+/** Waits for the reload: PostgreSQL reads its configuration some time after the request. */
 export async function reloadTarget(servers: ServerSet): Promise<void> {
   const before = await loadedAt(servers)
   const target = await servers.targetAdmin()
@@ -70,7 +70,7 @@ export async function reloadTarget(servers: ServerSet): Promise<void> {
   await eventually('the target has read its configuration', async () => (await loadedAt(servers)) !== before, RELOAD_MS)
 }
 
-/** The first line of pg_hba.conf that fits counts. */
+/** Puts the rule first: PostgreSQL applies the first matching line of pg_hba.conf. */
 export async function ruleFirst(servers: ServerSet, line: string): Promise<void> {
   const file = join(servers.server('postgres').folder, 'data/pg_hba.conf')
   writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`)

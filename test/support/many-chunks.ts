@@ -11,32 +11,32 @@ const LIVE_MS = 600_000
 
 export interface ManyChunks {
   readonly chunks: number
-  /** From the first job to the last commit, and until the table is live. */
+  /** Time from the first job to the last commit; `liveSeconds` until the table is live. */
   readonly copySeconds: number
   readonly liveSeconds: number
-  /** What Redis says it uses, in bytes. */
+  /** Memory that Redis reports as used, in bytes. */
   readonly usedBefore: number
   readonly usedAfter: number
   readonly usedPeak: number
-  /** Jobs that are done or have failed and are still kept; commands that Redis was sent, a chunk. */
+  /** Completed and failed jobs that are still kept; `commandsAChunk`: commands sent to Redis per chunk. */
   readonly jobsKept: number
   readonly commandsAChunk: number
-  /** Of the time of the copy: no chunk waited for a worker, so that some may have had nothing to do. */
+  /** Share of the copy's time in which no chunk waited for a worker, so that workers may have been idle. */
   readonly idlePercent: number
 }
 
 const MOST_GROWTH = 2 << 20
-/** Of each queue: 200 that are done and 500 that have failed, and those that are removed a hundred at a time. */
+/** Each queue keeps 200 completed and 500 failed jobs; of both, the excess is removed a hundred at a time. */
 const MOST_KEPT = 3 * (300 + 600)
 
-/** However many chunks there were. */
+/** Asserts bounds that hold for any number of chunks. */
 export function assertBounded({ usedBefore, usedAfter, usedPeak, jobsKept }: ManyChunks): void {
   assert.ok(usedPeak - usedBefore < MOST_GROWTH, `grew by ${usedPeak - usedBefore} bytes`)
   assert.ok(usedAfter - usedBefore < MOST_GROWTH, `kept ${usedAfter - usedBefore} bytes`)
   assert.ok(jobsKept <= MOST_KEPT, `kept ${jobsKept} jobs`)
 }
 
-/** One table of very many very small chunks, copied by a scheduler and two workers through Redis. */
+/** Copies one table of very many tiny chunks through Redis, with a scheduler and two workers. */
 export async function copyManyChunks(servers: ServerSet, name: string, chunks: number): Promise<ManyChunks> {
   await servers.createDatabases({ source: name, target: name })
   const app = await servers.sourceAdmin(name)
@@ -65,7 +65,7 @@ export async function copyManyChunks(servers: ServerSet, name: string, chunks: n
     }
     const liveSeconds = secondsSince(before.at)
     const after = await usage(redis)
-    // the last bound is open
+    // One more: the last chunk has no upper bound.
     assert.equal(Number((await textRows(reader, CHUNKS))[0]?.[0]), chunks + 1)
     assert.equal(await contentOf(reader, 'a'), await contentOf(app, 'a'))
     return {
@@ -88,7 +88,7 @@ export async function copyManyChunks(servers: ServerSet, name: string, chunks: n
 }
 
 const CHUNKS = "SELECT count(*) FROM mylab_sync.sync_chunk WHERE table_name = 'a'"
-/** The state, and how much is left to copy. */
+/** The table's state, and how much is left to copy. */
 const PROGRESS = `SELECT state, (NOT planned)::int + (SELECT count(*) FROM mylab_sync.sync_chunk WHERE state = 'open')
   FROM mylab_sync.sync_progress WHERE table_name = 'a'`
 

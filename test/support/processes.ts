@@ -13,13 +13,13 @@ export interface Finished {
   readonly err: string
 }
 
-/** The product's processes, as a user starts them: only these variables, no file of the working directory. */
+/** Starts the product's processes as a user does: with these variables only, and no file in the working directory. */
 export class Cli implements AsyncDisposable {
   readonly #env: Readonly<Record<string, string>>
   readonly #prefix: readonly string[]
   readonly #processes = new Set<CliProcess>()
 
-  /** `prefix`: what runs a program elsewhere, in a network namespace. */
+  /** `prefix`: the command that runs a program elsewhere, such as in a network namespace. */
   constructor(env: Readonly<Record<string, string>>, prefix: readonly string[] = []) {
     this.#env = env
     this.#prefix = prefix
@@ -41,7 +41,7 @@ export class Cli implements AsyncDisposable {
     return this.start(args, env).finished(RUN_MS)
   }
 
-  /** Kills what still runs. */
+  /** Kills the processes that still run. */
   async close(): Promise<void> {
     await Promise.all([...this.#processes].map((started) => started.kill()))
     this.#processes.clear()
@@ -65,7 +65,7 @@ export class CliProcess {
     child.stderr?.on('data', (data: Buffer) => (this.#err += data.toString()))
   }
 
-  /** What it has said so far on stderr. */
+  /** Its stderr so far. */
   get said(): string {
     return this.#err
   }
@@ -74,7 +74,7 @@ export class CliProcess {
     return this.#out
   }
 
-  /** As the next program of a pipe that ends. */
+  /** Closes stdout, as the next program of a pipe does when it ends. */
   stopReading(): void {
     this.#child.stdout?.destroy()
   }
@@ -83,7 +83,7 @@ export class CliProcess {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 
-  /** Its end within the time, or an Error with what it has said. */
+  /** Waits for the process to end; after the deadline throws an Error with its stderr. */
   async finished(deadlineMs: number): Promise<Finished> {
     await eventually(`the process ends; it said ${this.#err}`, () => this.ended, deadlineMs)
     await this.#closed

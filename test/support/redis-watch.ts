@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { Redis } from 'ioredis'
 
-/** Everything that anybody sends to a Redis server from now on, and everything that it holds. */
+/** Records everything that clients send to a Redis server from now on, and reads everything that it holds. */
 export class RedisWatch {
   readonly #monitor: Socket
   readonly #redis: Redis
@@ -22,12 +22,12 @@ export class RedisWatch {
     return new RedisWatch(monitor, new Redis(url))
   }
 
-  /** Commands that were sent so far, those of scripts included: one byte a character, as they went over the line. */
+  /** Commands sent so far, including those of scripts, as they went over the line: one character per byte. */
   get commands(): string {
     return unescaped(Buffer.concat(this.#sent).toString('latin1'))
   }
 
-  /** Every key with its value, one byte a character. */
+  /** Every key with its value, one character per byte. */
   async held(): Promise<string> {
     const parts: string[] = []
     for (const key of await this.#redis.keys('*')) parts.push(key, ...texts(await this.#valueOf(key)))

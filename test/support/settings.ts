@@ -3,17 +3,17 @@ import type { ServerSet } from '@mylab-sync/testkit'
 type SourceAdmin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type TargetAdmin = Awaited<ReturnType<ServerSet['targetAdmin']>>
 
-/** A setting and a value that it does not have, as SQL. */
+/** A setting and a value other than its present one, as SQL. */
 export interface Setting {
   readonly name: string
   readonly value: string
-  /** What puts it back, as SQL. */
+  /** The value that restores it, as SQL. */
   readonly restored: string
 }
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
-/** Values of settings that are free text. */
+/** Values for settings that are free text. */
 const TARGET_TEXTS: Readonly<Record<string, readonly string[]>> = {
   DateStyle: ['SQL, DMY', 'German', 'Postgres, MDY'],
   TimeZone: ['Asia/Kolkata', 'America/St_Johns'],
@@ -27,7 +27,7 @@ const TARGET_TEXTS: Readonly<Record<string, readonly string[]>> = {
   lc_time: ['C'],
   default_table_access_method: ['heap'],
 }
-/** Who writes, and whether anything may be written, is for somebody to decide; the rest is memory that no server of a test has. */
+/** Left out: users decide which role writes, and whether it may; the rest is memory that no test server has. */
 const TARGET_LEFT = new Set(['role', 'session_authorization', 'default_transaction_read_only', 'temp_buffers', 'seed'])
 
 interface SkippedTable {
@@ -39,7 +39,7 @@ interface SkippedTable {
   readonly enumvals: string[] | null
 }
 
-/** Every setting that this role may change for itself, with each other value of an enumeration and the ends of every range. */
+/** Every setting that this role may change for itself, with each other value of an enumeration and the ends of a range. */
 export async function targetSettings(admin: TargetAdmin, role: string): Promise<Setting[]> {
   const { rows } = await admin.query<SkippedTable>(
     "SELECT name, vartype, setting, min_val, max_val, enumvals FROM pg_settings WHERE context = 'user' ORDER BY name",
@@ -61,12 +61,12 @@ function valuesOf({ name, vartype, min_val, max_val, enumvals }: SkippedTable): 
   if (vartype === 'bool') return ['on', 'off']
   if (vartype === 'enum') return enumvals ?? []
   if (vartype === 'string') return [...(TARGET_TEXTS[name] ?? [])]
-  // The least timeout is one that never is; one of a moment ends what it can.
+  // The smallest timeout never fires; one of a moment ends whatever it can.
   if (name === 'idle_session_timeout') return ['200']
   return name.endsWith('_timeout') ? ['1', max_val ?? ''] : [min_val ?? '', max_val ?? '']
 }
 
-/** Values of settings that are free text, and of enumerations where the server does not tell them. */
+/** Values for settings that are free text, and for enumerations whose members the server does not list. */
 const SOURCE_TEXTS: Readonly<Record<string, readonly string[]>> = {
   time_zone: ["'-08:00'", "'+05:45'"],
   lc_time_names: ["'de_DE'", "'ar_AE'"],
@@ -91,13 +91,13 @@ const SOURCE_TEXTS: Readonly<Record<string, readonly string[]>> = {
   completion_type: ['1', '2'],
   old_mode: ["'ZERO_DATE_TIME_CAST,NO_DUP_KEY_WARNINGS_WITH_IGNORE'", "''"],
 }
-/** What only the whole server has, and `init_connect`, which every session of the product and of the application runs. */
+/** Tested although only the whole server has it: every session of the product and of the application runs `init_connect`. */
 const SOURCE_GLOBAL = new Set(['init_connect'])
-/** Limits under which no statement of anybody ends, and what a session may not be given. */
+/** Left out: limits under which no statement completes, and settings that a session may not change. */
 const SOURCE_LEFT =
   /^(max_session_mem_used|connection_memory_limit|max_allowed_packet|net_buffer_length|rpl_|wsrep_|binlog_|gtid_|server_id|debug|pseudo_|sql_log|skip_replication|max_user_connections|thread_|enforce_storage_engine|innodb_tmpdir|profiling)/
 
-/** Every setting that a session has and may change, with other values: those that the server lists, else the ends of a range. */
+/** Every setting that a session may change, with other values: those that the server lists, else the ends of a range. */
 export async function sourceSettings(admin: SourceAdmin): Promise<Setting[]> {
   const [rows] = await admin.query('SHOW GLOBAL VARIABLES')
   const [own] = await admin.query('SHOW SESSION VARIABLES')
@@ -122,14 +122,14 @@ export async function sourceSettings(admin: SourceAdmin): Promise<Setting[]> {
   return found
 }
 
-/** True where the server takes the value for all, and a session may have it for itself. */
+/** True if the server accepts the value globally, and a session may set it for itself. */
 async function isOfSessions(admin: SourceAdmin, { name, value, restored }: Setting): Promise<boolean> {
   const isTaken = async (text: string): Promise<boolean> =>
     admin.query(text).then(
       () => true,
       () => false,
     )
-  // What only the server as a whole has is not touched at all.
+  // Never changes a setting that only the whole server has.
   if (!SOURCE_GLOBAL.has(name) && !(await isTaken(`SET SESSION ${name} = ${restored}`))) return false
   if (!(await isTaken(`SET GLOBAL ${name} = ${value}`))) return false
   if (!(await isTaken(`SET GLOBAL ${name} = ${restored}`))) throw new Error(`${name} cannot be put back to ${restored}`)
@@ -142,7 +142,7 @@ function guessed(current: string): string[] {
   return /^\d+(\.\d+)?$/.test(current) ? ['0', '1', '4294967295'] : []
 }
 
-/** MariaDB tells them. */
+/** Reads the values that MariaDB lists; MySQL lists none. */
 async function listedValues(admin: SourceAdmin): Promise<ReadonlyMap<string, readonly string[]>> {
   const text = `SELECT LOWER(VARIABLE_NAME) AS name, VARIABLE_TYPE AS type, NUMERIC_MIN_VALUE AS least, NUMERIC_MAX_VALUE AS most, ENUM_VALUE_LIST AS members
     FROM information_schema.SYSTEM_VARIABLES WHERE READ_ONLY = 'NO'`

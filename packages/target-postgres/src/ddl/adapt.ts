@@ -11,17 +11,17 @@ import { conversion, holds } from './types.js'
 
 const DDL_LOCK = ["SET LOCAL lock_timeout = '2s'", 'SET LOCAL search_path = pg_catalog']
 
-/** Another type of a column that stands. */
+/** A change of an existing column's type. */
 interface TypeChange {
   readonly column: ColumnMapping
   readonly held: StandingColumn
-  /** The new type holds every value, so that nothing that stands on the column is harmed. */
+  /** The new type holds every value, so no object that depends on the column is harmed. */
   readonly widens: boolean
   readonly ours: readonly Dependent[]
   readonly theirs: readonly Dependent[]
 }
 
-/** What a table lacks, found under no lock; nobody but us changes it meanwhile. */
+/** The changes that a table needs. Found without a lock: only this product alters the table meanwhile. */
 interface Adaptation {
   readonly table: TableMapping
   readonly objects: TableObjects
@@ -29,15 +29,15 @@ interface Adaptation {
   readonly standing: ReadonlyMap<string, StandingColumn>
   readonly known: ReadonlyMap<string, MadeObject>
   readonly changes: readonly TypeChange[]
-  /** Names of columns that are left to a human for now. */
+  /** Names of columns that are left to a person for now. */
   readonly waiting: ReadonlySet<string>
 }
 
 /**
- * Makes the columns of a table that is about to be copied again what the mapping says: adds, changes the type, lets NULL
- * in, and drops what of ours stands in the way, to be built again once the table is open. Values that no cast keeps are
- * NULL until the copy brings them. Returns the statements for a human: where objects of the user's depend on a column,
- * where `wait` keeps changes of type for one, and where PostgreSQL refuses. They run in their order as they stand.
+ * Adapts the columns of a table that is about to be copied again to the mapping: adds columns, changes types, drops NOT
+ * NULL, and drops our own objects that block a change. They are rebuilt once the table is open. Values that no cast
+ * preserves are NULL until the copy brings them. Returns statements that a person can run as they are, in this order:
+ * where the user's objects depend on a column, where `wait` leaves type changes to a person, and where PostgreSQL refuses.
  */
 export async function adaptTable(
   database: Database,
@@ -63,7 +63,7 @@ export async function adaptTable(
   return refusal === null ? left : [...left, refusal]
 }
 
-/** Null, or the statement that PostgreSQL refuses, with the reason. */
+/** Returns the statement that PostgreSQL refuses, with the reason; null if it refuses none. */
 async function apply(database: Database, found: Adaptation): Promise<string | null> {
   const run = (tries: boolean): Promise<void> =>
     database.transaction(async (session) => {
@@ -80,7 +80,7 @@ async function apply(database: Database, found: Adaptation): Promise<string | nu
   }
 }
 
-/** A value that the new type cannot hold, or two types without a cast. */
+/** True if the new type cannot hold a value, or if no cast exists between the two types. */
 function isConversionFailure(error: unknown): boolean {
   const code = sqlState(error instanceof Error ? error.cause : error)
   return (
@@ -119,7 +119,7 @@ async function adaptation(
     const theirs = dependents.filter(
       (each) => !each.plain && !isOurs(each, table.name, ours) && !(widens && each.follows),
     )
-    // A type that holds the values as well may stay.
+    // Keeps the present type: it holds the values too.
     if (!isNeeded && theirs.length > 0) continue
     const own = widens ? [] : dependents.filter((each) => isOurs(each, table.name, ours))
     changes.push({ column, held, widens, ours: own, theirs })
@@ -127,7 +127,7 @@ async function adaptation(
   return { table, objects, target, standing, known, changes, waiting: new Set() }
 }
 
-/** Another type at the source than the one that the target's was made for; false where nobody knows. */
+/** True if the source's type is not the one that the target's column was created for; false if no record exists. */
 function isDefinedAnew(column: ColumnMapping, known: Adaptation['known']): boolean {
   const before = known.get(madeKey({ kind: 'column', name: column.name }))
   return before !== undefined && before.definition !== columnDefinition(column)
@@ -137,7 +137,7 @@ export function columnDefinition({ type, notNull }: ColumnMapping): string {
   return `${type}${notNull ? ' NOT NULL' : ''}`
 }
 
-/** For a human, whatever the rows hold: values that a cast might refuse come with the copy. */
+/** Statements for a person, valid whatever the rows hold: the copy brings values that a cast might refuse. */
 function statementsFor({ target, table, objects }: Adaptation, change: TypeChange, wait: boolean): string[] {
   const { column, held, theirs, ours, widens } = change
   const away = theirs.map(
@@ -159,7 +159,7 @@ function statementsFor({ target, table, objects }: Adaptation, change: TypeChang
   ]
 }
 
-/** In one transaction, in this order. */
+/** Statements to run in one transaction, in this order. */
 async function statements(
   session: Session,
   { settings }: Database,
@@ -208,7 +208,10 @@ function retyped({ name, type, collateC }: ColumnMapping, using: string): string
   return `ALTER COLUMN ${sql.name(name)} TYPE ${type}${collateC ? ' COLLATE "C"' : ''} USING ${using}`
 }
 
-/** Before the type: neither a DEFAULT nor an identity follows to any other, and a value that no cast keeps is NULL. */
+/**
+ * Actions that precede the change of type: a DEFAULT or an identity does not convert to every type, and a value that no
+ * cast preserves becomes NULL.
+ */
 function preparing({ column, held, widens }: TypeChange, { identity }: TableObjects): string[] {
   const name = sql.name(column.name)
   const keepsIdentity = widens && identity === column.name && held.identity !== ''
@@ -219,14 +222,14 @@ function preparing({ column, held, widens }: TypeChange, { identity }: TableObje
   ]
 }
 
-/** A cast that gives NULL where there is none. */
+/** Creates a cast that returns NULL where the conversion fails. */
 function tryFunction({ column, held }: TypeChange, at: number): string {
   return `CREATE FUNCTION pg_temp.mylab_sync_cast_${at}(held ${held.type}) RETURNS ${column.type} LANGUAGE plpgsql AS $cast$
     BEGIN RETURN ${conversion('held', held.type, column.type)};
     EXCEPTION WHEN data_exception OR cannot_coerce OR undefined_function OR datatype_mismatch THEN RETURN NULL; END $cast$`
 }
 
-/** What keeps NULLs of the source, or whole rows, out. */
+/** Drops each NOT NULL that would reject NULLs of the source, or whole rows. */
 function looser(found: Adaptation): string[] {
   const { table, standing, changes, waiting } = found
   const others = new Set([...waiting, ...changes.filter(({ widens }) => !widens).map(({ column }) => column.name)])
@@ -242,7 +245,7 @@ function looser(found: Adaptation): string[] {
   return [...names].map((name) => `ALTER COLUMN ${sql.name(name)} DROP NOT NULL`)
 }
 
-/** NOT NULL would need a value for the rows that are there; they get the source's in the copy that follows. */
+/** Adds columns without NOT NULL, which would need a value for existing rows. The copy that follows brings the source's. */
 function added({ table, objects, standing }: Adaptation): string[] {
   return table.columns
     .filter(({ name }) => !standing.has(name))
@@ -252,7 +255,7 @@ function added({ table, objects, standing }: Adaptation): string[] {
     })
 }
 
-/** Of columns with another type, and where the source has another DEFAULT than the one that we set. */
+/** Sets or drops the DEFAULT of columns whose type changes, and where the source's differs from the one that we set. */
 function defaults({ table, objects, standing, known, changes, waiting }: Adaptation): string[] {
   const retyped = new Set(changes.map(({ column }) => column.name))
   return table.columns
@@ -272,7 +275,7 @@ export function counterOf({ identity, sequence }: TableObjects): string | null {
   return identity ?? sequence?.column ?? null
 }
 
-/** Of a column that no longer counts. */
+/** Drops the counter of a column that is no longer AUTO_INCREMENT. */
 function counterDrops(found: Adaptation): string[] {
   const { standing, changes } = found
   return lostCounters(found).flatMap(({ name }) => {
@@ -290,7 +293,7 @@ function lostCounters({ objects, known, waiting }: Adaptation): MadeObject[] {
   )
 }
 
-/** Sequences of ours whose DEFAULT is gone. */
+/** Drops our sequences whose DEFAULT was dropped. */
 function orphanSequences(found: Adaptation, schema: string): string[] {
   const retyped = new Set(found.changes.map(({ column }) => column.name))
   const changed = [...found.known.values()].filter(({ kind, name }) => kind === 'counter' && retyped.has(name))
@@ -302,11 +305,11 @@ function orphanSequences(found: Adaptation, schema: string): string[] {
     )
 }
 
-/** What the table is now, and what is to be made once its rows are those of the source. */
+/** Records the table's columns as they are now, and the objects to create once its rows are those of the source. */
 async function note(session: Session, { settings }: Database, found: Adaptation): Promise<void> {
   const { table, objects, changes, waiting } = found
   const made = new MadeObjects(settings.stateSchema)
-  // A UNIQUE and a CHECK are constraints alike.
+  // Forgets both kinds: a dropped constraint may be a UNIQUE or a CHECK.
   const gone = changes.flatMap(({ ours }) =>
     ours.flatMap(({ name }) => (['index', 'check'] as const).map((kind) => ({ kind, name }))),
   )
@@ -316,13 +319,13 @@ async function note(session: Session, { settings }: Database, found: Adaptation)
   await made.note(session, table.name, [...columnRecords(columns, objects), ...wanted])
 }
 
-/** NOT NULL and the counter of a column that is new or another one now. */
+/** NOT NULL and the counter of a new or redefined column, to be added once its rows are copied. */
 function wantedOf(found: Adaptation, column: ColumnMapping): MadeObject[] {
   const { standing, known, changes } = found
   const held = standing.get(column.name)
   const retyped = changes.find((change) => change.column === column)
   const isNew = held === undefined || retyped !== undefined || isDefinedAnew(column, known)
-  // What stood on a type that its values did not outlive is gone.
+  // A type change that loses values has dropped NOT NULL and the counter.
   const kept = retyped?.widens === false ? undefined : held
   const kinds: ('not-null' | 'counter')[] = []
   if (isNew && column.notNull && kept?.notNull !== true) kinds.push('not-null')
@@ -348,7 +351,10 @@ export function columnRecords(columns: readonly ColumnMapping[], objects: TableO
   ])
 }
 
-/** Our key where the source has another one now. A key that fills itself and was never the source's is its owner's. */
+/**
+ * Names our key constraints that no longer match the source's key. A key with a column that fills itself and never came
+ * from the source belongs to the user, and stays.
+ */
 async function oldKeys(session: Session, { table, target, known }: Adaptation): Promise<string[]> {
   const key = table.key?.columns.map(({ column }) => column.name) ?? []
   const ours = [...table.columns.map(({ name }) => name), ...formerColumns(known)]
@@ -362,7 +368,7 @@ async function oldKeys(session: Session, { table, target, known }: Adaptation): 
   return rows.filter((row) => !row.foreign && row.columns.join() !== key.join()).map((row) => row.name)
 }
 
-/** Columns that are or were the source's. */
+/** Columns on record as the source's, now or earlier. */
 function formerColumns(known: Adaptation['known']): string[] {
   return [...known.values()].filter(({ kind }) => kind === 'column').map(({ name }) => name)
 }

@@ -6,7 +6,7 @@ import { checkRecord } from './planned.js'
 import { withShortLocks } from './short-locks.js'
 import { addCheck } from './statements.js'
 
-/** CHECKs, added without a lock on the rows that they are validated on. */
+/** Adds CHECKs, and validates them without locking the rows. */
 export class Checks {
   readonly #ddl: Ddl
 
@@ -14,7 +14,7 @@ export class Checks {
     this.#ddl = ddl
   }
 
-  /** Suspended CHECKs that all rows hold now. */
+  /** Rebuilds suspended CHECKs that all rows satisfy now. */
   async buildChecks(table: TableMapping, objects: TableObjects): Promise<void> {
     const suspended = (await this.#ddl.log.all()).filter(
       ({ table: of, kind, state }) => of === table.name && kind === 'check' && state === 'suspended',
@@ -23,7 +23,7 @@ export class Checks {
       if (suspended.some(({ name }) => name === check.name)) await this.build(table, check)
   }
 
-  /** Adds and validates it; one that rows break is recorded as suspended instead. */
+  /** Adds and validates the CHECK. If rows violate it, records it as suspended instead. */
   async build(table: TableMapping, { name, expression }: CheckPlan): Promise<void> {
     const target = this.#ddl.tableName(table)
     const isBroken = await this.#ddl.database.transaction(async (session) => {
@@ -32,7 +32,7 @@ export class Checks {
     })
     if (isBroken) return this.#recordBroken(table, name)
     const drop = `ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`
-    // One that was left before it was validated is in the way. Nobody waits while the rows are read.
+    // An interrupted validation may have left its CHECK. Validation runs apart: no session waits while it reads the rows.
     await withShortLocks(this.#ddl.database, async (session) => {
       await session.raw(drop)
       await session.raw(addCheck(target, { name, expression }))

@@ -2,12 +2,12 @@ import type { TableMapping } from '@mylab-sync/core'
 import type { Database, Row, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 
-/** A column of the target as it stands. */
+/** An existing column of the target. */
 export interface StandingColumn {
   readonly name: string
   readonly place: number
   readonly type: string
-  /** It has to be given in every INSERT. */
+  /** Every INSERT must supply a value. */
   readonly required: boolean
   readonly notNull: boolean
   readonly identity: '' | 'a' | 'd'
@@ -31,13 +31,13 @@ export function columnsOf(database: Database, table: TableMapping): Promise<Stan
   return database.transaction((session) => standingColumns(session, sql.tableName(database.settings.schema, table)))
 }
 
-/** NOT NULL columns that the source has not, and that take no row of it. */
+/** NOT NULL columns that the source lacks. They reject every row of the source. */
 export function strangers(standing: readonly StandingColumn[], table: TableMapping): string[] {
   const ours = new Set(table.columns.map((column) => column.name))
   return standing.filter((column) => column.required && !ours.has(column.name)).map((column) => column.name)
 }
 
-/** ON CONFLICT chooses every UNIQUE over the key's columns, in any order, and takes none that can wait. */
+/** Deferrable constraints over the key. ON CONFLICT infers every UNIQUE over its columns, in any order; it rejects these. */
 export async function waitingKeys(database: Database, table: TableMapping): Promise<string[]> {
   const key = (table.key?.columns ?? []).map(({ column }) => column.name)
   return database.transaction(async (session) => {
@@ -51,7 +51,7 @@ export async function waitingKeys(database: Database, table: TableMapping): Prom
   })
 }
 
-/** PostgreSQL refuses UPDATE and DELETE where a publication has the table and nothing names its rows. */
+/** PostgreSQL refuses UPDATE and DELETE if a publication contains the table and it has no replica identity. */
 export async function lacksIdentity(session: Session, target: string): Promise<boolean> {
   const { rows } = await session.raw(
     `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -4,7 +4,7 @@ import * as sql from '../sql.js'
 
 export const BROKEN = 'broken by rows of the source'
 
-/** Constraints that do not stand as planned, in sync_constraint. */
+/** `sync_constraint`: constraints that differ from the plan. */
 export class ConstraintLog {
   readonly #database: Database
   readonly #state: string

@@ -9,16 +9,16 @@ import { type MadeObject, madeKey } from './made-objects.js'
 import { plannedObjects } from './planned.js'
 import { withShortLocks } from './short-locks.js'
 
-/** What of the record is not as the source defines it now. */
+/** Differences between the record and what the source defines now. */
 export interface Due {
   readonly outdated: OutdatedObject[]
-  /** Target names of tables that have waited for their rows. */
+  /** Target names of tables with objects that had to wait for the rows. */
   readonly unfinished: ReadonlySet<string>
-  /** Of tables whose objects nobody has noted: they were made before there was a record, or by the user. */
+  /** Tables whose objects are not on record: created before the record existed, or by the user. */
   readonly unknown: ReadonlySet<string>
 }
 
-/** The record of what was made, held to what is planned. */
+/** Compares the record of created objects with the plan. */
 export class MadeControl {
   readonly #ddl: Ddl
 
@@ -26,7 +26,7 @@ export class MadeControl {
     this.#ddl = ddl
   }
 
-  /** Two queries, however many tables there are. */
+  /** Runs two queries, however many tables exist. */
   async due(definitions: readonly TargetDefinition[]): Promise<Due> {
     const { schema } = this.#ddl
     const { made, tables } = await this.#ddl.database.transaction(async (session) => ({
@@ -58,7 +58,7 @@ export class MadeControl {
   }
 
   async drop(outdated: readonly OutdatedObject[]): Promise<void> {
-    // A UNIQUE goes after the foreign keys that stand on it.
+    // Drops a UNIQUE after the foreign keys that depend on it.
     const inOrder = [...outdated].sort((a, b) => place(a) - place(b))
     for (const { table, kind, name } of inOrder) {
       await withShortLocks(this.#ddl.database, async (session) => {
@@ -86,7 +86,7 @@ export class MadeControl {
     return found?.index ? [`DROP INDEX ${sql.tableName(schema, { name })}`] : []
   }
 
-  /** Foreign keys of ours on this UNIQUE: where they are still planned, they are built again on another one. */
+  /** Our foreign keys that depend on this UNIQUE. Those still planned are rebuilt on another one. */
   async #referencing(session: Session, target: string, unique: string): Promise<string[]> {
     const { rows } = await session.raw<{ holder: string; name: string }>(
       `SELECT k.conrelid::regclass::text AS holder, k.conname::text AS name FROM pg_constraint k JOIN pg_class u ON u.oid = k.conindid
@@ -98,7 +98,7 @@ export class MadeControl {
     return rows.map(({ holder, name }) => `ALTER TABLE ${holder} DROP CONSTRAINT ${sql.name(name)}`)
   }
 
-  /** Notes what stands under a planned name. */
+  /** Records the existing objects that have a planned name. */
   async adopt(definition: TargetDefinition): Promise<void> {
     const { schema } = this.#ddl
     const { table, objects } = definition
@@ -121,7 +121,7 @@ export class MadeControl {
     })
   }
 
-  /** NOT NULL and the counter of columns whose rows have come since. */
+  /** Adds NOT NULL and the counter to columns whose rows have arrived since. */
   async finish(table: TableMapping, objects: TableObjects): Promise<void> {
     const { schema } = this.#ddl
     const target = sql.tableName(schema, table)

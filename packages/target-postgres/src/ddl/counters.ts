@@ -6,7 +6,7 @@ import { addSequence } from './statements.js'
 
 export type Sequence = NonNullable<TableObjects['sequence']>
 
-/** As PostgreSQL does for an identity: where something else of the schema has the name, another one. */
+/** Picks another name if an object of the schema has this one, as PostgreSQL does for an identity. */
 export async function freeSequence(session: Session, schema: string, sequence: Sequence): Promise<Sequence> {
   for (let name = sequence.name, at = 1; ; name = sql.shortName(`${sequence.name}${at++}`)) {
     const { rows } = await session.raw<{ taken: boolean }>('SELECT to_regclass($1) IS NOT NULL AS taken', [
@@ -16,7 +16,7 @@ export async function freeSequence(session: Session, schema: string, sequence: S
   }
 }
 
-/** What counts for the table's AUTO_INCREMENT column; nothing where it has none. */
+/** Records the counter of the table's AUTO_INCREMENT column; empty if it has none. */
 export function counterRecords({ identity, sequence }: Pick<TableObjects, 'identity' | 'sequence'>): MadeObject[] {
   if (identity !== null) return [{ kind: 'counter', name: identity, definition: 'identity', state: 'made' }]
   return sequence === null
@@ -24,7 +24,7 @@ export function counterRecords({ identity, sequence }: Pick<TableObjects, 'ident
     : [{ kind: 'counter', name: sequence.column, definition: `sequence ${sequence.name}`, state: 'made' }]
 }
 
-/** Makes the counter of a column that stands and is NOT NULL. */
+/** Adds the counter to an existing column that is NOT NULL. */
 export async function addCounter(
   session: Session,
   schema: string,

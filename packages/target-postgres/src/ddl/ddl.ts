@@ -4,10 +4,10 @@ import * as sql from '../sql.js'
 import { ConstraintLog } from './constraint-log.js'
 import { MadeObjects } from './made-objects.js'
 
-/** What all who build and drop definitions of one target share. Each works in short transactions of its own. */
+/** Shared by all classes that build and drop definitions of one target. Each works in short transactions of its own. */
 export class Ddl {
   readonly database: Database
-  /** Constraints that are not held. */
+  /** Constraints that are not enforced as planned. */
   readonly log: ConstraintLog
   readonly made: MadeObjects
 
@@ -17,7 +17,7 @@ export class Ddl {
     this.made = new MadeObjects(database.settings.stateSchema)
   }
 
-  /** Where the tables are that we carry. */
+  /** The schema of the carried tables. */
   get schema(): string {
     return this.database.settings.schema
   }

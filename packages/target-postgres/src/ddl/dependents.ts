@@ -1,6 +1,6 @@
 import type { Row, Session } from '../connection/database.js'
 
-/** What stands on columns of a table and stands in the way of their change. */
+/** An object that depends on columns of a table and blocks their change. */
 export interface Dependent {
   readonly kind:
     | 'view'
@@ -12,13 +12,13 @@ export interface Dependent {
     | 'publication'
     | 'constraint'
     | 'index'
-  /** The table that holds a constraint; the object's own schema and name else. */
+  /** The table of a constraint; for any other object, its own schema and name. */
   readonly holder: string
   readonly name: string
-  /** PostgreSQL itself builds it again for another type; one of the user's that is `plain` whatever the values are. */
+  /** PostgreSQL rebuilds the object for another type; a user's object that is `plain`, whatever the values are. */
   readonly follows: boolean
   readonly plain: boolean
-  /** Takes it away. */
+  /** The statement that drops the object. */
   readonly drop: string
 }
 
@@ -30,14 +30,17 @@ interface Found extends Row {
   readonly drop: string
 }
 
-/** What depends on these columns, in the order in which it can be dropped. An index over plain columns, no UNIQUE, is `plain`. */
+/** Objects that depend on these columns, in a valid order of dropping. A non-unique index over plain columns is `plain`. */
 export async function dependentsOf(session: Session, table: string, places: readonly number[]): Promise<Dependent[]> {
   if (places.length === 0) return []
   const { rows } = await session.raw<Found>(DEPENDENTS, [table, places])
   return rows.map((row) => ({ ...row, follows: row.kind === 'constraint' || row.kind === 'index' }))
 }
 
-/** Of views, the deepest first. A column's NOT NULL, a constraint since PostgreSQL 18, goes along. `to_jsonb` reads what older versions have not: conditions of publications. */
+/**
+ * Lists views deepest first. Omits a column's NOT NULL, a constraint since PostgreSQL 18, which follows its column.
+ * `to_jsonb` reads catalog columns that older versions lack, such as conditions of publications.
+ */
 const DEPENDENTS = `
   WITH RECURSIVE direct AS (
     SELECT d.classid, d.objid FROM pg_depend d
@@ -75,11 +78,11 @@ const DEPENDENTS = `
     WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
   ) found GROUP BY kind, holder, name, place, plain, drop ORDER BY place, holder, name`
 
-/** Whose it is: of ours are the key, and what is on record or planned under this name. */
+/** Separates our objects from the user's: ours are the key, and those on record or planned under their name. */
 export interface Ours {
   /** Names of indexes and of constraints of the table. */
   readonly names: ReadonlySet<string>
-  /** Foreign keys on record: the holder's name and their own. */
+  /** Foreign keys on record, as the holder's name and their own. */
   readonly foreignKeys: ReadonlySet<string>
 }
 

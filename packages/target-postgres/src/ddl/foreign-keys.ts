@@ -6,7 +6,7 @@ import { digestOf } from './made-objects.js'
 import { withShortLocks } from './short-locks.js'
 import { addForeignKey } from './statements.js'
 
-/** Foreign keys between tables that are open. */
+/** Builds and validates foreign keys between open tables. */
 export class ForeignKeys {
   readonly #ddl: Ddl
 
@@ -28,7 +28,7 @@ export class ForeignKeys {
         detail: 'the UNIQUE that it references does not stand',
       })
     const orphans = await this.#orphans(child, parent, edge)
-    // Re-created while misspelt children exist, it would roll back every drain that brings another one.
+    // Re-created while misspelt children exist, the foreign key would roll back every drain that brings another one.
     if (orphans > 0 && edge.text && held === 'absent')
       return this.#ddl.log.record({
         ...at,
@@ -44,7 +44,7 @@ export class ForeignKeys {
     return this.#validate(child, edge, at)
   }
 
-  /** Null, or why PostgreSQL takes no such foreign key: a table of the user's may have another type. */
+  /** Returns why PostgreSQL refuses the foreign key, else null: a user's own table may have another type. */
   async #add(child: TableMapping, parent: TableMapping, edge: Edge): Promise<string | null> {
     const definition = addForeignKey(this.#ddl.schema, edge, { child, parent })
     const made = { kind: 'foreign-key', name: edge.name, definition: digestOf(definition), state: 'made' } as const

@@ -9,7 +9,7 @@ import { foreignKeyIndexRecord } from './planned.js'
 import { withShortLocks } from './short-locks.js'
 import { addKey, foreignKeyIndex, keyName, otherKeyName, targetColumns } from './statements.js'
 
-/** The sync key's index, and those on columns of foreign keys. */
+/** Builds the sync key's index, and those on columns of foreign keys. */
 export class KeyIndexes {
   readonly #ddl: Ddl
 
@@ -17,7 +17,7 @@ export class KeyIndexes {
     this.#ddl = ddl
   }
 
-  /** The key's index, and one on every given column set; where they stand already, nothing. */
+  /** Builds the key's index, and one on each given column set, unless they exist. */
   async buildKeyIndexes(table: TableMapping, foreignKeys: readonly (readonly string[])[]): Promise<void> {
     await withShortLocks(this.#ddl.database, (session) => this.#keyIndexesIn(session, table, foreignKeys))
   }
@@ -31,7 +31,7 @@ export class KeyIndexes {
     const key = table.key?.columns.map(({ column }) => column.name)
     const present = await indexedColumns(session, this.#ddl.tableName(table))
     if (key && !present.some((index) => index.unique && same(index.columns, key))) {
-      // A table of the user's may have a primary key of its own.
+      // A user's own table may already have a primary key.
       const kind = table.source.primaryKey === null || present.some((index) => index.primary) ? 'UNIQUE' : 'PRIMARY KEY'
       const name = await freeKeyName(session, schema, table)
       await session.build(addKey(schema, table, kind, name))
@@ -44,7 +44,7 @@ export class KeyIndexes {
     }
   }
 
-  /** Look-ups go faster with it, and right without: a value that is too long for it leaves it out. */
+  /** Leaves the index out if a value is too long for it: look-ups are correct without it, only slower. */
   async #foreignKeyIndexIn(session: Session, table: TableMapping, columns: readonly string[]): Promise<void> {
     const { schema } = this.#ddl
     const record = foreignKeyIndexRecord(schema, table, columns)
@@ -61,9 +61,9 @@ export class KeyIndexes {
   }
 
   /**
-   * The key's index on a table that may hold rows of an older key: rows without the new one, or with one that another
-   * has too, go; the copy that follows brings the source's. Returns what a human has to run first: with `wait`, and where
-   * such rows hold values of the user's own columns.
+   * Builds the key's index on a table that may hold rows of an older key. Deletes rows without the new key and duplicates
+   * of it; the copy that follows brings the source's rows. With `wait`, or if rows hold values in the user's own columns,
+   * deletes nothing and returns the statement that a person must run first.
    */
   async buildKey(table: TableMapping, { wait }: { readonly wait: boolean }): Promise<string[]> {
     try {
@@ -78,13 +78,13 @@ export class KeyIndexes {
     }
   }
 
-  /** False where PostgreSQL refuses it. */
+  /** Returns false if PostgreSQL refuses the key. */
   async #keyByForce(table: TableMapping): Promise<boolean> {
     for (const empty of [dropUnkeyed, dropAll]) {
       try {
         await withShortLocks(this.#ddl.database, async (session) => {
           const target = this.#ddl.tableName(table)
-          // Without a key PostgreSQL deletes no row of a table that is published.
+          // PostgreSQL deletes no row of a published table that has no key.
           const isPublished = await lacksIdentity(session, target)
           if (isPublished) await session.build(`ALTER TABLE ${target} REPLICA IDENTITY FULL`)
           for (const statement of empty(target, table)) await session.build(statement)
@@ -100,7 +100,7 @@ export class KeyIndexes {
     return false
   }
 
-  /** Values in columns that were never the source's. */
+  /** True if rows hold values in columns that never came from the source. */
   async #holdsOthers(table: TableMapping): Promise<boolean> {
     const target = this.#ddl.tableName(table)
     return this.#ddl.database.transaction(async (session) => {
@@ -115,7 +115,7 @@ export class KeyIndexes {
   }
 }
 
-/** Rows that no other key than their own leads to stay: the copy writes over them. */
+/** Deletes rows without a key, and all but one of each key. The rest stay: the copy overwrites them. */
 function dropUnkeyed(target: string, table: TableMapping): string[] {
   const key = (table.key?.columns ?? []).map(({ column }) => sql.name(column.name))
   const copies = `SELECT ctid AS place, row_number() OVER (PARTITION BY ${key.join(', ')}) AS copy FROM ${target}`
@@ -133,7 +133,7 @@ function same(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value, at) => value === b[at])
 }
 
-/** PostgreSQL names the primary key of a table of the user's likewise, and keeps the name when the table has another. */
+/** The name may be taken: PostgreSQL gives it to a user's primary key, and keeps it when that table is renamed. */
 async function freeKeyName(session: Session, schema: string, table: TableMapping): Promise<string> {
   const { rows } = await session.raw<{ taken: boolean }>('SELECT to_regclass($1) IS NOT NULL AS taken', [
     `${sql.name(schema)}.${sql.name(keyName(table))}`,

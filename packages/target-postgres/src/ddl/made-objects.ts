@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 
-/** `column`: its type and NOT NULL as the mapping had them; `counter`: what an AUTO_INCREMENT became. */
+/** `column`: type and NOT NULL as the mapping defined them; `counter`: the target's form of an AUTO_INCREMENT. */
 export type MadeKind = 'column' | 'default' | 'counter' | 'not-null' | 'index' | 'check' | 'foreign-key'
 
 export interface MadeObject {
@@ -13,7 +13,7 @@ export interface MadeObject {
   readonly state: 'made' | 'wanted' | 'left-out'
 }
 
-/** The record of what we have made, in the state schema. Every call runs in the session's transaction. */
+/** `sync_object`: the record of objects that we created. Every call runs in the session's transaction. */
 export class MadeObjects {
   readonly #table: string
 
@@ -29,7 +29,7 @@ export class MadeObjects {
     return new Map(rows.map((row) => [madeKey(row), row]))
   }
 
-  /** Of all tables, but for columns, which only their own table's change asks for. */
+  /** Objects of all tables, except columns and defaults, which only a change of their own table reads. */
   async all(session: Session): Promise<(MadeObject & { readonly table: TargetTableName })[]> {
     const { rows } = await session.raw<MadeObject & { table: TargetTableName } & Record<string, unknown>>(
       `SELECT table_name AS table, kind, name, definition, state FROM ${this.#table} WHERE kind NOT IN ('column', 'default')`,
@@ -37,7 +37,7 @@ export class MadeObjects {
     return rows
   }
 
-  /** Those whose columns are on record. */
+  /** Tables whose columns are on record. */
   async tables(session: Session): Promise<ReadonlySet<string>> {
     const { rows } = await session.raw<{ name: string }>(
       `SELECT DISTINCT table_name AS name FROM ${this.#table} WHERE kind = 'column'`,
@@ -79,7 +79,7 @@ export function madeKey({ kind, name }: Pick<MadeObject, 'kind' | 'name'>): stri
   return `${kind} ${name}`
 }
 
-/** Definitions are compared and never run again: their digest says whether they have changed. */
+/** Definitions are only compared, never run again, so a digest is enough to detect a change. */
 export function digestOf(statement: string): string {
   return createHash('sha256').update(statement).digest('hex').slice(0, 16)
 }

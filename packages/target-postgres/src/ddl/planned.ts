@@ -11,7 +11,7 @@ import {
   targetColumns,
 } from './statements.js'
 
-/** What a table is to have beside its columns, as it stands on record once it is made. */
+/** Planned objects of a table besides its columns, in the form in which they are recorded once created. */
 export function plannedObjects(schema: string, definition: TargetDefinition): MadeObject[] {
   const { table, objects, foreignKeyColumns, foreignKeys } = definition
   const target = sql.tableName(schema, table)

@@ -1,13 +1,13 @@
 const FIRST_MS = 60_000
 const LONGEST_MS = 3_600_000
-/** Building takes a tenth of the time at most, as long as it is in vain. */
+/** While its builds keep failing, an index takes at most a tenth of the time. */
 const TIMES_TOOK = 9
-/** Of many indexes that wait for one transaction, one is tried at a time. */
+/** If many indexes wait for one transaction, only one at a time is tried. */
 const BETWEEN_MS = 30_000
 
 /**
- * When an index is tried again whose build waited in vain for transactions of others, which may stay open for hours: each
- * failure doubles its pause, so that those which could be built get their turn, and none is begun right after another's.
+ * Decides when to retry an index whose build timed out waiting for other transactions, which may stay open for hours. Each
+ * failure doubles the index's pause, so indexes that can be built get their turn, and no build follows a failure at once.
  */
 export class PutOff {
   readonly #now: () => number
@@ -19,7 +19,7 @@ export class PutOff {
     this.#now = now
   }
 
-  /** Why this index is not to be begun now; null: it is. */
+  /** Returns why the index must not be started now; null if it may. */
   reason(index: string): string | null {
     const now = this.#now()
     return now < this.#next || now < (this.#failed.get(index)?.until ?? now) ? this.#why : null

@@ -11,7 +11,7 @@ import { dropIndex, objectNames, whyNoIndex } from './standing-indexes.js'
 import { addUnique, createIndex } from './statements.js'
 import { Waiting } from './waiting.js'
 
-/** Indexes and UNIQUEs beside the key's, and the CHECKs that are built with them. */
+/** Builds indexes and UNIQUEs other than the key's, and the CHECKs along with them. */
 export class SecondaryIndexes {
   readonly #ddl: Ddl
   readonly #checks: Checks
@@ -22,7 +22,10 @@ export class SecondaryIndexes {
     this.#checks = new Checks(ddl)
   }
 
-  /** The other indexes and UNIQUEs, concurrently, and CHECKs. What cannot be built is recorded as suspended, and returned in sentences. */
+  /**
+   * Builds missing indexes and UNIQUEs concurrently, and missing CHECKs. Records those that cannot be built as suspended.
+   * Returns one sentence for each such index.
+   */
   async buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]> {
     const present = await this.#ddl.database.transaction((session) => objectNames(session, this.#ddl.tableName(table)))
     const isMissing = (index: IndexPlan): boolean => {
@@ -58,7 +61,7 @@ export class SecondaryIndexes {
     return problems
   }
 
-  /** Null where it stands, or is left out, being no UNIQUE and too narrow for a value. */
+  /** Returns the problem; null if the index exists now, or is left out as non-unique with a value too long for it. */
   async #buildIndex(table: TableMapping, index: IndexPlan, found: string | undefined): Promise<string | null> {
     const target = this.#ddl.tableName(table)
     const place = `${target} ${index.name}`
@@ -76,7 +79,7 @@ export class SecondaryIndexes {
     } catch (error) {
       const cause = mapped(error)
       const timedOut = cause instanceof SyncError && cause.code === 'lock-timeout'
-      // The built index stays: the next time only the constraint is missing.
+      // Keeps the built index, so the next attempt only adds the constraint.
       if (timedOut && error === cause) return `index ${index.name} is not made a constraint yet: ${cause.message}`
       if (cause instanceof SyncError && cause.code === 'lost-connection') throw cause
       await this.#dropRuin(table, index.name)
@@ -110,7 +113,7 @@ export class SecondaryIndexes {
     return null
   }
 
-  /** Left to the next time where others hold locks on the table. */
+  /** Drops an incomplete index, or leaves it to the next attempt if other sessions hold locks on the table. */
   async #dropRuin(table: TableMapping, name: string): Promise<void> {
     try {
       await this.#ddl.database.outside((session) =>

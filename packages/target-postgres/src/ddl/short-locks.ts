@@ -4,10 +4,10 @@ import type { Database, Session } from '../connection/database.js'
 
 const LOCK = ["SET LOCAL lock_timeout = '2s'"]
 const LOCK_ATTEMPTS = 10
-/** Those who queued behind us get their turn. */
+/** Lets sessions that queued behind ours run. */
 const PAUSES = { firstMs: 300, longestMs: 300 }
 
-/** A definition's locks are waited for 2 s at a time, so that nobody queues behind us for longer. */
+/** Runs `work`, and retries it when a lock takes more than 2 s: no session queues behind ours for longer. */
 export async function withShortLocks(database: Database, work: (session: Session) => Promise<unknown>): Promise<void> {
   await retry(() => database.transaction(work, LOCK), {
     ...PAUSES,

@@ -3,7 +3,7 @@ import { SQLSTATE } from '../sql-states.js'
 import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 
-/** Drops this index of this table, if there is one: another table may have an index of that name. */
+/** Drops the index only if it belongs to this table: another table may have an index of that name. */
 export async function dropIndex(
   session: Session,
   schema: string,
@@ -21,7 +21,7 @@ export function whyNoIndex(code: string): string {
   return `SQLSTATE ${code}`
 }
 
-/** Name of each index and CHECK of a table -> 'constraint', 'index', or 'invalid' where a concurrent build was interrupted. */
+/** Maps each index and CHECK of a table to 'constraint', 'index', or 'invalid' after an interrupted concurrent build. */
 export async function objectNames(session: Session, table: string): Promise<Map<string, string>> {
   const { rows } = await session.raw<{ name: string; kind: string }>(
     `SELECT c.relname AS name, CASE WHEN NOT x.indisvalid THEN 'invalid' WHEN k.oid IS NOT NULL THEN 'constraint' ELSE 'index' END AS kind

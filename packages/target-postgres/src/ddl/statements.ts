@@ -1,7 +1,7 @@
 import type { CheckPlan, Edge, IndexPlan, TableMapping, TableObjects, TargetDefinition } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 
-/** A table with its columns, defaults, comments and CHECKs; no index. */
+/** Creates a table with its columns, defaults, comments and CHECKs, but no index. */
 export function tableStatements(schema: string, table: TableMapping, objects: TableObjects): string[] {
   const target = sql.tableName(schema, table)
   const columns = table.columns.map((column) => {
@@ -18,7 +18,7 @@ export function tableStatements(schema: string, table: TableMapping, objects: Ta
   return [`CREATE TABLE ${target} (${columns.join(', ')})`, ...counter, ...comments, ...checks]
 }
 
-/** A sequence that goes with its column, and the DEFAULT that takes its next value. */
+/** Creates a sequence that is dropped with its column, and the DEFAULT that takes its next value. */
 export function addSequence(
   schema: string,
   table: Pick<TableMapping, 'name'>,
@@ -36,7 +36,7 @@ export function addCheck(target: string, { name, expression }: CheckPlan): strin
   return `ALTER TABLE ${target} ADD CONSTRAINT ${sql.name(name)} CHECK (${expression}) NOT VALID`
 }
 
-/** The constraint of the sync key; a table of the user's may have a primary key of its own already. */
+/** Adds the sync key's constraint. A user's own table may already have a primary key. */
 export function addKey(
   schema: string,
   table: TableMapping,
@@ -51,12 +51,12 @@ export function keyName(table: TableMapping): string {
   return sql.shortName(`${table.name}_pkey`)
 }
 
-/** Names that are ours in whatever table: of its key, and of what is planned. */
+/** Names that are ours in any table: of its key, and of planned objects. */
 export function plannedNames(table: TableMapping, { indexes, checks }: TableObjects): string[] {
   return [keyName(table), otherKeyName(table), ...[...indexes, ...checks].map(({ name }) => name)]
 }
 
-/** Where something else has that name. */
+/** The key's name if another object has the usual one. */
 export function otherKeyName(table: TableMapping): string {
   return sql.shortName(`${table.name}_sync_key`)
 }
@@ -73,7 +73,7 @@ export function createIndex(target: string, index: IndexPlan, how: 'CONCURRENTLY
   return `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${how}${sql.name(index.name)} ON ${target} (${index.parts.join(', ')})`
 }
 
-/** The constraint on a unique index that stands. */
+/** Turns an existing unique index into a constraint. */
 export function addUnique(target: string, index: IndexPlan): string {
   const name = sql.name(index.name)
   return `ALTER TABLE ${target} ADD CONSTRAINT ${name} UNIQUE USING INDEX ${name} DEFERRABLE INITIALLY DEFERRED`
@@ -89,14 +89,14 @@ export function addForeignKey(
   return `ALTER TABLE ${sql.tableName(schema, ends.child)} ADD CONSTRAINT ${sql.name(edge.name)} FOREIGN KEY (${columns(edge.childKey.columns)}) REFERENCES ${sql.tableName(schema, ends.parent)} (${columns(edge.parentKey.columns)}) ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY DEFERRED`
 }
 
-/** Names of the target's columns of source columns. */
+/** Maps names of source columns to those of the target. */
 export function targetColumns(table: TableMapping, sources: readonly string[]): string[] {
   return sources.map(
     (source) => table.columns.find((c) => c.source.name.toLowerCase() === source.toLowerCase())?.name ?? source,
   )
 }
 
-/** What a first copy would build in an empty schema: tables and their indexes first, foreign keys last. */
+/** Statements that a first copy would run in an empty schema: tables and their indexes first, foreign keys last. */
 export function definitionStatements(schema: string, definitions: readonly TargetDefinition[]): string[] {
   const foreignKeys = definitions.flatMap((definition) =>
     definition.foreignKeys.map(({ edge, parent }) =>
@@ -104,7 +104,7 @@ export function definitionStatements(schema: string, definitions: readonly Targe
     ),
   )
   return [
-    // It is there, and IF NOT EXISTS would ask for the right to create one all the same.
+    // `public` exists, and IF NOT EXISTS would require the right to create a schema nevertheless.
     ...(schema === 'public' ? [] : [`CREATE SCHEMA IF NOT EXISTS ${sql.name(schema)}`]),
     ...definitions.flatMap(({ table, objects }) => tableStatements(schema, table, objects)),
     ...definitions.flatMap((definition) => indexStatements(schema, definition)),

@@ -8,12 +8,12 @@ import { madeKey } from './made-objects.js'
 import { withShortLocks } from './short-locks.js'
 import { dropIndex, whyNoIndex } from './standing-indexes.js'
 
-/** For people: only whoever made it makes it again. */
+/** Shown to people: only the constraint's creator can re-create it. */
 const NOT_OURS = '; it is not one of the source'
 
 type Violated = Parameters<TargetConstraints['suspend']>[0]
 
-/** Takes constraints off the target's tables: those that rows break, and those in the way of a merge. */
+/** Drops constraints of the target's tables: those that source rows violate, and those that block a merge. */
 export class Suspension {
   readonly #ddl: Ddl
 
@@ -21,7 +21,7 @@ export class Suspension {
     this.#ddl = ddl
   }
 
-  /** Drops what the truth breaks, with the foreign keys that stand on it, and records it; it is built again when it holds. */
+  /** Drops and records a constraint that source rows violate, and foreign keys that need it. It is rebuilt once it holds. */
   async suspend(violated: Violated, planned: boolean): Promise<void> {
     const { table, constraint: name, kind, schema = this.#ddl.schema } = violated
     await withShortLocks(this.#ddl.database, async (session) => {
@@ -42,7 +42,7 @@ export class Suspension {
         }
       }
       await session.raw(`ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${sql.name(name)}`)
-      // A unique index over expressions is no constraint.
+      // A unique index over expressions has no constraint.
       if (kind === 'unique' || kind === 'index') await dropIndex(session, this.#ddl.schema, { name: table }, { name })
       await this.#noteSuspended(session, violated, planned)
     })
@@ -52,14 +52,17 @@ export class Suspension {
     const made = { kind: kind === 'unique' ? 'index' : kind, name } as const
     const known = (await this.#ddl.made.of(session, table)).get(madeKey(made))
     if (kind === 'index' && known) return this.#ddl.made.note(session, table, [{ ...known, state: 'left-out' }])
-    // The source has dropped it: nobody is to make it again.
+    // The source has dropped the constraint, so it must not be rebuilt.
     if (known && !planned) return this.#ddl.made.forget(session, table, [made])
     const broken = kind === 'index' ? whyNoIndex(SQLSTATE.PROGRAM_LIMIT_EXCEEDED) : BROKEN
     const detail = planned ? broken : `${broken}${NOT_OURS}`
     await this.#ddl.log.recordIn(session, { table, name, kind, state: 'suspended', detail, owned: planned })
   }
 
-  /** Rows that move between ranges exist twice until the table is open, and references lead to rows that are not there yet. */
+  /**
+   * Drops UNIQUEs and foreign keys before a merge. Until the table is open, rows that move between ranges exist twice, and
+   * references may point to rows that have not arrived yet.
+   */
   async loosenTable(table: TableMapping, objects: TableObjects, edges: readonly Edge[]): Promise<void> {
     const names = [
       ...edges.map((edge) => edge.name),
@@ -82,7 +85,7 @@ export class Suspension {
   }
 }
 
-/** Foreign keys that stand on this UNIQUE of `target`: it cannot be dropped before them. */
+/** Foreign keys that depend on this UNIQUE of `target`. They must be dropped before it. */
 async function referencing(
   session: Session,
   target: string,

@@ -27,7 +27,7 @@ export async function hasRows(database: Database, table: TableMapping): Promise<
   })
 }
 
-/** What an existing table lacks to hold the mapping's values. */
+/** Lists the reasons why an existing table cannot hold the mapping's values. */
 export async function differences(database: Database, table: TableMapping): Promise<string[]> {
   const rows = await columnsOf(database, table)
   const found = new Map(rows.map((row) => [row.name, row]))
@@ -46,7 +46,7 @@ export async function differences(database: Database, table: TableMapping): Prom
   ]
 }
 
-/** Columns, defaults, comments and checks; indexes come after the data. A table that stands is left as it is. */
+/** Creates columns, defaults, comments and checks; indexes follow the data. Leaves an existing table as it is. */
 export async function createTable(database: Database, table: TableMapping, objects: TableObjects): Promise<void> {
   if (await tableExists(database, table)) return
   const { schema, stateSchema } = database.settings
@@ -54,7 +54,7 @@ export async function createTable(database: Database, table: TableMapping, objec
     const sequence = objects.sequence && (await freeSequence(session, schema, objects.sequence))
     const own = { ...objects, sequence }
     for (const statement of tableStatements(schema, table, own)) await session.raw(statement)
-    // A column of this type in anybody's table, a temporary one too, would forbid every later change of a column's type.
+    // A column of this type in any other table, even a temporary one, would block every later change of a column's type.
     await session.raw(`REVOKE ALL ON TYPE ${sql.tableName(schema, table)} FROM PUBLIC`)
     const made = new MadeObjects(stateSchema)
     await made.clear(session, table.name)

@@ -1,4 +1,4 @@
-/** Types that hold every value of another without loss. */
+/** For each type, those that hold all of its values without loss. */
 const WIDER: Readonly<Record<string, readonly string[]>> = {
   smallint: ['integer', 'bigint'],
   integer: ['bigint'],
@@ -7,7 +7,7 @@ const WIDER: Readonly<Record<string, readonly string[]>> = {
   json: ['text'],
 }
 
-/** True when a column of type `found` holds every value of type `wanted`; both as format_type() prints them. */
+/** True if a column of type `found` holds every value of type `wanted`; both as format_type() prints them. */
 export function holds(found: string, wanted: string): boolean {
   if (found === wanted) return true
   const has = parsed(found)
@@ -36,7 +36,7 @@ interface ParsedType {
   readonly sizes: readonly number[]
 }
 
-/** Types that hold more with a greater number in brackets, and most without one. */
+/** Types that hold more with a larger number in brackets, and most without one. */
 const GROWING = new Set([
   'character varying',
   'numeric',
@@ -55,8 +55,8 @@ function parsed(type: string): ParsedType {
 }
 
 /**
- * SQL that turns `value`, of type `from`, into one of type `to` and keeps what it says where there is a way to; it may
- * fail for some values. What it makes of them is seen until the copy that follows has brought the source's.
+ * Returns SQL that converts `value` from type `from` to type `to`, preserving its meaning where a way exists. It may fail
+ * for some values. Readers see the result until the copy that follows brings the source's values.
  */
 export function conversion(value: string, from: string, to: string): string {
   const [source, wanted] = [family(from), family(to)]
@@ -94,7 +94,7 @@ function textOf(value: string, source: Family): string {
   return source === 'array' ? `array_to_string(${value}, ',')` : `${value}::text`
 }
 
-/** Types that PostgreSQL turns into each other by a cast. */
+/** Groups of types that PostgreSQL casts into each other. */
 type Family = 'number' | 'text' | 'moment' | 'boolean' | 'bits' | 'bytes' | 'array' | 'other'
 
 const FAMILIES: readonly (readonly [RegExp, Family])[] = [

@@ -1,6 +1,6 @@
 import type { Database, Row, Session } from '../connection/database.js'
 
-/** As many as are named. */
+/** The most transactions that a message names. */
 const NAMED = 3
 
 interface OpenRow extends Row {
@@ -8,15 +8,15 @@ interface OpenRow extends Row {
   readonly who: string
 }
 
-/** Transactions of other roles in this database, which everybody sees by their locks, but not since when they are open. */
+/** Open transactions of other roles in this database. Every role can see their locks, but not when they started. */
 const OPEN = `SELECT l.virtualtransaction AS id, format('process %s of %s', l.pid, a.usename) AS who
   FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
   WHERE l.locktype = 'virtualxid' AND l.granted AND a.usename <> current_user
     AND a.datid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY l.pid`
 
 /**
- * A statement that waits for every transaction that was open before it, as CREATE INDEX CONCURRENTLY does: whoever can connect
- * keeps it waiting by one that stays open, and lock_timeout bounds each wait.
+ * Names the transactions that delay a statement which, like CREATE INDEX CONCURRENTLY, waits for all that were open before
+ * it. Any role that can connect can delay it with a transaction that stays open; lock_timeout bounds each wait.
  */
 export class Waiting {
   readonly #database: Database
@@ -35,7 +35,7 @@ export class Waiting {
     return performance.now() - this.#since
   }
 
-  /** Those that are open since before it. */
+  /** Says which transactions were open before the statement and still are. */
   async forWhat(): Promise<string> {
     const now = await this.#database.transaction((session) => session.rows<OpenRow>(OPEN))
     const still = this.#before.filter(({ id }) => now.some((row) => row.id === id)).map(({ who }) => who)

@@ -1,7 +1,7 @@
 import type { Finding, FindingCode, Severity, TableMapping } from '@mylab-sync/core'
 import type { Database, Row } from '../connection/database.js'
 
-/** What the server says of itself, of the database and of our account in it; read once. */
+/** Facts that the server reports about itself, the database and our account in it; read once. */
 export interface Facts extends Row {
   readonly version: number
   readonly version_text: string
@@ -23,7 +23,7 @@ export interface Subject {
   readonly tables: readonly TableMapping[]
 }
 
-/** Looks at one thing and changes nothing. */
+/** Examines one condition. Changes nothing. */
 export type Check = (subject: Subject) => Finding[] | Promise<Finding[]>
 
 export async function readFacts(database: Database): Promise<Facts> {

@@ -1,12 +1,12 @@
 import { lookAt, tableHindrances } from '../rows/hindrances.js'
 import { type Check, finding } from './check.js'
 
-/** What stands on the target's tables and may keep them from holding what they are given, carried or not. */
+/** Reports objects that may keep the target's tables, carried or not, from storing rows as given. */
 export const keptRows: Check = async ({ database, tables }) => {
   const { schema } = database.settings
   const names = tables.map(({ name }) => name)
   const looked = await database.transaction((session) => lookAt(session, schema, names))
-  // What is no table at all is told where names are looked at.
+  // `standingTables` reports relations that are not tables.
   const standing = tables.filter(({ name }) => !looked.get(name)?.found.some(({ kind }) => kind === 'relation'))
   return tableHindrances(schema, standing, looked).map(({ table, broken, triggers }) =>
     broken === null

@@ -6,7 +6,7 @@ import { grantedTriggers, openSchemas, schemaRights, temporaryTables } from './r
 import { connections, encoding, line, pooler, readOnly, replicationRole, version } from './server.js'
 import { standingTables } from './tables.js'
 
-/** In the order in which they are worth mending. */
+/** In the order in which their findings are worth fixing. */
 const CHECKS: readonly Check[] = [
   version,
   line,
@@ -30,7 +30,7 @@ export async function preflight(database: Database, tables: readonly TableMappin
     try {
       found.push(...(await check(subject)))
     } catch (error) {
-      // What one check could not look at must not hide what the others saw.
+      // A check that cannot run must not hide the findings of the others.
       if (!(error instanceof SyncError) || error.code === 'lost-connection') throw error
       found.push(
         finding(
@@ -47,7 +47,7 @@ export async function preflight(database: Database, tables: readonly TableMappin
 
 const CLOCK_LOOKS = 3
 
-/** The look with the shortest way there and back is the truest. */
+/** How far the target's clock is ahead of ours. Of several readings, the one with the shortest round trip counts. */
 export async function clockAheadMs(database: Database): Promise<number> {
   return database.outside(async (session) => {
     let best = { took: Number.POSITIVE_INFINITY, ahead: 0 }

@@ -22,7 +22,7 @@ async function schemas({ database }: Subject): Promise<Map<string, SchemaRights>
   })
 }
 
-/** A schema that is missing needs the right to make it; one that is there, the right to make tables in it. */
+/** A missing schema requires the right to create it; an existing one, the right to create tables in it. */
 export const schemaRights: Check = async (subject) => {
   const { facts, database } = subject
   const account = sql.name(facts.account)
@@ -53,7 +53,7 @@ export const schemaRights: Check = async (subject) => {
   ]
 }
 
-/** Up to PostgreSQL 14 everybody may create in `public`, and in databases that came from there. */
+/** Up to PostgreSQL 14 every role may create objects in `public`. Databases upgraded from there keep that grant. */
 export const openSchemas: Check = async ({ database }) => {
   const { schema, stateSchema } = database.settings
   const open = await database.transaction((session) =>
@@ -79,7 +79,7 @@ interface TriggerGrant extends Row {
   readonly first: string
 }
 
-/** What such a role's triggers do is done with our rights, in every table that we may write. One look, however many tables there are. */
+/** Triggers of such a role run with our rights, in every table that we may write. Runs one query for all tables. */
 export const grantedTriggers: Check = async ({ database }) => {
   const { schema } = database.settings
   const granted = await database.transaction((session) =>

@@ -19,7 +19,7 @@ const GOOD: Facts = {
   connections: 10,
 }
 
-/** The checks told here look at facts only. */
+/** The checks tested here read facts only. */
 function codes(check: Check, change: Partial<Facts>): string[] {
   const outcome = check({ facts: { ...GOOD, ...change }, database: null as unknown as Database, tables: [] })
   assert.ok(Array.isArray(outcome))

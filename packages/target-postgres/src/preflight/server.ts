@@ -4,7 +4,7 @@ import * as sql from '../sql.js'
 import { type Check, finding } from './check.js'
 
 const OLDEST = 110_000
-/** Workers, a drain and the looks of `status` at once. */
+/** Enough for workers, a drain and the queries of `status` at once. */
 const CONNECTIONS = 12
 
 export const version: Check = ({ facts }) =>
@@ -59,7 +59,7 @@ export const readOnly: Check = ({ facts }) => {
   ]
 }
 
-/** A superuser gave it to our role: PostgreSQL then runs no foreign key's check and no trigger of a user in our sessions. */
+/** If a superuser gave our role another value, PostgreSQL runs no foreign key check and no user trigger in our sessions. */
 export const replicationRole: Check = ({ facts }) =>
   facts.replication_role === 'origin'
     ? []
@@ -85,7 +85,7 @@ export const connections: Check = ({ facts }) => {
   ]
 }
 
-/** Two sessions of ours, both open, that are answered by one process of the server: something between hands it round. */
+/** Detects a pooler in between: one server process answers two sessions that are open at the same time. */
 export const pooler: Check = async ({ database }) => {
   const process = 'SELECT pg_backend_pid()::text AS pid'
   const pids = await database.outside(async (first) => {

@@ -22,7 +22,7 @@ const KINDS: Readonly<Record<string, string>> = {
   c: 'a type',
 }
 
-/** What stands already under the wanted names must be tables, ours to change, and fit or be empty. */
+/** Existing relations with the wanted names must be tables that we may alter, and must fit or be empty. */
 export const standingTables: Check = async ({ database, tables, facts }) => {
   const { schema } = database.settings
   const byName = new Map<string, TableMapping>(tables.map((table) => [table.name, table]))
@@ -69,7 +69,7 @@ function obstacleOf(standing: Standing, schema: string, account: string): Findin
   )
 }
 
-/** A table that we did not fill: a copy would stop at what it lacks, and at rows that the source lacks. */
+/** Examines a table that we did not fill. A copy would stop at columns that it lacks, and at rows that the source lacks. */
 async function contentOf(database: Database, table: TableMapping): Promise<Finding[]> {
   const quoted = sql.tableName(database.settings.schema, table)
   const lacking = await differences(database, table)
@@ -94,7 +94,7 @@ async function contentOf(database: Database, table: TableMapping): Promise<Findi
   ]
 }
 
-/** Tables whose rows are ours; none where our state is not there. */
+/** Tables whose rows we carry; none if our state does not exist. */
 async function carriedTables(database: Database): Promise<ReadonlySet<string>> {
   const { stateSchema } = database.settings
   const carried = TABLE_STATES.filter(isCarried)
