@@ -10,7 +10,7 @@ const SCHEMA = `
   CREATE TABLE labels (code VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT) ENGINE=InnoDB;
   CREATE TABLE levels (f FLOAT PRIMARY KEY, v INT) ENGINE=InnoDB;
   CREATE TABLE bare (a INT, b VARCHAR(9)) ENGINE=InnoDB;
-  INSERT INTO patients SELECT seq, CONCAT('name ', seq), '2020-01-02 03:04:05.123456', seq / 7, seq / 3, UNHEX(MD5(seq)), JSON_OBJECT('n', seq, 'deep', JSON_ARRAY(1, 1.50)), 'a', 'x,y', b'10101'
+  INSERT INTO patients SELECT seq, CONCAT('name ', seq), '2020-01-02 03:04:05.123456', seq / 7, seq / 3, UNHEX(SHA2(seq, 256)), JSON_OBJECT('n', seq, 'deep', JSON_ARRAY(1, 1.50)), 'a', 'x,y', b'10101'
     FROM (WITH RECURSIVE s AS (SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM s WHERE seq < 400) SELECT seq FROM s) n;
   INSERT INTO labels VALUES ('Alpha', 1), ('beta', 2), ('gamma ', 3);
   INSERT INTO levels VALUES (0.1, 1), (3.4e30, 2), (-2.5, 3);
