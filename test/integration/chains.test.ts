@@ -84,7 +84,7 @@ for (const { what, state, begin, end } of SCENES)
     assert.equal(before.states['a'], state)
     for (const table of ['b', 'c']) {
       assert.ok(['refused', 'suspect'].includes(before.states[table] ?? ''), `${table} is ${before.states[table]}`)
-      assert.match(before.problems[table] ?? '', /table [ab]|elsewhere|is not there/)
+      assert.match(before.problems[table] ?? '', /table [ab]|elsewhere|does not exist/)
     }
     await at.app.query('UPDATE lone SET v = v + 1; UPDATE c SET bid = NULL WHERE id = 3')
     await settle(at)
