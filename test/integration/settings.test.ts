@@ -77,7 +77,8 @@ test("SYNC_RETRY_MAX_ATTEMPTS and SYNC_RETRY_DELAY set a pass's attempts and pau
     assert.match(failed.err, /^mylab-sync: target: SQLSTATE P0001/)
     const { n, ms } = await counted(reader)
     assert.equal(n, 4)
-    assert.ok(ms >= 1_400, `${ms} ms`)
+    // 200, 400 and 800 ms, each shortened by up to a half, so that processes which failed together do not retry together.
+    assert.ok(ms >= 700, `${ms} ms`)
   })
 })
 
