@@ -29,6 +29,7 @@ export function startDaemon(context: EngineContext, intervalMs = 1_000): Running
     },
     async [Symbol.asyncDispose]() {
       ended.abort()
+      // `failure` has it.
       await running.catch(() => {})
     },
   }

@@ -63,6 +63,7 @@ export async function createInstallation(
     rows: (query) => textRows(reader, query),
     async [Symbol.asyncDispose]() {
       await sides[Symbol.asyncDispose]()
+      // A connection to a server that the test has ended cannot be closed in order.
       await (settings.serversDie ? reader.end().catch(() => {}) : reader.end())
       await (settings.serversDie ? app.destroy() : app.end())
     },

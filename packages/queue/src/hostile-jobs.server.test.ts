@@ -240,6 +240,7 @@ test('one write to a key of a queue blocks no job for good, and each repair is t
         `after ${what} a chunk is copied`,
         async () => {
           told = [...told, ...(await producer.removeUnsound()).map(({ message }) => message)]
+          // A harmed key may refuse it; the next look mends the key, and the job is added again.
           await producer.add('copy', [{ kind: 'copy-chunk', table: 't', chunk }]).catch(() => {})
           return copied.has(chunk)
         },

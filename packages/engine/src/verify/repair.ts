@@ -1,4 +1,4 @@
-import { type ParkedKey, WHOLE_TABLE } from '@mylab-sync/core'
+import { NO_DRAIN, type ParkedKey, WHOLE_TABLE } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
 import type { Model } from '../model/model.js'
@@ -8,8 +8,6 @@ import { Moment } from './moment.js'
 import type { TableWalk } from './table-walk.js'
 import { compareTables, reportOf, type Verification, type VerifyReport, type VerifyRequest } from './verify.js'
 
-/** Under which keys are parked that no drain parked. */
-const NO_DRAIN = 0
 const DRAIN_WAIT_MS = 120_000
 
 export interface RepairReport {
@@ -52,16 +50,17 @@ async function compareAgain(
 ): Promise<void> {
   const { model } = verification
   const keyed = walks.filter(({ table }) => !model.isFullTable(table))
-  {
-    await using moment = await Moment.open(context, model)
-    for (const walk of keyed) {
-      const keys = walk.differences.map(({ key }) => key)
-      const left = await compareKeys(moment, moment.model.mapping(walk.table), keys)
-      walk.settle(left, moment.takenAt)
-    }
-  }
+  if (keyed.length > 0) await compareKeysAgain(context, model, keyed)
   const whole = walks.filter(({ table }) => model.isFullTable(table)).map(({ table }) => table)
   if (whole.length === 0) return
   const again = await compareTables(context, { tables: whole })
   for (const walk of again.walks) walks.find(({ table }) => table === walk.table)?.settleWhole(walk)
+}
+
+async function compareKeysAgain(context: EngineContext, model: Model, walks: readonly TableWalk[]): Promise<void> {
+  await using moment = await Moment.open(context, model)
+  for (const walk of walks) {
+    const keys = walk.differences.map(({ key }) => key)
+    walk.settle(await compareKeys(moment, moment.model.mapping(walk.table), keys), moment.takenAt)
+  }
 }

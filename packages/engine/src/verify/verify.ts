@@ -12,7 +12,7 @@ import { TableWalk } from './table-walk.js'
 const MIN_MOMENT_MS = 2_000
 const MAX_MOMENT_MS = 15_000
 /** Most keys listed for a table; the counts are whole. */
-export const MAX_LISTED_KEYS = 1_000
+const MAX_LISTED_KEYS = 1_000
 
 export interface VerifyRequest {
   /** Name patterns; empty means all. */

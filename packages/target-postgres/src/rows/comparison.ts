@@ -1,8 +1,8 @@
-import type { MultisetDifference, RowDifference, RowKey, TableMapping, TargetRow } from '@mylab-sync/core'
+import type { MultisetDifference, RowDifference, TableMapping, TargetRow } from '@mylab-sync/core'
 import * as sql from '../sql.js'
 import { copyInto } from './copy-stream.js'
 import type { Staging } from './staging.js'
-import { bytesOf, columnArrays, exactly, keyArrays, keyOfTexts } from './statements.js'
+import { bytesOf, columnArrays, exactly, rowImage } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
 /** Bounds of one statement, whose values are strings in this process. */
@@ -52,29 +52,10 @@ export class Comparison {
     })
   }
 
-  async present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
-    const columns = table.key?.columns ?? []
-    const arrays = keyArrays(columns, keys)
-    if (arrays === null) return []
-    const names = sql.keyColumns(columns).map(({ name }) => `t.${sql.name(name)}`)
-    const match = sql.keyColumns(columns).map(({ castType }, at) => `${names[at]} = u.c${at}::${castType}`)
-    const rows = await this.#sql.runOn(
-      table,
-      `SELECT ${names.map((name, at) => `${name}::text AS k${at}`).join(', ')} FROM ${this.#sql.nameOf(table)} t JOIN ${sql.unnested(columns.length)} ON ${match.join(' AND ')}`,
-      arrays,
-    )
-    return rows.map((row) =>
-      keyOfTexts(
-        columns,
-        columns.map((_, at) => String(row[`k${at}`])),
-      ),
-    )
-  }
-
   async compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference> {
     const stage = await this.#staging.temporary(table, 'compared')
     const copied = await copyInto(this.#sql.session, stage, table.columns, batches)
-    const image = `ROW(${table.columns.map(({ name }) => `${sql.name(name)}::text`).join(', ')})::text`
+    const image = rowImage(table)
     const counted = (from: string): string => `(SELECT ${image} AS image, count(*) AS n FROM ${from} GROUP BY 1)`
     const [row] = await this.#sql.runOn(
       table,

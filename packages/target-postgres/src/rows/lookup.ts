@@ -12,7 +12,7 @@ import * as sql from '../sql.js'
 import { Comparison } from './comparison.js'
 import { onKey } from './key-pages.js'
 import { Staging } from './staging.js'
-import { keyArrays, keyOfTexts } from './statements.js'
+import { keyArrays, keyOf, keyOfTexts } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
 const KEYS_PER_PAGE = 5_000
@@ -35,12 +35,9 @@ export class Lookup implements RowLookup {
     const arrays = keyArrays(columns, keys)
     if (arrays === null) return []
     const wanted = sql.keyColumns(edge.parentKey.columns).map((column) => `t.${sql.name(column.name)}`)
-    const match = sql
-      .keyColumns(columns)
-      .map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
     const rows = await this.#sql.runOn(
       parent,
-      `SELECT ${wanted.map((column, at) => `${column}::text AS v${at}`).join(', ')} FROM ${this.#sql.nameOf(parent)} t JOIN ${sql.unnested(columns.length)} ON ${match.join(' AND ')}
+      `SELECT ${wanted.map((column, at) => `${column}::text AS v${at}`).join(', ')} FROM ${this.#sql.nameOf(parent)} t JOIN ${sql.unnested(columns.length)} ON ${keyOf(columns)}
        WHERE ${wanted.map((column) => `${column} IS NOT NULL`).join(' AND ')}`,
       arrays,
     )
@@ -48,13 +45,12 @@ export class Lookup implements RowLookup {
   }
 
   children(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): AsyncIterable<RowKey[]> {
-    const columns = sql.keyColumns(edge.childKey.columns)
-    const match = columns.map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
+    const { columns } = edge.childKey
     const arrays = columns.map((_, at) => values.map((row) => row[at] ?? null))
     return this.#keysOf(
       child,
       (keys) =>
-        `SELECT DISTINCT ${keys} FROM ${this.#sql.nameOf(child)} t JOIN ${sql.unnested(columns.length)} ON ${match.join(' AND ')}`,
+        `SELECT DISTINCT ${keys} FROM ${this.#sql.nameOf(child)} t JOIN ${sql.unnested(columns.length)} ON ${keyOf(columns)}`,
       arrays,
     )
   }
@@ -90,8 +86,17 @@ export class Lookup implements RowLookup {
     return this.#comparison.compare(table, rows)
   }
 
-  present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
-    return this.#comparison.present(table, keys)
+  async present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
+    const columns = table.key?.columns ?? []
+    const arrays = keyArrays(columns, keys)
+    if (arrays === null) return []
+    const { keys: texts, toKey } = keyTexts(table)
+    const rows = await this.#sql.runOn(
+      table,
+      `SELECT ${texts} FROM ${this.#sql.nameOf(table)} t JOIN ${sql.unnested(columns.length)} ON ${keyOf(columns)}`,
+      arrays,
+    )
+    return rows.map(toKey)
   }
 
   compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference> {

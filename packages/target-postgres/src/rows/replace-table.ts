@@ -3,6 +3,7 @@ import * as sql from '../sql.js'
 import type { BatchWriter } from './batch-writer.js'
 import type { Keeper } from './keeper.js'
 import type { Staging } from './staging.js'
+import { rowImage } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
 /** Makes a table without a key equal to given rows, writing only the difference. */
@@ -66,7 +67,7 @@ interface Replacement {
 /** Statements that make `held` equal `wanted` as a multiset of rows. In a partitioned table a ctid is unique only within its partition. */
 function replacement(table: TableMapping, held: string, wanted: string): Replacement {
   const columns = table.columns.map((column) => sql.name(column.name))
-  const whole = `ROW(${columns.map((column) => `${column}::text`).join(', ')})::text`
+  const whole = rowImage(table)
   const numbered = (from: string): string =>
     `(SELECT tableoid AS part, ctid AS place, ${whole} AS image, row_number() OVER (PARTITION BY ${whole}) AS copy FROM ${from})`
   const [all, some] = [numbered(held), numbered(wanted)]

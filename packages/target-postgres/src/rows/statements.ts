@@ -127,3 +127,8 @@ export function keyOf(columns: readonly KeyColumn[]): string {
     .map((column, at) => `t.${sql.name(column.name)} = u.c${at}::${column.castType}`)
     .join(' AND ')
 }
+
+/** A whole row as text: equal only for identical rows. */
+export function rowImage(table: TableMapping): string {
+  return `ROW(${table.columns.map(({ name }) => `${sql.name(name)}::text`).join(', ')})::text`
+}
