@@ -145,7 +145,7 @@ test('a connect-only role blocks no work, and a held drain lock is reported by p
   const anybody = new pg.Client({ host, port, user: 'anybody', password: 'x', database: 'locks' })
   await anybody.connect()
   try {
-    for (const work of ['drain', 'tick', 'maintain', 'plan a', 'open a', 'open lone tables'])
+    for (const work of ['drain', 'tick', 'maintain', 'verify', 'plan a', 'open a', 'open lone tables'])
       await anybody.query('SELECT pg_advisory_lock(hashtext($1))', [`mylab-sync ${work} mylab_sync default`])
     await anybody.query('SELECT pg_advisory_lock(hashtext($1))', ['mylab-sync migrate mylab_sync'])
     await migrate(installation.context)

@@ -108,6 +108,15 @@ export type {
   TargetTables,
 } from './ports/target.js'
 export type {
+  DifferingKey,
+  TableVerification,
+  VerificationStep,
+  VerificationStore,
+  VerifiedMoments,
+  VerifyPace,
+  WholeComparison,
+} from './ports/verification-store.js'
+export type {
   Chunk,
   ChunkStore,
   DrainHistory,

@@ -40,7 +40,7 @@ test('migrating fills the kinds of problems from the sentences of before', async
   await admin.query(`
     ALTER TABLE ${state}.sync_progress DROP COLUMN waits;
     ALTER TABLE ${state}.sync_constraint DROP COLUMN owned;
-    DELETE FROM ${state}.sync_schema_version WHERE version >= 15;
+    DELETE FROM ${state}.sync_schema_version WHERE version = 15;
     INSERT INTO ${state}.sync_progress (table_name, state, problem) VALUES ('w1', 'suspect', 'waits for: DROP VIEW v'), ('w2', 'suspect', 'its definition has changed'), ('w3', 'live', NULL);
     INSERT INTO ${state}.sync_constraint (table_name, name, kind, state, detail) VALUES
       ('whole', 'mine', 'unique', 'suspended', 'broken by rows of the source; it is not one of the source'), ('whole', 'ours', 'check', 'suspended', 'broken by rows of the source'), ('whole', 'bare', 'check', 'suspended', NULL)`)
@@ -138,4 +138,58 @@ test("a user's foreign key that fell with the UNIQUE it references stays on reco
   ])
   await target.constraints.forget(child, [])
   assert.deepEqual(await suspended(), [['mine', false]])
+})
+
+test('findings of a pass stay until the next one ends; a repair in between counts', async () => {
+  const key = (text: string) => ({ key: text, texts: [text], kind: 'different', columns: ['a'] }) as const
+  const moments = { since: '2026-01-01T00:00:00.000000Z', until: '2026-01-02T00:00:00.000000Z' }
+  const step = { table: 'whole', openedDrain: 3, found: [], differing: 0, passed: null }
+  const known = () =>
+    within(async ({ verification, tables }) => {
+      const { walk, passed, differing, repaired } = (await verification.all()).get('whole') ?? {}
+      const keys = (await verification.differing(9)).map(({ texts }) => texts.join())
+      return { walk, passed, differing, repaired, keys, verifiedAt: (await tables.all()).get('whole')?.verifiedAt }
+    })
+  await within(({ tables }) => tables.patch('whole', { rowsCopied: 0 }))
+  await within(({ verification }) =>
+    verification.record({ ...step, walk: 'w1', isFirst: true, found: [key('1'), key('2')], differing: 2 }),
+  )
+  const found = { walk: 'w1', passed: null, differing: 2, repaired: 0, keys: ['1', '2'], verifiedAt: null }
+  assert.deepEqual(await known(), found)
+  await within(({ verification }) =>
+    verification.record({ ...step, walk: null, isFirst: false, differing: 2, passed: moments }),
+  )
+  assert.deepEqual(await known(), { ...found, walk: null, passed: moments })
+  await within(({ verification }) => verification.addTried('whole', [key('7')]))
+  assert.deepEqual(await within(({ verification }) => verification.tried()), [{ ...key('7'), table: 'whole' }])
+  await within(({ verification }) => verification.settle('whole', { left: [], repaired: 1 }))
+  await within(({ verification }) =>
+    verification.record({ ...step, walk: 'w2', isFirst: true, found: [key('2')], differing: 1 }),
+  )
+  assert.deepEqual(await known(), { ...found, walk: 'w2', passed: moments, repaired: 1 })
+  await within(({ verification }) =>
+    verification.record({ ...step, walk: null, isFirst: false, differing: 1, passed: moments }),
+  )
+  assert.deepEqual(await known(), { ...found, walk: null, passed: moments, differing: 1, repaired: 1, keys: ['2'] })
+  await within(({ verification }) =>
+    verification.replace({ table: 'whole', found: [], differing: 0, repaired: 1, passed: moments }),
+  )
+  assert.deepEqual(await known(), {
+    ...found,
+    walk: null,
+    passed: moments,
+    differing: 0,
+    repaired: 2,
+    keys: [],
+    verifiedAt: moments.since,
+  })
+})
+
+test('the next step waits for its pause by the clock of the target', async () => {
+  assert.equal((await within(({ verification }) => verification.pace())).waitMs, 0)
+  await within(({ verification }) => verification.keepPace({ ms: 500, rows: 10, pauseMs: 49_500 }))
+  await within(({ verification }) => verification.keepPace({ ms: 300, rows: 5, pauseMs: 29_700 }))
+  const { waitMs, ...pace } = await within(({ verification }) => verification.pace())
+  assert.ok(waitMs > 25_000 && waitMs <= 29_700, `${waitMs}`)
+  assert.deepEqual(pace, { stepMs: 300, pauseMs: 29_700, workedMs: 800, spanMs: 80_000, rows: 15 })
 })

@@ -7,6 +7,7 @@ import {
   type RowWriter,
   type TableStore,
   type TargetTransaction,
+  type VerificationStore,
 } from '@mylab-sync/core'
 import type { Session, TargetSettings } from './connection/database.js'
 import { mapped, targetError } from './errors.js'
@@ -21,6 +22,7 @@ import { Parked } from './state/parked-keys.js'
 import { Progress } from './state/progress.js'
 import { Quarantine } from './state/quarantine.js'
 import { StateSql } from './state/state-sql.js'
+import { Verification } from './state/verification.js'
 
 /** One target transaction: state and data of a chunk, a catch-up slice or a drain. Owns its session until it ends. */
 export class Transaction implements TargetTransaction {
@@ -31,6 +33,7 @@ export class Transaction implements TargetTransaction {
   readonly history: DrainHistory
   readonly rows: RowWriter
   readonly lookup: RowLookup
+  readonly verification: VerificationStore
   readonly session: Session
   readonly #keeper: Keeper
   #ended = false
@@ -42,6 +45,7 @@ export class Transaction implements TargetTransaction {
     this.parked = new Parked(state)
     this.quarantine = new Quarantine(state)
     this.history = new History(state)
+    this.verification = new Verification(state)
     this.session = session
     this.#keeper = new Keeper(session, known)
     const statements = new TableSql(session, settings.schema, this.#keeper)

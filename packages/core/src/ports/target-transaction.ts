@@ -3,6 +3,7 @@ import type { Edge, IndexPlan, SanitisingRule, TableMapping } from '../model/map
 import type { TableEvent, TableState } from '../model/life-cycle.js'
 import type { RowKey, SourceTableName } from '../names.js'
 import type { DrainName, KeyRange } from './source.js'
+import type { VerificationStore } from './verification-store.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
 export interface TargetRow {
@@ -310,6 +311,7 @@ export interface TargetTransaction extends AsyncDisposable {
   readonly history: DrainHistory
   readonly rows: RowWriter
   readonly lookup: RowLookup
+  readonly verification: VerificationStore
   /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated, or TableBroken for a trigger of the user's. */
   checkConstraints(): Promise<void>
   commit(): Promise<void>

@@ -6,7 +6,7 @@ import { codeOf, mapped } from '../errors.js'
 import * as sql from '../sql.js'
 
 /** Work that exists once per installation has a lock table of its own; other work shares SHARED tables by its name's hash. */
-const OWN = new Set(['drain', 'tick', 'maintain'])
+const OWN = new Set(['drain', 'tick', 'maintain', 'verify'])
 const SHARED = 16
 
 /**

@@ -7,7 +7,7 @@ import {
   type TableStore,
   transition,
 } from '@mylab-sync/core'
-import type { StateSql } from './state-sql.js'
+import { iso, type StateSql } from './state-sql.js'
 
 const PROGRESS_COLUMNS: Readonly<Record<keyof ProgressChange, string>> = {
   rowsCopied: 'rows_synced',
@@ -30,7 +30,8 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof ProgressChange, string>> = {
 }
 
 const PROGRESS =
-  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, waits, opened_drain::text, verified_at::text'
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, waits, opened_drain::text, ' +
+  `${iso('verified_at')} AS verified_at`
 
 const NOW = 'updated_at = now()'
 

@@ -10,6 +10,11 @@ export function indexedKey(key: string): string {
   return `(CASE WHEN octet_length(${key}) > 512 THEN '#' || encode(sha256(decode(${key}, 'escape')), 'hex') ELSE ${key} END)`
 }
 
+/** A moment as ISO 8601 in UTC, whatever the session's settings are. */
+export function iso(moment: string): string {
+  return `to_char(${moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+}
+
 /** Statements on the state tables of one installation, inside one transaction. */
 export class StateSql {
   readonly #session: Session

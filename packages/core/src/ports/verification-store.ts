@@ -1,0 +1,89 @@
+import type { RowKey, SourceTableName } from '../names.js'
+
+/** ISO 8601 in UTC, by the source's clock: each row of the table was compared at a moment between the two. */
+export interface VerifiedMoments {
+  readonly since: string
+  readonly until: string
+}
+
+/** What verification knows of one table. */
+export interface TableVerification {
+  readonly table: string
+  /** Where the walk of the pass that is under way goes on; null: the next step begins a pass. */
+  readonly walk: string | null
+  /** The drain that had opened the table when the pass began. */
+  readonly openedDrain: number
+  /** Of the last full pass, whatever it found; null: none has ended. */
+  readonly passed: VerifiedMoments | null
+  /** Rows that differ, as far as they are known. */
+  readonly differing: number
+  /** Rows that differed and were repaired, since the installation. */
+  readonly repaired: number
+}
+
+export interface DifferingKey {
+  /** null: a row of the target that no key of the source can name. */
+  readonly key: RowKey | null
+  /** The text of each key column. */
+  readonly texts: readonly string[]
+  readonly kind: 'missing' | 'surplus' | 'different'
+  /** Names of the source's columns that differ. */
+  readonly columns: readonly string[]
+}
+
+/** The outcome of one step of one table's walk. */
+export interface VerificationStep {
+  readonly table: SourceTableName
+  /** null: the pass has ended. */
+  readonly walk: string | null
+  readonly openedDrain: number
+  /** It began the pass. */
+  readonly isFirst: boolean
+  /** Rows that this step has found to differ. */
+  readonly found: readonly DifferingKey[]
+  /** How many rows the pass so far has left as differing; more than its keys where rows have none. */
+  readonly differing: number
+  /** Of the pass, if it has ended. */
+  readonly passed: VerifiedMoments | null
+}
+
+/** The outcome of a command that has compared a table as a whole. */
+export type WholeComparison = Pick<VerificationStep, 'table' | 'found' | 'differing'> & {
+  readonly repaired: number
+  readonly passed: VerifiedMoments
+}
+
+/** The pace that all processes keep together. */
+export interface VerifyPace {
+  /** Until the next step may begin, by the target's clock; 0: now. */
+  readonly waitMs: number
+  /** Of the last step; 0: there was none. */
+  readonly stepMs: number
+  readonly pauseMs: number
+  /** Sums over the steps of the last hours, and the time that they spread over, pauses included. */
+  readonly workedMs: number
+  readonly spanMs: number
+  readonly rows: number
+}
+
+/** Where verification by itself is, and what it and the commands have found. */
+export interface VerificationStore {
+  /** By table; one that was never compared is absent. */
+  all(): Promise<ReadonlyMap<string, TableVerification>>
+  /** Stores the outcome of a step. At the end of a pass only what the pass has found still differs. */
+  record(step: VerificationStep): Promise<void>
+  /** Replaces what is known to differ. A pass that is under way goes on. */
+  replace(outcome: WholeComparison): Promise<void>
+  /** At most `limit` keys that differ, of all tables. */
+  differing(limit: number): Promise<(DifferingKey & { readonly table: string })[]>
+  /** Stores keys that differ and that this transaction makes dirty: `settle` has to follow, whoever does it. */
+  addTried(table: SourceTableName, keys: readonly DifferingKey[]): Promise<void>
+  tried(): Promise<(DifferingKey & { readonly table: string })[]>
+  /** Replaces the table's tried keys by those of them that still differ. */
+  settle(
+    table: SourceTableName,
+    outcome: { readonly left: readonly DifferingKey[]; readonly repaired: number },
+  ): Promise<void>
+  pace(): Promise<VerifyPace>
+  keepPace(step: { readonly ms: number; readonly rows: number; readonly pauseMs: number }): Promise<void>
+}
