@@ -181,7 +181,7 @@ test('a source clone is refused beside its original, and reread whole in its pla
   await assertSame(original)
   await drained(other)
   assert.deepEqual(await onTarget('own_c', 'SELECT state, problem FROM mylab_sync.sync_progress'), [
-    ['suspect', 'another server answers as the source'],
+    ['suspect', 'the source is a different server now'],
   ])
 })
 

@@ -226,7 +226,7 @@ test('a malformed entry is held with a message and costs only a recopy of its ta
     {
       table: 'a',
       event: 'mismatch',
-      problem: 'the change log holds an entry of it that no trigger of ours can have written',
+      problem: 'the change log holds an entry for it that none of our triggers can have written',
     },
   ])
   await assertEqual(installation, ['b'])

@@ -93,7 +93,11 @@ const CERTIFICATES: readonly (readonly [column: string, reason: string, show: ((
   ['good certificate', '', () => ours.issue('server', { names: [`IP:${HOST}`, `IP:${outer ?? HOST}`] })],
   ['expired', 'its certificate has expired', () => ours.issue('server', { validMs: SHORT_MS })],
   // The driver of the source takes an address for this name.
-  ['for another name', 'its certificate is for another name', () => ours.issue('server', { names: ['DNS:localhost'] })],
+  [
+    'for another name',
+    'its certificate was issued for another name',
+    () => ours.issue('server', { names: ['DNS:localhost'] }),
+  ],
   ['of an unknown authority', 'its certificate was issued by an unknown authority', () => strange.issue('server')],
 ]
 

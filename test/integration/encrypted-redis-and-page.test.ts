@@ -60,7 +60,7 @@ test('rediss accepts only a known CA for the requested name, and says why in one
   const REDIS = { REDIS_URL: redisUrl, REDIS_TLS_CA: ours.certificate }
   const expired = await ours.issue('expired', { expired: true })
   const outcomes: [shown: Certificate, why: string][] = [
-    [await ours.issue('other', { names: ['DNS:elsewhere.example'] }), 'its certificate is for another name'],
+    [await ours.issue('other', { names: ['DNS:elsewhere.example'] }), 'its certificate was issued for another name'],
     [await theirs.issue('unknown'), 'its certificate was issued by an unknown authority'],
     [expired, 'its certificate has expired'],
   ]
@@ -127,7 +127,7 @@ test('a client certificate is shown where Redis asks for one', async () => {
   await admin.call('CONFIG', 'SET', 'tls-auth-clients', 'yes')
   try {
     const REDIS = { REDIS_URL: redisUrl, REDIS_TLS_CA: ours.certificate }
-    assert.match((await looked(REDIS))?.message ?? '', /: it asks for a client certificate and gets none /)
+    assert.match((await looked(REDIS))?.message ?? '', /: it requires a client certificate and received none /)
     const stranger = await theirs.issue('stranger')
     const refused = await looked({ ...REDIS, REDIS_TLS_CERT: stranger.certificate, REDIS_TLS_KEY: stranger.key })
     assert.match(refused?.message ?? '', /: it refuses our client certificate /)

@@ -171,7 +171,7 @@ test('a connect-only role blocks no work, and a held drain lock is reported by p
   await owner.query('BEGIN; LOCK TABLE mylab_sync.sync_lock_drain IN EXCLUSIVE MODE')
   await installation.app.query('INSERT INTO a (v) VALUES (6)')
   const limits = { drainWaitMs: 1_500 }
-  const named = new RegExp(`: process ${pid} of sync_product.* holds the lock of a drain and does nothing$`)
+  const named = new RegExp(`: process ${pid} of sync_product.* holds the drain lock and is idle$`)
   await assert.rejects(
     drainAll({ ...installation.context, limits }, new AbortController().signal),
     (error) => error instanceof SyncError && error.code === 'lock-timeout' && named.test(error.message),
@@ -225,7 +225,7 @@ test('a schema in use by others is refused for the state; uninstall drops only o
   assert.equal(foreign.code, 3, foreign.stderr)
   assert.match(
     foreign.stderr,
-    /schema app is somebody else's, and no place for our state: it holds function f, table people\n {2}try: /,
+    /schema app is used by others and cannot hold our state: it holds function f, table people\n {2}try: /,
   )
 
   // One that was empty, and is not ours to drop.
@@ -236,7 +236,7 @@ test('a schema in use by others is refused for the state; uninstall drops only o
   assert.equal(held.code, 1)
   assert.match(
     held.stderr,
-    /^mylab-sync: target: public.report of somebody else’s stands on our state tables; nothing was removed/,
+    /^mylab-sync: target: public.report of another owner depends on our state tables; nothing was removed/,
   )
   assert.equal((await textRows(app, "SHOW TABLES LIKE 'sync_audit_log'")).length, 1)
   await owner.query(`DROP VIEW public.report; CREATE TABLE "${STATE}".sync_notes (id int)`)

@@ -70,7 +70,7 @@ test('a schema that another role owns is refused for the state, despite all gran
   await planter.query('CREATE SCHEMA mylab_sync; GRANT ALL ON SCHEMA mylab_sync TO PUBLIC')
   await assert.rejects(
     migrate(installation.context),
-    /^SyncError: target: schema mylab_sync is somebody else's, and no place for our state: it belongs to planter_put_schema, who could drop it$/,
+    /^SyncError: target: schema mylab_sync is used by others and cannot hold our state: it belongs to planter_put_schema, who could drop it$/,
   )
   assert.deepEqual(
     await installation.rows("SELECT relname FROM pg_class WHERE relnamespace = 'mylab_sync'::regnamespace"),
@@ -119,7 +119,7 @@ test('doctor names each role that may put triggers on copies', async () => {
     all.map(([cause]) => cause),
     [
       '"Reports 1" may put triggers on 2 tables of schema public, a the first, which then run with our rights',
-      'everybody who can connect may put triggers on 1 table of schema public, b the first, which then run with our rights',
+      'everyone who can connect may put triggers on 1 table of schema public, b the first, which then run with our rights',
     ],
   )
   for (const [, remedy] of all) await owner.query(remedy)

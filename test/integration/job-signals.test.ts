@@ -111,7 +111,7 @@ test('initial ends at once by what no retry cures, and outlasts what passes', as
   const notes: string[] = []
   const note: Progress = (event) => event.kind === 'note' && notes.push(event.text)
   await initial({ ...context, source: failing(source, passing) }, REQUEST, note, never)
-  assert.equal(notes[0], 'a drain beside the copy will be tried again: away by lost-connection')
+  assert.equal(notes[0], 'a drain during the copy will be tried again: away by lost-connection')
   await settle(installation)
   await assertEqual(installation, ['a'])
 })

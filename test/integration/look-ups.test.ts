@@ -46,7 +46,7 @@ test('a changed row found only by another form of its key breaks its table, unde
   const [[problem]] = (await installation.rows(
     "SELECT problem FROM mylab_sync.sync_progress WHERE table_name = 'a'",
   )) as [[string]]
-  assert.match(problem, /does not find its rows by their key \(int.*\), so nothing of it is deleted; exclude it/)
+  assert.match(problem, /does not find its rows by their key \(int.*\), so none of its rows is deleted; exclude it/)
 })
 
 test('a row gone without its own entry, after one that implies it, breaks nothing', async () => {

@@ -71,7 +71,7 @@ async function block(tables: readonly string[]): Promise<() => Promise<void>> {
 
 /** Process ids of server sessions that wait for such a lock, each with its statement. */
 async function waiting(statement: string): Promise<number[]> {
-  // inside a transaction the server would show one moment for ever
+  // inside a transaction the server would show one moment forever
   await reader.query('SELECT pg_stat_clear_snapshot()')
   const { rows } = await reader.query<{ pid: number }>(
     "SELECT pid FROM pg_stat_activity WHERE application_name = 'mylab-sync' AND wait_event_type = 'Lock' AND query ILIKE $1",

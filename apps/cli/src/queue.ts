@@ -74,7 +74,7 @@ export async function resumeQueues(config: ResolvedConfig, names: readonly Queue
   await producer.resume(names).finally(() => producer.close())
 }
 
-/** Sentences that name those of these queues that no worker serves. */
+/** Names, in sentences, the queues that no worker serves. */
 export function unserved(health: QueueHealth, names: readonly QueueName[]): string[] {
   const idle = names.filter((name) => health.workers[name] === 0)
   if (idle.length === 0) return []

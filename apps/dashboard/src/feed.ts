@@ -184,7 +184,7 @@ export class StatusFeed {
     const silentMs = this.#reading === null ? 0 : performance.now() - this.#readingSince
     if (silentMs < PATIENCE_MS) return null
     const message = `the databases have not answered for ${Math.round(silentMs / 1000)} s`
-    return { code: 'no-answer', message, remedy: 'See that both servers run and that no lock holds them up.' }
+    return { code: 'no-answer', message, remedy: 'Check that both servers run and that no lock blocks them.' }
   }
 
   #tableView(status: TableStatus, lagMs: number | null): TableView {

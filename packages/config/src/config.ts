@@ -64,7 +64,7 @@ export interface ResolvedConfig {
   /** Rows per statement when a COPY was rejected. */
   readonly batchRows: number
   readonly retry: {
-    /** Attempts of a command that does not run for ever. */
+    /** Attempts of a command that does not run forever. */
     readonly maxAttempts: number
     /** The first pause; each further one is twice as long. */
     readonly delayMs: number

@@ -141,7 +141,7 @@ export const SETTINGS: readonly Setting[] = [
     'retry.maxAttempts',
     ['SYNC_RETRY_MAX_ATTEMPTS', 'SYNC_RETRY_MAX'],
     '3',
-    'attempts of `database --once` if a retry may help; daemon and workers retry for ever',
+    'attempts of `database --once` if a retry may help; daemon and workers retry forever',
   ),
   setting('retry.delayMs', ['SYNC_RETRY_DELAY'], '100', 'first pause between two attempts, in ms; doubles up to 5 s'),
   setting(

@@ -23,23 +23,23 @@ export type ErrorCode =
   | 'internal'
 
 /**
- * Whether another try may succeed.
- * never: a person must act first, so even a daemon ends and says what to do.
- * once-mended: likewise, but mending needs no restart of ours (a password, a certificate): a command ends, a daemon goes on trying.
- * transient: the same step may get through within a minute: a lock, a server that restarts.
- * reload: the work may get through if it begins anew, with definitions and state read again.
+ * Whether a retry may succeed.
+ * never: a person must act first, so even a daemon exits and names the remedy.
+ * once-mended: likewise, but the fix needs no restart of ours (a password, a certificate): a command exits, a daemon keeps retrying.
+ * transient: the same step may succeed within a minute: a lock, a server that restarts.
+ * reload: the work may succeed if it starts over with freshly read definitions and state.
  */
 export type Retry = 'never' | 'once-mended' | 'transient' | 'reload'
 
 interface ErrorPolicy {
   readonly retry: Retry
-  /** What it befalls: all work of this process, the work on one table, or the one job of a queue that is thrown away for it. */
+  /** What fails: all work of this process, the work on one table, or one job of a queue, which is discarded. */
   readonly scope: 'all' | 'table' | 'job'
-  /** The exit code of a command that ends by it. */
+  /** The exit code of a command that fails with this error. */
   readonly exit: 1 | 2 | 3 | 4
 }
 
-/** The only place that says what an error means for whoever meets it. */
+/** Defines the consequences of each error, and is the only place that does. */
 export const ERRORS: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   usage: { retry: 'never', scope: 'all', exit: 2 },
   configuration: { retry: 'never', scope: 'all', exit: 3 },
@@ -54,7 +54,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   'target-table-differs': { retry: 'reload', scope: 'table', exit: 1 },
   'table-broken': { retry: 'reload', scope: 'table', exit: 1 },
   'lock-timeout': { retry: 'transient', scope: 'table', exit: 1 },
-  // A limit on statements, or a full tablespace, may hit one table alone.
+  // A statement limit or a full tablespace may affect a single table.
   unavailable: { retry: 'transient', scope: 'table', exit: 1 },
   'generation-changed': { retry: 'reload', scope: 'table', exit: 1 },
   'truncated-read': { retry: 'reload', scope: 'table', exit: 1 },
@@ -66,18 +66,18 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorPolicy>> = {
 }
 
 /**
- * An error with a decision behind it: a stable code, one line that names the place, and what to do. `cause` keeps the
+ * An error that callers decide by: a stable code, one line that names the place, and a remedy. `cause` keeps the
  * driver's error; it is never printed, since drivers quote row data. The message names the side first: `text` is the
  * rest, for places that show the side on their own.
  */
 export class SyncError extends Error {
   override readonly name = 'SyncError'
   readonly code: ErrorCode
-  /** The server that the message starts with; null where it starts with none. */
+  /** The server named at the start of the message; null if none is. */
   readonly side: 'source' | 'target' | null
   readonly text: string
   readonly remedy: string | null
-  /** As the table says, unless whoever threw it knew better. */
+  /** The code's entry in ERRORS, unless the thrower set another one. */
   readonly retry: Retry
   constructor(code: ErrorCode, text: string, { side, remedy, retry, cause }: SyncErrorOptions = {}) {
     super(side === undefined ? text : `${side}: ${text}`, cause === undefined ? undefined : { cause })
@@ -96,22 +96,22 @@ export interface SyncErrorOptions {
   readonly cause?: unknown
 }
 
-/** The same step may get through when it is tried again. */
+/** A retry of the same step may succeed. */
 export function isTransient(error: unknown): error is SyncError {
   return error instanceof SyncError && error.retry === 'transient'
 }
 
-/** Nobody has to act: the work may succeed when it is repeated. */
+/** Repeating the work may succeed without anyone's help. */
 export function isRetryable(error: unknown): error is SyncError {
   return isTransient(error) || (error instanceof SyncError && error.retry === 'reload')
 }
 
-/** What follows the source for ever goes on trying: whoever mends the cause need not start it again. A defect of ours ends it. */
+/** Daemons and workers keep retrying such an error, so fixing its cause needs no restart. A defect of ours ends them. */
 export function isSurvivable(error: unknown): error is SyncError {
   return error instanceof SyncError && error.retry !== 'never'
 }
 
-/** What befalls the work on one table befalls that on the next one, too. */
+/** The error affects the work on every table, not only on the current one. */
 export function concernsAll(error: unknown): error is SyncError {
   return error instanceof SyncError && ERRORS[error.code].scope === 'all'
 }
@@ -120,23 +120,25 @@ export function isLockTimeout(error: unknown): error is SyncError {
   return error instanceof SyncError && error.code === 'lock-timeout'
 }
 
-/** The work was asked to stop, and did. */
+/** The work stopped on request. */
 export function isStopped(error: unknown): error is SyncError {
   return error instanceof SyncError && error.code === 'stopped'
 }
 
-/** A table of the target is gone or is not what we made of it: the table `table` of the source is to be set aside and made again. */
+/** A table of the target is missing or was altered there: its source table `table` must be set aside and copied again. */
 export class TargetTableUnfit extends SyncError {
   readonly table: SourceTableName
   constructor(table: SourceTableName, code: string, cause: unknown) {
-    super('target-table-differs', `table ${table} is gone in the target or was changed there (${code})`, { cause })
+    super('target-table-differs', `table ${table} no longer exists in the target, or was altered there (${code})`, {
+      cause,
+    })
     this.table = table
   }
 }
 
 /**
- * One table cannot go on, for a cause that no retry and no new copy removes: the table becomes `broken` with this message
- * and remedy as its problem, and the work is done again without it. The message holds no row data.
+ * One table cannot continue, and neither a retry nor a new copy would help: the table becomes `broken` with this message
+ * and remedy as its problem, and the work is repeated without it. The message contains no row data.
  */
 export class TableBroken extends SyncError {
   readonly table: SourceTableName
@@ -149,15 +151,15 @@ export class TableBroken extends SyncError {
   }
 }
 
-/** Two rows of one table have keys that are one in the target; to write either would lose the other. */
+/** Two rows of one table have keys that are equal in the target; writing either would lose the other. */
 export function keysAlike(table: SourceTableName, cause?: unknown): TableBroken {
-  return new TableBroken(table, 'two of its rows have keys that are one in the target', {
-    remedy: `change one of them, as what a FLOAT(M,D) or DOUBLE(M,D) holds beyond the digits that it shows; then: mylab-sync initial --force --table ${table}`,
+  return new TableBroken(table, 'two of its rows have keys that are equal in the target', {
+    remedy: `change one of the two (a FLOAT(M,D) or DOUBLE(M,D) may store digits that it does not show), then: mylab-sync initial --force --table ${table}`,
     cause,
   })
 }
 
-/** A value that the rules do not let into the target: its row is quarantined. The message names no value. */
+/** A value that the value rules refuse: its row is quarantined. The message contains no value. */
 export class ValueRefused extends Error {
   override readonly name = 'ValueRefused'
   readonly rule: string
@@ -169,13 +171,13 @@ export class ValueRefused extends Error {
   }
 }
 
-/** A constraint that the truth breaks, or an index too narrow for a value of it; the drain is rolled back, the constraint suspended, and the drain done again. */
+/** Source rows violate a constraint, or a value is too long for an index: the drain rolls back, suspends the constraint and starts over. */
 export class ConstraintViolated extends Error {
   override readonly name = 'ConstraintViolated'
   readonly table: TargetTableName
   readonly constraint: string
   readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
-  /** Where the table is, if the server said so; undefined: among ours. */
+  /** The table's schema, if the server named it; undefined: the schema of the carried tables. */
   readonly schema: string | undefined
   constructor(
     table: TargetTableName,
@@ -191,12 +193,12 @@ export class ConstraintViolated extends Error {
   }
 }
 
-/** PostgreSQL refuses a row of a batch (class 22, 54 or 23502): the batch has to be written row by row. Carries no value. */
+/** PostgreSQL rejects a row of a batch (class 22, 54 or 23502), so the batch must be written row by row. Contains no value. */
 export class BatchRefused extends Error {
   override readonly name = 'BatchRefused'
   readonly code: string
   constructor(code: string) {
-    super(`a row of the batch was refused (${code})`)
+    super(`a row of the batch was rejected (${code})`)
     this.code = code
   }
 }

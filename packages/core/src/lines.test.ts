@@ -24,14 +24,14 @@ test('a name that merely starts like a local address is not local', () => {
 
 test('a refused certificate is explained by its code, never with driver text', () => {
   assert.equal(tlsReason(failed('CERT_HAS_EXPIRED')), 'its certificate has expired')
-  assert.equal(tlsReason(failed('ERR_TLS_CERT_ALTNAME_INVALID')), 'its certificate is for another name')
+  assert.equal(tlsReason(failed('ERR_TLS_CERT_ALTNAME_INVALID')), 'its certificate was issued for another name')
   assert.match(tlsReason(failed('SELF_SIGNED_CERT_IN_CHAIN')) ?? '', /authority/)
   assert.match(tlsReason(failed('ERR_SSL_WRONG_VERSION_NUMBER')) ?? '', /offers no encryption/)
   for (const by of ['SSLV3', 'TLSV1', 'SSL/TLS']) {
     assert.match(tlsReason(failed(`ERR_SSL_${by}_ALERT_BAD_CERTIFICATE`)) ?? '', /refuses our client certificate/)
-    assert.match(tlsReason(failed(`ERR_SSL_${by}_ALERT_HANDSHAKE_FAILURE`)) ?? '', /asks for a client certificate/)
+    assert.match(tlsReason(failed(`ERR_SSL_${by}_ALERT_HANDSHAKE_FAILURE`)) ?? '', /requires a client certificate/)
   }
-  assert.match(tlsReason(failed('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED')) ?? '', /asks for a client certificate/)
+  assert.match(tlsReason(failed('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED')) ?? '', /requires a client certificate/)
   assert.match(tlsReason(failed('ERR_SSL_TLSV1_ALERT_UNKNOWN_CA')) ?? '', /refuses our client certificate/)
   assert.equal(tlsReason(failed('ERR_SSL_SOMETHING_NEW')), 'TLS fails (ERR_SSL_SOMETHING_NEW)')
   for (const error of [failed('ECONNREFUSED'), failed('toString'), new Error('x'), null])

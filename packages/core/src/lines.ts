@@ -26,11 +26,11 @@ export function lineFindings({ side, host, encrypted, verified, remedy }: Line):
   const found = encrypted
     ? {
         code: 'line-unverified' as const,
-        cause: `the line to ${host} is encrypted, but the server's identity is not verified: anybody in between can read and change all traffic`,
+        cause: `the connection to ${host} is encrypted, but the server's identity is not verified: anyone in between can read and change all traffic`,
       }
     : {
         code: 'line-unencrypted' as const,
-        cause: `the line to ${host} is not encrypted: anybody on the path can read every row and the password`,
+        cause: `the connection to ${host} is not encrypted: anyone on the path can read every row and the password`,
       }
   return [{ ...found, severity: 'warning', side, remedy }]
 }
@@ -53,7 +53,7 @@ export const TLS_HANDSHAKE = 'TLS_HANDSHAKE'
 
 type Reason = readonly [what: string, cure: TlsCure]
 const UNKNOWN_AUTHORITY: Reason = ['its certificate was issued by an unknown authority', 'authority']
-const OTHER_NAME: Reason = ['its certificate is for another name', 'name']
+const OTHER_NAME: Reason = ['its certificate was issued for another name', 'name']
 const NOT_OFFERED: Reason = ['it offers no encryption', 'offer']
 
 /** Keyed by Node.js's TLS error codes: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
@@ -85,7 +85,10 @@ const REASONS: Readonly<Record<string, Reason>> = {
 /** The server's alerts. The word before ALERT differs: TLSV1, TLSV13, SSLV3, or SSL/TLS since OpenSSL 3.2. */
 const ALERTS: readonly (readonly [alert: RegExp, reason: Reason])[] = [
   [/_ALERT_PROTOCOL_VERSION$/, ['it accepts no TLS version that is supported here', 'server']],
-  [/_ALERT_(?:CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE)$/, ['it asks for a client certificate and gets none', 'client']],
+  [
+    /_ALERT_(?:CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE)$/,
+    ['it requires a client certificate and received none', 'client'],
+  ],
   [
     /_ALERT_(?:.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR)$/,
     ['it refuses our client certificate', 'client'],

@@ -3,7 +3,7 @@ export const MANY = Symbol('any characters, or none')
 
 /**
  * Whether a text matches a pattern of literal characters, ONE and MANY. Takes at most the product of both lengths: only the
- * last MANY is ever extended, since extending an earlier one cannot help. A regular expression with a dozen of them would backtrack for ever.
+ * last MANY is ever extended, since extending an earlier one cannot help. A regular expression with a dozen of them would backtrack forever.
  */
 export function matchesWildcards(text: string, pattern: readonly (string | symbol)[]): boolean {
   const characters = codePointsOf(text)

@@ -84,7 +84,7 @@ export function copiesAtOnce(memoryMb: number): number {
 
 /** Marks a safe point: throws SyncError stopped once the context's signal is given. */
 export function throwIfStopped({ signal }: EngineContext): void {
-  if (signal?.aborted) throw new SyncError('stopped', 'the work was told to stop')
+  if (signal?.aborted) throw new SyncError('stopped', 'the work was stopped')
 }
 
 const DEFAULT_MB = 256

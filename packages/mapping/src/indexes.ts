@@ -111,7 +111,7 @@ function indexPart(mapping: TableMapping, part: IndexPart): Part | string {
   const { column: name, prefix, descending } = part
   if (name === null) return 'it indexes an expression'
   const column = findNamed(mapping.columns, name, ({ source }) => source.name)
-  if (column === undefined) return `column ${name} is not there`
+  if (column === undefined) return `column ${name} does not exist`
   if (column.source.json) return `column ${name} is JSON`
   const quoted = quotePg(column.name)
   const whole = prefix === null || (column.source.length !== null && prefix >= column.source.length)

@@ -6,7 +6,7 @@ import { bitsOfDouble, doubleOfBits } from './doubles.js'
 
 /**
  * Whether a trigger of this layout can have written a row key: as many tokens as columns, each naming a possible value of its
- * column's type. Anybody who may write the change log may write any text, and looking up an impossible value is an error on
+ * column's type. Any client that may write to the change log may write any text, and looking up an impossible value is an error on
  * either server.
  */
 export function isKeyOf(key: KeyMapping, text: RowKey, vendor: Vendor): boolean {

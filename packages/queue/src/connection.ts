@@ -31,7 +31,7 @@ const FIRST_RECONNECT_MS = 50
 const LONGEST_RECONNECT_MS = 1_000
 
 /**
- * Reconnects for ever, at most one second apart, until `closing`; then pending calls fail, so that the process can end.
+ * Reconnects forever, at most one second apart, until `closing`; then pending calls fail, so that the process can end.
  */
 function reconnect(closing: () => boolean): (times: number) => number | null {
   return (times) => (closing() ? null : Math.min(LONGEST_RECONNECT_MS, FIRST_RECONNECT_MS * 2 ** Math.min(times, 10)))
@@ -119,7 +119,7 @@ export async function checkRedis(address: RedisAddress): Promise<string[]> {
     await client.connect()
     const [, policy] = /^maxmemory_policy:(\S+)/m.exec(await client.info('memory')) ?? []
     if (policy === undefined || policy === 'noeviction') return []
-    return [`Redis may throw jobs away when its memory is full: set maxmemory-policy noeviction (found ${policy})`]
+    return [`Redis may evict jobs when its memory is full: set maxmemory-policy noeviction (found ${policy})`]
   } catch (error) {
     const place = redisPlace(address)
     const found = refusal(error, place) ?? refusal(reason, place) ?? (await diagnoseTls(options, place))

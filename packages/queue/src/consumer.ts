@@ -129,7 +129,7 @@ export class Consumer {
 }
 
 /**
- * A graceful close reports to Redis but waits for ever if Redis is down, or goes down meanwhile; hence the probe and
+ * A graceful close reports to Redis but waits forever if Redis is down, or goes down meanwhile; hence the probe and
  * the deadline.
  */
 async function closeWorker(worker: Worker<AnyJob>, gently: boolean): Promise<boolean> {
@@ -157,5 +157,5 @@ function isFinal(error: unknown): boolean {
 /** Redis keeps the message of a failed job. Our own messages contain no values; driver messages quote row data. */
 function storable(error: unknown): Error {
   if (error instanceof SyncError) return new Error(`${error.code}: ${error.message}`)
-  return new Error(`an unexpected ${error instanceof Error ? error.name : 'error'}; the worker's log has it`)
+  return new Error(`an unexpected ${error instanceof Error ? error.name : 'error'}; see the worker's log`)
 }

@@ -20,7 +20,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   WRONGPASS: { code: 'cannot-connect', what: 'refuses this user and password', remedy: NO_PASSWORD },
   DENIED: {
     code: 'cannot-connect',
-    what: 'answers its own host only (protected mode)',
+    what: 'accepts connections from its own host only (protected mode)',
     remedy: 'give Redis a password (requirepass, or an ACL user), or bind it to a private address',
   },
   NOPERM: {
@@ -42,12 +42,12 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   MISCONF: {
     code: 'unavailable',
     what: 'cannot save to its disk and takes no writes until it can',
-    remedy: 'make room on its disk and see its log; BGSAVE tries again at once',
+    remedy: 'free space on its disk and see its log; BGSAVE tries again at once',
   },
   LOADING: {
     code: 'unavailable',
     what: 'is loading its data',
-    remedy: 'nothing: it is tried again until Redis has started',
+    remedy: 'nothing: it is retried until Redis has started',
   },
   READONLY: { code: 'unavailable', what: 'is a replica', remedy: READ_ONLY },
   MASTERDOWN: { code: 'unavailable', what: 'is a replica that has lost its primary', remedy: READ_ONLY },
@@ -56,11 +56,11 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     what: 'has too few replicas to take writes',
     remedy: 'start its replicas, or lower min-replicas-to-write',
   },
-  BUSY: { code: 'unavailable', what: 'is busy with a script', remedy: 'SCRIPT KILL, if it does not end by itself' },
+  BUSY: { code: 'unavailable', what: 'is busy with a script', remedy: 'SCRIPT KILL, if it does not end on its own' },
   CLUSTERDOWN: { code: 'unavailable', what: 'is a cluster that is down', remedy: 'CLUSTER INFO on one of its nodes' },
   MOVED: {
     code: 'configuration',
-    what: 'is a cluster, which the queues were not made for',
+    what: 'is a cluster, which the queues do not support',
     remedy: 'name a single server, or one behind Sentinel, in REDIS_URL',
   },
 }
@@ -125,10 +125,10 @@ export function removedJob(queue: string, { id, why }: { readonly id: string; re
 }
 
 export function mendedKey(queue: string, what: string): SyncError {
-  return new SyncError('job-refused', `Redis: a key of the queue ${queue} was mended: ${what}`)
+  return new SyncError('job-refused', `Redis: a key of the queue ${queue} was repaired: ${what}`)
 }
 
-/** BullMQ's ids are numbers; another one is arbitrary text that anybody may have put there. */
+/** BullMQ's ids are numbers; any other id is arbitrary text that any client may have written. */
 export function shownId(id: string | undefined): string {
   return id !== undefined && /^\d{1,20}$/.test(id) ? id : '[other id]'
 }

@@ -165,7 +165,7 @@ test('broken jobs are removed even if nobody takes jobs, and lists stay readable
     assert.equal(code, 'job-refused')
     assert.match(
       message,
-      /^Redis: (?:job (?:\d+|\[other id\]) of the queue copy was removed|a key of the queue copy was mended): /,
+      /^Redis: (?:job (?:\d+|\[other id\]) of the queue copy was removed|a key of the queue copy was repaired): /,
     )
   }
 })
@@ -246,7 +246,7 @@ test('one write to a key of a queue blocks no job for good, and each repair is t
         },
         WAIT_MS,
       )
-      if (!told.some((message) => /^Redis: a key of the queue copy was mended: [a-z -]+$/.test(message)))
+      if (!told.some((message) => /^Redis: a key of the queue copy was repaired: [a-z -]+$/.test(message)))
         untold.push(what)
     }
     assert.deepEqual(untold, ['nothing'])

@@ -39,7 +39,7 @@ export class Producer {
   readonly #queues: Queues
   /** When each delayed attempt was first seen, by this process's monotonic clock. */
   #delayed: ReadonlyMap<string, number> = new Map()
-  /** Where the look at the names of a queue's jobs goes on. */
+  /** Where the next scan of the names of a queue's jobs continues. */
   readonly #names = new Map<QueueName, string>()
   #closing = false
 
@@ -119,7 +119,7 @@ export class Producer {
 
   /**
    * Removes jobs that no worker can take, even while no worker asks for one, and keys that keep jobs from being added or taken. Returns one error
-   * per removed job or mended key.
+   * per removed job or repaired key.
    */
   async removeUnsound(): Promise<SyncError[]> {
     const removed = await this.#call(() => Promise.all(QUEUE_NAMES.map((name) => this.#removeUnsound(name))))

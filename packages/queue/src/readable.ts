@@ -17,7 +17,7 @@ type Stored = Parameters<typeof Job.fromJSON>[1]
 
 /**
  * Replaces a payload that is not JSON by null. BullMQ could neither complete nor fail such a job: it would be taken
- * again every few seconds for ever, and break every list that contains it.
+ * again every few seconds forever, and break every list that contains it.
  */
 class ReadableJob<T, R, N extends string, P extends JobProgress> extends Job<T, R, N, P> {
   static override fromJSON<T, R, N extends string>(
@@ -41,7 +41,7 @@ export class ReadableQueue<T> extends Queue<T> {
 }
 
 interface Rules {
-  /** Replaces the options stored with a job, which anybody may have written: a wrong type there makes a script fail. */
+  /** Replaces the options stored with a job, which any client may have written: a wrong type there makes a script fail. */
   readonly jobs: JobsOptions
   readonly onRemoved: (removed: RemovedJob) => void
 }

@@ -27,7 +27,7 @@ const REMOVE_UNSOUND = 'mylabRemoveUnsoundJobs'
 
 /**
  * Non-numeric counters, keys that are not hashes, and oversized hashes make BullMQ's scripts, or the reader of their
- * answer, fail: after the job has moved to `active`, and again for ever; if it is delayed, together with all jobs next
+ * answer, fail: after the job has moved to `active`, and again forever; if it is delayed, together with all jobs next
  * to it in the list. Such a job is removed. Parents, children and schedulers, which no job of ours has, are only
  * stripped, since finishing the job would follow them. KEYS[1] is the prefix with its colon, ARGV[1] the score up to
  * which delayed jobs are due, ARGV[2] the number of jobs checked per list; returns id, reason, id, reason ...
@@ -41,11 +41,11 @@ end
 local function fault(key)
   local kind = typeOf(key)
   if kind == 'none' then return nil end
-  if kind ~= 'hash' then return 'its key is no hash' end
+  if kind ~= 'hash' then return 'its key is not a hash' end
   if redis.call('HLEN', key) > ${MAX_FIELDS} then return 'it has too many fields' end
   if redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) > ${MAX_BYTES} then return 'it is too large' end
   for _, number in ipairs(redis.call('HMGET', key, 'ats', 'atm', 'attemptsMade', 'stc', 'priority')) do
-    if not whole(number) then return 'a counter of it is no number' end
+    if not whole(number) then return 'one of its counters is not a number' end
   end
   redis.call('HDEL', key, 'parent', 'parentKey', 'rjk', 'nrjid')
   redis.call('UNLINK', key .. ':dependencies', key .. ':unsuccessful', key .. ':processed', key .. ':failed')
@@ -64,7 +64,7 @@ local function look(ids, list, command)
   for _, id in ipairs(ids) do
     local key = KEYS[1] .. id
     local ours = string.match(id, '^%d+$') ~= nil
-    local why = 'its id is no number'
+    local why = 'its id is not a number'
     if ours then why = fault(key) end
     if why then
       if command == 'LREM' then redis.call('LREM', list, 0, id) else redis.call('ZREM', list, id) end

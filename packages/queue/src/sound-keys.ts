@@ -1,19 +1,19 @@
 import type { RedisQueueBackend } from 'bullmq'
 
 const MEND = 'mylabMendKeys'
-/** Keys that one look goes through: of a first copy's jobs that wait, each has one. */
+/** Keys scanned per look: each waiting job of a first copy has one. */
 const SCANNED = 1_000
-/** Far into a list that somebody has filled nobody looks. */
+/** Lists are searched only this far: a client may have filled them. */
 const MOST_LISTED = 10_000
-/** Locks and the pause between two checks last for seconds: longer ones are nobody's. */
+/** Locks and the pause between two checks last for seconds: longer ones are not BullMQ's. */
 const LONGEST_LOCK_MS = 60_000
 
 /**
- * What a queue consists of besides its jobs. One write of somebody's keeps it from working for good: a list of another type or a
- * word for a number ends each script, a lock without an end looks like a worker, and a name under which no job waits is refused to
- * all that come after it. Hints are all that is lost here, so what does not fit is removed. A counter of ids that went back names jobs
- * that are kept: those that come would be taken for these. KEYS[1] is the prefix with its colon, ARGV[1] the time in ms, ARGV[2] where the
- * look at names goes on; returns where the next one does, and a sentence for each key.
+ * Removes keys of a queue, other than its jobs, that do not fit. One stray write disables a queue for good: a list of another type or
+ * text for a number fails each script, a lock without an expiry looks like a worker, and a name reserved for no job blocks the jobs of
+ * that name. Only hints are lost by the removal. A counter of ids that went back names jobs
+ * that still exist, which new jobs would be mistaken for. KEYS[1] is the prefix with its colon, ARGV[1] the time in ms, ARGV[2] where the
+ * scan of names continues; returns where the next scan continues, and a sentence for each key.
  */
 const LUA = `
 local found = {}
@@ -29,17 +29,17 @@ end
 for name, kind in pairs(kinds) do
   local key = KEYS[1] .. name
   local is = typeOf(key)
-  if is ~= 'none' and is ~= kind then drop(key, name .. ' is no ' .. kind) end
+  if is ~= 'none' and is ~= kind then drop(key, name .. ' is not a ' .. kind) end
 end
 for _, name in ipairs({ 'pc', 'limiter' }) do
   local value = redis.call('GET', KEYS[1] .. name)
-  if value and not whole(value) then drop(KEYS[1] .. name, name .. ' is no number') end
+  if value and not whole(value) then drop(KEYS[1] .. name, name .. ' is not a number') end
 end
 for _, name in ipairs({ 'concurrency', 'max', 'duration', 'opts.maxLenEvents' }) do
   local value = redis.call('HGET', KEYS[1] .. 'meta', name)
   if value and not whole(value) then
     redis.call('HDEL', KEYS[1] .. 'meta', name)
-    found[#found + 1] = 'meta holds a word for a number'
+    found[#found + 1] = 'meta holds text where a number belongs'
   end
 end
 local function endless(key)
@@ -48,16 +48,16 @@ local function endless(key)
   local ms = redis.call('PTTL', key)
   return is ~= 'string' or ms < 0 or ms > ${LONGEST_LOCK_MS}
 end
-if endless(KEYS[1] .. 'stalled-check') then drop(KEYS[1] .. 'stalled-check', 'stalled-check has no end') end
+if endless(KEYS[1] .. 'stalled-check') then drop(KEYS[1] .. 'stalled-check', 'stalled-check has no expiry') end
 for _, id in ipairs(redis.call('LRANGE', KEYS[1] .. 'active', -${SCANNED}, -1)) do
   local lock = KEYS[1] .. id .. ':lock'
-  if endless(lock) then drop(lock, 'a lock has no end') end
+  if endless(lock) then drop(lock, 'a lock has no expiry') end
 end
 local last = redis.call('GET', KEYS[1] .. 'id')
 local number = last and (whole(last) and tonumber(last) or -1) or 0
 if number < 0 or redis.call('EXISTS', KEYS[1] .. string.format('%.0f', number + 1)) == 1 then
   redis.call('SET', KEYS[1] .. 'id', string.format('%.0f', math.max(number + 1000000, tonumber(ARGV[1]))))
-  found[#found + 1] = 'id is no number that comes next'
+  found[#found + 1] = 'id is not the next free number'
 end
 local function isListed(id)
   for _, name in ipairs({ 'wait', 'paused', 'active' }) do
@@ -74,12 +74,12 @@ for _, key in ipairs(answer[2]) do
   local id = is == 'string' and redis.call('GET', key)
   if is ~= 'none' and (not id or not isListed(id)) then
     redis.call('UNLINK', KEYS[1] .. 'dn:' .. string.sub(key, #KEYS[1] + 4))
-    drop(key, 'a name is kept for a job that does not wait')
+    drop(key, 'a name is reserved for a job that is not waiting')
   end
 end
 return { answer[1], found }`
 
-/** Looks at the keys of a queue, and at the next thousand names; `from` is what the last look returned, or `0`. */
+/** Checks the keys of a queue, and the next thousand names; `from` is what the last call returned, or `0`. */
 export async function mendKeys(
   backend: RedisQueueBackend,
   from: string,

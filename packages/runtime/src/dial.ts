@@ -5,7 +5,7 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net'
 const KEEP_ALIVE_MS = 5_000
 
 /**
- * Returns a connected socket, which the caller destroys. It may break before anybody listens; then it is already
+ * Returns a connected socket, which the caller destroys. It may break before anyone listens; then it is already
  * destroyed. Throws Node's own error, or `ETIMEDOUT` if the signal comes first.
  */
 export async function openSocket(to: NetConnectOpts, signal: AbortSignal): Promise<Socket> {
@@ -59,5 +59,5 @@ export function timedOut(): Error {
 }
 
 function hungUp(): Error {
-  return Object.assign(new Error('the other side hung up'), { code: 'ECONNRESET' })
+  return Object.assign(new Error('the peer closed the connection'), { code: 'ECONNRESET' })
 }

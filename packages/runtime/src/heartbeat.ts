@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, futimesSync, openSync } from 'node:fs'
 const BEAT_MS = 5_000
 /**
  * Safe in a folder that others can write to: does not follow links, and does not block on a pipe, where open() would
- * hang for ever and ignore signals.
+ * hang forever and ignore signals.
  */
 const HOW = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK
 

@@ -13,7 +13,7 @@ export interface Awaited {
 }
 
 /**
- * Guards against an answer that never comes: a half-open connection is silent for ever, and the kernel notices only
+ * Guards against an answer that never comes: a half-open connection is silent forever, and the kernel notices only
  * after a quarter of an hour. A long statement is silent too, so after 8 s, and then repeatedly, another connection
  * probes whether the server answers at all. Returns a function that ends the watch.
  */

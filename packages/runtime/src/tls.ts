@@ -8,7 +8,7 @@ export class TlsRefused extends Error {
   override readonly name = 'TlsRefused'
   readonly code: string
   constructor(code: string, cause?: unknown) {
-    super(`no encrypted line (${code})`, cause === undefined ? undefined : { cause })
+    super(`no encrypted connection (${code})`, cause === undefined ? undefined : { cause })
     this.code = code
   }
 }
@@ -21,14 +21,14 @@ export function handshakeCode(error: unknown): string {
 /** The remedy for the side whose variables begin with `prefix`: `DB` or `PGSQL`. */
 export function tlsRemedy(cure: TlsCure, prefix: string): string {
   const remedies: Readonly<Record<TlsCure, string>> = {
-    authority: `name the authority's certificate in ${prefix}_SSLROOTCERT; ${prefix}_SSLMODE=require without one encrypts and asks nobody`,
-    name: `connect by a name or an address that the certificate holds; ${prefix}_SSLMODE=verify-ca asks for the authority alone`,
+    authority: `name the authority's certificate in ${prefix}_SSLROOTCERT; ${prefix}_SSLMODE=require without one encrypts and verifies nothing`,
+    name: `connect by a name or an address that the certificate holds; ${prefix}_SSLMODE=verify-ca verifies the authority only`,
     renew: 'renew the certificate on the server, and have the server read it',
     clock: 'compare the clocks of this host and the server',
     client: `${prefix}_SSLCERT and ${prefix}_SSLKEY: a certificate that the authority of the server has signed, valid now`,
-    offer: `switch TLS on at the server; ${prefix}_SSLMODE=prefer or disable does without, for everybody on the way to read`,
+    offer: `switch TLS on at the server; ${prefix}_SSLMODE=prefer or disable does without, so anyone on the path can read the traffic`,
     file: `check the files of ${prefix}_SSLROOTCERT, ${prefix}_SSLCERT and ${prefix}_SSLKEY: readable, in PEM, the key that of the certificate`,
-    server: "look into the server's log: TLS 1.2 or later and a certificate for servers are needed",
+    server: "see the server's log: TLS 1.2 or later and a server certificate are required",
   }
   return remedies[cure]
 }

@@ -4,7 +4,7 @@ import type { TlsSettings } from '@mylab-sync/core'
 export interface SourceSettings {
   readonly host: string
   readonly port: number
-  /** A Unix socket; wins over host and port. */
+  /** A Unix socket; takes precedence over host and port. */
   readonly socket?: string
   readonly user: string
   readonly password: string

@@ -48,7 +48,7 @@ test("a denied right and a refused login are reported in the server's words", ()
   const right = mapped(Object.assign(denied, { code: '42501', routine: 'aclcheck_error' }))
   assert.match(right.message, /\(42501\): permission denied for schema public$/)
   const login = connectError(Object.assign(new pg.DatabaseError('no entry', 1, 'error'), { code: '28000' }), 'h:1/d')
-  assert.equal(login.message, 'target h:1/d: cannot connect (pg_hba.conf lets nobody in like that, 28000): no entry')
+  assert.equal(login.message, 'target h:1/d: cannot connect (pg_hba.conf admits no such connection, 28000): no entry')
 })
 
 test('a violated constraint is identified by table, name and kind', () => {

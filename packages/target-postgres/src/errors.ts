@@ -55,7 +55,7 @@ export function sqlState(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
-/** The same of an error of ours, by its cause. */
+/** The same for an error of ours, judged by its cause. */
 export function codeOf(error: unknown): string {
   if (error instanceof ConstraintViolated) return VIOLATION_CODES[error.kind]
   return sqlState(error instanceof SyncError ? error.cause : error)
@@ -105,7 +105,7 @@ function isOfFunction(error: pg.DatabaseError): boolean {
   return isRaised(error) || error.internalQuery !== undefined
 }
 
-/** Names of an error that are the catalog's. */
+/** Names in an error that the catalog confirms. */
 export interface PlaceNames {
   readonly schema?: string | undefined
   readonly table?: string | undefined
@@ -158,7 +158,7 @@ export function refusalMessage(error: unknown, table: string): string {
 export class RowsFailed extends Error {
   override readonly name = 'RowsFailed'
   constructor(cause: unknown) {
-    super('the rows of a COPY could not be had', { cause })
+    super('the rows of a COPY could not be read', { cause })
   }
 }
 
@@ -171,7 +171,7 @@ const CONNECT_REMEDIES: Readonly<Record<string, string>> = {
 
 const IN_WORDS: Readonly<Record<string, string>> = {
   [SQLSTATE.INVALID_PASSWORD]: 'wrong user or password, ',
-  [SQLSTATE.INVALID_AUTHORIZATION]: 'pg_hba.conf lets nobody in like that, ',
+  [SQLSTATE.INVALID_AUTHORIZATION]: 'pg_hba.conf admits no such connection, ',
   [SQLSTATE.INVALID_CATALOG_NAME]: 'no such database, ',
   [SQLSTATE.TOO_MANY_CONNECTIONS]: 'too many connections, ',
 }
@@ -181,7 +181,7 @@ export function refusesLine(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === SQLSTATE.INVALID_AUTHORIZATION
 }
 
-/** An account, a password or a database that is not there is not there in a minute either. */
+/** A missing account or database, or a wrong password, will not be right in a minute either. */
 function isRefusal(code: string): boolean {
   return code.startsWith('28') || code === SQLSTATE.INVALID_CATALOG_NAME
 }
@@ -265,7 +265,7 @@ function bySqlState(error: pg.DatabaseError): SyncError {
     return targetError('lock-timeout', `timed out waiting for a lock (${code})${where}`, { cause: error })
   if (UNAVAILABLE.has(code))
     return targetError('unavailable', `${UNAVAILABLE_WORDS[code] ?? 'the server fails'} (${code})${where}`, {
-      remedy: "look into the server's log: what it lacks has to be freed or raised there",
+      remedy: "see the server's log for what must be freed or raised",
       cause: error,
     })
   if (NO_RIGHT.has(code))
@@ -382,8 +382,8 @@ function broken(table: TableMapping, error: pg.DatabaseError, names: PlaceNames 
   const constraint = names.constraint === undefined ? '' : `, constraint ${names.constraint}`
   const where = names.table === undefined || names.table === table.name ? '' : ` of table ${names.table}`
   const by = isOfFunction(error) ? ' by a function of the target' : ''
-  return new TableBroken(table.source.name, `its rows are refused${by} (SQLSTATE ${code}${constraint}${where})`, {
-    remedy: `mend its cause (the server's log has the whole message), then ${copyAgain(table)}`,
+  return new TableBroken(table.source.name, `its rows are rejected${by} (SQLSTATE ${code}${constraint}${where})`, {
+    remedy: `fix the cause (the server's log has the whole message), then ${copyAgain(table)}`,
     cause: error,
   })
 }

@@ -63,7 +63,7 @@ export class Transaction implements TargetTransaction {
     const result = await this.session.raw('COMMIT').catch((error: unknown) => Promise.reject(mapped(error)))
     this.#end()
     // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, and no error.
-    if (result.command === 'ROLLBACK') throw targetError('internal', 'a failed transaction was asked to commit')
+    if (result.command === 'ROLLBACK') throw targetError('internal', 'a failed transaction cannot be committed')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

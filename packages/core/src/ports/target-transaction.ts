@@ -18,7 +18,7 @@ export interface RefusedRow {
   readonly message: string
 }
 
-/** Values by which children may reference a row through other columns than its key, as tokens of `edge.parentKey`. */
+/** Values by which children may reference a row through columns other than its key, as tokens of `edge.parentKey`. */
 export interface ReferencedValues {
   /** The edge, by its child and its name. */
   readonly child: string
@@ -36,7 +36,7 @@ export interface QuarantinedRow extends RefusedRow {
 export interface QuarantinedKey {
   readonly table: string
   readonly key: RowKey
-  /** null: to be tried again whatever it holds. */
+  /** null: to be retried even if the row is unchanged. */
   readonly digest: string | null
   /** The audit entry that stays unsynced for it, if it has one. */
   readonly entry: bigint | null
@@ -69,36 +69,36 @@ export interface SanitisedCount {
   readonly sampleKeys: readonly RowKey[]
 }
 
-/** One row a table. */
+/** The progress of one table. */
 export interface TableProgress {
   readonly table: string
   readonly state: TableState
   readonly rowsCopied: number
   readonly rowsFailed: number
   readonly estimatedRows: number
-  /** Identity of the definition and storage that the target's rows are of; null: not read yet. */
+  /** Fingerprint of the definition and storage that the target's rows come from; null: not read yet. */
   readonly generation: string | null
-  /** Of a table without triggers: moves with its content. */
+  /** For a table without triggers: changes with its content. */
   readonly contentFingerprint: string | null
   /** A copy was requested and has not started. */
   readonly asked: boolean
-  /** Rows may be there already: chunks are merged into them, and what the source lacks is looked for at the end. */
+  /** The target may already hold rows: chunks are merged into them, and surplus rows are searched for at the end. */
   readonly inPlace: boolean
   /** Upper bound of the last planned chunk; `planned` says that no chunk is left to plan. */
   readonly planBound: RowKey | null
   readonly planned: boolean
-  /** Most rows in a chunk, as its copy was asked for; null: as many as bytes allow. */
+  /** Maximum rows per chunk, as its copy was requested; null: bounded by bytes alone. */
   readonly chunkRows: number | null
-  /** False: its copy began without triggers, as it was asked for; what has changed since is unknown. */
+  /** False: its copy was requested without triggers, so changes since it started are unknown. */
   readonly captured: boolean
-  /** Of the triggers that have kept its changes since its copy began; null: not read yet. */
+  /** Fingerprint of the triggers that have captured its changes since its copy started; null: not read yet. */
   readonly captureFingerprint: string | null
-  /** Counts the copies of the table: one that is begun anew is another one. */
+  /** Counts the copies of the table: a restarted copy gets the next number. */
   readonly copyNumber: number
   readonly problem: string | null
   /** The table continues only after a person has run the statements in `problem`. */
   readonly waits: boolean
-  /** Number of the drain that opened it last; 0: none has. */
+  /** Number of the drain that opened it last; 0: none. */
   readonly openedDrain: number
   readonly verifiedAt: string | null
 }
@@ -107,7 +107,7 @@ export interface Chunk extends KeyRange {
   readonly table: string
   readonly number: number
   readonly inPlace: boolean
-  /** The table's, as its chunks were planned; null: not read yet. */
+  /** The table's generation when its chunks were planned; null: not read yet. */
   readonly generation: string | null
 }
 
@@ -120,10 +120,10 @@ export interface ParkedKey {
 
 export type UpsertOutcome =
   | { readonly kind: 'done'; readonly refused: readonly RefusedRow[] }
-  /** UNIQUEs that cannot wait are held by these rows of the target; nothing of the batch was written. */
+  /** These rows of the target hold values of UNIQUEs that cannot be deferred; nothing of the batch was written. */
   | { readonly kind: 'held'; readonly holders: readonly UniqueHolder[] }
 
-/** A row of the target, and the UNIQUE in which it holds a wanted value. */
+/** A row of the target, and the UNIQUE in which it holds a value to be written. */
 export interface UniqueHolder {
   readonly key: RowKey
   readonly unique: string
@@ -131,48 +131,48 @@ export interface UniqueHolder {
 
 export type ProgressChange = Partial<Omit<TableProgress, 'table' | 'state'>>
 
-/** What is known of each table of the installation. */
+/** The progress of each table of the installation. */
 export interface TableStore {
   all(): Promise<Map<string, TableProgress>>
   /**
-   * The only way to another state: the one that the event leads to from the table's present state, together with `change`.
-   * Returns it, or null with nothing written where the event is not allowed. A table without a row is `discovered`.
+   * The only way to change a state: steps to the state that the event leads to from the current one, together with `change`.
+   * Returns the new state, or null with nothing written if the event is not allowed. A table without a row is `discovered`.
    */
   step(table: SourceTableName, event: TableEvent, change?: ProgressChange): Promise<TableState | null>
   /** Writes only what differs. A new `problem` resets `waits` unless the change sets it. */
   patch(table: SourceTableName, change: ProgressChange): Promise<void>
   /** Sets the fingerprint only if none is recorded. */
   adoptCaptureFingerprint(table: string, sign: string): Promise<void>
-  /** Row locks of these tables, held to the end; false when another transaction holds one. */
+  /** Locks the rows of these tables until the end; returns false if another transaction holds one. */
   lock(tables: readonly string[]): Promise<boolean>
-  /** Of these tables, at most so many that have chunks left to plan. */
+  /** Returns at most `limit` of these tables that have chunks left to plan. */
   unplanned(tables: readonly string[], limit: number): Promise<TableProgress[]>
 }
 
 /** Key ranges of the tables that are being copied. */
 export interface ChunkStore {
-  /** Appends pending chunks after those of the table: the first from `lower` on, each up to its bound, null being the end. */
+  /** Appends pending chunks to those of the table: the first starts at `lower`, each ends at its bound; null is the end. */
   add(table: string, lower: RowKey | null, bounds: readonly (RowKey | null)[]): Promise<void>
-  /** Takes one pending chunk, `only` this number if it is given, by its row lock (FOR UPDATE SKIP LOCKED), or null. */
+  /** Takes one pending chunk, or the one numbered `only`, by its row lock (FOR UPDATE SKIP LOCKED); null if none is free. */
   take(tables: readonly string[], only?: number): Promise<Chunk | null>
   done(chunk: Chunk, rows: number, failed: number): Promise<void>
   countPending(table: string): Promise<number>
   /** The first pending chunks of each table, at most `perTable`: all first ones in the order of `tables`, then all second ones. */
   pending(tables: readonly string[], perTable: number): Promise<{ readonly table: string; readonly chunk: number }[]>
-  /** Of these tables, whose chunks are all planned, those whose chunks leave out a range of keys: rows of the state were deleted. */
+  /** Returns those of these fully planned tables whose chunks leave out a key range: rows of the state were deleted. */
   gapped(tables: readonly string[]): Promise<string[]>
-  /** Forgets chunks, parked and quarantined keys of a table that is about to be read as a whole. */
+  /** Deletes the chunks, parked and quarantined keys of a table that is about to be read as a whole. */
   forgetCopy(table: SourceTableName): Promise<void>
 }
 
-/** Keys to be read again: those that no slice could close over, and references that wait for a child table to open. */
+/** Keys to be read again: those that no slice has applied yet, and references that wait for a child table to open. */
 export interface ParkedKeys {
   park(keys: readonly ParkedKey[]): Promise<void>
-  /** Of these tables, at most `limit`; quarantined keys are not among them. */
+  /** Returns at most `limit` keys of these tables, without quarantined ones. */
   read(tables: readonly string[], limit: number): Promise<ParkedKey[]>
-  /** By table, of these or of all; a table without any is absent. */
+  /** Counts by table, for these or for all; tables without any are omitted. */
   counts(tables?: readonly string[]): Promise<ReadonlyMap<string, number>>
-  /** Of these keys, those that are parked. */
+  /** Returns those of these keys that are parked. */
   among(table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
   /** Deletes exactly these rows (table, key, drain). */
   remove(keys: readonly ParkedKey[]): Promise<void>
@@ -182,7 +182,7 @@ export interface ParkedKeys {
   removeParents(children: readonly string[]): Promise<void>
 }
 
-/** Rows that the target refused: the dead letters of this installation. */
+/** Rows that the target refused: this installation's dead letters. */
 export interface QuarantineStore {
   /** Quarantines these rows, or counts one more attempt. */
   add(table: string, rows: readonly QuarantinedRow[], drain: number): Promise<void>
@@ -191,9 +191,9 @@ export interface QuarantineStore {
   /** Records which audit entries stay unsynced for quarantined keys. */
   holdEntries(held: readonly { readonly table: string; readonly key: RowKey; readonly entry: bigint }[]): Promise<void>
   release(table: string, keys: readonly RowKey[]): Promise<void>
-  /** Makes the next drain try all quarantined keys of these tables again. Returns how many. */
+  /** Makes the next drain retry all quarantined keys of these tables. Returns their number. */
   retry(tables: readonly string[]): Promise<number>
-  /** What is quarantined now (`history`: all that ever was), newest first. */
+  /** Lists errors of rows quarantined now (with `history`, of all that ever were), newest first. */
   errors(of: {
     readonly tables: readonly string[]
     readonly limit: number
@@ -210,7 +210,7 @@ export interface LastDrain {
   readonly identity: string | null
 }
 
-/** Numbers of drains, both included. */
+/** Drain numbers, both inclusive. */
 export interface DrainRange {
   readonly first: number
   readonly last: number
@@ -226,13 +226,13 @@ export interface DrainHistory {
     drain: number,
     keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[],
   ): Promise<void>
-  /** Those of these keys that one of these drains has recorded. */
+  /** Returns those of these keys that one of these drains recorded. */
   recordedKeys(drains: DrainRange, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
-  /** The keys of all drains after this one are still kept. */
+  /** Whether the keys of all drains after this one are still kept. */
   keepsAfter(drain: number): Promise<boolean>
-  /** Parks again the keys of these tables that drains after this one have carried. */
+  /** Parks again the keys of these tables that drains after this one applied. */
   parkAfter(drain: number, tables: readonly string[]): Promise<void>
-  /** Copies of these tables depend on what the source showed before this watermark. */
+  /** Records that copies of these tables depend on what the source showed before this watermark. */
   addWatermark(tables: readonly string[], token: string): Promise<void>
   /** Watermarks that each table's copy depends on. Pruned with the drain history; tables without any are omitted. */
   watermarks(tables: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>
@@ -256,8 +256,8 @@ export interface MultisetDifference {
 /** Writes rows into the target's tables. */
 export interface RowWriter {
   /**
-   * Streams rows with COPY into a table that has no other writer; with `overwrite` into one that holds rows, replacing those
-   * of the same keys. Returns how many. A refused row, and with `overwrite` a violated UNIQUE, raises BatchRefused with
+   * Streams rows with COPY into a table that has no other writer; with `overwrite` into one that holds rows, replacing rows
+   * with the same keys. Returns their number. A refused row, and with `overwrite` a violated UNIQUE, throws BatchRefused with
    * nothing written: the batch runs inside a savepoint.
    */
   copy(
@@ -265,14 +265,14 @@ export interface RowWriter {
     batches: AsyncIterable<readonly TargetRow[]>,
     how: { readonly overwrite: boolean },
   ): Promise<number>
-  /** As `copy`, row by row where needed: returns what is refused alone, and writes the rest. */
+  /** As `copy`, but row by row where needed: writes all acceptable rows and returns the refused ones. */
   insert(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]>
-  /** INSERT .. ON CONFLICT DO UPDATE where something differs; `uniques` are those that cannot be deferred. */
+  /** INSERT .. ON CONFLICT DO UPDATE of rows that differ; `uniques` are those that cannot be deferred. */
   upsert(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<UpsertOutcome>
   delete(table: TableMapping, keys: readonly RowKey[]): Promise<void>
-  /** Deletes these rows, which no key of the source names. */
+  /** Deletes these rows, which no key of the source can address. */
   deleteStrays(table: TableMapping, strays: KeyPage['strays']): Promise<void>
-  /** Makes a table without a key equal to these rows as a multiset, writing only the difference; returns what is refused alone. */
+  /** Makes a table without a key equal to these rows as a multiset, writing only the difference; returns the refused rows. */
   replace(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<readonly RefusedRow[]>
 }
 
@@ -286,12 +286,12 @@ export interface RowLookup {
   orphans(child: TableMapping, parent: TableMapping, edge: Edge): AsyncIterable<RowKey[]>
   /** The first and the last key of a table in the target's order, and a few from anywhere. */
   sample(table: TableMapping): Promise<RowKey[]>
-  /** Keys in the target's own order, after the given texts of the key columns; for tables with a key. */
+  /** Returns keys in the target's own order, after the given texts of the key columns; only for tables with a key. */
   keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage>
   count(table: TableMapping): Promise<number>
   /** Compares these rows, each with the target's row of its key, value by value in the target's own types. Equal rows are omitted. */
   compare(table: TableMapping, rows: readonly TargetRow[]): Promise<RowDifference[]>
-  /** Of these keys, those that the target holds. */
+  /** Returns those of these keys that the target holds. */
   present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
   /** Compares a table without a key, as a multiset, with these rows. */
   compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference>
@@ -300,7 +300,7 @@ export interface RowLookup {
 }
 
 /**
- * One transaction of the target, of parts by what they touch. Whoever begins it disposes of it, which rolls back what is
+ * One transaction of the target, divided by what its parts touch. The caller that begins it disposes of it, which rolls back what is
  * not committed: safe after a failure or a lost connection, and it never throws.
  */
 export interface TargetTransaction extends AsyncDisposable {
@@ -312,15 +312,15 @@ export interface TargetTransaction extends AsyncDisposable {
   readonly rows: RowWriter
   readonly lookup: RowLookup
   readonly verification: VerificationStore
-  /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated, or TableBroken for a trigger of the user's. */
+  /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated, or TableBroken if a user's trigger fails. */
   checkConstraints(): Promise<void>
   commit(): Promise<void>
 }
 
 export interface KeyPage {
   readonly keys: readonly RowKey[]
-  /** Texts of rows whose key is none that the source's type can give: left over from another type, or not of the source. */
+  /** Texts of rows with a key that the source's type cannot produce: left over from another type, or not from the source. */
   readonly strays: readonly (readonly string[])[]
-  /** Where the next page begins; null: this was the last. */
+  /** Where the next page starts; null: this page is the last. */
   readonly next: readonly string[] | null
 }

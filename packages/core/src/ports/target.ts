@@ -10,32 +10,32 @@ export interface ConstraintState {
   readonly kind: 'foreign-key' | 'unique' | 'check' | 'index'
   readonly state: 'validated' | 'not-valid' | 'suspended'
   readonly detail: string | null
-  /** Planned from the source; false: the user's own, which stays on record until the user has re-created it. */
+  /** True: planned from the source; false: the user's own, which stays on record until the user re-creates it. */
   readonly owned: boolean
 }
 
-/** An object that we have made, by the name of its table in the target. */
+/** An object that we created, by its table's name in the target. */
 export interface OutdatedObject {
   readonly table: TargetTableName
   readonly kind: string
   readonly name: string
 }
 
-/** A table and all that goes with it once it is open. */
+/** A table with the objects that it has once it is open. */
 export interface TargetDefinition {
   readonly table: TableMapping
   readonly objects: TableObjects
-  /** Source columns of its foreign keys, those to parents that are not carried included. */
+  /** Source columns of its foreign keys, including those to parents that are not carried. */
   readonly foreignKeyColumns: readonly (readonly string[])[]
   readonly foreignKeys: readonly { readonly edge: Edge; readonly parent: Pick<TargetDefinition, 'table' | 'objects'> }[]
 }
 
-/** What the target does with rows of one table beside keeping them. */
+/** What the target does with rows of one table besides storing them. */
 export interface TableHindrance {
   readonly table: string
-  /** Why the table cannot keep what it is given; null: nothing is known against it. */
+  /** Why the table would not store rows as given; null: no obstacle is known. */
   readonly broken: TableBroken | null
-  /** Names of its enabled triggers: what they make of rows is compared with what was given. */
+  /** Names of its enabled triggers: rows are compared after they have fired. */
   readonly triggers: readonly string[]
 }
 
@@ -45,9 +45,9 @@ export interface LockHolder {
   readonly who: string
   /** null: a prepared transaction. */
   readonly pid: number | null
-  /** Since its transaction began; null: our account may not see. */
+  /** Age of its transaction; null: our account may not see it. */
   readonly seconds: number | null
-  /** Another one whenever it begins or ends a statement. */
+  /** Changes whenever the holder starts or ends a statement. */
   readonly moved: string | null
 }
 
@@ -55,11 +55,11 @@ export interface LockHolder {
 export interface TargetTables {
   /** All tables that are carried: a trigger that writes into one of them breaks its own table. */
   carries(tables: readonly TableMapping[]): void
-  /** Looks at all of these tables at once; one without any hindrance is absent. */
+  /** Examines all of these tables at once; omits those without a hindrance. */
   hindrances(tables: readonly TableMapping[]): Promise<TableHindrance[]>
   exists(table: TableMapping): Promise<boolean>
   hasRows(table: TableMapping): Promise<boolean>
-  /** What an existing table lacks to hold this mapping, as sentences; empty when it fits. */
+  /** Returns sentences about what an existing table lacks to hold this mapping; empty if it fits. */
   differences(table: TableMapping): Promise<string[]>
   /** Creates columns, defaults, comments and CHECKs; no index. */
   create(table: TableMapping, objects: TableObjects): Promise<void>
@@ -69,28 +69,28 @@ export interface TargetTables {
    * type changes to a person, and if PostgreSQL refuses one.
    */
   adapt(table: TableMapping, objects: TableObjects, how: { readonly wait: boolean }): Promise<string[]>
-  /** Drops our UNIQUEs and foreign keys on and to a table whose rows are about to be merged; they are built again when it is open. */
+  /** Drops our UNIQUEs and foreign keys on and to a table whose rows are about to be merged; they are rebuilt once it is open. */
   loosen(table: TableMapping, objects: TableObjects, edges: readonly Edge[]): Promise<void>
-  /** Sets NOT NULL and adds the counter where a changed column had to wait for its rows. */
+  /** Sets NOT NULL and adds the counter of changed columns that had to wait for their rows. */
   finish(table: TableMapping, objects: TableObjects): Promise<void>
-  /** The statements that make these tables in an empty schema: what a first copy would build, tables first, foreign keys last. */
+  /** Statements that create these tables in an empty schema as a first copy would: tables first, foreign keys last. */
   statements(definitions: readonly TargetDefinition[]): string[]
 }
 
 /** Keys, indexes and constraints of the target's tables; each method runs short transactions of its own with a lock_timeout. */
 export interface TargetConstraints {
   /**
-   * Builds the sync key's index. Rows of an older key that do not hold it go, before a copy that brings the source's; with
-   * `wait`, and where they hold values of the user's own columns, the statement that a human has to run first is returned.
+   * Builds the sync key's index. Deletes rows of an older key that violate it: the copy that follows brings the source's. With
+   * `wait`, or if rows hold values of the user's own columns, deletes nothing and returns the statement that a person must run first.
    */
   buildKey(table: TableMapping, how: { readonly wait: boolean }): Promise<string[]>
-  /** The sync key's index and one on every given column set; names from the table. Already there: nothing. */
+  /** Builds the sync key's index and one on every given column set, named after the table; keeps existing ones. */
   buildKeyIndexes(table: TableMapping, foreignKeyColumns: readonly (readonly string[])[]): Promise<void>
-  /** The other indexes and UNIQUEs. What cannot be built is recorded in sync_constraint and returned as sentences. */
+  /** Builds the other indexes and UNIQUEs. Records those that cannot be built in sync_constraint, and returns a sentence for each. */
   buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]>
-  /** CHECKs that were suspended and that all rows hold now, as the source defines them now. */
+  /** Rebuilds suspended CHECKs that all rows satisfy now, as the source defines them now. */
   buildChecks(table: TableMapping, objects: TableObjects): Promise<void>
-  /** NOT VALID, then VALIDATE; a text edge with orphans is recorded as suspended and not created; others stay NOT VALID and are listed. */
+  /** Adds the foreign key NOT VALID, then validates it. With orphans a text edge is suspended and not created; any other stays NOT VALID and is listed. */
   buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState>
   /** Drops a violated constraint in its own short transaction and records it as suspended; one that is not `planned` stays on record. */
   suspend(
@@ -98,7 +98,7 @@ export interface TargetConstraints {
       readonly table: TargetTableName
       readonly constraint: string
       readonly kind: ConstraintState['kind']
-      /** Of the table; undefined: among ours. */
+      /** The table's schema; undefined: the schema of the carried tables. */
       readonly schema?: string | undefined
     },
     planned: boolean,
@@ -106,13 +106,13 @@ export interface TargetConstraints {
   /** Removes the records of our suspended objects of this table that are no longer planned. */
   forget(table: TableMapping, planned: readonly string[]): Promise<void>
   all(): Promise<ConstraintState[]>
-  /** Indexes of ours that values of their tables do not fit into. */
+  /** Our indexes that were left out because values are too long for them. */
   leftOutIndexes(): Promise<readonly Pick<OutdatedObject, 'table' | 'name'>[]>
 }
 
-/** Objects of our own making, as recorded when they were made. */
+/** Objects that we created, as recorded at their creation. */
 export interface CreatedObjects {
-  /** Those that the source defines otherwise or not at all any more, and tables with work left for when they are open. */
+  /** Returns objects that the source has redefined or dropped, and tables with objects to be created once they are open. */
   due(definitions: readonly TargetDefinition[]): Promise<{
     readonly outdated: readonly OutdatedObject[]
     /** Names in the target. */
@@ -120,19 +120,19 @@ export interface CreatedObjects {
     readonly unknown: ReadonlySet<string>
   }>
   drop(outdated: readonly OutdatedObject[]): Promise<void>
-  /** Takes what exists under a planned name for made as it is planned; of a table that nothing is known of. */
+  /** Records existing objects with a planned name as created as planned; for a table without any record. */
   adopt(definition: TargetDefinition): Promise<void>
 }
 
-/** What is done to the target as a server, and to our state as a whole. */
+/** Work on the target as a server, and on our state as a whole. */
 export interface TargetAdmin {
   migrate(): Promise<void>
   migrated(): Promise<boolean>
-  /** What takes our state off the target: our own tables by name, and its schema where nothing of others is left in it. */
+  /** Statements that remove our state from the target: our tables by name, and the schema if nothing else is left in it. */
   uninstallStatements(): Promise<string[]>
-  /** What others have in the state schema, for which it stays; at most twenty. */
+  /** Objects of others in the state schema, which keep it from being dropped; at most twenty. */
   leftInState(): Promise<string[]>
-  /** Throws SyncError missing-right where the role may not run `uninstallStatements`. */
+  /** Throws SyncError missing-right if the role may not run `uninstallStatements`. */
   requireUninstallRights(): Promise<void>
   run(statements: readonly string[]): Promise<void>
   /** Finds what prevents carrying these tables: the server, its settings, our rights. Changes nothing. */
@@ -147,7 +147,7 @@ export interface Target {
   readonly created: CreatedObjects
   readonly admin: TargetAdmin
   begin(options?: { readonly asynchronousCommit?: boolean }): Promise<TargetTransaction>
-  /** BEGIN and the lock that drains take, of a table that only we may lock; null, at once, when another drain runs. */
+  /** BEGIN with the drain lock, on a table that only our role may lock. Returns null at once if another drain runs. */
   beginDrain(): Promise<TargetTransaction | null>
   /** As above, but waits for the lock up to `waitMs`; throws SyncError lock-timeout. */
   beginDrain(how: { readonly waitMs: number }): Promise<TargetTransaction>
@@ -156,8 +156,8 @@ export interface Target {
   /** The holder of the drain lock; null if it is free. */
   drainHolder(): Promise<LockHolder | null>
   /**
-   * BEGIN and a lock of this name, for what two processes must not do at once; null when another one does.
-   * Work that is named by a table shares its lock with a part of the others. The transaction may be idle for as long as the work takes.
+   * BEGIN with a lock of this name, for work that two processes must not do at once; null if another process holds it.
+   * Work named after a table may share its lock with other tables. The transaction may be idle for as long as the work takes.
    */
   beginExclusive(work: string): Promise<TargetTransaction | null>
   close(): Promise<void>

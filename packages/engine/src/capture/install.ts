@@ -100,7 +100,7 @@ export async function install(
 /** A capture-only parent has no progress row: its descendants cannot be carried without it. */
 function victimsOf(model: Model, error: TableBroken): TableBroken[] {
   if (!model.isCaptureOnly(error.table)) return [error]
-  const reason = `the rows of table ${error.table} act on it, and that takes no triggers: ${error.message}`
+  const reason = `the rows of table ${error.table} act on it, and it cannot have triggers: ${error.message}`
   const children = new Set(model.graph.actionEdgesFrom(error.table).map(({ child }) => child))
   return [...children].map((child) => new TableBroken(child, reason, { remedy: error.remedy ?? '', cause: error }))
 }

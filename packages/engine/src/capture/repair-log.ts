@@ -13,8 +13,8 @@ export async function mend(context: EngineContext): Promise<void> {
   if (mended === undefined) return
   const { entries, found, next } = mended
   const counter =
-    next === null ? 'the counter is set back once a long transaction has ended' : `the next one gets the id ${next}`
+    next === null ? 'the counter will be lowered once a long transaction has ended' : `the next one gets the id ${next}`
   context.tell?.(
-    `the next entry of the change log would have had the id ${found}, which somebody has chosen (SET insert_id): ${counted(entries, 'entry', 'entries')} got other ids, ${counter}`,
+    `the next entry of the change log would have had the id ${found}, which a client chose (SET insert_id): ${counted(entries, 'entry', 'entries')} got other ids, ${counter}`,
   )
 }

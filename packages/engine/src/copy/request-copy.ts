@@ -176,9 +176,9 @@ async function obstacleIn(
 
 /** Rows that we did not write are deleted only with the user's consent. */
 async function strangersIn(context: EngineContext, model: Model, table: string): Promise<string | null> {
-  const remedy = 'empty it, or let them go with --take-over'
+  const remedy = 'empty it, or allow deleting its rows with --take-over'
   if (model.isFullTable(table))
-    return `the target's table holds rows already, and has no key to compare them by; ${remedy}`
+    return `the target's table already holds rows, and has no key to compare them by; ${remedy}`
   const surplus = await countSurplus(context, model, table)
   return surplus === 0 ? null : `the target's table holds ${counted(surplus, 'row')} that the source lacks; ${remedy}`
 }

@@ -64,9 +64,9 @@ export class DrainLock {
 function stuckOn({ who, pid }: LockHolder, seconds: number): SyncError {
   const remedy =
     pid === null
-      ? 'ROLLBACK PREPARED in the target what pg_prepared_xacts lists'
+      ? 'in the target: ROLLBACK PREPARED for each transaction that pg_prepared_xacts lists'
       : `in the target: SELECT pg_terminate_backend(${pid})`
-  const text = `no change was drained for ${seconds} s: ${who} holds the lock of a drain and does nothing`
+  const text = `no change was drained for ${seconds} s: ${who} holds the drain lock and is idle`
   return new SyncError('lock-timeout', text, { side: 'target', remedy })
 }
 
@@ -74,5 +74,5 @@ function stuckOn({ who, pid }: LockHolder, seconds: number): SyncError {
 export function longHeld(holder: LockHolder | null): string | null {
   if (holder === null || (holder.seconds !== null && holder.seconds < LONG_SECONDS)) return null
   const since = holder.seconds === null ? '' : ` for ${Math.round(holder.seconds)} s`
-  return `the lock of a drain is held${since} by ${holder.who}`
+  return `the drain lock has been held${since} by ${holder.who}`
 }

@@ -8,7 +8,7 @@ const SNAPSHOTS_BEFORE_GROWTH = 8
 
 /** The input of one slice: everything it holds in memory at once. */
 export interface Load {
-  /** Of tables that are open or opening, and of drains whose marks the source has lost. */
+  /** Keys of tables that are open or opening, and of drains whose marks the source has lost. */
   readonly parked: readonly ParkedKey[]
   readonly entries: readonly ChangeEntry[]
 }

@@ -1,24 +1,24 @@
 import { type DrainName, DAMAGED_LOG, type LastDrain, type SourceSnapshot } from '@mylab-sync/core'
 
-/** What one look at both sides tells about their common history (DESIGN 3.6). */
+/** The facts about both sides' common history, read at one moment (DESIGN 3.6). */
 export interface HistoryFacts {
   readonly source: Pick<SourceSnapshot, 'identity' | 'lastDrain' | 'token'>
   readonly target: LastDrain
-  /** Needed only where `isPlain` denies it. */
+  /** Needed only if `isPlain` returns false. */
   readonly names: CommonNames
 }
 
-/** Drains of the target, of those whose names it keeps, that the source knows too. */
+/** Drains that both sides know, among those whose names the target keeps. */
 export interface CommonNames {
-  /** The one that left the source's token. */
+  /** The drain that left the source's token. */
   readonly atToken: DrainName | null
-  /** The latest one whose watermark the source holds. */
+  /** The latest drain whose watermark the source holds. */
   readonly latest: DrainName | null
 }
 
 export const NO_NAMES: CommonNames = { atToken: null, latest: null }
 
-/** Where both sides stand: what moves when anybody drains. */
+/** The positions of both sides, which every drain by any process moves. */
 interface Standing {
   readonly sourceDrain: number
   readonly token: string | null
@@ -26,56 +26,56 @@ interface Standing {
   readonly identity: string | null
 }
 
-/** What earlier looks have seen, one after the other. */
+/** What consecutive earlier looks observed. */
 export interface Watched {
   readonly standing: Standing
-  /** Looks that found it moved since the one before. */
+  /** How many looks found the standing moved since the look before. */
   readonly moves: number
 }
 
-/** How the two sides' histories relate. `common` is the latest drain that both hold. */
+/** The relation between the two sides' histories. `common` is the latest drain that both hold. */
 type Relation =
-  /** Up to `common` the target holds what the source's own history says. */
+  /** The target's drains up to `common` belong to the source's history. */
   | { readonly kind: 'own'; readonly common: number }
-  /** Everything has to be read again: somebody asked for it, or changed the change log by hand. */
+  /** Everything must be read again: on request, or because the change log was changed manually. */
   | { readonly kind: 'asked'; readonly problem: string }
-  /** Another server answers: it was put in the other's place, or both are draining into this target. */
+  /** A different server answers: it replaced the previous one, or both are drained into this target. */
   | { readonly kind: 'other-source' }
   /**
-   * The source holds marks of drains that the target does not know: the target was put back, both sides were, each to a
-   * moment of its own, or another target is draining. `common` is null where the name of no common drain is kept.
+   * The source holds marks of drains that the target does not know: the target was restored, both sides were restored to
+   * different moments, or another target is draining. `common` is null if no common drain's name is kept.
    */
   | { readonly kind: 'unknown-marks'; readonly common: DrainName | null }
 
 export type HistoryVerdict =
-  /** Everything that the target's drains after `common` carried has to be read again. */
+  /** Everything that the target's drains after `common` applied must be read again. */
   | { readonly kind: 'go-on'; readonly last: LastDrain; readonly common: number }
   | { readonly kind: 'read-everything'; readonly last: LastDrain; readonly problem: string }
   /** Everything that the source's drains after this one marked becomes pending again. */
   | { readonly kind: 'take-back'; readonly to: DrainName }
-  /** Only a later look tells a side that was put back from a second one that is draining. */
+  /** Only a later look distinguishes a restored side from a second installation that is draining. */
   | { readonly kind: 'look-again'; readonly watched: Watched }
   | { readonly kind: 'wrong-owner'; readonly other: 'source' | 'target' }
 
 /**
- * An installation that is draining moves both sides at every look. One move or two may be another process of this
- * installation that found the same a moment ago, or a side that was put back once more.
+ * A draining installation moves both sides between any two looks. One or two moves may come from another process of this
+ * installation that detected the same a moment ago, or from a side that was restored once more.
  */
 const MOVES_OF_ANOTHER = 3
 
 const HARMED =
-  'the change log at the source was emptied, replaced or changed by hand, and what its entries would have told is unknown'
+  'the change log at the source was emptied, replaced or changed by hand, and which changes are missing is unknown'
 
-/** The relation follows from the last drain alone: no names of earlier ones are needed. */
+/** Whether the last drain alone determines the relation, so that no names of earlier drains are needed. */
 export function isPlain(facts: Omit<HistoryFacts, 'names'>): boolean {
   return plainRelation(facts) !== null
 }
 
 /**
  * Decides whether this installation still owns both the change log and the target. A second target or a second source,
- * made by copying one of the two, would hide changes from the other; a side that was put back from a backup or replaced
- * after a failover looks the same, and is legal. Time tells them apart: whoever drains moves both sides every few
- * seconds, and a side that was put back stands still.
+ * made by copying one of the two, would hide changes from the other; a side that was restored from a backup or replaced
+ * after a failover looks the same, and is legitimate. Time distinguishes them: an installation that drains moves both sides
+ * every few seconds, and a restored side stands still.
  */
 export function judgeHistory(facts: HistoryFacts, before: Watched | undefined): HistoryVerdict {
   const { target: last } = facts
@@ -90,7 +90,7 @@ export function judgeHistory(facts: HistoryFacts, before: Watched | undefined): 
     return { kind: 'wrong-owner', other: relation.kind === 'other-source' ? 'source' : 'target' }
   }
   if (relation.kind === 'other-source')
-    return { kind: 'read-everything', last, problem: 'another server answers as the source' }
+    return { kind: 'read-everything', last, problem: 'the source is a different server now' }
   if (relation.common !== null) return { kind: 'take-back', to: relation.common }
   return { kind: 'read-everything', last, problem: 'source and target have no drain in common that is still kept' }
 }
@@ -106,14 +106,14 @@ function relationOf(facts: HistoryFacts): Relation {
 
 function plainRelation({ source, target: last }: Omit<HistoryFacts, 'names'>): Relation | null {
   if (last.identity !== null && last.identity !== source.identity) return { kind: 'other-source' }
-  if (source.token === '') return { kind: 'asked', problem: 'all tables were asked to be read again' }
+  if (source.token === '') return { kind: 'asked', problem: 'a new read of all tables was requested' }
   if (source.token === DAMAGED_LOG) return { kind: 'asked', problem: HARMED }
   if (last.number === 0 && source.lastDrain === 0) return { kind: 'own', common: 0 }
   if (source.token === null) return { kind: 'own', common: 0 }
   return source.token === last.token ? { kind: 'own', common: last.number } : null
 }
 
-/** Whether the side moved that another installation would move. */
+/** Whether the side that another installation would move has moved. */
 function hasMoved(kind: 'other-source' | 'unknown-marks', before: Standing, now: Standing): boolean {
   return kind === 'other-source'
     ? before.targetDrain !== now.targetDrain || before.identity !== now.identity
@@ -128,11 +128,11 @@ function standingOf({ source, target: last }: HistoryFacts): Standing {
 export interface HistoryGap {
   /** The source lost the marks of drains after this number: their keys are read again. */
   readonly lostAfter: number | null
-  /** Why everything has to be read again. */
+  /** Why everything must be read again. */
   readonly problem: string | null
 }
 
-/** Which of the target's drains the source's history lacks, after a verdict that lets the drain go on. */
+/** Returns which of the target's drains the source's history lacks, for a verdict that lets the drain continue. */
 export function gapOf(
   verdict: Extract<HistoryVerdict, { kind: 'go-on' | 'read-everything' }>,
   /** `keepsKeys`: the target still keeps the keys of all drains after the common one. */

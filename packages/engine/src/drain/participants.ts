@@ -119,7 +119,7 @@ export class Participants {
     const most = limitsOf(context).quarantinedRows
     for (const [table, rows] of await target.quarantine.counts()) {
       if (rows <= most || !this.#open.has(table)) continue
-      const problem = `${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} refused (mylab-sync show-errors --table ${table}); once their cause is mended: mylab-sync initial --retry-errors`
+      const problem = `${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} rejected (mylab-sync show-errors --table ${table}); once the cause is fixed: mylab-sync initial --retry-errors`
       await target.tables.step(table, 'break', { problem })
     }
   }
@@ -145,10 +145,10 @@ export class Participants {
   async #putUnreadAside({ outdated, otherLayout, malformed }: UnreadableEntries): Promise<void> {
     const changed = 'its definition has changed at the source'
     await this.#setAsideIn(divergedWithDescendants(this.#pass.model, this.#states, [...outdated], changed))
-    await this.#putUnread([...otherLayout.keys()], 'its triggers wrote keys of another layout')
+    await this.#putUnread([...otherLayout.keys()], 'its triggers wrote keys in another layout')
     await this.#putUnread(
       [...malformed],
-      'the change log holds an entry of it that no trigger of ours can have written',
+      'the change log holds an entry for it that none of our triggers can have written',
     )
   }
 

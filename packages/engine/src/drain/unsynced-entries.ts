@@ -3,7 +3,7 @@ import type { Outcome } from '../slice/apply.js'
 import { dirtyKeysOf } from '../slice/dirty-keys.js'
 import type { Quarantine } from '../rows/quarantine.js'
 
-const MALFORMED = 'it holds no key of its table as our triggers write it now; the table was copied again'
+const MALFORMED = 'its key does not have the form that our triggers write now; the table was copied again'
 
 interface Held {
   readonly table: string

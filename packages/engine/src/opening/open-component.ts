@@ -161,7 +161,7 @@ async function captureOf(
   return { missing, holes: tables.filter(isHole) }
 }
 
-const CHUNKS_GONE = 'chunks of its copy are missing in the state'
+const CHUNKS_GONE = 'chunks of its copy are missing from the state'
 
 interface Ready {
   /** Tables whose chunk rows were deleted, so what was copied is unknown. */

@@ -98,7 +98,7 @@ function parents(model: Model): Finding[] {
       severity: 'note',
       side: 'source',
       cause: `${model.captureOnly.join(', ')}: not carried, but gets triggers, since deleting or changing its rows changes rows of tables that are`,
-      remedy: 'nothing has to be done; adding it to tables.include would carry it too',
+      remedy: 'nothing to do; adding it to tables.include would carry it too',
     },
   ]
 }

@@ -62,7 +62,7 @@ function otherGroups({ counts, notVisible, notListed }: OtherObjects): NotCarrie
   }))
   const failed = notListed.map(({ objects, reason }) => ({
     text: objects,
-    reason: `the server cannot list them: ${reason}; its upgrade program mends its own tables`,
+    reason: `the server cannot list them: ${reason}; its upgrade program repairs its own tables`,
     items: [],
   }))
   const known = { text: present.join(', '), reason: 'of the application; they stay in the source', items: [] }

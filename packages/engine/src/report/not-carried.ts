@@ -49,7 +49,7 @@ async function leftOutIndexes({ target }: Pick<EngineContext, 'target'>): Promis
   return leftOut
 }
 
-const TOO_LONG = "a value is longer than the 2,704 bytes that an index of PostgreSQL's takes"
+const TOO_LONG = 'a value is longer than the 2,704 bytes that a PostgreSQL index entry can hold'
 
 export function notCarriedOf(model: Model, table: string, { partitionedTables }: OtherObjects): NotCarried[] {
   const { source } = model.mapping(table)

@@ -114,7 +114,7 @@ function strayKey(table: TableMapping, key: RowKey, values: TargetRow['values'])
       isSpelt(column) && !isNamedBy(column, tokens[at] ?? '', values[table.columns.indexOf(column.column)] ?? EMPTY),
   )
   if (!stray) return null
-  const message = `column ${stray.column.source.name}: its key cannot be told in the target as the source stores it`
+  const message = `column ${stray.column.source.name}: its key cannot be represented in the target as the source stores it`
   return { key, code: 'refused-value', message }
 }
 
@@ -146,6 +146,6 @@ function longKey(table: TableMapping, key: RowKey, values: TargetRow['values']):
     return sum + BYTES_BESIDE + (column.type === 'bytea' ? text / 2 : text)
   }, BYTES_BESIDE)
   if (bytes <= LONGEST_KEY_BYTES) return null
-  const message = `its key has ${bytes} bytes, and an index of PostgreSQL takes ${LONGEST_KEY_BYTES}`
+  const message = `its key has ${bytes} bytes, and a PostgreSQL index entry can hold ${LONGEST_KEY_BYTES}`
   return { key, code: 'key-too-long', message }
 }

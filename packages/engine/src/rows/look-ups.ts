@@ -38,7 +38,7 @@ function lookUpFails({ source: { name }, key }: TableMapping): TableBroken {
   const types = (key?.columns ?? []).map(({ column }) => column.source.columnType.slice(0, 40)).join(', ')
   return new TableBroken(
     name,
-    `the source does not find its rows by their key (${types}), so nothing of it is deleted`,
+    `the source does not find its rows by their key (${types}), so none of its rows is deleted`,
     {
       remedy: 'exclude it or give it another key, and report these column types with the version of the source',
     },

@@ -140,7 +140,7 @@ async function drainBeside({ context, progress }: Running, ended: AbortSignal): 
     isRetryable,
     onRetry: (error) => {
       model = undefined
-      progress({ kind: 'note', text: `a drain beside the copy will be tried again: ${error.message}` })
+      progress({ kind: 'note', text: `a drain during the copy will be tried again: ${error.message}` })
     },
   })
 }

@@ -34,7 +34,7 @@ export interface DrainTurn extends JobSignals {
 }
 
 /**
- * Handles the jobs of the queue. Each handler reads anew what is left to do, so a job that arrives twice, late or after its
+ * Handles the jobs of the queue. Each handler reads the remaining work again, so a job that arrives twice, late or after its
  * work is done finds nothing. Each may run on any host, any number of times at once.
  */
 export class JobHandlers {

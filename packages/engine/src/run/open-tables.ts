@@ -53,7 +53,7 @@ export async function openTables(running: Running, wanted: (table: TableProgress
       onRetry: (error) => {
         isOutdated = error.code === 'generation-changed'
         if (isOutdated) rounds++
-        progress({ kind: 'note', text: `${error.message}; it is taken up again` })
+        progress({ kind: 'note', text: `${error.message}; it will be retried` })
       },
     })
   } catch (error) {

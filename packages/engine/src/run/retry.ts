@@ -20,7 +20,7 @@ export function retryTransient<T>(
     attempts: TRANSIENT_ATTEMPTS,
     signal,
     isRetryable: isTransient,
-    onRetry: (error) => progress({ kind: 'note', text: `${error.message}; it is tried again` }),
+    onRetry: (error) => progress({ kind: 'note', text: `${error.message}; it will be retried` }),
   })
 }
 

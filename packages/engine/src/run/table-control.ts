@@ -34,7 +34,7 @@ export async function resyncTables(
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<string[]> {
   const model = await loadModel(context)
-  const tables = await setAside(context, model, model.select(patterns), 'a new copy was asked for')
+  const tables = await setAside(context, model, model.select(patterns), 'a new copy was requested')
   await openTables({ context, progress, signal }, (table) => tables.includes(table.table))
   return tables
 }

@@ -22,7 +22,7 @@ export interface Outcome {
 }
 
 /**
- * Makes the target's rows of all dirty keys equal the snapshot: deletes absent rows first, then writes every returned row
+ * Makes the target's rows of all dirty keys equal to the snapshot: deletes absent rows first, then writes every returned row
  * by its returned bytes, including a row that only the source's collation equates with a requested key.
  */
 export async function applySlice(slice: Slice, tally: SanitisedTally): Promise<Outcome> {

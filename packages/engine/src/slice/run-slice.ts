@@ -6,7 +6,7 @@ import { addClosure, addParkedParents } from './closure.js'
 import type { DirtyKeys } from './dirty-keys.js'
 import { Overflow, ParkedParents, type Slice, type SliceScope } from './slice.js'
 
-/** The keys that one slice makes equal the snapshot. */
+/** The keys whose rows one slice makes equal to the snapshot. */
 export interface SliceWork {
   /** Number under which further keys are parked: the drain's, or NO_DRAIN for a catch-up. */
   readonly drain: number
@@ -29,7 +29,7 @@ export interface SliceResult {
 }
 
 /**
- * Makes the target's rows of the dirty, parked and quarantined keys and of their closure equal the snapshot (DESIGN 3.4,
+ * Makes the target's rows of the dirty, parked and quarantined keys and of their closure equal to the snapshot (DESIGN 3.4,
  * steps 2 and 3). The caller records the outcome and removes the parked keys, in the same transaction.
  */
 export async function runSlice(scope: SliceScope, work: SliceWork): Promise<SliceResult> {

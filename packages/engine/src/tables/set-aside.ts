@@ -90,7 +90,7 @@ export async function setAsideIn(
 ): Promise<void> {
   for (const { table, event, problem } of found) {
     const progress = states.get(table)
-    if (!progress) throw new SyncError('internal', `table ${table} has no row of progress`)
+    if (!progress) throw new SyncError('internal', `table ${table} has no recorded state`)
     const state = await target.tables.step(table, event, { problem })
     if (state !== null) states.set(table, { ...progress, state, problem, waits: false })
   }
@@ -121,7 +121,7 @@ function problemOf(
   if (state === 'suspect' || state === 'broken' || state === 'copied') return null
   const refusal = model.refusal(table)
   if (refusal) return { table, event: 'mismatch', problem: `${refusal.reason}; ${refusal.remedy}` }
-  if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is not selected any more' }
+  if (!model.tables.has(table)) return { table, event: 'mismatch', problem: 'the table is no longer selected' }
   if (generation === null || model.isCurrent(table, generation)) return null
   return { table, event: 'mismatch', problem: 'its definition or its storage has changed at the source' }
 }

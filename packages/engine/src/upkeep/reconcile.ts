@@ -63,7 +63,7 @@ async function adapt(context: EngineContext, model: Model, table: string): Promi
 
 async function exclude(context: EngineContext, model: Model, suspect: TableProgress): Promise<Obstacle> {
   const refusal = model.refusal(suspect.table)
-  if (!refusal) return { problem: suspect.problem ?? 'it is not selected any more', waits: suspect.waits }
+  if (!refusal) return { problem: suspect.problem ?? 'it is no longer selected', waits: suspect.waits }
   await writeTarget(context, (target) => target.tables.step(suspect.table, 'refuse'))
   return { problem: `${refusal.reason}; ${refusal.remedy}`, waits: false }
 }

@@ -156,7 +156,7 @@ async function obstacleTo(
   // Chunks and catch-up read it at other moments.
   if (progress.openedDrain > drains.first) return 'it has just been opened'
   const mapping = model.tables.get(table)
-  if (mapping === undefined) return 'it is not selected any more'
+  if (mapping === undefined) return 'it is no longer selected'
   // Its rows are in no snapshot, so they are compared only if they have not changed since they were copied.
   if (!isTransactional(mapping.source)) {
     const now = await context.source.catalog.contentFingerprint(table)

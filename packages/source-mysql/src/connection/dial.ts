@@ -45,7 +45,7 @@ class Deadline {
     this.#until = performance.now() + ms
   }
 
-  /** Never 0, with which the driver would wait for ever. */
+  /** Never 0, with which the driver would wait forever. */
   get leftMs(): number {
     return Math.max(1, Math.ceil(this.#until - performance.now()))
   }
@@ -144,12 +144,12 @@ function isGreeting(seen: Buffer): boolean {
 function answerOf(packet: Buffer): 'tls' | 'plain' | 'refusal' {
   if (packet[HEADER_BYTES] === REFUSAL) return 'refusal'
   // The driver would accept it as a greeting and log in unencrypted.
-  if (packet[HEADER_BYTES] !== PROTOCOL) throw new Error('no greeting of a MySQL server')
+  if (packet[HEADER_BYTES] !== PROTOCOL) throw new Error('no greeting from a MySQL server')
   const capabilities = packet.indexOf(0, HEADER_BYTES + 1) + 1 + BEFORE_CAPABILITIES
   if (capabilities + 2 > packet.length) return 'plain'
   if ((packet.readUInt16LE(capabilities) & CLIENT_SSL) === 0) return 'plain'
-  // The driver would take what comes with the greeting for what the server says over the encrypted line, a login that has succeeded among it.
+  // The driver would mistake data sent with the greeting for the server's encrypted answers, even for a successful login.
   if (packet.length > HEADER_BYTES + packet.readUIntLE(0, 3))
-    throw new Error('more than a greeting before the encryption')
+    throw new Error('data after the greeting and before the encryption')
   return 'tls'
 }

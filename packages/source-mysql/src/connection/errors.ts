@@ -3,7 +3,7 @@ import { tlsRemedy } from '@mylab-sync/runtime'
 import * as sql from '../sql.js'
 import { ER } from './error-numbers.js'
 
-/** Refused by account, address or authentication method: a retry is refused likewise until somebody changes these. */
+/** Refused by account, address or authentication method: every retry is refused until a person changes these. */
 const REFUSALS: readonly number[] = [
   ER.DBACCESS_DENIED_ERROR,
   ER.ACCESS_DENIED_ERROR,

@@ -60,7 +60,7 @@ const CREATE_WATERMARK_TABLE = `CREATE TABLE IF NOT EXISTS ${sql.name(WATERMARK_
 
 /** Only the change log is missing. Processes keep retrying, since the table may return; until then every write of the application fails. */
 export function logGone(settings: SourceSettings, cause: unknown): SyncError {
-  return sourceError('generation-changed', `the change log ${settings.auditTable} is gone`, {
+  return sourceError('generation-changed', `the change log ${settings.auditTable} is missing`, {
     cause,
     remedy: 'mylab-sync migrate; until then every write to the tables fails',
   })

@@ -140,7 +140,7 @@ export const definers: Check = async (facts, session) => {
       ? finding(
           'warning',
           'source-trigger-definer',
-          `the triggers of ${tables} belong to ${quotedAccount(definer)}, not to ${facts.account}; if that account goes, every write to these tables fails (error 1449)`,
+          `the triggers of ${tables} belong to ${quotedAccount(definer)}, not to ${facts.account}; if that account is dropped, every write to these tables fails (error 1449)`,
           'mylab-sync setup-triggers --drop',
         )
       : finding(

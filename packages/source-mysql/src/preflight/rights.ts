@@ -7,7 +7,7 @@ const WHY: Readonly<Record<Right, string>> = {
   SELECT: 'rows cannot be read',
   TRIGGER: 'changes cannot be captured, and triggers that exist fail every write of the application',
   INSERT: 'triggers cannot write the change log, and fail every write of the application',
-  UPDATE: 'changes that were carried cannot be marked',
+  UPDATE: 'applied changes cannot be acknowledged',
   DELETE: 'the change log cannot be cleaned up',
   CREATE: 'the change log cannot be created',
 }

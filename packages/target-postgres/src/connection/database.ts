@@ -67,9 +67,9 @@ const local = (settings: readonly string[]): string => settings.map((setting) =>
 /** Set in every transaction, since a pooler may give each another session. */
 const LOCAL_SETTINGS = local(SETTINGS)
 
-/** A condition of a statement that gives its row triggers the account's own names and settings. The statement itself is parsed under ours before. */
+/** A condition that gives a statement's row triggers the account's own search path and settings. The statement itself is parsed under ours before. */
 export const UNDER_THEIR_NAMES = `(SELECT ${['search_path', 'row_security'].map((name) => `set_config('${name}', max(reset_val) FILTER (WHERE name = '${name}'), true) IS NOT NULL`).join(' AND ')} FROM pg_settings)`
-/** The same for a statement that names nothing, before and after it. */
+/** The same for a statement without a condition: THEIR_NAMES runs before it, OUR_NAMES after it. */
 export const THEIR_NAMES = 'SET LOCAL search_path TO DEFAULT; SET LOCAL row_security TO DEFAULT'
 export const OUR_NAMES = local([PATH, NO_POLICY])
 

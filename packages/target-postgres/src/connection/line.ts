@@ -23,7 +23,7 @@ export class Line extends Duplex {
     super({ allowHalfOpen: false })
     this.#tls = tls
     this.#signal = AbortSignal.any([this.#given.signal, AbortSignal.timeout(connectMs)])
-    // The driver forgets a connection whose login fails by itself, and leaves it open for as long as the other side likes.
+    // The driver forgets a connection whose login fails, and leaves it open until the peer closes it.
     this.#login = setTimeout(() => this.destroy(timedOut()), connectMs)
   }
 
@@ -77,8 +77,8 @@ export class Line extends Duplex {
       try {
         if (!this.push(data)) socket.pause()
       } catch (error) {
-        // The driver reads it at once, and throws over what no server says: that would end the process.
-        this.destroy(error instanceof Error ? error : new Error('no answer of a server', { cause: error }))
+        // The driver parses data at once and throws if it is not PostgreSQL's protocol, which would end the process.
+        this.destroy(error instanceof Error ? error : new Error('no answer from a server', { cause: error }))
       }
     })
     socket.on('end', () => this.push(null))

@@ -67,7 +67,7 @@ async function encrypted(
 async function isOffered(socket: Socket, signal: AbortSignal): Promise<boolean> {
   await peek(socket, (seen) => seen.length > 0, signal)
   const answer = String(socket.read())
-  if (answer !== YES && answer !== NO) throw new Error('what listens there answers otherwise than PostgreSQL')
+  if (answer !== YES && answer !== NO) throw new Error('the server there does not answer like PostgreSQL')
   return answer === YES
 }
 

@@ -142,13 +142,13 @@ function statementsFor({ target, table, objects }: Adaptation, change: TypeChang
   const { column, held, theirs, ours, widens } = change
   const away = theirs.map(
     ({ drop, kind, name }) =>
-      `${drop} /* ${kind} ${name} of yours uses column ${column.name}, whose type becomes ${column.type}: make it again afterwards */`,
+      `${drop} /* ${kind} ${name} of yours uses column ${column.name}, whose type becomes ${column.type}: re-create it afterwards */`,
   )
   if (!wait) return away
   const isKey = table.key?.columns.some((key) => key.column === column) ?? false
   const using = widens ? conversion(sql.name(column.name), held.type, column.type) : `NULL::${column.type}`
   const empty =
-    isKey && !widens ? [`TRUNCATE TABLE ${target} /* its key has other values, and its rows come with the copy */`] : []
+    isKey && !widens ? [`TRUNCATE TABLE ${target} /* its key values change; the copy brings its rows */`] : []
   const before = preparing(change, objects)
   return [
     ...away,

@@ -25,7 +25,7 @@ export class ForeignKeys {
       return this.#ddl.log.record({
         ...at,
         state: 'suspended',
-        detail: 'the UNIQUE that it references does not stand',
+        detail: 'the UNIQUE that it references does not exist',
       })
     const orphans = await this.#orphans(child, parent, edge)
     // Re-created while misspelt children exist, the foreign key would roll back every drain that brings another one.

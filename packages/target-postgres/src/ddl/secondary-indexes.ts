@@ -80,7 +80,7 @@ export class SecondaryIndexes {
       const cause = mapped(error)
       const timedOut = cause instanceof SyncError && cause.code === 'lock-timeout'
       // Keeps the built index, so the next attempt only adds the constraint.
-      if (timedOut && error === cause) return `index ${index.name} is not made a constraint yet: ${cause.message}`
+      if (timedOut && error === cause) return `index ${index.name} has not become a constraint yet: ${cause.message}`
       if (cause instanceof SyncError && cause.code === 'lost-connection') throw cause
       await this.#dropRuin(table, index.name)
       if (!timedOut) return this.#notBuilt(table, index, error)

@@ -36,8 +36,10 @@ export async function differences(database: Database, table: TableMapping): Prom
     if (held === undefined) return [`column ${column.name} is missing`]
     if (!holds(held.type, column.type)) return [`column ${column.name} is ${held.type}, not ${column.type}`]
     if (held.identity === 'a' || held.computed)
-      return [`column ${column.name} is GENERATED ALWAYS and takes no value of the source`]
-    return held.notNull && !column.notNull ? [`column ${column.name} is NOT NULL and takes no NULL of the source`] : []
+      return [`column ${column.name} is GENERATED ALWAYS and accepts no value from the source`]
+    return held.notNull && !column.notNull
+      ? [`column ${column.name} is NOT NULL and accepts no NULL from the source`]
+      : []
   })
   return [
     ...lacking,

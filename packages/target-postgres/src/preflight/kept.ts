@@ -13,7 +13,7 @@ export const keptRows: Check = async ({ database, tables }) => {
       ? finding(
           'warning',
           'target-triggers',
-          `table ${table} has enabled triggers in the target: ${triggers.join(', ')}; what they make of its rows is compared with what was given, and the table is broken where they change, drop or refuse a row, or write into a carried table`,
+          `table ${table} has enabled triggers in the target: ${triggers.join(', ')}; rows are compared after they have fired, and the table becomes broken if one of them changes, drops or rejects a row, or writes into a carried table`,
           `ALTER TABLE .. DISABLE TRIGGER .. where they are not needed; a first copy into such a table wants mylab-sync initial --take-over`,
         )
       : finding('error', 'target-rows-not-kept', broken.message, broken.remedy ?? 'see the message'),

@@ -97,7 +97,7 @@ export const grantedTriggers: Check = async ({ database }) => {
     finding(
       'warning',
       'target-triggers-granted',
-      `${role === 'PUBLIC' ? 'everybody who can connect' : role} may put triggers on ${counted(tables, 'table', 'tables')} of schema ${schema}, ${first} the first, which then run with our rights`,
+      `${role === 'PUBLIC' ? 'everyone who can connect' : role} may put triggers on ${counted(tables, 'table', 'tables')} of schema ${schema}, ${first} the first, which then run with our rights`,
       `REVOKE TRIGGER ON ALL TABLES IN SCHEMA ${sql.name(schema)} FROM ${role};`,
     ),
   )

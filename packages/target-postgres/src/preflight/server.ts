@@ -104,7 +104,7 @@ export function poolerFinding(shared: boolean): ReturnType<typeof finding>[] {
     finding(
       'note',
       'target-pooler',
-      'a pooler in transaction mode (PgBouncer) stands before the target: it works, but a pool smaller than the processes makes drains wait for copies',
+      'a pooler in transaction mode (PgBouncer) sits in front of the target: it works, but a pool smaller than the processes makes drains wait for copies',
       `give this database ${CONNECTIONS} server connections a process (pool_size), or connect to the server directly`,
     ),
   ]

@@ -57,7 +57,7 @@ function obstacleOf(standing: Standing, schema: string, account: string): Findin
     return finding(
       'error',
       'target-name-taken',
-      `${name} is ${KINDS[kind] ?? 'something else than a table'} in schema ${schema}, where the table of that name is to be`,
+      `${name} is ${KINDS[kind] ?? 'something other than a table'} in schema ${schema}, where the table of that name belongs`,
       `ALTER ${kind === 'v' ? 'VIEW' : 'TABLE'} ${quoted} RENAME TO ${sql.name(`${name}_old`)}; or give target.schema another name`,
     )
   if (owned) return null
@@ -78,8 +78,8 @@ async function contentOf(database: Database, table: TableMapping): Promise<Findi
       finding(
         'error',
         'target-table-differs',
-        `table ${table.name} stands already and cannot hold the source's rows: ${lacking.join('; ')}`,
-        `ALTER TABLE ${quoted} RENAME TO ${sql.name(`${table.name}_old`)}; then mylab-sync initial --create-tables makes it anew (mylab-sync plan --sql shows how)`,
+        `table ${table.name} already exists and cannot hold the source's rows: ${lacking.join('; ')}`,
+        `ALTER TABLE ${quoted} RENAME TO ${sql.name(`${table.name}_old`)}; then mylab-sync initial --create-tables re-creates it (mylab-sync plan --sql shows how)`,
       ),
     ]
   if (!(await hasRows(database, table))) return []
@@ -88,8 +88,8 @@ async function contentOf(database: Database, table: TableMapping): Promise<Findi
     finding(
       'warning',
       'target-table-not-empty',
-      `table ${table.name} holds rows already: they are compared, and the copy stops at rows that the source lacks${keyless}`,
-      `TRUNCATE ${quoted}; or, where the source is to win: mylab-sync initial --table ${table.source.name} --take-over`,
+      `table ${table.name} already holds rows: they are compared, and rows that the source lacks stop the copy${keyless}`,
+      `TRUNCATE ${quoted}; or, to let the source win: mylab-sync initial --table ${table.source.name} --take-over`,
     ),
   ]
 }

@@ -58,7 +58,7 @@ class CopyWriter {
         reject(error)
       })
     })
-    // The awaiting caller gets the rejection; until somebody awaits, it must not end the process.
+    // The awaiting caller gets the rejection; until then it must not end the process.
     this.#failed.catch(() => {})
   }
 

@@ -152,7 +152,7 @@ const REASONS: Readonly<Partial<Record<Kind, Reason>>> = {
   rule: ({ found, target }) =>
     found.at === 'also'
       ? null
-      : [`its rule ${sql.name(found.name)} stands in for writes`, `DROP RULE ${sql.name(found.name)} ON ${target}`],
+      : [`its rule ${sql.name(found.name)} replaces writes`, `DROP RULE ${sql.name(found.name)} ON ${target}`],
   policy: ({ found, target }) => [
     `its row-level security hides rows from this account${found.at === '' ? '' : ` (policy ${found.at})`}`,
     `ALTER TABLE ${target} ${found.name === 'FORCE' ? 'NO FORCE' : 'DISABLE'} ROW LEVEL SECURITY`,
@@ -169,7 +169,7 @@ const REASONS: Readonly<Partial<Record<Kind, Reason>>> = {
   collation: ({ found, target, table }) =>
     table.key?.columns.some(({ column }) => column.name === found.name)
       ? [
-          `the collation of its key column ${sql.name(found.name)} takes unlike texts for one`,
+          `the collation of its key column ${sql.name(found.name)} treats different texts as equal`,
           `ALTER TABLE ${target} ALTER COLUMN ${sql.name(found.name)} TYPE ${found.at} COLLATE "C"`,
         ]
       : null,
@@ -227,7 +227,7 @@ export function hasMoreTriggers(now: Hindrances, known: Hindrances | undefined):
 
 /** The error of a table with triggers found late. They are known from now on, so the retry compares its rows. */
 export function triggersFound({ source }: TableMapping, cause?: unknown): SyncError {
-  return new SyncError('generation-changed', `table ${source.name} has triggers in the target that were not known`, {
+  return new SyncError('generation-changed', `table ${source.name} has triggers in the target that were unknown`, {
     cause,
   })
 }

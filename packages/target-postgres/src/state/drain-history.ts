@@ -22,7 +22,7 @@ export class History implements DrainHistory {
     )
     if (!row)
       throw targetError('not-migrated', 'rows of sync_drain or sync_drain_token were deleted', {
-        remedy: 'mylab-sync migrate puts them back; everything is read again then',
+        remedy: 'mylab-sync migrate restores them; then everything is read again',
       })
     const { number, token, as_of: consistentAsOf, source_identity: identity } = row
     return { number, token, consistentAsOf, identity }

@@ -44,17 +44,17 @@ async function migrateIn(session: Session, { settings: { stateSchema, schema: ca
   for (const { type } of open) await session.raw(`REVOKE ALL ON TYPE ${type} FROM PUBLIC`)
 }
 
-/** Copies that were made before their row types were closed: a column of such a type in anybody's table forbids changes of a column's type. */
+/** Row types that older versions left open: a column of such a type in any role's table would block every change of a column's type. */
 const OPEN_ROW_TYPES = `
   SELECT format('%I.%I', n.nspname, c.relname) AS type FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = c.reltype
   WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE')
     AND c.relname IN (SELECT table_name FROM sync_progress UNION SELECT lower(table_name) FROM sync_progress)
     AND EXISTS (SELECT FROM aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a WHERE a.grantee = 0)`
 
-/** Others' objects beside ours would be in the way of an uninstall, and somebody else may make functions there that our own names then mean. */
+/** Objects of others beside ours would block an uninstall, and functions that others create there could be called by our own names. */
 async function refuseForeign(session: Session, schema: string, carried: string): Promise<void> {
   const remedy =
-    'set SYNC_STATE_SCHEMA (target.stateSchema) to a schema that nobody else uses; it is made if it is not there'
+    'set SYNC_STATE_SCHEMA (target.stateSchema) to a schema that nobody else uses; it is created if missing'
   if (schema === carried)
     throw targetError('configuration', `${schema} is both the schema of the tables and that of the state`, {
       remedy,
@@ -67,14 +67,14 @@ async function refuseForeign(session: Session, schema: string, carried: string):
   if (owner !== undefined)
     throw targetError(
       'configuration',
-      `schema ${schema} is somebody else's, and no place for our state: it belongs to ${owner.name}, who could drop it`,
+      `schema ${schema} is used by others and cannot hold our state: it belongs to ${owner.name}, who could drop it`,
       { remedy },
     )
   const strangers = await strangersIn(session, schema)
   if (strangers.length === 0) return
   throw targetError(
     'configuration',
-    `schema ${schema} is somebody else's, and no place for our state: it holds ${strangers.slice(0, 3).join(', ')}${strangers.length > 3 ? ' and more' : ''}`,
+    `schema ${schema} is used by others and cannot hold our state: it holds ${strangers.slice(0, 3).join(', ')}${strangers.length > 3 ? ' and more' : ''}`,
     { remedy },
   )
 }

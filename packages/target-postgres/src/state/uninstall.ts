@@ -76,7 +76,7 @@ export async function requireUninstallRights(database: Database): Promise<void> 
     )
   if (views.length === 0) return
   const names = views.map(({ name }) => name).join(', ')
-  throw targetError('missing-right', `${names} of somebody else’s stands on our state tables; nothing was removed`, {
+  throw targetError('missing-right', `${names} of another owner depends on our state tables; nothing was removed`, {
     remedy: 'drop it first, or mylab-sync uninstall --keep-target-state',
   })
 }

@@ -36,7 +36,7 @@ export class NetworkNamespace {
     } catch (error) {
       const { code, stderr } = error as { readonly code?: unknown; readonly stderr?: Buffer }
       if (code === 'ENOENT') return "network namespaces need the program ip (Debian's package iproute2)"
-      return `no network namespace can be made here, although this is root: ${String(stderr ?? error).trim()}`
+      return `no network namespace can be created here, although this is root: ${String(stderr ?? error).trim()}`
     }
   }
 
