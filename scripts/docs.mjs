@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { COMMANDS } from '../apps/cli/dist/commands.js'
 import { COMMON } from '../apps/cli/dist/definition.js'
 import { SECRETS, SETTINGS } from '../packages/config/dist/index.js'
+import { sourceColumn } from '../packages/core/dist/testing.js'
 import { defaultMappingOptions, mapTables, typeName, valueOutcomes } from '../packages/mapping/dist/index.js'
 
 const MADE = '<!-- Generated from the code by `npm run docs`; change it there. -->\n\n'
@@ -75,30 +76,7 @@ types:
 `
 }
 
-const column = (dataType, more = {}) => ({
-  name: 'c',
-  dataType,
-  columnType: dataType,
-  unsigned: false,
-  zerofill: false,
-  nullable: true,
-  length: null,
-  precision: null,
-  scale: null,
-  fraction: 0,
-  charset: null,
-  collation: null,
-  members: null,
-  json: false,
-  generated: null,
-  expression: null,
-  invisible: false,
-  autoIncrement: false,
-  defaultValue: { kind: 'none' },
-  onUpdate: false,
-  comment: '',
-  ...more,
-})
+const column = (dataType, more = {}) => sourceColumn('c', dataType, { nullable: true, ...more })
 const text = { charset: 'utf8mb4', collation: 'utf8mb4_bin' }
 const unsigned = (type) => column(type, { unsigned: true, columnType: `${type} unsigned` })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ServerSet, sharedServers } from '@mylab-sync/testkit'
-import { Cli } from '../support/processes.js'
+import { sharedServers } from '@mylab-sync/testkit'
+import { type CliInstallation, createCliInstallation } from '../support/cli-installation.js'
 
 /** As the older package made it: its log, the tables of its first copy, and a trigger an event. */
 const OLDER = `
@@ -22,76 +22,67 @@ const OLDER = `
   CREATE TRIGGER mine_checked BEFORE INSERT ON mine FOR EACH ROW SET NEW.id = ABS(NEW.id);
   INSERT INTO visit VALUES (4, 'd')`
 
-type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
-
 const servers = await sharedServers()
 
-async function at(name: string, use: (app: Admin, mylab: Cli) => Promise<void>): Promise<void> {
-  await servers.createDatabases({ source: name, target: name })
-  await using app = await servers.sourceAdmin(name)
-  await using mylab = new Cli(servers.environment({ source: name, target: name, redis: false }))
-  await use(app, mylab)
-}
-
-const names = async (app: Admin, query: string): Promise<string[]> =>
+const names = async (app: CliInstallation['app'], query: string): Promise<string[]> =>
   ((await app.query(query))[0] as Record<string, string>[]).map((row) => Object.values(row)[0] ?? '').sort()
 
 test('adopting the older package drops its triggers, renames its log, copies nothing', async () => {
-  await at('adopt_older', async (app, mylab) => {
-    await app.query(OLDER)
-    await app.query(`CREATE USER limited@'%' IDENTIFIED BY 'x';
-      GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, TRIGGER ON adopt_older.* TO limited@'%'`)
-    const limited = await mylab.run(['migrate', '--adopt'], { DB_USERNAME: 'limited', DB_PASSWORD: 'x' })
-    assert.match(limited.err, /lacks DROP on sync_audit_log; nothing was removed\n {2}try: GRANT DROP/)
-    assert.equal((await names(app, 'SHOW TRIGGERS')).length, 3)
-    await using reader = await servers.targetOwner('adopt_older')
-    // what the older package had carried, and a row that was deleted without its knowledge
-    await reader.query(
-      "CREATE TABLE visit (id integer PRIMARY KEY, note varchar(20)); INSERT INTO visit VALUES (1, 'old'), (9, 'x')",
-    )
-    const refused = await mylab.run(['migrate'])
-    assert.deepEqual([refused.code, /try: mylab-sync migrate --adopt/.test(refused.err)], [1, true], refused.err)
-    await servers.grantDrop('adopt_older')
-    const adopted = await mylab.run(['migrate', '--adopt'])
-    assert.equal(adopted.code, 0, adopted.err)
-    assert.match(
-      adopted.out,
-      /^Taken over: 2 triggers dropped, the log is kept as sync_audit_log_old \(1 change in it not applied\)\.\nNext: mylab-sync initial --take-over/,
-    )
-    assert.deepEqual(await names(app, 'SHOW TRIGGERS'), ['mine_checked', 'mylab_log_ad', 'mylab_log_au'])
-    const planned = JSON.parse((await mylab.run(['plan', '--json'])).out) as {
-      tables: { table: string }[]
-      olderPackage: string[]
-    }
-    assert.deepEqual(planned.tables.map(({ table }) => table).sort(), ['mine', 'visit'])
-    assert.deepEqual(planned.olderPackage.sort(), ['sync_audit_log_old', 'sync_error_log', 'sync_progress'])
-    const copied = await mylab.run(['initial', '--create-tables', '--take-over'])
-    assert.equal(copied.code, 0, copied.err)
-    await app.query("INSERT INTO visit VALUES (5, 'e')")
-    assert.equal((await mylab.run(['verify-counts'])).code, 0)
-    const { rows } = await reader.query<{ ids: string; first: string }>(
-      "SELECT string_agg(id::text, ',' ORDER BY id) AS ids, min(note) FILTER (WHERE id = 1) AS first FROM visit",
-    )
-    assert.deepEqual(rows, [{ ids: '1,2,3,4,5', first: 'a' }])
-    const [kept] = await app.query('SELECT COUNT(*) AS n FROM sync_audit_log_old')
-    assert.deepEqual(kept, [{ n: 1 }])
-    assert.match((await mylab.run(['migrate', '--adopt'])).out, /^There is no log of the older package/)
-    assert.equal((await mylab.run(['uninstall', '--yes'])).code, 0)
-    assert.ok((await names(app, 'SHOW TABLES')).includes('sync_audit_log_old'))
-  })
+  await using installation = await createCliInstallation(servers, 'adopt_older')
+  const { app, mylab } = installation
+  await app.query(OLDER)
+  await app.query(`CREATE USER limited@'%' IDENTIFIED BY 'x';
+    GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, TRIGGER ON adopt_older.* TO limited@'%'`)
+  const limited = await mylab.run(['migrate', '--adopt'], { DB_USERNAME: 'limited', DB_PASSWORD: 'x' })
+  assert.match(limited.err, /lacks DROP on sync_audit_log; nothing was removed\n {2}try: GRANT DROP/)
+  assert.equal((await names(app, 'SHOW TRIGGERS')).length, 3)
+  await using reader = await servers.targetOwner('adopt_older')
+  // what the older package had carried, and a row that was deleted without its knowledge
+  await reader.query(
+    "CREATE TABLE visit (id integer PRIMARY KEY, note varchar(20)); INSERT INTO visit VALUES (1, 'old'), (9, 'x')",
+  )
+  const refused = await mylab.run(['migrate'])
+  assert.deepEqual([refused.code, /try: mylab-sync migrate --adopt/.test(refused.err)], [1, true], refused.err)
+  await servers.grantDrop('adopt_older')
+  const adopted = await mylab.run(['migrate', '--adopt'])
+  assert.equal(adopted.code, 0, adopted.err)
+  assert.match(
+    adopted.out,
+    /^Taken over: 2 triggers dropped, the log is kept as sync_audit_log_old \(1 change in it not applied\)\.\nNext: mylab-sync initial --take-over/,
+  )
+  assert.deepEqual(await names(app, 'SHOW TRIGGERS'), ['mine_checked', 'mylab_log_ad', 'mylab_log_au'])
+  const planned = JSON.parse((await mylab.run(['plan', '--json'])).out) as {
+    tables: { table: string }[]
+    olderPackage: string[]
+  }
+  assert.deepEqual(planned.tables.map(({ table }) => table).sort(), ['mine', 'visit'])
+  assert.deepEqual(planned.olderPackage.sort(), ['sync_audit_log_old', 'sync_error_log', 'sync_progress'])
+  const copied = await mylab.run(['initial', '--create-tables', '--take-over'])
+  assert.equal(copied.code, 0, copied.err)
+  await app.query("INSERT INTO visit VALUES (5, 'e')")
+  assert.equal((await mylab.run(['verify-counts'])).code, 0)
+  const { rows } = await reader.query<{ ids: string; first: string }>(
+    "SELECT string_agg(id::text, ',' ORDER BY id) AS ids, min(note) FILTER (WHERE id = 1) AS first FROM visit",
+  )
+  assert.deepEqual(rows, [{ ids: '1,2,3,4,5', first: 'a' }])
+  const [kept] = await app.query('SELECT COUNT(*) AS n FROM sync_audit_log_old')
+  assert.deepEqual(kept, [{ n: 1 }])
+  assert.match((await mylab.run(['migrate', '--adopt'])).out, /^There is no log of the older package/)
+  assert.equal((await mylab.run(['uninstall', '--yes'])).code, 0)
+  assert.ok((await names(app, 'SHOW TABLES')).includes('sync_audit_log_old'))
 })
 
 test('an unknown table of the same name is left untouched', async () => {
-  await at('adopt_foreign', async (app, mylab) => {
-    await app.query('CREATE TABLE sync_audit_log (id INT PRIMARY KEY, who VARCHAR(20)) ENGINE=InnoDB')
-    const refused = await mylab.run(['migrate', '--adopt'])
-    assert.deepEqual(
-      [refused.code, refused.err],
-      [
-        1,
-        "mylab-sync: source: table sync_audit_log is not the older package's log\n  try: rename it, or set SYNC_AUDIT_TABLE to another name\n",
-      ],
-    )
-    assert.deepEqual(await names(app, 'SHOW TABLES'), ['sync_audit_log'])
-  })
+  await using installation = await createCliInstallation(servers, 'adopt_foreign')
+  const { app, mylab } = installation
+  await app.query('CREATE TABLE sync_audit_log (id INT PRIMARY KEY, who VARCHAR(20)) ENGINE=InnoDB')
+  const refused = await mylab.run(['migrate', '--adopt'])
+  assert.deepEqual(
+    [refused.code, refused.err],
+    [
+      1,
+      "mylab-sync: source: table sync_audit_log is not the older package's log\n  try: rename it, or set SYNC_AUDIT_TABLE to another name\n",
+    ],
+  )
+  assert.deepEqual(await names(app, 'SHOW TABLES'), ['sync_audit_log'])
 })

@@ -1,37 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Producer } from '@mylab-sync/queue'
-import { type ServerSet, sharedServers } from '@mylab-sync/testkit'
+import { sharedServers } from '@mylab-sync/testkit'
 import { Redis } from 'ioredis'
-import { Cli, type Finished } from '../support/processes.js'
+import { type CliInstallation, createCliInstallation } from '../support/cli-installation.js'
+import type { Finished } from '../support/processes.js'
 
 const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 
-interface Place {
-  readonly app: Awaited<ReturnType<ServerSet['sourceAdmin']>>
-  readonly reader: Awaited<ReturnType<ServerSet['targetAdmin']>>
-  run(...args: string[]): Promise<Finished>
-  /** The same with the queues of a Redis. */
-  queued(redisUrl: string, ...args: string[]): Promise<Finished>
-}
-
 const PREFIX = '{reports}'
+const WITHOUT_EXCLUDED = { SYNC_TABLES_EXCLUDE: 'excluded_*' }
 
-async function at(name: string, schema: string, use: (place: Place) => Promise<void>): Promise<void> {
-  await servers.createDatabases({ source: name, target: name })
-  await using app = await servers.sourceAdmin(name)
-  await using reader = await servers.targetAdmin(name)
-  await using mylab = new Cli({
-    ...servers.environment({ source: name, target: name, redis: false }),
-    SYNC_TABLES_EXCLUDE: 'excluded_*',
-  })
-  await app.query(schema)
-  await use({
-    app,
-    reader,
-    run: (...args) => mylab.run(args),
-    queued: (REDIS_URL, ...args) => mylab.run(args, { REDIS_URL, SYNC_QUEUE_PREFIX: PREFIX, SYNC_USE_QUEUE: 'true' }),
-  })
+/** Runs a command with the queues of a Redis. */
+function queued({ mylab }: CliInstallation, redisUrl: string, ...args: string[]): Promise<Finished> {
+  return mylab.run(args, { REDIS_URL: redisUrl, SYNC_QUEUE_PREFIX: PREFIX, SYNC_USE_QUEUE: 'true' })
 }
 
 /** `stay` is refused, since what acts on its parent is excluded; the key of `named` may hold what PostgreSQL cannot. */
@@ -43,70 +25,76 @@ const SCHEMA = `
   INSERT INTO stay VALUES (1, NULL)`
 
 test('verify-counts lists omitted tables, which are not equal, and quarantined rows', async () => {
-  await at('reports_counts', SCHEMA, async ({ app, run }) => {
-    assert.equal((await run('initial', '--create-tables')).code, 5)
-    const refused = await run('verify-counts')
-    assert.equal(refused.code, 5)
-    assert.match(
-      refused.out,
-      /^Both sides hold the same number of rows in the 2 tables that were counted, but for 1 quarantined row \(1 of named\): mylab-sync show-errors; 1 selected table with rows is not counted\.\nnot counted: stay: it is refused: /,
-    )
-    await app.query(
-      'CREATE TABLE fresh (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE fresh_empty (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO fresh VALUES (1)',
-    )
-    await run('pause', '--table', 'room')
-    const { code, out } = await run('verify-counts', '--json')
-    assert.equal(code, 5)
-    const report = JSON.parse(out)
-    assert.deepEqual(
-      report.notCounted.map((t: { table: string; state: string; rows: boolean }) => [t.table, t.state, t.rows]),
-      [
-        ['fresh', 'discovered', true],
-        ['fresh_empty', 'discovered', false],
-        ['room', 'paused', true],
-        ['stay', 'refused', true],
-      ],
-    )
-    assert.deepEqual(report.tables, [
-      { table: 'named', source: 2, target: 1, equal: true, quarantined: 1, withoutTriggers: false },
-    ])
-    assert.equal(report.equal, false)
-    await run('resume')
-    await app.query('DELETE FROM fresh; DELETE FROM stay')
-    const empty = await run('verify-counts')
-    assert.equal(empty.code, 0, empty.out)
-    assert.match(
-      empty.out,
-      /^Both sides .* in the 2 tables that were counted, but for 1 quarantined row .*show-errors\.\n/,
-    )
-    assert.match(
-      empty.out,
-      /\nnot counted: fresh_empty: it is not carried yet; mylab-sync initial --create-tables \(it is empty\)\n/,
-    )
+  await using installation = await createCliInstallation(servers, 'reports_counts', {
+    schema: SCHEMA,
+    env: WITHOUT_EXCLUDED,
   })
+  const { app, run } = installation
+  assert.equal((await run('initial', '--create-tables')).code, 5)
+  const refused = await run('verify-counts')
+  assert.equal(refused.code, 5)
+  assert.match(
+    refused.out,
+    /^Both sides hold the same number of rows in the 2 tables that were counted, but for 1 quarantined row \(1 of named\): mylab-sync show-errors; 1 selected table with rows is not counted\.\nnot counted: stay: it is refused: /,
+  )
+  await app.query(
+    'CREATE TABLE fresh (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE fresh_empty (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO fresh VALUES (1)',
+  )
+  await run('pause', '--table', 'room')
+  const { code, out } = await run('verify-counts', '--json')
+  assert.equal(code, 5)
+  const report = JSON.parse(out)
+  assert.deepEqual(
+    report.notCounted.map((t: { table: string; state: string; rows: boolean }) => [t.table, t.state, t.rows]),
+    [
+      ['fresh', 'discovered', true],
+      ['fresh_empty', 'discovered', false],
+      ['room', 'paused', true],
+      ['stay', 'refused', true],
+    ],
+  )
+  assert.deepEqual(report.tables, [
+    { table: 'named', source: 2, target: 1, equal: true, quarantined: 1, withoutTriggers: false },
+  ])
+  assert.equal(report.equal, false)
+  await run('resume')
+  await app.query('DELETE FROM fresh; DELETE FROM stay')
+  const empty = await run('verify-counts')
+  assert.equal(empty.code, 0, empty.out)
+  assert.match(
+    empty.out,
+    /^Both sides .* in the 2 tables that were counted, but for 1 quarantined row .*show-errors\.\n/,
+  )
+  assert.match(
+    empty.out,
+    /\nnot counted: fresh_empty: it is not carried yet; mylab-sync initial --create-tables \(it is empty\)\n/,
+  )
 })
 
 test('the summary counts tables waiting for you, and quarantined rows beside equality', async () => {
-  await at('reports_sentence', SCHEMA, async ({ app, reader, run }) => {
-    await run('initial', '--create-tables')
-    const first = await run('status')
-    assert.match(
-      first.out,
-      /^2 of 3 tables equal the source as of \S+ but for 1 quarantined row: mylab-sync show-errors; 1 is refused: mylab-sync status --problems\.\n/,
-    )
-    await reader.query('CREATE VIEW on_room AS SELECT beds + 1 AS next FROM room')
-    await app.query('ALTER TABLE room MODIFY beds BIGINT')
-    await run('database', '--once')
-    const { out } = await run('status')
-    assert.match(
-      out,
-      /^1 of 3 tables equals the source .*; 1 waits for you, 1 is refused: mylab-sync status --problems\.\n/,
-    )
-    const problems = await run('status', '--problems')
-    assert.equal(problems.code, 5)
-    assert.match(problems.out, /^problem: room: waits for: DROP VIEW public\.on_room /m)
-    assert.match(problems.out, /^problem: named: 1 row is quarantined; mylab-sync show-errors --table named$/m)
+  await using installation = await createCliInstallation(servers, 'reports_sentence', {
+    schema: SCHEMA,
+    env: WITHOUT_EXCLUDED,
   })
+  const { app, reader, run } = installation
+  await run('initial', '--create-tables')
+  const first = await run('status')
+  assert.match(
+    first.out,
+    /^2 of 3 tables equal the source as of \S+ but for 1 quarantined row: mylab-sync show-errors; 1 is refused: mylab-sync status --problems\.\n/,
+  )
+  await reader.query('CREATE VIEW on_room AS SELECT beds + 1 AS next FROM room')
+  await app.query('ALTER TABLE room MODIFY beds BIGINT')
+  await run('database', '--once')
+  const { out } = await run('status')
+  assert.match(
+    out,
+    /^1 of 3 tables equals the source .*; 1 waits for you, 1 is refused: mylab-sync status --problems\.\n/,
+  )
+  const problems = await run('status', '--problems')
+  assert.equal(problems.code, 5)
+  assert.match(problems.out, /^problem: room: waits for: DROP VIEW public\.on_room /m)
+  assert.match(problems.out, /^problem: named: 1 row is quarantined; mylab-sync show-errors --table named$/m)
 })
 
 test('status --problems lists what definitions leave behind, but not as a problem', async () => {
@@ -114,70 +102,76 @@ test('status --problems lists what definitions leave behind, but not as a proble
       changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, FULLTEXT words (name)) ENGINE=InnoDB;
     CREATE TABLE child (id INT PRIMARY KEY, parent INT, CONSTRAINT of_parent FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE CASCADE) ENGINE=InnoDB;
     CREATE TABLE parts (id INT PRIMARY KEY) ENGINE=InnoDB PARTITION BY HASH (id) PARTITIONS 2; CREATE VIEW seen AS SELECT id FROM parent`
-  await at('reports_left', schema, async ({ run }) => {
-    const copied = await run('initial', '--create-tables')
-    assert.equal(copied.code, 0, copied.out)
-    const { code, out } = await run('status', '--problems')
-    assert.equal(code, 0, out)
-    for (const line of [
-      'child: ON DELETE CASCADE of FOREIGN KEY of_parent',
-      'parent: expression of VIRTUAL column twice',
-      'parent: utf8mb4_general_ci of column name',
-      'parent: ON UPDATE of column changed',
-      'parent: FULLTEXT INDEX words',
-      'parts: PARTITIONS',
-    ])
-      assert.ok(out.includes(`\n    ${line}\n`), out)
-    assert.match(out, /\n {2}1 view: of the application; they stay in the source\n/)
-    assert.doesNotMatch(out, /problem:/)
-    const json = JSON.parse((await run('status', '--problems', '--json', '--table', 'parts')).out)
-    assert.deepEqual(
-      json.notCarried.tables.map((left: { table: string; kind: string }) => [left.table, left.kind]),
-      [['parts', 'partitions']],
-    )
-  })
+  await using installation = await createCliInstallation(servers, 'reports_left', { schema, env: WITHOUT_EXCLUDED })
+  const { run } = installation
+  const copied = await run('initial', '--create-tables')
+  assert.equal(copied.code, 0, copied.out)
+  const { code, out } = await run('status', '--problems')
+  assert.equal(code, 0, out)
+  for (const line of [
+    'child: ON DELETE CASCADE of FOREIGN KEY of_parent',
+    'parent: expression of VIRTUAL column twice',
+    'parent: utf8mb4_general_ci of column name',
+    'parent: ON UPDATE of column changed',
+    'parent: FULLTEXT INDEX words',
+    'parts: PARTITIONS',
+  ])
+    assert.ok(out.includes(`\n    ${line}\n`), out)
+  assert.match(out, /\n {2}1 view: of the application; they stay in the source\n/)
+  assert.doesNotMatch(out, /problem:/)
+  const json = JSON.parse((await run('status', '--problems', '--json', '--table', 'parts')).out)
+  assert.deepEqual(
+    json.notCarried.tables.map((left: { table: string; kind: string }) => [left.table, left.kind]),
+    [['parts', 'partitions']],
+  )
 })
 
 test('status and doctor name a held-back queue and the command that really frees it', async () => {
-  await at('reports_held', 'CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB', async ({ run, queued }) => {
-    await run('migrate')
-    const { redisUrl } = servers
-    const producer = await Producer.open({ redisUrl, prefix: PREFIX })
-    try {
-      await producer.queues.find(({ name }) => name === 'drain')?.pause()
-      const held = 'queue drain is paused: mylab-sync resume --queues drain'
-      assert.ok((await queued(redisUrl, 'status', '--problems')).out.includes(`problem: ${held}\n`))
-      assert.match(
-        (await queued(redisUrl, 'doctor')).out,
-        /queue drain is paused\n {4}remedy: mylab-sync resume --queues drain\n/,
-      )
-      const resumed = await queued(redisUrl, 'resume', '--queues', 'drain')
-      assert.deepEqual([resumed.code, resumed.out, resumed.err], [0, 'queue drain: resumed\n', ''])
-      assert.deepEqual((await producer.health()).held, [])
-    } finally {
-      await producer.close()
-    }
+  await using installation = await createCliInstallation(servers, 'reports_held', {
+    schema: 'CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB',
+    env: WITHOUT_EXCLUDED,
   })
+  const { run } = installation
+  await run('migrate')
+  const { redisUrl } = servers
+  const producer = await Producer.open({ redisUrl, prefix: PREFIX })
+  try {
+    await producer.queues.find(({ name }) => name === 'drain')?.pause()
+    const held = 'queue drain is paused: mylab-sync resume --queues drain'
+    assert.ok((await queued(installation, redisUrl, 'status', '--problems')).out.includes(`problem: ${held}\n`))
+    assert.match(
+      (await queued(installation, redisUrl, 'doctor')).out,
+      /queue drain is paused\n {4}remedy: mylab-sync resume --queues drain\n/,
+    )
+    const resumed = await queued(installation, redisUrl, 'resume', '--queues', 'drain')
+    assert.deepEqual([resumed.code, resumed.out, resumed.err], [0, 'queue drain: resumed\n', ''])
+    assert.deepEqual((await producer.health()).held, [])
+  } finally {
+    await producer.close()
+  }
 })
 
 test('no driver output reaches the terminal when Redis refuses, only a line of ours', async () => {
-  await at('reports_quiet', 'CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB', async ({ run, queued }) => {
-    await run('migrate')
-    const client = new Redis(servers.redisUrl)
-    try {
-      // without INFO, for which its driver warns on the console
-      await client.acl('SETUSER', 'blind', 'reset', 'on', '>pw', '~*', '+@all', '-info')
-      const url = new URL(servers.redisUrl)
-      Object.assign(url, { username: 'blind', password: 'pw' })
-      const { out, err } = await queued(url.href, 'status')
-      assert.equal(err, '')
-      assert.match(
-        out,
-        /Nothing is drained: Redis at \S+ denies this user a command or a key of the queues \(NOPERM\): the ACL SETUSER line/,
-      )
-    } finally {
-      await client.acl('DELUSER', 'blind')
-      client.disconnect()
-    }
+  await using installation = await createCliInstallation(servers, 'reports_quiet', {
+    schema: 'CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB',
+    env: WITHOUT_EXCLUDED,
   })
+  const { run } = installation
+  await run('migrate')
+  const client = new Redis(servers.redisUrl)
+  try {
+    // without INFO, for which its driver warns on the console
+    await client.acl('SETUSER', 'blind', 'reset', 'on', '>pw', '~*', '+@all', '-info')
+    const url = new URL(servers.redisUrl)
+    Object.assign(url, { username: 'blind', password: 'pw' })
+    const { out, err } = await queued(installation, url.href, 'status')
+    assert.equal(err, '')
+    assert.match(
+      out,
+      /Nothing is drained: Redis at \S+ denies this user a command or a key of the queues \(NOPERM\): the ACL SETUSER line/,
+    )
+  } finally {
+    await client.acl('DELUSER', 'blind')
+    client.disconnect()
+  }
 })

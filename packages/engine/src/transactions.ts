@@ -11,7 +11,7 @@ export async function readTarget<T>(
 }
 
 /** How long `betweenDrains` waits for a running drain. */
-const DRAIN_WAIT_MS = 60_000
+const BETWEEN_DRAINS_MS = 60_000
 
 /** Runs `work` in a target transaction of its own; commits it when `work` is done, rolls it back when `work` fails. */
 export async function writeTarget<T>(
@@ -29,7 +29,7 @@ export async function betweenDrains<T>(
   context: EngineContext,
   work: (target: TargetTransaction, states: ReadonlyMap<string, TableProgress>) => Promise<T>,
 ): Promise<T> {
-  const transaction = await context.target.beginDrain({ waitMs: DRAIN_WAIT_MS })
+  const transaction = await context.target.beginDrain({ waitMs: BETWEEN_DRAINS_MS })
   return committed(transaction, async (target) => work(target, await target.tables.all()))
 }
 

@@ -1,55 +1,16 @@
-import type { SourceColumn, SourceForeignKey, SourceIndex, SourceTable } from '@mylab-sync/core'
+import type { SourceColumn, SourceForeignKey, SourceIndex } from '@mylab-sync/core'
+import { sourceColumn } from '@mylab-sync/core/testing'
+
+export { sourceTable as testTable } from '@mylab-sync/core/testing'
 
 /** A column for tests: `int NOT NULL` by default. */
 export function testColumn(name: string, dataType = 'int', more: Partial<SourceColumn> = {}): SourceColumn {
   const isText = /char|text|enum|set/.test(dataType)
-  return {
-    name,
-    dataType,
-    columnType: dataType,
-    unsigned: false,
-    zerofill: false,
-    nullable: false,
-    length: null,
-    precision: null,
-    scale: null,
-    fraction: 0,
+  return sourceColumn(name, dataType, {
     charset: isText ? 'utf8mb4' : null,
     collation: isText ? 'utf8mb4_general_ci' : null,
-    members: null,
-    json: false,
-    generated: null,
-    expression: null,
-    invisible: false,
-    autoIncrement: false,
-    defaultValue: { kind: 'none' },
-    onUpdate: false,
-    comment: '',
     ...more,
-  }
-}
-
-/** A table for tests. */
-export function testTable(
-  name: string,
-  columns: readonly SourceColumn[],
-  more: Partial<SourceTable> = {},
-): SourceTable {
-  return {
-    name,
-    engine: 'InnoDB',
-    systemVersioned: false,
-    columns,
-    primaryKey: null,
-    indexes: [],
-    foreignKeys: [],
-    checks: [],
-    comment: '',
-    estimatedRows: 0,
-    estimatedBytes: 0,
-    fault: null,
-    ...more,
-  }
+  })
 }
 
 /** An index for tests; a part is a column name, or a name and a prefix length. */

@@ -1,31 +1,9 @@
 import type { ColumnMapping, KeyColumn, KeyMapping, SourceColumn, TokenRule } from '@mylab-sync/core'
+import { sourceColumn } from '@mylab-sync/core/testing'
 
 /** Model objects for tests that compare SQL text. */
 export function column(name: string, dataType: string, change: Partial<SourceColumn> = {}): SourceColumn {
-  return {
-    name,
-    dataType,
-    columnType: dataType,
-    unsigned: false,
-    zerofill: false,
-    nullable: false,
-    length: null,
-    precision: null,
-    scale: null,
-    fraction: 0,
-    charset: dataType === 'varchar' ? 'latin1' : null,
-    collation: null,
-    members: null,
-    json: false,
-    generated: null,
-    expression: null,
-    invisible: false,
-    autoIncrement: false,
-    defaultValue: { kind: 'none' },
-    onUpdate: false,
-    comment: '',
-    ...change,
-  }
+  return sourceColumn(name, dataType, { charset: dataType === 'varchar' ? 'latin1' : null, ...change })
 }
 
 export function columnMapping(source: SourceColumn): ColumnMapping {

@@ -1,38 +1,5 @@
-import type {
-  ColumnMapping,
-  KeyColumn,
-  KeyMapping,
-  SourceColumn,
-  TableMapping,
-  TargetRow,
-  TargetTableName,
-} from '@mylab-sync/core'
-
-function sourceColumn(name: string, nullable: boolean): SourceColumn {
-  return {
-    name,
-    nullable,
-    dataType: 'int',
-    columnType: 'int(11)',
-    unsigned: false,
-    zerofill: false,
-    length: null,
-    precision: null,
-    scale: null,
-    fraction: 0,
-    charset: null,
-    collation: null,
-    members: null,
-    json: false,
-    generated: null,
-    expression: null,
-    invisible: false,
-    autoIncrement: false,
-    defaultValue: { kind: 'none' },
-    onUpdate: false,
-    comment: '',
-  }
-}
+import type { ColumnMapping, KeyColumn, KeyMapping, TableMapping, TargetRow, TargetTableName } from '@mylab-sync/core'
+import { sourceColumn, sourceTable } from '@mylab-sync/core/testing'
 
 /** A column whose target's text is the source's; not null where `type` ends in `!`. */
 export function testColumn(name: string, typed: string): ColumnMapping {
@@ -40,7 +7,7 @@ export function testColumn(name: string, typed: string): ColumnMapping {
   const type = typed.replace(/!$/, '')
   const castType = type.replace(/^character varying.*/, 'varchar').replace(/\(.*\)/, '')
   return {
-    source: sourceColumn(name, !notNull),
+    source: sourceColumn(name, 'int', { columnType: 'int(11)', nullable: !notNull }),
     name,
     type,
     castType,
@@ -69,20 +36,11 @@ export function testTable(
 ): TableMapping {
   const mapped = Object.entries(columns).map(([column, type]) => testColumn(column, type))
   return {
-    source: {
+    source: sourceTable(
       name,
-      engine: 'InnoDB',
-      systemVersioned: false,
-      columns: mapped.map((column) => column.source),
-      primaryKey: key,
-      indexes: [],
-      foreignKeys: [],
-      checks: [],
-      comment: `it's ${name}`,
-      estimatedRows: 0,
-      estimatedBytes: 0,
-      fault: null,
-    },
+      mapped.map((column) => column.source),
+      { primaryKey: key, comment: `it's ${name}` },
+    ),
     name: name as TargetTableName,
     columns: mapped,
     key: key === null ? null : testKey(mapped.filter((column) => key.includes(column.name))),

@@ -4,6 +4,9 @@ import type { Model } from '../model/model.js'
 
 export type OpeningEvent = Extract<TableEvent, 'open' | 'open-keyless' | 'end-uncaptured'>
 
+/** How long work that needs a drain of its own waits for a running one. */
+export const DRAIN_WAIT_MS = 120_000
+
 /** Tables that a drain opens, and how each. */
 export type Opening = ReadonlyMap<string, OpeningEvent>
 
@@ -19,7 +22,7 @@ export interface DrainRequest {
   /** Under the lock, before the drain opens its snapshot; once per pass. */
   readonly beforeSnapshot?: () => Promise<void>
   readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
-  /** Waits so long for a running drain instead of returning busy. */
+  /** Waits up to this long for a running drain instead of returning busy. */
   readonly waitMs?: number
 }
 

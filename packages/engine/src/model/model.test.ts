@@ -1,35 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ReferentialAction, SourceColumn, SourceForeignKey, SourceTable } from '@mylab-sync/core'
+import { sourceColumn, sourceTable } from '@mylab-sync/core/testing'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import { Model } from './model.js'
 
 const GRAPHS = 3_000
 
 function integer(name: string, nullable: boolean): SourceColumn {
-  return {
-    name,
-    dataType: 'int',
-    columnType: 'int',
-    unsigned: false,
-    zerofill: false,
-    nullable,
-    length: null,
-    precision: 10,
-    scale: 0,
-    fraction: 0,
-    charset: null,
-    collation: null,
-    members: null,
-    json: false,
-    generated: null,
-    expression: null,
-    invisible: false,
-    autoIncrement: false,
-    defaultValue: { kind: 'none' },
-    onUpdate: false,
-    comment: '',
-  }
+  return sourceColumn(name, 'int', { nullable })
 }
 
 function foreignKey(name: string, parent: string, onDelete: ReferentialAction, parentDatabase: string | null = null) {
@@ -45,21 +24,8 @@ function foreignKey(name: string, parent: string, onDelete: ReferentialAction, p
 }
 
 function table(name: string, foreignKeys: readonly SourceForeignKey[], more: Partial<SourceTable> = {}): SourceTable {
-  return {
-    name,
-    engine: 'InnoDB',
-    systemVersioned: false,
-    columns: [integer('id', false), ...foreignKeys.map((key) => integer(key.name, true))],
-    primaryKey: ['id'],
-    indexes: [],
-    foreignKeys,
-    checks: [],
-    comment: '',
-    estimatedRows: 0,
-    estimatedBytes: 0,
-    fault: null,
-    ...more,
-  }
+  const columns = [integer('id', false), ...foreignKeys.map((key) => integer(key.name, true))]
+  return sourceTable(name, columns, { primaryKey: ['id'], foreignKeys, ...more })
 }
 
 function modelOf(tables: readonly SourceTable[], exclude: readonly string[]): Model {

@@ -15,11 +15,8 @@ import { breakTable, setAside, redoWithoutUnfitTables } from '../tables/set-asid
 import { catchUp, scanOrphans } from './catch-up.js'
 import type { Copies } from './copies.js'
 import { parkSurplus } from './surplus.js'
-import type { OpeningEvent } from '../drain/pass.js'
+import { DRAIN_WAIT_MS, type OpeningEvent } from '../drain/pass.js'
 import { isTableOpen, isTableBeingOpened } from '../tables/table-states.js'
-
-/** How long an opening waits for a running drain. */
-const DRAIN_WAIT_MS = 120_000
 
 /**
  * `waiting`: a chunk is pending, or another process is opening. `blocked`: an action parent is closed, or the table is not

@@ -1,6 +1,7 @@
 import { concernsAll, isBeingOpened, isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
+import { DRAIN_WAIT_MS } from '../drain/pass.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { filterOf, selectionOf } from '../model/selection.js'
@@ -34,8 +35,6 @@ export interface NotCounted {
   /** Whether the source's table holds any rows; null: it cannot be read. */
   readonly rows: boolean | null
 }
-
-const DRAIN_WAIT_MS = 120_000
 
 /**
  * Counts the rows of both sides exactly, at one moment: inside a drain, in its source snapshot and in its target transaction

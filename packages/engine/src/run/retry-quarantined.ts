@@ -1,10 +1,9 @@
 import type { EngineContext, Progress } from '../context.js'
 import { drain } from '../drain/drain.js'
+import { DRAIN_WAIT_MS } from '../drain/pass.js'
 import { loadModel } from '../model/load.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { resyncTables } from './table-control.js'
-
-const DRAIN_WAIT_MS = 60_000
 
 export interface RetryReport {
   readonly tried: number

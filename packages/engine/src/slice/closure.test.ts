@@ -7,13 +7,13 @@ import type {
   ReferentialAction,
   RowKey,
   RowLookup,
-  SourceColumn,
   SnapshotRows,
   SourceSnapshot,
   SourceTable,
   TableMapping,
   TargetTransaction,
 } from '@mylab-sync/core'
+import { sourceColumn, sourceTable } from '@mylab-sync/core/testing'
 import { defaultMappingOptions } from '@mylab-sync/mapping'
 import fc from 'fast-check'
 import type { EngineContext } from '../context.js'
@@ -222,30 +222,7 @@ function matching(rows: readonly Row[], columns: readonly string[], values: Valu
   return values.includes(null) ? [] : rows.filter((row) => same(valuesOf(row, columns), values))
 }
 
-function sourceTable(name: string, { columns, key, unique, references = [] }: Spec): SourceTable {
-  const column = (of: string): SourceColumn => ({
-    name: of,
-    dataType: 'int',
-    columnType: 'int',
-    unsigned: false,
-    zerofill: false,
-    nullable: !key.includes(of),
-    length: null,
-    precision: 10,
-    scale: 0,
-    fraction: 0,
-    charset: null,
-    collation: null,
-    members: null,
-    json: false,
-    generated: null,
-    expression: null,
-    invisible: false,
-    autoIncrement: false,
-    defaultValue: { kind: 'none' },
-    onUpdate: false,
-    comment: '',
-  })
+function tableOf(name: string, { columns, key, unique, references = [] }: Spec): SourceTable {
   const parts = unique === undefined ? [] : [{ column: unique, prefix: null, descending: false }]
   const foreignKeys = references.map(([own, parent, parentColumns, onDelete, onUpdate], at) => ({
     name: `${name}_${at}`,
@@ -256,24 +233,19 @@ function sourceTable(name: string, { columns, key, unique, references = [] }: Sp
     onDelete,
     onUpdate,
   }))
-  return {
+  return sourceTable(
     name,
-    engine: 'InnoDB',
-    systemVersioned: false,
-    columns: columns.map(column),
-    primaryKey: key,
-    foreignKeys,
-    indexes: parts.length === 0 ? [] : [{ name: 'u', unique: true, visible: true, kind: 'btree', parts }],
-    checks: [],
-    comment: '',
-    estimatedRows: 0,
-    estimatedBytes: 0,
-    fault: null,
-  }
+    columns.map((of) => sourceColumn(of, 'int', { nullable: !key.includes(of) })),
+    {
+      primaryKey: key,
+      foreignKeys,
+      indexes: parts.length === 0 ? [] : [{ name: 'u', unique: true, visible: true, kind: 'btree', parts }],
+    },
+  )
 }
 
 function modelOf(schema: Schema): Model {
-  const tables = Object.entries(schema).map(([name, spec]) => sourceTable(name, spec))
+  const tables = Object.entries(schema).map(([name, spec]) => tableOf(name, spec))
   const catalog = { vendor: 'mariadb', version: '10.11', database: 'd', tables, olderPackage: [] } as const
   const options = { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: null }
   const context = { options: { ...options, copyConcurrency: 1, memoryMb: 256, schemaChanges: 'apply' as const } }

@@ -7,10 +7,10 @@ import {
 } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
+import { DRAIN_WAIT_MS } from '../drain/pass.js'
 import type { Model } from '../model/model.js'
 import { Quarantine } from '../rows/quarantine.js'
 
-const DRAIN_WAIT_MS = 120_000
 /** Further attempts after drains whose keys are no longer kept. */
 const MAX_ATTEMPTS = 5
 

@@ -1,14 +1,13 @@
 import { NO_DRAIN, type ParkedKey, WHOLE_TABLE } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
+import { DRAIN_WAIT_MS } from '../drain/pass.js'
 import type { Model } from '../model/model.js'
 import { betweenDrains } from '../transactions.js'
 import { compareKeys } from './compare-keys.js'
 import { Moment } from './moment.js'
 import type { TableWalk } from './table-walk.js'
 import { compareTables, reportOf, type Verification, type VerifyReport, type VerifyRequest } from './verify.js'
-
-const DRAIN_WAIT_MS = 120_000
 
 export interface RepairReport {
   readonly found: VerifyReport
