@@ -1,4 +1,4 @@
-import { KEPT_DAYS } from '@mylab-sync/engine'
+import { KEPT_DAYS } from '@mylab-sync/core'
 import { type Command, command, ENQUEUED, flag, number, words } from './definition.js'
 
 const TABLE = {

@@ -4,7 +4,7 @@ import type { QueueHealth, QueueName, QueueSettings } from '@mylab-sync/queue'
 import type { Log } from '@mylab-sync/runtime'
 import { print, printJson, tell } from './output.js'
 import { line } from './commands/database.js'
-import { describe, tellWhole } from './session.js'
+import { describe, tellWhole } from './failure.js'
 
 /** Throws SyncError configuration if no Redis is configured. */
 export function queueSettings(config: ResolvedConfig): QueueSettings {

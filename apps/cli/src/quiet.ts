@@ -1,7 +1,7 @@
 import { Console } from 'node:console'
 import { Writable } from 'node:stream'
+import { exitCodeOf, explain } from './failure.js'
 import { tellText } from './output.js'
-import { exitCodeOf, explain } from './session.js'
 
 /**
  * Redirects the console and Node's warnings: drivers write there, bypassing every log, and their text may quote rows.

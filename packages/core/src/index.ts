@@ -70,7 +70,7 @@ export {
   ValueRefused,
 } from './errors.js'
 export { matchesWildcards, MANY, ONE, codePointsOf } from './wildcards.js'
-export { DAMAGED_LOG, MAX_OWN_ID } from './ports/source.js'
+export { DAMAGED_LOG, KEPT_DAYS, MAX_OWN_ID } from './ports/source.js'
 export type {
   Acknowledgement,
   Capture,

@@ -18,7 +18,8 @@ import { print, printJson, tell } from '../output.js'
 import { Prompt } from '../prompt.js'
 import { SecretFile } from '../secret-file.js'
 import { checkRedis } from '@mylab-sync/queue'
-import { explain, openSource, openTarget, untilStopped } from '../session.js'
+import { explain } from '../failure.js'
+import { openSource, openTarget, untilStopped } from '../session.js'
 
 export interface InitOptions {
   readonly sourceUrl?: string | undefined

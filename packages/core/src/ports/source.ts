@@ -218,6 +218,9 @@ export interface Capture {
   fingerprints(targets: readonly TriggerTarget[]): Promise<ReadonlyMap<string, string>>
 }
 
+/** Days that synced entries of the change log are kept by default. */
+export const KEPT_DAYS = 7
+
 /** The change log and what drains record beside it, outside any snapshot. */
 export interface ChangeLog {
   /** Whether any entry is pending: one index look-up. */

@@ -1,7 +1,5 @@
+import { KEPT_DAYS } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
-
-/** Days that synced entries of the change log are kept by default. */
-export const KEPT_DAYS = 7
 
 /** Removes old entries of the change log, in small transactions. */
 export async function cleanUp(context: EngineContext, signal: AbortSignal): Promise<void> {
