@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { repair, verify, type VerifyReport } from '@mylab-sync/engine'
+import { advanceWalks, loadModel, repair, TableWalk, verify, type VerifyReport } from '@mylab-sync/engine'
 import { sharedServers } from '@mylab-sync/testkit'
 import { createInstallation, settle } from '../support/installation.js'
 
@@ -90,6 +90,30 @@ test('verification names each spoilt row by key, kind and columns', async () => 
     untouched,
   )
   assert.equal((await verify(installation.context, { tables: [] })).equal, true)
+})
+
+test('a walk that is stored and taken up again after each moment finds the same', async () => {
+  await using installation = await createInstallation(servers, 'verified_resumed', { schema: SCHEMA, copied: true })
+  await installation.reader.query('UPDATE patients SET id = 90009 WHERE id = 10; DELETE FROM patients WHERE id = 399')
+  let model = await loadModel(installation.context)
+  let stored = JSON.stringify(new TableWalk('patients').state)
+  let moments = 0
+  for (let isDone = false; !isDone; moments++) {
+    const walk = new TableWalk(JSON.parse(stored))
+    const advance = await advanceWalks(installation.context, model, [walk], { ms: () => 0 })
+    model = advance.model
+    isDone = walk.isDone
+    stored = JSON.stringify(walk.state)
+  }
+  const { rows, findings, moments: taken } = new TableWalk(JSON.parse(stored)).state
+  assert.deepEqual([rows, findings.counts], [400, { missing: 2, surplus: 1, different: 0 }])
+  assert.deepEqual(findings.differences.map(({ key, kind }) => `${kind} ${key}`).sort(), [
+    'missing 10',
+    'missing 399',
+    'surplus 90009',
+  ])
+  assert.ok(moments > 1, 'a moment that may take no time takes one step')
+  assert.equal(taken, moments)
 })
 
 test('rows that change while they are verified are never reported', async () => {

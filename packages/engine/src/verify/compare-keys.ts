@@ -29,7 +29,7 @@ export async function compareKeys(
   moment: Moment,
   mapping: TableMapping,
   keys: readonly RowKey[],
-): Promise<readonly Difference[]> {
+): Promise<Difference[]> {
   const table = mapping.source.name
   const found: Difference[] = []
   for (const list of slices(keys, KEYS_PER_QUERY)) {

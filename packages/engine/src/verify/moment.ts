@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import {
   type DrainRange,
   type SourceSnapshot,
@@ -28,6 +29,8 @@ export class Moment implements AsyncDisposable {
   readonly quarantine: Quarantine
   /** ISO 8601 in UTC, by the source's clock. */
   readonly takenAt: string
+  /** No two moments have the same. */
+  readonly name = randomUUID()
 
   private constructor(
     sides: { readonly drains: DrainRange; readonly model: Model; source: SourceSnapshot; target: TargetTransaction },

@@ -1,13 +1,24 @@
-import { NO_DRAIN, type ParkedKey, WHOLE_TABLE } from '@mylab-sync/core'
-import type { EngineContext } from '../context.js'
+import { NO_DRAIN, type ParkedKey, type RowKey, WHOLE_TABLE } from '@mylab-sync/core'
+import { type EngineContext, throwIfStopped } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { DRAIN_WAIT_MS } from '../drain/pass.js'
-import type { Model } from '../model/model.js'
 import { betweenDrains } from '../transactions.js'
 import { compareKeys } from './compare-keys.js'
+import { addFindings, ALL, type Findings, type FindingsLimits, noFindings, REPORTED } from './findings.js'
 import { Moment } from './moment.js'
-import type { TableWalk } from './table-walk.js'
-import { compareTables, reportOf, type Verification, type VerifyReport, type VerifyRequest } from './verify.js'
+import { obstacleTo } from './obstacle.js'
+import { TableWalk } from './table-walk.js'
+import {
+  beginVerification,
+  reportOf,
+  type Verification,
+  type VerifyReport,
+  type VerifyRequest,
+  walkOn,
+} from './verify.js'
+
+/** What is repaired at once: no more keys than one drain takes easily. */
+const ROUND: FindingsLimits = { keys: 10_000, bytes: 2 << 20 }
 
 export interface RepairReport {
   readonly found: VerifyReport
@@ -15,51 +26,76 @@ export interface RepairReport {
   readonly left: VerifyReport
 }
 
+/** What was found in each table, and what is left of it. */
+type Outcome = ReadonlyMap<TableWalk, { readonly found: Findings; readonly left: Findings }>
+
 /**
  * Verifies, makes exactly the differing keys dirty, lets drains re-read them with their closure, and compares these keys
- * again. Rows that are equal are not written (DESIGN 11).
+ * again. Rows that are equal are not written (DESIGN 11). Many differing rows take several rounds, each at the walks' place.
  */
 export async function repair(context: EngineContext, request: VerifyRequest): Promise<RepairReport> {
-  const verification = await compareTables(context, request)
-  const found = reportOf(verification)
-  const differing = verification.walks.filter((walk) => walk.notCompared === null && !walk.isEqual)
-  if (differing.length === 0) return { found, left: found }
-  await makeDirty(context, verification.model, differing)
-  await drain(context, verification.model, { waitMs: DRAIN_WAIT_MS })
-  await compareAgain(context, verification, differing)
-  return { found, left: reportOf(verification) }
+  const verification = await beginVerification(context, request, ALL)
+  const { walks } = verification
+  const outcome: Outcome = new Map(walks.map((walk) => [walk, { found: noFindings(), left: noFindings() }]))
+  do {
+    throwIfStopped(context)
+    await walkOn(context, verification, { ...request, listed: ROUND })
+    await repairListed(context, verification, outcome)
+  } while (walks.some((walk) => !walk.isDone))
+  await repairWhole(context, verification, outcome)
+  const found = reportOf(verification, (walk) => outcome.get(walk)?.found ?? walk.state.findings)
+  return { found, left: reportOf(verification, (walk) => outcome.get(walk)?.left ?? walk.state.findings) }
 }
 
-async function makeDirty(context: EngineContext, model: Model, walks: readonly TableWalk[]): Promise<void> {
+/** Repairs what the walks list, and empties their lists. */
+async function repairListed(context: EngineContext, verification: Verification, outcome: Outcome): Promise<void> {
+  const round = new Map(verification.walks.map((walk) => [walk, walk.takeListed()]))
+  for (const [walk, { differences, strays }] of round) if (differences.length + strays.length === 0) round.delete(walk)
+  if (round.size === 0) return
+  const { model } = verification
   await betweenDrains(context, async (target) => {
-    for (const { table, differences, strays } of walks) {
-      const keys = model.isFullTable(table) ? [WHOLE_TABLE] : differences.map(({ key }) => key)
-      await target.parked.park(keys.map((key): ParkedKey => ({ table, key, drain: NO_DRAIN, start: true })))
+    for (const [{ table }, { differences, strays }] of round) {
+      await target.parked.park(differences.map(({ key }) => parked(table, key)))
       // No key of the source can address them, so no re-read would find them.
       if (strays.length > 0) await target.rows.deleteStrays(model.mapping(table), strays)
     }
   })
-}
-
-/** Writes the new outcome into the walks. */
-async function compareAgain(
-  context: EngineContext,
-  verification: Verification,
-  walks: readonly TableWalk[],
-): Promise<void> {
-  const { model } = verification
-  const keyed = walks.filter(({ table }) => !model.isFullTable(table))
-  if (keyed.length > 0) await compareKeysAgain(context, model, keyed)
-  const whole = walks.filter(({ table }) => model.isFullTable(table)).map(({ table }) => table)
-  if (whole.length === 0) return
-  const again = await compareTables(context, { tables: whole })
-  for (const walk of again.walks) walks.find(({ table }) => table === walk.table)?.settleWhole(walk)
-}
-
-async function compareKeysAgain(context: EngineContext, model: Model, walks: readonly TableWalk[]): Promise<void> {
+  await drain(context, model, { waitMs: DRAIN_WAIT_MS })
   await using moment = await Moment.open(context, model)
-  for (const walk of walks) {
-    const keys = walk.differences.map(({ key }) => key)
-    walk.settle(await compareKeys(moment, moment.model.mapping(walk.table), keys), moment.takenAt)
+  verification.model = moment.model
+  for (const [walk, { differences, strays }] of round) {
+    const sides = outcome.get(walk)
+    if (sides === undefined) continue
+    addFindings(sides.found, { differences, strays }, REPORTED)
+    const isComparable = (await obstacleTo(context, moment, walk.table)) === null
+    const keys = differences.map(({ key }) => key)
+    const left = isComparable ? await compareKeys(moment, moment.model.mapping(walk.table), keys) : differences
+    addFindings(sides.left, { differences: left, strays: isComparable ? [] : strays }, REPORTED)
+    if (isComparable) walk.extend(moment)
   }
+}
+
+/** Has the tables without a key that differ read again as a whole. */
+async function repairWhole(context: EngineContext, verification: Verification, outcome: Outcome): Promise<void> {
+  const { model, walks } = verification
+  const whole = walks.filter(({ table, isEqual }) => model.tables.has(table) && model.isFullTable(table) && !isEqual)
+  if (whole.length === 0) return
+  await betweenDrains(context, (target) => target.parked.park(whole.map(({ table }) => parked(table, WHOLE_TABLE))))
+  await drain(context, model, { waitMs: DRAIN_WAIT_MS })
+  const tables = whole.map(({ table }) => table)
+  const again: Verification = { ...verification, walks: tables.map((table) => new TableWalk(table)) }
+  await walkOn(context, again, {})
+  verification.model = again.model
+  for (const walk of whole) {
+    const later = again.walks.find(({ table }) => table === walk.table)
+    const sides = outcome.get(walk)
+    if (later === undefined || sides === undefined) continue
+    Object.assign(sides.found.counts, walk.state.findings.counts)
+    Object.assign(sides.left.counts, later.state.findings.counts)
+    walk.replaceBy(later)
+  }
+}
+
+function parked(table: string, key: RowKey): ParkedKey {
+  return { table, key, drain: NO_DRAIN, start: true }
 }

@@ -1,11 +1,21 @@
-import { isOpen, type RowKey, type TableMapping, type TargetRow, WHOLE_TABLE } from '@mylab-sync/core'
+import { type RowKey, type TableMapping, type TargetRow, WHOLE_TABLE } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
-import { isTransactional } from '../model/model.js'
 import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
 import { compareRows } from './compare-keys.js'
-import { type Difference, proven } from './findings.js'
+import {
+  addFindings,
+  countFindings,
+  type Difference,
+  type Findings,
+  type FindingsLimits,
+  noFindings,
+  proven,
+  REPORTED,
+} from './findings.js'
 import type { Moment } from './moment.js'
+import { obstacleTo } from './obstacle.js'
+import { newWalkState, type WalkState } from './walk-state.js'
 
 /** Rows of one step, of the usual width; a step has to end long before a snapshot costs its server anything. */
 const STEP_BYTES = 4 << 20
@@ -15,123 +25,130 @@ const SURPLUS_PAGES = 10
 /** Moments whose drain carried a table without a key: it cannot be compared then. */
 const MAX_CARRIED = 20
 
-/** Where a walk is. */
-interface Cursor {
-  phase: 'rows' | 'surplus' | 'done'
-  lower: RowKey | null
-  after: readonly string[] | null
-  /** Rows of the source that the target lacked, be that proven or not. */
-  lacking: number
-  /** Moments whose drains carried the table as a whole. */
-  carried: number
-  /** The moment that all steps so far shared; null after a second one. */
-  moment: Moment | null | undefined
-}
-
-/** Walks one table, step by step, each step at a moment of its own choosing; what is found is exact for that moment. */
+/**
+ * Walks one table, step by step, each step at a moment of its own choosing; what is found is exact for that moment. Its state
+ * is plain data: a walk made of a stored one goes on where that one was.
+ */
 export class TableWalk {
-  readonly table: string
-  readonly differences: Difference[] = []
-  /** Texts of target rows that no key of the source can address; they are surplus. */
-  readonly strays: (readonly string[])[] = []
-  /** Of rows that were compared: those of the source, and, of a table without a key, those that only one side holds. */
-  readonly counts = { rows: 0, missing: 0, surplus: 0 }
-  /** The earliest and the latest moment of its steps. */
-  span: { readonly since: string; readonly until: string } | null = null
-  /** Why the table was not compared; null while nothing speaks against it. */
-  notCompared: string | null = null
-  readonly #cursor: Cursor = { phase: 'rows', lower: null, after: null, lacking: 0, carried: 0, moment: undefined }
+  readonly #state: WalkState
+  readonly #limits: FindingsLimits
 
-  constructor(table: string) {
-    this.table = table
+  constructor(from: string | WalkState, limits: FindingsLimits = REPORTED) {
+    this.#state = typeof from === 'string' ? newWalkState(from) : structuredClone(from)
+    this.#limits = limits
+  }
+
+  get table(): string {
+    return this.#state.table
+  }
+
+  /** As it is now; it changes with every step. */
+  get state(): Readonly<WalkState> {
+    return this.#state
   }
 
   get isDone(): boolean {
-    return this.#cursor.phase === 'done'
+    return this.#state.phase === 'done'
   }
 
   /** Nothing differs, as far as it was compared. */
   get isEqual(): boolean {
-    const { missing, surplus } = this.counts
-    return this.differences.length === 0 && this.strays.length === 0 && missing === 0 && surplus === 0
+    return countFindings(this.#state.findings) === 0
   }
 
   /** Compares the next part. Returns false if the moment is no use to this table, and another one is needed. */
   async step(context: EngineContext, moment: Moment): Promise<boolean> {
+    const state = this.#state
     const obstacle = await obstacleTo(context, moment, this.table)
     if (obstacle !== null) {
-      this.notCompared = obstacle
-      this.#cursor.phase = 'done'
+      state.notCompared = obstacle
+      state.phase = 'done'
       return true
     }
-    const cursor = this.#cursor
-    cursor.moment = cursor.moment === undefined || cursor.moment === moment ? moment : null
-    this.span = { since: this.span?.since ?? moment.takenAt, until: moment.takenAt }
+    this.#begin(moment)
     const mapping = moment.model.mapping(this.table)
     if (moment.model.isFullTable(this.table)) return this.#compareWhole(moment, mapping)
-    if (cursor.phase === 'rows') await this.#compareRange(moment, mapping)
+    if (state.phase === 'rows') await this.#compareRange(moment, mapping)
     else await this.#findSurplus(moment, mapping)
     return true
   }
 
-  /** Replaces what was found by what is left of it at a later moment. */
-  settle(left: readonly Difference[], until: string): void {
-    this.differences.splice(0, this.differences.length, ...left)
-    this.strays.length = 0
-    this.span = { since: this.span?.since ?? until, until }
+  /** Empties the lists of what was found and returns them; the counts stay. */
+  takeListed(): Findings {
+    const { findings } = this.#state
+    this.#state.findings = { ...noFindings(), counts: findings.counts }
+    return findings
   }
 
-  settleWhole({ counts, span, notCompared }: TableWalk): void {
-    Object.assign(this.counts, counts)
-    this.span = span
-    this.notCompared = notCompared
+  /** Takes over the outcome of another walk over the same table. */
+  replaceBy({ state }: TableWalk): void {
+    Object.assign(this.#state, state)
+  }
+
+  /** What it says holds for this moment too. */
+  extend({ takenAt }: Moment): void {
+    const state = this.#state
+    state.span = { since: state.span?.since ?? takenAt, until: takenAt }
+  }
+
+  #begin(moment: Moment): void {
+    const state = this.#state
+    const generation = moment.model.generation(this.table)
+    if (state.generation !== null && state.generation !== generation) Object.assign(state, newWalkState(this.table))
+    state.generation = generation
+    if (state.latest !== moment.name) state.moments++
+    state.latest = moment.name
+    this.extend(moment)
+  }
+
+  #add(differences: Difference[], strays: (readonly string[])[]): void {
+    addFindings(this.#state.findings, { differences, strays }, this.#limits)
   }
 
   async #compareRange(moment: Moment, mapping: TableMapping): Promise<void> {
-    const cursor = this.#cursor
-    const { lower } = cursor
+    const state = this.#state
+    const { lower } = state
     const upper = await moment.source.rows.keyAfter(mapping, lower, rowsOfStep(mapping))
     const { rows, found } = await compareRows(moment, mapping, moment.source.rows.readRange(mapping, { lower, upper }))
-    this.counts.rows += rows
-    this.differences.push(...(await proven(moment, this.table, found)))
-    cursor.lacking += found.filter(({ kind }) => kind === 'missing').length
-    cursor.lower = upper
+    this.#add(await proven(moment, this.table, found), [])
+    state.rows += rows
+    state.lacking += found.filter(({ kind }) => kind === 'missing').length
+    state.lower = upper
     if (upper !== null) return
     // All rows at one moment: the target holds surplus ones only if it counts more.
-    const isAtOnce = cursor.moment === moment
-    const isFull = isAtOnce && (await moment.target.lookup.count(mapping)) === this.counts.rows - cursor.lacking
-    cursor.phase = isFull ? 'done' : 'surplus'
+    const isAll = state.moments === 1 && (await moment.target.lookup.count(mapping)) === state.rows - state.lacking
+    state.phase = isAll ? 'done' : 'surplus'
   }
 
   async #findSurplus(moment: Moment, mapping: TableMapping): Promise<void> {
     const { source, target } = moment
-    const cursor = this.#cursor
-    for (let page = 0; page < SURPLUS_PAGES && cursor.phase !== 'done'; page++) {
-      const { keys, strays, next } = await target.lookup.keysAfter(mapping, cursor.after, KEYS_PER_QUERY)
-      this.strays.push(...strays)
+    const state = this.#state
+    for (let page = 0; page < SURPLUS_PAGES && !this.isDone; page++) {
+      const { keys, strays, next } = await target.lookup.keysAfter(mapping, state.after, KEYS_PER_QUERY)
       const held = new Set<RowKey>()
       if (keys.length > 0) for (const { key } of await source.rows.readColumns(mapping, keys, [])) held.add(key)
       const found = keys.filter((key) => !held.has(key))
       const surplus = found.map((key): Difference => ({ key, kind: 'surplus', columns: [] }))
-      this.differences.push(...(await proven(moment, this.table, surplus)))
-      cursor.after = next
-      if (next === null) cursor.phase = 'done'
+      this.#add(await proven(moment, this.table, surplus), [...strays])
+      state.after = next
+      if (next === null) state.phase = 'done'
     }
   }
 
   async #compareWhole(moment: Moment, mapping: TableMapping): Promise<boolean> {
-    const cursor = this.#cursor
+    const state = this.#state
     const { target, quarantine } = moment
     const carried = await target.history.recordedKeys(moment.drains, this.table, [WHOLE_TABLE])
     if (carried.size > 0 || (await target.parked.among(this.table, [WHOLE_TABLE])).size > 0) {
-      if (++cursor.carried < MAX_CARRIED) return false
-      this.notCompared = 'every drain carries it as a whole; compare it while its writers pause'
+      if (++state.carried < MAX_CARRIED) return false
+      state.notCompared = 'every drain carries it as a whole; compare it while its writers pause'
     } else {
       const { rows, missing, surplus } = await target.lookup.compareWhole(mapping, converted(moment, mapping))
       const isRefused = quarantine.find(this.table, WHOLE_TABLE) !== undefined
-      Object.assign(this.counts, isRefused ? { rows } : { rows, missing, surplus })
+      state.rows = rows
+      if (!isRefused) Object.assign(state.findings.counts, { missing, surplus })
     }
-    cursor.phase = 'done'
+    state.phase = 'done'
     return true
   }
 }
@@ -140,29 +157,6 @@ async function* converted({ source }: Moment, mapping: TableMapping): AsyncItera
   const tally = new SanitisedTally()
   for await (const raw of source.rows.readRange(mapping, { lower: null, upper: null }))
     yield convertRows(mapping, raw, tally).rows
-}
-
-/** Why this moment proves nothing of a table; null if it does. */
-async function obstacleTo(
-  context: EngineContext,
-  { states, model, drains }: Moment,
-  table: string,
-): Promise<string | null> {
-  const progress = states.get(table)
-  if (!progress || !isOpen(progress.state)) {
-    const cause = progress?.problem ? `: ${progress.problem}` : ''
-    return `it is ${progress?.state ?? 'discovered'}${cause}`
-  }
-  // Chunks and catch-up read it at other moments.
-  if (progress.openedDrain > drains.first) return 'it has just been opened'
-  const mapping = model.tables.get(table)
-  if (mapping === undefined) return 'it is no longer selected'
-  // Its rows are in no snapshot, so they are compared only if they have not changed since they were copied.
-  if (!isTransactional(mapping.source)) {
-    const now = await context.source.catalog.contentFingerprint(table)
-    if (now !== progress.contentFingerprint) return 'it has changed since it was copied; it takes no triggers'
-  }
-  return null
 }
 
 function rowsOfStep({ source: { estimatedRows, estimatedBytes } }: TableMapping): number {

@@ -1,18 +1,24 @@
 import type { RowKey } from '@mylab-sync/core'
-import { type EngineContext, throwIfStopped } from '../context.js'
+import type { EngineContext } from '../context.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { keyTexts } from '../rows/key-texts.js'
 import { writeTarget } from '../transactions.js'
-import type { DifferenceKind } from './findings.js'
-import { Moment } from './moment.js'
+import { type AdvanceLimits, advanceWalks } from './advance.js'
+import {
+  ALL,
+  countFindings,
+  type DifferenceKind,
+  type Findings,
+  type FindingsLimits,
+  isFull,
+  REPORTED,
+} from './findings.js'
 import { TableWalk } from './table-walk.js'
 
 /** How long a moment is used, or as long as opening it took: its snapshots keep old rows from being purged on both servers. */
 const MIN_MOMENT_MS = 2_000
 const MAX_MOMENT_MS = 15_000
-/** Most keys listed for a table; the counts are whole. */
-const MAX_LISTED_KEYS = 1_000
 
 export interface VerifyRequest {
   /** Name patterns; empty means all. */
@@ -39,6 +45,7 @@ export interface VerifiedTable {
   readonly different: number
   /** Rows that the target refused, which are not compared. */
   readonly quarantined: number
+  /** The first ones; the counts are whole. */
   readonly keys: readonly FoundKey[]
   /** Why it was not compared; null if it was. */
   readonly notCompared: string | null
@@ -52,83 +59,94 @@ export interface VerifyReport {
   readonly tables: readonly VerifiedTable[]
 }
 
-/** What a verification found, with what a repair needs of it. */
+/** A verification on its way. */
 export interface Verification {
-  readonly model: Model
+  model: Model
+  quarantined: ReadonlyMap<string, number>
   readonly walks: readonly TableWalk[]
-  readonly quarantined: ReadonlyMap<string, number>
 }
 
 /** Compares the contents of both sides while both are written, value by value (DESIGN 11). Writes nothing but the moments of tables that are equal. */
 export async function verify(context: EngineContext, request: VerifyRequest): Promise<VerifyReport> {
-  const verification = await compareTables(context, request)
+  const verification = await beginVerification(context, request)
+  await walkOn(context, verification, request)
   await recordVerified(context, verification)
   return reportOf(verification)
 }
 
-export async function compareTables(context: EngineContext, request: VerifyRequest): Promise<Verification> {
-  let model = await loadModel(context)
-  const walks = model.select(request.tables).map((table) => new TableWalk(table))
-  let quarantined: ReadonlyMap<string, number> = new Map()
-  for (let left = walks; left.length > 0; left = left.filter((walk) => !walk.isDone)) {
-    throwIfStopped(context)
-    const began = performance.now()
-    await using moment = await Moment.open(context, model)
-    const ms = Math.min(MAX_MOMENT_MS, Math.max(MIN_MOMENT_MS, performance.now() - began))
-    model = moment.model
-    quarantined = await moment.target.quarantine.counts()
-    await walkWithin(context, moment, { walks: left, ms })
-    const rows = walks.reduce((sum, walk) => sum + walk.counts.rows, 0)
-    request.onProgress?.({ tables: walks.filter((walk) => walk.isDone).length, of: walks.length, rows })
-  }
-  return { model, walks, quarantined }
+export async function beginVerification(
+  context: EngineContext,
+  { tables }: VerifyRequest,
+  limits: FindingsLimits = REPORTED,
+): Promise<Verification> {
+  const model = await loadModel(context)
+  return { model, quarantined: new Map(), walks: model.select(tables).map((table) => new TableWalk(table, limits)) }
 }
 
-async function walkWithin(
+/** Walks until all walks are done, or until they list as much as they may together. */
+export async function walkOn(
   context: EngineContext,
-  moment: Moment,
-  { walks, ms }: { readonly walks: readonly TableWalk[]; readonly ms: number },
+  verification: Verification,
+  { onProgress, listed = ALL }: Pick<VerifyRequest, 'onProgress'> & Pick<AdvanceLimits, 'listed'>,
 ): Promise<void> {
-  const until = performance.now() + ms
-  for (const walk of walks)
-    while (!walk.isDone) {
-      throwIfStopped(context)
-      if (performance.now() > until) return
-      if (!(await walk.step(context, moment))) break
-    }
+  const { walks } = verification
+  for (;;) {
+    const left = walks.filter((walk) => !walk.isDone)
+    const findings = walks.map((walk) => walk.state.findings)
+    if (left.length === 0 || isFull(findings, listed)) return
+    const { model, quarantined } = await advanceWalks(context, verification.model, left, { ms: momentMs, listed })
+    Object.assign(verification, { model, quarantined })
+    const rows = walks.reduce((sum, walk) => sum + walk.state.rows, 0)
+    onProgress?.({ tables: walks.filter((walk) => walk.isDone).length, of: walks.length, rows })
+  }
+}
+
+function momentMs(openedMs: number): number {
+  return Math.min(MAX_MOMENT_MS, Math.max(MIN_MOMENT_MS, openedMs))
 }
 
 async function recordVerified(context: EngineContext, { walks }: Verification): Promise<void> {
-  const equal = walks.filter((walk) => walk.notCompared === null && walk.isEqual)
+  const equal = walks
+    .filter((walk) => walk.state.notCompared === null && walk.isEqual)
+    .map(({ table, state }) => ({ table, verifiedAt: state.span?.since ?? null }))
   await writeTarget(context, async ({ tables }) => {
-    for (const { table, span } of equal) await tables.patch(table, { verifiedAt: span?.since ?? null })
+    for (const { table, verifiedAt } of equal) await tables.patch(table, { verifiedAt })
   })
 }
 
-export function reportOf({ model, walks, quarantined }: Verification): VerifyReport {
+/** `findingsOf` may say something else than the walks found. */
+export function reportOf(
+  { model, walks, quarantined }: Verification,
+  findingsOf: (walk: TableWalk) => Findings = (walk) => walk.state.findings,
+): VerifyReport {
   const tables = walks.map((walk): VerifiedTable => {
-    const count = (kind: DifferenceKind): number => walk.differences.filter((each) => each.kind === kind).length
-    const texts = (key: RowKey): string[] => keyTexts(model, walk.table, key)
+    const { notCompared, rows, span } = walk.state
+    const findings = findingsOf(walk)
     return {
       table: walk.table,
-      rows: walk.counts.rows,
-      equal: walk.notCompared === null && walk.isEqual,
-      verifiedAt: walk.notCompared === null ? (walk.span?.until ?? null) : null,
-      missing: walk.counts.missing + count('missing'),
-      surplus: walk.counts.surplus + walk.strays.length + count('surplus'),
-      different: count('different'),
+      rows,
+      equal: notCompared === null && countFindings(findings) === 0,
+      verifiedAt: notCompared === null ? (span?.until ?? null) : null,
+      ...findings.counts,
       quarantined: quarantined.get(walk.table) ?? 0,
-      keys: [
-        ...walk.differences.map(({ key, kind, columns }): FoundKey => ({ key: texts(key), kind, columns })),
-        ...walk.strays.map((key): FoundKey => ({ key, kind: 'surplus', columns: [] })),
-      ].slice(0, MAX_LISTED_KEYS),
-      notCompared: walk.notCompared,
+      keys: foundKeys(model, walk.table, findings),
+      notCompared,
     }
   })
-  const moments = walks.flatMap(({ span, notCompared }) => (span === null || notCompared !== null ? [] : [span.since]))
+  const moments = walks.flatMap(({ state: { span, notCompared } }) =>
+    span === null || notCompared !== null ? [] : [span.since],
+  )
   return {
     equal: tables.length > 0 && tables.every((table) => table.equal),
     consistentAsOf: moments.sort()[0] ?? null,
     tables,
   }
+}
+
+function foundKeys(model: Model, table: string, { differences, strays }: Findings): FoundKey[] {
+  const texts = (key: RowKey): string[] => keyTexts(model, table, key)
+  return [
+    ...differences.map(({ key, kind, columns }): FoundKey => ({ key: texts(key), kind, columns })),
+    ...strays.map((key): FoundKey => ({ key, kind: 'surplus', columns: [] })),
+  ]
 }

@@ -1,0 +1,50 @@
+import type { RowKey } from '@mylab-sync/core'
+import { type Findings, noFindings } from './findings.js'
+
+/**
+ * Where a walk over one table is and what it has found: plain data of bounded size, so that it can be stored as JSON and
+ * another process can go on.
+ */
+export interface WalkState {
+  readonly table: string
+  /** The generation that it was begun with: under another one keys and values mean something else, and it begins again. */
+  generation: string | null
+  /** rows: the source's rows are compared; surplus: the target's are looked for at the source. */
+  phase: 'rows' | 'surplus' | 'done'
+  /** In phase `rows`, keys up to and including this one are compared. */
+  lower: RowKey | null
+  /** In phase `surplus`, texts of the target's key up to which it has looked. */
+  after: readonly string[] | null
+  /** Rows of the source that were compared. */
+  rows: number
+  findings: Findings
+  /** Rows of the source that the target lacked, be that proven or not. */
+  lacking: number
+  /** Moments whose drains carried the table as a whole, so that it could not be compared at them. */
+  carried: number
+  /** How many moments its steps took, and which one the latest was. */
+  moments: number
+  latest: string | null
+  /** The earliest and the latest moment of its steps, ISO 8601 in UTC by the source's clock. */
+  span: { readonly since: string; readonly until: string } | null
+  /** Why the table was not compared; null while nothing speaks against it. */
+  notCompared: string | null
+}
+
+export function newWalkState(table: string): WalkState {
+  return {
+    table,
+    generation: null,
+    phase: 'rows',
+    lower: null,
+    after: null,
+    rows: 0,
+    findings: noFindings(),
+    lacking: 0,
+    carried: 0,
+    moments: 0,
+    latest: null,
+    span: null,
+    notCompared: null,
+  }
+}
