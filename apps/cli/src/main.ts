@@ -4,7 +4,7 @@ import { COMMANDS } from './commands.js'
 import { COMMON, UsageFault } from './definition.js'
 import { printText, tell } from './output.js'
 import { quietLibraries } from './quiet.js'
-import { checkFlags, explainUsage } from './usage.js'
+import { checkFlags, explainUsage, FAULT_TEXTS } from './usage.js'
 
 const USAGE = 2
 const PURPOSE = 'Keeps a PostgreSQL database equal to a live MySQL or MariaDB database.'
@@ -13,6 +13,8 @@ function parserOf(words: readonly string[]): Argv {
   const parser = yargs([...words])
     .scriptName('mylab-sync')
     .locale('en')
+    // Its types know no text with two forms.
+    .updateStrings(FAULT_TEXTS as never)
     .usage(`${PURPOSE}\n\n$0 <command>`)
     .options(COMMON)
     .group([...Object.keys(COMMON), 'help', 'version'], 'Common options:')

@@ -3,6 +3,18 @@ import { tell } from './output.js'
 
 type Commands = readonly Command[]
 
+/**
+ * What yargs reports, in place of its English sentences: a kind of fault and what it concerns. Texts with a count have two
+ * forms there; a value without a place in its text follows at the end.
+ */
+export const FAULT_TEXTS = {
+  'Unknown argument: %s': { one: 'unknown %s', other: 'unknown %s' },
+  'Not enough arguments following: %s': 'no-value %s',
+  'Not enough non-option arguments: got %s, need at least %s': { one: 'missing', other: 'missing' },
+  'Invalid values:': 'invalid',
+  'Argument: %s, Given: %s, Choices: %s': '%s %s',
+} as const
+
 function commandOf(words: readonly string[], commands: Commands): Command | undefined {
   return commands.find(({ name }) => words.includes(name))
 }
@@ -35,17 +47,25 @@ export function explainUsage(words: readonly string[], commands: Commands, messa
 
 function explanation(words: readonly string[], command: Command, message: string): string {
   const { options, positionals } = command
-  const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(message) ?? []
-  if (unknown !== undefined) return unknownWord(words, command, unknown)
-  const [, bare] = /^Not enough arguments following: (\S+)/.exec(message) ?? []
-  if (bare !== undefined) return `--${bare}: expected a value`
-  const [, name = '', given] = /Argument: (\S+), Given: "(.*?)", Choices:/.exec(message) ?? []
+  const [, kind, rest = ''] = /^(\S+)\s*(.*)$/s.exec(message) ?? []
+  switch (kind) {
+    case 'unknown':
+      return unknownWord(words, command, rest.replace(/, .*/s, ''))
+    case 'no-value':
+      return `--${rest}: expected a value`
+    case 'missing':
+      return `argument missing, expected ${positionals.map((each) => options[each]?.choices?.join(', ') ?? each).join(' ')}`
+    case 'invalid':
+      return wrongChoice(command, rest)
+    default:
+      return message
+  }
+}
+
+function wrongChoice({ options, positionals }: Command, fault: string): string {
+  const [, name = '', given = ''] = /^(\S+) "(.*?)"/.exec(fault) ?? []
   const choices = options[name]?.choices?.filter((choice) => choice !== '').join(', ')
-  if (given !== undefined)
-    return `${positionals.includes(name) ? name : `--${name}`}: found ${given}, expected ${choices}`
-  if (message.startsWith('Not enough non-option arguments'))
-    return `argument missing, expected ${positionals.map((each) => options[each]?.choices?.join(', ') ?? each).join(' ')}`
-  return message
+  return `${positionals.includes(name) ? name : `--${name}`}: found ${given}, expected ${choices}`
 }
 
 function unknownWord(words: readonly string[], { options }: Command, unknown: string): string {
