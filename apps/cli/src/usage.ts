@@ -47,7 +47,7 @@ export function explainUsage(words: readonly string[], commands: Commands, messa
 
 function explanation(words: readonly string[], command: Command, message: string): string {
   const { options, positionals } = command
-  const [, kind, rest = ''] = /^(\S+)\s*(.*)$/s.exec(message) ?? []
+  const [, kind = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(message) ?? []
   switch (kind) {
     case 'unknown':
       return unknownWord(words, command, rest.replace(/, .*/s, ''))

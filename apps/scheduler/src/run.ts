@@ -1,6 +1,7 @@
 import {
   CADENCE,
   ChunkPacer,
+  ControlClock,
   type DueWork,
   type EngineContext,
   JobHandlers,
@@ -45,11 +46,10 @@ class Scheduler {
   readonly #producer: Producer
   readonly #jobs: JobHandlers
   #cleaned = performance.now()
-  #maintained = Number.NEGATIVE_INFINITY
+  readonly #control = new ControlClock()
   #promoted = Number.NEGATIVE_INFINITY
   #pauseMs: number = CADENCE.idleLookMs
   readonly #pacer = new ChunkPacer(CADENCE.chunksAhead)
-  #aside: readonly string[] = []
 
   constructor({ context, onProblem }: SchedulerOptions, producer: Producer) {
     this.#context = context
@@ -113,12 +113,9 @@ class Scheduler {
     )
   }
 
-  /** Every ten seconds, and at once when another table was set aside. */
   async #maintain({ aside }: DueWork): Promise<void> {
-    const isNew = aside.some((table) => !this.#aside.includes(table))
-    if (!isNew && performance.now() - this.#maintained < CADENCE.maintainMs) return
+    if (!this.#control.isDue(aside)) return
     await this.#producer.add('control', [{ kind: 'maintain' }])
-    this.#maintained = performance.now()
-    this.#aside = aside
+    this.#control.done(aside)
   }
 }

@@ -26,7 +26,6 @@ export const LONGEST_RETRY_MS = 5_000
 /** The intervals and batch sizes of the fleet's processes. */
 export const CADENCE = {
   idleLookMs: IDLE_LOOK_MS,
-  maintainMs: MAINTAIN_MS,
   cleanUpMs: CLEAN_UP_MS,
   drainTurnMs: DRAIN_TURN_MS,
   chunksAhead: CHUNKS_AHEAD,

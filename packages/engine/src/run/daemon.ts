@@ -1,6 +1,7 @@
 import { isStopped, isSurvivable, type SyncError, type TableProgress } from '@mylab-sync/core'
 import { endsWithin, retryUntil, sleep } from '@mylab-sync/runtime'
-import { BUSY_POLL_MS, CLEAN_UP_MS, MAINTAIN_MS, POLL_MS } from './cadence.js'
+import { BUSY_POLL_MS, CLEAN_UP_MS, POLL_MS } from './cadence.js'
+import { ControlClock } from './control-clock.js'
 import { cleanUp } from '../upkeep/clean-up.js'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
@@ -131,7 +132,7 @@ class Daemon {
   readonly #context: EngineContext
   readonly #options: DaemonOptions
   readonly #models: ModelCache
-  #maintained = 0
+  readonly #control = new ControlClock()
   #purged = performance.now()
   #healing: Promise<void> | undefined
   readonly #leaving = new AbortController()
@@ -158,10 +159,11 @@ class Daemon {
     if (this.#failure !== undefined) throw this.#failure
     const { pending, report, stuck, ms } = await this.#tail.look(() => this.#models.get())
     if (stuck) this.#options.onProblem?.(stuck)
-    if (report) this.#note(report, ms, signal)
-    if (performance.now() - this.#maintained > MAINTAIN_MS) {
+    if (report) this.#note(report, ms)
+    if (this.#control.isDue(report?.kind === 'done' ? report.setAside.map(({ table }) => table) : [])) {
       await maintain(this.#context, await this.#models.get())
-      this.#maintained = performance.now()
+      // A drain reports each table once for every time that it sets the table aside.
+      this.#control.done([])
       this.#heal(signal)
     }
     if (performance.now() - this.#purged > CLEAN_UP_MS) {
@@ -172,13 +174,12 @@ class Daemon {
     await sleep(pending ? BUSY_POLL_MS : POLL_MS, signal)
   }
 
-  #note(report: DrainReport, ms: number, signal: AbortSignal): void {
+  #note(report: DrainReport, ms: number): void {
     add(this.#sum, report)
     this.#drainMs += ms
     if (report.kind === 'busy') return
     for (const problem of problemsOf(report)) this.#options.onProblem?.(problem)
     this.#models.keep(report.model)
-    if (report.setAside.length > 0) this.#heal(signal)
   }
 
   /**
@@ -191,7 +192,7 @@ class Daemon {
     this.#healing ??= openTables({ context, progress: () => {}, signal: until }, isHealing)
       .then((opened) => {
         // Control work is due at once: it builds the constraints of tables that are open again.
-        if (opened) this.#maintained = 0
+        if (opened) this.#control.hurry()
       })
       .catch((error: unknown) => {
         if (this.#leaving.signal.aborted || isStopped(error)) return
