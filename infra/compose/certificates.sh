@@ -15,5 +15,5 @@ for name in source target redis dashboard; do
   rm "$name.csr"
 done
 chmod 600 ./*.key
-# not needed any more: each run creates a new authority
+# no longer needed: each run creates a new authority
 rm ca.key ca.srl

@@ -21,7 +21,7 @@ interface Phase {
   readonly failures: Map<number, number>
 }
 
-/** What the application notices: its transactions a second and its longest statement, in each phase of an installation's life. */
+/** The application's transactions per second and its longest statement, in each phase of an installation's life. */
 export async function impact(): Promise<readonly object[]> {
   const servers = await ServerSet.start({ services: ['mariadb', 'postgres'] })
   try {
@@ -46,7 +46,7 @@ export async function impact(): Promise<readonly object[]> {
       try {
         await phase('live', () => wait(PHASE_MS))
         await phase('resync', () => measured(servers, NAME, ['resync', '--table', 'entry']))
-        // an ALTER under load may roll back statements of the application by itself
+        // an ALTER under load may roll back statements of the application on its own
         await phase(ALTER, () => alter(servers))
         await phase('reconcile', () => reconciled(servers))
       } finally {
@@ -63,7 +63,7 @@ export async function impact(): Promise<readonly object[]> {
   }
 }
 
-const ALTER = 'ALTER TABLE by somebody else'
+const ALTER = 'ALTER TABLE by another client'
 
 async function alter(servers: ServerSet): Promise<void> {
   const app = await servers.sourceAdmin(NAME)

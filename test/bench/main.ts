@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- name...]: each benchmark starts private servers, measures, and prints one JSON line a figure.
+ * npm run bench [-- name...]: each benchmark starts private servers, measures, and prints one JSON line per figure.
  * A benchmark whose result is wrong ends with exit 1: a fast wrong answer is no figure.
  */
 import { backlog } from './backlog.js'

@@ -3,7 +3,7 @@ import { assertBounded, copyManyChunks } from '../support/many-chunks.js'
 
 const CHUNKS = Number(process.env['BENCH_CHUNKS'] ?? 10_000)
 
-/** What very many chunks leave in Redis, and what the way through it costs. */
+/** What a great number of chunks leaves in Redis, and what passing them through it costs. */
 export async function redis(): Promise<readonly object[]> {
   const servers = await ServerSet.start({ services: ['mariadb', 'postgres', 'redis'] })
   try {

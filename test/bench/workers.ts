@@ -118,7 +118,11 @@ async function copy(servers: ServerSet, cli: Cli, hosts: readonly Host[]): Promi
   await run('setup-triggers')
   cli.start(['scheduler'])
   const started = hosts.map((host) => host.cli.start(['worker', '--concurrency', '1']))
-  await eventually('all are at work', () => started.every((worker) => worker.said.includes('Working on')), 60_000)
+  await eventually(
+    'all workers have started',
+    () => started.every((worker) => worker.said.includes('Working on')),
+    60_000,
+  )
   await run('initial', '--create-tables', '--detach')
   const since = performance.now()
   const reader = await servers.targetAdmin(NAME)

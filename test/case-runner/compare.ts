@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Cell } from './case-folder.js'
 
-/** The target is not as the case expects it; everything else that goes wrong is the case's or the product's own error. */
+/** The target differs from the case's expectation; any other failure is an error of the case or of the product. */
 export class Different extends Error {}
 
 type Rows = readonly (readonly Cell[])[]
@@ -28,7 +28,7 @@ export function compareRows(where: string, columns: readonly string[], expected:
   throw new Different(`${where}: ${sayDifference({ want, surplus, columns }, [expected.length, found.length])}`)
 }
 
-/** Lists whose order says nothing. */
+/** Lists whose order is irrelevant. */
 export function compareLists(where: string, expected: readonly string[], found: readonly string[]): void {
   const lacking = expected.filter((line) => !found.includes(line))
   const surplus = found.filter((line) => !expected.includes(line))

@@ -6,7 +6,7 @@ import { ServerSet } from '@mylab-sync/testkit'
 import { type Case, casesBelow } from './case-folder.js'
 import { runCase } from './run-case.js'
 
-// They mostly wait: for a server, for a daemon to find what no trigger told.
+// They mostly wait: for a server, or for a daemon to detect changes that fire no trigger.
 const AT_ONCE = 6
 const DIFFERENT = 5
 const USAGE = 2

@@ -10,13 +10,13 @@ import { copyAll } from '../support/installation.js'
 import { type Case, type ExpectedRule, type ExpectedTable, type Probe, suits } from './case-folder.js'
 import { compareLists, compareRows, Different } from './compare.js'
 
-/** For what a running daemon finds by itself and copies again: 20 s, and the copy. */
+/** Deadline for a running daemon to detect a change and copy the table again: 20 s plus the copy. */
 const SETTLE_MS = 40_000
 const LOOK_MS = 200
 const DAEMON_MS = 1000
 const OPTIONS = '-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex'
 
-/** What one case is run with. */
+/** The servers and product that one case runs with. */
 interface Run {
   readonly it: Case
   readonly context: EngineContext
@@ -112,7 +112,7 @@ async function checkCopied(run: Run, listed: readonly string[]): Promise<void> {
   for (const probe of probes ?? []) await checkProbe(run.reader, probe)
 }
 
-/** Below a daemon that runs since before them, since what it has read at its start must not blind it. */
+/** While a daemon runs that started before them: definitions read at its start must not hide the changes. */
 async function followChanges(run: Run, changes: string): Promise<void> {
   const stop = new AbortController()
   const options = { intervalMs: DAEMON_MS, onInterval: () => {} }
@@ -182,7 +182,7 @@ async function checkTables(
   }
 }
 
-/** What the product says of the table. */
+/** The product's status of the table. */
 async function problemOf({ context }: Run, table: string): Promise<string> {
   const { tables } = await status(context)
   const known = tables.find((each) => targetName(each.table) === table)

@@ -30,7 +30,7 @@ export async function launch(): Promise<Browser> {
   return chromium.launch({ executablePath, args: QUIET })
 }
 
-/** Requests to other hosts, faults of the program and whatever the policy blocked are collected in `faults`. */
+/** Collects requests to other hosts, errors of the program and everything that the policy blocked in `faults`. */
 export async function open(browser: Browser, url: string, faults: string[], password?: string): Promise<Page> {
   const context = await browser.newContext({
     ...(password === undefined ? {} : { httpCredentials: { username: 'admin', password } }),

@@ -9,7 +9,7 @@ export interface UpdateCosts {
   readonly busyMs: number
 }
 
-/** From the first byte asked for until so many tables stand in the page. */
+/** From the first request until the page shows this many tables. */
 export async function loadMs(page: Page, url: string, tables: number): Promise<number> {
   await page.goto(url)
   await page
@@ -19,7 +19,7 @@ export async function loadMs(page: Page, url: string, tables: number): Promise<n
   return Math.round(Number(await page.evaluate('performance.now()')))
 }
 
-/** What live updates cost while nobody touches the page. */
+/** The cost of live updates while the page is idle. */
 export async function updateCosts(page: Page, updates: number): Promise<UpdateCosts> {
   const session = await page.context().newCDPSession(page)
   await session.send('Performance.enable')

@@ -20,7 +20,7 @@ const SOURCE = `CREATE TABLE pasien (id INT PRIMARY KEY, nama VARCHAR(40)) ENGIN
 
 const MORE = 397
 const nameOf = (n: number): string => `tabel_${String(n).padStart(3, '0')}`
-/** Each with a change that nobody has drained yet. */
+/** Each with a change that is not drained yet. */
 const MANY_TABLES = Array.from(
   { length: MORE },
   (_, at) => `CREATE TABLE ${nameOf(at + 1)} (id INT PRIMARY KEY, t VARCHAR(20)) ENGINE=InnoDB;

@@ -15,7 +15,7 @@ const SEEN_MS = 60_000
 const POISON = `UPDATE pengaturan SET nilai = '{\\"v\\": 1e200000}' WHERE nama = 'kunci.7'`
 const MENDED = `UPDATE pengaturan SET nilai = '{\\"v\\": 1}' WHERE nama = 'kunci.7'`
 
-/** The page and the board over the demo as somebody starts it: two workers, a scheduler, a small write load. */
+/** The page and the board over the demo as a user starts it: two workers, a scheduler, a small write load. */
 export async function lookAtDemo(browser: Browser, camera: Camera): Promise<void> {
   const demo = spawn(process.execPath, ['scripts/demo.mjs'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(demo, 'exit')
@@ -55,7 +55,7 @@ async function status(page: Page, camera: Camera, change: (statement: string) =>
   })
   await change(MENDED)
   await row.getByRole('button', { name: 'retry' }).waitFor({ state: 'hidden', timeout: SEEN_MS })
-  say('demo: a refused row is seen live, tried again by a button, and gone once it is mended')
+  say('demo: a refused row appears live, is retried by a button, and disappears once it is fixed')
 }
 
 /** Its queues hold what two workers have done. */

@@ -18,7 +18,7 @@ import {
 } from '../support/installation.js'
 import { during, watched } from '../support/moments.js'
 
-/** Puts a server back to an earlier moment, as failover to a lagging replica or a restore does: later changes are lost. */
+/** Takes a server back to an earlier moment, as failover to a lagging replica or a restore does: later changes are lost. */
 const SCHEMA = `
   CREATE TABLE p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
   CREATE TABLE c (id INT PRIMARY KEY, p_id INT, v INT, FOREIGN KEY (p_id) REFERENCES p (id) ON DELETE CASCADE) ENGINE=InnoDB;

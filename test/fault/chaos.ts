@@ -24,7 +24,7 @@ export interface ChaosVerdict {
 const LEAVES = ['g', 'n', 'kk', 'bc', 'mm', 'sc', 'sbc', 'pre', 'nk'] as const
 const WRITERS = 5
 const SETTLED_MS = 90_000
-/** Instead of ten seconds: no other installation runs here, and each side that is put back is watched again. */
+/** Instead of ten seconds: no other installation runs here, and each restored side is watched again. */
 const OTHER_MS = 1_000
 
 type Fault = (servers: ServerSet, name: string, r: Random) => Promise<void>
@@ -122,7 +122,7 @@ export async function runChaos(
       daemon = follow(at.context, verdict, ended.signal)
       daemon.catch(() => ended.abort())
       await doFaults(servers, name, { seed, liveMs, only, verdict, signal: ended.signal })
-      // An error that no retry cures has ended the daemon. Throws it.
+      // Throws the error that ended the daemon, which no retry fixes.
       if (ended.signal.aborted) await daemon
     } finally {
       await writers.stop()
@@ -193,7 +193,7 @@ async function sourceTime(servers: ServerSet, name: string): Promise<string> {
 }
 
 /**
- * `since`: when the faults ended. A side that the last fault put back looks settled until a drain has met it. Throws with
+ * `since`: when the faults ended. A side that the last fault restored looks settled until a drain detects that. Throws with
  * what is not settled yet.
  */
 async function isSettled(context: EngineContext, since: string): Promise<boolean> {

@@ -44,7 +44,7 @@ for (const [number, { what, failing, scheduler, left }] of HOSTS.entries()) {
       const first = await fleet.start(['worker'], shiftedClock(failing))
       await eventually('the drain is put off', async () => (await drains.getDelayedCount()) === 1, WAIT_MS)
       await first.kill()
-      await eventually('it is not at work', async () => (await drains.getActiveCount()) === 0, WAIT_MS)
+      await eventually('no drain job is active', async () => (await drains.getActiveCount()) === 0, WAIT_MS)
       const [job] = await drains.getDelayed()
       assert.ok(job, 'it is put off still')
       await fleet.reader.query(GIVEN_BACK)

@@ -8,7 +8,7 @@ import { Writers } from '../property/writers.js'
 import { sortedRows, textRows } from '../support/content.js'
 import { MOMENTS, type Moment } from '../support/moments.js'
 
-/** One of each step. */
+/** One place of each step. */
 const SOME: readonly Moment[] = [
   'chunk:written',
   'opening:scanned',

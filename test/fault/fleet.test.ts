@@ -88,7 +88,7 @@ async function disturb(
 /** Replaces the process that has run longest. */
 async function replace(fleet: Fleet, processes: CliProcess[], args: readonly string[]): Promise<void> {
   const victim = processes.shift()
-  assert.equal(victim?.ended, false, `it ended by itself: ${victim?.said}`)
+  assert.equal(victim?.ended, false, `it ended on its own: ${victim?.said}`)
   await victim?.kill()
   processes.push(await fleet.start(args))
 }

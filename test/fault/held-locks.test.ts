@@ -68,7 +68,7 @@ for (const [number, [what, hold]] of Object.entries(LIVE).entries()) {
     const giveBack = await hold(name)
     const since = performance.now()
     if (!what.startsWith('the source')) await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
-    await eventually('the wait is told by name', () => daemon.problems.length > 0, NAMED_MS)
+    await eventually('the wait is reported by name', () => daemon.problems.length > 0, NAMED_MS)
     const named = performance.now() - since
     await giveBack()
     const free = performance.now()
@@ -111,7 +111,7 @@ for (const [number, [what, hold]] of Object.entries(COPY).entries()) {
       AbortSignal.timeout(60_000),
     )
     copying.catch((error: unknown) => notes.push(String(error)))
-    await eventually('the wait is told', () => notes.length > 0, NAMED_MS)
+    await eventually('the wait is reported', () => notes.length > 0, NAMED_MS)
     const named = performance.now() - since
     await giveBack()
     const free = performance.now()

@@ -82,7 +82,7 @@ for (const [number, [what, breaks]] of Object.entries(BREAKS).entries()) {
     await drain(installation.context, await loadModel(installation.context))
     await using daemon = startDaemon(installation.context)
     await installation.app.query('UPDATE a SET v = 0 WHERE id = 1')
-    await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
+    await eventually('the daemon drains', () => hasArrived(name, '0'), 30_000)
     const since = performance.now()
     await breaks(name)
     await change('UPDATE a SET v = v + 1 WHERE id < 100', name)
@@ -105,14 +105,14 @@ for (const service of ['mariadb', 'postgres'] as const) {
     })
     await using daemon = startDaemon(installation.context)
     await installation.app.query('UPDATE a SET v = 0 WHERE id = 1')
-    await eventually('the daemon is at work', () => hasArrived(name, '0'), 30_000)
+    await eventually('the daemon drains', () => hasArrived(name, '0'), 30_000)
     const still = performance.now()
     await servers.freeze(service)
     try {
       // After the freeze: drained before it, the change would leave no query of the target until the next control work.
       if (service === 'postgres') await installation.app.query('UPDATE a SET v = 1 WHERE id = 1')
       const isTold = (): boolean => daemon.problems.length > 0 || daemon.failure !== undefined
-      await eventually('it is told by name', isTold, NAMED_MS)
+      await eventually('the server is reported by name', isTold, NAMED_MS)
     } finally {
       servers.thaw(service)
     }

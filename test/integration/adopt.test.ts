@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { sharedServers } from '@mylab-sync/testkit'
 import { type CliInstallation, createCliInstallation } from '../support/cli-installation.js'
 
-/** As the older package made it: its log, the tables of its first copy, and a trigger an event. */
+/** A database as the older package set it up: its log, the tables of its first copy, and one trigger per event. */
 const OLDER = `
   CREATE TABLE visit (id INT PRIMARY KEY, note VARCHAR(20)) ENGINE=InnoDB;
   INSERT INTO visit VALUES (1, 'a'), (2, 'b'), (3, 'c');
@@ -37,7 +37,7 @@ test('adopting the older package drops its triggers, renames its log, copies not
   assert.match(limited.err, /lacks DROP on sync_audit_log; nothing was removed\n {2}try: GRANT DROP/)
   assert.equal((await names(app, 'SHOW TRIGGERS')).length, 3)
   await using reader = await servers.targetOwner('adopt_older')
-  // what the older package had carried, and a row that was deleted without its knowledge
+  // the rows that the older package copied, and one whose deletion it missed
   await reader.query(
     "CREATE TABLE visit (id integer PRIMARY KEY, note varchar(20)); INSERT INTO visit VALUES (1, 'old'), (9, 'x')",
   )

@@ -8,7 +8,7 @@ import { watched } from '../support/moments.js'
 
 /**
  * A slice reads a child under a value that its parent gets in a later slice, or never: the value comes and goes between
- * two of the backlog's snapshots. The constraint that would tell is suspended, since the application has an orphan.
+ * two of the backlog's snapshots. The constraint that would reveal it is suspended, since the application has an orphan.
  */
 export interface Scene {
   readonly what: string

@@ -43,7 +43,7 @@ test('a table emptied between two backlog snapshots is not live at commit, but h
   await assertEqual(installation, ['busy', 'still'])
 })
 
-test('a table dropped between two snapshots of a backlog is gone', async () => {
+test('a table dropped between two snapshots of a backlog is marked as gone', async () => {
   await using installation = await createInstallation(servers, 'backlog_drop')
   await backlogAround(installation, 'DROP TABLE still')
   await settle(installation)

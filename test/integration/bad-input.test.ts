@@ -32,7 +32,7 @@ const mylab = await shared(
   new Cli({ ...servers.environment({ source: NAME, target: NAME }), REDIS_URL, SYNC_USE_QUEUE: 'false' }),
 )
 
-/** What is there on either side and in Redis. */
+/** All objects on either side and all keys in Redis. */
 async function everything(): Promise<unknown[]> {
   const objects = `SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     WHERE nspname !~ '^(pg_|information_schema)' ORDER BY 1`

@@ -34,7 +34,7 @@ async function isMariaDb(installation: Installation): Promise<boolean> {
   return (await installation.source.catalog.read()).vendor === 'mariadb'
 }
 
-/** As a disk that loses files does it: the server finds out when it opens the table the next time. */
+/** Simulates a disk that loses files: the server notices when it next opens the table. */
 async function loseFiles(installation: Installation, database: string, table: string, ends: RegExp): Promise<void> {
   await installation.app.query('FLUSH TABLES')
   const [[row]] = (await installation.app.query('SELECT @@datadir AS datadir')) as unknown as [{ datadir: string }[]]
@@ -158,7 +158,7 @@ test('a key is read without naming its index, which may be hidden or change whil
   await copyAll(installation.context)
   const tables = ['hidden', 'later', 'dropped']
   await assertEqual(installation, tables)
-  // The model of this process names them still.
+  // This process's model still contains them.
   const model = await loadModel(installation.context)
   for (const table of tables) await installation.app.query(`UPDATE ${table} SET v = 11 WHERE a = 1`)
   await installation.app.query(`ALTER TABLE later ${hide}; ALTER TABLE dropped DROP INDEX k, ADD UNIQUE KEY l (b)`)

@@ -68,7 +68,7 @@ test('resuming where nothing was begun acts as the first call', async () => {
   assert.equal(tables.find((table) => table.table === 'later')?.state, 'capturing')
 })
 
-test('resync repairs what somebody wrote into the target, rows of its own included', async () => {
+test('resync repairs other programs' writes to the target, including additional rows', async () => {
   await using installation = await copied('care_resync')
   await installation.reader.query('DELETE FROM other; INSERT INTO other VALUES (5, 5), (6, 6)')
   assert.deepEqual(await resyncTables(installation.context, ['other'], ENDLESS), ['other'])
@@ -92,7 +92,7 @@ test('cleanup removes only old synced entries; a target from before is reread wh
   assert.match(await cli('care_cleanup', 'cleanup'), new RegExp(`^${synced[0]?.n} entr(y|ies) .* removed`))
   const [left] = await installation.app.query('SELECT synced FROM sync_audit_log WHERE id > 0')
   assert.deepEqual(left, [{ synced: 0 }])
-  // as a restored target would be: older rows, an older number
+  // like a restored target: older rows, an older number
   await installation.reader.query(
     'UPDATE p SET v = 1 WHERE id = 1; UPDATE mylab_sync.sync_drain SET number = (SELECT number FROM kept)',
   )
@@ -116,7 +116,7 @@ test('uninstall leaves no trigger, table or state, and first says what it would 
   assert.deepEqual(await installation.rows("SELECT nspname FROM pg_namespace WHERE nspname = 'mylab_sync'"), [])
   await installation.app.query('DELETE FROM p')
   assert.deepEqual(await installation.rows('SELECT count(*) FROM p'), [['3']])
-  // and back again: the rows that are there are taken over, what has gone meanwhile goes
+  // and back again: existing rows are taken over, and rows deleted meanwhile are removed
   await cli('care_uninstall', 'initial', '--take-over')
   await assertEqual(installation, TABLES)
 })

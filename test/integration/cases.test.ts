@@ -4,7 +4,7 @@ import { casesBelow } from '../case-runner/case-folder.js'
 import { runCase } from '../case-runner/run-case.js'
 
 const FOLDER = new URL('../../cases', import.meta.url).pathname
-// They mostly wait, for servers and for what a daemon finds by itself.
+// They mostly wait, for servers and for a daemon to detect changes.
 const AT_ONCE = 4
 
 const servers = await sharedServers()

@@ -19,7 +19,7 @@ const servers = await sharedServers()
 
 interface Scene {
   readonly what: string
-  /** Of the middle table; undefined: it is not shown. */
+  /** State of the middle table; undefined: it is not listed. */
   readonly state: string | undefined
   readonly begin: (installation: Installation) => Promise<Installation>
   readonly end: (installation: Installation) => Promise<Installation>

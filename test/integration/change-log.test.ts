@@ -19,7 +19,7 @@ const SCHEMA = `
   CREATE TABLE b (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB;
   INSERT INTO a (v) VALUES (1), (2), (3); INSERT INTO b (v) VALUES (1)`
 const TABLES = ['a', 'b'] as const
-/** Changes of which the log holds four entries that nobody has read. */
+/** Changes that leave four unread entries in the log. */
 const CHANGE =
   'UPDATE a SET v = v + 1 LIMIT 1; DELETE FROM a ORDER BY id LIMIT 1; INSERT INTO a (v) VALUES (5); INSERT INTO b (v) VALUES (2)'
 const HARMED = /change log at the source was emptied, replaced or changed by hand|no drain in common that is still kept/
@@ -39,7 +39,7 @@ async function assertHealed(installation: Installation): Promise<void> {
   await assertAtRest(installation)
 }
 
-/** It is not read again and again, and changes are carried one by one. */
+/** Asserts that nothing is read repeatedly, and that changes arrive one by one. */
 async function assertAtRest(installation: Installation): Promise<void> {
   await installation.app.query(CHANGE)
   await installation.context.source.log.guard()
@@ -108,7 +108,7 @@ test('an unread entry that vanishes during a drain is not hidden by acknowledgin
       'drain:applied': async () => {
         if (harm !== undefined) return
         await installation.app.query('INSERT INTO b (v) VALUES (9)')
-        // TRUNCATE waits for the end of the drain's view, and comes before its mark.
+        // TRUNCATE waits for the end of the drain's view, and precedes its acknowledgement.
         harm = installation.app.query(statement)
         if (statement.startsWith('DELETE')) await harm
       },

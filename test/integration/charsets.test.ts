@@ -12,7 +12,7 @@ const WHOLE =
   'latin1 latin2 latin5 latin7 greek hebrew macce macroman koi8r koi8u armscii8 cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 tis620 ucs2 utf16 utf16le utf32 utf8mb3 utf8mb4'.split(
     ' ',
   )
-/** Some characters of these the server reads otherwise than we do. */
+/** The server decodes some characters of these differently from us. */
 const PARTLY = ['ujis', 'eucjpms', 'big5', 'cp932', 'sjis', 'euckr', 'gb2312', 'gbk']
 const WIDTH: Readonly<Record<string, number>> = { ucs2: 2, utf16: 2, utf16le: 2, utf32: 4 }
 
@@ -24,7 +24,7 @@ function* codes(charset: string): Iterable<string> {
   if (charset.startsWith('utf8')) for (const hex of ['c3a9', 'e282ac', 'eda080', 'f09f9880']) yield hex
 }
 
-/** One key for each character that the set has, with what the server makes of it. */
+/** One key for each character of the set, with the server's own decoding. */
 async function fill({ app }: Installation, charset: string): Promise<void> {
   await app.query(`CREATE TABLE \`${charset}\` (k VARCHAR(9) CHARACTER SET ${charset} COLLATE ${charset}_bin PRIMARY KEY, h VARCHAR(20)) ENGINE=InnoDB;
     CREATE TEMPORARY TABLE given (h VARCHAR(20)) CHARSET=ascii; SET SESSION sql_mode = ''`)
@@ -34,7 +34,7 @@ async function fill({ app }: Installation, charset: string): Promise<void> {
   )
 }
 
-/** What the set does not define, what it has twice, and halves of surrogate pairs. */
+/** Characters that the set does not define or defines twice, and halves of surrogate pairs. */
 const notTold = (charset: string): string =>
   `SELECT h FROM \`${charset}\` WHERE CONVERT(k USING utf8mb4) = '?' AND HEX(k) NOT LIKE '%3F' OR HEX(CONVERT(CONVERT(k USING utf8mb4) USING ${charset})) <> h OR HEX(CONVERT(k USING utf8mb4)) RLIKE '^ED[AB]'`
 

@@ -6,7 +6,7 @@ import { ServerSet } from '@mylab-sync/testkit'
 import { assertGolden } from '../support/golden.js'
 import { cli } from '../support/run.js'
 
-/** A folder with a folder a database, each with the `*.sql` that make it: sakila, northwind, chinook, openmrs. */
+/** A folder with one folder per database, each with the `*.sql` that create it: sakila, northwind, chinook, openmrs. */
 const CORPORA = process.env['CORPORA']
 const skip = CORPORA === undefined ? 'CORPORA names no folder of databases' : false
 
@@ -41,7 +41,7 @@ for (const name of ['chinook', 'northwind', 'openmrs', 'sakila'])
     const doctor = await cli(['doctor'], env)
     const plan = await cli(['plan'], env)
     assert.equal(doctor.err + plan.err, '')
-    // How many rows and bytes each table has the server guesses, and by that which are the largest.
+    // The server only estimates rows and bytes, and so which tables are the largest.
     const told = plan.out.replace(/\nAbout .*\n(?: {2}.*\n)+/, '')
     assert.notEqual(told, plan.out)
     assertGolden(

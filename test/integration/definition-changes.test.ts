@@ -15,7 +15,7 @@ const DEADLINE_MS = 300_000
 const LOOKED_MS = 5_000
 /** Daemons that run side by side, each with a database of its own. */
 const LANES = 6
-/** Of the changes that a daemon sees alone, one in so many. Each mode takes a share of its own; DEFINITIONS=all takes all in each. */
+/** One in this many changes is made while a daemon sees it alone. Each mode takes its own share; DEFINITIONS=all takes all in each. */
 const SHARE_ALONE = 12
 
 const servers = await sharedServers()
@@ -26,7 +26,7 @@ interface Scene {
   readonly statements: readonly string[]
 }
 
-/** Tables of these changes, each with its rows; what this server has no such table for is left out. */
+/** Creates the tables of these changes with their rows; omits changes whose tables this server cannot create. */
 async function build(installation: Installation, changes: ReturnType<typeof changesByAlgorithm>): Promise<Scene[]> {
   const scenes: Scene[] = []
   for (const [index, change] of changes.entries()) {
@@ -42,7 +42,7 @@ async function build(installation: Installation, changes: ReturnType<typeof chan
   return scenes
 }
 
-/** Those that the server takes; a change of which it has refused a part counts for what it has done. */
+/** The changes that the server accepts; one that it refused in part counts with the part that it made. */
 async function apply(installation: Installation, { statements }: Scene): Promise<boolean> {
   let done = 0
   for (const statement of statements) {
@@ -114,7 +114,7 @@ async function allWrong(installation: Installation, scenes: readonly Scene[]): P
   return found
 }
 
-/** What waits for a person is equal once the statements that it names are run. */
+/** Tables that wait for a person are equal once the named statements have run. */
 async function doAsTold(installation: Installation, scenes: readonly Scene[]): Promise<number> {
   const waiting = (await status(installation.context)).tables.filter(({ problem }) =>
     problem?.startsWith('waits for: '),
@@ -201,7 +201,7 @@ test('every definition change in the middle of a first copy is followed', async 
     const scene = waiting.get(table)
     if (!scene || !other) return
     waiting.delete(table)
-    // It waits for the read that it stands in the middle of.
+    // The ALTER waits for the read that it interrupts.
     running.push(apply(other, scene))
   }
   await using installation = await createChanging('changes_copy', {
@@ -228,7 +228,7 @@ test('a change that touches no value keeps its table live and is followed', asyn
   await copyAll(installation.context)
   const before = await copies()
   await using daemon = startDaemon(installation.context, 60_000)
-  // A look that comes after the second in which the tables were made.
+  // A look after the second in which the tables were created.
   const since = Date.now() + LOOKED_MS
   await eventually(
     'the daemon has looked at the tables',

@@ -68,7 +68,7 @@ test('a changed key recopies its table, which waits if user data cannot hold tha
   await settle(installation)
   await assertEqual(installation, ['kept', 'lost', 'other'])
   assert.equal((await states(installation))['kept'], 'live')
-  // its trigger named a column that is gone, and was made anew
+  // its trigger named a dropped column, and was re-created
   await installation.app.query('UPDATE less SET v = x; INSERT INTO less VALUES (3, 3)')
   await drainNow(installation)
   assert.deepEqual(await installation.rows('SELECT x, v FROM less ORDER BY 1'), [['1', '1'], ['2', '2'], ['3', '3']]) // biome-ignore format: rows
@@ -153,7 +153,7 @@ test('a copied child follows what its parent did while the parent alone was set 
     const beside = unwatched(installation).context
     await installation.app.query('ALTER TABLE p FORCE')
     await drain(beside, await loadModel(beside))
-    // the child goes with its parent, which comes back: neither an orphan nor an entry of the child tells of it
+    // the child is deleted with its parent, which returns: neither an orphan nor an entry of the child reveals it
     await installation.app.query('DELETE FROM p WHERE id = 3; INSERT INTO p VALUES (3, 3)')
     await drain(beside, await loadModel(beside))
   }
@@ -172,7 +172,7 @@ test('a write between setting a table aside and its new triggers blocks nobody',
   await installation.app.query('ALTER TABLE other MODIFY id BIGINT')
   await drainNow(installation)
   assert.deepEqual(await states(installation), { ...LIVE, other: 'suspect' })
-  // by the triggers that stand: their keys are those of an INT
+  // by the existing triggers: their keys are those of an INT
   await installation.app.query('UPDATE other SET v = 5 WHERE id = 1; UPDATE p SET v = 6 WHERE id = 2')
   await new JobHandlers(installation.context).maintain(NEVER_ABORTED)
   assert.equal((await states(installation))['other'], 'copying')
@@ -191,7 +191,7 @@ test('a table that gets its first key before its new triggers is carried by that
   await copyAll(installation.context)
   await installation.app.query('ALTER TABLE bare ADD PRIMARY KEY (id)')
   await drainNow(installation)
-  // by the triggers that stand: no key at all
+  // by the existing triggers: no key at all
   await installation.app.query('UPDATE bare SET v = 5 WHERE id = 1')
   await new JobHandlers(installation.context).maintain(NEVER_ABORTED)
   assert.equal((await states(installation))['bare'], 'copying')
@@ -236,7 +236,7 @@ test('key ENUMs and SETs that gain or lose members are followed, even by stale m
       ALTER TABLE e MODIFY k ENUM('a', 'c'); ALTER TABLE s MODIFY k SET('a', 'c'); INSERT INTO e VALUES ('c', 3)`)
   await settle(installation)
   await equal()
-  // The CHECKs of ENUMs are those of their members now.
+  // The CHECKs of ENUMs list their current members.
   await settle(installation)
   assert.deepEqual(await installation.rows('SELECT * FROM mylab_sync.sync_constraint'), [])
   await assert.rejects(installation.reader.query("INSERT INTO e VALUES ('b', 1)"), /e_k_check/)

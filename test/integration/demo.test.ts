@@ -45,7 +45,7 @@ test('the demo stays up, does what it says can be tried, and Ctrl-C leaves nothi
     clearTimeout(late)
     assert.equal(code, 130, out.slice(-2000))
   }
-  // it finds what is there, so that finding nothing says something
+  // finds existing processes, so that finding none later is meaningful
   assert.equal(commandsNaming('demo.test.js').length > 0, true)
   const [, folder = ''] = /passwords +in (\/\S+)\/bin\/mylab-sync/.exec(out) ?? []
   assert.ok(folder.length > 5, out)

@@ -41,7 +41,7 @@ const folder = await sharedFolder('deployment')
 
 const rendered = new Map<string, Promise<KubernetesObject[] | null>>()
 
-/** Once each. Null where no kubectl is there, or one whose kustomize is too old for components (Debian 12's is). */
+/** Rendered once each. Null without kubectl, or if its kustomize is too old for components (as Debian 12's is). */
 function render(name: string): Promise<KubernetesObject[] | null> {
   const objects = rendered.get(name) ?? kustomize(name)
   rendered.set(name, objects)
@@ -246,7 +246,7 @@ test('the Kubernetes component mounts each certificate it names into every pod',
       ['tls', '/tls'],
     ],
   )
-  // what a patch appends to has to be there
+  // a patch can only append to an existing list
   for (const { volumes, containers } of PODS.map(({ spec }) => spec)) assert.ok(volumes && containers[0]?.volumeMounts)
 })
 
@@ -297,7 +297,7 @@ test('the troubleshooting page has an entry for every error code and no other', 
   const findings = new Set(unionOf('packages/core/src/model/finding.ts'))
   const entries = [...readText('docs/troubleshooting.md').matchAll(/^## ([a-z-]+)$/gm)].map(([, entry = '']) => entry)
   assert.ok(codes.length > 10)
-  // Findings of doctor's carry their remedies; a few have an entry of their own all the same.
+  // Findings of doctor carry their remedies; a few also have an entry of their own.
   assert.deepEqual(
     entries.filter((entry) => codes.includes(entry) || !findings.has(entry)).toSorted(),
     codes.toSorted(),
@@ -340,7 +340,7 @@ test('the compose sample goes live and is removed with the documented rights', a
   }
 })
 
-/** Where the answer holds statements, these too. */
+/** Runs the statements of the answer too, if it has any. */
 async function runOnSource(source: Connection, text: string): Promise<void> {
   const [rows] = await source.query<RowDataPacket[]>(text)
   if (!Array.isArray(rows)) return

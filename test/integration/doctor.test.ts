@@ -21,9 +21,9 @@ interface SetUp {
   readonly source?: string
   readonly target?: string
   readonly env?: Readonly<Record<string, string>>
-  /** Puts right what is the whole server's. */
+  /** Restores what concerns the whole server. */
   readonly undo?: string
-  /** Says what the database of the target is created with. */
+  /** Options of the target's CREATE DATABASE. */
   readonly targetOptions?: string
   readonly code: number
 }
@@ -199,7 +199,7 @@ for (const setUp of SET_UPS) {
   })
 }
 
-/** Its owner is gone; it stays. */
+/** Its owner no longer exists; the trigger does. */
 async function leavePrepared(): Promise<void> {
   const owner = await servers.sourceAdmin(DATABASE)
   await owner.query(
@@ -215,7 +215,7 @@ test('the remedies for missing rights are statements that work as printed', asyn
     await using app = await servers.sourceAdmin(DATABASE)
     const reader = await servers.targetAdmin(DATABASE)
     try {
-      // An account that the server lets in and that may do nothing.
+      // An account that may log in and has no rights.
       await app.query(`GRANT SELECT ON ${DATABASE}.visit TO ${ACCOUNT}`)
       const first = await findings()
       for (const { side, remedy } of first.filter((found) => found.severity !== 'note')) {

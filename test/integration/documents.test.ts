@@ -23,7 +23,7 @@ const SAMPLE = `
   INSERT INTO patients SELECT seq, CONCAT('p', seq), '1970-01-01' FROM seq_1_to_50;
   INSERT INTO visits SELECT seq, 1 + seq % 50 FROM seq_1_to_200; INSERT INTO lab_results SELECT seq, 1 + seq % 200, seq FROM seq_1_to_500`
 
-/** What only another machine can run; each is a program, checked elsewhere by its files (deployment.test.ts). */
+/** Programs that only another machine can run; deployment.test.ts checks their files. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['docker', 'kubectl', 'systemctl', 'ssh'])
 
 const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
@@ -43,7 +43,7 @@ interface Place {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** One line as a shell runs it; what goes on until it is told to stop is told so once it is at work. */
+/** Runs one line in a shell; a command that runs until it is stopped is stopped once it works. */
 async function runLine(line: string, { cwd, env }: Place): Promise<{ code: number | null; said: string }> {
   const alive = join(cwd, 'alive')
   rmSync(alive, { force: true })
@@ -66,7 +66,7 @@ function isLasting(line: string): boolean {
   return /--daemon|--watch|mylab-sync (start|worker|scheduler|dashboard)\b/.test(line)
 }
 
-/** 5 is an answer of what looks for problems; the example's hosts do not answer. */
+/** Commands that look for problems may exit with 5; the example's hosts do not answer. */
 function allowedCodes(line: string): readonly number[] {
   if (isLasting(line)) return [143]
   if (/mylab-sync init /.test(line)) return [4]
@@ -152,7 +152,7 @@ interface NamedTest {
   readonly title: string
 }
 
-/** Tests that a page names by file and title, each of which is there. */
+/** Returns the tests that a page names by file and title, and asserts that each exists. */
 function namedTests(page: string): NamedTest[] {
   const named = [...page.matchAll(/^- `((?:test|packages)\/\S+\.test\.ts)`: (.+)$/gm)]
   for (const [, file = '', title = ''] of named) {
@@ -163,7 +163,7 @@ function namedTests(page: string): NamedTest[] {
   return named.map(([, file = '', title = '']) => ({ file, title }))
 }
 
-/** What these files try is what the page about attacks is about: each of their tests stands on it. */
+/** These files try attacks: the page about attacks must name each of their tests. */
 const ATTACKS = [
   'packages/config/src/hostile-input.test.ts',
   'packages/queue/src/hostile-jobs.server.test.ts',
@@ -223,7 +223,7 @@ test('links resolve, and every variable on a page is one that is read', () => {
     const page = readText(file)
     for (const [, link = ''] of page.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g))
       assert.ok(existsSync(join(ROOT, dirname(file), link)), `${file}: ${link}`)
-    // the page for users of the older package names what has no meaning any more
+    // the page for users of the older package names settings that no longer have a meaning
     if (file.includes('laravel')) continue
     for (const [, variable = ''] of page.matchAll(/\b((?:SYNC|PGSQL|REDIS|DB)_[A-Z_]*[A-Z])\b/g))
       assert.ok(KNOWN.has(variable.replace(/_FILE$/, '')) || KNOWN.has(variable), `${file}: ${variable}`)

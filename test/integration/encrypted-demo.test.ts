@@ -20,7 +20,7 @@ const PAGE_PASSWORD = 'the-word-of-the-page'
 const BASIC = Buffer.from(`admin:${PAGE_PASSWORD}`).toString('base64')
 /** Values of the sample database, the last one of the demo's live writes. */
 const VALUES = ['Poliklinik ', 'dr. Ayu ', 'Pemeriksaan ', 'Jl. Merdeka ', 'Jl. Baru ']
-/** What is said on a line whatever it carries. */
+/** Texts that appear on every line, whatever it carries. */
 const WORDS = {
   source: 'SET NAMES utf8mb4',
   target: 'standard_conforming_strings',
@@ -37,7 +37,7 @@ let marks: readonly string[]
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mylab-sync-demo-'))
-  // the servers' user has to get there
+  // the servers' user must be able to enter it
   chmodSync(folder, 0o755)
   ours = await Authority.create(folder)
   const { certificate, key } = await ours.issue('server')
@@ -69,7 +69,7 @@ after(async () => {
 
 type Taps = Readonly<Record<Line, Tapped>>
 
-/** Every line of the product by way of somebody who listens. */
+/** Routes every line of the product through a tap. */
 async function tapAll(redisPort: number): Promise<Taps> {
   const at = (port: number): Promise<Tapped> => tapped({ host: HOST, port }, marks)
   const { source, target } = servers
@@ -173,7 +173,7 @@ test('the same tap on unencrypted lines sees the values and each password sent',
       UPDATE pasien SET nama = 'changed' WHERE alamat LIKE 'Jl. Merdeka %' LIMIT 5; UPDATE pasien SET alamat = 'Jl. Baru 1' LIMIT 5`)
     for (const side of ['source', 'target'] as const)
       await eventually(`${side}: the values are heard`, () => hears(side, WORDS[side], ...VALUES), HEARD_MS)
-    // MySQL and MariaDB are sent no password over an unencrypted line, but what is made of it.
+    // MySQL and MariaDB receive no password over an unencrypted line, only a hash of it.
     assert.ok(hears('target', servers.product.target.password))
     assert.ok(hears('redis', WORDS.redis, REDIS.password))
     assert.ok(hears('page', WORDS.page, BASIC))

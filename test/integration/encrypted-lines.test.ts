@@ -14,10 +14,10 @@ import { cli } from '../support/run.js'
 
 const NAME = 'encrypted_lines'
 const HOST = '127.0.0.1'
-/** Long enough for both servers to take up a certificate that ends then. */
+/** Long enough for both servers to load a certificate that expires then. */
 const SHORT_MS = 4_000
 const VALUE = 'PlantedValue5e1f'
-/** What each of our sessions says first, which a line in plaintext shows. */
+/** The first statement of each of our sessions, which a plaintext line shows. */
 const FIRST_WORDS = { source: 'SET NAMES utf8mb4', target: 'standard_conforming_strings' }
 const SIDES = ['source', 'target'] as const
 type Side = (typeof SIDES)[number]
@@ -27,12 +27,12 @@ const outer = Object.values(networkInterfaces())
 
 const servers = await sharedServers({
   services: ['mariadb', 'postgres'],
-  // From 11.4 on MariaDB makes itself a certificate, as MySQL does.
+  // From 11.4 on MariaDB creates a certificate for itself, as MySQL does.
   extraArguments: { mariadb: ['--bind-address=*', '--loose-skip-ssl'], postgres: ['-c', 'listen_addresses=*'] },
 })
 await servers.createDatabases({ source: NAME, target: NAME })
 const ours = await Authority.create(join(servers.directory, 'ours'), 'authority')
-// Side by side with the other, so that a certificate of either may take the place of the servers' own.
+// One beside the other, so that a certificate of either can replace the servers' own.
 const strange = await Authority.create(join(servers.directory, 'ours'), 'stranger')
 const foreign = await Authority.create(join(servers.directory, 'foreign'), 'foreigner')
 const client = await ours.issue('client')
@@ -60,7 +60,7 @@ function openTarget({ tls, ...login }: Using): Promise<Target> {
   return createTarget({ host: HOST, port, ...servers.product.target, ...names, tls, ...login })
 }
 
-/** How somebody on the line sees it, or why no connection came about. */
+/** How a tap sees the line, or why no connection was established. */
 async function outcome(side: Side, using: Using): Promise<string> {
   const { tap } = lines[side]
   tap.heard()
@@ -101,7 +101,7 @@ const CERTIFICATES: readonly (readonly [column: string, reason: string, show: ((
   ['of an unknown authority', 'its certificate was issued by an unknown authority', () => strange.issue('server')],
 ]
 
-/** What the page says of one column, mode by mode. */
+/** The page's outcomes of one column, mode by mode. */
 function documented(column: string): Map<string, string> {
   const rows = readText('docs/encrypted-lines.md')
     .split('\n')
@@ -121,7 +121,7 @@ function hasExpired(): boolean {
 
 async function startWithTls(): Promise<void> {
   const { certificate, key } = await ours.issue('server')
-  // MySQL shows no certificate that its own authorities have not signed.
+  // MySQL presents no certificate that its own authorities did not sign.
   const known = join(servers.directory, 'known.pem')
   writeFileSync(known, `${readFileSync(ours.certificate, 'utf8')}${readFileSync(strange.certificate, 'utf8')}`)
   const settings = { ssl_cert_file: certificate, ssl_key_file: key, ssl_ca_file: known, ssl: 'on' }
@@ -274,7 +274,7 @@ test('caching_sha2_password logs in over either kind of line, cached or not', {
   }
 })
 
-/** The environment of a command that goes by way of the taps. */
+/** The environment of a command whose lines pass the taps. */
 function commandEnv(more: Readonly<Record<string, string>>): Record<string, string> {
   const ports = { DB_PORT: String(lines.source.proxy.port), PGSQL_PORT: String(lines.target.proxy.port) }
   return { ...servers.environment({ source: NAME, target: NAME }), ...ports, SYNC_USE_QUEUE: 'false', ...more }

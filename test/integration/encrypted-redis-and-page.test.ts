@@ -23,7 +23,7 @@ const PASSWORD = 'the word of the page'
 const open = (): Promise<never> => Promise.reject(new SyncError('cannot-connect', 'source: cannot connect'))
 
 const folder = await sharedFolder('tls')
-// the server's user has to get there
+// the server's user must be able to enter it
 chmodSync(folder, 0o755)
 const ours = await Authority.create(join(folder, 'ours'))
 const theirs = await Authority.create(join(folder, 'theirs'))
@@ -36,14 +36,14 @@ const servers = await sharedServers({ services: ['redis'], extraArguments: { red
 const admin = await shared(new Redis(servers.redisUrl, { maxRetriesPerRequest: null }), (redis) => redis.quit())
 const redisUrl = `rediss://127.0.0.1:${tlsPort}`
 
-/** Redis shows this one from now on. */
+/** Makes Redis present this certificate from now on. */
 async function show({ certificate, key }: Certificate): Promise<void> {
   await admin.call('CONFIG', 'SET', 'tls-cert-file', certificate, 'tls-key-file', key)
 }
 
 const ENDS = { DB_DATABASE: 'd', DB_PORT: '1', PGSQL_DATABASE: 'd', PGSQL_PORT: '1' }
 
-/** As a command that needs Redis before anything else looks at it: what it says of it, null: nothing is wrong. */
+/** Checks Redis as a command does before anything else: returns the error, or null if nothing is wrong. */
 async function looked(variables: Readonly<Record<string, string>>): Promise<SyncError | null> {
   try {
     const { redisUrl, redisTls } = loadConfig({ env: { ...ENDS, ...variables }, directory: folder })
@@ -70,7 +70,7 @@ test('rediss accepts only a known CA for the requested name, and says why in one
     assert.equal(refused?.code, 'cannot-connect', why)
     assert.match(refused.message, new RegExp(`^Redis at 127\\.0\\.0\\.1:${tlsPort}: ${why} \\([A-Z_]+\\)$`))
   }
-  // a switch that many leave in their environment, and that turns the check off elsewhere
+  // a switch that many leave in their environment, and that disables verification in other programs
   const { code, err } = await cli(['worker'], { ...ENDS, ...REDIS, NODE_TLS_REJECT_UNAUTHORIZED: '0' })
   assert.match(err, /^mylab-sync: Redis at 127\.0\.0\.1:\d+: its certificate has expired \(CERT_HAS_EXPIRED\)$/m)
   assert.equal(code, 4, err)
@@ -159,7 +159,7 @@ test('running processes use a replaced CA on the next connection, and jobs still
     await eventually('the first job is done', () => drained === 1, WAIT_MS)
     await show(await theirs.issue('next'))
     await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-    await eventually('it is told why', () => problems.some((each) => each.includes('authority')), WAIT_MS)
+    await eventually('the reason is reported', () => problems.some((each) => each.includes('authority')), WAIT_MS)
     copyFileSync(theirs.certificate, join(folder, 'new.pem'))
     renameSync(join(folder, 'new.pem'), ca)
     const added = (): Promise<boolean> =>
@@ -183,7 +183,7 @@ test('doctor reports an unencrypted line to Redis beyond this machine', async ()
     return all.filter(({ side }) => side === 'redis').map(({ code }) => code)
   }
   const { port } = new URL(servers.redisUrl)
-  // an address of this machine that does not say so
+  // an address of this machine that does not look like one
   assert.deepEqual(await findings(`redis://0.0.0.0:${port}`), ['line-unencrypted'])
 })
 
@@ -288,7 +288,7 @@ test('wrong passwords are logged by address, throttled and never checked in bulk
   assert.equal((await ask(page.url, { headers: right })).status, 200, 'the right one waits for its turn')
 })
 
-/** What is read of a body that goes on and on: bytes taken until the end of the connection, and the answer's first line. */
+/** Sends an endless body: returns the bytes accepted until the connection ended, and the answer's first line. */
 async function pour(port: number, head: readonly string[]): Promise<{ taken: number; answer: string }> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
@@ -297,7 +297,7 @@ async function pour(port: number, head: readonly string[]): Promise<{ taken: num
   const piece = Buffer.alloc(65_536, 0x61)
   const ended = once(socket, 'close')
   for (let n = 0; n < 3_200 && socket.writable; n++)
-    // A socket that breaks while it is full ends the wait by its close, which is what is looked for.
+    // A socket that breaks while it is full ends the wait by its `close`, the expected outcome.
     if (!socket.write(piece)) await Promise.race([once(socket, 'drain').catch(() => {}), ended])
   socket.destroy()
   return { taken: socket.bytesWritten, answer: (await answer).split('\r\n')[0] ?? '' }

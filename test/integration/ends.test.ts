@@ -23,7 +23,7 @@ test('a daemon that must end ends at once, even if healing waits for a lock', as
     )
     await copyAll(installation.context)
     await dropTriggers(installation.app)
-    // Behind it the trigger that is missing cannot be made.
+    // While it is held, the missing trigger cannot be created.
     await holder.query('START TRANSACTION; SELECT * FROM t; UPDATE t SET v = 2')
     const ended = run(servers, 'ends_daemon', ['database', '--daemon'])
     await eventually(
@@ -53,7 +53,7 @@ test('a daemon that must end ends at once, even if healing waits for a lock', as
   }
 })
 
-/** Listens on a free port and does `answer` with whoever comes. */
+/** Listens on a free port and calls `answer` for each connection. */
 async function listening(
   answer: (socket: Socket) => void,
 ): Promise<{ readonly server: Server; readonly port: number }> {
@@ -107,7 +107,7 @@ for (const [at, [what, tables]] of EMPTIED.entries())
     await using installation = await createInstallation(servers, name, { schema, copied: true })
     await installation.app.query('UPDATE t SET v = 3')
     await settle(installation)
-    // Drains know nothing of it, and nothing but a look at everything finds it.
+    // No drain knows of it; only a full comparison finds it.
     await installation.reader.query('UPDATE t SET v = 99 WHERE id = 1')
     await installation.reader.query(`TRUNCATE mylab_sync.${tables}`)
     const { code, stderr } = await run(servers, name, ['database'])

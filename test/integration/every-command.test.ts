@@ -12,7 +12,7 @@ const SCHEMA = `
   INSERT INTO patient (name, kind, notes) VALUES ('one', 'a', '{}'), ('two', 'b', NULL);
   INSERT INTO visit VALUES (1, 1, '2024-01-01'); INSERT INTO line VALUES ('x')`
 
-/** Each ends with 0, as nothing is wrong; the last takes everything away, once it has the right that it names. */
+/** Each exits with 0, as nothing is wrong; the last removes everything, once it has the right that it names. */
 const WALK = [
   'doctor',
   'plan',
@@ -69,7 +69,7 @@ test("the README's rights suffice for every command, from the first to the last"
   }
 })
 
-/** Removing takes a right that nothing else needs. */
+/** Removal needs a right that nothing else needs. */
 async function grantWhatItNames(source: Connection, environment: Record<string, string>): Promise<void> {
   const { code, err } = await cli(['uninstall', '--yes'], environment)
   assert.equal(code, 1, err)

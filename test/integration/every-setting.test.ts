@@ -65,7 +65,7 @@ interface Side {
   restore(settings: readonly Setting[]): Promise<void>
 }
 
-/** What a target holds after a first copy and a drain, all of it under these settings. */
+/** The contents of a target after a first copy and a drain under these settings. */
 async function outcome(side: Side, name: string, settings: readonly Setting[]): Promise<Record<string, unknown>> {
   await using installation = await createInstallation(servers, name, { schema: SCHEMA })
   try {
@@ -90,7 +90,7 @@ async function played(installation: Installation, name: string): Promise<Record<
   return { states: await states(again), held }
 }
 
-/** Of settings under which the outcome is another one, those that are to blame: halves are tried until they stand alone. */
+/** Finds the settings to blame for a different outcome, by bisection. */
 async function guilty(
   side: Side,
   {

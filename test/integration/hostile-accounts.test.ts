@@ -28,7 +28,7 @@ const SCHEMA = `
   INSERT INTO a (v) VALUES (1), (2), (3); INSERT INTO plain VALUES ('one', 1)`
 const TABLES = ['a', 'plain'] as const
 
-/** An account of the application that may do no more than these. */
+/** An account of the application with these rights only. */
 async function stranger(
   installation: Installation,
   name: string,
@@ -48,7 +48,7 @@ async function stranger(
   })
 }
 
-/** Beyond what a number holds exactly, what the target's integers hold, and the last that there is; rolled back, no entry shows it. */
+/** Ids beyond exact numbers, beyond the target's integers, and the highest possible; rolled back, so no entry shows them. */
 const JUMPS: Record<string, string> = {
   'beyond exact numbers': "SET insert_id = 9007199254740993; INSERT INTO plain VALUES ('x1', 1)",
   'beyond signed integers': "SET insert_id = 9223372036854775809; INSERT INTO plain VALUES ('x2', 1)",
@@ -71,7 +71,7 @@ test('no log id chosen by an account with INSERT alone stops a drain or a write'
       told.length = 0
       await writer.query(statements)
       if (name !== 'rolled back') {
-        // As it is, before control work comes to it.
+        // As it is before control work repairs it.
         assert.equal((await drain(context, await loadModel(context))).kind, 'done')
         await assertEqual(installation, TABLES)
         // An id rounded to a number on its way would acknowledge no entry.
@@ -93,7 +93,7 @@ test('no log id chosen by an account with INSERT alone stops a drain or a write'
     })
 })
 
-/** `F` stands for the flags that the triggers of table a write. */
+/** `F` is a placeholder for the flags that the triggers of table a write. */
 const FORGED: Record<string, string> = {
   'of no table of the database': "VALUES ('nowhere', 'INSERT', '1', NULL, F, 0, NULL, 0, NULL)",
   'of our own tables': "VALUES ('sync_instance', 'DELETE', 'default', NULL, F, 0, NULL, 0, NULL)",
@@ -157,7 +157,7 @@ test('a connect-only role blocks no work, and a held drain lock is reported by p
     await settle(installation)
     await assertEqual(installation, [...TABLES, 'later'])
 
-    // Neither may it take the locks that are.
+    // It may not take the table locks either.
     await assert.rejects(
       anybody.query('BEGIN; LOCK TABLE mylab_sync.sync_lock_drain IN ACCESS SHARE MODE'),
       /permission denied/,
@@ -255,7 +255,7 @@ test('a schema in use by others is refused for the state; uninstall drops only o
   assert.deepEqual(schemas, [['app'], ['information_schema'], [STATE], ['public']])
 })
 
-/** Named as what our statements use, with arguments that fit better than those of PostgreSQL's own. */
+/** Functions with names that our statements use, and arguments that match better than PostgreSQL's own. */
 const PLANTED: readonly (readonly [name: string, parameters: string, returns: string])[] = [
   ['unnest', 'text[]', 'SETOF text'],
   ['unnest', 'bigint[]', 'SETOF bigint'],
@@ -349,7 +349,7 @@ test('nothing planted in public by a role that may create there runs with our ri
   }
 })
 
-/** What clears a screen, forges a line and turns a text round. */
+/** Characters that clear a screen, forge a line and reverse a text. */
 const EVIL = 'e\u001b[2J\nfine: live\u202e'
 
 test('names and keys of the source move no cursor and forge no line', async () => {

@@ -8,7 +8,7 @@ import { assertEqual, copyAll, createInstallation, overSides, settle, states } f
 
 const servers = await sharedServers()
 
-/** Another role of the database, which may make objects in `public`. */
+/** Another role of the database, which may create objects in `public`. */
 async function planterIn(database: string, more = ''): Promise<TargetConnection> {
   const admin = await servers.targetAdmin(database)
   const user = `planter_${database}`
@@ -84,7 +84,7 @@ test('no other role can block a type change by using the row type of its table',
   const schema = 'CREATE TABLE a (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1)'
   await using installation = await createInstallation(servers, 'row_types', { schema, copied: true })
   await using planter = await planterIn('row_types')
-  // as an older version has left it
+  // as an older version left it
   await installation.rows('GRANT USAGE ON TYPE public.a TO PUBLIC')
   await migrate(installation.context)
   for (const use of [

@@ -18,7 +18,7 @@ function url(scheme: string, at: { user: string; password: string; host: string;
   return `${scheme}://${at.user}:${encodeURIComponent(at.password)}@${at.host}:${at.port}/${DATABASE}`
 }
 
-/** Runs `init` in a folder of its own, without what the tests' environment says of servers. */
+/** Runs `init` in a folder of its own, without the servers of the tests' environment. */
 async function inFolder(use: (folder: string, init: (...args: string[]) => Promise<Outcome>) => Promise<void>) {
   const folder = mkdtempSync(join(tmpdir(), 'mylab-init-'))
   try {

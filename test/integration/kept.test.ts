@@ -15,7 +15,7 @@ const fn = (table: string, body: string): string =>
 const trigger = (table: string, when: string, body: string): string =>
   `${fn(table, body)}; CREATE TRIGGER "stands in" ${when} ON ${table} FOR EACH ROW EXECUTE FUNCTION f_${table}()`
 
-/** What stands on a table of the target, by the table's name, and what its problem has to name. */
+/** A trigger or rule on a table of the target, by the table's name, and what its problem must name. */
 const HARMFUL: Readonly<Record<string, readonly [target: string, named: RegExp]>> = {
   drops: [trigger('drops', 'BEFORE INSERT OR UPDATE', 'BEGIN RETURN NULL; END'), /"stands in"/],
   alters: [trigger('alters', 'BEFORE INSERT OR UPDATE', 'BEGIN NEW.v := NEW.v + 1; RETURN NEW; END'), /"stands in"/],
@@ -101,7 +101,7 @@ async function problems(installation: Installation): Promise<Map<string, string>
   return new Map((await status(installation.context)).tables.map(({ table, problem }) => [table, problem ?? '']))
 }
 
-/** The statements of a problem, which have to work as they stand. */
+/** The statements of a problem, which must work as printed. */
 function statementsOf(problem: string): string[] {
   return problem
     .split('; ')
@@ -109,7 +109,7 @@ function statementsOf(problem: string): string[] {
     .map((part) => part.replace(/; then .*$/, ''))
 }
 
-/** Everything that is harmful is broken by name, and no word of a row is told. */
+/** Asserts that each harmful table is broken by name, and that no message quotes a row. */
 async function assertBroken(installation: Installation): Promise<ReadonlyMap<string, string>> {
   const found = await states(installation)
   const told = await problems(installation)
@@ -223,7 +223,7 @@ test('an acting foreign key of the target is suspended in time; partitions keep 
   assert.deepEqual(await installation.rows('SELECT id, p FROM chi ORDER BY 1'), [['1', '3'], ['3', '3']]) // biome-ignore format: rows
   const suspended = (await installation.target.constraints.all()).map(({ name, state }) => `${name} ${state}`)
   assert.deepEqual(suspended, ['own suspended'])
-  // Rows that fit into no partition any more: the table of the target cannot hold them, and the others go on.
+  // Rows that no longer fit into any partition: the target's table cannot hold them, and the others continue.
   await installation.reader.query(
     'ALTER TABLE keyless_parts DETACH PARTITION keyless_parts_b; ALTER TABLE parts DETACH PARTITION parts_1',
   )

@@ -50,7 +50,7 @@ async function allOf<T>(batches: AsyncIterable<readonly T[]>): Promise<T[]> {
 
 const keysOf = (rows: readonly RawRow[]): string[] => rows.map((row) => row.key)
 
-/** What of the look-ups of a table does not hold; the empty text: nothing. */
+/** What is wrong with the look-ups of a table; empty if nothing is. */
 async function faultsOf(
   snapshot: SourceSnapshot,
   table: TableMapping,

@@ -16,7 +16,7 @@ interface Lock {
 const folder = await sharedFolder('lock')
 for (const file of ['package.json', LIST]) cpSync(join(ROOT, file), join(folder, file))
 
-/** What the check says of a lock file that somebody has changed. */
+/** The check's output for a modified lock file. */
 async function checked(change: (packages: Lock['packages']) => void): Promise<{ code: number | null; err: string }> {
   const lock = JSON.parse(readText('package-lock.json')) as Lock
   change(lock.packages)

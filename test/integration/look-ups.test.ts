@@ -11,7 +11,7 @@ const SCHEMA =
 
 const servers = await sharedServers()
 
-/** A source that finds nothing by the keys of table `a`, as a server does that compares a type in a way of its own. */
+/** A source that finds nothing by the keys of table `a`, like a server that compares a type in its own way. */
 function blindTo({ context }: Installation): EngineContext {
   const with_ = <T extends object>(object: T, others: Partial<T>): T =>
     new Proxy(object, {

@@ -14,7 +14,7 @@ import {
 
 const servers = await sharedServers()
 
-/** MySQL makes no foreign key to a part of a key since 8.4, unless it is told to. */
+/** Since 8.4 MySQL creates no foreign key to a part of a key by default. */
 const holding = (name: string, schema: string): Promise<Installation> =>
   createInstallation(servers, name, {
     schema: servers.isMysql ? `SET SESSION restrict_fk_on_non_standard_key = OFF; ${schema}` : schema,
@@ -41,7 +41,7 @@ test('AUTO_INCREMENT counts on in the target, even where no identity has its typ
     await installation.reader.query(`INSERT INTO ${table} (v) VALUES (2)`)
     assert.deepEqual(await installation.rows(`SELECT id::text FROM ${table} WHERE v = 2`), [['1']], table)
   }
-  // The sequence goes with its column.
+  // The sequence is dropped with its column.
   assert.deepEqual(await installation.rows("SELECT pg_get_serial_sequence('big', 'id') IS NOT NULL"), [['t']])
 })
 

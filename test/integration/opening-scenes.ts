@@ -18,7 +18,7 @@ export interface Scene {
   /** What happens at the named point, once; a drain follows it there. */
   readonly at: 'chunk:read' | 'catch-up:reading' | 'catch-up:applied'
   readonly statements: string
-  /** What has to be parked before, so that there is something to catch up: after the first chunk. */
+  /** Parked after the first chunk, so that there is something to catch up on. */
   readonly before?: string
   /** Between the first catch-up slice's parked keys and its snapshot. */
   readonly begun?: string

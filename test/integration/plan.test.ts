@@ -7,7 +7,7 @@ import { assertGolden } from '../support/golden.js'
 import { copyAll, createInstallation, type Installation } from '../support/installation.js'
 import { cli, type Outcome } from '../support/run.js'
 
-/** One of each: what is carried, what is altered, what is left behind. */
+/** One object of each kind: carried, altered, left behind. */
 const SCHEMA = `
   CREATE TABLE ward (id SMALLINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40) NOT NULL COMMENT 'as on the door; it''s short',
     code CHAR(4) NOT NULL, UNIQUE (code), UNIQUE KEY by_name (name)) ENGINE=InnoDB COMMENT='wards';
@@ -35,7 +35,7 @@ function run(name: string, args: readonly string[], env: Record<string, string> 
   return cli(['plan', ...args], { ...address, SYNC_USE_QUEUE: 'false', ...env })
 }
 
-/** Names of all that either side holds. */
+/** Names of all objects on either side. */
 async function held({ app, rows }: Installation): Promise<unknown> {
   const [tables] = await app.query(
     'SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1',

@@ -155,7 +155,7 @@ test('a CHECK that source rows violate is suspended, and restored once they comp
   )
   await settle(installation)
   assert.deepEqual(await standing(), [])
-  // Nothing is left to tell of one that the source has no more.
+  // No record remains of a row that the source no longer has.
   await installation.app.query('ALTER TABLE t DROP CONSTRAINT positive')
   await settle(installation)
   assert.deepEqual(await installation.rows('SELECT * FROM mylab_sync.sync_constraint'), [])

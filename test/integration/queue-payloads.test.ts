@@ -12,7 +12,7 @@ const WAIT_MS = 60_000
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
 type Reader = Awaited<ReturnType<ServerSet['targetAdmin']>>
 
-/** What rows hold, keys included; none of it is to be seen in Redis, in whatever form. */
+/** Values of rows, keys included; none of them may appear in Redis, in any form. */
 const MARKS = {
   text: Buffer.from('RowsAreNoHints'),
   json: Buffer.from('JsonIsNoHint'),
@@ -43,7 +43,7 @@ interface Installation extends AsyncDisposable {
   readonly queues: Readonly<Record<'copy' | 'drain' | 'control', Queue>>
 }
 
-/** Fresh databases, and the queues as somebody else's program sees them. */
+/** Fresh databases, and the queues as another program sees them. */
 async function createInstallation(name: string): Promise<Installation> {
   await servers.createDatabases({ source: name, target: name })
   const app = await servers.sourceAdmin(name)
@@ -133,7 +133,7 @@ async function quarantineAttempts({ reader }: Installation): Promise<number> {
   return Number(row?.[0])
 }
 
-/** The marks that are to be found in a text of one byte a character. */
+/** The marks found in a text of one byte per character. */
 function seen(text: string): string[] {
   const lower = text.toLowerCase()
   return Object.entries(MARKS).flatMap(([name, mark]) =>
@@ -152,7 +152,7 @@ function formsOf(mark: Buffer): string[] {
   return [latin1, Buffer.from(latin1, 'utf8').toString('latin1'), mark.toString('hex'), mark.join(','), ...base64]
 }
 
-/** What a careless job would send is found by the same look. */
+/** The same search finds what a careless job would send. */
 async function assertSeen({ redis, queues }: Installation, watch: RedisWatch): Promise<void> {
   await redis.del(await redis.keys('*'))
   assert.deepEqual(seen(await watch.held()), [])
@@ -206,14 +206,14 @@ test('a payload that fits no job fails once, says why, and changes and blocks no
   await app.query(`INSERT INTO a VALUES (100000, 'after', 'x', 1)`)
   await eventually('a change arrives', () => isEqual(installation), WAIT_MS)
   assert.equal((await cli.run(['enqueue', 'retry'])).code, 0)
-  await eventually('control work goes on', async () => (await quarantineAttempts(installation)) > 1, WAIT_MS)
+  await eventually('control work continues', async () => (await quarantineAttempts(installation)) > 1, WAIT_MS)
   assert.equal((await cli.run(['initial', '--detach', '--force', '--table', 'k'])).code, 0)
-  await eventually('copies go on', () => isLive(installation), WAIT_MS)
+  await eventually('copies continue', () => isLive(installation), WAIT_MS)
   for (const running of [scheduler, worker]) assert.equal(running.ended, false, running.said)
   for (const [queue, id] of ids) assert.equal(await queues[queue].getJobState(id), 'failed', 'it was tried again')
 })
 
-/** With every chance of being tried again, as a hand may do it. */
+/** With many attempts left, as a person may set it. */
 async function putByHand(
   { queues, redis }: Installation,
   queue: 'copy' | 'drain' | 'control',
@@ -226,7 +226,7 @@ async function putByHand(
   return String(job.id)
 }
 
-/** All that a job may change, but for what moves with time. */
+/** Everything that a job may change, except what changes with time. */
 async function stateOf({ reader, app }: Installation): Promise<string[][]> {
   const state: string[][] = [await sortedRows(app, 'SELECT COUNT(*), SUM(synced) FROM sync_audit_log')]
   for (const query of [

@@ -5,7 +5,7 @@ import { eventually, freePort, type ServerSet, sharedServers } from '@mylab-sync
 import { Cli } from '../support/processes.js'
 
 const WAIT_MS = 30_000
-/** A dead worker's work is another one's after its lock has run out and two checks have seen it. */
+/** Another worker takes over a dead one's work once its lock has expired and two checks have seen that. */
 const TAKE_OVER_MS = 15_000
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
@@ -61,7 +61,7 @@ async function states(): Promise<string[]> {
 
 const isLive = async (): Promise<boolean> => (await states()).join() === 'live'
 
-/** Nobody but us may write these tables until the function that is returned is called. */
+/** Keeps all others from writing these tables until the returned function is called. */
 async function block(tables: readonly string[]): Promise<() => Promise<void>> {
   await reader.query(`BEGIN; LOCK TABLE ${tables.join(', ')} IN SHARE MODE`)
   return async () => {
@@ -128,7 +128,7 @@ test('a job without a worker waits, and enqueue and status name what to start', 
   assert.deepEqual(await told(), [])
   assert.doesNotMatch((await enqueued()).err, /waits/)
   await others.kill()
-  await eventually('the one that was killed is missed', async () => (await told()).join() === both, WAIT_MS)
+  await eventually('the killed one is reported missing', async () => (await told()).join() === both, WAIT_MS)
 })
 
 test('two schedulers and two workers survive an emptied Redis and stop with 143', async () => {

@@ -276,7 +276,7 @@ test('without PROCESS, rows gone without an entry are noticed within a turn and 
     const live = { c: 'live', g: 'live', other: 'live', p: 'live', parts: 'live' }
     assert.deepEqual(await states(installation), live)
     await assertEqual(installation, ['p', 'c', 'g', 'other', 'parts'])
-    // a single pass looks at all of them by itself, and a table that acts on others takes them along
+    // a single pass checks all of them, and a table that acts on others takes them along
     await installation.app.query('ALTER TABLE parts TRUNCATE PARTITION a; SET FOREIGN_KEY_CHECKS = 0; TRUNCATE p')
     await settle(blind)
     await assertEqual(installation, ['p', 'parts', 'other'])

@@ -13,7 +13,7 @@ import { Cli, type CliProcess } from '../support/processes.js'
 const NAME = 'secrets'
 const ACCOUNT = 'marked'
 const WAIT_MS = 60_000
-/** With what an address has to quote; looked for is the first part of each. */
+/** With characters that an address must quote; the search is for the first part of each. */
 const SOURCE_PASSWORD = "SourcePw7f3a'@#/"
 const TARGET_PASSWORD = "TargetPw8b2c'&:"
 const REDIS_PASSWORD = 'RedisPw9d4e+?/'
@@ -96,7 +96,7 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** One command to its end, with all that it said put aside; keys may stand in what was asked for on stdout. */
+/** Runs one command to its end and keeps its output as evidence; requested output on stdout may contain keys. */
 async function command(line: string, env: Record<string, string> = {}): Promise<{ code: number | null; out: string }> {
   const { code, out, err } = await mylab.run([...line.split(' '), '--verbose'], env)
   const number = commands.push(line)
@@ -105,7 +105,7 @@ async function command(line: string, env: Record<string, string> = {}): Promise<
   return { code, out }
 }
 
-/** Every page, route and error page, on whatever the databases are at now. */
+/** Requests every page, route and error page, in the databases' current state. */
 async function everyPage(when: string): Promise<void> {
   const at = `http://127.0.0.1:${port}`
   const take = async (path: string, options: Parameters<typeof ask>[1] = {}): Promise<string> => {
@@ -183,7 +183,7 @@ test('no password or row value is in logs, pages, metrics, Redis, argv or state 
   }))
   await until(
     'the dashboard answers',
-    // refused until it listens; where it never does, the deadline says so
+    // refused until it listens; if it never does, the deadline reports it
     async () => (await ask(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200,
   )
   await live()
@@ -217,7 +217,7 @@ async function setUp(): Promise<void> {
   assert.equal(await quarantined(), 2)
 }
 
-/** What PostgreSQL refuses with the row in its message: a value, a UNIQUE, a CHECK and an exception. */
+/** Provokes errors whose messages quote the row: a value, a UNIQUE, a CHECK and an exception. */
 async function live(): Promise<void> {
   await reader.query(`ALTER TABLE visits ADD CONSTRAINT short CHECK (note <> '${VALUE} long');
     CREATE UNIQUE INDEX one_name ON patients (name)`)
@@ -241,7 +241,7 @@ async function failingJobs(): Promise<void> {
   await until('a job has failed', async () => (await allOfRedis(redis)).includes('failedReason'))
 }
 
-/** All that somebody may ask for without asking for values, and once with, which proves that there is something to find. */
+/** Runs every report without values, and one with values, which proves that there is something to find. */
 async function asked(): Promise<void> {
   const lines = [
     'status',
@@ -270,7 +270,7 @@ async function away(processes: readonly CliProcess[]): Promise<void> {
   for (const service of ['postgres', 'mariadb'] as const) {
     const before = processes.map(({ said }) => said.length)
     await servers.stop(service)
-    await until('a worker says so', async () =>
+    await until('a worker reports it', async () =>
       processes.some(({ said }, at) => said.slice(before[at]).includes('tried again')),
     )
     await everyPage(`without ${service}`)
@@ -290,7 +290,7 @@ async function wrongPasswords(): Promise<void> {
   for (const env of wrong) for (const line of ['doctor', 'status', 'worker', 'enqueue drain']) await command(line, env)
 }
 
-/** Settings that cannot be meant, with a secret in them. */
+/** Invalid settings that contain a secret. */
 async function brokenSettings(): Promise<void> {
   const urls = [
     { SYNC_SOURCE_URL: `mysql://u:${WRONG_PASSWORD}%@127.0.0.1/x` },

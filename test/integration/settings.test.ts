@@ -7,7 +7,7 @@ const WAIT_MS = 60_000
 
 const servers = await sharedServers()
 
-/** Counts what transactions that are rolled back did too: nothing of a sequence is. */
+/** Also counts work of rolled-back transactions: sequences are never rolled back. */
 const COUNTING = `CREATE SEQUENCE counted; CREATE SEQUENCE first_ms; CREATE SEQUENCE last_ms;
   CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ DECLARE ms bigint := extract(epoch FROM clock_timestamp()) * 1000;
   BEGIN
@@ -17,7 +17,7 @@ const COUNTING = `CREATE SEQUENCE counted; CREATE SEQUENCE first_ms; CREATE SEQU
     RETURN NULL;
   END $$`
 
-/** The same in a CHECK, which makes of a row what it is given where a trigger might not: its statement's time is the statement's own. */
+/** The same in a CHECK, which cannot change rows as a trigger might. Distinguishes statements by their time. */
 const COUNTING_STATEMENTS = `CREATE SEQUENCE seen;
   CREATE FUNCTION statement_of_row() RETURNS boolean LANGUAGE plpgsql SET search_path = public AS $$ DECLARE us bigint := extract(epoch FROM statement_timestamp()) * 1000000;
   BEGIN

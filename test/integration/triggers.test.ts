@@ -29,7 +29,7 @@ test('what a table did while its trigger was gone is found in all that it acts o
   await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
 
-/** The child goes with its parent, and the parent comes back: nothing of the target shows what happened. */
+/** The child is deleted with its parent, and the parent returns: nothing in the target reveals that. */
 async function withoutTriggers(app: Installation['app']): Promise<void> {
   await dropTriggers(app, 'p')
   await app.query('DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 1); UPDATE p SET id = 9 WHERE id = 2')
@@ -82,7 +82,7 @@ test('triggers that we re-create ourselves miss nothing, and no table is recopie
   )
 })
 
-/** Does `act` once, between two steps of the first opening. */
+/** Calls `act` once, between two steps of the first opening. */
 function duringOpening(act: () => Promise<unknown>): { readonly watch: Watch; hasActed(): boolean } {
   let done = false
   const watch = during({
@@ -177,7 +177,7 @@ test('triggers created during a copy without them force a new copy, not a live t
   await assertEqual(installation, ['p', 'c', 'g', 'other'])
 })
 
-/** As somebody would who saves triggers, drops them, and puts them back. */
+/** Saves triggers, drops them and restores them, as a person might. */
 async function createStatements(app: Installation['app'], table: string): Promise<string[]> {
   const [triggers] = await app.query(
     'SELECT TRIGGER_NAME AS name, SQL_MODE AS mode FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = ?',

@@ -62,16 +62,16 @@ const MARIADB: typeof TYPES = [
   ['INET6', ["'::1'", "'::ffff:10.0.0.1'", "'fe80::7'"]],
 ]
 
-/** All pairs take minutes: a sixth of them, another one by its seed, unless all are asked for. */
+/** All pairs take minutes, so a sixth of them is chosen by the seed, unless all are requested. */
 const SEED = Number(process.env['TYPE_PAIRS_SEED'] ?? 0)
 const isChosen = (from: number, to: number): boolean =>
   process.env['TYPE_PAIRS'] === 'all' || (from + 2 * to + SEED) % 6 === 0
-/** Of one ALTER TABLE, which the source refuses as a whole where it refuses one. */
+/** Clauses of one ALTER TABLE, which the source refuses as a whole if it refuses one. */
 const COLUMNS_AT_ONCE = 4
 
 const servers = await sharedServers()
 
-/** What a first copy makes of the same definition and rows. */
+/** The result of a first copy of the same definition and rows. */
 async function assertAsFresh(installation: Installation, tables: readonly string[]): Promise<void> {
   for (const table of tables)
     await installation.app.query(
@@ -108,7 +108,7 @@ interface TableChange {
   readonly actions: readonly string[]
 }
 
-/** A table of a column of every type, and what makes all of them the one of place `to`. */
+/** A table with a column of every type, and the clauses that turn all of them into type number `to`. */
 function makeTable(types: typeof TYPES, { table, to }: { readonly table: string; readonly to: number }): TableChange {
   const chosen = [...types.entries()].filter(([from]) => isChosen(from, to))
   const columns = chosen.map(([from, [type, , fallback]]) =>

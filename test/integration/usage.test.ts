@@ -192,7 +192,7 @@ test('uninstall checks rights on both sides first, and reports leftovers if it f
   )
   assert.equal(await triggers(), 11)
 
-  // what no right tells beforehand
+  // an obstacle that no check of rights reveals
   await app.query(`CREATE TABLE child (owner VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
       FOREIGN KEY (owner) REFERENCES sync_instance (owner)) ENGINE=InnoDB`)
   const stopped = await mylab.run(['uninstall', '--yes'])

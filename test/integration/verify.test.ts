@@ -16,7 +16,7 @@ const SCHEMA = `
   INSERT INTO levels VALUES (0.1, 1), (3.4e30, 2), (-2.5, 3);
   INSERT INTO bare VALUES (1, 'x'), (1, 'x'), (2, NULL)`
 
-/** Each spoils what one key holds in the target. */
+/** Each corrupts the target's row of one key. */
 const SPOILT: readonly (readonly [
   statement: string,
   table: string,

@@ -16,7 +16,7 @@ test('every mutant still finds its place in the built code', async () => {
   }
 })
 
-test('a mutant whose text is gone or ambiguous is refused', () => {
+test('a mutant whose text is missing or ambiguous is refused', () => {
   const mutant = { changes: [{ file: 'engine/a.js', find: 'x', replace: 'y' }] }
   assert.throws(() => mutate(mutant, 'engine/a.js', 'a'), /0 times/)
   assert.throws(() => mutate(mutant, 'engine/a.js', 'x x'), /2 times/)

@@ -33,7 +33,7 @@ export interface InstallationSettings {
   readonly schema?: string
   /** Copies all of it before a test begins. */
   readonly copied?: boolean
-  /** Round every call that the context makes of either side. */
+  /** Called around every call that the context makes to either side. */
   readonly watch?: Watch
   readonly batchRows?: number | null
   /** For tests that kill servers: lost connections fail nothing, and no connection is closed gracefully. */
@@ -83,7 +83,7 @@ export function overSides(installation: Installation, { source, target }: Sides)
   return { ...installation, source, target, context: { ...installation.context, source, target } }
 }
 
-/** For work beside what is watched. */
+/** The same installation without its watch. */
 export function unwatched(installation: Installation): Installation {
   return overSides(installation, installation)
 }

@@ -15,7 +15,7 @@ type PartsOf<T> = Exclude<{ [K in keyof T & string]: T[K] extends object ? K : n
 /** Names of all calls of a port, those of its parts with the part's name. */
 type CallsOf<T> = MethodsOf<T> | { [K in PartsOf<T>]: `${K}.${MethodsOf<T[K]>}` }[PartsOf<T>] | 'dispose'
 
-/** Of a transaction, by how it began. The drain's snapshot is the first one that is opened under its lock. */
+/** Kinds of transactions, by how they begin. The drain's snapshot is the first one opened under its lock. */
 type Kind = '' | 'drain.' | 'exclusive.' | 'view.'
 export type CallName =
   | `source.${CallsOf<Source>}`
@@ -33,11 +33,11 @@ export interface PortCall {
   readonly result: unknown
   /** The side, snapshot or transaction itself, which intercepts nothing. */
   readonly on: object
-  /** That this has been called before: on the same snapshot or transaction, or on either side. */
+  /** Whether this was called before: on the same snapshot or transaction, or on either side. */
   follows(call: CallName): boolean
 }
 
-/** Awaited: the engine waits for it, and fails where it throws. */
+/** Awaited: the engine waits for it, and fails if it throws. */
 export type Watch = (call: PortCall) => unknown
 
 type NamesReturning<T, R> = { [K in keyof T]: T[K] extends (...args: never[]) => R ? K : never }[keyof T] & string
@@ -61,17 +61,17 @@ const STREAMS: Readonly<Record<Each<EveryPart, AsyncIterable<unknown>>, true>> =
   children: true,
   orphans: true,
 }
-/** Nobody can wait around these. */
+/** Synchronous calls, around which no test can wait. */
 const AT_ONCE: ReadonlySet<string> = new Set(['statements', 'carries', 'release'])
 
 interface Handle {
   readonly real: object
-  /** Of the names of its calls. */
+  /** Prefix of its calls' names. */
   readonly prefix: string
   readonly calls: Set<string>
 }
 
-/** Calls `watch` before and after every call of both sides, and of all snapshots and transactions that they hand out. */
+/** Calls `watch` before and after every call of both sides, and of all snapshots and transactions that they return. */
 export function intercept<S extends Sides>(sides: S, watch: Watch): S {
   const { source, target } = new Interceptor(watch).around(sides)
   return { ...sides, source, target }

@@ -1,7 +1,7 @@
 import { isOpen, type SourceSnapshot, type TargetTransaction } from '@mylab-sync/core'
 import { intercept, type CallName, type Point, type PortCall, type Sides, type Watch } from './intercept.js'
 
-/** A moment of the protocol, as the port call that stands for it. */
+/** A moment of the protocol, represented by a port call. */
 interface Place {
   readonly point: Point
   /** Calls that must have come before, where others make the same call. */

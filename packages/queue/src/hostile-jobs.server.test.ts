@@ -14,7 +14,7 @@ const servers = await sharedServers({ services: ['redis'] })
 const redis = await shared(new Redis(servers.redisUrl), (connection) => connection.disconnect())
 const producer = await shared(Producer.open({ redisUrl: servers.redisUrl, prefix: PREFIX }), (opened) => opened.close())
 
-/** What somebody who reaches Redis does to a job that waits. */
+/** Damage that a client of Redis can do to a waiting job. */
 type Harm = (id: string) => Promise<unknown>
 const field =
   (name: string, value: string): Harm =>
@@ -154,7 +154,7 @@ test('a job ends whatever its hash holds, sound jobs run, and lists stay readabl
 
 test('broken jobs are removed even if nobody takes jobs, and lists stay readable', async () => {
   await harmed(20_001, 3_600_000)
-  // one that has ended, whose key somebody took
+  // a finished job whose key was replaced
   await redis.set(key('777777'), 'x')
   await redis.zadd(key('failed'), '1', '777777')
   const told = await producer.removeUnsound()
@@ -195,7 +195,7 @@ const HARMED_KEYS: Readonly<Record<string, HarmKey>> = {
   'a name of another type': (chunk) => redis.rpush(nameOf(chunk), 'x'),
   'no look for dead workers': () => redis.set(key('stalled-check'), 'x'),
   'a lock without an end': async (chunk) => {
-    // As one that a worker has taken which is gone since.
+    // As if taken by a worker that has died since.
     const id = '555555'
     const data = JSON.stringify({ kind: 'copy-chunk', table: 't', chunk })
     await redis.hset(key(id), { name: 'copy-chunk', data, opts: '{}', timestamp: 1, deid: `copy-chunk ${chunk} t` })
@@ -215,7 +215,7 @@ async function ended(): Promise<string> {
   return (await redis.zrange(key('completed'), '0', '0'))[0] ?? ''
 }
 
-test('one write to a key of a queue blocks no job for good, and each repair is told', async () => {
+test('one write to a key of a queue blocks no job for good, and repairs are reported', async () => {
   // whatever the other tests have left
   await redis.flushall()
   const copied = new Set<number>()

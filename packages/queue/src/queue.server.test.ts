@@ -75,7 +75,7 @@ test('the same work is queued once, again after it ended, and prefixes never col
     async () => (await one.add('copy', [chunk(1)])) && done.length >= 2,
     WAIT_MS,
   )
-  // A payload that fits no schema fails for good at once, and does not stand in the way of the next job.
+  // A payload that fits no schema fails for good at once, and does not block the next job.
   await redis.flushall()
   await one.add('copy', [{ kind: 'copy-chunk', table: '', chunk: 9 }])
   await eventually(
@@ -362,7 +362,7 @@ const REFUSALS: readonly {
     code: 'unavailable',
     says: /cannot save to its disk and takes no writes until it can \(MISCONF\)$/,
     remedy: /make room on its disk/,
-    // a folder stands where the snapshot is to be
+    // a folder has the name of the snapshot file
     before: [['CONFIG', 'SET', 'save', '3600 1'], ['CONFIG', 'SET', 'dbfilename', 'appendonlydir'], ['BGSAVE']],
     after: [
       ['CONFIG', 'SET', 'dbfilename', 'dump.rdb'],

@@ -46,7 +46,7 @@ test('the failure of the last attempt is thrown, and any other one at once', asy
   assert.equal(other.calls(), 1)
 })
 
-test('failures are counted anew after progress', async () => {
+test('progress resets the count of failures', async () => {
   let calls = 0
   const work = (progressed: () => void): Promise<void> => {
     calls++

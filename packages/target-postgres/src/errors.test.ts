@@ -132,7 +132,7 @@ test('an error that no server, lock or row explains breaks the table of its stat
     assert.ok(!error.message.includes('SECRET'))
     if (error instanceof TableBroken || error instanceof TargetTableUnfit) assert.equal(error.table, 't')
   }
-  // A foreign key of another table that stands on these rows is suspended like one of ours.
+  // A foreign key of another table that references these rows is suspended like one of ours.
   const standing = ofTable(T, databaseError('23503', { schema: 'other', table: 'note', constraint: 'c' }))
   assert.ok(standing instanceof ConstraintViolated && standing.schema === 'other')
 })

@@ -115,7 +115,7 @@ class World {
     const last = { number: 0, token, consistentAsOf: null, identity: null }
     this.source = { identity: 's', token, lastDrain: 0, purgedDrain: 0, entries: [], marks: [], rows }
     this.target = { last, drains: [{ number: 0, token }], keys: [], keysFrom: 0, rows: { ...rows } }
-    // Until the first drain the watermarks of copies alone tell another server: they are no part of this judgement.
+    // Until the first drain only the watermarks of copies reveal another server; this verdict does not use them.
     this.#drain(Infinity)
     // One of a version that left no tokens yet.
     this.#sources = [this.source.token, this.source.token, null].map((at) =>
@@ -170,7 +170,7 @@ class World {
     return { source, target: target.last, names: { atToken, latest } }
   }
 
-  /** Its rows need not be those that its change log tells of. */
+  /** Its rows need not be those that its change log describes. */
   #becomeOtherServer(): void {
     this.source.identity = this.#name()
     for (const key of KEYS) this.source.rows[key] = this.#names

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { MAINTAIN_MS } from './cadence.js'
 import { ControlClock } from './control-clock.js'
 
-test('control work is due at the start, after its pause, and for each table newly set aside', () => {
+test('control work is due after its pause, and at once for a table newly set aside', () => {
   let now = 0
   const clock = new ControlClock(() => now)
   const doneWhenDue = (aside: readonly string[]): boolean => {
