@@ -4,10 +4,9 @@
  * a point of the ports. Prints each that it reaches.
  */
 import { drainAll, type EngineContext, initial, status } from '@mylab-sync/engine'
-import { defaultMappingOptions } from '@mylab-sync/mapping'
 import type { ServerSet } from '@mylab-sync/testkit'
 import mysql from 'mysql2/promise'
-import { connect } from '../support/connect.js'
+import { connect, OPTIONS } from '../support/connect.js'
 import { intercept, type Watch } from '../support/intercept.js'
 import { during, MOMENTS } from '../support/moments.js'
 
@@ -38,15 +37,7 @@ const { host, port, user, password } = servers.source
 const app = await mysql.createConnection({ host, port, user, password, database: name })
 const context: EngineContext = {
   ...intercept(sides, watch),
-  options: {
-    include: ['*'],
-    exclude: [],
-    mapping: defaultMappingOptions,
-    batchRows: 7,
-    copyConcurrency: 2,
-    memoryMb: 256,
-    schemaChanges: 'apply',
-  },
+  options: { ...OPTIONS, batchRows: 7 },
   limits: { lastSliceKeys: 5, catchUpKeys: 20, sliceEntries: 60, snapshotMs: 0 },
 }
 try {

@@ -68,7 +68,7 @@ test('resuming where nothing was begun acts as the first call', async () => {
   assert.equal(tables.find((table) => table.table === 'later')?.state, 'capturing')
 })
 
-test('resync repairs other programs' writes to the target, including additional rows', async () => {
+test('resync repairs writes of others to the target, including additional rows', async () => {
   await using installation = await copied('care_resync')
   await installation.reader.query('DELETE FROM other; INSERT INTO other VALUES (5, 5), (6, 6)')
   assert.deepEqual(await resyncTables(installation.context, ['other'], ENDLESS), ['other'])

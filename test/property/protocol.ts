@@ -1,11 +1,10 @@
 import type { SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
 import { drain, type EngineContext, initial, loadModel, maintain, migrate, setupTriggers } from '@mylab-sync/engine'
-import { defaultMappingOptions } from '@mylab-sync/mapping'
 import { textsOf as sourceTexts } from '@mylab-sync/source-mysql/testing'
 import { textsOf as targetTexts } from '@mylab-sync/target-postgres/testing'
 import { eventually, random, type ServerSet } from '@mylab-sync/testkit'
 import type { RowDataPacket } from 'mysql2/promise'
-import { connect } from '../support/connect.js'
+import { connect, OPTIONS } from '../support/connect.js'
 import { intercept, type Watch } from '../support/intercept.js'
 import { beforeCommit, type Compared, during } from '../support/moments.js'
 import { COLUMNS, RESPELL, SCHEMA, TABLES } from './schema.js'
@@ -79,15 +78,7 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
         ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 1 } : {}),
         ...(experiment.sliceEntries ? { sliceEntries: experiment.sliceEntries } : {}),
       },
-      options: {
-        include: ['*'],
-        exclude: [],
-        mapping: defaultMappingOptions,
-        batchRows: 7,
-        copyConcurrency: 2,
-        memoryMb: 256,
-        schemaChanges: 'apply',
-      },
+      options: { ...OPTIONS, batchRows: 7 },
     }
     await migrate(context)
     const writers = new Writers(connections, experiment.seed, 3)

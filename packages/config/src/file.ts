@@ -26,16 +26,21 @@ const columnOption = z.union([
 ])
 const tableOptions = z.strictObject({ columns: z.record(z.string(), columnOption).optional() })
 
+/** What both servers have. */
+const SERVER_KEYS = {
+  url: z.string(),
+  host: z.string(),
+  port,
+  database: z.string(),
+  username: z.string(),
+  password: z.string(),
+}
+
 /** The shape of the file; every key is optional. */
 export const FILE = z.strictObject({
   source: z
     .strictObject({
-      url: z.string(),
-      host: z.string(),
-      port,
-      database: z.string(),
-      username: z.string(),
-      password: z.string(),
+      ...SERVER_KEYS,
       socket: z.string(),
       ...TLS_KEYS,
     })
@@ -43,12 +48,7 @@ export const FILE = z.strictObject({
     .optional(),
   target: z
     .strictObject({
-      url: z.string(),
-      host: z.string(),
-      port,
-      database: z.string(),
-      username: z.string(),
-      password: z.string(),
+      ...SERVER_KEYS,
       schema: z.string(),
       stateSchema: z.string(),
       ...TLS_KEYS,

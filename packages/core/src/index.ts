@@ -171,4 +171,5 @@ export {
   type TlsMode,
   type TlsSettings,
 } from './tls.js'
+export { isJson } from './is-json.js'
 export { NO_DRAIN, type RowKey, type SourceTableName, type TargetTableName, WHOLE_TABLE } from './names.js'

@@ -1,4 +1,4 @@
-import { type Convert, HexDigits, type Note, ValueRefused } from '@mylab-sync/core'
+import { type Convert, HexDigits, isJson, type Note, ValueRefused } from '@mylab-sync/core'
 import type { ValueContext } from './value-rules.js'
 import { wellFormed } from './well-formed.js'
 
@@ -182,15 +182,6 @@ function invalidJson(text: string, context: ValueContext, note: Note): Buffer | 
   if (context.strict || policy === 'quarantine') throw new ValueRefused(context.column, 'invalid-json')
   note('invalid-json')
   return policy === 'null' ? null : Buffer.from(JSON.stringify(text.replaceAll('\0', '')))
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Whether an escape is half a surrogate pair, which jsonb rejects. */

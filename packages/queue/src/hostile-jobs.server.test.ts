@@ -104,21 +104,26 @@ async function harmed(from: number, delayMs: number): Promise<Map<string, string
   return ids
 }
 
-test('a job ends whatever its hash holds, sound jobs run, and lists stay readable', async () => {
-  const ids = new Map([...(await harmed(1, 0)), ...(await harmed(10_001, 1_500))])
-  await redis.rpush(key('wait'), 'wait', 'meta', 'a\u001b[31m\nb', '', 'x'.repeat(100_000))
-  const copied = new Set<number>()
-  const problems: string[] = []
-  const consumer = new Consumer({
+/** A consumer of copy jobs only, which records their chunks and every problem. */
+function copiesInto(copied: Set<number>, concurrency: number, problems: string[] = []): Consumer {
+  return new Consumer({
     settings: { redisUrl: servers.redisUrl, prefix: PREFIX },
     handlers: {
       copy: (job) => Promise.resolve(void (job.kind === 'copy-chunk' && copied.add(job.chunk))),
       drain: () => Promise.resolve(),
       control: () => Promise.resolve(),
     },
-    concurrency: new Map([['copy', 3]]),
+    concurrency: new Map([['copy', concurrency]]),
     onProblem: (_, error) => problems.push(error instanceof Error ? error.message : String(error)),
   })
+}
+
+test('a job ends whatever its hash holds, sound jobs run, and lists stay readable', async () => {
+  const ids = new Map([...(await harmed(1, 0)), ...(await harmed(10_001, 1_500))])
+  await redis.rpush(key('wait'), 'wait', 'meta', 'a\u001b[31m\nb', '', 'x'.repeat(100_000))
+  const copied = new Set<number>()
+  const problems: string[] = []
+  const consumer = copiesInto(copied, 3, problems)
   try {
     const sound = [1, 10_001].flatMap((from) => HARMS.map((_, at) => from + 2 * at + 1))
     const missing = (): number[] => sound.filter((number) => !copied.has(number))
@@ -219,16 +224,7 @@ test('one write to a key of a queue blocks no job for good, and repairs are repo
   // whatever the other tests have left
   await redis.flushall()
   const copied = new Set<number>()
-  const consumer = new Consumer({
-    settings: { redisUrl: servers.redisUrl, prefix: PREFIX },
-    handlers: {
-      copy: (job) => Promise.resolve(void (job.kind === 'copy-chunk' && copied.add(job.chunk))),
-      drain: () => Promise.resolve(),
-      control: () => Promise.resolve(),
-    },
-    concurrency: new Map([['copy', 1]]),
-    onProblem: () => {},
-  })
+  const consumer = copiesInto(copied, 1)
   const untold: string[] = []
   try {
     let chunk = NEXT_CHUNK

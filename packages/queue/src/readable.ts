@@ -1,3 +1,4 @@
+import { isJson } from '@mylab-sync/core'
 import {
   type BackendFactory,
   type ConnectionOptions,
@@ -61,14 +62,5 @@ export class ReadableWorker<T> extends Worker<T> {
 
   protected override createJob(stored: Stored, jobId: string): Job<T> {
     return super.createJob({ ...stored, opts: { ...this.#jobs } }, jobId)
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
   }
 }

@@ -3,18 +3,9 @@ import { test } from 'node:test'
 import { type IndexPlan, NO_TLS, type TableMapping, type TableObjects } from '@mylab-sync/core'
 import { shared, sharedServers } from '@mylab-sync/testkit'
 import { createTarget } from './target.js'
-import { testTable } from './test-support.js'
+import { NO_OBJECTS, testTable } from './test-support.js'
 
 const DATABASE = 'target_adapt_test'
-const NOTHING: TableObjects = {
-  indexes: [],
-  checks: [],
-  defaults: new Map(),
-  identity: null,
-  sequence: null,
-  notCarried: [],
-}
-
 /** Every type that a column becomes, with values that others cannot hold, and a DEFAULT of its own. */
 const TYPES: Readonly<
   Record<string, { readonly values: readonly string[]; readonly fallback?: string; readonly counts?: boolean }>
@@ -85,7 +76,7 @@ function columnsOf(type: (from: string) => string, required: boolean): Record<st
 function objectsOf(name: string, type: (from: string) => string): TableObjects {
   const columns = NAMES.map((from, at) => ({ column: `c${at}`, type: type(from), at }))
   return {
-    ...NOTHING,
+    ...NO_OBJECTS,
     indexes: columns
       .filter(({ at }) => at % 8 < 2)
       .map(({ column, at }): IndexPlan => {
@@ -206,7 +197,7 @@ async function key(
 ): Promise<void> {
   const of = (type: string): readonly [TableMapping, TableObjects] => [
     testTable(name, { k: `${type}!`, v: 'integer' }, ['k']),
-    { ...NOTHING, ...counterOf(name, type) },
+    { ...NO_OBJECTS, ...counterOf(name, type) },
   ]
   await target.tables.create(...of(from))
   for (const value of TYPES[from]?.values ?? [])

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Edge, NO_TLS, type TableObjects, type TargetTransaction } from '@mylab-sync/core'
+import { type Edge, NO_TLS, type TargetTransaction } from '@mylab-sync/core'
 import { shared, sharedServers } from '@mylab-sync/testkit'
 import pg from 'pg'
 import { createTarget } from './target.js'
-import { testKey, testTable } from './test-support.js'
+import { NO_OBJECTS, testKey, testTable } from './test-support.js'
 
 const DATABASE = 'target_state_test'
 const servers = await sharedServers({ services: ['postgres'] })
@@ -103,17 +103,9 @@ test('a step follows the state on the row; one that is not allowed writes nothin
 test("a user's foreign key that fell with the UNIQUE it references stays on record", async () => {
   const parent = testTable('p', { id: 'integer!', code: 'integer' }, ['id'])
   const child = testTable('c', { id: 'integer!', code: 'integer' }, ['id'])
-  const none: TableObjects = {
-    indexes: [],
-    checks: [],
-    defaults: new Map(),
-    identity: null,
-    sequence: null,
-    notCarried: [],
-  }
-  for (const table of [parent, child]) await target.tables.create(table, none)
+  for (const table of [parent, child]) await target.tables.create(table, NO_OBJECTS)
   const unique = { name: 'p_code', unique: true, parts: ['"code"'], columns: ['code'], deferrable: false }
-  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...none, indexes: [unique] }), [])
+  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NO_OBJECTS, indexes: [unique] }), [])
   const edge: Edge = {
     name: 'ours',
     child: 'c',

@@ -9,7 +9,6 @@ import {
   type QuarantinedRow,
   SyncError,
   type TableMapping,
-  type TableObjects,
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
@@ -18,7 +17,7 @@ import pg from 'pg'
 import type { TargetSettings } from './connection/database.js'
 import { createTarget } from './target.js'
 import { textsOf } from './testing.js'
-import { testKey, testRow, testTable } from './test-support.js'
+import { NO_OBJECTS, testKey, testRow, testTable } from './test-support.js'
 
 const DATABASE = 'target_postgres_test'
 const servers = await sharedServers({ services: ['postgres'] })
@@ -33,15 +32,6 @@ const settings: TargetSettings = {
   tls: NO_TLS,
   instance: 'default',
 }
-const NOTHING: TableObjects = {
-  indexes: [],
-  checks: [],
-  defaults: new Map(),
-  identity: null,
-  sequence: null,
-  notCarried: [],
-}
-
 const parent = testTable('pa"rent', { id: 'integer!', code: 'character varying(5)', doc: 'json' }, ['id'])
 const child = testTable('child', { id: 'integer!', parent_id: 'integer' }, ['id'])
 const whole = testTable('whole', { a: 'integer', b: 'text' }, null)
@@ -86,7 +76,7 @@ async function contents(table: TableMapping): Promise<string[]> {
 
 async function cleared(): Promise<void> {
   await admin.query('DROP TABLE IF EXISTS public.child, public."pa""rent", public.whole')
-  for (const table of [parent, child, whole]) await target.tables.create(table, NOTHING)
+  for (const table of [parent, child, whole]) await target.tables.create(table, NO_OBJECTS)
   await target.constraints.buildKeyIndexes(parent, [])
   await target.constraints.buildKeyIndexes(child, [['parent_id']])
 }
@@ -181,7 +171,7 @@ test('small and large upserts write the last row of a key and skip equal rows', 
 
 test('rows that hold an immediate UNIQUE are named, planned or not; nothing is written', async () => {
   await cleared()
-  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
+  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NO_OBJECTS, indexes: [code] }), [])
   await within((transaction) =>
     transaction.rows.upsert(parent, [testRow('1', 'aaa', null), testRow('2', 'bbb', null)], []),
   )
@@ -204,14 +194,14 @@ test('rows that hold an immediate UNIQUE are named, planned or not; nothing is w
   assert.ok(violated instanceof ConstraintViolated)
   await target.constraints.suspend(violated, true)
   await within((transaction) => transaction.rows.upsert(parent, twins, [code]))
-  const problems = await target.constraints.buildIndexes(parent, { ...NOTHING, indexes: [code] })
+  const problems = await target.constraints.buildIndexes(parent, { ...NO_OBJECTS, indexes: [code] })
   assert.match(problems.join(), /rows hold equal values/)
   assert.deepEqual(
     (await target.constraints.all()).map(({ name, state }) => [name, state]),
     [['parent_code', 'suspended']],
   )
   await admin.query('DELETE FROM public."pa""rent" WHERE id = 8')
-  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NOTHING, indexes: [code] }), [])
+  assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NO_OBJECTS, indexes: [code] }), [])
   assert.deepEqual(await target.constraints.all(), [])
 })
 
@@ -262,7 +252,7 @@ test('a foreign key waits for its orphans and is checked inside the drain', asyn
 
 test('definitions can be requested twice, and differences are named', async () => {
   await cleared()
-  await target.tables.create(parent, NOTHING)
+  await target.tables.create(parent, NO_OBJECTS)
   await target.constraints.buildKeyIndexes(child, [['parent_id']])
   assert.deepEqual(await target.tables.differences(parent), [])
   const wider = testTable('child', { id: 'bigint!', parent_id: 'integer', extra: 'text' }, ['id'])
@@ -270,10 +260,10 @@ test('definitions can be requested twice, and differences are named', async () =
     'column id is integer, not bigint',
     'column extra is missing',
   ])
-  assert.deepEqual(await target.tables.adapt(wider, NOTHING, { wait: false }), [])
+  assert.deepEqual(await target.tables.adapt(wider, NO_OBJECTS, { wait: false }), [])
   assert.deepEqual(await target.tables.differences(wider), [])
   const narrower = testTable('child', { id: 'smallint!', parent_id: 'integer', extra: 'integer' }, ['id'])
-  assert.deepEqual(await target.tables.adapt(narrower, NOTHING, { wait: false }), [])
+  assert.deepEqual(await target.tables.adapt(narrower, NO_OBJECTS, { wait: false }), [])
   assert.deepEqual(await target.tables.differences(narrower), [])
 })
 

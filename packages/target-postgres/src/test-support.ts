@@ -1,5 +1,23 @@
-import type { ColumnMapping, KeyColumn, KeyMapping, TableMapping, TargetRow, TargetTableName } from '@mylab-sync/core'
+import type {
+  ColumnMapping,
+  KeyColumn,
+  KeyMapping,
+  TableMapping,
+  TableObjects,
+  TargetRow,
+  TargetTableName,
+} from '@mylab-sync/core'
 import { sourceColumn, sourceTable } from '@mylab-sync/core/testing'
+
+/** Objects of a table that has none. */
+export const NO_OBJECTS: TableObjects = {
+  indexes: [],
+  checks: [],
+  defaults: new Map(),
+  identity: null,
+  sequence: null,
+  notCarried: [],
+}
 
 /** A column whose target's text is the source's; not null where `type` ends in `!`. */
 export function testColumn(name: string, typed: string): ColumnMapping {
