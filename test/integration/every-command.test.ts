@@ -27,6 +27,8 @@ const WALK = [
   'status',
   'status --problems',
   'verify-counts',
+  'sequences',
+  'sequences --set',
   'show-errors',
   'retry-failed',
   'pause --table visit',

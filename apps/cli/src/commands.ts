@@ -205,6 +205,16 @@ export const COMMANDS: readonly Command[] = [
     run: async (a) => (await import('./commands/verify.js')).runRepair({ ...a, tables: a.table }),
   }),
   command({
+    name: 'sequences',
+    describe: "compare the target's sequences with the AUTO_INCREMENT counters of the source",
+    options: { table: TABLE, set: flag('set them, so that an INSERT without a key gets one that no row has') },
+    examples: [
+      ['sequences', 'what --set would do; exit 5 if a column has no sequence, or an exhausted one'],
+      ['sequences --set', 'before the application writes to the target'],
+    ],
+    run: async (a) => (await import('./commands/sequences.js')).runSequences({ ...a, tables: a.table }),
+  }),
+  command({
     name: 'show-errors',
     describe: 'list rows that could not be applied, newest first',
     options: {

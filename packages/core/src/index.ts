@@ -97,12 +97,14 @@ export type {
 } from './ports/source.js'
 export type {
   ConstraintState,
+  CounterState,
   CreatedObjects,
   LockHolder,
   OutdatedObject,
   TableHindrance,
   Target,
   TargetAdmin,
+  MissingCounter,
   TargetConstraints,
   TargetDefinition,
   TargetTables,

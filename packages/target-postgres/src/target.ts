@@ -9,6 +9,7 @@ import { Ddl } from './ddl/ddl.js'
 import { Checks } from './ddl/checks.js'
 import { KeyIndexes } from './ddl/key-indexes.js'
 import { SecondaryIndexes } from './ddl/secondary-indexes.js'
+import { setCounter } from './ddl/set-counter.js'
 import { Suspension } from './ddl/suspension.js'
 import { createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
@@ -80,6 +81,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       due: (definitions) => control.due(definitions),
       drop: (outdated) => control.drop(outdated),
       adopt: (definition) => control.adopt(definition),
+      setCounter: (table, objects, request) => setCounter(ddl, table, objects, request),
     },
     admin: {
       migrate: () => migrate(database),

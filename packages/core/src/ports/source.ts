@@ -198,6 +198,11 @@ export interface CatalogReader {
   hasRows(table: string): Promise<boolean>
   /** Whether fingerprints contain the storage's own number; without PROCESS they do not, and TRUNCATE changes none of them. */
   seesStorage(): Promise<boolean>
+  /**
+   * The number that an INSERT without a value for this AUTO_INCREMENT column gets at least: the counter's, or the one after the
+   * highest value, which an UPDATE may have written beyond the counter.
+   */
+  nextNumber(table: string, column: string): Promise<bigint>
   /** Changes when the content of a non-transactional table may have changed. Throws TableBroken if the table cannot be opened. */
   contentFingerprint(table: string): Promise<string>
 }

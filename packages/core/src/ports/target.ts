@@ -110,7 +110,26 @@ export interface TargetConstraints {
   leftOutIndexes(): Promise<readonly Pick<OutdatedObject, 'table' | 'name'>[]>
 }
 
-/** Objects that we created, as recorded at their creation. */
+/** The sequence, an identity's or another, that gives the numbers of an INSERT without a value. */
+export interface CounterState {
+  readonly kind: 'counts'
+  /** Its name with the schema, quoted where necessary. */
+  readonly sequence: string
+  /** The number that it would have given next. */
+  readonly before: bigint
+  /** The number that it gives next now, or would with `dryRun`. */
+  readonly next: bigint
+  /** `next` is higher than the sequence can give: an INSERT without a value fails. */
+  readonly isExhausted: boolean
+}
+
+/** The column takes its numbers from no sequence that ascends; the statements give it one. */
+export interface MissingCounter {
+  readonly kind: 'missing'
+  readonly statements: readonly string[]
+}
+
+/** Objects that we created, as recorded at their creation, and the counters of AUTO_INCREMENT columns, whoever created them. */
 export interface CreatedObjects {
   /** Returns objects that the source has redefined or dropped, and tables with objects to be created once they are open. */
   due(definitions: readonly TargetDefinition[]): Promise<{
@@ -122,6 +141,15 @@ export interface CreatedObjects {
   drop(outdated: readonly OutdatedObject[]): Promise<void>
   /** Records existing objects with a planned name as created as planned; for a table without any record. */
   adopt(definition: TargetDefinition): Promise<void>
+  /**
+   * Sets the counter of the table's AUTO_INCREMENT column so that it gives neither a number below `least` nor one that a row
+   * has. A sequence that other columns may use too is never set back.
+   */
+  setCounter(
+    table: TableMapping,
+    objects: TableObjects,
+    how: { readonly least: bigint; readonly dryRun: boolean },
+  ): Promise<CounterState | MissingCounter>
 }
 
 /** Work on the target as a server, and on our state as a whole. */

@@ -51,6 +51,19 @@ export class MysqlCatalog implements CatalogReader {
     )
   }
 
+  /** Every session has the server tell the counter from the storage (`information_schema_stats_expiry = 0`). */
+  async nextNumber(table: string, column: string): Promise<bigint> {
+    const { pool, settings } = this.#context
+    // DOUBLE is allowed, and prints as 1e20.
+    const statement = `SELECT AUTO_INCREMENT, (SELECT CAST(MAX(${sql.name(column)}) AS DECIMAL(65)) FROM ${sql.name(table)})
+      FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND TABLE_NAME = ${sql.text(table)}`
+    const [[counter, highest] = []] = await pool.with((session) => session.definitions(statement))
+    const after = BigInt(highest ?? 0) + 1n
+    // NULL until the first row.
+    const next = BigInt(counter ?? 1)
+    return next > after ? next : after
+  }
+
   /** Read once: a right granted later takes effect at the next start. */
   seesStorage(): Promise<boolean> {
     const { pool, server } = this.#context

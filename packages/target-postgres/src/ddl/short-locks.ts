@@ -8,8 +8,8 @@ const LOCK_ATTEMPTS = 10
 const PAUSES = { firstMs: 300, longestMs: 300 }
 
 /** Runs `work`, and retries it when a lock takes more than 2 s: no session queues behind ours for longer. */
-export async function withShortLocks(database: Database, work: (session: Session) => Promise<unknown>): Promise<void> {
-  await retry(() => database.transaction(work, LOCK), {
+export async function withShortLocks<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
+  return await retry(() => database.transaction(work, LOCK), {
     ...PAUSES,
     attempts: LOCK_ATTEMPTS,
     isRetryable: isLockTimeout,
