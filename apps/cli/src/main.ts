@@ -13,7 +13,7 @@ function parserOf(words: readonly string[]): Argv {
   const parser = yargs([...words])
     .scriptName('mylab-sync')
     .locale('en')
-    // Its types know no text with two forms.
+    // The types of yargs lack texts with two forms.
     .updateStrings(FAULT_TEXTS as never)
     .usage(`${PURPOSE}\n\n$0 <command>`)
     .options(COMMON)

@@ -4,8 +4,8 @@ import { tell } from './output.js'
 type Commands = readonly Command[]
 
 /**
- * What yargs reports, in place of its English sentences: a kind of fault and what it concerns. Texts with a count have two
- * forms there; a value without a place in its text follows at the end.
+ * Replaces yargs' English sentences by a code and the word at fault. Texts with a count have two forms there; yargs appends
+ * values that a text has no placeholder for.
  */
 export const FAULT_TEXTS = {
   'Unknown argument: %s': { one: 'unknown %s', other: 'unknown %s' },

@@ -6,14 +6,14 @@ export interface VerifiedMoments {
   readonly until: string
 }
 
-/** What verification knows of one table. */
+/** The state of verification of one table. */
 export interface TableVerification {
   readonly table: string
-  /** Where the walk of the pass that is under way goes on; null: the next step begins a pass. */
+  /** Where the walk of the current pass continues; null: the next step starts a pass. */
   readonly walk: string | null
-  /** The drain that had opened the table when the pass began. */
+  /** The drain that had opened the table when the pass started. */
   readonly openedDrain: number
-  /** Of the last full pass, whatever it found; null: none has ended. */
+  /** Moments of the last full pass, whatever it found; null: none has ended. */
   readonly passed: VerifiedMoments | null
   /** Rows that differ, as far as they are known. */
   readonly differing: number
@@ -37,13 +37,13 @@ export interface VerificationStep {
   /** null: the pass has ended. */
   readonly walk: string | null
   readonly openedDrain: number
-  /** It began the pass. */
+  /** Whether this step started the pass. */
   readonly isFirst: boolean
   /** Rows that this step has found to differ. */
   readonly found: readonly DifferingKey[]
   /** How many rows the pass so far has left as differing; more than its keys where rows have none. */
   readonly differing: number
-  /** Of the pass, if it has ended. */
+  /** Moments of the pass, if it has ended. */
   readonly passed: VerifiedMoments | null
 }
 
@@ -53,11 +53,11 @@ export type WholeComparison = Pick<VerificationStep, 'table' | 'found' | 'differ
   readonly passed: VerifiedMoments
 }
 
-/** The pace that all processes keep together. */
+/** The pace that all processes share. */
 export interface VerifyPace {
   /** Until the next step may begin, by the target's clock; 0: now. */
   readonly waitMs: number
-  /** Of the last step; 0: there was none. */
+  /** Figures of the last step; 0: there was none. */
   readonly stepMs: number
   readonly pauseMs: number
   /** Sums over the steps of the last hours, and the time that they spread over, pauses included. */
@@ -66,20 +66,20 @@ export interface VerifyPace {
   readonly rows: number
 }
 
-/** Where verification by itself is, and what it and the commands have found. */
+/** The progress of background verification, and the findings of it and of the commands. */
 export interface VerificationStore {
-  /** By table; one that was never compared is absent. */
+  /** By table; tables that were never compared are omitted. */
   all(): Promise<ReadonlyMap<string, TableVerification>>
-  /** Stores the outcome of a step. At the end of a pass only what the pass has found still differs. */
+  /** Stores the outcome of a step. At the end of a pass only its own findings remain. */
   record(step: VerificationStep): Promise<void>
-  /** Replaces what is known to differ. A pass that is under way goes on. */
+  /** Replaces the known differences. A pass in progress continues. */
   replace(outcome: WholeComparison): Promise<void>
   /** At most `limit` keys that differ, of all tables. */
   differing(limit: number): Promise<(DifferingKey & { readonly table: string })[]>
-  /** Stores keys that differ and that this transaction makes dirty: `settle` has to follow, whoever does it. */
+  /** Stores keys that differ and that this transaction makes dirty: a call of `settle` must follow, by any process. */
   addTried(table: SourceTableName, keys: readonly DifferingKey[]): Promise<void>
   tried(): Promise<(DifferingKey & { readonly table: string })[]>
-  /** Replaces the table's tried keys by those of them that still differ. */
+  /** Replaces the table's tried keys by those that still differ. */
   settle(
     table: SourceTableName,
     outcome: { readonly left: readonly DifferingKey[]; readonly repaired: number },

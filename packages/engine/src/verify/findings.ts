@@ -16,7 +16,7 @@ export interface Findings {
   readonly differences: Difference[]
   /** Texts of the key columns of target rows that no key of the source can address; they count as surplus. */
   readonly strays: (readonly string[])[]
-  /** What the lists take in memory or in JSON, roughly. */
+  /** Approximate size of the lists in memory or in JSON. */
   bytes: number
 }
 
@@ -25,7 +25,7 @@ export interface FindingsLimits {
   readonly bytes: number
 }
 
-/** As many as a report lists. */
+/** The number that a report lists. */
 export const REPORTED: FindingsLimits = { keys: 1_000, bytes: 256 << 10 }
 export const ALL: FindingsLimits = { keys: Infinity, bytes: Infinity }
 const BYTES_BESIDE = 40
@@ -38,7 +38,7 @@ export function countFindings({ counts: { missing, surplus, different } }: Findi
   return missing + surplus + different
 }
 
-/** The lists together are as long as they may be. */
+/** Whether the lists together have reached their limit. */
 export function isFull(lists: readonly Findings[], limits: FindingsLimits): boolean {
   const sum = (size: (findings: Findings) => number): number => lists.reduce((total, each) => total + size(each), 0)
   return (

@@ -17,16 +17,16 @@ import {
   walkOn,
 } from './verify.js'
 
-/** What is repaired at once: no more keys than one drain takes easily. */
+/** Keys repaired at once: no more than one drain takes easily. */
 const ROUND: FindingsLimits = { keys: 10_000, bytes: 2 << 20 }
 
 export interface RepairReport {
   readonly found: VerifyReport
-  /** What is left after the repair. */
+  /** The differences left after the repair. */
   readonly left: VerifyReport
 }
 
-/** What was found in each table, and what is left of it. */
+/** The findings of each table before and after the repair. */
 type Outcome = ReadonlyMap<TableWalk, { readonly found: Findings; readonly left: Findings }>
 
 /**
@@ -75,7 +75,7 @@ async function repairListed(context: EngineContext, verification: Verification, 
   }
 }
 
-/** Has the tables without a key that differ read again as a whole. */
+/** Has differing tables without a key read again as a whole. */
 async function repairWhole(context: EngineContext, verification: Verification, outcome: Outcome): Promise<void> {
   const { model, walks } = verification
   const whole = walks.filter(({ table, isEqual }) => model.tables.has(table) && model.isFullTable(table) && !isEqual)

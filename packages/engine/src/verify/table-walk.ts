@@ -17,7 +17,7 @@ import type { Moment } from './moment.js'
 import { obstacleTo } from './obstacle.js'
 import { newWalkState, type WalkState } from './walk-state.js'
 
-/** Rows of one step, of the usual width; a step has to end long before a snapshot costs its server anything. */
+/** Rows of one step, if they have the usual width; a step must end long before its snapshot costs the server anything. */
 const STEP_BYTES = 4 << 20
 const MAX_STEP_ROWS = 20_000
 const MIN_STEP_ROWS = 100
@@ -42,7 +42,7 @@ export class TableWalk {
     return this.#state.table
   }
 
-  /** As it is now; it changes with every step. */
+  /** The current state; it changes with every step. */
   get state(): Readonly<WalkState> {
     return this.#state
   }
@@ -56,7 +56,7 @@ export class TableWalk {
     return countFindings(this.#state.findings) === 0
   }
 
-  /** Compares the next part. Returns false if the moment is no use to this table, and another one is needed. */
+  /** Compares the next part. Returns false if this table needs another moment. */
   async step(context: EngineContext, moment: Moment): Promise<boolean> {
     const state = this.#state
     const obstacle = await obstacleTo(context, moment, this.table)
@@ -85,7 +85,7 @@ export class TableWalk {
     Object.assign(this.#state, state)
   }
 
-  /** What it says holds for this moment too. */
+  /** Its findings hold for this moment too. */
   extend({ takenAt }: Moment): void {
     const state = this.#state
     state.span = { since: state.span?.since ?? takenAt, until: takenAt }

@@ -59,7 +59,7 @@ export interface VerifyReport {
   readonly tables: readonly VerifiedTable[]
 }
 
-/** A verification on its way. */
+/** A verification in progress. */
 export interface Verification {
   model: Model
   quarantined: ReadonlyMap<string, number>

@@ -2,23 +2,23 @@ import type { RowKey } from '@mylab-sync/core'
 import { type Findings, noFindings } from './findings.js'
 
 /**
- * Where a walk over one table is and what it has found: plain data of bounded size, so that it can be stored as JSON and
- * another process can go on.
+ * The position and findings of a walk over one table: plain data of bounded size, so that it can be stored as JSON and
+ * another process can continue it.
  */
 export interface WalkState {
   readonly table: string
-  /** The generation that it was begun with: under another one keys and values mean something else, and it begins again. */
+  /** The table's generation at the walk's start. Under another one keys and values have another meaning, so the walk starts over. */
   generation: string | null
   /** rows: the source's rows are compared; surplus: the target's are looked for at the source. */
   phase: 'rows' | 'surplus' | 'done'
   /** In phase `rows`, keys up to and including this one are compared. */
   lower: RowKey | null
-  /** In phase `surplus`, texts of the target's key up to which it has looked. */
+  /** In phase `surplus`, the target's key up to which it has looked, as texts. */
   after: readonly string[] | null
   /** Rows of the source that were compared. */
   rows: number
   findings: Findings
-  /** Rows of the source that the target lacked, be that proven or not. */
+  /** Rows of the source that the target lacked, whether proven or not. */
   lacking: number
   /** Moments whose drains carried the table as a whole, so that it could not be compared at them. */
   carried: number

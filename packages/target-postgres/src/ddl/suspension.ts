@@ -9,7 +9,7 @@ import { withShortLocks } from './short-locks.js'
 import { dropIndex, whyNoIndex } from './standing-indexes.js'
 
 /** Shown to people: only the constraint's creator can re-create it. */
-const NOT_OURS = '; it is not one of the source'
+const NOT_OURS = "; it is not one of the source's"
 
 type Violated = Parameters<TargetConstraints['suspend']>[0]
 
