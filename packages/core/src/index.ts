@@ -118,6 +118,7 @@ export type {
   VerifyPace,
   WholeComparison,
 } from './ports/verification-store.js'
+export type { ReportRecord, ReportStore } from './ports/report-store.js'
 export type {
   Chunk,
   ChunkStore,

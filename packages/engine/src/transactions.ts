@@ -3,7 +3,7 @@ import type { EngineContext } from './context.js'
 
 /** Reads the target in one transaction that changes nothing. */
 export async function readTarget<T>(
-  context: EngineContext,
+  context: Pick<EngineContext, 'target'>,
   look: (target: TargetTransaction) => Promise<T>,
 ): Promise<T> {
   await using target = await context.target.begin()

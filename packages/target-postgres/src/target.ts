@@ -83,23 +83,35 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       adopt: (definition) => control.adopt(definition),
       setCounter: (table, objects, request) => setCounter(ddl, table, objects, request),
     },
-    admin: {
-      migrate: () => migrate(database),
-      migrated: () => migrated(database),
-      uninstallStatements: () => uninstallStatements(database),
-      leftInState: () => leftInState(database),
-      requireUninstallRights: () => requireUninstallRights(database),
-      run: (statements) =>
-        database.transaction(async (session) => {
-          for (const statement of statements) await session.raw(statement)
-        }),
-      preflight: (tables) => preflight(database, tables),
-      clockAheadMs: () => clockAheadMs(database),
-    },
+    admin: adminOf(database),
     ...beginnings(database, known),
     drainHolder: () => drainHolder(database),
     close: () => database.close(),
   }
+}
+
+function adminOf(database: Database): Target['admin'] {
+  return {
+    version: () => serverVersion(database),
+    migrate: () => migrate(database),
+    migrated: () => migrated(database),
+    uninstallStatements: () => uninstallStatements(database),
+    leftInState: () => leftInState(database),
+    requireUninstallRights: () => requireUninstallRights(database),
+    run: (statements) =>
+      database.transaction(async (session) => {
+        for (const statement of statements) await session.raw(statement)
+      }),
+    preflight: (tables) => preflight(database, tables),
+    clockAheadMs: () => clockAheadMs(database),
+  }
+}
+
+async function serverVersion(database: Database): Promise<string> {
+  const [row] = await database.transaction((session) =>
+    session.rows<{ version: string }>("SELECT current_setting('server_version') AS version"),
+  )
+  return `PostgreSQL ${row?.version ?? ''}`
 }
 
 function beginnings(

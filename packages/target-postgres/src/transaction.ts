@@ -3,6 +3,7 @@ import {
   type DrainHistory,
   type ParkedKeys,
   type QuarantineStore,
+  type ReportStore,
   type RowLookup,
   type RowWriter,
   type TableStore,
@@ -21,6 +22,7 @@ import { History } from './state/drain-history.js'
 import { Parked } from './state/parked-keys.js'
 import { Progress } from './state/progress.js'
 import { Quarantine } from './state/quarantine.js'
+import { Reports } from './state/reports.js'
 import { StateSql } from './state/state-sql.js'
 import { Verification } from './state/verification.js'
 
@@ -34,6 +36,7 @@ export class Transaction implements TargetTransaction {
   readonly rows: RowWriter
   readonly lookup: RowLookup
   readonly verification: VerificationStore
+  readonly reports: ReportStore
   readonly session: Session
   readonly #keeper: Keeper
   #ended = false
@@ -46,6 +49,7 @@ export class Transaction implements TargetTransaction {
     this.quarantine = new Quarantine(state)
     this.history = new History(state)
     this.verification = new Verification(state)
+    this.reports = new Reports(state)
     this.session = session
     this.#keeper = new Keeper(session, known)
     const statements = new TableSql(session, settings.schema, this.#keeper)

@@ -257,6 +257,8 @@ export interface ChangeLog {
 
 /** Setting up, checking and removing an installation at the source. */
 export interface SourceAdmin {
+  /** Product and version, as the server reports them. */
+  version(): Promise<string>
   /**
    * Creates or checks sync_audit_log, sync_instance and sync_instance_mark; if one of them was lost, everything is read
    * again. A new installation starts at `token`. Throws SyncError foreign-audit-table.

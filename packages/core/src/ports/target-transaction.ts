@@ -3,6 +3,7 @@ import type { Edge, IndexPlan, SanitisingRule, TableMapping } from '../model/map
 import type { TableEvent, TableState } from '../model/life-cycle.js'
 import type { RowKey, SourceTableName } from '../names.js'
 import type { DrainName, KeyRange } from './source.js'
+import type { ReportStore } from './report-store.js'
 import type { VerificationStore } from './verification-store.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
@@ -200,6 +201,8 @@ export interface QuarantineStore {
     readonly history: boolean
   }): Promise<RowError[]>
   addSanitised(counts: readonly SanitisedCount[]): Promise<void>
+  /** Counts by table, column and rule since the installation; without any key. */
+  sanitised(): Promise<Omit<SanitisedCount, 'sampleKeys'>[]>
 }
 
 export interface LastDrain {
@@ -312,6 +315,7 @@ export interface TargetTransaction extends AsyncDisposable {
   readonly rows: RowWriter
   readonly lookup: RowLookup
   readonly verification: VerificationStore
+  readonly reports: ReportStore
   /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated, or TableBroken if a user's trigger fails. */
   checkConstraints(): Promise<void>
   commit(): Promise<void>

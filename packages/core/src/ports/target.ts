@@ -154,6 +154,8 @@ export interface CreatedObjects {
 
 /** Work on the target as a server, and on our state as a whole. */
 export interface TargetAdmin {
+  /** Product and version, as the server reports them. */
+  version(): Promise<string>
   migrate(): Promise<void>
   migrated(): Promise<boolean>
   /** Statements that remove our state from the target: our tables by name, and the schema if nothing else is left in it. */

@@ -86,9 +86,10 @@ export class TableWalk {
   }
 
   /** Its findings hold for this moment too. */
-  extend({ takenAt }: Moment): void {
+  extend({ takenAt, drains: { first, last } }: Moment): void {
     const state = this.#state
     state.span = { since: state.span?.since ?? takenAt, until: takenAt }
+    state.drains = { first: state.drains?.first ?? first, last }
   }
 
   #begin(moment: Moment): void {

@@ -1,4 +1,4 @@
-import type { RowKey } from '@mylab-sync/core'
+import type { DrainRange, RowKey } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
@@ -38,6 +38,10 @@ export interface VerifiedTable {
   /** Rows of the source that were compared. */
   readonly rows: number
   readonly equal: boolean
+  /** The earliest moment at which a part of it was compared. */
+  readonly verifiedSince: string | null
+  /** The drains of these moments: what they applied is in both databases; null: it was not compared. */
+  readonly drains: DrainRange | null
   /** The latest moment that the comparison holds for, ISO 8601 in UTC; null: it was not compared. */
   readonly verifiedAt: string | null
   readonly missing: number
@@ -120,12 +124,14 @@ export function reportOf(
   findingsOf: (walk: TableWalk) => Findings = (walk) => walk.state.findings,
 ): VerifyReport {
   const tables = walks.map((walk): VerifiedTable => {
-    const { notCompared, rows, span } = walk.state
+    const { notCompared, rows, span, drains } = walk.state
     const findings = findingsOf(walk)
     return {
       table: walk.table,
       rows,
       equal: notCompared === null && countFindings(findings) === 0,
+      verifiedSince: notCompared === null ? (span?.since ?? null) : null,
+      drains: notCompared === null ? drains : null,
       verifiedAt: notCompared === null ? (span?.until ?? null) : null,
       ...findings.counts,
       quarantined: quarantined.get(walk.table) ?? 0,

@@ -1,4 +1,4 @@
-import type { RowKey } from '@mylab-sync/core'
+import type { DrainRange, RowKey } from '@mylab-sync/core'
 import { type Findings, noFindings } from './findings.js'
 
 /**
@@ -27,6 +27,8 @@ export interface WalkState {
   latest: string | null
   /** The earliest and the latest moment of its steps, ISO 8601 in UTC by the source's clock. */
   span: { readonly since: string; readonly until: string } | null
+  /** The drains at whose moments its steps were taken, from the first to the last. */
+  drains: DrainRange | null
   /** Why the table was not compared; null while nothing speaks against it. */
   notCompared: string | null
 }
@@ -45,6 +47,7 @@ export function newWalkState(table: string): WalkState {
     moments: 0,
     latest: null,
     span: null,
+    drains: null,
     notCompared: null,
   }
 }

@@ -1,6 +1,7 @@
 import type { Finding, SourceAdmin, TableMapping } from '@mylab-sync/core'
 import { randomUUID } from 'node:crypto'
 import { guardLog } from '../capture/change-log.js'
+import { readServer } from '../catalog/catalog.js'
 import { DDL_SESSION, runWithShortLocks } from '../capture/install.js'
 import { clockAheadMs, preflight } from '../preflight/preflight.js'
 import { sealNewLog } from '../snapshot/acknowledge.js'
@@ -43,6 +44,11 @@ export class MysqlAdmin implements SourceAdmin {
 
   async clockAheadMs(): Promise<number> {
     return await this.#context.pool.with(clockAheadMs)
+  }
+
+  async version(): Promise<string> {
+    const { vendor, version } = await this.#context.pool.with(readServer)
+    return `${vendor === 'mariadb' ? 'MariaDB' : 'MySQL'} ${version}`
   }
 
   async requireRights(work: 'capture' | 'uninstall'): Promise<void> {

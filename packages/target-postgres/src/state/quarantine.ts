@@ -160,6 +160,13 @@ export class Quarantine implements QuarantineStore {
     }))
   }
 
+  async sanitised(): Promise<Omit<SanitisedCount, 'sampleKeys'>[]> {
+    return await this.#sql.rows<Omit<SanitisedCount, 'sampleKeys'> & Record<string, unknown>>(
+      `SELECT table_name AS table, column_name AS column, rule, rows::float8 AS rows FROM sync_sanitised
+       ORDER BY table_name COLLATE "C", column_name COLLATE "C", rule`,
+    )
+  }
+
   async addSanitised(counts: readonly SanitisedCount[]): Promise<void> {
     for (const count of counts) {
       await this.#sql.rows(
