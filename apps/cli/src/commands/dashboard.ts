@@ -2,9 +2,8 @@ import type { ResolvedConfig } from '@mylab-sync/config'
 import { AddressRefused, parsePlace, placeText, SyncError } from '@mylab-sync/core'
 import { type DashboardOptions, runDashboard } from '@mylab-sync/dashboard'
 import { type EngineContext, retryFailed } from '@mylab-sync/engine'
-import { Producer } from '@mylab-sync/queue'
 import type { Log } from '@mylab-sync/runtime'
-import { healthProblems, queueSettings } from '../queue.js'
+import { healthProblems, loadQueue, queueSettings } from '../queue.js'
 import { type CommonOptions, openContext, orItsError, type Session, withConfig } from '../session.js'
 import { retried } from './show-errors.js'
 
@@ -40,6 +39,7 @@ export async function serve(
 ): Promise<void> {
   const options = dashboardOptions(config, at, log)
   if (!config.useQueue) return runDashboard(options, signal)
+  const { Producer } = await loadQueue()
   const producer = Producer.unopened(queueSettings(config))
   const health = async (): Promise<readonly string[]> => healthProblems(await orItsError(producer.health()))
   try {

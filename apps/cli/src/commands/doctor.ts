@@ -1,9 +1,8 @@
 import type { ResolvedConfig } from '@mylab-sync/config'
 import { ERRORS, type Finding, type FindingCode, lineFindings, SyncError } from '@mylab-sync/core'
 import { type Diagnosis, doctor } from '@mylab-sync/engine'
-import { checkRedis, Producer, redisLine } from '@mylab-sync/queue'
 import { print, printHeading, printJson } from '../output.js'
-import { queueSettings, resumeCommand } from '../queue.js'
+import { loadQueue, queueSettings, resumeCommand } from '../queue.js'
 import { type CommonOptions, engineOptions, openSource, openTarget, orItsError, withConfig } from '../session.js'
 
 const PROBLEMS = 5
@@ -32,6 +31,7 @@ async function diagnose(config: ResolvedConfig): Promise<Diagnosis> {
 }
 
 async function redisFindings(config: ResolvedConfig): Promise<Finding[]> {
+  const { checkRedis, Producer, redisLine } = await loadQueue()
   const settings = queueSettings(config)
   const warnings = await checkRedis(settings)
   const found = warnings.map((cause) => redisFinding('redis-eviction', cause, 'CONFIG SET maxmemory-policy noeviction'))

@@ -17,8 +17,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { print, printJson, tell } from '../output.js'
 import { Prompt } from '../prompt.js'
 import { SecretFile } from '../secret-file.js'
-import { checkRedis } from '@mylab-sync/queue'
 import { explain } from '../failure.js'
+import { loadQueue } from '../queue.js'
 import { openSource, openTarget, untilStopped } from '../session.js'
 
 export interface InitOptions {
@@ -109,6 +109,7 @@ async function testTarget(target: Answers['target']): Promise<void> {
 
 async function testRedis({ redisUrl, redisTls }: Pick<Answers, 'redisUrl' | 'redisTls'>): Promise<void> {
   if (redisUrl === null) return
+  const { checkRedis } = await loadQueue()
   for (const warning of await checkRedis({ redisUrl, redisTls })) tell(`Redis: ${warning}`)
   tell('Redis: answers')
 }
