@@ -2,6 +2,7 @@ import type { ColumnMapping, Refusal, SourceColumn, SourceTable, TableMapping, T
 import { type ColumnRefusal, isRefusal, typeRule } from './columns.js'
 import { keyObstacle, keyOf } from './keys.js'
 import { targetName } from './names.js'
+import { digestRule } from './digests/digest-rules.js'
 import { columnRules, type MappingOptions, invalidRule } from './options.js'
 import { References, syncKey } from './references.js'
 import type { ValueContext } from './value-rules.js'
@@ -109,6 +110,7 @@ function mapColumn(
   }
   const rule = typeRule(column, context)
   if (isRefusal(rule)) return rule
+  const convert = rule.convert ?? null
   return {
     source: column,
     name: columnName(column, table, options.names === 'lower'),
@@ -117,7 +119,8 @@ function mapColumn(
     notNull: role.inKey || (!column.nullable && rule.mayBecomeNull !== true),
     collateC: role.inKey && (rule.type === 'text' || rule.type.startsWith('character varying')),
     read: rule.read ?? 'plain',
-    convert: rule.convert ?? null,
+    convert,
     standIn: rule.standIn ?? null,
+    digest: digestRule(column, rule.type, convert),
   }
 }

@@ -17,6 +17,7 @@ export function columnMapping(source: SourceColumn): ColumnMapping {
     read: 'plain',
     convert: null,
     standIn: null,
+    digest: null,
   }
 }
 

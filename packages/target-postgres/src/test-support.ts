@@ -34,6 +34,7 @@ export function testColumn(name: string, typed: string): ColumnMapping {
     read: 'plain',
     convert: null,
     standIn: null,
+    digest: null,
   }
 }
 

@@ -4,6 +4,7 @@ import {
   type ParkedKeys,
   type QuarantineStore,
   type ReportStore,
+  type RowComparison,
   type RowLookup,
   type RowWriter,
   type TableStore,
@@ -14,7 +15,9 @@ import type { Session, TargetSettings } from './connection/database.js'
 import { mapped, targetError } from './errors.js'
 import { Keeper } from './rows/keeper.js'
 import type { KnownTables } from './rows/known-tables.js'
+import { Comparison } from './rows/comparison.js'
 import { Lookup } from './rows/lookup.js'
+import { Staging } from './rows/staging.js'
 import { TableSql } from './rows/table-sql.js'
 import { Writer } from './rows/writer.js'
 import { Chunks } from './state/chunks.js'
@@ -35,6 +38,7 @@ export class Transaction implements TargetTransaction {
   readonly history: DrainHistory
   readonly rows: RowWriter
   readonly lookup: RowLookup
+  readonly comparison: RowComparison
   readonly verification: VerificationStore
   readonly reports: ReportStore
   readonly session: Session
@@ -55,6 +59,7 @@ export class Transaction implements TargetTransaction {
     const statements = new TableSql(session, settings.schema, this.#keeper)
     this.rows = new Writer(statements, this.#keeper)
     this.lookup = new Lookup(statements)
+    this.comparison = new Comparison(statements, new Staging(statements))
   }
 
   checkConstraints(): Promise<void> {

@@ -22,6 +22,28 @@ export type ReadRule =
   | 'enum' // CONCAT(col + 0, ':', col): index 0 differs from a member ''
 
 /**
+ * How a column's value is written in the text of its row that both servers digest; each side renders the symbol. Texts that are
+ * equal are of values that are equal; values that are equal may have different texts, and are compared by value then.
+ * number: digits · boolean: 0 or 1 · double: 16 hexadecimal digits of the value as a double · bits: binary digits · temporal: as
+ * CAST AS CHAR without the zeros that end a fraction, a TIMESTAMP in UTC and with +00 · temporal-or-null: the same, a zero date
+ * being NULL · text: length in bytes, a colon, the text in UTF-8 · hash: SHA-256 of the bytes, of text in UTF-8 · member: an
+ * ENUM's label as text · list: a SET as an array literal, as text · uuid: 32 hexadecimal digits · address: with its prefix length.
+ */
+export type DigestRule =
+  | 'number'
+  | 'boolean'
+  | 'double'
+  | 'bits'
+  | 'temporal'
+  | 'temporal-or-null'
+  | 'text'
+  | 'hash'
+  | 'member'
+  | 'list'
+  | 'uuid'
+  | 'address'
+
+/**
  * The kinds of token for a key column, written alike by the trigger and by every SELECT (ASCII, never a comma).
  * integer: digits of `col + 0` (also BIT, YEAR, ENUM and SET by number) · decimal: `col + 0` or plain digits · bits: 16 hexadecimal
  * digits of FLOAT and DOUBLE as a double, little-endian (MySQL's text of a double ends after 22 characters, so some name no row) ·
@@ -62,6 +84,8 @@ export interface ColumnMapping {
   readonly convert: Convert | null
   /** The value that `convert` substitutes in a key or a referenced column, if type and read rule do not imply it; part of the table's generation. */
   readonly standIn: string | null
+  /** null: no text that both servers write proves the value. */
+  readonly digest: DigestRule | null
 }
 
 /** Token <-> target text of one column that is part of a key or of a foreign key. */

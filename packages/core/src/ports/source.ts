@@ -26,6 +26,21 @@ export interface KeyRange {
   readonly upper: RowKey | null
 }
 
+/** Rows that a digest covers: those of the range, or of them only those of these keys (at most 5,000). */
+export interface DigestScope {
+  readonly range: KeyRange
+  readonly keys: readonly RowKey[] | null
+}
+
+/**
+ * Stands for the values of a set of rows: two parts of the SHA-256 of each row's text, 60 bits each, summed up. Digests of
+ * disjoint sets can be added and subtracted. Equal on both sides, it proves the rows equal.
+ */
+export interface RowDigest {
+  readonly rows: number
+  readonly sums: readonly [bigint, bigint]
+}
+
 /** Replaces the source's token after a manual change of the change log: every table must be read again. */
 export const DAMAGED_LOG = 'log-harmed'
 
@@ -127,6 +142,8 @@ export interface SnapshotRows {
   /** The key `rows` rows after `after`; null if fewer are left. */
   keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null>
   count(table: string): Promise<number>
+  /** The digest of the table's columns, each of which has a digest rule. */
+  digest(table: TableMapping, scope: DigestScope): Promise<RowDigest>
 }
 
 /**

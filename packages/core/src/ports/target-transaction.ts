@@ -2,8 +2,8 @@ import type { HexDigits } from '../hex-digits.js'
 import type { Edge, IndexPlan, SanitisingRule, TableMapping } from '../model/mapping.js'
 import type { TableEvent, TableState } from '../model/life-cycle.js'
 import type { RowKey, SourceTableName } from '../names.js'
-import type { DrainName, KeyRange } from './source.js'
 import type { ReportStore } from './report-store.js'
+import type { DigestScope, DrainName, KeyRange, RowDigest } from './source.js'
 import type { VerificationStore } from './verification-store.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
@@ -231,6 +231,8 @@ export interface DrainHistory {
   ): Promise<void>
   /** Returns those of these keys that one of these drains recorded. */
   recordedKeys(drains: DrainRange, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
+  /** All keys of this table that these drains have recorded; null if they are more than `limit`. */
+  allKeys(drains: DrainRange, table: string, limit: number): Promise<readonly RowKey[] | null>
   /** Whether the keys of all drains after this one are still kept. */
   keepsAfter(drain: number): Promise<boolean>
   /** Parks again the keys of these tables that drains after this one applied. */
@@ -292,14 +294,26 @@ export interface RowLookup {
   /** Returns keys in the target's own order, after the given texts of the key columns; only for tables with a key. */
   keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage>
   count(table: TableMapping): Promise<number>
-  /** Compares these rows, each with the target's row of its key, value by value in the target's own types. Equal rows are omitted. */
-  compare(table: TableMapping, rows: readonly TargetRow[]): Promise<RowDifference[]>
   /** Returns those of these keys that the target holds. */
   present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
-  /** Compares a table without a key, as a multiset, with these rows. */
-  compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference>
   /** Names of our foreign keys that are validated now. */
   validatedKeys(): Promise<ReadonlySet<string>>
+}
+
+/** Compares the target's rows with given ones. */
+export interface RowComparison {
+  /** Compares these rows, each with the target's row of its key, value by value in the target's own types. Equal rows are omitted. */
+  compare(table: TableMapping, rows: readonly TargetRow[]): Promise<RowDifference[]>
+  /** Compares a table without a key, as a multiset, with these rows. */
+  compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference>
+  /** The digest of the table's columns, as the source's; a bounded range only of a key that both sides order alike. */
+  digest(table: TableMapping, scope: DigestScope): Promise<RowDigest>
+  /** Keys of a range, in the target's own order, after the given texts; the key is one that both sides order alike. */
+  keysWithin(
+    table: TableMapping,
+    range: KeyRange,
+    page: { readonly after: readonly string[] | null; readonly limit: number },
+  ): Promise<KeyPage>
 }
 
 /**
@@ -314,6 +328,7 @@ export interface TargetTransaction extends AsyncDisposable {
   readonly history: DrainHistory
   readonly rows: RowWriter
   readonly lookup: RowLookup
+  readonly comparison: RowComparison
   readonly verification: VerificationStore
   readonly reports: ReportStore
   /** Checks all deferred constraints now, inside a savepoint. Throws ConstraintViolated, or TableBroken if a user's trigger fails. */

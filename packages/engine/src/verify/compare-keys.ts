@@ -19,7 +19,7 @@ export async function compareRows(
     rows += raw.length
     const converted = convertRows(mapping, raw, tally)
     found.push(...converted.refused.map(({ key }): Difference => ({ key, kind: 'missing', columns: [] })))
-    found.push(...(await moment.target.lookup.compare(mapping, converted.rows)))
+    found.push(...(await moment.target.comparison.compare(mapping, converted.rows)))
   }
   return { rows, found }
 }

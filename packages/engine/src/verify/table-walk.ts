@@ -1,8 +1,6 @@
-import { type RowKey, type TableMapping, type TargetRow, WHOLE_TABLE } from '@mylab-sync/core'
+import { type KeyRange, type TableMapping, WHOLE_TABLE } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
-import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
-import { compareRows } from './compare-keys.js'
 import {
   addFindings,
   countFindings,
@@ -10,17 +8,25 @@ import {
   type Findings,
   type FindingsLimits,
   noFindings,
-  proven,
   REPORTED,
 } from './findings.js'
 import type { Moment } from './moment.js'
+import { compareWhole } from './compare-whole.js'
 import { obstacleTo } from './obstacle.js'
+import { RangeComparison, type RangeOutcome } from './range-comparison.js'
 import { newWalkState, type WalkState } from './walk-state.js'
 
-/** Rows of one step, if they have the usual width; a step must end long before its snapshot costs the server anything. */
-const STEP_BYTES = 4 << 20
-const MAX_STEP_ROWS = 20_000
+interface Step {
+  readonly bytes: number
+  readonly rows: number
+}
+/** Most of one step, which has to end long before a snapshot costs its server anything. */
+const DIGEST_STEP: Step = { bytes: 16 << 20, rows: 50_000 }
+const VALUE_STEP: Step = { bytes: 4 << 20, rows: 20_000 }
 const MIN_STEP_ROWS = 100
+/** Steps whose digests differ in vain, and for how many steps digests are left out then. */
+const MAX_VAIN = 2
+const STEPS_BY_VALUE = 30
 const SURPLUS_PAGES = 10
 /** Moments whose drain carried a table without a key: it cannot be compared then. */
 const MAX_CARRIED = 20
@@ -32,6 +38,10 @@ const MAX_CARRIED = 20
 export class TableWalk {
   readonly #state: WalkState
   readonly #limits: FindingsLimits
+  #comparison: RangeComparison | undefined
+  /** Consecutive steps whose digests differed although nothing else did, and how many steps do without digests now. */
+  #vain = 0
+  #byValueFor = 0
 
   constructor(from: string | WalkState, limits: FindingsLimits = REPORTED) {
     this.#state = typeof from === 'string' ? newWalkState(from) : structuredClone(from)
@@ -68,8 +78,10 @@ export class TableWalk {
     this.#begin(moment)
     const mapping = moment.model.mapping(this.table)
     if (moment.model.isFullTable(this.table)) return this.#compareWhole(moment, mapping)
-    if (state.phase === 'rows') await this.#compareRange(moment, mapping)
-    else await this.#findSurplus(moment, mapping)
+    if (this.#comparison?.moment !== moment) this.#comparison = await RangeComparison.begin(moment, mapping)
+    if (state.phase === 'rows') await this.#compareRange(this.#comparison, mapping)
+    else await this.#findSurplus(this.#comparison, mapping)
+    if (this.isDone) this.#comparison = undefined
     return true
   }
 
@@ -106,31 +118,47 @@ export class TableWalk {
     addFindings(this.#state.findings, { differences, strays }, this.#limits)
   }
 
-  async #compareRange(moment: Moment, mapping: TableMapping): Promise<void> {
+  async #compareRange(comparison: RangeComparison, mapping: TableMapping): Promise<void> {
     const state = this.#state
     const { lower } = state
-    const upper = await moment.source.rows.keyAfter(mapping, lower, rowsOfStep(mapping))
-    const { rows, found } = await compareRows(moment, mapping, moment.source.rows.readRange(mapping, { lower, upper }))
-    this.#add(await proven(moment, this.table, found), [])
-    state.rows += rows
-    state.lacking += found.filter(({ kind }) => kind === 'missing').length
+    const isByDigest = this.#byValueFor === 0
+    const rows = rowsOfStep(mapping, isByDigest ? DIGEST_STEP : VALUE_STEP)
+    const upper = await comparison.moment.source.rows.keyAfter(mapping, lower, rows)
+    const outcome = await this.#compare(comparison, { lower, upper })
+    this.#add(outcome.differences, outcome.strays)
+    state.rows += outcome.rows
+    state.expected = state.expected === null ? null : numberOrNull(state.expected + outcome.expected)
+    state.isOrdered &&= comparison.isOrdered({ lower, upper })
     state.lower = upper
-    if (upper !== null) return
-    // All rows at one moment: the target holds surplus ones only if it counts more.
-    const isAll = state.moments === 1 && (await moment.target.lookup.count(mapping)) === state.rows - state.lacking
-    state.phase = isAll ? 'done' : 'surplus'
+    if (upper === null) state.phase = (await this.#isWithoutSurplus(comparison)) ? 'done' : 'surplus'
   }
 
-  async #findSurplus(moment: Moment, mapping: TableMapping): Promise<void> {
-    const { source, target } = moment
+  /** By value for some steps where digests have twice proved nothing, although nothing differed. */
+  async #compare(comparison: RangeComparison, range: KeyRange): Promise<RangeOutcome> {
+    if (this.#byValueFor > 0) {
+      this.#byValueFor--
+      return await comparison.byValue(range)
+    }
+    const outcome = await comparison.byDigest(range)
+    const isVain = !outcome.isProven && outcome.differences.length === 0 && outcome.strays.length === 0
+    this.#vain = isVain ? this.#vain + 1 : 0
+    if (this.#vain >= MAX_VAIN) this.#byValueFor = STEPS_BY_VALUE
+    return outcome
+  }
+
+  /** Ranges of keys that both servers order alike include surplus rows; of others at one moment the number tells. */
+  async #isWithoutSurplus(comparison: RangeComparison): Promise<boolean> {
+    const { isOrdered, moments, expected } = this.#state
+    if (isOrdered) return true
+    return moments === 1 && expected !== null && (await comparison.countUnexpected(expected)) === 0
+  }
+
+  async #findSurplus(comparison: RangeComparison, mapping: TableMapping): Promise<void> {
+    const { target } = comparison.moment
     const state = this.#state
     for (let page = 0; page < SURPLUS_PAGES && !this.isDone; page++) {
       const { keys, strays, next } = await target.lookup.keysAfter(mapping, state.after, KEYS_PER_QUERY)
-      const held = new Set<RowKey>()
-      if (keys.length > 0) for (const { key } of await source.rows.readColumns(mapping, keys, [])) held.add(key)
-      const found = keys.filter((key) => !held.has(key))
-      const surplus = found.map((key): Difference => ({ key, kind: 'surplus', columns: [] }))
-      this.#add(await proven(moment, this.table, surplus), [...strays])
+      this.#add(await comparison.surplus(keys), [...strays])
       state.after = next
       if (next === null) state.phase = 'done'
     }
@@ -144,23 +172,23 @@ export class TableWalk {
       if (++state.carried < MAX_CARRIED) return false
       state.notCompared = 'every drain carries it as a whole; compare it while its writers pause'
     } else {
-      const { rows, missing, surplus } = await target.lookup.compareWhole(mapping, converted(moment, mapping))
+      const { rows, missing, surplus } = await compareWhole(moment, mapping)
+      // Refused rows are missing, and it is not recorded how many they are.
       const isRefused = quarantine.find(this.table, WHOLE_TABLE) !== undefined
       state.rows = rows
-      if (!isRefused) Object.assign(state.findings.counts, { missing, surplus })
+      Object.assign(state.findings.counts, { missing: isRefused ? 0 : missing, surplus })
     }
     state.phase = 'done'
     return true
   }
 }
 
-async function* converted({ source }: Moment, mapping: TableMapping): AsyncIterable<readonly TargetRow[]> {
-  const tally = new SanitisedTally()
-  for await (const raw of source.rows.readRange(mapping, { lower: null, upper: null }))
-    yield convertRows(mapping, raw, tally).rows
+/** Rows of the usual width. */
+function rowsOfStep({ source: { estimatedRows, estimatedBytes } }: TableMapping, { bytes, rows }: Step): number {
+  const width = Math.max(40, estimatedBytes / Math.max(1, estimatedRows))
+  return Math.min(rows, Math.max(MIN_STEP_ROWS, Math.floor(bytes / width)))
 }
 
-function rowsOfStep({ source: { estimatedRows, estimatedBytes } }: TableMapping): number {
-  const width = Math.max(40, estimatedBytes / Math.max(1, estimatedRows))
-  return Math.min(MAX_STEP_ROWS, Math.max(MIN_STEP_ROWS, Math.floor(STEP_BYTES / width)))
+function numberOrNull(value: number): number | null {
+  return Number.isNaN(value) ? null : value
 }

@@ -18,8 +18,10 @@ export interface WalkState {
   /** Rows of the source that were compared. */
   rows: number
   findings: Findings
-  /** Rows of the source that the target lacked, whether proven or not. */
-  lacking: number
+  /** Rows of the source that the target holds too, as far as moments exempt none; null if that is not known. */
+  expected: number | null
+  /** Both servers order the keys of all ranges so far alike, so that these covered the target's surplus rows. */
+  isOrdered: boolean
   /** Moments whose drains carried the table as a whole, so that it could not be compared at them. */
   carried: number
   /** How many moments its steps took, and which one the latest was. */
@@ -42,7 +44,8 @@ export function newWalkState(table: string): WalkState {
     after: null,
     rows: 0,
     findings: noFindings(),
-    lacking: 0,
+    expected: 0,
+    isOrdered: true,
     carried: 0,
     moments: 0,
     latest: null,

@@ -1,6 +1,16 @@
-import type { Edge, KeyRange, RawRow, RowKey, SnapshotRows, TableMapping } from '@mylab-sync/core'
+import type {
+  DigestScope,
+  Edge,
+  KeyRange,
+  RawRow,
+  RowDigest,
+  RowKey,
+  SnapshotRows,
+  TableMapping,
+} from '@mylab-sync/core'
 import { ofTable, sourceError } from '../connection/errors.js'
 import * as sql from '../sql.js'
+import { selectDigest } from './digest.js'
 import type { Reader } from './reader.js'
 import {
   selectColumnByColumn,
@@ -71,6 +81,15 @@ export class RowReads implements SnapshotRows {
       return Number(row?.key ?? 0)
     } catch (error) {
       throw ofTable(table, error)
+    }
+  }
+
+  async digest(table: TableMapping, scope: DigestScope): Promise<RowDigest> {
+    const [row] = await this.#all(table, selectDigest(table, scope))
+    const [a, b] = row?.values ?? []
+    return {
+      rows: Number(row?.key ?? 0),
+      sums: [BigInt(a?.toString('latin1') ?? 0), BigInt(b?.toString('latin1') ?? 0)],
     }
   }
 

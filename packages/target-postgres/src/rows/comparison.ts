@@ -1,8 +1,20 @@
-import type { MultisetDifference, RowDifference, TableMapping, TargetRow } from '@mylab-sync/core'
+import type {
+  DigestScope,
+  KeyPage,
+  KeyRange,
+  MultisetDifference,
+  RowComparison,
+  RowDifference,
+  RowDigest,
+  TableMapping,
+  TargetRow,
+} from '@mylab-sync/core'
 import * as sql from '../sql.js'
 import { copyInto } from './copy-stream.js'
 import type { Staging } from './staging.js'
-import { bytesOf, columnArrays, exactly, rowImage } from './statements.js'
+import { selectDigest } from './digest.js'
+import { onKey } from './key-pages.js'
+import { bytesOf, columnArrays, exactly, rowImage, textsOfKey } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
 /** Bounds of one statement, whose values are strings in this process. */
@@ -10,7 +22,7 @@ const MAX_ROWS = 2_000
 const MAX_BYTES = 2 << 20
 
 /** Compares rows with the target's, in its own types: a value is equal exactly where an upsert would not write it. */
-export class Comparison {
+export class Comparison implements RowComparison {
   readonly #sql: TableSql
   readonly #staging: Staging
 
@@ -50,6 +62,25 @@ export class Comparison {
       const differing = (row['columns'] as number[]).map((at) => table.columns[at]?.source.name ?? '')
       return { key, kind: 'different', columns: differing }
     })
+  }
+
+  async digest(table: TableMapping, scope: DigestScope): Promise<RowDigest> {
+    const statement = selectDigest(this.#sql.nameOf(table), table, scope)
+    if (statement === null) return { rows: 0, sums: [0n, 0n] }
+    const [row] = await this.#sql.runOn(table, statement.text, statement.values)
+    return { rows: Number(row?.['rows']), sums: [BigInt(String(row?.['a'])), BigInt(String(row?.['b']))] }
+  }
+
+  keysWithin(
+    table: TableMapping,
+    { lower, upper }: KeyRange,
+    { after, limit }: { readonly after: readonly string[] | null; readonly limit: number },
+  ): Promise<KeyPage> {
+    const columns = table.key?.columns ?? []
+    const textsOf = (key: string | null): string[] | null => (key === null ? null : textsOfKey(columns, key))
+    return onKey(this.#sql, table, (key, run) =>
+      key.page(run, after ?? textsOf(lower), { limit, until: textsOf(upper) }),
+    )
   }
 
   async compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference> {

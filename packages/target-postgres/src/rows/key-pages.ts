@@ -34,14 +34,24 @@ export class TargetKey {
     )
   }
 
-  /** As the port's `keysAfter`. */
-  async page(run: Run, after: readonly string[] | null, limit: number): Promise<KeyPage> {
-    const places = this.#types.map((type, at) => `$${at + 1}::${type}`)
-    const where = after === null ? '' : `WHERE (${this.#names.join(', ')}) > (${places.join(', ')})`
+  /** As the port's `keysAfter`; up to and including the texts `until`. */
+  async page(
+    run: Run,
+    after: readonly string[] | null,
+    { limit, until = null }: { readonly limit: number; readonly until?: readonly string[] | null },
+  ): Promise<KeyPage> {
+    const [low, high] = [after ?? [], until ?? []]
+    const places = (from: number): string => this.#types.map((type, at) => `$${from + at + 1}::${type}`).join(', ')
+    const key = `(${this.#names.join(', ')})`
+    const conditions = [
+      ...(after === null ? [] : [`${key} > (${places(0)})`]),
+      ...(until === null ? [] : [`${key} <= (${places(low.length)})`]),
+    ]
+    const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
     const rows = await run(
       `SELECT ${this.#names.map((name, at) => `${name}::text AS k${at}`).join(', ')} FROM ${this.#target} t ${where}
        ORDER BY ${this.#names.join(', ')} LIMIT ${Math.floor(limit)}`,
-      after ?? [],
+      [...low, ...high],
     )
     const texts = rows.map((row) => this.#columns.map((_, at) => String(row[`k${at}`])))
     const strays = await this.#strays(run, texts)

@@ -1,17 +1,6 @@
-import type {
-  Edge,
-  KeyPage,
-  MultisetDifference,
-  RowDifference,
-  RowKey,
-  RowLookup,
-  TableMapping,
-  TargetRow,
-} from '@mylab-sync/core'
+import type { Edge, KeyPage, RowKey, RowLookup, TableMapping } from '@mylab-sync/core'
 import * as sql from '../sql.js'
-import { Comparison } from './comparison.js'
 import { onKey } from './key-pages.js'
-import { Staging } from './staging.js'
 import { keyArrays, keyOf, keyOfTexts } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
@@ -22,12 +11,10 @@ const SAMPLED_ROWS = 6
 /** Reads of the target's tables within one transaction. */
 export class Lookup implements RowLookup {
   readonly #sql: TableSql
-  readonly #comparison: Comparison
   #cursors = 0
 
   constructor(sql: TableSql) {
     this.#sql = sql
-    this.#comparison = new Comparison(sql, new Staging(sql))
   }
 
   async referenced(parent: TableMapping, edge: Edge, keys: readonly RowKey[]): Promise<(readonly string[])[]> {
@@ -74,16 +61,12 @@ export class Lookup implements RowLookup {
   }
 
   keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage> {
-    return onKey(this.#sql, table, (key, run) => key.page(run, after, limit))
+    return onKey(this.#sql, table, (key, run) => key.page(run, after, { limit }))
   }
 
   async count(table: TableMapping): Promise<number> {
     const [row] = await this.#sql.runOn(table, `SELECT count(*)::float8 AS n FROM ${this.#sql.nameOf(table)}`)
     return Number(row?.['n'])
-  }
-
-  compare(table: TableMapping, rows: readonly TargetRow[]): Promise<RowDifference[]> {
-    return this.#comparison.compare(table, rows)
   }
 
   async present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
@@ -97,10 +80,6 @@ export class Lookup implements RowLookup {
       arrays,
     )
     return rows.map(toKey)
-  }
-
-  compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference> {
-    return this.#comparison.compareWhole(table, batches)
   }
 
   async validatedKeys(): Promise<ReadonlySet<string>> {

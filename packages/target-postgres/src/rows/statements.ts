@@ -73,7 +73,7 @@ export function keyArrays(columns: readonly KeyColumn[], keys: readonly RowKey[]
 function textsOf(columns: readonly KeyColumn[], key: RowKey): string[] | null {
   const tokens = key.split(',')
   try {
-    const texts = columns.map((column, at) => column.toTarget(tokens[at] ?? ''))
+    const texts = textsOfKey(columns, key)
     return columns.every(
       (column, at) =>
         isNamedAlone(column, tokens[at], texts[at] ?? '') && isInRange(column.column.castType, texts[at] ?? ''),
@@ -104,6 +104,12 @@ export function isInRange(type: string, text: string): boolean {
   if (least === undefined || most === undefined || text.length < 5 || !/^-?\d+$/.test(text)) return true
   const value = BigInt(text)
   return value >= least && value <= most
+}
+
+/** The target's texts of a row key. Throws ValueRefused if the target has none. */
+export function textsOfKey(columns: readonly KeyColumn[], key: RowKey): string[] {
+  const tokens = key.split(',')
+  return columns.map((column, at) => column.toTarget(tokens[at] ?? ''))
 }
 
 export function keyOfTexts(columns: readonly KeyColumn[], texts: readonly string[]): RowKey {

@@ -83,6 +83,14 @@ export class History implements DrainHistory {
     return new Set(rows.map((row) => row.row_key))
   }
 
+  async allKeys({ first, last }: DrainRange, table: string, limit: number): Promise<readonly RowKey[] | null> {
+    const rows = await this.#sql.rows<{ row_key: string }>(
+      'SELECT DISTINCT row_key FROM sync_drain_key WHERE drain_no BETWEEN $1 AND $2 AND table_name = $3 LIMIT $4',
+      [first, last, table, limit + 1],
+    )
+    return rows.length > limit ? null : rows.map((row) => row.row_key)
+  }
+
   async keepsAfter(drain: number): Promise<boolean> {
     const [row] = await this.#sql.rows<{ keys_from: number }>('SELECT keys_from::float8 AS keys_from FROM sync_drain')
     return row !== undefined && drain + 1 >= row.keys_from
