@@ -199,7 +199,7 @@ export const COMMANDS: readonly Command[] = [
   }),
   command({
     name: 'repair',
-    describe: 'verify, and read exactly the rows that differ again',
+    describe: 'verify, and re-read exactly the rows that differ',
     options: { table: TABLE, watch: flag('show the progress') },
     examples: [['repair --table patients', 'exit 5 if a row still differs']],
     run: async (a) => (await import('./commands/verify.js')).runRepair({ ...a, tables: a.table }),

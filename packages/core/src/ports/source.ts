@@ -262,7 +262,7 @@ export interface ChangeLog {
   seal(seen: LogPosition): Promise<void>
   /** Whether the source has all of these now; a watermark may be younger than an open snapshot. */
   hasWatermarks(tokens: readonly string[]): Promise<boolean>
-  /** Makes pending again what drains after `to` acknowledged. Does nothing unless the source is still at `seen`. */
+  /** Makes the entries pending again that drains after `to` acknowledged. Does nothing unless the source is still at `seen`. */
   takeBack(to: DrainName, seen: LogPosition): Promise<void>
   /** Removes entries acknowledged longer ago, in small transactions, and records the highest drain among them. Returns their number. */
   purge(request: {

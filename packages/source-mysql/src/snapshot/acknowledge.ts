@@ -237,7 +237,7 @@ async function keepUnsynced(
 }
 
 /**
- * Makes pending again what was acknowledged after `to`, the latest drain that the target also knows. The number is kept, so
+ * Makes the entries pending again that were acknowledged after `to`, the latest drain that the target also knows. The number is kept, so
  * that no later drain of this target reuses the number of another drain.
  */
 export async function takeBack(
