@@ -36,6 +36,9 @@ const WALK = [
   'resync --table visit',
   'initial --resume',
   'cleanup --days 0',
+  'cutover --dry-run',
+  'cutover --set-read-only --actions',
+  'cutover --abort',
   'uninstall --sql',
   'uninstall --yes',
 ]

@@ -287,6 +287,23 @@ export const COMMANDS: readonly Command[] = [
     run: async (a) => (await import('./commands/cleanup.js')).runCleanup(a),
   }),
   command({
+    name: 'cutover',
+    describe: 'hand over to PostgreSQL: list what stands in the way, then drain, compare, and switch',
+    options: {
+      'dry-run': flag('list what stands in the way, with its remedies; change nothing'),
+      'set-read-only': flag('refuse writes to captured tables of the source, instead of waiting until there are none'),
+      actions: flag('give foreign keys the actions that they have at the source'),
+      wait: { ...number('seconds to wait for the application to stop writing'), default: 30 },
+      abort: flag('go back to following the source'),
+    },
+    examples: [
+      ['cutover --dry-run', 'exit 5 if something blocks'],
+      ['cutover --set-read-only --actions', 'stop the writes, and switch'],
+      ['cutover --abort', 'follow the source again'],
+    ],
+    run: async (a) => (await import('./commands/cutover.js')).runCutover(a),
+  }),
+  command({
     name: 'uninstall',
     describe: 'remove triggers and our own tables from both sides; the copied tables stay',
     options: {

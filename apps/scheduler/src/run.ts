@@ -6,6 +6,7 @@ import {
   type EngineContext,
   JobHandlers,
   listDueWork,
+  requireFollowing,
   requireMigrated,
 } from '@mylab-sync/engine'
 import { Producer, type QueueSettings } from '@mylab-sync/queue'
@@ -23,6 +24,7 @@ export interface SchedulerOptions {
  */
 export async function runScheduler(options: SchedulerOptions, signal: AbortSignal): Promise<void> {
   await requireMigrated(options.context)
+  await requireFollowing(options.context)
   const producer = await Producer.open(options.queue)
   try {
     const scheduler = new Scheduler(options, producer)

@@ -1,4 +1,4 @@
-import { CADENCE, type EngineContext, JobHandlers, requireMigrated } from '@mylab-sync/engine'
+import { CADENCE, type EngineContext, JobHandlers, requireFollowing, requireMigrated } from '@mylab-sync/engine'
 import { Consumer, type Handlers, Producer, type QueueName, type QueueSettings } from '@mylab-sync/queue'
 import { aborted } from '@mylab-sync/runtime'
 
@@ -20,6 +20,7 @@ const STOP_MS = 12_000
  */
 export async function runWorker(options: WorkerOptions, signal: AbortSignal): Promise<void> {
   await requireMigrated(options.context)
+  await requireFollowing(options.context)
   const producer = await Producer.open(options.queue)
   try {
     const consumer = new Consumer({

@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'truncated-read'
   | 'job-refused'
   | 'xa-prepared'
+  | 'cut-over'
   | 'stopped'
   | 'internal'
 
@@ -60,6 +61,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   'truncated-read': { retry: 'reload', scope: 'table', exit: 1 },
   'job-refused': { retry: 'never', scope: 'job', exit: 1 },
   'xa-prepared': { retry: 'never', scope: 'all', exit: 1 },
+  // Ended by an abort of the cutover, after which a daemon goes on following.
+  'cut-over': { retry: 'once-mended', scope: 'all', exit: 1 },
   stopped: { retry: 'never', scope: 'all', exit: 1 },
   // An unforeseen failure of a statement may be due to a definition that changed.
   internal: { retry: 'reload', scope: 'table', exit: 1 },
@@ -149,6 +152,13 @@ export class TableBroken extends SyncError {
     this.table = table
     this.reason = reason
   }
+}
+
+/** The application writes the target by now, so nothing of ours may change its tables. */
+export function cutOver(since: string | null): SyncError {
+  return new SyncError('cut-over', `the application was cut over to PostgreSQL at ${since ?? 'an unknown time'}`, {
+    remedy: 'stop this process: nothing is applied any more; mylab-sync cutover --abort goes back to following',
+  })
 }
 
 /** Two rows of one table have keys that are equal in the target; writing either would lose the other. */

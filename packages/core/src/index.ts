@@ -7,6 +7,7 @@ export { HexDigits } from './hex-digits.js'
 export { counted } from './counted.js'
 export {
   isActionEdge,
+  type ApplicationObject,
   type ColumnDefault,
   type IndexPart,
   type OtherObjects,
@@ -62,6 +63,7 @@ export {
   isStopped,
   isSurvivable,
   isTransient,
+  cutOver,
   keysAlike,
   type Retry,
   SyncError,
@@ -99,6 +101,17 @@ export type {
   UnsyncedEntry,
 } from './ports/source.js'
 export type {
+  ActingKey,
+  CutoverPhase,
+  CutoverState,
+  CutoverTable,
+  CutoverTransaction,
+  LogLook,
+  Missing,
+  SourceWrites,
+  TargetCutover,
+} from './ports/cutover.js'
+export type {
   ConstraintState,
   CounterState,
   CreatedObjects,
@@ -127,6 +140,8 @@ export type {
   ChunkStore,
   DrainHistory,
   DrainRange,
+  KeptPage,
+  KeptPlace,
   KeyPage,
   LastDrain,
   ProgressChange,

@@ -1,6 +1,7 @@
 import type { Source } from '@mylab-sync/core'
 import { MysqlCapture } from './capture/capture.js'
 import { MysqlChangeLog } from './capture/change-log.js'
+import { MysqlWrites } from './capture/writes.js'
 import { readServer } from './catalog/catalog.js'
 import { MysqlCatalog } from './catalog/catalog-reader.js'
 import { SessionPool } from './connection/pool.js'
@@ -23,6 +24,7 @@ export async function createSource(given: SourceSettings): Promise<Source> {
     catalog: new MysqlCatalog(context),
     capture: new MysqlCapture(context),
     log: new MysqlChangeLog(context),
+    writes: new MysqlWrites(context),
     admin: new MysqlAdmin(context),
     openSnapshot: () => openSnapshot(context),
     close: () => pool.close(),

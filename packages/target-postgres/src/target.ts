@@ -1,4 +1,13 @@
-import { type TableMapping, type Target, type TargetTransaction, TargetTableUnfit } from '@mylab-sync/core'
+import {
+  type CutoverTransaction,
+  type TableMapping,
+  type Target,
+  type TargetTransaction,
+  TargetTableUnfit,
+} from '@mylab-sync/core'
+import { Cutover } from './cutover/cutover.js'
+import { requireFollowing } from './cutover/phase.js'
+import { Switch } from './cutover/switch.js'
 import { KnownTables } from './rows/known-tables.js'
 import { Transaction } from './transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
@@ -83,6 +92,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       adopt: (definition) => control.adopt(definition),
       setCounter: (table, objects, request) => setCounter(ddl, table, objects, request),
     },
+    cutover: new Cutover(ddl, (waitMs) => beginSwitch(database, waitMs)),
     admin: adminOf(database),
     ...beginnings(database, known),
     drainHolder: () => drainHolder(database),
@@ -164,6 +174,7 @@ async function beginLocked(
   const transaction = await opened(database, known, async (session) => {
     await session.begin(extra)
     got = await tryLock(session, database, work)
+    if (got) await requireFollowing(session, database.settings.stateSchema)
   })
   if (got) return transaction
   await transaction[Symbol.asyncDispose]()
@@ -175,9 +186,36 @@ async function beginDrainWaiting(
   known: KnownTables,
   deadlineMs: number,
 ): Promise<TargetTransaction> {
+  return explained(database, (lock) =>
+    opened(database, known, async (session) => {
+      await lock(session, deadlineMs)
+      await requireFollowing(session, database.settings.stateSchema)
+    }),
+  )
+}
+
+/** The switch of a cutover, whatever the phase. */
+async function beginSwitch(database: Database, deadlineMs: number): Promise<CutoverTransaction> {
+  return explained(database, async (lock) => {
+    const session = await database.session()
+    const transaction = new Switch(session, database.settings)
+    try {
+      await lock(session, deadlineMs)
+      return transaction
+    } catch (error) {
+      await transaction[Symbol.asyncDispose]()
+      throw mapped(error)
+    }
+  })
+}
+
+type WaitForDrains = (session: Session, deadlineMs: number) => Promise<void>
+
+/** Names the holder of the drain lock if `begin` times out waiting for it. */
+async function explained<T>(database: Database, begin: (lock: WaitForDrains) => Promise<T>): Promise<T> {
   let failure: unknown
   try {
-    return await opened(database, known, async (session) => {
+    return await begin(async (session, deadlineMs) => {
       await session.begin([`SET LOCAL lock_timeout = ${Math.max(1, Math.floor(deadlineMs))}`])
       await waitForLock(session, database, 'drain').catch((error: unknown) => {
         failure = error

@@ -50,7 +50,10 @@ export async function showStatus(context: EngineContext, config: ResolvedConfig,
   const report = {
     ...known,
     sentence: [known.sentence, ...missing.map(asSentence)].join(' '),
-    problems: [...missing, ...known.problems.filter(isOfConstraint).map(lineOf)],
+    problems: [
+      ...missing,
+      ...known.problems.filter((problem) => isOfConstraint(problem) || isOfCutover(problem)).map(lineOf),
+    ],
   }
   const isNamed = filterOf(shown.tables)
   const isShown = ({ table }: { readonly table: string | null }): boolean => table === null || isNamed(table)
@@ -91,17 +94,21 @@ function printTables(tables: readonly TableStatus[]): void {
   printTable(['table', 'state', 'copied', 'pending', 'parked', 'quarantined', 'problem'], rows)
 }
 
+function isOfCutover({ code }: Problem): boolean {
+  return code === 'source-written-after-cutover' || code === 'source-read-only' || code === 'cutover-taken-back'
+}
+
 function isOfConstraint({ code }: Problem): boolean {
   return code === 'constraint-not-held'
 }
 
 /** Changes that wait are none of these: between two drains of a cron job they do, and the sentence says so. */
-function isOfTable({ code }: Problem): boolean {
-  return code !== 'constraint-not-held' && code !== 'changes-stalled'
+function isOfTable(problem: Problem): boolean {
+  return !isOfConstraint(problem) && !isOfCutover(problem) && problem.code !== 'changes-stalled'
 }
 
 function lineOf({ table, code, text }: Problem): string {
-  return `${table}: ${text}${code === 'rows-quarantined' ? `; mylab-sync show-errors --table ${table}` : ''}`
+  return `${table === null ? '' : `${table}: `}${text}${code === 'rows-quarantined' ? `; mylab-sync show-errors --table ${table}` : ''}`
 }
 
 /** Lists objects that are not carried, for information only: one line per kind, the places below it. */

@@ -115,6 +115,16 @@ export interface OtherObjects {
   readonly partitionedTables: readonly string[]
 }
 
+/** An object of the application beside its tables. */
+export interface ApplicationObject {
+  readonly kind: 'view' | 'procedure' | 'function' | 'event' | 'trigger' | 'sequence'
+  readonly name: string
+  /** The table of a trigger; null for other objects. */
+  readonly table: string | null
+  /** The source's statement that prints its definition. */
+  readonly shownBy: string
+}
+
 /** True if the source changes child rows through this foreign key without firing a trigger. */
 export function isActionEdge(key: SourceForeignKey): boolean {
   return [key.onDelete, key.onUpdate].some((action) => action === 'CASCADE' || action.startsWith('SET'))

@@ -1,7 +1,8 @@
 import type { Finding } from '../model/finding.js'
 import type { Edge, KeyMapping, TableMapping } from '../model/mapping.js'
-import type { OtherObjects, SourceCatalog } from '../model/source-table.js'
+import type { ApplicationObject, OtherObjects, SourceCatalog } from '../model/source-table.js'
 import type { RowKey } from '../names.js'
+import type { SourceWrites } from './cutover.js'
 
 export interface ChangeEntry {
   /** Up to 2^64, since any client that may write to a captured table can choose it (`SET insert_id`). */
@@ -210,6 +211,8 @@ export interface CatalogReader {
   fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
   /** Counts of views, routines and the like, and the partitioned tables: for reports only. */
   otherObjects(): Promise<OtherObjects>
+  /** Those that the account may see, by name. */
+  applicationObjects(): Promise<ApplicationObject[]>
   /** Names of tables in the catalog for which `isKnown` returns false. Reads the catalog only if there may be one. */
   otherTables(isKnown: (table: string) => boolean): Promise<string[]>
   hasRows(table: string): Promise<boolean>
@@ -303,6 +306,7 @@ export interface Source {
   readonly catalog: CatalogReader
   readonly capture: Capture
   readonly log: ChangeLog
+  readonly writes: SourceWrites
   readonly admin: SourceAdmin
   openSnapshot(): Promise<SourceSnapshot>
   close(): Promise<void>

@@ -219,8 +219,33 @@ export interface DrainRange {
   readonly last: number
 }
 
+/** A place among the keys that are kept of drains: after a drain as a whole, or where a page ended. */
+export interface KeptPlace {
+  readonly drain: number
+  readonly table: string
+  readonly indexed: string
+}
+
+export interface KeptPage {
+  readonly keys: readonly { readonly table: string; readonly key: RowKey }[]
+  /** null: this was the last. */
+  readonly next: KeptPlace | null
+}
+
+/** Keys that the latest drains have recorded. */
+export interface DrainKeys {
+  /** Returns those of these keys that one of these drains recorded. */
+  recordedKeys(drains: DrainRange, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
+  /** All keys of this table that these drains have recorded; null if they are more than `limit`. */
+  allKeys(drains: DrainRange, table: string, limit: number): Promise<readonly RowKey[] | null>
+  /** A page of the keys that drains have recorded, in the order of their drains; a key comes once for each drain. */
+  keysAfter(place: KeptPlace, limit: number): Promise<KeptPage>
+  /** Whether the keys of all drains after this one are still kept. */
+  keepsAfter(drain: number): Promise<boolean>
+}
+
 /** Which drains have committed, with the keys of the latest, and which watermarks copies depend on. */
-export interface DrainHistory {
+export interface DrainHistory extends DrainKeys {
   last(): Promise<LastDrain>
   /** The drains whose keys are kept, and the one before them; ascending. */
   kept(): Promise<DrainName[]>
@@ -229,12 +254,6 @@ export interface DrainHistory {
     drain: number,
     keys: readonly { readonly table: string; readonly key: RowKey; readonly start: boolean }[],
   ): Promise<void>
-  /** Returns those of these keys that one of these drains recorded. */
-  recordedKeys(drains: DrainRange, table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
-  /** All keys of this table that these drains have recorded; null if they are more than `limit`. */
-  allKeys(drains: DrainRange, table: string, limit: number): Promise<readonly RowKey[] | null>
-  /** Whether the keys of all drains after this one are still kept. */
-  keepsAfter(drain: number): Promise<boolean>
   /** Parks again the keys of these tables that drains after this one applied. */
   parkAfter(drain: number, tables: readonly string[]): Promise<void>
   /** Records that copies of these tables depend on what the source showed before this watermark. */

@@ -2,6 +2,7 @@ import type { TableBroken } from '../errors.js'
 import type { Finding } from '../model/finding.js'
 import type { Edge, TableMapping, TableObjects } from '../model/mapping.js'
 import type { TargetTableName } from '../names.js'
+import type { TargetCutover } from './cutover.js'
 import type { TargetTransaction } from './target-transaction.js'
 
 export interface ConstraintState {
@@ -175,9 +176,13 @@ export interface Target {
   readonly tables: TargetTables
   readonly constraints: TargetConstraints
   readonly created: CreatedObjects
+  readonly cutover: TargetCutover
   readonly admin: TargetAdmin
   begin(options?: { readonly asynchronousCommit?: boolean }): Promise<TargetTransaction>
-  /** BEGIN with the drain lock, on a table that only our role may lock. Returns null at once if another drain runs. */
+  /**
+   * BEGIN with the drain lock, on a table that only our role may lock. Returns null at once if another drain runs. Throws
+   * SyncError cut-over once the application writes the target, as `beginExclusive` does.
+   */
   beginDrain(): Promise<TargetTransaction | null>
   /** As above, but waits for the lock up to `waitMs`; throws SyncError lock-timeout. */
   beginDrain(how: { readonly waitMs: number }): Promise<TargetTransaction>

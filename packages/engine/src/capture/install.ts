@@ -1,4 +1,4 @@
-import { type Refusal, SyncError, TableBroken, transition, type TriggerTarget } from '@mylab-sync/core'
+import { cutOver, type Refusal, SyncError, TableBroken, transition, type TriggerTarget } from '@mylab-sync/core'
 import { checkTriggers, keepingCapture } from './trigger-fingerprints.js'
 import type { EngineContext, Progress } from '../context.js'
 import { mendLog } from './repair-log.js'
@@ -23,6 +23,12 @@ export async function requireMigrated(context: EngineContext): Promise<void> {
   if (source && target) return requireOwner(context)
   const side = source ? 'target' : 'source'
   throw new SyncError('not-migrated', `the ${side} is not set up`, { remedy: 'mylab-sync migrate' })
+}
+
+/** Throws SyncError cut-over once the application writes the target: nothing of the source may be applied any more. */
+export async function requireFollowing({ target }: EngineContext): Promise<void> {
+  const { phase, since } = await target.cutover.state()
+  if (phase === 'done') throw cutOver(since)
 }
 
 export interface TriggerReport {

@@ -7,6 +7,9 @@ export type ProblemCode =
   | `table-${TableState}`
   | 'rows-quarantined'
   | 'constraint-not-held'
+  | 'source-written-after-cutover'
+  | 'source-read-only'
+  | 'cutover-taken-back'
 
 /** A problem for a person to investigate. `text` and `remedy` are for people: no program reads them. */
 export interface Problem {

@@ -3,6 +3,7 @@ import type { EngineContext } from '../context.js'
 import { longHeld } from '../drain/drain-lock.js'
 import { selectionOf } from '../model/selection.js'
 import { readTarget } from '../transactions.js'
+import { handedOver, handOverOf, handOverProblems } from './handed-over.js'
 import { type Problem, problemsOf } from './problems.js'
 
 export interface StatusReport {
@@ -42,6 +43,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   const pending = await context.source.log.pending()
   const constraints = await context.target.constraints.all()
   const held = longHeld(await context.target.drainHolder())
+  const handOver = await handOverOf(context)
   await using target = await context.target.begin()
   const progress = await target.tables.all()
   const last = await target.history.last()
@@ -76,9 +78,12 @@ export async function status(context: EngineContext): Promise<StatusReport> {
     totals,
     lagMs: pending.oldestMs,
     consistentAsOf: last.consistentAsOf,
-    sentence: sentence(tables, totals, { asOf: last.consistentAsOf, held }),
+    sentence: handedOver(handOver, totals.pending) ?? sentence(tables, totals, { asOf: last.consistentAsOf, held }),
     tables,
-    problems: problemsOf({ lagMs: pending.oldestMs, tables, constraints }),
+    problems: [
+      ...handOverProblems(handOver, totals.pending),
+      ...problemsOf({ lagMs: handOver.phase === 'done' ? null : pending.oldestMs, tables, constraints }),
+    ],
   }
 }
 

@@ -3,7 +3,7 @@ import { retryUntil, sleep } from '@mylab-sync/runtime'
 import { requestCopies, type InitialRequest, type SkippedTable } from '../copy/request-copy.js'
 import type { EngineContext, Progress } from '../context.js'
 import { drain } from '../drain/drain.js'
-import { install, migrate, register } from '../capture/install.js'
+import { install, migrate, register, requireFollowing } from '../capture/install.js'
 import { maintain } from '../upkeep/maintain.js'
 import { loadModel, modelWith } from '../model/load.js'
 import type { Model } from '../model/model.js'
@@ -89,6 +89,7 @@ async function prepare(
     if (request.triggers) await context.source.admin.requireRights('capture')
     await migrate(context)
   }
+  await requireFollowing(context)
   await requireOwner(context)
   const model = await modelWith(context, request.tables)
   const wanted = model.select(request.tables)

@@ -29,7 +29,7 @@ export async function maintain(context: EngineContext, model: Model): Promise<bo
 }
 
 /** Parks tables whose engine allows no triggers once their content fingerprint changes, so the next drain copies them. */
-async function noticeUncaptured(context: EngineContext, model: Model): Promise<void> {
+export async function noticeUncaptured(context: EngineContext, model: Model): Promise<void> {
   const names = [...model.tables.values()]
     .filter((mapping) => !isTransactional(mapping.source))
     .map((mapping) => mapping.source.name)

@@ -1,10 +1,17 @@
-import type { CatalogReader, OtherObjects, SourceCatalog, SourceDefinitions, TableFingerprint } from '@mylab-sync/core'
+import type {
+  ApplicationObject,
+  CatalogReader,
+  OtherObjects,
+  SourceCatalog,
+  SourceDefinitions,
+  TableFingerprint,
+} from '@mylab-sync/core'
 import { ContentWatch } from '../content-fingerprint.js'
 import { seesStorage } from '../snapshot/storage.js'
 import type { SourceContext } from '../source-context.js'
 import * as sql from '../sql.js'
 import { readCatalog, readTableNames } from './catalog.js'
-import { readOtherObjects } from './other-objects.js'
+import { readApplicationObjects, readOtherObjects } from './other-objects.js'
 
 export class MysqlCatalog implements CatalogReader {
   readonly #context: SourceContext
@@ -33,6 +40,11 @@ export class MysqlCatalog implements CatalogReader {
   async otherObjects(): Promise<OtherObjects> {
     const { pool, settings, server } = this.#context
     return await pool.with((session) => readOtherObjects(session, server, settings))
+  }
+
+  async applicationObjects(): Promise<ApplicationObject[]> {
+    const { pool, settings } = this.#context
+    return await pool.with((session) => readApplicationObjects(session, settings))
   }
 
   async otherTables(isKnown: (table: string) => boolean): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { type OtherObjects, SyncError } from '@mylab-sync/core'
+import { type ApplicationObject, type OtherObjects, SyncError } from '@mylab-sync/core'
 import { isOurTrigger } from '../capture/trigger-text.js'
 import { labelOf } from '../connection/errors.js'
 import type { Session, TextRow } from '../connection/session.js'
@@ -6,7 +6,8 @@ import { type Account, isAtLeast, readAccount } from '../preflight/check.js'
 import { Grants } from '../preflight/grants.js'
 import type { SourceSettings } from '../settings.js'
 import type { Server } from './catalog.js'
-import { otherObjectsQueries, partitionedTablesQuery } from './queries.js'
+import { applicationObjectsQueries, otherObjectsQueries, partitionedTablesQuery } from './queries.js'
+import * as sql from '../sql.js'
 
 /**
  * The database's other objects. Servers hide what an account has no right to see, so a count of 0 is meaningful only if it
@@ -44,6 +45,28 @@ export async function readOtherObjects(
     notListed: listing.failed,
     partitionedTables: (partitioned ?? []).map(([name]) => name ?? ''),
   }
+}
+
+/** Leaves out a kind that the server cannot list; `readOtherObjects` says which. */
+export async function readApplicationObjects(
+  session: Session,
+  { database, auditTable }: SourceSettings,
+): Promise<ApplicationObject[]> {
+  const listing = new Listing(session)
+  const found: ApplicationObject[] = []
+  for (const { objects, query } of applicationObjectsQueries(database))
+    for (const [kind, name, table = null] of (await listing.rows(objects, query)) ?? []) {
+      if (!isKind(kind) || name === null || name === undefined) continue
+      if (kind === 'trigger' && (table === auditTable || isOurTrigger(name))) continue
+      found.push({ kind, name, table, shownBy: `SHOW CREATE ${kind.toUpperCase()} ${sql.name(name)};` })
+    }
+  return found
+}
+
+const KINDS: readonly string[] = ['view', 'procedure', 'function', 'event', 'trigger', 'sequence']
+
+function isKind(kind: string | null | undefined): kind is ApplicationObject['kind'] {
+  return typeof kind === 'string' && KINDS.includes(kind)
 }
 
 /** Tolerates errors, since these counts only inform: a server whose own tables are damaged or outdated (1805) cannot list some kinds. */

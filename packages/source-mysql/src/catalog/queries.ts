@@ -52,6 +52,32 @@ export function otherObjectsQueries(
   }
 }
 
+/** Kind, name and, of a trigger, table of each object; one query each, since any may fail. */
+export function applicationObjectsQueries(database: string): readonly {
+  readonly objects: 'views' | 'routines' | 'events' | 'triggers' | 'sequences'
+  readonly query: string
+}[] {
+  const schema = sql.text(database)
+  const tables = (type: string): string =>
+    `SELECT ${sql.text(type.toLowerCase())}, TABLE_NAME, NULL FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${schema} AND TABLE_TYPE = ${sql.text(type)} ORDER BY 2`
+  return [
+    { objects: 'views', query: tables('VIEW') },
+    {
+      objects: 'routines',
+      query: `SELECT LOWER(ROUTINE_TYPE), ROUTINE_NAME, NULL FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema} ORDER BY 1, 2`,
+    },
+    {
+      objects: 'events',
+      query: `SELECT 'event', EVENT_NAME, NULL FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ${schema} ORDER BY 2`,
+    },
+    {
+      objects: 'triggers',
+      query: `SELECT 'trigger', TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema} ORDER BY 2`,
+    },
+    { objects: 'sequences', query: tables('SEQUENCE') },
+  ]
+}
+
 export function partitionedTablesQuery(database: string): string {
   return `SELECT TABLE_NAME FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = ${sql.text(database)} AND CREATE_OPTIONS LIKE '%partitioned%' ORDER BY TABLE_NAME`

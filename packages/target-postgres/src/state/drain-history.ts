@@ -1,4 +1,4 @@
-import type { DrainHistory, DrainName, DrainRange, LastDrain, RowKey } from '@mylab-sync/core'
+import type { DrainHistory, DrainName, DrainRange, KeptPage, KeptPlace, LastDrain, RowKey } from '@mylab-sync/core'
 import { targetError } from '../errors.js'
 import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
 
@@ -40,7 +40,7 @@ export class History implements DrainHistory {
       `WITH sized AS (SELECT drain_no, sum(keys) OVER (ORDER BY drain_no DESC) AS total FROM sync_drain_size),
        named AS (INSERT INTO sync_drain_token (drain_no, token) VALUES ($1, $4))
        UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now(),
-       keys_from = greatest(keys_from, $1::bigint - ${KEPT_DRAINS - 1}, (SELECT max(drain_no) + 1 FROM sized WHERE total > ${KEPT_KEYS} AND drain_no < $1))`,
+       keys_from = greatest(keys_from, least($1::bigint - ${KEPT_DRAINS - 1}, (SELECT kept_drain + 1 FROM sync_cutover WHERE phase = 'following')), (SELECT max(drain_no) + 1 FROM sized WHERE total > ${KEPT_KEYS} AND drain_no < $1))`,
       [drain.number, drain.consistentAsOf, drain.identity, drain.token],
     )
     for (const kept of ['sync_drain_key', 'sync_drain_size'])
@@ -89,6 +89,17 @@ export class History implements DrainHistory {
       [first, last, table, limit + 1],
     )
     return rows.length > limit ? null : rows.map((row) => row.row_key)
+  }
+
+  async keysAfter(place: KeptPlace, limit: number): Promise<KeptPage> {
+    const rows = await this.#sql.rows<{ drain: number; table: string; key: RowKey; indexed: string }>(
+      `SELECT drain_no::float8 AS drain, table_name AS table, row_key AS key, ${indexedKey('row_key')} AS indexed FROM sync_drain_key
+       WHERE (drain_no, table_name, ${indexedKey('row_key')}) > ($1, $2, $3) ORDER BY 1, 2, 4 LIMIT $4`,
+      [place.drain, place.table, place.indexed, limit],
+    )
+    const last = rows.at(-1)
+    const next = last === undefined || rows.length < limit ? null : { ...last }
+    return { keys: rows.map(({ table, key }) => ({ table, key })), next }
   }
 
   async keepsAfter(drain: number): Promise<boolean> {
