@@ -56,6 +56,7 @@ type Each<T, R> = T extends unknown ? NamesReturning<T, R> : never
 const STREAMS: Readonly<Record<Each<EveryPart, AsyncIterable<unknown>>, true>> = {
   pendingIdsUpTo: true,
   readRange: true,
+  readBlocks: true,
   readKeys: true,
   childKeys: true,
   children: true,

@@ -20,7 +20,7 @@ export const MOMENTS = {
   'copy:asked': { point: 'drain.commit:after', following: ['drain.chunks.forgetCopy'] },
   'chunk:planned': { point: 'commit:after', following: ['chunks.add'] },
   'chunk:taken': { point: 'chunks.take:after' },
-  'chunk:read': { point: 'snapshot.rows.readRange:batch', following: ['snapshot.fingerprint'] },
+  'chunk:read': { point: 'snapshot.rows.readBlocks:batch', following: ['snapshot.fingerprint'] },
   'chunk:written': { point: 'chunks.done:before' },
   'chunk:committed': { point: 'commit:after', following: ['chunks.done'] },
   'opening:indexed': { point: 'target.constraints.buildKeyIndexes:after' },

@@ -203,6 +203,11 @@ export class ConstraintViolated extends Error {
   }
 }
 
+/** A row that was read without its key has to be altered or refused, which is recorded by its key: it has to be read again with it. */
+export class KeysNeeded extends Error {
+  override readonly name = 'KeysNeeded'
+}
+
 /** PostgreSQL rejects a row of a batch (class 22, 54 or 23502), so the batch must be written row by row. Contains no value. */
 export class BatchRefused extends Error {
   override readonly name = 'BatchRefused'

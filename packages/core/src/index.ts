@@ -32,6 +32,7 @@ export type {
   NotCarriedKind,
   Note,
   DigestRule,
+  Passage,
   ReadRule,
   Refusal,
   SanitisingRule,
@@ -39,6 +40,7 @@ export type {
   TableObjects,
   TokenRule,
 } from './model/mapping.js'
+export { isSpelt, type KeyCheck, keyCheckOf, passesKey } from './model/key-check.js'
 export type { Finding, FindingCode, Severity } from './model/finding.js'
 export {
   forgetsKeys,
@@ -65,6 +67,7 @@ export {
   isTransient,
   cutOver,
   keysAlike,
+  KeysNeeded,
   type Retry,
   SyncError,
   type SyncErrorOptions,
@@ -89,6 +92,7 @@ export type {
   RowDigest,
   RawRow,
   RepairedIds,
+  RowBlock,
   SnapshotEntries,
   SnapshotRows,
   SnapshotWatermarks,
@@ -136,6 +140,7 @@ export type {
 } from './ports/verification-store.js'
 export type { ReportRecord, ReportStore } from './ports/report-store.js'
 export type {
+  BlockStream,
   Chunk,
   ChunkStore,
   DrainHistory,

@@ -1,5 +1,5 @@
-import type { ColumnMapping, Convert, ReadRule, SourceColumn } from '@mylab-sync/core'
-import { dateConvert, dateMayBecomeNull, type DateKind, keyStandIn } from './dates.js'
+import type { ColumnMapping, Convert, Passage, ReadRule, SourceColumn } from '@mylab-sync/core'
+import { dateConvert, dateMayBecomeNull, type DateKind, datePassage, keyStandIn } from './dates.js'
 import type { ValueContext } from './value-rules.js'
 import * as values from './values.js'
 
@@ -9,6 +9,8 @@ export interface TypeRule {
   readonly castType?: string
   readonly read?: ReadRule
   readonly convert?: Convert | null
+  /** Left out: nothing is converted, or every value is. */
+  readonly passage?: Passage
   readonly mayBecomeNull?: boolean
   readonly standIn?: string | null
 }
@@ -107,13 +109,19 @@ function optionRule(column: SourceColumn, option: string, context: ValueContext)
         type: 'boolean',
         read: column.dataType === 'bit' ? 'bits' : numberRead(column),
         convert: values.booleanConvert(context),
+        passage: { kind: 'boolean' },
       }
     case 'bigint':
-      return { type: 'bigint', read: numberRead(column), convert: values.bigintConvert(context) }
+      return {
+        type: 'bigint',
+        read: numberRead(column),
+        convert: values.bigintConvert(context),
+        passage: { kind: 'digits' },
+      }
     case 'json':
       return jsonRule(column, context, 'json')
     case 'text':
-      return column.dataType === 'enum' ? undefined : { type: 'text', convert: values.textConvert(context) }
+      return column.dataType === 'enum' ? undefined : { type: 'text', ...textRule(context) }
     case 'uuid':
       return { type: 'uuid', convert: values.uuidConvert(context) }
     case 'time':
@@ -136,8 +144,8 @@ function defaultRule(column: SourceColumn, context: ValueContext): TypeRule | nu
   }
   if (column.json) return jsonRule(column, context, 'jsonb')
   if (dataType === 'char' || dataType === 'varchar') return varchar(column, context)
-  if (TEXTS.has(dataType)) return { type: 'text', convert: values.textConvert(context) }
-  if (BYTES.has(dataType)) return { type: 'bytea', convert: values.byteaConvert }
+  if (TEXTS.has(dataType)) return { type: 'text', ...textRule(context) }
+  if (BYTES.has(dataType)) return { type: 'bytea', convert: values.byteaConvert, passage: { kind: 'hex' } }
   if (GEOMETRIES.has(dataType)) return { type: 'bytea', convert: values.geometryConvert(context) }
   return otherRule(column, context)
 }
@@ -162,6 +170,7 @@ function otherRule(column: SourceColumn, context: ValueContext): TypeRule | null
         type: 'text',
         read: 'enum',
         convert: values.enumConvert(context, column.members ?? []),
+        passage: { kind: 'member' },
         mayBecomeNull: context.rules['enum-error'] === 'null' && !context.strict,
       }
     case 'set':
@@ -193,24 +202,31 @@ function dateRule(kind: DateKind, type: string, context: ValueContext): TypeRule
     type,
     castType: type.replace(/\(\d\)/, ''),
     convert: dateConvert(kind, context),
+    passage: datePassage(kind, context),
     mayBecomeNull: dateMayBecomeNull(kind, context),
     standIn: keyStandIn(kind, context),
   }
 }
 
 function jsonRule(column: SourceColumn, context: ValueContext, target: 'json' | 'jsonb'): TypeRule {
-  const convert = values.jsonConvert(context, target, column.dataType === 'json')
+  const trusted = column.dataType === 'json'
+  const convert = values.jsonConvert(context, target, trusted)
   return {
     type: target,
     convert,
+    ...(trusted && convert !== null ? { passage: { kind: 'json' } as const } : {}),
     mayBecomeNull: column.dataType !== 'json' && context.rules['invalid-json'] === 'null',
   }
 }
 
 function varchar(column: SourceColumn, context: ValueContext): TypeRule {
-  const convert = values.textConvert(context)
-  if (column.length === null) return { type: 'text', convert }
-  return { type: `character varying(${Math.max(1, column.length)})`, castType: 'varchar', convert }
+  const rule = textRule(context)
+  if (column.length === null) return { type: 'text', ...rule }
+  return { type: `character varying(${Math.max(1, column.length)})`, castType: 'varchar', ...rule }
+}
+
+function textRule(context: ValueContext): Pick<TypeRule, 'convert' | 'passage'> {
+  return { convert: values.textConvert(context), passage: { kind: 'text' } }
 }
 
 function numberRead(column: SourceColumn): ReadRule {

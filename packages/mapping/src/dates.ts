@@ -1,4 +1,4 @@
-import { type Convert, type Note, ValueRefused } from '@mylab-sync/core'
+import { type Convert, type Note, type Passage, ValueRefused } from '@mylab-sync/core'
 import type { ValueContext } from './value-rules.js'
 
 /** The types that the date rules of TYPES section 2 cover. */
@@ -59,7 +59,7 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
   const zero = zeroDateOutcome(kind, context, zeroOption)
   // A clamped date keeps its year or month, so it needs no stand-in.
   const partial = partialOption === 'clamp' ? null : zeroDateOutcome(kind, context, partialOption ?? zeroOption)
-  const sentinel = context.strict && zero !== 'null' && zero !== 'quarantine' ? zero : null
+  const sentinel = sentinelOf(zero, context)
 
   const replaced = (outcome: string, rule: DateRule, note: Note): Buffer | null => {
     if (outcome === 'quarantine') throw new ValueRefused(context.column, rule)
@@ -89,6 +89,17 @@ export function dateConvert(kind: DateKind, context: ValueContext): Convert {
     if (isUnusual(value)) return unusual(dateParts(value), note)
     return zone === '' ? value : Buffer.concat([value, UTC])
   }
+}
+
+/** A real value that equals the stand-in of a zero date is refused where two values must not become one. */
+function sentinelOf(zero: string, { strict }: ValueContext): string | null {
+  return strict && zero !== 'null' && zero !== 'quarantine' ? zero : null
+}
+
+/** What `dateConvert` does to usual values. */
+export function datePassage(kind: DateKind, context: ValueContext): Passage {
+  const sentinel = sentinelOf(zeroDateOutcome(kind, context, context.rules['zero-date']), context)
+  return { kind: 'date', suffix: ZONES[kind], except: sentinel?.slice(0, 10) ?? null }
 }
 
 type DateRule = 'zero-date' | 'partial-date'

@@ -1,5 +1,13 @@
-import type { ColumnMapping, Refusal, SourceColumn, SourceTable, TableMapping, TargetTableName } from '@mylab-sync/core'
-import { type ColumnRefusal, isRefusal, typeRule } from './columns.js'
+import type {
+  ColumnMapping,
+  Passage,
+  Refusal,
+  SourceColumn,
+  SourceTable,
+  TableMapping,
+  TargetTableName,
+} from '@mylab-sync/core'
+import { type ColumnRefusal, isRefusal, type TypeRule, typeRule } from './columns.js'
 import { keyObstacle, keyOf } from './keys.js'
 import { targetName } from './names.js'
 import { digestRule } from './digests/digest-rules.js'
@@ -120,7 +128,12 @@ function mapColumn(
     collateC: role.inKey && (rule.type === 'text' || rule.type.startsWith('character varying')),
     read: rule.read ?? 'plain',
     convert,
+    passage: passageOf(rule),
     standIn: rule.standIn ?? null,
     digest: digestRule(column, rule.type, convert),
   }
+}
+
+function passageOf({ passage, convert }: TypeRule): Passage {
+  return passage ?? { kind: convert === undefined || convert === null ? 'same' : 'convert' }
 }

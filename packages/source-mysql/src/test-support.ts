@@ -16,6 +16,7 @@ export function columnMapping(source: SourceColumn): ColumnMapping {
     collateC: false,
     read: 'plain',
     convert: null,
+    passage: { kind: 'same' },
     standIn: null,
     digest: null,
   }

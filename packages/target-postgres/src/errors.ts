@@ -1,6 +1,7 @@
 import {
   BatchRefused,
   ConstraintViolated,
+  KeysNeeded,
   type ErrorCode,
   keysAlike,
   SyncError,
@@ -232,7 +233,7 @@ const VIOLATIONS: Readonly<Record<string, ConstraintViolated['kind']>> = {
   [SQLSTATE.CHECK_VIOLATION]: 'check',
 }
 
-const OURS = [SyncError, ConstraintViolated, BatchRefused, ValueRefused]
+const OURS = [SyncError, ConstraintViolated, BatchRefused, KeysNeeded, ValueRefused]
 
 /** Maps a driver's error by its SQLSTATE. The driver's own text quotes row data and stays in `cause`. */
 export function mapped(error: unknown): Error {

@@ -17,7 +17,7 @@ import pg from 'pg'
 import type { TargetSettings } from './connection/database.js'
 import { createTarget } from './target.js'
 import { textsOf } from './testing.js'
-import { NO_OBJECTS, testKey, testRow, testTable } from './test-support.js'
+import { NO_OBJECTS, testKey, testRow, testStream, testTable } from './test-support.js'
 
 const DATABASE = 'target_postgres_test'
 const servers = await sharedServers({ services: ['postgres'] })
@@ -94,7 +94,7 @@ test('COPY carries every byte and large values', async () => {
   const odd = ['\\', '\\N', '\t\n\r', 'ü\u{1f600}', '', 'x'.repeat(300_000)]
   const rows = odd.map((value, at) => testRow(String(at), value))
   const count = await within((transaction) =>
-    transaction.rows.copy(whole, batches(rows.slice(0, 3), [], rows.slice(3)), { overwrite: false }),
+    transaction.rows.copy(whole, testStream([rows.slice(0, 3), [], rows.slice(3)]), { overwrite: false }),
   )
   assert.equal(count, 6)
   const { rows: found } = await admin.query<{ b: string }>('SELECT b FROM public.whole ORDER BY a')
@@ -126,7 +126,7 @@ test('a poison row makes COPY refuse the batch, and is isolated', async () => {
     testRow(String(at), at === 700 || at === 3 ? 'too long' : 'ok', null),
   )
   await within(async (transaction) => {
-    await assert.rejects(transaction.rows.copy(parent, batches(rows), { overwrite: false }), (error: unknown) => {
+    await assert.rejects(transaction.rows.copy(parent, testStream([rows]), { overwrite: false }), (error: unknown) => {
       return error instanceof BatchRefused && error.code === '22001'
     })
     const refused = await transaction.rows.insert(parent, rows)
@@ -142,8 +142,11 @@ test('an error of the rows themselves is passed on, and the transaction survives
     throw new SyncError('truncated-read', 'the source said so')
   }
   await within(async (transaction) => {
-    await assert.rejects(transaction.rows.copy(whole, failing(), { overwrite: false }), /the source said so/)
-    assert.equal(await transaction.rows.copy(whole, batches([testRow('2', 'b')]), { overwrite: false }), 1)
+    await assert.rejects(
+      transaction.rows.copy(whole, testStream(failing()), { overwrite: false }),
+      /the source said so/,
+    )
+    assert.equal(await transaction.rows.copy(whole, testStream([[testRow('2', 'b')]]), { overwrite: false }), 1)
   })
   assert.deepEqual(await contents(whole), ['(2,b)'])
 })
@@ -222,8 +225,8 @@ test('a keyless table becomes the same multiset, and equal rows are not rewritte
 test('a foreign key waits for its orphans and is checked inside the drain', async () => {
   await cleared()
   await within(async (transaction) => {
-    await transaction.rows.copy(parent, batches([testRow('1', 'a', null)]), { overwrite: false })
-    await transaction.rows.copy(child, batches([testRow('1', '1'), testRow('2', '9'), testRow('3', null)]), {
+    await transaction.rows.copy(parent, testStream([[testRow('1', 'a', null)]]), { overwrite: false })
+    await transaction.rows.copy(child, testStream([[testRow('1', '1'), testRow('2', '9'), testRow('3', null)]]), {
       overwrite: false,
     })
     assert.deepEqual(await allOf(transaction.lookup.orphans(child, parent, edge)), ['2'])

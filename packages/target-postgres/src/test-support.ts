@@ -1,7 +1,9 @@
 import type {
+  BlockStream,
   ColumnMapping,
   KeyColumn,
   KeyMapping,
+  RowBlock,
   TableMapping,
   TableObjects,
   TargetRow,
@@ -33,6 +35,7 @@ export function testColumn(name: string, typed: string): ColumnMapping {
     collateC: false,
     read: 'plain',
     convert: null,
+    passage: { kind: 'same' },
     standIn: null,
     digest: null,
   }
@@ -69,4 +72,38 @@ export function testTable(
 /** A row whose first value is its key. */
 export function testRow(...values: readonly (string | null)[]): TargetRow {
   return { key: values[0] ?? '', values: values.map((value) => (value === null ? null : Buffer.from(value))) }
+}
+
+/** A block of these rows, with their keys. */
+export function testBlock(rows: readonly TargetRow[]): RowBlock {
+  const columns = (rows[0]?.values.length ?? 0) + 1
+  const values = rows.flatMap(({ key, values }) => [
+    Buffer.from(key),
+    ...values.map((value) => (value === null ? null : Buffer.from(value.toString('utf8')))),
+  ])
+  const bounds = new Int32Array(2 * values.length)
+  let at = 0
+  for (const [index, value] of values.entries()) {
+    bounds[2 * index] = value === null ? -1 : at
+    at += value?.length ?? 0
+    bounds[2 * index + 1] = value === null ? -1 : at
+  }
+  return {
+    bytes: Buffer.concat(values.filter((value) => value !== null)),
+    bounds,
+    rows: rows.length,
+    columns,
+    keyed: true,
+  }
+}
+
+/** Rows whose values are in the target what they are in the source. */
+export async function* blocksOf(
+  batches: Iterable<readonly TargetRow[]> | AsyncIterable<readonly TargetRow[]>,
+): AsyncIterable<RowBlock> {
+  for await (const rows of batches) yield testBlock(rows)
+}
+
+export function testStream(batches: Iterable<readonly TargetRow[]> | AsyncIterable<readonly TargetRow[]>): BlockStream {
+  return { blocks: blocksOf(batches), convert: (row) => row }
 }

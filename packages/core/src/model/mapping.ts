@@ -68,6 +68,18 @@ export type Note = (rule: SanitisingRule) => void
 /** Converts the source's bytes to PostgreSQL's text input; null if NULL replaces the value. Throws ValueRefused. */
 export type Convert = (value: Buffer, note: Note) => Buffer | HexDigits | null
 
+/**
+ * What `Convert` does to most values of a column, so that they can be written without calling it. A value that does not fit the
+ * description is converted: calling the conversion is always right.
+ * same: the bytes pass unchanged · text: unchanged if they are UTF-8 without U+0000 · json: as text, without a backslash ·
+ * digits: unchanged if there are fewer than 19 · boolean: 0 and 1 become `false` and `true` · member: `number:label` becomes the
+ * label if the number is not 0 and the label is such text · hex: `\\x` and two digits a byte · date: a real day from year 1 on, not
+ * that of `except`, passes with `suffix` · convert: nothing is known.
+ */
+export type Passage =
+  | { readonly kind: 'same' | 'text' | 'json' | 'digits' | 'boolean' | 'member' | 'hex' | 'convert' }
+  | { readonly kind: 'date'; readonly suffix: string; readonly except: string | null }
+
 export interface ColumnMapping {
   readonly source: SourceColumn
   /** Name in the target. */
@@ -82,6 +94,7 @@ export interface ColumnMapping {
   readonly read: ReadRule
   /** null: the bytes pass unchanged. */
   readonly convert: Convert | null
+  readonly passage: Passage
   /** The value that `convert` substitutes in a key or a referenced column, if type and read rule do not imply it; part of the table's generation. */
   readonly standIn: string | null
   /** null: no text that both servers write proves the value. */

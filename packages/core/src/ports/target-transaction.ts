@@ -3,7 +3,7 @@ import type { Edge, IndexPlan, SanitisingRule, TableMapping } from '../model/map
 import type { TableEvent, TableState } from '../model/life-cycle.js'
 import type { RowKey, SourceTableName } from '../names.js'
 import type { ReportStore } from './report-store.js'
-import type { DigestScope, DrainName, KeyRange, RowDigest } from './source.js'
+import type { DigestScope, DrainName, KeyRange, RawRow, RowBlock, RowDigest } from './source.js'
 import type { VerificationStore } from './verification-store.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
@@ -277,18 +277,21 @@ export interface MultisetDifference {
   readonly surplus: number
 }
 
+/** Undecoded rows, and the conversion of those that do not pass as their columns' passages say. */
+export interface BlockStream {
+  readonly blocks: AsyncIterable<RowBlock>
+  /** Returns null for a row that is refused, once it has recorded it. Called for rows of keyed blocks only. */
+  convert(row: RawRow): TargetRow | null
+}
+
 /** Writes rows into the target's tables. */
 export interface RowWriter {
   /**
    * Streams rows with COPY into a table that has no other writer; with `overwrite` into one that holds rows, replacing rows
    * with the same keys. Returns their number. A refused row, and with `overwrite` a violated UNIQUE, throws BatchRefused with
-   * nothing written: the batch runs inside a savepoint.
+   * nothing written: the batch runs inside a savepoint. So does KeysNeeded.
    */
-  copy(
-    table: TableMapping,
-    batches: AsyncIterable<readonly TargetRow[]>,
-    how: { readonly overwrite: boolean },
-  ): Promise<number>
+  copy(table: TableMapping, rows: BlockStream, how: { readonly overwrite: boolean }): Promise<number>
   /** As `copy`, but row by row where needed: writes all acceptable rows and returns the refused ones. */
   insert(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]>
   /** INSERT .. ON CONFLICT DO UPDATE of rows that differ; `uniques` are those that cannot be deferred. */

@@ -1,10 +1,13 @@
 import {
   BatchRefused,
   type Chunk,
+  isSpelt,
+  KeysNeeded,
   NO_DRAIN,
   type QuarantinedRow,
   type RawRow,
   type RefusedRow,
+  type RowBlock,
   type SourceSnapshot,
   type TableMapping,
   type TargetRow,
@@ -44,13 +47,26 @@ export async function writeChunk(writing: Writing, chunk: Chunk): Promise<Copied
   if (chunk.inPlace && writing.model.mapping(chunk.table).key === null)
     return await inSnapshot(writing, chunk, (copying) => mergeWhole(copying, chunk))
   try {
-    return await inSnapshot(writing, chunk, (copying) => stream(copying, chunk))
+    return await inOneStream(writing, chunk)
   } catch (error) {
     if (!(error instanceof BatchRefused)) throw error
     return await inSnapshot(writing, chunk, (copying) =>
       chunk.inPlace ? merge(copying, chunk) : rowByRow(copying, chunk),
     )
   }
+}
+
+/** Reads rows without their keys where none needs its own, as in most tables. */
+async function inOneStream(writing: Writing, chunk: Chunk): ReturnType<typeof writeChunk> {
+  const { key } = writing.model.mapping(chunk.table)
+  if (!key?.columns.some(isSpelt)) {
+    try {
+      return await inSnapshot(writing, chunk, (copying) => stream(copying, chunk, false))
+    } catch (error) {
+      if (!(error instanceof KeysNeeded)) throw error
+    }
+  }
+  return inSnapshot(writing, chunk, (copying) => stream(copying, chunk, true))
 }
 
 async function inSnapshot(
@@ -90,18 +106,24 @@ async function* batches(
   }
 }
 
-async function stream(copying: Copying, chunk: Chunk): Promise<Copied> {
+/** Streams undecoded rows; only those that do not pass as they are get converted, by which their keys are needed. */
+async function stream(copying: Copying, chunk: Chunk, keyed: boolean): Promise<Copied> {
   const tally = new SanitisedTally()
   const refused: QuarantinedRow[] = []
-  async function* rowsOnly(): AsyncIterable<readonly TargetRow[]> {
-    for await (const batch of batches(copying, chunk, tally)) {
-      refused.push(...toQuarantine(copying, chunk, batch.refused, batch.raw))
-      if (batch.rows.length > 0) yield batch.rows
+  const { context, model, snapshot, target } = copying
+  const mapping = model.mapping(chunk.table)
+  async function* blocks(): AsyncIterable<RowBlock> {
+    for await (const block of snapshot.rows.readBlocks(mapping, chunk, { keyed })) {
+      throwIfStopped(context)
+      yield block
     }
   }
-  const { model, target } = copying
-  const mapping = model.mapping(chunk.table)
-  const rows = await target.rows.copy(mapping, rowsOnly(), { overwrite: chunk.inPlace })
+  const convert = (raw: RawRow): TargetRow | null => {
+    const converted = convertRows(mapping, [raw], tally)
+    if (converted.refused.length > 0) refused.push(...toQuarantine(copying, chunk, converted.refused, [raw]))
+    return converted.rows[0] ?? null
+  }
+  const rows = await target.rows.copy(mapping, { blocks: blocks(), convert }, { overwrite: chunk.inPlace })
   return { rows, refused, tally }
 }
 

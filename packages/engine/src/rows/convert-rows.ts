@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import {
   type HexDigits,
+  isSpelt,
   type KeyColumn,
   type RawRow,
   type RefusedRow,
@@ -116,11 +117,6 @@ function strayKey(table: TableMapping, key: RowKey, values: TargetRow['values'])
   if (!stray) return null
   const message = `column ${stray.column.source.name}: its key cannot be represented in the target as the source stores it`
   return { key, code: 'refused-value', message }
-}
-
-/** Key columns whose token and read value may be spelt differently: text in a character set, members, digits. */
-function isSpelt({ rule, column }: KeyColumn): boolean {
-  return rule === 'text' || rule === 'bits' || rule === 'digits' || column.source.members !== null
 }
 
 function isNamedBy(column: KeyColumn, token: string, value: Buffer | HexDigits): boolean {

@@ -1,10 +1,13 @@
 import type { Connection } from 'mysql2'
-import { type LineState, placeText, tlsFault } from '@mylab-sync/core'
+import { Readable } from 'node:stream'
+import { type LineState, placeText, type RowBlock, tlsFault } from '@mylab-sync/core'
 import { watchSilence } from '@mylab-sync/runtime'
 import { ER } from './error-numbers.js'
 import { OWN_SESSION, type SourceSettings } from '../settings.js'
 import { dial, type Dialled } from './dial.js'
 import { connectError, errorNumber, mapped, sourceError } from './errors.js'
+import { RowBlocks } from './row-blocks.js'
+import { onRowPackets } from './row-packets.js'
 
 /** One result row, undecoded. */
 export type RawValues = (Buffer | null)[]
@@ -15,6 +18,8 @@ const BATCH_ROWS = 500
 const BATCH_BYTES = 1_000_000
 /** Unread batches at which the socket is paused. */
 const WAITING_BATCHES = 2
+/** Unread bytes of blocks at which the socket is paused, beside the read that is being parsed. */
+const WAITING_BYTES = 512 << 10
 const NO_PROGRESS_MS = 120_000
 const CONNECT_MS = 10_000
 /** How long a server may take to answer a new connection before it counts as down. */
@@ -67,6 +72,14 @@ const OPTIONAL_SETUP = [
   // MySQL: look up keys by their index even if it is INVISIBLE.
   "SET SESSION optimizer_switch = 'use_invisible_indexes=on'",
 ]
+
+interface Listening {
+  readonly onResult: (result: unknown) => void
+  /** Returns true once in a while. */
+  readonly onPacket?: (bytes: Buffer, start: number, end: number) => boolean
+  /** The reader lags, so the server's silence means nothing. */
+  readonly waiting?: () => boolean
+}
 
 interface Running {
   readonly fail: (error: unknown) => void
@@ -135,10 +148,12 @@ export class Session {
   /** Runs a statement without a result set. Returns the number of matched rows. */
   async run(sql: string): Promise<number> {
     let affected = 0
-    await this.#query(sql, (result) => {
-      if (Array.isArray(result)) return
-      const count = typeof result === 'object' && result !== null ? Reflect.get(result, 'affectedRows') : 0
-      if (typeof count === 'number') affected = count
+    await this.#query(sql, {
+      onResult: (result) => {
+        if (Array.isArray(result)) return
+        const count = typeof result === 'object' && result !== null ? Reflect.get(result, 'affectedRows') : 0
+        if (typeof count === 'number') affected = count
+      },
     })
     return affected
   }
@@ -150,8 +165,10 @@ export class Session {
 
   async #texts(sql: string, kept: (text: string) => string): Promise<TextRow[]> {
     const rows: TextRow[] = []
-    await this.#query(sql, (result) => {
-      if (isRow(result)) rows.push(result.map((value) => (value === null ? null : kept(value.toString('utf8')))))
+    await this.#query(sql, {
+      onResult: (result) => {
+        if (isRow(result)) rows.push(result.map((value) => (value === null ? null : kept(value.toString('utf8')))))
+      },
     })
     return rows
   }
@@ -190,9 +207,8 @@ export class Session {
     let paused = false
     let ended = false
     let wake = (): void => undefined
-    const done = this.#query(
-      sql,
-      (row) => {
+    const done = this.#query(sql, {
+      onResult: (row) => {
         if (!isRow(row)) return
         open.push(row)
         for (const value of row) bytes += value === null ? 1 : value.length
@@ -206,8 +222,8 @@ export class Session {
         }
         wake()
       },
-      () => paused,
-    ).finally(() => {
+      waiting: () => paused,
+    }).finally(() => {
       ended = true
       wake()
     })
@@ -232,6 +248,63 @@ export class Session {
       // Otherwise the driver would read the rest of the result before the next statement.
       if (!ended) this.destroy()
     }
+  }
+
+  /** As `stream`, undecoded: `columns` values a row, of which the first is the row's key if `keyed`. A block is valid until the next one is asked for. */
+  async *blocks(
+    sql: string,
+    { columns, keyed }: { readonly columns: number; readonly keyed: boolean },
+  ): AsyncGenerator<RowBlock, void, void> {
+    const blocks = new RowBlocks(columns, keyed)
+    const socket = this.#socket()
+    let paused = false
+    let ended = false
+    let wake = (): void => undefined
+    const done = this.#query(sql, {
+      onResult: refuseRow,
+      onPacket: (bytes, start, end) => {
+        if (!blocks.add(bytes, start, end)) return false
+        // The socket, not the driver's connection, which would keep a copy of each packet that it has already received.
+        if (blocks.bytes >= WAITING_BYTES && !paused) {
+          paused = true
+          socket.pause()
+        }
+        wake()
+        return true
+      },
+      waiting: () => paused,
+    }).finally(() => {
+      ended = true
+      blocks.complete()
+      wake()
+    })
+    done.catch(() => undefined) // reported by the await below
+    try {
+      for (;;) {
+        const block = blocks.take()
+        if (block !== undefined) {
+          yield block
+          blocks.giveBack(block)
+        } else if (ended) break
+        else {
+          if (paused) {
+            paused = false
+            socket.resume()
+          }
+          await new Promise<void>((resolve) => (wake = resolve))
+        }
+      }
+      await done
+    } finally {
+      // Otherwise the driver would read the rest of the result before the next statement.
+      if (!ended) this.destroy()
+    }
+  }
+
+  #socket(): Readable {
+    const stream: unknown = Reflect.get(this.#connection, 'stream')
+    if (stream instanceof Readable) return stream
+    throw sourceError('internal', 'the driver keeps its socket elsewhere than expected')
   }
 
   async #setUp(): Promise<void> {
@@ -259,7 +332,7 @@ export class Session {
     for (const running of this.#running) running.fail(error)
   }
 
-  async #query(sql: string, onResult: (result: unknown) => void, waiting: () => boolean = () => false): Promise<void> {
+  async #query(sql: string, { onResult, onPacket, waiting = () => false }: Listening): Promise<void> {
     if (this.#broken) throw sourceError('lost-connection', 'the connection was lost')
     let progress = performance.now()
     let endWatch = (): void => undefined
@@ -282,6 +355,16 @@ export class Session {
         })
         const command = this.#connection.query({ sql, rowsAsArray: true, typeCast: false })
         command.on('error', reject)
+        if (onPacket !== undefined)
+          onRowPackets(command, (bytes, start, end) => {
+            // Thrown into the driver, an error would be reported as a lost connection.
+            try {
+              if (onPacket(bytes, start, end)) progress = performance.now()
+            } catch (error) {
+              reject(error)
+              this.destroy()
+            }
+          })
         command.on('result', (result: unknown) => {
           progress = performance.now()
           onResult(result)
@@ -322,6 +405,11 @@ function shared(): (text: string) => string {
     known.set(text, text)
     return text
   }
+}
+
+/** The driver has read a row although its packets were asked for. */
+function refuseRow(result: unknown): void {
+  if (isRow(result)) throw sourceError('internal', 'the driver hands out rows otherwise than expected')
 }
 
 function isRow(result: unknown): result is RawValues {

@@ -1,7 +1,8 @@
-import type { RawRow } from '@mylab-sync/core'
+import type { RawRow, RowBlock } from '@mylab-sync/core'
 import { ER } from '../connection/error-numbers.js'
 import { sourceError } from '../connection/errors.js'
 import { OneByOne } from '../connection/one-by-one.js'
+import { withoutKey } from '../connection/row-blocks.js'
 import type { RawValues, Session, TextRow } from '../connection/session.js'
 
 const SAVE = 'SAVEPOINT r'
@@ -37,6 +38,22 @@ export class Reader {
     }
   }
 
+  /** As `batches`, undecoded. */
+  async *blocks(
+    sql: string,
+    of: { readonly columns: number; readonly keyed: boolean },
+  ): AsyncGenerator<RowBlock, void, void> {
+    const leave = await this.#reads.enter()
+    try {
+      await this.#session.run(SAVE)
+      yield* this.#session.blocks(sql, of)
+      await this.#checkWarnings()
+      await this.#session.run(BACK)
+    } finally {
+      leave()
+    }
+  }
+
   /** As `batches`, all rows at once. */
   async all(sql: string): Promise<RawRow[]> {
     const rows: RawRow[] = []
@@ -61,10 +78,6 @@ export class Reader {
 
 function rawRow(values: RawValues): RawRow {
   const [key, ...rest] = values
-  // The key expression is never NULL: the server replaced a value that was too long.
-  if (key === null || key === undefined)
-    throw sourceError('truncated-read', 'a row came without its key', {
-      remedy: "raise the source's max_allowed_packet",
-    })
+  if (key === null || key === undefined) throw withoutKey()
   return { key: key.toString('latin1'), values: rest }
 }

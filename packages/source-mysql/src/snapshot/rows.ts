@@ -3,6 +3,7 @@ import type {
   Edge,
   KeyRange,
   RawRow,
+  RowBlock,
   RowDigest,
   RowKey,
   SnapshotRows,
@@ -30,6 +31,19 @@ export class RowReads implements SnapshotRows {
 
   readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]> {
     return this.#batches(table, selectRange(table, range))
+  }
+
+  async *readBlocks(
+    table: TableMapping,
+    range: KeyRange,
+    { keyed }: { readonly keyed: boolean },
+  ): AsyncGenerator<RowBlock, void, void> {
+    const columns = table.columns.length + (keyed ? 1 : 0)
+    try {
+      yield* this.#reader.blocks(selectRange(table, range, keyed), { columns, keyed })
+    } catch (error) {
+      throw ofTable(table.source.name, error)
+    }
   }
 
   async *readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncGenerator<RawRow[], void, void> {

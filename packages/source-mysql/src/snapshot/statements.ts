@@ -25,8 +25,9 @@ export function readSql(mapping: ColumnMapping): string {
 }
 
 /** Uses aliases, since the driver refuses results with columns named like `__proto__`. */
-function selectList(table: TableMapping, columns: readonly ColumnMapping[]): string {
-  return [`${keySql(table.key, '')} AS k`, ...columns.map((column, at) => `${readSql(column)} AS v${at}`)].join(', ')
+function selectList(table: TableMapping, columns: readonly ColumnMapping[], keyed = true): string {
+  const key = keyed ? [`${keySql(table.key, '')} AS k`] : []
+  return [...key, ...columns.map((column, at) => `${readSql(column)} AS v${at}`)].join(', ')
 }
 
 /**
@@ -53,8 +54,8 @@ function from(table: TableMapping): string {
   return `FROM ${sql.name(table.source.name)}${indexHint(table)}`
 }
 
-export function selectRange(table: TableMapping, range: KeyRange): string {
-  const select = `SELECT ${selectList(table, table.columns)} ${from(table)}`
+export function selectRange(table: TableMapping, range: KeyRange, keyed = true): string {
+  const select = `SELECT ${selectList(table, table.columns, keyed)} ${from(table)}`
   return table.key === null ? select : `${select} WHERE ${rangeSql(table.key, range)} ORDER BY ${orderBy(table)}`
 }
 

@@ -2,7 +2,7 @@ import { ConstraintViolated, type RefusedRow, type TableMapping, type TargetRow 
 import { SQLSTATE } from '../sql-states.js'
 import { isRowRefusal, refusalMessage, sqlState, violatedUnique } from '../errors.js'
 import * as sql from '../sql.js'
-import { copyInto } from './copy-stream.js'
+import { copyInto } from '../copy/copy-stream.js'
 import type { Keeper } from './keeper.js'
 import type { Staging } from './staging.js'
 import { bytesOf, columnArrays, insertSelect, insertStaged, keyOf } from './statements.js'

@@ -10,7 +10,7 @@ import type {
   TargetRow,
 } from '@mylab-sync/core'
 import * as sql from '../sql.js'
-import { copyInto } from './copy-stream.js'
+import { copyInto } from '../copy/copy-stream.js'
 import type { Staging } from './staging.js'
 import { selectDigest } from './digest.js'
 import { onKey } from './key-pages.js'

@@ -1,5 +1,6 @@
 import {
   BatchRefused,
+  type BlockStream,
   ConstraintViolated,
   type IndexPlan,
   type KeyPage,
@@ -14,7 +15,7 @@ import { isRowRefusal, mapped, sqlState, violatedUnique } from '../errors.js'
 import * as sql from '../sql.js'
 import { BatchWriter } from './batch-writer.js'
 import { holders } from './conflicts.js'
-import { copyInto } from './copy-stream.js'
+import { copyBlocks } from '../copy/copy-stream.js'
 import type { Keeper } from './keeper.js'
 import { onKey } from './key-pages.js'
 import { TableReplacer } from './replace-table.js'
@@ -38,20 +39,16 @@ export class Writer implements RowWriter {
     this.#replacer = new TableReplacer(sql, keeper, { staging: this.#staging, batches: this.#batches })
   }
 
-  copy(
-    table: TableMapping,
-    batches: AsyncIterable<readonly TargetRow[]>,
-    { overwrite }: { readonly overwrite: boolean },
-  ): Promise<number> {
-    return overwrite ? this.#copyOver(table, batches) : this.#copyInto(table, batches)
+  copy(table: TableMapping, rows: BlockStream, { overwrite }: { readonly overwrite: boolean }): Promise<number> {
+    return overwrite ? this.#copyOver(table, rows) : this.#copyInto(table, rows)
   }
 
-  async #copyInto(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
+  async #copyInto(table: TableMapping, rows: BlockStream): Promise<number> {
     await this.#keeper.beginWithoutKey(table)
     return this.#allOrRefused(table, async () => {
       let given = 0
       const affected = await this.#keeper.watched(table, async () => {
-        const copied = await copyInto(this.#sql.session, this.#sql.nameOf(table), table.columns, batches)
+        const copied = await copyBlocks(this.#sql.session, this.#sql.nameOf(table), table, rows)
         given = copied.given
         return copied.affected
       })
@@ -60,11 +57,11 @@ export class Writer implements RowWriter {
     })
   }
 
-  async #copyOver(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<number> {
+  async #copyOver(table: TableMapping, rows: BlockStream): Promise<number> {
     await this.#keeper.begin(table)
     const stage = await this.#staging.emptyStage(table)
     return this.#allOrRefused(table, async () => {
-      const { given } = await copyInto(this.#sql.session, stage, table.columns, batches)
+      const { given } = await copyBlocks(this.#sql.session, stage, table, rows)
       const into = { into: this.#sql.nameOf(table), tail: upsertTail(table), stage }
       const affected = await this.#keeper.watched(table, (names) => this.#sql.count(insertStaged(table, into, names)))
       await this.#keeper.compareStage(table, stage, { given, affected })

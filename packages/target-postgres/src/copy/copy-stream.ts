@@ -1,12 +1,11 @@
-import type { TableMapping, TargetRow } from '@mylab-sync/core'
+import type { BlockStream, TableMapping, TargetRow } from '@mylab-sync/core'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { Session } from '../connection/database.js'
 import { RowsFailed } from '../errors.js'
 import * as sql from '../sql.js'
+import { BlockEncoder } from './block-encoder.js'
+import { COPY_BYTES } from './copy-buffer.js'
 import { copyPieces } from './copy-text.js'
-
-/** Bytes per write: each is a protocol message, and small ones cost more than they carry. */
-const COPY_BYTES = 64 << 10
 
 /** Rows that a COPY was given, and the server's count of rows written: a trigger may drop some. */
 export interface Copied {
@@ -21,17 +20,60 @@ export async function copyInto(
   columns: TableMapping['columns'],
   batches: AsyncIterable<readonly TargetRow[]>,
 ): Promise<Copied> {
-  const writer = new CopyWriter(session, `COPY ${into} (${sql.columnList(columns)}) FROM STDIN`)
-  const iterator = batches[Symbol.asyncIterator]()
-  let rows = 0
+  return copied(session, copyStatement(into, columns), {
+    parts: batches,
+    write: async (rows, writer) => {
+      for (const piece of copyPieces(rows, COPY_BYTES)) await writer.add(piece)
+      return rows.length
+    },
+    end: async () => 0,
+  })
+}
+
+/** As `copyInto`, for undecoded rows; the refused ones do not count as given. */
+export async function copyBlocks(
+  session: Session,
+  into: string,
+  table: TableMapping,
+  rows: BlockStream,
+): Promise<Copied> {
+  const encoder = new BlockEncoder(table, rows)
+  return copied(session, copyStatement(into, table.columns), {
+    parts: rows.blocks,
+    write: async (block, writer) => {
+      await encoder.encode(block, (data) => writer.send(data))
+      return 0
+    },
+    end: async (writer) => {
+      await encoder.flush((data) => writer.send(data))
+      return encoder.rows
+    },
+  })
+}
+
+function copyStatement(into: string, columns: TableMapping['columns']): string {
+  return `COPY ${into} (${sql.columnList(columns)}) FROM STDIN`
+}
+
+/** `write` and `end` return how many more rows were given. */
+interface Feed<T> {
+  readonly parts: AsyncIterable<T>
+  write(part: T, writer: CopyWriter): Promise<number>
+  end(writer: CopyWriter): Promise<number>
+}
+
+async function copied<T>(session: Session, statement: string, feed: Feed<T>): Promise<Copied> {
+  const writer = new CopyWriter(session, statement)
+  const iterator = feed.parts[Symbol.asyncIterator]()
+  let given = 0
   try {
     for (;;) {
       const next = await iterator.next().catch((cause: unknown) => Promise.reject(new RowsFailed(cause)))
       if (next.done) break
-      rows += next.value.length
-      for (const piece of copyPieces(next.value, COPY_BYTES)) await writer.add(piece)
+      given += await feed.write(next.value, writer)
     }
-    return { given: rows, affected: await writer.finish() }
+    given += await feed.end(writer)
+    return { given, affected: await writer.finish() }
   } catch (error) {
     writer.abort()
     // Ends a generator that may be waiting for the source; its own error is irrelevant.
@@ -69,19 +111,25 @@ class CopyWriter {
   }
 
   async #flush(): Promise<void> {
-    // Without this check a refused COPY would read its source to the end.
-    if (this.#failure) throw this.#failure
     if (this.#bytes === 0) return
     const data = this.#parts.length === 1 ? (this.#parts[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#parts)
     this.#parts = []
     this.#bytes = 0
-    if (this.#stream.write(data)) return
-    await this.#await('drain')
+    await this.send(data)
+  }
+
+  /** Returns once more can be sent: true if nothing refers to these bytes any longer, so that they may be overwritten. */
+  async send(data: Buffer): Promise<boolean> {
+    // Without this check a refused COPY would read its source to the end.
+    if (this.#failure) throw this.#failure
+    if (!this.#stream.write(data)) await this.#await('drain')
+    return this.#stream.writableLength === 0 && this.#session.client.connection.stream.writableLength === 0
   }
 
   /** Returns the server's count of rows. */
   async finish(): Promise<number> {
     await this.#flush()
+    if (this.#failure) throw this.#failure
     const finished = this.#await('finish')
     this.#stream.end()
     await finished
