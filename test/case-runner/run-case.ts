@@ -100,7 +100,17 @@ function optionsOf({
   schemaChanges,
 }: ResolvedConfig): EngineContext['options'] {
   const mapping = { names, types, columns }
-  return { include, exclude, mapping, batchRows: null, copyConcurrency: 2, memoryMb: memoryLimitMb, schemaChanges }
+  const verify = { share: 0, repair: 'report' } as const
+  return {
+    include,
+    exclude,
+    mapping,
+    batchRows: null,
+    copyConcurrency: 2,
+    memoryMb: memoryLimitMb,
+    schemaChanges,
+    verify,
+  }
 }
 
 async function checkCopied(run: Run, listed: readonly string[]): Promise<void> {

@@ -81,7 +81,7 @@ test('the summary counts tables waiting for you, and quarantined rows beside equ
   const first = await run('status')
   assert.match(
     first.out,
-    /^2 of 3 tables equal the source as of \S+ but for 1 quarantined row: mylab-sync show-errors; 1 is refused: mylab-sync status --problems\.\n/,
+    /^2 of 3 tables equal the source as of \S+ but for 1 quarantined row: mylab-sync show-errors; contents not verified yet; 1 is refused: mylab-sync status --problems\.\n/,
   )
   await reader.query('CREATE VIEW on_room AS SELECT beds + 1 AS next FROM room')
   await app.query('ALTER TABLE room MODIFY beds BIGINT')

@@ -122,7 +122,7 @@ test('tables are named by wildcards, and a pattern without a match is reported',
 test('the first sentence names the next command, and writes one in the singular', async () => {
   await using installation = await createCliInstallation(servers, 'usage_sentence', { schema: SCHEMA, copied: true })
   const { app, run } = installation
-  assert.match((await run('status')).out, /^3 of 3 tables equal the source as of \S+\.\n/)
+  assert.match((await run('status')).out, /^3 of 3 tables equal the source as of \S+, contents not verified yet\.\n/)
   await app.query("INSERT INTO patients VALUES (2, 'b')")
   assert.match((await run('database', '--check-pending')).out, /^1 change pending, 0 rows quarantined, the oldest/)
   await run('pause', '--table', 'patients')

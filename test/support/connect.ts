@@ -14,6 +14,7 @@ export const OPTIONS: EngineContext['options'] = {
   copyConcurrency: 2,
   memoryMb: 256,
   schemaChanges: 'apply',
+  verify: { share: 0, repair: 'report' },
 }
 
 /** TLS settings of a user who sets none. */

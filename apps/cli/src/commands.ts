@@ -164,6 +164,7 @@ export const COMMANDS: readonly Command[] = [
     positionals: ['what'],
     examples: [
       ['enqueue drain', 'drain now'],
+      ['enqueue verify --table patients', 'have workers compare the contents of a table now'],
       ['enqueue retry --table patients', 'retry the quarantined rows of a table'],
     ],
     run: async (a) => (await import('./commands/enqueue.js')).runEnqueue({ ...a, tables: a.table }),

@@ -10,7 +10,7 @@ export const words = (describe: string) => ({ type: 'string', requiresArg: true,
 export const number = (describe: string) => ({ type: 'number', requiresArg: true, describe }) as const
 
 /** What `enqueue` can put into Redis. */
-export const ENQUEUED = ['copy', 'drain', 'cleanup', 'retry'] as const
+export const ENQUEUED = ['copy', 'drain', 'verify', 'cleanup', 'retry'] as const
 
 /** Options of every command. */
 export const COMMON = {

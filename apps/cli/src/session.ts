@@ -136,7 +136,7 @@ export function openTarget({ target, instance }: Pick<ResolvedConfig, 'target' |
 
 export function engineOptions(config: ResolvedConfig, batchRows: number | null = null): EngineOptions {
   const mapping = { names: config.names, types: config.types, columns: config.columns }
-  const { include, exclude, schemaChanges, memoryLimitMb: memoryMb } = config
+  const { include, exclude, schemaChanges, verify, memoryLimitMb: memoryMb } = config
   return {
     include,
     exclude,
@@ -145,6 +145,7 @@ export function engineOptions(config: ResolvedConfig, batchRows: number | null =
     copyConcurrency: copiesAtOnce(memoryMb),
     memoryMb,
     schemaChanges,
+    verify,
   }
 }
 

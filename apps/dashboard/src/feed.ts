@@ -32,6 +32,7 @@ const NOT_READ = {
   totals: { total: 0, synced: 0, pending: 0, failed: 0 },
   lagMs: null,
   consistentAsOf: null,
+  verification: { verifiedAt: null, tables: 0, verified: 0, rowsDifferent: 0, rowsRepaired: 0, share: 0, pace: null },
   tables: [] as readonly TableStatus[],
 } as const
 
@@ -162,7 +163,10 @@ export class StatusFeed {
     const report = this.#report
     const problems = report === null ? [] : problemsOf(report, this.#health)
     const found = verdict(report, problems, this.#fault ?? this.#silence())
-    const { totals, lagMs, consistentAsOf, sentence, tables } = report ?? { ...NOT_READ, sentence: found.sentence }
+    const { totals, lagMs, consistentAsOf, sentence, verification, tables } = report ?? {
+      ...NOT_READ,
+      sentence: found.sentence,
+    }
     return {
       version: 1,
       mode: this.#options.mode,
@@ -173,6 +177,7 @@ export class StatusFeed {
       lagMs,
       consistentAsOf,
       sentence,
+      verification,
       changesPerSecond: this.#throughput.changes(),
       rowsPerSecond: this.#throughput.rows(),
       tables: tables.map((table) => this.#tableView(table, lagMs)),

@@ -10,7 +10,28 @@ function report(synced: number, rowsCopied: number): StatusReport {
     lagMs: null,
     consistentAsOf: null,
     sentence: '',
-    tables: [{ ...table, rowsCopied, verifiedAt: null, problem: null, waits: false }],
+    verification: {
+      verifiedAt: null,
+      tables: 0,
+      verified: 0,
+      rowsDifferent: 0,
+      rowsRepaired: 0,
+      share: 0,
+      repair: 'report',
+      pace: null,
+    },
+    tables: [
+      {
+        ...table,
+        rowsCopied,
+        verifiedAt: null,
+        verifiedUntil: null,
+        rowsDifferent: 0,
+        rowsRepaired: 0,
+        problem: null,
+        waits: false,
+      },
+    ],
     problems: [],
   }
 }

@@ -99,6 +99,7 @@ class Scheduler {
     )
     await this.#putChunks(work)
     await this.#maintain(work)
+    if (work.verify) await producer.add('control', [{ kind: 'verify-chunk' }])
     if (performance.now() - this.#cleaned < CADENCE.cleanUpMs) return
     await producer.add('control', [{ kind: 'clean-up' }])
     this.#cleaned = performance.now()

@@ -1,5 +1,13 @@
 import { CADENCE, type EngineContext, JobHandlers, requireFollowing, requireMigrated } from '@mylab-sync/engine'
-import { Consumer, type Handlers, Producer, type QueueName, type QueueSettings } from '@mylab-sync/queue'
+import {
+  Consumer,
+  type Handlers,
+  type JobOf,
+  Producer,
+  type QueueName,
+  type QueueSettings,
+  type Work,
+} from '@mylab-sync/queue'
 import { aborted } from '@mylab-sync/runtime'
 
 export interface WorkerOptions {
@@ -10,6 +18,8 @@ export interface WorkerOptions {
   readonly onDrained: (drained: { readonly entries: number; readonly failed: number; readonly ms: number }) => void
   readonly onProblem: (where: string, error: unknown) => void
 }
+
+type VerifyJob = Extract<JobOf<'control'>, { kind: 'verify-chunk' }>
 
 /** Leaves time to close connections before the process is killed after 18 s. */
 const STOP_MS = 12_000
@@ -46,6 +56,13 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
         return false
       },
     )
+  const verify = async ({ table, since }: VerifyJob, work: Work): Promise<void> => {
+    const asked = since === undefined ? undefined : { table: table ?? null, since }
+    const isDone = await jobs.verify({ ...work, asked, onDrained, onProblem: (error) => onProblem('control', error) })
+    // Stopped early: another worker goes on where this one was.
+    if (!isDone && since !== undefined)
+      await producer.add('control', [{ kind: 'verify-chunk', since, ...(table === undefined ? {} : { table }) }])
+  }
   return {
     copy: (job, work) =>
       job.kind === 'plan-table' ? jobs.planTable(job.table, work) : jobs.copyChunk(job.table, job.chunk, work),
@@ -53,6 +70,7 @@ function handlers({ context, onDrained, onProblem }: WorkerOptions, producer: Pr
       if (job.kind === 'maintain') return jobs.maintain(work)
       if (job.kind === 'clean-up') return jobs.cleanUp(work)
       if (job.kind === 'retry') return jobs.retry(job.table, work)
+      if (job.kind === 'verify-chunk') return verify(job, work)
       return jobs.openComponent(job.table, work)
     },
     drain: async (_job, work) => {

@@ -17,6 +17,7 @@ import {
 } from './file.js'
 import { type TlsFiles, tlsFiles } from './tls-files.js'
 import { sourceTls, targetTls } from './tls.js'
+import { type VerifySettings, verifyOf } from './verify-settings.js'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -79,6 +80,7 @@ export interface ResolvedConfig {
   readonly names: 'keep' | 'lower'
   /** What happens when a live table's column type changes. */
   readonly schemaChanges: SchemaChanges
+  readonly verify: VerifySettings
   readonly types: Readonly<Record<string, ColumnOption>>
   readonly columns: Readonly<Record<string, Readonly<Record<string, ColumnOption>>>>
 }
@@ -129,6 +131,7 @@ function resolve(file: File, env: Env): ResolvedConfig {
     auditTable: auditTableOf(file, env, instance),
     names: file.names ?? 'keep',
     schemaChanges: schemaChangesOf(file, env),
+    verify: verifyOf(file.verify, env),
     types: file.types ?? {},
   }
 }

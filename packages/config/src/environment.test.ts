@@ -83,7 +83,7 @@ top: 1`,
       ({ message }: Error) => {
         const lines = message.replaceAll(`${file}: `, '').split('\n').sort()
         assert.deepEqual(lines, [
-          '(top): found top, expected source, target, redis, batchSize, intervalSeconds, performance, instance, auditTable, retry, names, schemaChanges, types, tables, monitoring, dashboard',
+          '(top): found top, expected source, target, redis, batchSize, intervalSeconds, performance, instance, auditTable, retry, names, schemaChanges, verify, types, tables, monitoring, dashboard',
           'batchSize: found many, expected a number',
           'instance: found a b, expected letters, digits, _ and -, at most 32',
           'redis: found a text, expected a map',

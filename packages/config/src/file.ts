@@ -5,6 +5,7 @@ import type { ConfigInput, Env } from './environment.js'
 import { fault } from './fault.js'
 import { fileFaults } from './file-faults.js'
 import { readText } from './read-text.js'
+import { REPAIRS, SHARE_EXPECTED, shareOf } from './verify-settings.js'
 
 export const port = z.coerce.number().int().min(1).max(65_535)
 export const SCHEMA_CHANGES = ['apply', 'wait'] as const
@@ -79,6 +80,13 @@ export const FILE = z.strictObject({
     .optional(),
   names: z.enum(['keep', 'lower']).optional(),
   schemaChanges: z.enum(SCHEMA_CHANGES).optional(),
+  verify: z
+    .strictObject({
+      background: z.unknown().refine((given) => given === undefined || shareOf(given) !== undefined, SHARE_EXPECTED),
+      repair: z.enum(REPAIRS),
+    })
+    .partial()
+    .optional(),
   types: z.record(z.string(), columnOption).optional(),
   tables: z.record(z.string(), z.union([patterns, tableOptions])).optional(),
   monitoring: z

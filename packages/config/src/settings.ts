@@ -161,6 +161,18 @@ export const SETTINGS: readonly Setting[] = [
     '`apply`: a changed column type of a live table is applied automatically; `wait`: the table waits and lists the statements to run',
   ),
   setting(
+    'verify.background',
+    ['SYNC_VERIFY_BACKGROUND'],
+    '1%',
+    'share of the time in which daemon and workers compare the contents of all tables, one after the other, for ever: a percentage (`1%`) or a fraction (`0.01`); 0: never',
+  ),
+  setting(
+    'verify.repair',
+    ['SYNC_VERIFY_REPAIR'],
+    'report',
+    '`report`: rows that they find to differ are a problem for `mylab-sync repair`; `auto`: they are repaired at once',
+  ),
+  setting(
     'instance',
     ['SYNC_INSTANCE'],
     'default',

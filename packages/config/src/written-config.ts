@@ -53,6 +53,12 @@ tables:
 #   bigint unsigned: bigint
 #   datetime: { zero-date: 'null' }
 
+# Daemon and workers compare the contents of all tables in this share of the time. repair: auto repairs rows that differ at once;
+# with report they are shown as a problem of the table.
+# verify:
+#   background: 1%   # 0 turns it off
+#   repair: report
+
 # names: keep   # or lower: fold all names in the target to lower case
 # intervalSeconds: 5   # the shortest interval between two lines on stdout
 # instance: default   # another name for a second installation between the same databases

@@ -13,6 +13,8 @@ export interface EngineOptions {
   readonly memoryMb: number
   /** `apply`: changed types of live tables are applied. `wait`: the table waits for a person to run the statements. */
   readonly schemaChanges: 'apply' | 'wait'
+  /** Verification by itself: the share of the time that it takes, 0 to 1, and whether it repairs what it finds. */
+  readonly verify: { readonly share: number; readonly repair: 'report' | 'auto' }
 }
 
 /** Limits of the work done at once, of waits and of attempts. */

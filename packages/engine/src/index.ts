@@ -15,6 +15,7 @@ export { drain } from './drain/drain.js'
 export type { DrainReport } from './drain/drain-report.js'
 export type { DrainRequest } from './drain/pass.js'
 export type { InitialRequest } from './copy/request-copy.js'
+export { type DifferingRow, listDiffering, type VerificationStatus } from './report/verification.js'
 export { requestDetachedCopies, initial, type InitialReport } from './run/initial.js'
 export { migrate, requireFollowing, requireMigrated, setupTriggers, type TriggerReport } from './capture/install.js'
 export { type DrainTurn, JobHandlers, type JobSignals } from './run/job-handlers.js'
@@ -44,6 +45,11 @@ export { type Advance, type AdvanceLimits, advanceWalks } from './verify/advance
 export type { Findings, FindingsLimits } from './verify/findings.js'
 export { TableWalk } from './verify/table-walk.js'
 export type { WalkState } from './verify/walk-state.js'
+export {
+  type AskedVerification,
+  type BackgroundStep,
+  verifyStep,
+} from './verify/background.js'
 export { repair, type RepairReport } from './verify/repair.js'
 export { type VerifiedTable, verify, type VerifyReport } from './verify/verify.js'
 export { type CountsReport, type NotCounted, verifyCounts } from './report/verify-counts.js'

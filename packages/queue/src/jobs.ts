@@ -18,6 +18,8 @@ const CONTROL_JOB = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('maintain') }),
   z.strictObject({ kind: z.literal('clean-up') }),
   z.strictObject({ kind: z.literal('retry'), table }),
+  /** A step of background verification, if it is due; with `since` all comparisons of this table, or of all, that are older. */
+  z.strictObject({ kind: z.literal('verify-chunk'), since: z.iso.datetime().optional(), table: table.optional() }),
 ])
 
 const SCHEMAS = { copy: COPY_JOB, drain: DRAIN_JOB, control: CONTROL_JOB } as const
@@ -98,6 +100,10 @@ function deduplication(job: AnyJob): DeduplicationOptions {
     case 'maintain':
     case 'clean-up':
       return { id: job.kind }
+    case 'verify-chunk':
+      // What a stopping worker leaves, it asks for again while its own job still runs.
+      if (job.since === undefined) return { id: job.kind }
+      return { id: `${job.kind} ${job.table === undefined ? 'all' : `of ${job.table}`}`, keepLastIfActive: true }
     case 'drain':
       // A drain requested while one runs follows it: at most one at a time, and no request is lost.
       return { id: job.kind, keepLastIfActive: true }

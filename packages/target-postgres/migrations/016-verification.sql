@@ -1,18 +1,25 @@
--- What verification by itself knows of each table. When the rows were last found equal stands in sync_progress.verified_at.
+-- What verification knows of each table.
 CREATE TABLE sync_verification (
   table_name      text COLLATE "C" PRIMARY KEY,
   -- Where the walk of the pass that is under way goes on; null: the next step begins a pass.
   walk            text,
-  -- The drain that had opened the table when the pass began: after another opening, what was compared before proves nothing.
+  -- The drain that had opened the table before the last step: an opening after it has read all rows again, so what differed then is not known.
   opened_drain    bigint NOT NULL DEFAULT 0,
   pass_began_at   timestamptz,
   -- The moments of the last full pass, whatever it found: the table of the oldest is the next to be walked.
   passed_since    timestamptz,
   passed_until    timestamptz,
+  -- The same of the last one that found all rows equal.
+  verified_since  timestamptz,
+  verified_until  timestamptz,
+  -- How often a command has compared the table as a whole: a step that began before does not know what it found.
+  replaced        bigint NOT NULL DEFAULT 0,
   -- Rows that differ, as far as they are known; `repaired`: of those that did, since the installation.
   rows_different  bigint NOT NULL DEFAULT 0,
   rows_repaired   bigint NOT NULL DEFAULT 0
 );
+INSERT INTO sync_verification (table_name, opened_drain, passed_since, passed_until, verified_since, verified_until)
+  SELECT table_name, opened_drain, verified_at, verified_at, verified_at, verified_at FROM sync_progress WHERE verified_at IS NOT NULL;
 -- Of the rows that differ, the first of each table.
 CREATE TABLE sync_verification_key (
   table_name  text COLLATE "C" NOT NULL,

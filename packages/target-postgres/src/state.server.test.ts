@@ -135,36 +135,36 @@ test("a user's foreign key that fell with the UNIQUE it references stays on reco
 test('findings of a pass stay until the next one ends; a repair in between counts', async () => {
   const key = (text: string) => ({ key: text, texts: [text], kind: 'different', columns: ['a'] }) as const
   const moments = { since: '2026-01-01T00:00:00.000000Z', until: '2026-01-02T00:00:00.000000Z' }
-  const step = { table: 'whole', openedDrain: 3, found: [], differing: 0, passed: null }
+  const step = { table: 'whole', replaced: 0, found: [], differing: 0, passed: null, notCompared: false }
   const known = () =>
-    within(async ({ verification, tables }) => {
-      const { walk, passed, differing, repaired } = (await verification.all()).get('whole') ?? {}
+    within(async ({ verification }) => {
+      const { walk, passed, verified, differing, repaired } = (await verification.all()).get('whole') ?? {}
       const keys = (await verification.differing(9)).map(({ texts }) => texts.join())
-      return { walk, passed, differing, repaired, keys, verifiedAt: (await tables.all()).get('whole')?.verifiedAt }
+      return { walk, passed, differing, repaired, keys, verified }
     })
   await within(({ tables }) => tables.patch('whole', { rowsCopied: 0 }))
   await within(({ verification }) =>
-    verification.record({ ...step, walk: 'w1', isFirst: true, found: [key('1'), key('2')], differing: 2 }),
+    verification.record([{ ...step, walk: 'w1', isFirst: true, found: [key('1'), key('2')], differing: 2 }]),
   )
-  const found = { walk: 'w1', passed: null, differing: 2, repaired: 0, keys: ['1', '2'], verifiedAt: null }
+  const found = { walk: 'w1', passed: null, differing: 2, repaired: 0, keys: ['1', '2'], verified: null }
   assert.deepEqual(await known(), found)
   await within(({ verification }) =>
-    verification.record({ ...step, walk: null, isFirst: false, differing: 2, passed: moments }),
+    verification.record([{ ...step, walk: null, isFirst: false, differing: 2, passed: moments }]),
   )
   assert.deepEqual(await known(), { ...found, walk: null, passed: moments })
-  await within(({ verification }) => verification.addTried('whole', [key('7')]))
+  await within(({ verification }) => verification.addTried('whole', [key('7')], 1))
   assert.deepEqual(await within(({ verification }) => verification.tried()), [{ ...key('7'), table: 'whole' }])
   await within(({ verification }) => verification.settle('whole', { left: [], repaired: 1 }))
   await within(({ verification }) =>
-    verification.record({ ...step, walk: 'w2', isFirst: true, found: [key('2')], differing: 1 }),
+    verification.record([{ ...step, walk: 'w2', isFirst: true, found: [key('2')], differing: 1 }]),
   )
   assert.deepEqual(await known(), { ...found, walk: 'w2', passed: moments, repaired: 1 })
   await within(({ verification }) =>
-    verification.record({ ...step, walk: null, isFirst: false, differing: 1, passed: moments }),
+    verification.record([{ ...step, walk: null, isFirst: false, differing: 1, passed: moments }]),
   )
   assert.deepEqual(await known(), { ...found, walk: null, passed: moments, differing: 1, repaired: 1, keys: ['2'] })
   await within(({ verification }) =>
-    verification.replace({ table: 'whole', found: [], differing: 0, repaired: 1, passed: moments }),
+    verification.replace([{ table: 'whole', found: [], differing: 0, repaired: 1, passed: moments }]),
   )
   assert.deepEqual(await known(), {
     ...found,
@@ -173,8 +173,22 @@ test('findings of a pass stay until the next one ends; a repair in between count
     differing: 0,
     repaired: 2,
     keys: [],
-    verifiedAt: moments.since,
+    verified: moments,
   })
+  await within(({ verification }) =>
+    verification.record([{ ...step, walk: 'outdated', isFirst: true, found: [key('4')], differing: 1 }]),
+  )
+  assert.deepEqual([(await known()).walk, (await known()).differing], [null, 0])
+  await within(({ verification }) =>
+    verification.record([{ ...step, replaced: 1, walk: 'w3', isFirst: true, found: [key('5')], differing: 1 }]),
+  )
+  assert.equal((await known()).differing, 1)
+  await within(({ tables }) => tables.patch('whole', { openedDrain: 9 }))
+  assert.deepEqual([(await known()).differing, (await known()).repaired], [0, 2])
+  await within(({ verification }) => verification.record([{ ...step, replaced: 1, walk: 'w4', isFirst: false }]))
+  assert.deepEqual((await known()).keys, [])
+  await within(({ verification }) => verification.forget())
+  assert.deepEqual([(await known()).passed, (await known()).verified], [null, null])
 })
 
 test('the next step waits for its pause by the clock of the target', async () => {

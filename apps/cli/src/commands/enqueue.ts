@@ -1,5 +1,6 @@
-import { loadModel, status } from '@mylab-sync/engine'
-import { Producer, type QueueName } from '@mylab-sync/queue'
+import { isOpen } from '@mylab-sync/core'
+import { loadModel, status, type StatusReport, type TableStatus } from '@mylab-sync/engine'
+import { type JobOf, Producer, type QueueName } from '@mylab-sync/queue'
 import type { ENQUEUED } from '../definition.js'
 import { print, printJson, tell } from '../output.js'
 import { queueSettings, requireRedis, unserved } from '../queue.js'
@@ -10,6 +11,7 @@ const NOTHING: Readonly<Record<(typeof ENQUEUED)[number], string>> = {
   retry: 'No row is quarantined.',
   drain: 'Nothing to add.',
   cleanup: 'Nothing to add.',
+  verify: 'No table is live.',
 }
 
 const QUEUES: Readonly<Record<(typeof ENQUEUED)[number], QueueName>> = {
@@ -17,6 +19,7 @@ const QUEUES: Readonly<Record<(typeof ENQUEUED)[number], QueueName>> = {
   retry: 'control',
   drain: 'drain',
   cleanup: 'control',
+  verify: 'control',
 }
 
 export async function runEnqueue(
@@ -48,7 +51,9 @@ async function put(
   if (what === 'drain') return producer.add('drain', [{ kind: 'drain' }])
   if (what === 'cleanup') return producer.add('control', [{ kind: 'clean-up' }])
   const selected = new Set((await loadModel(context)).select(tables))
-  const known = (await status(context)).tables.filter(({ table }) => selected.has(table))
+  const report = await status(context)
+  const known = report.tables.filter(({ table }) => selected.has(table))
+  if (what === 'verify') return producer.add('control', verifyJobs(report, known, tables.length > 0))
   if (what === 'retry') {
     const failed = known.filter(({ quarantined }) => quarantined > 0)
     return producer.add(
@@ -60,4 +65,16 @@ async function put(
     'copy',
     known.filter(({ state }) => state === 'copying').map(({ table }) => ({ kind: 'plan-table', table })),
   )
+}
+
+/** One job that compares all tables, or one for each that was named. What was compared before now does not count. */
+function verifyJobs(
+  { consistentAsOf: since }: StatusReport,
+  known: readonly TableStatus[],
+  isNamed: boolean,
+): JobOf<'control'>[] {
+  const open = known.filter(({ state }) => isOpen(state))
+  if (since === null || open.length === 0) return []
+  if (!isNamed) return [{ kind: 'verify-chunk', since }]
+  return open.map(({ table }) => ({ kind: 'verify-chunk', since, table }))
 }

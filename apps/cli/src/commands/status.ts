@@ -2,18 +2,22 @@ import type { ResolvedConfig } from '@mylab-sync/config'
 import { SyncError } from '@mylab-sync/core'
 import {
   type EngineContext,
+  type DifferingRow,
+  listDiffering,
   listNotCarried,
   filterOf,
   notCarriedGroups,
   type NotCarriedReport,
   type Problem,
   status,
+  type StatusReport,
   type TableStatus,
 } from '@mylab-sync/engine'
 import { sleep } from '@mylab-sync/runtime'
 import { print, printJson, printTable, tell } from '../output.js'
 import { healthProblems, queueHealth } from '../queue.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
+import { differingLine, paceLine, verifiedText } from './verification-lines.js'
 
 interface Shown {
   readonly json: boolean
@@ -60,22 +64,25 @@ export async function showStatus(context: EngineContext, config: ResolvedConfig,
   const tables = report.tables.filter(isShown)
   const ofTables = known.problems.filter((problem) => isOfTable(problem) && isShown(problem))
   const problems = [...ofTables.map(lineOf), ...report.problems]
-  const left = shown.problems ? await notCarriedNow(context) : null
-  const notCarried = left === null ? null : { ...left, tables: left.tables.filter(isShown) }
-  if (shown.json)
-    printJson({
-      mode: config.useQueue ? 'queue' : 'direct',
-      ...report,
-      tables,
-      ...(notCarried === null ? {} : { notCarried }),
-    })
-  else {
-    print(report.sentence)
-    if (!shown.problems) printTables(tables)
-    for (const problem of problems) print(`problem: ${problem}`)
-    if (notCarried !== null) showNotCarried(notCarried)
-  }
+  const details = shown.problems ? await detailsOf(context, isShown) : null
+  if (shown.json) printJson({ mode: config.useQueue ? 'queue' : 'direct', ...report, tables, ...details })
+  else printStatus({ ...report, tables, problems }, details)
   return shown.problems && problems.length > 0 ? PROBLEMS : 0
+}
+
+/** What `--problems` shows besides. */
+interface Details {
+  readonly differing: readonly DifferingRow[]
+  readonly notCarried?: NotCarriedReport
+}
+
+async function detailsOf(
+  context: EngineContext,
+  isShown: (row: { readonly table: string }) => boolean,
+): Promise<Details> {
+  const differing = (await listDiffering(context)).filter(isShown)
+  const left = await notCarriedNow(context)
+  return { differing, ...(left === null ? {} : { notCarried: { ...left, tables: left.tables.filter(isShown) } }) }
 }
 
 /** Returns null and prints why if the definitions cannot be read now: the status is correct without them. */
@@ -89,9 +96,37 @@ async function notCarriedNow(context: EngineContext): Promise<NotCarriedReport |
   }
 }
 
+function printStatus(
+  {
+    sentence,
+    tables,
+    problems,
+    verification,
+  }: Pick<StatusReport, 'sentence' | 'tables' | 'verification'> & {
+    readonly problems: readonly string[]
+  },
+  details: Details | null,
+): void {
+  print(sentence)
+  if (details === null) printTables(tables)
+  for (const problem of problems) print(`problem: ${problem}`)
+  if (details === null) return print(paceLine(verification))
+  for (const row of details.differing) print(differingLine(row))
+  if (details.notCarried) showNotCarried(details.notCarried)
+}
+
 function printTables(tables: readonly TableStatus[]): void {
-  const rows = tables.map((t) => [t.table, t.state, t.rowsCopied, t.pending, t.parked, t.quarantined, t.problem ?? ''])
-  printTable(['table', 'state', 'copied', 'pending', 'parked', 'quarantined', 'problem'], rows)
+  const rows = tables.map((t) => [
+    t.table,
+    t.state,
+    t.rowsCopied,
+    t.pending,
+    t.parked,
+    t.quarantined,
+    verifiedText(t),
+    t.problem ?? '',
+  ])
+  printTable(['table', 'state', 'copied', 'pending', 'parked', 'quarantined', 'verified', 'problem'], rows)
 }
 
 function isOfCutover({ code }: Problem): boolean {
@@ -107,8 +142,14 @@ function isOfTable(problem: Problem): boolean {
   return !isOfConstraint(problem) && !isOfCutover(problem) && problem.code !== 'changes-stalled'
 }
 
+const COMMANDS: Readonly<Partial<Record<Problem['code'], string>>> = {
+  'rows-quarantined': 'mylab-sync show-errors',
+  'rows-differ': 'mylab-sync repair',
+}
+
 function lineOf({ table, code, text }: Problem): string {
-  return `${table === null ? '' : `${table}: `}${text}${code === 'rows-quarantined' ? `; mylab-sync show-errors --table ${table}` : ''}`
+  const command = COMMANDS[code]
+  return `${table === null ? '' : `${table}: `}${text}${command === undefined ? '' : `; ${command} --table ${table}`}`
 }
 
 /** Lists objects that are not carried, for information only: one line per kind, the places below it. */

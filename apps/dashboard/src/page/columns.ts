@@ -1,5 +1,5 @@
 import { make, setText, toggle } from './dom.js'
-import { count, duration, percent, perSecond } from './format.js'
+import { count, duration, moment, percent, perSecond } from './format.js'
 import type { TableView } from './shape.js'
 
 /** One column: how to sort by it, and how to create and update its cell. */
@@ -61,6 +61,16 @@ export const COLUMNS: readonly Column[] = [
   number('Pending', (table) => table.pending),
   number('Parked', (table) => table.parked),
   fault('Quarantined', (table) => table.quarantined),
+  fault('Differing', (table) => table.rowsDifferent),
+  {
+    title: 'Verified',
+    numeric: false,
+    sortBy: (table) => table.verifiedAt ?? '',
+    fill: (cell, { verifiedAt }) => {
+      setText(cell, moment(verifiedAt))
+      cell.classList.toggle('none', verifiedAt === null)
+    },
+  },
 ]
 
 function fillState(cell: HTMLElement, { state }: TableView): void {

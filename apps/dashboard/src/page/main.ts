@@ -102,6 +102,7 @@ function showTiles(view: View): void {
   showTile('lag', 'Lag', view.readAt === null ? '–' : duration(view.lagMs ?? 0))
   showTile('pending', 'Changes pending', count(view.totals.pending))
   showTile('quarantined', 'Rows quarantined', count(view.totals.failed), view.totals.failed > 0)
+  showTile('verified', 'Contents verified', verified(view), view.verification.rowsDifferent > 0)
   showTile('read', 'Status read at', moment(view.readAt))
 }
 
@@ -110,6 +111,13 @@ function copied({ tables: all }: View): number {
   const rows = all.reduce((sum, table) => sum + Math.max(table.rows, 1), 0)
   const done = all.reduce((sum, table) => sum + (Math.max(table.rows, 1) * table.copiedPercent) / 100, 0)
   return rows === 0 ? 0 : Math.floor((done / rows) * 1000) / 10
+}
+
+/** The oldest moment that holds for all open tables, or how far the first pass is. */
+function verified({ verification: { verifiedAt, tables: open, verified: done, rowsDifferent } }: View): string {
+  if (rowsDifferent > 0) return `${count(rowsDifferent)} ${rowsDifferent === 1 ? 'row differs' : 'rows differ'}`
+  if (verifiedAt !== null) return moment(verifiedAt)
+  return done === 0 ? 'not yet' : `${done} of ${open} tables`
 }
 
 function showTile(name: string, title: string, value: string, bad = false): void {

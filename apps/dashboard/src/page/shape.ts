@@ -16,10 +16,24 @@ export interface View {
   readonly lagMs: number | null
   readonly consistentAsOf: string | null
   readonly sentence: string
+  /** How far the contents of the open tables are verified. */
+  readonly verification: VerificationView
   readonly changesPerSecond: number | null
   readonly rowsPerSecond: number | null
   readonly tables: readonly TableView[]
   readonly problems: readonly Problem[]
+}
+
+export interface VerificationView {
+  /** The earliest moment at which an open table was last found equal; null: one of them never was. */
+  readonly verifiedAt: string | null
+  readonly tables: number
+  readonly verified: number
+  readonly rowsDifferent: number
+  readonly rowsRepaired: number
+  /** Share of the time that verification by itself may take; 0: it is off. */
+  readonly share: number
+  readonly pace: { readonly share: number; readonly rowsPerHour: number; readonly passMs: number | null } | null
 }
 
 /**
@@ -47,7 +61,11 @@ export interface TableView {
   readonly pending: number
   readonly parked: number
   readonly quarantined: number
+  /** Each row was found equal at a moment between these two; null: never. */
   readonly verifiedAt: string | null
+  readonly verifiedUntil: string | null
+  readonly rowsDifferent: number
+  readonly rowsRepaired: number
   readonly problem: string | null
   /** Whether the table resumes only after the statements in `problem` have been run. */
   readonly waits: boolean

@@ -101,7 +101,6 @@ export interface TableProgress {
   readonly waits: boolean
   /** Number of the drain that opened it last; 0: none. */
   readonly openedDrain: number
-  readonly verifiedAt: string | null
 }
 
 export interface Chunk extends KeyRange {

@@ -11,10 +11,14 @@ export interface TableVerification {
   readonly table: string
   /** Where the walk of the current pass continues; null: the next step starts a pass. */
   readonly walk: string | null
-  /** The drain that had opened the table when the pass started. */
-  readonly openedDrain: number
+  /** The table was opened again since the last step: its rows were read again, so what had differed is not known. */
+  readonly isReopened: boolean
   /** Moments of the last full pass, whatever it found; null: none has ended. */
   readonly passed: VerifiedMoments | null
+  /** Moments of the last full pass that found all rows equal. */
+  readonly verified: VerifiedMoments | null
+  /** Counts the commands that have replaced what was known. */
+  readonly replaced: number
   /** Rows that differ, as far as they are known. */
   readonly differing: number
   /** Rows that differed and were repaired, since the installation. */
@@ -36,7 +40,8 @@ export interface VerificationStep {
   readonly table: SourceTableName
   /** null: the pass has ended. */
   readonly walk: string | null
-  readonly openedDrain: number
+  /** `replaced` as it was when the step began: after a later command its outcome is outdated, and dropped. */
+  readonly replaced: number
   /** Whether this step started the pass. */
   readonly isFirst: boolean
   /** Rows that this step has found to differ. */
@@ -45,6 +50,8 @@ export interface VerificationStep {
   readonly differing: number
   /** Moments of the pass, if it has ended. */
   readonly passed: VerifiedMoments | null
+  /** The pass has ended early: the table could not be compared, and what was known of it stays. */
+  readonly notCompared: boolean
 }
 
 /** The outcome of a command that has compared a table as a whole. */
@@ -70,20 +77,22 @@ export interface VerifyPace {
 export interface VerificationStore {
   /** By table; tables that were never compared are omitted. */
   all(): Promise<ReadonlyMap<string, TableVerification>>
-  /** Stores the outcome of a step. At the end of a pass only its own findings remain. */
-  record(step: VerificationStep): Promise<void>
-  /** Replaces the known differences. A pass in progress continues. */
-  replace(outcome: WholeComparison): Promise<void>
+  /** Stores the outcome of steps. At the end of a pass only its own findings remain. */
+  record(steps: readonly VerificationStep[]): Promise<void>
+  /** Replaces the known differences, and ends a pass in progress. */
+  replace(outcomes: readonly WholeComparison[]): Promise<void>
   /** At most `limit` keys that differ, of all tables. */
   differing(limit: number): Promise<(DifferingKey & { readonly table: string })[]>
-  /** Stores keys that differ and that this transaction makes dirty: a call of `settle` must follow, by any process. */
-  addTried(table: SourceTableName, keys: readonly DifferingKey[]): Promise<void>
+  /** Stores keys of so many rows that differ and that this transaction makes dirty: a call of `settle` must follow, by any process. */
+  addTried(table: SourceTableName, keys: readonly DifferingKey[], rows: number): Promise<void>
   tried(): Promise<(DifferingKey & { readonly table: string })[]>
   /** Replaces the table's tried keys by those that still differ. */
   settle(
     table: SourceTableName,
     outcome: { readonly left: readonly DifferingKey[]; readonly repaired: number },
   ): Promise<void>
+  /** No table counts as verified any more, until it is compared again. */
+  forget(): Promise<void>
   pace(): Promise<VerifyPace>
   keepPace(step: { readonly ms: number; readonly rows: number; readonly pauseMs: number }): Promise<void>
 }

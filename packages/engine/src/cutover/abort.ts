@@ -67,9 +67,7 @@ async function takeBack(context: EngineContext, model: Model): Promise<void> {
 /** Until then nobody knows whether the rows are those of the source. */
 async function compareAgain(context: EngineContext, { onStep }: AbortRequest): Promise<AbortReport> {
   const model = await loadModel(context)
-  await writeTarget(context, async ({ tables }) => {
-    for (const table of model.tables.keys()) await tables.patch(table, { verifiedAt: null })
-  })
+  await writeTarget(context, ({ verification }) => verification.forget())
   onStep?.('comparing all rows, and reading those that differ again')
   const { found, left } = await repair(context, { tables: [] })
   await maintain(context, model)

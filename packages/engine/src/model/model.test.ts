@@ -38,6 +38,7 @@ function modelOf(tables: readonly SourceTable[], exclude: readonly string[]): Mo
     copyConcurrency: 1,
     memoryMb: 256,
     schemaChanges: 'apply' as const,
+    verify: { share: 0, repair: 'report' as const },
   }
   return new Model({ fingerprints: new Map(), catalog }, { options }, null)
 }

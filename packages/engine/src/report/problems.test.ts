@@ -5,8 +5,11 @@ import { problemsOf } from './problems.js'
 
 const NONE = { lagMs: null, tables: [], constraints: [] }
 
-function table(state: TableState, more: { problem?: string; waits?: boolean; quarantined?: number } = {}) {
-  return { table: 't', state, problem: null, waits: false, quarantined: 0, ...more }
+function table(
+  state: TableState,
+  more: { problem?: string; waits?: boolean; quarantined?: number; rowsDifferent?: number } = {},
+) {
+  return { table: 't', state, problem: null, waits: false, quarantined: 0, rowsDifferent: 0, ...more }
 }
 
 test('an installation at rest has no problem', () => {
@@ -45,6 +48,12 @@ test('a table with a problem and quarantined rows has both', () => {
       ['rows-quarantined', '2 rows are quarantined'],
     ],
   )
+})
+
+test('rows that differ are a problem of their table, which repair mends', () => {
+  const [problem, ...others] = problemsOf({ ...NONE, tables: [table('live', { rowsDifferent: 1 })] })
+  assert.deepEqual([problem?.code, problem?.text, others], ['rows-differ', '1 row differs from the source', []])
+  assert.match(problem?.remedy ?? '', /: mylab-sync repair --table t$/)
 })
 
 test('a constraint that is not held keeps a name with a colon whole', () => {

@@ -6,6 +6,7 @@ export type ProblemCode =
   | 'table-waits'
   | `table-${TableState}`
   | 'rows-quarantined'
+  | 'rows-differ'
   | 'constraint-not-held'
   | 'source-written-after-cutover'
   | 'source-read-only'
@@ -23,7 +24,10 @@ export interface Problem {
 /** Drains follow each other in well under a second; a change that waits this long is not being drained. */
 const STALLED_MS = 60_000
 
-type Known = Pick<TableProgress, 'table' | 'state' | 'problem' | 'waits'> & { readonly quarantined: number }
+type Known = Pick<TableProgress, 'table' | 'state' | 'problem' | 'waits'> & {
+  readonly quarantined: number
+  readonly rowsDifferent: number
+}
 
 /** Returns every problem: the installation's, then those of its tables, then those of the target's constraints. */
 export function problemsOf({
@@ -38,7 +42,7 @@ export function problemsOf({
 }): Problem[] {
   return [
     ...stalled(lagMs),
-    ...tables.flatMap((status) => [...ofTable(status), ...ofQuarantine(status)]),
+    ...tables.flatMap((status) => [...ofTable(status), ...ofQuarantine(status), ...ofVerification(status)]),
     ...constraints.filter(({ state }) => state !== 'validated').map(ofConstraint),
   ]
 }
@@ -88,6 +92,16 @@ function ofQuarantine({ table, quarantined }: Known): Problem[] {
       remedy: `PostgreSQL cannot hold ${them}. Fix the rows in the source; a changed row is retried automatically. mylab-sync show-errors --table ${table} lists them.`,
     },
   ]
+}
+
+function ofVerification({ table, rowsDifferent }: Known): Problem[] {
+  if (rowsDifferent === 0) return []
+  const remedy = `Somebody else has written into the target, or a value was lost on the way. Have the rows read again: mylab-sync repair --table ${table}`
+  return [{ table, code: 'rows-differ', text: differText(rowsDifferent), remedy }]
+}
+
+export function differText(rows: number): string {
+  return `${counted(rows, 'row')} ${rows === 1 ? 'differs' : 'differ'} from the source`
 }
 
 function ofConstraint(constraint: ConstraintState): Problem {

@@ -1,10 +1,18 @@
-import { counted, isBeingOpened, isOpen, type TableProgress, type TableState } from '@mylab-sync/core'
+import {
+  counted,
+  isBeingOpened,
+  isOpen,
+  type TableProgress,
+  type TableState,
+  type TableVerification,
+} from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { longHeld } from '../drain/drain-lock.js'
 import { selectionOf } from '../model/selection.js'
 import { readTarget } from '../transactions.js'
 import { handedOver, handOverOf, handOverProblems } from './handed-over.js'
-import { type Problem, problemsOf } from './problems.js'
+import { differText, type Problem, problemsOf } from './problems.js'
+import { type VerificationStatus, verificationOf, verifiedClause } from './verification.js'
 
 export interface StatusReport {
   readonly totals: {
@@ -16,6 +24,7 @@ export interface StatusReport {
   readonly lagMs: number | null
   readonly consistentAsOf: string | null
   readonly sentence: string
+  readonly verification: VerificationStatus
   readonly tables: readonly TableStatus[]
   /** The most general problems first. */
   readonly problems: readonly Problem[]
@@ -29,7 +38,13 @@ export interface TableStatus {
   readonly pending: number
   readonly parked: number
   readonly quarantined: number
+  /** Each row was found equal at a moment between these two, ISO 8601 in UTC by the source's clock; null: never. */
   readonly verifiedAt: string | null
+  readonly verifiedUntil: string | null
+  /** Rows that verification has found to differ. */
+  readonly rowsDifferent: number
+  /** Rows that differed and were repaired. */
+  readonly rowsRepaired: number
   readonly problem: string | null
   /** The table continues only after a person has run the statements in `problem`. */
   readonly waits: boolean
@@ -49,6 +64,8 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   const last = await target.history.last()
   const quarantined = await target.quarantine.counts()
   const parked = await target.parked.counts()
+  const verified = await target.verification.all()
+  const pace = await target.verification.pace()
   const waiting = new Map(pending.tables.map((table) => [table.table, table.pending]))
   const tables: TableStatus[] = []
   const isSelected = selectionOf(context.options)
@@ -62,12 +79,13 @@ export async function status(context: EngineContext): Promise<StatusReport> {
       pending: waiting.get(known.table) ?? 0,
       parked: parked.get(known.table) ?? 0,
       quarantined: quarantined.get(known.table) ?? 0,
-      verifiedAt: known.verifiedAt,
+      ...verifiedOf(verified.get(known.table)),
       problem: known.problem,
       waits: known.waits,
     })
   }
   tables.push(...(await untouched(context, progress)))
+  const verification = verificationOf(tables, pace, context.options.verify)
   const totals = {
     total: pending.pending + pending.synced,
     synced: pending.synced,
@@ -78,13 +96,30 @@ export async function status(context: EngineContext): Promise<StatusReport> {
     totals,
     lagMs: pending.oldestMs,
     consistentAsOf: last.consistentAsOf,
-    sentence: handedOver(handOver, totals.pending) ?? sentence(tables, totals, { asOf: last.consistentAsOf, held }),
-    tables,
+    sentence:
+      handedOver(handOver, totals.pending) ??
+      sentence(tables, totals, { asOf: last.consistentAsOf, held, verification }),
+    verification,
+    tables: tables.map(withDifferences),
     problems: [
       ...handOverProblems(handOver, totals.pending),
       ...problemsOf({ lagMs: handOver.phase === 'done' ? null : pending.oldestMs, tables, constraints }),
     ],
   }
+}
+
+function verifiedOf(
+  known: TableVerification | undefined,
+): Pick<TableStatus, 'verifiedAt' | 'verifiedUntil' | 'rowsDifferent' | 'rowsRepaired'> {
+  const { verified = null, differing = 0, repaired = 0 } = known ?? {}
+  const { since: verifiedAt = null, until: verifiedUntil = null } = verified ?? {}
+  return { verifiedAt, verifiedUntil, rowsDifferent: differing, rowsRepaired: repaired }
+}
+
+/** For programs that look at the table alone. */
+function withDifferences(table: TableStatus): TableStatus {
+  if (table.problem !== null || table.rowsDifferent === 0) return table
+  return { ...table, problem: `${differText(table.rowsDifferent)}: mylab-sync repair --table ${table.table}` }
 }
 
 /**
@@ -109,6 +144,9 @@ async function untouched(
     parked: 0,
     quarantined: 0,
     verifiedAt: null,
+    verifiedUntil: null,
+    rowsDifferent: 0,
+    rowsRepaired: 0,
     problem: null,
     waits: false,
   }
@@ -118,7 +156,15 @@ async function untouched(
 function sentence(
   tables: readonly TableStatus[],
   totals: { pending: number; failed: number },
-  { asOf, held }: { readonly asOf: string | null; readonly held: string | null },
+  {
+    asOf,
+    held,
+    verification,
+  }: {
+    readonly asOf: string | null
+    readonly held: string | null
+    readonly verification: VerificationStatus
+  },
 ): string {
   const open = tables.filter((table) => isOpen(table.state)).length
   const absent = sum(tables.filter(({ state }) => isOpen(state)).map(({ quarantined }) => quarantined))
@@ -133,8 +179,15 @@ function sentence(
   ]
   if (open === 0) return `${['No table is live', ...rest].join('; ')}.`
   const equal = `${open} of ${counted(tables.length, 'table')} ${open === 1 ? 'equals' : 'equal'} the source as of`
-  const but = absent === 0 ? '' : ` but for ${counted(absent, 'quarantined row')}: mylab-sync show-errors`
-  return `${[`${equal} ${asOf ?? 'an unknown time'}${but}`, ...rest].join('; ')}.`
+  const { rowsDifferent: differing } = verification
+  const but = [
+    ...(differing === 0
+      ? []
+      : [`${counted(differing, 'row')} that ${differing === 1 ? 'differs' : 'differ'}: mylab-sync repair`]),
+    ...(absent === 0 ? [] : [`${counted(absent, 'quarantined row')}: mylab-sync show-errors`]),
+  ]
+  const except = but.length === 0 ? ', ' : ` but for ${but.join(', and ')}; `
+  return `${[`${equal} ${asOf ?? 'an unknown time'}${except}${verifiedClause(verification)}`, ...rest].join('; ')}.`
 }
 
 const isOrAre = (n: number): string => (n === 1 ? 'is' : 'are')

@@ -8,6 +8,7 @@ const work = (...chunks: number[]): DueWork => ({
   chunks: chunks.map((chunk) => ({ table: 'a', chunk })),
   open: [],
   aside: [],
+  verify: false,
 })
 
 test('polling speeds up while workers lack chunks, and slows when supplied or stalled', () => {

@@ -15,6 +15,7 @@ import { openTables } from './open-tables.js'
 import { pausesOf, retryAsConfigured } from './retry.js'
 import { type DrainReport, problemsOf } from '../drain/drain-report.js'
 import { SourceTail } from './source-tail.js'
+import { BackgroundVerifier } from './background-verifier.js'
 
 export interface DrainedReport {
   readonly drains: number
@@ -78,6 +79,10 @@ function isHealing(table: TableProgress): boolean {
   return table.inPlace || table.state === 'catching-up'
 }
 
+function setAsideBy(report: DrainReport): string[] {
+  return report.kind === 'done' ? report.setAside.map(({ table }) => table) : []
+}
+
 function add(sum: { drains: number; processed: number; failed: number }, report: DrainReport): void {
   if (report.kind === 'busy') return
   sum.drains++
@@ -139,16 +144,17 @@ class Daemon {
   /** An error that no retry can fix; the next round throws it. */
   #failure: unknown
   readonly #tail: SourceTail
+  readonly #verifier: BackgroundVerifier
   #iteration = 0
   #reported = performance.now()
-  #sum = { drains: 0, processed: 0, failed: 0 }
-  #drainMs = 0
+  #sum = { drains: 0, processed: 0, failed: 0, ms: 0 }
 
   constructor(context: EngineContext, options: DaemonOptions) {
     this.#context = context
     this.#options = options
     this.#models = new ModelCache(context)
     this.#tail = new SourceTail(context, 0)
+    this.#verifier = new BackgroundVerifier(context, () => this.#models.get())
   }
 
   async round(signal: AbortSignal): Promise<void> {
@@ -160,7 +166,8 @@ class Daemon {
     const { pending, report, stuck, ms } = await this.#tail.look(() => this.#models.get())
     if (stuck) this.#options.onProblem?.(stuck)
     if (report) this.#note(report, ms)
-    if (this.#control.isDue(report?.kind === 'done' ? report.setAside.map(({ table }) => table) : [])) {
+    const reports = [...(report ? [report] : []), ...this.#verify(signal)]
+    if (this.#control.isDue(reports.flatMap(setAsideBy))) {
       await maintain(this.#context, await this.#models.get())
       // A drain reports each table once for every time that it sets the table aside.
       this.#control.done([])
@@ -174,9 +181,18 @@ class Daemon {
     await sleep(pending ? BUSY_POLL_MS : POLL_MS, signal)
   }
 
+  /** Verifies beside the drains: begins the next step if it is due. Returns the drains of steps that have ended since. */
+  #verify(signal: AbortSignal): readonly DrainReport[] {
+    const { problems, reports } = this.#verifier.taken()
+    for (const problem of problems) this.#options.onProblem?.(problem)
+    for (const report of reports) this.#note(report, 0)
+    if (this.#verifier.isDue) this.#verifier.begin(AbortSignal.any([signal, this.#leaving.signal]))
+    return reports
+  }
+
   #note(report: DrainReport, ms: number): void {
     add(this.#sum, report)
-    this.#drainMs += ms
+    this.#sum.ms += ms
     if (report.kind === 'busy') return
     for (const problem of problemsOf(report)) this.#options.onProblem?.(problem)
     this.#models.keep(report.model)
@@ -207,11 +223,11 @@ class Daemon {
   /** Stops the healing at its next safe point. After `LEAVE_MS` the end of its connections stops it. */
   async leave(): Promise<void> {
     this.#leaving.abort()
-    await endsWithin(LEAVE_MS, this.#healing ?? Promise.resolve())
+    await endsWithin(LEAVE_MS, Promise.all([this.#healing, this.#verifier.ended()]))
   }
 
   async end(): Promise<void> {
-    await this.#healing
+    await Promise.all([this.#healing, this.#verifier.ended()])
     if (this.#failure !== undefined) throw this.#failure
     await this.flush()
   }
@@ -219,10 +235,8 @@ class Daemon {
   async flush(): Promise<void> {
     this.#reported = performance.now()
     if (this.#sum.processed === 0) return
-    const { processed, failed } = this.#sum
-    const ms = this.#drainMs
-    this.#sum = { drains: 0, processed: 0, failed: 0 }
-    this.#drainMs = 0
+    const { processed, failed, ms } = this.#sum
+    this.#sum = { drains: 0, processed: 0, failed: 0, ms: 0 }
     const { pending } = await this.#context.source.log.pending()
     this.#options.onInterval({
       iteration: ++this.#iteration,

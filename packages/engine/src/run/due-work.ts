@@ -1,4 +1,4 @@
-import { isBeingOpened, type TableProgress } from '@mylab-sync/core'
+import { isBeingOpened, isOpen, type TableProgress, type TargetTransaction } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import type { ActionGraph } from '../model/action-graph.js'
 import type { Model } from '../model/model.js'
@@ -25,6 +25,8 @@ export interface DueWork {
   readonly open: readonly (readonly string[])[]
   /** Tables that are set aside; control work has them copied again. */
   readonly aside: readonly string[]
+  /** A step of background verification is due. */
+  readonly verify: boolean
 }
 
 /**
@@ -41,16 +43,26 @@ export async function listDueWork(
   if (!target) return false
   const states = await target.tables.all()
   const opening = [...states.values()].filter((p) => isBeingOpened(p.state)).sort(bySize)
+  const verify = await isVerifyDue(context, target, states)
   if (opening.length === 0) {
-    await put({ plan: [], chunks: [], open: [], aside: setAsideOf(states) })
+    await put({ plan: [], chunks: [], open: [], aside: setAsideOf(states), verify })
     return true
   }
   const { graph, tables } = await model()
   const copied = opening.filter((p) => tables.has(p.table))
   const names = copied.map((p) => p.table)
   const pending = await target.chunks.pending(names, LIMITS.chunksPerTable)
-  await put(dueWork({ graph, states, copied, pending }, LIMITS))
+  await put({ ...dueWork({ graph, states, copied, pending }, LIMITS), verify })
   return true
+}
+
+async function isVerifyDue(
+  { options }: EngineContext,
+  { verification }: TargetTransaction,
+  states: TableStates,
+): Promise<boolean> {
+  if (options.verify.share === 0 || tablesThat(states, isOpen).length === 0) return false
+  return (await verification.pace()).waitMs === 0
 }
 
 function setAsideOf(states: TableStates): string[] {
@@ -72,7 +84,10 @@ export interface CopyStates {
 }
 
 /** Derives the due work from the states alone. */
-export function dueWork({ graph, states, copied, pending }: CopyStates, limits: DueWorkLimits): DueWork {
+export function dueWork(
+  { graph, states, copied, pending }: CopyStates,
+  limits: DueWorkLimits,
+): Omit<DueWork, 'verify'> {
   const count = new Map<string, number>()
   for (const { table } of pending) count.set(table, (count.get(table) ?? 0) + 1)
   // A table is planned again at half of its window, so planning happens in batches and never too late.

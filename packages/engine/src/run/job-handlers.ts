@@ -11,7 +11,8 @@ import { planChunks } from '../copy/plan-chunks.js'
 import { readTarget } from '../transactions.js'
 import { reconcile } from '../upkeep/reconcile.js'
 import { retryFailed } from './retry-quarantined.js'
-import { problemsOf } from '../drain/drain-report.js'
+import { type DrainReport, problemsOf } from '../drain/drain-report.js'
+import { type AskedVerification, verifyStep } from '../verify/background.js'
 import { BUSY_POLL_MS, CHUNKS_AHEAD, POLL_MS } from './cadence.js'
 import { ModelCache } from './model-cache.js'
 import { SourceTail } from './source-tail.js'
@@ -31,6 +32,11 @@ export interface DrainTurn extends JobSignals {
   readonly onDrained: (drained: { readonly entries: number; readonly failed: number; readonly ms: number }) => void
   /** Called for each problem of a completed drain, and for a stuck holder of the drain lock. */
   readonly onProblem: (error: SyncError) => void
+}
+
+export interface VerifyTurn extends JobSignals, Pick<DrainTurn, 'onDrained' | 'onProblem'> {
+  /** A whole comparison, which keeps no pace; undefined: the next step, if it is due. */
+  readonly asked: AskedVerification | undefined
 }
 
 /**
@@ -118,6 +124,32 @@ export class JobHandlers {
     return this.#leaving(signals, async (context) => {
       await retryFailed(context, [table])
     })
+  }
+
+  /**
+   * Takes the next step of background verification, if it is due; with `asked` all steps of that comparison. Returns false if it
+   * left before they were done.
+   */
+  async verify({ asked, ...turn }: VerifyTurn): Promise<boolean> {
+    const signal = AbortSignal.any([turn.signal, turn.yielding])
+    const context = { ...this.#context, signal }
+    let isDone = false
+    await this.#leaving(turn, async () => {
+      while (!isDone && !signal.aborted) {
+        const step = await this.#models.guard(() => verifyStep(context, () => this.model(), asked ? { asked } : {}))
+        if (step.kind === 'done') for (const report of step.reports) this.#tell(report, turn)
+        isDone = asked === undefined || step.kind === 'none'
+        if (!isDone && step.kind === 'waits') await sleep(step.waitMs, signal)
+      }
+    })
+    return isDone
+  }
+
+  #tell(report: DrainReport, { onDrained, onProblem }: Pick<DrainTurn, 'onDrained' | 'onProblem'>): void {
+    if (report.kind === 'busy') return
+    this.#models.keep(report.model)
+    if (report.entries > 0) onDrained({ entries: report.entries, failed: report.failed, ms: 0 })
+    problemsOf(report).forEach(onProblem)
   }
 
   /** Drains until nothing is pending, then looks at the source ten times a second until the turn is over. */

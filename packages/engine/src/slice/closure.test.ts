@@ -248,7 +248,15 @@ function modelOf(schema: Schema): Model {
   const tables = Object.entries(schema).map(([name, spec]) => tableOf(name, spec))
   const catalog = { vendor: 'mariadb', version: '10.11', database: 'd', tables, olderPackage: [] } as const
   const options = { include: ['*'], exclude: [], mapping: defaultMappingOptions, batchRows: null }
-  const context = { options: { ...options, copyConcurrency: 1, memoryMb: 256, schemaChanges: 'apply' as const } }
+  const context = {
+    options: {
+      ...options,
+      copyConcurrency: 1,
+      memoryMb: 256,
+      schemaChanges: 'apply' as const,
+      verify: { share: 0, repair: 'report' as const },
+    },
+  }
   return new Model({ fingerprints: new Map(), catalog }, context, null)
 }
 

@@ -1,4 +1,5 @@
 import { type EngineContext, throwIfStopped } from '../context.js'
+import type { CompletedDrain } from '../drain/drain-report.js'
 import type { Model } from '../model/model.js'
 import { ALL, type Findings, type FindingsLimits, isFull } from './findings.js'
 import { Moment } from './moment.js'
@@ -7,6 +8,8 @@ import type { TableWalk } from './table-walk.js'
 export interface Advance {
   /** As read by the moment's drain: pass it to the next call. */
   readonly model: Model
+  /** Of the moment's drain. */
+  readonly report: CompletedDrain
   /** ISO 8601 in UTC by the source's clock: what the steps found holds for this moment. */
   readonly takenAt: string
   /** Rows of the source that were compared. */
@@ -55,6 +58,7 @@ export async function advanceWalks(
     }
   return {
     model: moment.model,
+    report: moment.report,
     takenAt: moment.takenAt,
     rows: Math.max(0, rowsOf() - before),
     openedMs: opened - began,

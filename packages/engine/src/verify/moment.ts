@@ -8,6 +8,7 @@ import {
 } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
+import type { CompletedDrain } from '../drain/drain-report.js'
 import { DRAIN_WAIT_MS } from '../drain/pass.js'
 import type { Model } from '../model/model.js'
 import { Quarantine } from '../rows/quarantine.js'
@@ -29,15 +30,23 @@ export class Moment implements AsyncDisposable {
   readonly quarantine: Quarantine
   /** ISO 8601 in UTC, by the source's clock. */
   readonly takenAt: string
+  /** Of the drain that it took, a drain like any other. */
+  readonly report: CompletedDrain
   /** No two moments have the same. */
   readonly name = randomUUID()
 
   private constructor(
-    sides: { readonly drains: DrainRange; readonly model: Model; source: SourceSnapshot; target: TargetTransaction },
+    sides: {
+      readonly last: number
+      readonly report: CompletedDrain
+      source: SourceSnapshot
+      target: TargetTransaction
+    },
     seen: { readonly states: ReadonlyMap<string, TableProgress>; readonly quarantine: Quarantine },
   ) {
-    this.drains = sides.drains
-    this.model = sides.model
+    this.drains = { first: sides.report.drain, last: sides.last }
+    this.report = sides.report
+    this.model = sides.report.model
     this.source = sides.source
     this.target = sides.target
     this.takenAt = sides.source.takenAt
@@ -74,7 +83,7 @@ export class Moment implements AsyncDisposable {
       const { number: last } = await target.history.last()
       if (!(await target.history.keepsAfter(report.drain - 1))) return null
       const seen = { states: await target.tables.all(), quarantine: new Quarantine(await target.quarantine.all()) }
-      const moment = new Moment({ drains: { first: report.drain, last }, model: report.model, source, target }, seen)
+      const moment = new Moment({ last, report, source, target }, seen)
       // From here on the moment owns both.
       source = undefined
       target = undefined

@@ -7,6 +7,7 @@ import { compareKeys } from './compare-keys.js'
 import { addFindings, ALL, type Findings, type FindingsLimits, noFindings, REPORTED } from './findings.js'
 import { Moment } from './moment.js'
 import { obstacleTo } from './obstacle.js'
+import { recordComparison } from './record-comparison.js'
 import { TableWalk } from './table-walk.js'
 import {
   beginVerification,
@@ -43,6 +44,7 @@ export async function repair(context: EngineContext, request: VerifyRequest): Pr
     await repairListed(context, verification, outcome)
   } while (walks.some((walk) => !walk.isDone))
   await repairWhole(context, verification, outcome)
+  await recordComparison(context, verification, (walk) => outcome.get(walk))
   const found = reportOf(verification, (walk) => outcome.get(walk)?.found ?? walk.state.findings)
   return { found, left: reportOf(verification, (walk) => outcome.get(walk)?.left ?? walk.state.findings) }
 }

@@ -3,7 +3,6 @@ import type { EngineContext } from '../context.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { keyTexts } from '../rows/key-texts.js'
-import { writeTarget } from '../transactions.js'
 import { type AdvanceLimits, advanceWalks } from './advance.js'
 import {
   ALL,
@@ -14,6 +13,7 @@ import {
   isFull,
   REPORTED,
 } from './findings.js'
+import { recordComparison } from './record-comparison.js'
 import { TableWalk } from './table-walk.js'
 
 /** How long a moment is used, or as long as opening it took: its snapshots keep old rows from being purged on both servers. */
@@ -70,11 +70,11 @@ export interface Verification {
   readonly walks: readonly TableWalk[]
 }
 
-/** Compares the contents of both sides while both are written, value by value (DESIGN 11). Writes nothing but the moments of tables that are equal. */
+/** Compares the contents of both sides while both are written, value by value (DESIGN 11). Writes nothing but what status shows of it. */
 export async function verify(context: EngineContext, request: VerifyRequest): Promise<VerifyReport> {
   const verification = await beginVerification(context, request)
   await walkOn(context, verification, request)
-  await recordVerified(context, verification)
+  await recordComparison(context, verification)
   return reportOf(verification)
 }
 
@@ -107,15 +107,6 @@ export async function walkOn(
 
 function momentMs(openedMs: number): number {
   return Math.min(MAX_MOMENT_MS, Math.max(MIN_MOMENT_MS, openedMs))
-}
-
-async function recordVerified(context: EngineContext, { walks }: Verification): Promise<void> {
-  const equal = walks
-    .filter((walk) => walk.state.notCompared === null && walk.isEqual)
-    .map(({ table, state }) => ({ table, verifiedAt: state.span?.since ?? null }))
-  await writeTarget(context, async ({ tables }) => {
-    for (const { table, verifiedAt } of equal) await tables.patch(table, { verifiedAt })
-  })
 }
 
 /** `findingsOf` may say something else than the walks found. */

@@ -7,7 +7,7 @@ import {
   type TableStore,
   transition,
 } from '@mylab-sync/core'
-import { iso, type StateSql } from './state-sql.js'
+import type { StateSql } from './state-sql.js'
 
 const PROGRESS_COLUMNS: Readonly<Record<keyof ProgressChange, string>> = {
   rowsCopied: 'rows_synced',
@@ -26,12 +26,10 @@ const PROGRESS_COLUMNS: Readonly<Record<keyof ProgressChange, string>> = {
   problem: 'problem',
   waits: 'waits',
   openedDrain: 'opened_drain',
-  verifiedAt: 'verified_at',
 }
 
 const PROGRESS =
-  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, waits, opened_drain::text, ' +
-  `${iso('verified_at')} AS verified_at`
+  'table_name, state, rows_synced::text, rows_failed::text, estimated_rows::text, generation, content_sign, asked, in_place, plan_bound, planned, chunk_rows, captured, capture_sign, copy_no, problem, waits, opened_drain::text'
 
 const NOW = 'updated_at = now()'
 
@@ -60,7 +58,6 @@ interface ProgressRow extends Record<string, unknown> {
   readonly problem: string | null
   readonly waits: boolean
   readonly opened_drain: string
-  readonly verified_at: string | null
 }
 
 function progressOf(row: ProgressRow): TableProgress {
@@ -83,7 +80,6 @@ function progressOf(row: ProgressRow): TableProgress {
     problem: row.problem,
     waits: row.waits,
     openedDrain: Number(row.opened_drain),
-    verifiedAt: row.verified_at,
   }
 }
 

@@ -22,7 +22,14 @@ interface KeyRow extends Record<string, unknown> {
   readonly columns: string[]
 }
 
+/** Of `sync_verification v` and `sync_progress p`. */
+const REOPENED = 'v.opened_drain IS DISTINCT FROM p.opened_drain'
+
 const KEY = 'table_name, row_key, key_texts, kind, columns'
+
+function momentsOf(since: string | null, until: string | null): VerifiedMoments | null {
+  return since === null || until === null ? null : { since, until }
+}
 
 function keyOf(row: KeyRow): DifferingKey & { readonly table: string } {
   return { table: row.table_name, key: row.row_key, texts: row.key_texts, kind: row.kind, columns: row.columns }
@@ -43,73 +50,116 @@ export class Verification implements VerificationStore {
 
   async all(): Promise<ReadonlyMap<string, TableVerification>> {
     const rows = await this.#sql.rows<
-      { table_name: string; opened_drain: number; differing: number; repaired: number } & Record<
-        'walk' | 'since' | 'until',
-        string | null
-      >
+      { table_name: string; reopened: boolean; walk: string | null } & Record<
+        'differing' | 'repaired' | 'replaced',
+        number
+      > &
+        Record<'since' | 'until' | 'equal_since' | 'equal_until', string | null>
     >(
-      `SELECT table_name, walk, opened_drain::float8 AS opened_drain, ${iso('passed_since')} AS since, ${iso('passed_until')} AS until,
-         rows_different::float8 AS differing, rows_repaired::float8 AS repaired FROM sync_verification`,
+      `SELECT table_name, v.walk, ${iso('v.passed_since')} AS since, ${iso('v.passed_until')} AS until, ${REOPENED} AS reopened,
+         ${iso('v.verified_since')} AS equal_since, ${iso('v.verified_until')} AS equal_until, v.replaced::float8 AS replaced,
+         CASE WHEN ${REOPENED} THEN 0 ELSE v.rows_different END::float8 AS differing, v.rows_repaired::float8 AS repaired
+       FROM sync_verification v LEFT JOIN sync_progress p USING (table_name)`,
     )
     return new Map(
-      rows.map(({ table_name: table, walk, opened_drain: openedDrain, since, until, differing, repaired }) => [
-        table,
-        { table, walk, openedDrain, passed: since && until ? { since, until } : null, differing, repaired },
-      ]),
+      rows.map(({ table_name: table, walk, reopened: isReopened, differing, repaired, replaced, ...row }) => {
+        const passed = momentsOf(row.since, row.until)
+        const verified = momentsOf(row.equal_since, row.equal_until)
+        return [table, { table, walk, isReopened, passed, verified, replaced, differing, repaired }]
+      }),
     )
   }
 
-  async record({ table, walk, openedDrain, isFirst, found, differing, passed }: VerificationStep): Promise<void> {
-    await this.#sql.rows(
-      `INSERT INTO sync_verification AS v (table_name, walk, opened_drain, pass_began_at, rows_different) VALUES ($1, $2, $3, now(), $5)
-       ON CONFLICT (table_name) DO UPDATE SET walk = EXCLUDED.walk, opened_drain = EXCLUDED.opened_drain,
-         pass_began_at = CASE WHEN $4 THEN EXCLUDED.pass_began_at ELSE v.pass_began_at END,
-         rows_different = greatest(v.rows_different, EXCLUDED.rows_different)`,
-      [table, walk, openedDrain, isFirst, differing],
+  async record(steps: readonly VerificationStep[]): Promise<void> {
+    await this.#forgetReopened(steps.map(({ table }) => table))
+    const rows = await this.#sql.rows<{ table_name: string }>(
+      `UPDATE sync_verification v SET walk = s.walk, rows_different = greatest(v.rows_different, s.differing),
+         pass_began_at = CASE WHEN s.first THEN now() ELSE v.pass_began_at END
+       FROM unnest($1::text[], $2::text[], $3::boolean[], $4::bigint[], $5::bigint[]) AS s(name, walk, first, differing, replaced)
+       WHERE v.table_name = s.name AND v.replaced = s.replaced RETURNING v.table_name`,
+      [
+        steps.map(({ table }) => table),
+        steps.map(({ walk }) => walk),
+        steps.map(({ isFirst }) => isFirst),
+        steps.map(({ differing }) => differing),
+        steps.map(({ replaced }) => replaced),
+      ],
     )
-    await this.#add(table, found, false)
-    if (passed === null) return
-    await this.#sql.rows(
-      'DELETE FROM sync_verification_key k USING sync_verification v WHERE v.table_name = $1 AND k.table_name = $1 AND k.found_at < v.pass_began_at',
-      [table],
+    const stored = new Set(rows.map((row) => row.table_name))
+    for (const { table, found } of steps) if (stored.has(table)) await this.#add(table, found, false)
+    const ended = steps.flatMap(({ passed, ...step }) =>
+      passed && stored.has(step.table) ? [{ ...step, passed }] : [],
     )
-    await this.#end(table, passed, differing)
+    const compared = ended.filter(({ notCompared }) => !notCompared)
+    await this.#sql.rows(
+      'DELETE FROM sync_verification_key k USING sync_verification v WHERE v.table_name = ANY($1) AND k.table_name = v.table_name AND k.found_at < v.pass_began_at',
+      [compared.map(({ table }) => table)],
+    )
+    await this.#end(ended.map((step) => ({ ...step, differing: step.notCompared ? null : step.differing })))
   }
 
-  async replace({ table, found, differing, repaired, passed }: WholeComparison): Promise<void> {
-    await this.#sql.rows('DELETE FROM sync_verification_key WHERE table_name = $1', [table])
+  /** An opening has read all rows again: what differed before is not known any more. */
+  async #forgetReopened(tables: readonly string[]): Promise<void> {
     await this.#sql.rows(
-      `INSERT INTO sync_verification AS v (table_name, rows_repaired) VALUES ($1, $2)
-       ON CONFLICT (table_name) DO UPDATE SET rows_repaired = v.rows_repaired + EXCLUDED.rows_repaired`,
-      [table, repaired],
+      'INSERT INTO sync_verification (table_name) SELECT t FROM unnest($1::text[]) AS u(t) ORDER BY t ON CONFLICT DO NOTHING',
+      [tables],
     )
-    await this.#add(table, found, false)
-    await this.#end(table, passed, differing)
+    const reopened = await this.#sql.rows<{ table_name: string }>(
+      `UPDATE sync_verification v SET opened_drain = p.opened_drain, rows_different = 0
+       FROM sync_progress p WHERE v.table_name = ANY($1) AND p.table_name = v.table_name AND ${REOPENED} RETURNING v.table_name`,
+      [tables],
+    )
+    await this.#sql.rows('DELETE FROM sync_verification_key WHERE table_name = ANY($1)', [
+      reopened.map((row) => row.table_name),
+    ])
   }
 
-  async #end(table: string, { since, until }: VerifiedMoments, differing: number): Promise<void> {
+  async replace(outcomes: readonly WholeComparison[]): Promise<void> {
+    const tables = outcomes.map(({ table }) => table)
+    await this.#forgetReopened(tables)
+    await this.#sql.rows('DELETE FROM sync_verification_key WHERE table_name = ANY($1)', [tables])
     await this.#sql.rows(
-      'UPDATE sync_verification SET passed_since = $2, passed_until = $3, rows_different = $4 WHERE table_name = $1',
-      [table, since, until, differing],
+      `UPDATE sync_verification v SET walk = NULL, replaced = v.replaced + 1, rows_repaired = v.rows_repaired + u.repaired
+       FROM unnest($1::text[], $2::bigint[]) AS u(name, repaired) WHERE v.table_name = u.name`,
+      [tables, outcomes.map(({ repaired }) => repaired)],
     )
-    if (differing > 0) return
-    await this.#sql.rows('UPDATE sync_progress SET verified_at = $2 WHERE table_name = $1', [table, since])
+    for (const { table, found } of outcomes) await this.#add(table, found, false)
+    await this.#end(outcomes)
+  }
+
+  /** `differing`: null if the table could not be compared. */
+  async #end(
+    passes: readonly { readonly table: string; readonly passed: VerifiedMoments; readonly differing: number | null }[],
+  ): Promise<void> {
+    await this.#sql.rows(
+      `UPDATE sync_verification v SET passed_since = u.since, passed_until = u.until, rows_different = coalesce(u.differing, v.rows_different),
+         verified_since = CASE WHEN u.differing = 0 THEN u.since ELSE v.verified_since END,
+         verified_until = CASE WHEN u.differing = 0 THEN u.until ELSE v.verified_until END
+       FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[]) AS u(name, since, until, differing) WHERE v.table_name = u.name`,
+      [
+        passes.map(({ table }) => table),
+        passes.map(({ passed }) => passed.since),
+        passes.map(({ passed }) => passed.until),
+        passes.map(({ differing }) => differing),
+      ],
+    )
   }
 
   async differing(limit: number): Promise<(DifferingKey & { readonly table: string })[]> {
     const rows = await this.#sql.rows<KeyRow>(
-      `SELECT ${KEY} FROM sync_verification_key ORDER BY table_name, found_at, key_texts LIMIT $1`,
+      `SELECT ${KEY} FROM sync_verification_key WHERE table_name IN (SELECT v.table_name FROM sync_verification v JOIN sync_progress p USING (table_name) WHERE NOT (${REOPENED}))
+       ORDER BY table_name, found_at, key_texts LIMIT $1`,
       [limit],
     )
     return rows.map(keyOf)
   }
 
-  async addTried(table: string, keys: readonly DifferingKey[]): Promise<void> {
-    await this.#sql.rows(
-      `INSERT INTO sync_verification AS v (table_name, rows_different) VALUES ($1, $2)
-       ON CONFLICT (table_name) DO UPDATE SET rows_different = v.rows_different + EXCLUDED.rows_different`,
-      [table, keys.length],
-    )
+  async addTried(table: string, keys: readonly DifferingKey[], rows: number): Promise<void> {
+    await this.#forgetReopened([table])
+    await this.#sql.rows('UPDATE sync_verification SET rows_different = rows_different + $2 WHERE table_name = $1', [
+      table,
+      rows,
+    ])
     await this.#add(table, keys, true)
   }
 
@@ -148,6 +198,12 @@ export class Verification implements VerificationStore {
       `INSERT INTO sync_verification_key (${KEY}, tried) SELECT $1, row_key, key_texts, kind, columns, $3 FROM (${given}) AS g
        LIMIT greatest(0, ${KEPT_KEYS} - (SELECT count(*) FROM sync_verification_key WHERE table_name = $1))`,
       [table, listed, tried],
+    )
+  }
+
+  async forget(): Promise<void> {
+    await this.#sql.rows(
+      'UPDATE sync_verification SET walk = NULL, replaced = replaced + 1, passed_since = NULL, passed_until = NULL, verified_since = NULL, verified_until = NULL',
     )
   }
 

@@ -1,0 +1,81 @@
+import { type DifferingKey, NO_DRAIN, type ParkedKey, type RowKey, WHOLE_TABLE } from '@mylab-sync/core'
+import type { EngineContext } from '../context.js'
+import { drain } from '../drain/drain.js'
+import type { DrainReport } from '../drain/drain-report.js'
+import type { Model } from '../model/model.js'
+import { betweenDrains } from '../transactions.js'
+import { compareKeys } from './compare-keys.js'
+import { countFindings, type Difference } from './findings.js'
+import { Moment } from './moment.js'
+import { obstacleTo } from './obstacle.js'
+import { differingKeys } from './record-comparison.js'
+import { TableWalk } from './table-walk.js'
+
+const DRAIN_WAIT_MS = 120_000
+
+/** Rows of one table that differ. Those of a table without a key have a count, and WHOLE_TABLE as their only key. */
+export interface Differing {
+  readonly table: string
+  readonly keys: readonly DifferingKey[]
+  readonly rows: number
+}
+
+export interface RepairOutcome {
+  readonly table: string
+  readonly left: readonly DifferingKey[]
+  readonly repaired: number
+}
+
+export const WHOLE: DifferingKey = { key: WHOLE_TABLE, texts: [], kind: 'different', columns: [] }
+
+/**
+ * Makes these rows dirty, for the next drain to read again with all that their foreign keys act on. Stores them in the same
+ * transaction: whoever finds them there later looks for the outcome.
+ */
+export async function tryRepair(context: EngineContext, model: Model, found: readonly Differing[]): Promise<void> {
+  await betweenDrains(context, async (target) => {
+    for (const { table, keys, rows } of found) {
+      await target.parked.park(keys.flatMap(({ key }) => (key === null ? [] : [parked(table, key)])))
+      const strays = keys.flatMap(({ key, texts }) => (key === null ? [texts] : []))
+      // No key of the source can address them, so no re-read would find them.
+      if (strays.length > 0) await target.rows.deleteStrays(model.mapping(table), strays)
+      await target.verification.addTried(table, keys, rows)
+    }
+  })
+}
+
+/** Drains what was made dirty, and compares these rows again at a later moment. */
+export async function settleRepair(
+  context: EngineContext,
+  model: Model,
+  tried: readonly Differing[],
+): Promise<{ readonly outcomes: readonly RepairOutcome[]; readonly reports: readonly DrainReport[] }> {
+  // The moment proves nothing about keys that its own drain carries.
+  const report = await drain(context, model, { waitMs: DRAIN_WAIT_MS })
+  await using moment = await Moment.open(context, model)
+  const outcomes: RepairOutcome[] = []
+  for (const differing of tried) outcomes.push(await compareAgain(context, moment, differing))
+  return { outcomes, reports: [report, moment.report] }
+}
+
+/** What cannot be compared now still differs, as far as is known. */
+async function compareAgain(
+  context: EngineContext,
+  moment: Moment,
+  { table, keys, rows }: Differing,
+): Promise<RepairOutcome> {
+  if ((await obstacleTo(context, moment, table)) !== null) return { table, left: keys, repaired: 0 }
+  const { model } = moment
+  if (model.isFullTable(table)) {
+    const walk = new TableWalk(table)
+    const isCompared = (await walk.step(context, moment)) && walk.state.notCompared === null
+    return { table, left: [], repaired: isCompared ? Math.max(0, rows - countFindings(walk.state.findings)) : 0 }
+  }
+  const asked = keys.flatMap(({ key }) => (key === null ? [] : [key]))
+  const left: Difference[] = await compareKeys(moment, model.mapping(table), asked)
+  return { table, left: differingKeys(model, table, { differences: left, strays: [] }), repaired: rows - left.length }
+}
+
+function parked(table: string, key: RowKey): ParkedKey {
+  return { table, key, drain: NO_DRAIN, start: true }
+}
