@@ -1,5 +1,5 @@
 import { KEPT_DAYS } from '@mylab-sync/core'
-import { type Command, command, ENQUEUED, flag, number, words } from './definition.js'
+import { type Command, command, ENQUEUED, flag, number, UsageFault, words } from './definition.js'
 
 const TABLE = {
   type: 'string',
@@ -194,9 +194,25 @@ export const COMMANDS: readonly Command[] = [
   command({
     name: 'verify',
     describe: 'compare the contents of both sides, value by value, while both are written',
-    options: { table: TABLE, watch: flag('show the progress') },
-    examples: [['verify', 'exit 5 if a row differs, or if a table was not compared']],
-    run: async (a) => (await import('./commands/verify.js')).runVerify({ ...a, tables: a.table }),
+    options: {
+      table: TABLE,
+      watch: flag('show the progress'),
+      report: words('also write evidence: JSON into this file, and a page with .html beside it'),
+      'check-report': {
+        ...words('only check these reports, all since the first: exit 5 if one is altered or missing'),
+        array: true,
+      },
+    },
+    examples: [
+      ['verify', 'exit 5 if a row differs, or if a table was not compared'],
+      ['verify --report verified.json', 'with evidence: the file, and verified.html'],
+    ],
+    run: async ({ checkReport, ...a }) => {
+      if (checkReport === undefined)
+        return (await import('./commands/verify.js')).runVerify({ ...a, tables: a.table, report: a.report })
+      if (a.report !== undefined) throw new UsageFault('--report and --check-report: found both, expected one of them')
+      return (await import('./commands/check-report.js')).runCheckReport({ ...a, files: checkReport })
+    },
   }),
   command({
     name: 'repair',

@@ -5,6 +5,7 @@ import { COMMON, UsageFault } from './definition.js'
 import { printText, tell } from './output.js'
 import { quietLibraries } from './quiet.js'
 import { checkFlags, explainUsage, FAULT_TEXTS } from './usage.js'
+import { VERSION } from './version.js'
 
 const USAGE = 2
 const PURPOSE = 'Keeps a PostgreSQL database equal to a live MySQL or MariaDB database.'
@@ -20,7 +21,7 @@ function parserOf(words: readonly string[]): Argv {
     .group([...Object.keys(COMMON), 'help', 'version'], 'Common options:')
     .strict()
     .demandCommand(1)
-    .version('0.1.0')
+    .version(VERSION)
     .exitProcess(false)
     // Without a throw yargs continues and runs the command that it has just rejected.
     .fail((message: string | null, error?: Error) => {

@@ -50,6 +50,16 @@ export {
   type BackgroundStep,
   verifyStep,
 } from './verify/background.js'
+export {
+  type ChainCheck,
+  canonicalJson,
+  checkChain,
+  recordedReports,
+  reportText,
+  type SealedReport,
+  sealReport,
+} from './evidence/chain.js'
+export { type Evidence, gatherEvidence } from './evidence/evidence.js'
 export { repair, type RepairReport } from './verify/repair.js'
 export { type VerifiedTable, verify, type VerifyReport } from './verify/verify.js'
 export { type CountsReport, type NotCounted, verifyCounts } from './report/verify-counts.js'

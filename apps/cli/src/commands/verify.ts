@@ -1,17 +1,50 @@
 import { counted } from '@mylab-sync/core'
-import { repair, type VerifiedTable, verify, type VerifyReport } from '@mylab-sync/engine'
+import {
+  gatherEvidence,
+  repair,
+  type SealedReport,
+  sealReport,
+  type VerifiedTable,
+  verify,
+  type VerifyReport,
+} from '@mylab-sync/engine'
+import { keepReport, type ReportPlace, reportPlace } from '../evidence/report-files.js'
 import { print, printJson, printTable, tell } from '../output.js'
-import { type CommonOptions, withInstallation } from '../session.js'
+import { type CommonOptions, type Session, withInstallation } from '../session.js'
+import { VERSION } from '../version.js'
 
 type VerifyOptions = CommonOptions & { readonly tables: string[]; readonly watch: boolean }
 
-export async function runVerify(options: VerifyOptions): Promise<void> {
-  await withInstallation(options, async ({ context }) => {
-    const report = await verify(context, requestOf(options))
-    if (options.json) printJson({ ...report })
-    else show(report)
-    return report.equal ? 0 : 5
+export async function runVerify(
+  options: VerifyOptions & { readonly report: string | undefined; readonly yes: boolean },
+): Promise<void> {
+  const place = options.report === undefined ? null : await reportPlace(options.report, options.yes)
+  await withInstallation(options, async (session) => {
+    const verified = await verify(session.context, requestOf(options))
+    const report = place && (await writeReport(session, { verified, place, patterns: options.tables }))
+    const written = place &&
+      report && { file: place.file, page: place.page, number: report.number, digest: report.digest }
+    if (options.json) printJson({ ...verified, ...(written && { report: written }) })
+    else show(verified)
+    if (written) tell(`Report ${written.number}: ${written.file} and ${written.page}, SHA-256 ${written.digest}`)
+    return verified.equal ? 0 : 5
   })
+}
+
+async function writeReport(
+  { context, config }: Session,
+  { verified, place, patterns }: { verified: VerifyReport; place: ReportPlace; patterns: readonly string[] },
+): Promise<SealedReport> {
+  const { source, target, instance } = config
+  const evidence = await gatherEvidence(context, verified, {
+    product: { name: 'mylab-sync', version: VERSION },
+    instance,
+    source: { database: source.database },
+    target: { database: target.database, schema: target.schema },
+    patterns,
+    sentence: sentence(verified),
+  })
+  return await sealReport(context, evidence, (report) => keepReport(place, report))
 }
 
 export async function runRepair(options: VerifyOptions): Promise<void> {
