@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { repair, status, type StatusReport } from '@mylab-sync/engine'
+import { JobHandlers, loadModel, repair, status, type StatusReport, verifyStep } from '@mylab-sync/engine'
 import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { ask } from '../support/ask.js'
+import { textRows } from '../support/content.js'
 import { startDaemon } from '../support/daemon.js'
 import { startDashboard } from '../support/dashboard.js'
-import { createInstallation, type Installation } from '../support/installation.js'
+import { Fleet } from '../support/fleet.js'
+import { createInstallation, type Installation, NEVER_ABORTED } from '../support/installation.js'
+import { Cli } from '../support/processes.js'
+import type { Watch } from '../support/intercept.js'
 
 const SCHEMA = `
   CREATE TABLE patients (id INT PRIMARY KEY, name VARCHAR(40), weight DECIMAL(6,2)) ENGINE=InnoDB;
@@ -15,9 +19,11 @@ const SCHEMA = `
     FROM (WITH RECURSIVE s AS (SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM s WHERE seq < 400) SELECT seq FROM s) n;
   INSERT INTO labels VALUES ('Alpha', 1), ('beta', 2);
   INSERT INTO bare VALUES (1, 'x'), (1, 'x'), (2, NULL)`
-const WAIT_MS = 20_000
+const SPOIL =
+  "UPDATE patients SET name = 'spoilt' WHERE id = 7; DELETE FROM labels WHERE code = 'beta'; DELETE FROM bare WHERE a = 2"
+const WAIT_MS = 60_000
 
-const servers = await sharedServers()
+const servers = await sharedServers({ services: ['mariadb', 'postgres', 'redis'] })
 
 /** As if configured so; 1 is no pause at all. */
 function verifying(installation: Installation, share: number, repairs: 'report' | 'auto' = 'report'): Installation {
@@ -95,4 +101,139 @@ test('a spoilt row is found without a command, and is a problem until repaired',
   await repair(installation.context, { tables: [] })
   const repaired = await untilStatus(installation, 'they are repaired', ({ problems }) => problems.length === 0)
   assert.match(repaired.sentence, /, contents verified at \S+Z \(oldest\), 3 rows differed and were repaired\.$/)
+})
+
+test('with verify.repair: auto spoilt rows are repaired as they are found, and counted', async () => {
+  await using plain = await createInstallation(servers, 'repairs_itself', { schema: SCHEMA, copied: true })
+  const installation = verifying(plain, 1, 'auto')
+  await using _daemon = startDaemon(installation.context)
+  await untilStatus(installation, 'all are verified', ({ verification }) => verification.verified === 3)
+  const untouched = await installation.rows('SELECT id, xmin FROM patients WHERE id > 100 ORDER BY id')
+  await installation.reader.query(SPOIL)
+  const repaired = await untilStatus(
+    installation,
+    'three are repaired',
+    ({ verification }) => verification.rowsRepaired === 3,
+  )
+  assert.deepEqual([repaired.verification.rowsDifferent, repaired.problems], [0, []])
+  assert.match(repaired.sentence, /, contents verified at \S+Z \(oldest\), 3 rows differed and were repaired\.$/)
+  assert.deepEqual(await installation.rows('SELECT name FROM patients WHERE id = 7'), [['name 7']])
+  assert.deepEqual(await installation.rows('SELECT id, xmin FROM patients WHERE id > 100 ORDER BY id'), untouched)
+})
+
+test('the outcome of a repair whose process has died is found by the next step', async () => {
+  let isDying = true
+  const watch: Watch = ({ point }) => {
+    if (!isDying || point !== 'exclusive.verification.settle:before') return
+    isDying = false
+    throw new Error('it dies')
+  }
+  await using plain = await createInstallation(servers, 'repair_died', { schema: SCHEMA, copied: true, watch })
+  const { context } = verifying(plain, 1, 'auto')
+  await plain.reader.query("UPDATE patients SET name = 'spoilt' WHERE id = 7")
+  const step = () => verifyStep(context, () => loadModel(context))
+  await assert.rejects(step, { message: 'it dies' })
+  const { tables } = await status(context)
+  assert.equal(tables.find(({ table }) => table === 'patients')?.rowsDifferent, 1)
+  assert.equal((await step()).kind, 'done')
+  const { verification } = await status(context)
+  assert.deepEqual([verification.rowsDifferent, verification.rowsRepaired], [0, 1])
+})
+
+test('all processes together keep to the share of the time', async () => {
+  await using plain = await createInstallation(servers, 'verify_share', { schema: SCHEMA, copied: true })
+  const { context } = verifying(plain, 0.01)
+  let now = 0
+  /** A step takes 400 ms by this clock. */
+  const step = (): ReturnType<typeof verifyStep> =>
+    verifyStep(context, () => loadModel(context), { clock: () => (now += 400) })
+  for (let n = 0; n < 3; n++) {
+    const done = await step()
+    assert.deepEqual([done.kind, done.kind === 'done' && [done.ms, Math.round(done.waitMs)]], ['done', [400, 39_600]])
+    const next = await step()
+    assert.ok(next.kind === 'waits' && next.waitMs > 20_000 && next.waitMs <= 39_600, JSON.stringify(next))
+    await plain.reader.query('UPDATE mylab_sync.sync_verification_pace SET next_at = now()')
+  }
+  await using _lock = await context.target.beginExclusive('verify')
+  assert.deepEqual(await step(), { kind: 'waits', waitMs: 1_000 })
+  const { pace } = (await status(context)).verification
+  assert.deepEqual([pace?.share.toFixed(4), pace?.stepMs, pace?.pauseMs], ['0.0100', 400, 39_600])
+  assert.equal((await verifyStep(verifying(plain, 0).context, () => loadModel(context))).kind, 'none')
+})
+
+test('a comparison that was asked for takes all steps at once, and only what is older', async () => {
+  await using plain = await createInstallation(servers, 'verify_asked', { schema: SCHEMA, copied: true })
+  const { context } = verifying(plain, 0)
+  const jobs = new JobHandlers(context)
+  const verify = (table: string | null, since: string): Promise<boolean> =>
+    jobs.verify({ ...NEVER_ABORTED, asked: { table, since }, onDrained: () => {}, onProblem: () => {} })
+  const now = async (): Promise<string> => (await status(context)).consistentAsOf ?? ''
+  const verifiedAt = async (): Promise<Record<string, string | null>> =>
+    Object.fromEntries((await status(context)).tables.map((table) => [table.table, table.verifiedAt]))
+  assert.equal(await verify('labels', await now()), true)
+  const first = await verifiedAt()
+  assert.deepEqual(
+    Object.keys(first).filter((table) => first[table] !== null),
+    ['labels'],
+  )
+  assert.equal(await verify(null, await now()), true)
+  const second = await verifiedAt()
+  assert.ok(Object.values(second).every((at) => at !== null))
+  assert.equal(await verify(null, second['labels'] ?? ''), true)
+  assert.deepEqual(await verifiedAt(), second)
+})
+
+test('a walk goes on at its chunk after kill -9', async () => {
+  const name = 'verify_killed'
+  const rows = 250_000
+  await using installation = await createInstallation(servers, name, {
+    schema: `CREATE TABLE big (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO big SELECT seq, seq FROM seq_1_to_${rows}; ANALYZE TABLE big`,
+    copied: true,
+  })
+  await using cli = new Cli({
+    ...servers.environment({ source: name, target: name }),
+    SYNC_USE_QUEUE: 'false',
+    SYNC_VERIFY_BACKGROUND: '100%',
+  })
+  const killed = cli.start(['database', '--daemon'])
+  const walk = async (): Promise<string | null> =>
+    (await installation.rows('SELECT walk FROM mylab_sync.sync_verification'))[0]?.[0] ?? null
+  await eventually('a step is stored', async () => (await walk()) !== null, WAIT_MS)
+  await killed.kill()
+  const left = JSON.parse((await walk()) ?? '{}') as { state: { rows: number; span: { since: string } } }
+  assert.ok(left.state.rows > 0 && left.state.rows < rows, `${left.state.rows}`)
+  cli.start(['database', '--daemon'])
+  const passed = await untilStatus(
+    installation,
+    'the pass has ended',
+    ({ verification }) => verification.verifiedAt !== null,
+  )
+  assert.equal(Date.parse(passed.verification.verifiedAt ?? ''), Date.parse(left.state.span.since))
+})
+
+test('workers verify by themselves, and enqueue verify prints the id of its job', async () => {
+  const fleet = await Fleet.open(servers, 'verify_fleet', 300, { SYNC_VERIFY_BACKGROUND: '100%' })
+  await using _fleet = fleet
+  const { code, err } = await fleet.cli.run(['initial', '--create-tables'])
+  assert.equal(code, 0, err)
+  await fleet.start(['scheduler'])
+  await fleet.start(['worker'])
+  await fleet.reader.query('UPDATE a SET v = -1 WHERE id = 7')
+  const count = async (what: string): Promise<number> =>
+    Number((await textRows(fleet.reader, `SELECT ${what} FROM mylab_sync.sync_verification`))[0]?.[0])
+  await eventually('it is found', async () => (await count('sum(rows_different)')) === 1, WAIT_MS)
+  const problems = await fleet.cli.run(['status', '--problems'])
+  assert.equal(problems.code, 5)
+  assert.match(problems.out, /^problem: a: 1 row differs from the source; mylab-sync repair --table a$/m)
+  assert.match(problems.out, /^different: a \(7\): v$/m)
+  assert.equal((await fleet.cli.run(['repair', '--table', 'a'])).code, 0)
+  const enqueued = await fleet.cli.run(['enqueue', 'verify', '--table', 'a'])
+  assert.match(enqueued.out, /^\d+\n$/)
+  await eventually('all are verified', async () => (await count('count(verified_since)')) === 3, WAIT_MS)
+  const report = JSON.parse((await fleet.cli.run(['status', '--json'])).out) as StatusReport
+  assert.deepEqual(
+    report.tables.map(({ rowsDifferent }) => rowsDifferent),
+    [0, 0, 0],
+  )
+  assert.equal(report.verification.verified, 3)
 })
