@@ -63,7 +63,7 @@ const STREAMS: Readonly<Record<Each<EveryPart, AsyncIterable<unknown>>, true>> =
   orphans: true,
 }
 /** Synchronous calls, around which no test can wait. */
-const AT_ONCE: ReadonlySet<string> = new Set(['statements', 'carries', 'release'])
+const AT_ONCE: ReadonlySet<string> = new Set(['statements', 'statementsFor', 'carries', 'release'])
 
 interface Handle {
   readonly real: object

@@ -80,8 +80,11 @@ export interface TargetCutover {
   note(progress: Pick<CutoverState, 'keptDrain' | 'isCompared'>): Promise<void>
   /** Forgets a cutover that was begun, or finishes one that was taken back. */
   forget(): Promise<void>
-  /** Builds what the switch puts in the place of a deferrable UNIQUE. Blocks no write; returns once all of it stands. */
-  prepare(table: CutoverTable): Promise<void>
+  /**
+   * Builds what the switch puts in the place of deferrable UNIQUEs. Blocks no write; returns once all of it stands. Calls `stop`
+   * before each build, which throws if the work is to end.
+   */
+  prepare(tables: readonly CutoverTable[], stop: () => void): Promise<void>
   /** Drops what `prepare` has built. */
   discard(tables: readonly CutoverTable[]): Promise<void>
   begin(how: { readonly waitMs: number }): Promise<CutoverTransaction>
@@ -103,6 +106,8 @@ export interface LogLook {
 /** Writes of the application to captured tables. */
 export interface SourceWrites {
   look(): Promise<LogLook>
+  /** What each table's AUTO_INCREMENT would give next, by table; one query. */
+  counters(): Promise<ReadonlyMap<string, bigint>>
   /** Whether a transaction that has written is still open; waits up to a second for those that are ending. */
   areOpen(): Promise<boolean>
   isForbidden(): Promise<boolean>

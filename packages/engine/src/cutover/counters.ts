@@ -27,3 +27,25 @@ export async function counterFindings(
         ],
   )
 }
+
+/** Numbers that the source would give next, by table. */
+export type Counters = ReadonlyMap<string, bigint>
+
+/**
+ * The tables whose counter may have to be set again. An INSERT moves the source's counter; an UPDATE that gives a row a
+ * greater number does not, which only the changed keys show, or nothing where another column is the key.
+ */
+export function movedCounters(
+  model: Model,
+  { before, now, tail }: { readonly before: Counters; readonly now: Counters; readonly tail: Counters },
+): string[] {
+  return [...model.tables].flatMap(([table, { source, key }]) => {
+    const counter = source.columns.find((column) => column.autoIncrement)?.name
+    if (counter === undefined) return []
+    const isKey = key?.columns.length === 1 && key.columns[0]?.column.source.name === counter
+    const next = now.get(table) ?? 0n
+    const changed = tail.get(table)
+    const isMoved = next !== before.get(table) || (changed !== undefined && (!isKey || changed >= next))
+    return isMoved || model.isFullTable(table) ? [table] : []
+  })
+}

@@ -6,10 +6,10 @@ import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { readTarget } from '../transactions.js'
 import { maintain, noticeUncaptured } from '../upkeep/maintain.js'
-import { counterFindings } from './counters.js'
+import { type Counters, counterFindings, movedCounters } from './counters.js'
 import { blocking, blocks, type CutoverFinding } from './finding.js'
 import { blockingFindings, listObstacles } from './obstacles.js'
-import { holdControlWork, type StopRequest, stopWrites } from './stop.js'
+import { holdOff, type StopRequest, stopWrites } from './stop.js'
 import { cutoverTables } from './tables.js'
 import { compareTail, compareWhole, type TailResult } from './tail.js'
 import type { Quiet } from './watch.js'
@@ -32,7 +32,7 @@ export interface CutoverReport {
 
 /** Fewer changed keys than these take well under a second to compare while the writes are stopped. */
 const FEW_KEYS = 1_000
-const MAX_ROUNDS = 8
+const MAX_ROUNDS = 5
 const DRAIN_WAIT_MS = 60_000
 const SWITCH_WAIT_MS = 30_000
 /** A reader of the target that holds a table is waited for so often; 2 s each. */
@@ -52,14 +52,17 @@ export async function cutOver(context: EngineContext, request: CutoverRequest): 
   return Array.isArray(switched) ? refused(switched) : finish(context, switched, request.onStep)
 }
 
-/** Keeps control work out meanwhile. Unless the switch was made, the source may be written again afterwards. */
+/** Keeps control work and verification out meanwhile. Unless the switch was made, the source may be written again afterwards. */
 async function withWritesStopped<T>(
   context: EngineContext,
   work: () => Promise<T>,
   { setReadOnly, onStep }: CutoverRequest,
 ): Promise<T> {
-  await using control = await holdControlWork(context)
+  await using control = await holdOff(context, 'maintain')
+  // Its snapshot would hold tables that the switch alters.
+  await using verification = await holdOff(context, 'verify')
   void control
+  void verification
   onStep?.(setReadOnly ? 'making the source read-only' : 'waiting for the application to stop writing: stop it now')
   try {
     return await work()
@@ -77,6 +80,8 @@ interface Prepared {
   readonly model: Model
   /** Everything up to this drain has been compared. */
   readonly drain: number
+  /** Of the source, when those of the target were set. */
+  readonly counters: Counters
 }
 
 /** Everything that can be done while the application writes; returns what blocks. */
@@ -90,11 +95,9 @@ async function prepare(
   const found = (await listObstacles(context)).filter(blocks)
   if (found.length > 0) return found
   const model = await loadModel(context)
-  for (const table of cutoverTables(model)) {
-    throwIfStopped(context)
-    await context.target.cutover.prepare(table)
-  }
-  // Again in the end for tables that change until then.
+  await context.target.cutover.prepare(cutoverTables(model), () => throwIfStopped(context))
+  // Again in the end for those that have moved until then.
+  const counters = await context.source.writes.counters()
   await counterFindings(context, model, { tables: [...model.tables.keys()], dryRun: false })
   let since = await comparedSince(context, state)
   if (since === null) {
@@ -104,7 +107,8 @@ async function prepare(
     since = compared
   }
   onStep?.('comparing the rows that have changed since')
-  return shrinkTail(context, model, since)
+  const tail = await shrinkTail(context, model, since)
+  return Array.isArray(tail) ? tail : { ...tail, counters }
 }
 
 /** The drain up to which an earlier run has compared everything, if the keys changed since are still known. */
@@ -124,7 +128,11 @@ async function compareAll(context: EngineContext, model: Model): Promise<number 
 }
 
 /** Each round compares what has changed during the one before, so the last one finds little to do. */
-async function shrinkTail(context: EngineContext, model: Model, from: number): Promise<Prepared | CutoverFinding[]> {
+async function shrinkTail(
+  context: EngineContext,
+  model: Model,
+  from: number,
+): Promise<Omit<Prepared, 'counters'> | CutoverFinding[]> {
   let since = from
   for (let round = 0; ; round++) {
     const tail = await compareTail(context, model, since)
@@ -160,9 +168,8 @@ async function stopAndSwitch(
     if (quiet === null) return [sourceWritten()]
     const tail = await lastTail(context, prepared)
     if (tail === null) return [tooManyChanges()]
-    const changed = [...tail.model.tables.keys()].filter(
-      (table) => tail.tables.has(table) || tail.model.isFullTable(table),
-    )
+    const now = await context.source.writes.counters()
+    const changed = movedCounters(tail.model, { before: prepared.counters, now, tail: tail.tables })
     const findings = [
       ...tail.findings,
       ...(await blockingFindings(context, tail.model)).filter(blocks),

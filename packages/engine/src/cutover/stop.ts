@@ -6,15 +6,15 @@ import { type Quiet, waitForQuiet } from './watch.js'
 const CONTROL_WAIT_MS = 60_000
 const CONTROL_PAUSE_MS = 250
 
-/** Keeps control work of all processes out until it is disposed of. */
-export async function holdControlWork(context: EngineContext): Promise<TargetTransaction> {
+/** Keeps work of this name of all processes out until it is disposed of. */
+export async function holdOff(context: EngineContext, work: 'maintain' | 'verify'): Promise<TargetTransaction> {
   const until = performance.now() + CONTROL_WAIT_MS
   for (;;) {
-    const lock = await context.target.beginExclusive('maintain')
+    const lock = await context.target.beginExclusive(work)
     if (lock !== null) return lock
     throwIfStopped(context)
     if (performance.now() > until)
-      throw new SyncError('lock-timeout', 'control work of another process did not end in time', {
+      throw new SyncError('lock-timeout', `work (${work}) of another process did not end in time`, {
         side: 'target',
         remedy: 'mylab-sync status; then mylab-sync cutover again',
       })

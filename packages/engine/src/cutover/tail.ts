@@ -12,8 +12,8 @@ export interface TailResult {
   readonly findings: readonly CutoverFinding[]
   /** Keys that were compared, and those of the moment's own drains, which were not. */
   readonly keys: number
-  /** Tables that they belong to. */
-  readonly tables: ReadonlySet<string>
+  /** Tables that they belong to, each with its greatest key that is one number. */
+  readonly tables: ReadonlyMap<string, bigint>
   /** Everything up to this drain has been compared, and was equal. */
   readonly drain: number
   readonly model: Model
@@ -44,7 +44,7 @@ async function compareKept(context: EngineContext, model: Model, since: number):
   const keyed = [...moment.model.tables.keys()].filter((table) => !moment.model.isFullTable(table))
   const reopened = keyed.filter((table) => (moment.states.get(table)?.openedDrain ?? 0) > since)
   const compared = new Set(keyed.filter((table) => !reopened.includes(table)))
-  const tables = new Set<string>()
+  const tables = new Map<string, bigint>()
   const differing = new Map<string, number>()
   let keys = 0
   for (let place: KeptPlace | null = { drain: since + 1, table: '', indexed: '' }; place !== null; ) {
@@ -52,7 +52,7 @@ async function compareKept(context: EngineContext, model: Model, since: number):
     const page = await history.keysAfter(place, PAGE_KEYS)
     keys += page.keys.length
     for (const [table, list] of byTable(page.keys)) {
-      tables.add(table)
+      tables.set(table, greatest(list, tables.get(table) ?? 0n))
       if (!compared.has(table)) continue
       const found = await compareKeys(moment, moment.model.mapping(table), list)
       if (found.length > 0) differing.set(table, (differing.get(table) ?? 0) + found.length)
@@ -60,6 +60,12 @@ async function compareKept(context: EngineContext, model: Model, since: number):
     place = page.next
   }
   return { differing, reopened, keys, tables, drain: moment.drains.first - 1, model: moment.model }
+}
+
+function greatest(keys: readonly RowKey[], least: bigint): bigint {
+  let found = least
+  for (const key of keys) if (/^\d{1,20}$/.test(key) && BigInt(key) > found) found = BigInt(key)
+  return found
 }
 
 function byTable(keys: readonly { readonly table: string; readonly key: RowKey }[]): Map<string, RowKey[]> {

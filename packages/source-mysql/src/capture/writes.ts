@@ -42,6 +42,16 @@ export class MysqlWrites implements SourceWrites {
     })
   }
 
+  async counters(): Promise<ReadonlyMap<string, bigint>> {
+    const { pool, settings } = this.#context
+    const rows = await pool.with((session) =>
+      session.definitions(
+        `SELECT TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(settings.database)} AND AUTO_INCREMENT IS NOT NULL`,
+      ),
+    )
+    return new Map(rows.map(([table, next]) => [table ?? '', BigInt(next ?? 0)]))
+  }
+
   async areOpen(): Promise<boolean> {
     const { pool, settings } = this.#context
     return await pool.once(async (session) => {

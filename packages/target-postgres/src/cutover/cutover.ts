@@ -51,21 +51,25 @@ export class Cutover implements TargetCutover {
     return this.#database.transaction((session) => work(new PhaseRow(session, this.#database.settings.stateSchema)))
   }
 
-  async prepare({ table, objects }: CutoverTable): Promise<void> {
-    const target = this.#ddl.tableName(table)
-    for (const index of objects.indexes.filter(({ deferrable }) => deferrable)) {
-      const name = preparedName(index)
-      const build = async (session: Session): Promise<void> => {
-        const standing = await standingConstraints(session, this.#ddl.schema)
-        // A UNIQUE that does not stand has equal values, and is listed.
-        if (standing.get(placeOf(table.name, index.name))?.isDeferrable !== true) return
-        const held = (await looseIndexes(session, this.#ddl.schema)).get(placeOf(table.name, name))
-        if (held?.isValid) return
-        if (held) await dropIndex(session, this.#ddl.schema, table, { name, concurrently: true })
-        await session.build(createIndex(target, { ...index, name }, 'CONCURRENTLY '))
+  async prepare(tables: readonly CutoverTable[], stop: () => void): Promise<void> {
+    const { schema } = this.#ddl
+    const { standing, loose } = await this.#database.transaction(async (session) => ({
+      standing: await standingConstraints(session, schema),
+      loose: await looseIndexes(session, schema),
+    }))
+    for (const { table, objects } of tables)
+      for (const index of objects.indexes.filter(({ deferrable }) => deferrable)) {
+        stop()
+        // One that does not stand has equal values, and is listed.
+        if (standing.get(placeOf(table.name, index.name))?.isDeferrable !== true) continue
+        const name = preparedName(index)
+        if (loose.get(placeOf(table.name, name))?.isValid) continue
+        await this.#patiently(async (session) => {
+          // Left by a build that was interrupted.
+          await dropIndex(session, schema, table, { name, concurrently: true })
+          await session.build(createIndex(this.#ddl.tableName(table), { ...index, name }, 'CONCURRENTLY '))
+        })
       }
-      await this.#patiently(build)
-    }
   }
 
   /** Outside a transaction. */
