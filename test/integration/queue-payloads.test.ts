@@ -109,7 +109,8 @@ test('no row value reaches Redis: by copies, drains, failures, retries or comman
         DELETE FROM k LIMIT 50; UPDATE q SET j = '{"t":"${MARKS.json.toString()} again"}' WHERE LENGTH(k) > 12`),
     )
     await eventually('the changes arrive', () => isEqual(installation), WAIT_MS)
-    for (const what of ['copy', 'drain', 'cleanup', 'retry']) assert.equal((await cli.run(['enqueue', what])).code, 0)
+    for (const what of ['copy', 'drain', 'verify', 'cleanup', 'retry'])
+      assert.equal((await cli.run(['enqueue', what])).code, 0)
     await eventually('the row is tried again', async () => (await quarantineAttempts(installation)) > 1, WAIT_MS)
     for (const each of started) each.signal('SIGTERM')
     for (const each of started) assert.equal((await each.finished(20_000)).code, 143)

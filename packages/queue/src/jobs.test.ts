@@ -23,6 +23,9 @@ test('a queue accepts only its own jobs, and only payloads that name work', () =
   assert.equal(parseJob('drain', chunk), null)
 })
 
+/** As the target tells moments. */
+const SINCE = '2026-01-02T03:04:05.678901Z'
+
 test('jobs deduplicate by the work they name and are kept for a bounded time', () => {
   const jobs: AnyJob[] = [
     { kind: 'plan-table', table: 't' },
@@ -30,6 +33,9 @@ test('jobs deduplicate by the work they name and are kept for a bounded time', (
     { kind: 'copy-chunk', table: 't', chunk: 2 },
     { kind: 'open-component', table: 't' },
     { kind: 'maintain' },
+    { kind: 'verify-chunk' },
+    { kind: 'verify-chunk', since: SINCE },
+    { kind: 'verify-chunk', since: SINCE, table: 't' },
     { kind: 'drain' },
   ]
   const options = jobs.map((job) => jobOptions('copy', job))
@@ -39,4 +45,11 @@ test('jobs deduplicate by the work they name and are kept for a bounded time', (
     assert.notEqual(option.removeOnComplete, undefined)
     assert.notEqual(option.removeOnFail, undefined)
   }
+})
+
+test('a comparison that is asked for names a moment, and a table or none', () => {
+  for (const job of [{ since: SINCE }, { since: SINCE, table: 't' }, {}])
+    assert.deepEqual(parseJob('control', { kind: 'verify-chunk', ...job }), { kind: 'verify-chunk', ...job })
+  for (const job of [{ since: 'now' }, { since: 1 }, { table: '' }, { tables: ['t'] }])
+    assert.equal(parseJob('control', { kind: 'verify-chunk', ...job }), null)
 })
