@@ -185,7 +185,7 @@ async function stopAndSwitch(
 function sourceWritten(): CutoverFinding {
   return blocking('source-written', null, {
     cause: 'the application still writes the source',
-    commands: ['stop the application, then mylab-sync cutover', 'mylab-sync cutover --set-read-only'],
+    commands: ['mylab-sync cutover # once the application is stopped', 'mylab-sync cutover --set-read-only'],
   })
 }
 

@@ -45,7 +45,7 @@ function ofState({ table, state, problem, waits }: TableStatus): CutoverFinding[
   return [blocking(`table-${state}`, table, { cause, commands: commands ?? [EXCLUDE] })]
 }
 
-const EXCLUDE = 'tables.exclude in mylab-sync.yaml, or change the table as described'
+const EXCLUDE = '# change the table as described, or add it to tables.exclude in mylab-sync.yaml'
 
 function ofQuarantine({ table, quarantined }: TableStatus): CutoverFinding[] {
   if (quarantined === 0) return []
