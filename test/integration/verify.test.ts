@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { advanceWalks, loadModel, repair, TableWalk, verify, type VerifyReport } from '@mylab-sync/engine'
+import { advanceWalks, loadModel, repair, TableWalk, verify, type VerifyReport, verifySince } from '@mylab-sync/engine'
 import { sharedServers } from '@mylab-sync/testkit'
 import { createInstallation, settle } from '../support/installation.js'
 
@@ -51,6 +51,8 @@ const SPOILT: readonly (readonly [
 ]
 
 const servers = await sharedServers()
+const sequence = (rows: number): string =>
+  `SELECT a.n * 1000 + b.n AS seq FROM (WITH RECURSIVE s AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM s WHERE n < 999) SELECT n FROM s) b, (WITH RECURSIVE s AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM s WHERE n < 99) SELECT n FROM s) a WHERE a.n * 1000 + b.n < ${rows}`
 const hex = (text: string): string => Buffer.from(text).toString('hex').toUpperCase()
 
 function keysOf(report: VerifyReport): string[] {
@@ -117,6 +119,40 @@ test('a walk that is stored and taken up again after each moment finds the same'
   ])
   assert.ok(moments > 1, 'a moment that may take no time takes one step')
   assert.equal(taken, moments)
+})
+
+test('a sample, what drains carried since a time, and both values are shown on request', async () => {
+  await using installation = await createInstallation(servers, 'verified_part', {
+    schema: `CREATE TABLE rows_of (id INT PRIMARY KEY, v VARCHAR(9)) ENGINE=InnoDB; CREATE TABLE words (k VARCHAR(20) PRIMARY KEY, v INT) ENGINE=InnoDB; CREATE TABLE bare (a INT) ENGINE=InnoDB;
+      INSERT INTO rows_of SELECT seq, 'v' FROM (${sequence(12_000)}) n; INSERT INTO words SELECT CONCAT('k', seq), 1 FROM (${sequence(300)}) n; INSERT INTO bare VALUES (1)`,
+    copied: true,
+  })
+  const { context, app, reader } = installation
+  const began = new Date().toISOString()
+  await app.query("UPDATE rows_of SET v = 'w' WHERE id IN (1, 2); UPDATE bare SET a = 2")
+  await settle(installation)
+  await reader.query("UPDATE rows_of SET v = 'wrong' WHERE id IN (2, 3)")
+  const late = await verifySince(context, { tables: [], since: began, values: true })
+  assert.deepEqual(keysOf(late), ['rows_of 2 different v'])
+  assert.deepEqual(
+    late.tables.map(({ table, rows }) => `${table} ${rows}`),
+    ['bare 1', 'rows_of 2', 'words 0'],
+  )
+  assert.deepEqual(
+    late.tables.flatMap(({ keys }) => keys.map(({ values }) => values)),
+    [[{ column: 'v', source: 'w', target: 'wrong' }]],
+  )
+  assert.deepEqual(late.since, { asked: began, from: began })
+  await reader.query("UPDATE rows_of SET v = 'wrong'")
+  const sampled = await verify(context, { tables: [], sample: 0.2 })
+  const { rows = 0, different } = sampled.tables.find(({ table }) => table === 'rows_of') ?? {}
+  assert.ok(rows >= 1_000 && rows <= 6_000, `${rows} of 12,000 rows`)
+  assert.equal(different, rows)
+  assert.equal(sampled.tables.find(({ table }) => table === 'words')?.equal, true)
+  const shares: number[] = []
+  await verify(context, { tables: [], onProgress: ({ done }) => shares.push(done) })
+  assert.equal(shares.at(-1), 1)
+  assert.equal((await repair(context, { tables: [] })).left.equal, true, 'more rows than one round takes')
 })
 
 test('rows that change while they are verified are never reported', async () => {

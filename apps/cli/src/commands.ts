@@ -197,6 +197,9 @@ export const COMMANDS: readonly Command[] = [
     options: {
       table: TABLE,
       watch: flag('show the progress'),
+      sample: words('only this share of each table, as 1%: pages of rows, spread over the keys at random'),
+      since: words('only rows that drains have carried since: 30m, 2h, 1d or an ISO 8601 time'),
+      'show-values': flag('print both values of each differing column (may be confidential)'),
       report: words('also write evidence: JSON into this file, and a page with .html beside it'),
       'check-report': {
         ...words('only check these reports, all since the first: exit 5 if one is altered or missing'),
@@ -205,6 +208,8 @@ export const COMMANDS: readonly Command[] = [
     },
     examples: [
       ['verify', 'exit 5 if a row differs, or if a table was not compared'],
+      ['verify --sample 1% --watch', 'a quick look at every table'],
+      ['verify --since 2h --show-values', 'what was changed lately, with the values that differ'],
       ['verify --report verified.json', 'with evidence: the file, and verified.html'],
     ],
     run: async ({ checkReport, ...a }) => {

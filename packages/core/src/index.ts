@@ -84,6 +84,7 @@ export type {
   ChangeEntry,
   ChangeLog,
   DrainName,
+  KeptDrain,
   KeyRange,
   LogPosition,
   PendingSummary,

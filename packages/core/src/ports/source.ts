@@ -105,6 +105,12 @@ export interface DrainName {
   readonly token: string
 }
 
+/** A drain whose keys the target still keeps. */
+export interface KeptDrain extends DrainName {
+  /** By the target's clock, ISO 8601 in UTC. */
+  readonly recordedAt: string
+}
+
 /** The last drain that acknowledged entries at the source; a null token predates tokens. */
 export interface LogPosition {
   readonly lastDrain: number

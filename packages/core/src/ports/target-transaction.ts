@@ -3,7 +3,7 @@ import type { Edge, IndexPlan, SanitisingRule, TableMapping } from '../model/map
 import type { TableEvent, TableState } from '../model/life-cycle.js'
 import type { RowKey, SourceTableName } from '../names.js'
 import type { ReportStore } from './report-store.js'
-import type { DigestScope, DrainName, KeyRange, RawRow, RowBlock, RowDigest } from './source.js'
+import type { DigestScope, KeptDrain, KeyRange, RawRow, RowBlock, RowDigest } from './source.js'
 import type { VerificationStore } from './verification-store.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
@@ -247,7 +247,7 @@ export interface DrainKeys {
 export interface DrainHistory extends DrainKeys {
   last(): Promise<LastDrain>
   /** The drains whose keys are kept, and the one before them; ascending. */
-  kept(): Promise<DrainName[]>
+  kept(): Promise<KeptDrain[]>
   record(drain: LastDrain & { readonly consistentAsOf: string; readonly identity: string }): Promise<void>
   recordKeys(
     drain: number,
@@ -329,6 +329,8 @@ export interface RowComparison {
   compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference>
   /** The digest of the table's columns, as the source's; a bounded range only of a key that both sides order alike. */
   digest(table: TableMapping, scope: DigestScope): Promise<RowDigest>
+  /** Texts of the target's rows of these keys, in the order of the mapping's columns; a key without a row is absent. */
+  texts(table: TableMapping, keys: readonly RowKey[]): Promise<ReadonlyMap<RowKey, readonly (string | null)[]>>
   /** Keys of a range, in the target's own order, after the given texts; the key is one that both sides order alike. */
   keysWithin(
     table: TableMapping,

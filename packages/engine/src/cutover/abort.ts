@@ -6,7 +6,7 @@ import type { Model } from '../model/model.js'
 import { readTarget, writeTarget } from '../transactions.js'
 import { maintain } from '../upkeep/maintain.js'
 import { repair } from '../verify/repair.js'
-import type { VerifyReport } from '../verify/verify.js'
+import type { VerifyReport } from '../verify/verify-report.js'
 import type { CutoverFinding } from './finding.js'
 import { cutoverTables } from './tables.js'
 

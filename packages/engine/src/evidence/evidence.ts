@@ -2,7 +2,7 @@ import type { ConstraintState, DrainRange, OtherObjects } from '@mylab-sync/core
 import type { EngineContext } from '../context.js'
 import { matcherOf } from '../model/selection.js'
 import { readTarget } from '../transactions.js'
-import type { VerifiedTable, VerifyReport } from '../verify/verify.js'
+import type { VerifiedTable, VerifyReport } from '../verify/verify-report.js'
 import { listNotCarried, type TableNotCarried } from '../report/not-carried.js'
 import { status } from '../report/status.js'
 

@@ -9,14 +9,8 @@ import { Moment } from './moment.js'
 import { obstacleTo } from './obstacle.js'
 import { recordComparison } from './record-comparison.js'
 import { TableWalk } from './table-walk.js'
-import {
-  beginVerification,
-  reportOf,
-  type Verification,
-  type VerifyReport,
-  type VerifyRequest,
-  walkOn,
-} from './verify.js'
+import { beginVerification, reportOf, type VerifyRequest, walkOn } from './verify.js'
+import type { Verification, VerifyReport } from './verify-report.js'
 
 /** Keys repaired at once: no more than one drain takes easily. */
 const ROUND: FindingsLimits = { keys: 10_000, bytes: 2 << 20 }
@@ -35,7 +29,7 @@ type Outcome = ReadonlyMap<TableWalk, { readonly found: Findings; readonly left:
  * again. Rows that are equal are not written (DESIGN 11). Many differing rows take several rounds, each at the walks' place.
  */
 export async function repair(context: EngineContext, request: VerifyRequest): Promise<RepairReport> {
-  const verification = await beginVerification(context, request, ALL)
+  const verification = await beginVerification(context, request, { limits: ALL })
   const { walks } = verification
   const outcome: Outcome = new Map(walks.map((walk) => [walk, { found: noFindings(), left: noFindings() }]))
   do {

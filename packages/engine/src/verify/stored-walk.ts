@@ -23,7 +23,7 @@ export class StoredWalk {
   constructor(table: string, stored: string | null, limits: FindingsLimits) {
     const known = stored === null ? null : (JSON.parse(stored) as Stored)
     const from = known?.version === VERSION ? known : null
-    this.walk = new TableWalk(from?.state ?? table, limits)
+    this.walk = new TableWalk(from?.state ?? table, { limits })
     this.isNew = from === null
     const { generation, moments, findings } = this.walk.state
     this.#before = { generation, moments, found: countFindings(findings), repaired: from?.repaired ?? 0 }

@@ -1,4 +1,4 @@
-import { type KeyRange, type TableMapping, WHOLE_TABLE } from '@mylab-sync/core'
+import { type KeyRange, type RowKey, type TableMapping, WHOLE_TABLE } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
 import {
@@ -11,6 +11,7 @@ import {
   REPORTED,
 } from './findings.js'
 import type { Moment } from './moment.js'
+import { compareKeys } from './compare-keys.js'
 import { compareWhole } from './compare-whole.js'
 import { obstacleTo } from './obstacle.js'
 import { RangeComparison, type RangeOutcome } from './range-comparison.js'
@@ -24,6 +25,7 @@ interface Step {
 const DIGEST_STEP: Step = { bytes: 16 << 20, rows: 50_000 }
 const VALUE_STEP: Step = { bytes: 4 << 20, rows: 20_000 }
 const MIN_STEP_ROWS = 100
+export const SAMPLE_PAGE_ROWS = 1_000
 /** Steps whose digests differ in vain, and for how many steps digests are left out then. */
 const MAX_VAIN = 2
 const STEPS_BY_VALUE = 30
@@ -38,12 +40,18 @@ const MAX_CARRIED = 20
 export class TableWalk {
   readonly #state: WalkState
   readonly #limits: FindingsLimits
+  /** Of the rows; below 1, a sample by pages of key ranges. */
+  readonly #share: number
   #comparison: RangeComparison | undefined
   /** Consecutive steps whose digests differed although nothing else did, and how many steps do without digests now. */
   #vain = 0
   #byValueFor = 0
 
-  constructor(from: string | WalkState, limits: FindingsLimits = REPORTED) {
+  constructor(
+    from: string | WalkState,
+    { limits = REPORTED, share = 1 }: { readonly limits?: FindingsLimits; readonly share?: number } = {},
+  ) {
+    this.#share = share
     this.#state = typeof from === 'string' ? newWalkState(from) : structuredClone(from)
     this.#limits = limits
   }
@@ -79,10 +87,30 @@ export class TableWalk {
     const mapping = moment.model.mapping(this.table)
     if (moment.model.isFullTable(this.table)) return this.#compareWhole(moment, mapping)
     if (this.#comparison?.moment !== moment) this.#comparison = await RangeComparison.begin(moment, mapping)
+    if (this.#share < 1 && state.rows === 0 && state.lower === null)
+      state.lower = await moment.source.rows.keyAfter(mapping, null, this.#skipped(Math.random()))
     if (state.phase === 'rows') await this.#compareRange(this.#comparison, mapping)
     else await this.#findSurplus(this.#comparison, mapping)
     if (this.isDone) this.#comparison = undefined
     return true
+  }
+
+  /** Compares only these keys, at one moment, and is done. */
+  async compareOnly(context: EngineContext, moment: Moment, keys: readonly RowKey[]): Promise<void> {
+    const state = this.#state
+    state.phase = 'done'
+    state.notCompared = await obstacleTo(context, moment, this.table)
+    if (state.notCompared !== null) return
+    this.#begin(moment)
+    state.rows = keys.length
+    state.phase = 'done'
+    this.#add(await compareKeys(moment, moment.model.mapping(this.table), keys), [])
+  }
+
+  /** Ends the walk with nothing compared. */
+  leaveOut(reason: string): void {
+    this.#state.notCompared = reason
+    this.#state.phase = 'done'
   }
 
   /** Empties the lists of what was found and returns them; the counts stay. */
@@ -121,16 +149,26 @@ export class TableWalk {
   async #compareRange(comparison: RangeComparison, mapping: TableMapping): Promise<void> {
     const state = this.#state
     const { lower } = state
-    const isByDigest = this.#byValueFor === 0
-    const rows = rowsOfStep(mapping, isByDigest ? DIGEST_STEP : VALUE_STEP)
-    const upper = await comparison.moment.source.rows.keyAfter(mapping, lower, rows)
+    const { rows: source } = comparison.moment.source
+    const upper = await source.keyAfter(mapping, lower, this.#rowsOfStep(mapping))
     const outcome = await this.#compare(comparison, { lower, upper })
     this.#add(outcome.differences, outcome.strays)
     state.rows += outcome.rows
     state.expected = state.expected === null ? null : numberOrNull(state.expected + outcome.expected)
     state.isOrdered &&= comparison.isOrdered({ lower, upper })
-    state.lower = upper
-    if (upper === null) state.phase = (await this.#isWithoutSurplus(comparison)) ? 'done' : 'surplus'
+    state.lower = upper === null || this.#share === 1 ? upper : await source.keyAfter(mapping, upper, this.#skipped(1))
+    if (state.lower !== null) return
+    state.phase = this.#share < 1 || (await this.#isWithoutSurplus(comparison)) ? 'done' : 'surplus'
+  }
+
+  #rowsOfStep(mapping: TableMapping): number {
+    if (this.#share < 1) return SAMPLE_PAGE_ROWS
+    return rowsOfStep(mapping, this.#byValueFor === 0 ? DIGEST_STEP : VALUE_STEP)
+  }
+
+  /** Rows between two pages of a sample: on average as many as leave the share, never the same. */
+  #skipped(pages: number): number {
+    return Math.max(1, Math.round(pages * SAMPLE_PAGE_ROWS * (1 / this.#share - 1) * (0.5 + Math.random())))
   }
 
   /** By value for some steps where digests have twice proved nothing, although nothing differed. */

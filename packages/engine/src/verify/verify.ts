@@ -1,97 +1,63 @@
-import type { DrainRange, RowKey } from '@mylab-sync/core'
+import type { RowKey } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { keyTexts } from '../rows/key-texts.js'
 import { type AdvanceLimits, advanceWalks } from './advance.js'
-import {
-  ALL,
-  countFindings,
-  type DifferenceKind,
-  type Findings,
-  type FindingsLimits,
-  isFull,
-  REPORTED,
-} from './findings.js'
+import { ALL, countFindings, type Findings, type FindingsLimits, isFull } from './findings.js'
+import { withValues } from './found-values.js'
 import { recordComparison } from './record-comparison.js'
 import { TableWalk } from './table-walk.js'
+import type { FoundKey, Verification, VerifiedTable, VerifyReport } from './verify-report.js'
 
 /** How long a moment is used, or as long as opening it took: its snapshots keep old rows from being purged on both servers. */
 const MIN_MOMENT_MS = 2_000
 const MAX_MOMENT_MS = 15_000
 
+export interface VerifyProgress {
+  /** From 0 to 1, by the servers' estimates of rows. */
+  readonly done: number
+  /** Compared so far. */
+  readonly rows: number
+}
+
 export interface VerifyRequest {
   /** Name patterns; empty means all. */
   readonly tables: readonly string[]
-  readonly onProgress?: (done: { readonly tables: number; readonly of: number; readonly rows: number }) => void
-}
-
-export interface FoundKey {
-  /** The text of each key column. */
-  readonly key: readonly string[]
-  readonly kind: DifferenceKind
-  readonly columns: readonly string[]
-}
-
-export interface VerifiedTable {
-  readonly table: string
-  /** Rows of the source that were compared. */
-  readonly rows: number
-  readonly equal: boolean
-  /** The earliest moment at which a part of it was compared. */
-  readonly verifiedSince: string | null
-  /** The drains of these moments: what they applied is in both databases; null: it was not compared. */
-  readonly drains: DrainRange | null
-  /** The latest moment that the comparison holds for, ISO 8601 in UTC; null: it was not compared. */
-  readonly verifiedAt: string | null
-  readonly missing: number
-  readonly surplus: number
-  readonly different: number
-  /** Rows that the target refused, which are not compared. */
-  readonly quarantined: number
-  /** The first ones; the counts are whole. */
-  readonly keys: readonly FoundKey[]
-  /** Why it was not compared; null if it was. */
-  readonly notCompared: string | null
-}
-
-export interface VerifyReport {
-  /** Every table was compared and none differs, except for quarantined rows. */
-  readonly equal: boolean
-  /** The earliest moment that a table's comparison holds for. */
-  readonly consistentAsOf: string | null
-  readonly tables: readonly VerifiedTable[]
-}
-
-/** A verification in progress. */
-export interface Verification {
-  model: Model
-  quarantined: ReadonlyMap<string, number>
-  readonly walks: readonly TableWalk[]
+  /** Only about this share of each table's rows, above 0 and below 1: pages of 1,000 rows, spread over the keys at random. */
+  readonly sample?: number | undefined
+  /** Adds the values of differing columns, which may be confidential. */
+  readonly values?: boolean | undefined
+  readonly onProgress?: (progress: VerifyProgress) => void
 }
 
 /** Compares the contents of both sides while both are written, value by value (DESIGN 11). Writes nothing but what status shows of it. */
 export async function verify(context: EngineContext, request: VerifyRequest): Promise<VerifyReport> {
-  const verification = await beginVerification(context, request)
-  await walkOn(context, verification, request)
-  await recordComparison(context, verification)
-  return reportOf(verification)
+  const share = request.sample ?? 1
+  const verification = await beginVerification(context, request, { share })
+  await walkOn(context, verification, { ...request, share })
+  if (share === 1) await recordComparison(context, verification)
+  const report = reportOf(verification)
+  const sampled = { ...report, sample: request.sample ?? null }
+  return request.values === true ? await withValues(context, verification, sampled) : sampled
 }
 
 export async function beginVerification(
   context: EngineContext,
   { tables }: VerifyRequest,
-  limits: FindingsLimits = REPORTED,
+  how: { readonly limits?: FindingsLimits; readonly share?: number } = {},
 ): Promise<Verification> {
   const model = await loadModel(context)
-  return { model, quarantined: new Map(), walks: model.select(tables).map((table) => new TableWalk(table, limits)) }
+  return { model, quarantined: new Map(), walks: model.select(tables).map((table) => new TableWalk(table, how)) }
 }
+
+type WalkOptions = Pick<VerifyRequest, 'onProgress'> & Pick<AdvanceLimits, 'listed'> & { readonly share?: number }
 
 /** Walks until all walks are done, or until they list as much as they may together. */
 export async function walkOn(
   context: EngineContext,
   verification: Verification,
-  { onProgress, listed = ALL }: Pick<VerifyRequest, 'onProgress'> & Pick<AdvanceLimits, 'listed'>,
+  { onProgress, listed = ALL, share = 1 }: WalkOptions,
 ): Promise<void> {
   const { walks } = verification
   for (;;) {
@@ -100,8 +66,19 @@ export async function walkOn(
     if (left.length === 0 || isFull(findings, listed)) return
     const { model, quarantined } = await advanceWalks(context, verification.model, left, { ms: momentMs, listed })
     Object.assign(verification, { model, quarantined })
-    const rows = walks.reduce((sum, walk) => sum + walk.state.rows, 0)
-    onProgress?.({ tables: walks.filter((walk) => walk.isDone).length, of: walks.length, rows })
+    onProgress?.(progressOf(verification, share))
+  }
+}
+
+function progressOf({ model, walks }: Verification, share: number): VerifyProgress {
+  const sizes = walks.map((walk) => {
+    const estimate = Math.max(1, (model.tables.get(walk.table)?.source.estimatedRows ?? 0) * share)
+    return { of: estimate, done: walk.isDone ? estimate : Math.min(estimate, walk.state.rows) }
+  })
+  const sum = (amounts: readonly number[]): number => amounts.reduce((total, amount) => total + amount, 0)
+  return {
+    done: sum(sizes.map(({ done }) => done)) / Math.max(1, sum(sizes.map(({ of }) => of))),
+    rows: sum(walks.map((walk) => walk.state.rows)),
   }
 }
 
@@ -137,6 +114,8 @@ export function reportOf(
     equal: tables.length > 0 && tables.every((table) => table.equal),
     consistentAsOf: moments.sort()[0] ?? null,
     tables,
+    sample: null,
+    since: null,
   }
 }
 

@@ -6,6 +6,7 @@ import type {
   RowComparison,
   RowDifference,
   RowDigest,
+  RowKey,
   TableMapping,
   TargetRow,
 } from '@mylab-sync/core'
@@ -14,7 +15,7 @@ import { copyInto } from '../copy/copy-stream.js'
 import type { Staging } from './staging.js'
 import { selectDigest } from './digest.js'
 import { onKey } from './key-pages.js'
-import { bytesOf, columnArrays, exactly, rowImage, textsOfKey } from './statements.js'
+import { bytesOf, columnArrays, exactly, keyArrays, keyOf, keyOfTexts, rowImage, textsOfKey } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
 /** Bounds of one statement, whose values are strings in this process. */
@@ -69,6 +70,31 @@ export class Comparison implements RowComparison {
     if (statement === null) return { rows: 0, sums: [0n, 0n] }
     const [row] = await this.#sql.runOn(table, statement.text, statement.values)
     return { rows: Number(row?.['rows']), sums: [BigInt(String(row?.['a'])), BigInt(String(row?.['b']))] }
+  }
+
+  async texts(table: TableMapping, keys: readonly RowKey[]): Promise<ReadonlyMap<RowKey, readonly (string | null)[]>> {
+    const columns = table.key?.columns ?? []
+    const arrays = keyArrays(columns, keys)
+    if (arrays === null) return new Map()
+    const texts = table.columns.map(({ name }, at) => `t.${sql.name(name)}::text AS c${at}`)
+    const places = columns.map(({ column }) => table.columns.indexOf(column))
+    const rows = await this.#sql.runOn(
+      table,
+      `SELECT ${texts.join(', ')} FROM ${this.#sql.nameOf(table)} t JOIN ${sql.unnested(columns.length)} ON ${keyOf(columns)}`,
+      arrays,
+    )
+    return new Map(
+      rows.map((row) => {
+        const values = table.columns.map((_, at) => (row[`c${at}`] ?? null) as string | null)
+        return [
+          keyOfTexts(
+            columns,
+            places.map((at) => values[at] ?? ''),
+          ),
+          values,
+        ]
+      }),
+    )
   }
 
   keysWithin(

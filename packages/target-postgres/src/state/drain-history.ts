@@ -1,4 +1,4 @@
-import type { DrainHistory, DrainName, DrainRange, KeptPage, KeptPlace, LastDrain, RowKey } from '@mylab-sync/core'
+import type { DrainHistory, DrainRange, KeptDrain, KeptPage, KeptPlace, LastDrain, RowKey } from '@mylab-sync/core'
 import { targetError } from '../errors.js'
 import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
 
@@ -28,9 +28,9 @@ export class History implements DrainHistory {
     return { number, token, consistentAsOf, identity }
   }
 
-  async kept(): Promise<DrainName[]> {
-    return await this.#sql.rows<{ number: number; token: string }>(
-      'SELECT drain_no::float8 AS number, token FROM sync_drain_token WHERE drain_no <= (SELECT number FROM sync_drain) ORDER BY drain_no',
+  async kept(): Promise<KeptDrain[]> {
+    return await this.#sql.rows<{ number: number; token: string; recordedAt: string }>(
+      `SELECT drain_no::float8 AS number, token, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "recordedAt" FROM sync_drain_token WHERE drain_no <= (SELECT number FROM sync_drain) ORDER BY drain_no`,
     )
   }
 
