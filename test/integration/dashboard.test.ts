@@ -176,14 +176,14 @@ test('every answer carries the strict policy, and no password, row or local path
   assert.doesNotMatch(page, /<style|<script(?![^>]*src="\/)|\son\w+=|\sstyle=|(?:src|href)="(?!\/|#)/)
 })
 
-test('the metrics parse, with one series per state and five per table', async () => {
+test('the metrics parse, with one series per state and eight per table', async () => {
   const { body, headers } = await ask(`${open.url}metrics`)
   assert.match(String(headers['content-type']), /^text\/plain; version=0\.0\.4/)
   const series = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   for (const line of series)
     assert.match(line, /^[a-z_]\w*(?:\{(?:\w+="[^"\\]*",?)*\})? (?:-?[\d.]+(?:e[+-]?\d+)?|NaN|[+-]Inf)$/i)
   assert.equal(series.filter((line) => line.startsWith('mylab_sync_tables{')).length, 12)
-  assert.equal(series.filter((line) => line.startsWith('mylab_sync_table_')).length, 10)
+  assert.equal(series.filter((line) => line.includes('{table="')).length, 16)
   for (const line of ['mylab_sync_up 1', 'mylab_sync_tables{state="live"} 2', 'mylab_sync_pending_changes 0'])
     assert.ok(series.includes(line), line)
   for (const file of ['docs/operations.md', 'infra/prometheus/alerts.yml'])
