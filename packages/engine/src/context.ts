@@ -77,6 +77,9 @@ export type Progress = (
     | { readonly kind: 'note'; readonly text: string },
 ) => void
 
+/** Indexes and constraints built at the same time: one for each of a small server's processors, and as many again that wait for an answer. */
+export const BUILDS_AT_ONCE = 4
+
 /** Below this limit a process copies chunks one at a time. */
 const TWO_COPIES_MB = 192
 

@@ -2,6 +2,8 @@
 export { endsWithin, withDeadline } from './deadline.js'
 export { beat } from './heartbeat.js'
 export { createLog, type Log } from './log.js'
+export { inLanes } from './lanes.js'
+export { OneByOne } from './one-by-one.js'
 export { backoffMs, type Pauses, poll, retry, retryUntil } from './retry.js'
 export { watchSilence } from './silence.js'
 export { aborted, sleep } from './sleep.js'

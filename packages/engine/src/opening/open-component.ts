@@ -6,7 +6,8 @@ import {
   TableBroken,
   type TableMapping,
 } from '@mylab-sync/core'
-import { type EngineContext, throwIfStopped } from '../context.js'
+import { inLanes } from '@mylab-sync/runtime'
+import { BUILDS_AT_ONCE, type EngineContext, throwIfStopped } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { exclusively, readTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
@@ -98,12 +99,12 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
     return 'set-aside'
   }
   const tables = [...copies.keys()]
-  for (const table of tables) {
+  await inLanes(tables, BUILDS_AT_ONCE, async (table) => {
     const foreignKeys = model.graph.edgesOf(table)
     const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
     throwIfStopped(context)
     await buildKeyIndexes(context, model.mapping(table), columnSets)
-  }
+  })
   for (const table of merged) if (model.mapping(table).key) await parkSurplus(context, model, table)
   throwIfStopped(context)
   if (!(await scanOrphans(context, model, copies))) return 'waiting'

@@ -1,5 +1,6 @@
-import { isOpen, NO_DRAIN, type Target, WHOLE_TABLE } from '@mylab-sync/core'
-import { type EngineContext, throwIfStopped } from '../context.js'
+import { type Edge, isOpen, NO_DRAIN, type Target, WHOLE_TABLE } from '@mylab-sync/core'
+import { inLanes } from '@mylab-sync/runtime'
+import { BUILDS_AT_ONCE, type EngineContext, throwIfStopped } from '../context.js'
 import { betweenDrains, exclusively, readTarget } from '../transactions.js'
 import { loadModel } from '../model/load.js'
 import { isTransactional, type Model } from '../model/model.js'
@@ -66,21 +67,36 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
   const { target } = context
   const { unfinished, unknown } = await dropOutdated(context, model, open)
   const told = new Set((await target.constraints.all()).map(({ table }) => table))
-  for (const table of open) {
+  await inLanes(open, BUILDS_AT_ONCE, async (table) => {
     throwIfStopped(context)
     const mapping = model.mapping(table)
     if (unknown.has(mapping.name)) await target.created.adopt(targetDefinition(model, table))
     if (unfinished.has(mapping.name)) await target.tables.finish(mapping, model.objects(table))
     await target.constraints.buildIndexes(mapping, model.objects(table))
-    if (!told.has(mapping.name)) continue
+    if (!told.has(mapping.name)) return
     await target.constraints.buildChecks(mapping, model.objects(table))
     await target.constraints.forget(mapping, model.constraintNames(table))
+  })
+  const edges = model.graph.edges.filter(
+    ({ notCarried, child, parent }) => notCarried === null && open.has(child) && open.has(parent),
+  )
+  await inLanes(byParent(edges), BUILDS_AT_ONCE, async (ofParent) => {
+    for (const edge of ofParent) {
+      throwIfStopped(context)
+      await target.constraints.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
+    }
+  })
+}
+
+/** Two foreign keys to one parent would wait for each other's lock on it. */
+function byParent(edges: readonly Edge[]): Iterable<readonly Edge[]> {
+  const groups = new Map<string, Edge[]>()
+  for (const edge of edges) {
+    const group = groups.get(edge.parent)
+    if (group) group.push(edge)
+    else groups.set(edge.parent, [edge])
   }
-  for (const edge of model.graph.edges) {
-    if (edge.notCarried !== null || !open.has(edge.child) || !open.has(edge.parent)) continue
-    throwIfStopped(context)
-    await context.target.constraints.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
-  }
+  return groups.values()
 }
 
 type Due = Awaited<ReturnType<Target['created']['due']>>

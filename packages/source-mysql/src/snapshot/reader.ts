@@ -1,7 +1,7 @@
 import type { RawRow, RowBlock } from '@mylab-sync/core'
 import { ER } from '../connection/error-numbers.js'
 import { sourceError } from '../connection/errors.js'
-import { OneByOne } from '../connection/one-by-one.js'
+import { OneByOne } from '@mylab-sync/runtime'
 import { withoutKey } from '../connection/row-blocks.js'
 import type { RawValues, Session, TextRow } from '../connection/session.js'
 

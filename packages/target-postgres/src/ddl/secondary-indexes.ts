@@ -1,4 +1,6 @@
 import { type IndexPlan, SyncError, type TableMapping, type TableObjects } from '@mylab-sync/core'
+import { OneByOne } from '@mylab-sync/runtime'
+import type { Session } from '../connection/database.js'
 import { SQLSTATE } from '../sql-states.js'
 import { mapped, sqlState } from '../errors.js'
 import { Checks } from './checks.js'
@@ -16,6 +18,8 @@ export class SecondaryIndexes {
   readonly #ddl: Ddl
   readonly #checks: Checks
   readonly #putOff = new PutOff()
+  /** Before PostgreSQL 14 two concurrent builds wait for each other. */
+  readonly #concurrent = new OneByOne()
 
   constructor(ddl: Ddl) {
     this.#ddl = ddl
@@ -95,11 +99,12 @@ export class SecondaryIndexes {
     index: IndexPlan,
     { isRuin, waiting }: { readonly isRuin: boolean; readonly waiting: Waiting },
   ): Promise<void> {
-    await this.#ddl.database.outside(async (session) => {
+    const build = async (session: Session): Promise<void> => {
       await waiting.begin(session)
       if (isRuin) await dropIndex(session, this.#ddl.schema, table, { name: index.name, concurrently: true })
       await session.build(createIndex(this.#ddl.tableName(table), index, 'CONCURRENTLY '))
-    })
+    }
+    await this.#concurrent.run(() => this.#ddl.database.outside(build))
   }
 
   async #notBuilt(table: TableMapping, index: IndexPlan, error: unknown): Promise<string | null> {

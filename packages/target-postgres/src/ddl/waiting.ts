@@ -20,7 +20,7 @@ const OPEN = `SELECT l.virtualtransaction AS id, format('process %s of %s', l.pi
  */
 export class Waiting {
   readonly #database: Database
-  readonly #since = performance.now()
+  #since = performance.now()
   #before: readonly OpenRow[] = []
 
   constructor(database: Database) {
@@ -28,6 +28,7 @@ export class Waiting {
   }
 
   async begin(session: Session): Promise<void> {
+    this.#since = performance.now()
     this.#before = await session.rows<OpenRow>(OPEN)
   }
 
