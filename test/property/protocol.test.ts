@@ -3,9 +3,15 @@ import { test } from 'node:test'
 import { sharedServers } from '@mylab-sync/testkit'
 import { importMutant } from '../support/mutants.js'
 import { runExperiment, type Verdict } from './protocol.js'
+import { runPasses } from './verification.js'
 
 const SEED = Number(process.env['PROPERTY_SEED'] ?? Math.floor(Math.random() * 1_000_000))
 const LIVE_MS = Number(process.env['PROPERTY_SECONDS'] ?? 20) * 1000
+/** Of verification passes. */
+const VERIFY_MS =
+  process.env['PROPERTY_VERIFY_SECONDS'] === undefined
+    ? LIVE_MS / 3
+    : Number(process.env['PROPERTY_VERIFY_SECONDS']) * 1000
 
 const servers = await sharedServers()
 
@@ -50,6 +56,19 @@ test('children spelt differently are followed while their foreign keys come and 
   t.diagnostic(told(verdict))
   assert.equal(verdict.wrong + verdict.backwards, 0, told(verdict))
   assert.ok(verdict.validated > 0, told(verdict))
+})
+
+test('verification beside writers reports what differs, and repair writes only that', async (t) => {
+  const counts = await runPasses(servers, { seed: SEED + 5, liveMs: VERIFY_MS })
+  const { examples, ...figures } = counts
+  t.diagnostic(`seed ${SEED}: ${JSON.stringify(figures)}; ${examples.join('; ')}`)
+  const { falsely, missed, unrepaired, touched } = counts
+  assert.deepEqual(
+    { falsely, missed, unrepaired, touched },
+    { falsely: 0, missed: 0, unrepaired: 0, touched: 0 },
+    examples.join('; '),
+  )
+  assert.ok(counts.found > 0)
 })
 
 /** Omits each rule once: the same comparison must find the fault that it prevents. Tries several runs: one may be lucky. */

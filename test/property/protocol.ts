@@ -1,13 +1,11 @@
-import type { SourceSnapshot, TargetTransaction } from '@mylab-sync/core'
 import { drain, type EngineContext, initial, loadModel, maintain, migrate, setupTriggers } from '@mylab-sync/engine'
-import { textsOf as sourceTexts } from '@mylab-sync/source-mysql/testing'
-import { textsOf as targetTexts } from '@mylab-sync/target-postgres/testing'
 import { eventually, random, type ServerSet } from '@mylab-sync/testkit'
 import type { RowDataPacket } from 'mysql2/promise'
 import { connect, OPTIONS } from '../support/connect.js'
 import { intercept, type Watch } from '../support/intercept.js'
 import { beforeCommit, type Compared, during } from '../support/moments.js'
-import { COLUMNS, RESPELL, SCHEMA, TABLES } from './schema.js'
+import { firstDifference } from './differences.js'
+import { RESPELL, SCHEMA } from './schema.js'
 import { Writers } from './writers.js'
 
 export interface Experiment {
@@ -28,6 +26,17 @@ export interface Experiment {
   readonly leastSlices?: number
   /** Foreign keys over text are validated, violated by misspelt children, suspended, and rebuilt. */
   readonly foreignKeysComeAndGo?: boolean
+  /** Judges each drain before its commit, instead of the comparison that counts wrong ones. */
+  readonly judge?: (drain: Compared) => Promise<void>
+  /** Runs beside the drains, which pause for it; the copy before them is quick. */
+  readonly beside?: (around: Beside) => Promise<void>
+}
+
+export interface Beside {
+  /** Of another process, without any watch. */
+  readonly context: EngineContext
+  readonly writers: Writers
+  readonly isOver: () => boolean
 }
 
 export interface Verdict {
@@ -48,6 +57,11 @@ export interface Verdict {
 const WRITERS = 6
 const MOST_EXTRA_MS = 60_000
 const STATEMENTS_BEFORE_COPY = 500
+/** Between two transactions of a writer, on average. */
+const WRITER_PAUSE_MS = 3
+const BESIDE_PAUSE_MS = 12
+/** Between two drains. */
+const DRAIN_PAUSE_MS = 100
 
 /**
  * Runs the protocol under random writers. Before every target commit, compares the whole live set with the drain's own
@@ -71,23 +85,26 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
     latest: '',
   }
   try {
-    const context: EngineContext = {
-      ...intercept({ source, target }, watchOf(verdict, experiment)),
+    const unwatched: EngineContext = {
+      source,
+      target,
       limits: {
         ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
         ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 1 } : {}),
         ...(experiment.sliceEntries ? { sliceEntries: experiment.sliceEntries } : {}),
       },
-      options: { ...OPTIONS, batchRows: 7 },
+      options: { ...OPTIONS, batchRows: experiment.beside ? null : 7 },
     }
+    const context = intercept(unwatched, watchOf(verdict, experiment))
     await migrate(context)
-    const writers = new Writers(connections, experiment.seed, 3)
+    const writers = new Writers(connections, experiment.seed, experiment.beside ? BESIDE_PAUSE_MS : WRITER_PAUSE_MS)
     try {
       await eventually('the tables hold something to copy', () => writers.statements >= STATEMENTS_BEFORE_COPY, 30_000)
       const held = new AbortController()
-      const holding = holdBack({ verdict, writers, admin }, experiment.mostPending, held.signal)
+      const around: Around = { verdict, writers, admin, unwatched }
+      const holding = holdBack(around, experiment.mostPending, held.signal)
       try {
-        await copyAndFollow(context, experiment, { verdict, writers, admin })
+        await copyAndFollow(context, experiment, around)
       } finally {
         held.abort()
         await holding
@@ -105,19 +122,19 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
   return verdict
 }
 
-function watchOf(verdict: Verdict, { seed }: Experiment): Watch {
+function watchOf(verdict: Verdict, { seed, judge, beside }: Experiment): Watch {
   const r = random(seed * 77)
   const aroundSnapshot = (): Promise<void> => nap(r.chance(0.5) ? r.int(0, 60) : 0)
   const delays = during({
     // Delays half of the chunks: a short copy never shows why the orphan scan is needed.
-    'chunk:taken': () => nap(r.chance(0.5) ? r.int(200, 900) : 0),
+    'chunk:taken': () => nap(r.chance(0.5) && !beside ? r.int(200, 900) : 0),
     'drain:locked': aroundSnapshot,
     'drain:opened': aroundSnapshot,
     'catch-up:begun': () => nap(r.chance(0.5) ? r.int(0, 200) : 0),
-    'catch-up:applied': () => nap(r.chance(0.5) ? r.int(100, 700) : 0),
+    'catch-up:applied': () => nap(r.chance(0.5) && !beside ? r.int(100, 700) : 0),
     'drain:refreshed': () => nap(r.int(0, 30)),
   })
-  const compare = beforeCommit((drain) => compareDrain(verdict, drain))
+  const compare = beforeCommit(judge ?? ((drain) => compareDrain(verdict, drain)))
   return async (call) => {
     await delays(call)
     // Without the rule that the lock comes first, a drain's own is one of these.
@@ -140,6 +157,7 @@ interface Around {
   readonly verdict: Verdict
   readonly writers: Writers
   readonly admin: Awaited<ReturnType<ServerSet['sourceAdmin']>>
+  readonly unwatched: EngineContext
 }
 
 async function copyAndFollow(context: EngineContext, experiment: Experiment, around: Around): Promise<void> {
@@ -160,11 +178,15 @@ async function copyAndFollow(context: EngineContext, experiment: Experiment, aro
         if (report.slices > 1) verdict.slices += report.slices
       }
       if (experiment.backlogMs) await nap(experiment.backlogMs)
+      else if (experiment.beside) await nap(DRAIN_PAUSE_MS)
     }
   }
   // Two drainers compete for the lock.
   const running = [drainUntil(), drainUntil()]
   if (experiment.foreignKeysComeAndGo) running.push(comeAndGo(context, around, end))
+  const { beside } = experiment
+  if (beside)
+    running.push(beside({ context: around.unwatched, writers: around.writers, isOver: () => performance.now() > end }))
   await Promise.all(running)
 }
 
@@ -216,34 +238,6 @@ async function persistently(admin: Around['admin'], statement: string): Promise<
   }
 }
 
-function nap(ms: number): Promise<void> {
+export function nap(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-/** Returns the first row that differs between the live tables and the snapshot, or null. */
-export async function firstDifference(
-  snapshot: SourceSnapshot,
-  target: TargetTransaction,
-  live: ReadonlySet<string>,
-): Promise<string | null> {
-  for (const table of TABLES) {
-    if (!live.has(table)) continue
-    const mine = sorted(
-      await sourceTexts(snapshot, `SELECT ${COLUMNS[table].map((c) => `\`${c}\``).join(', ')} FROM \`${table}\``),
-    )
-    const theirs = sorted(
-      await targetTexts(
-        target,
-        `SELECT ${COLUMNS[table].map((c) => `"${c}"::text`).join(', ')} FROM public."${table}"`,
-      ),
-    )
-    const at = mine.findIndex((row, index) => row !== theirs[index])
-    if (at >= 0 || mine.length !== theirs.length)
-      return `${table}: ${mine.length} rows and ${theirs.length}, source ${mine[at] ?? '-'}, target ${theirs[at] ?? '-'}`
-  }
-  return null
-}
-
-function sorted(rows: readonly (readonly (string | null)[])[]): string[] {
-  return rows.map((row) => JSON.stringify(row)).sort()
 }

@@ -46,6 +46,13 @@ export const TABLES = [
   'nk',
 ] as const
 
+/** How many of the first columns are the key. */
+export const KEY_COLUMNS: Readonly<Record<(typeof TABLES)[number], number>> = {
+  ...(Object.fromEntries(TABLES.map((table) => [table, 1])) as Record<(typeof TABLES)[number], number>),
+  m: 2,
+  nk: 0,
+}
+
 /** Every column as text; both servers print these types alike. */
 export const COLUMNS: Readonly<Record<(typeof TABLES)[number], readonly string[]>> = {
   p: ['id', 'code', 'u', 'v'],

@@ -54,7 +54,7 @@ export async function drainPass(
   // 4. The drain's number, moment and keys.
   const { takenAt: consistentAsOf, identity } = snapshot
   await target.history.record({ number: outcome.number, token: outcome.token, consistentAsOf, identity })
-  await request.beforeCommit?.({ snapshot, target })
+  await request.beforeCommit?.({ model, snapshot, target })
   await snapshot.end()
   await target.commit()
   // 5. The same connection marks exactly these ids.

@@ -21,7 +21,7 @@ export interface DrainRequest {
   readonly lookUps?: readonly string[]
   /** Under the lock, before the drain opens its snapshot; once per pass. */
   readonly beforeSnapshot?: () => Promise<void>
-  readonly beforeCommit?: (at: { snapshot: SourceSnapshot; target: TargetTransaction }) => Promise<void>
+  readonly beforeCommit?: (at: Pick<Pass, 'model' | 'snapshot' | 'target'>) => Promise<void>
   /** Waits up to this long for a running drain instead of returning busy. */
   readonly waitMs?: number
 }

@@ -53,6 +53,11 @@ export class ActionGraph {
     return edges.map((edge) => edge.parent)
   }
 
+  /** Returns true if foreign key actions may change the keys of this table's rows. */
+  movesKeysOf(table: string): boolean {
+    return this.edgesOf(table).some((edge) => isAction(edge) && edge.overlapping)
+  }
+
   /** Returns the parents whose rows act on this table, but have no table in the target. */
   captureOnlyParents(table: string): string[] {
     return this.edgesOf(table).flatMap((edge) => (isAction(edge) && edge.captureOnlyParent ? [edge.parent] : []))

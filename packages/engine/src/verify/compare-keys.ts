@@ -1,28 +1,10 @@
 import type { RowKey, TableMapping } from '@mylab-sync/core'
-import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
 import { slices } from '../slice/dirty-keys.js'
-import { type Difference, proven } from './findings.js'
+import { compareRows } from './compare-rows.js'
+import type { Difference } from './findings.js'
 import type { Moment } from './moment.js'
-
-/** Compares rows of the source's snapshot. A row that the mapping refuses is expected in the quarantine, so elsewhere it is missing. */
-export async function compareRows(
-  moment: Moment,
-  mapping: TableMapping,
-  batches: AsyncIterable<Parameters<typeof convertRows>[1]>,
-): Promise<{ readonly rows: number; readonly found: readonly Difference[] }> {
-  const found: Difference[] = []
-  let rows = 0
-  // Counted by copy and drain already.
-  const tally = new SanitisedTally()
-  for await (const raw of batches) {
-    rows += raw.length
-    const converted = convertRows(mapping, raw, tally)
-    found.push(...converted.refused.map(({ key }): Difference => ({ key, kind: 'missing', columns: [] })))
-    found.push(...(await moment.target.comparison.compare(mapping, converted.rows)))
-  }
-  return { rows, found }
-}
+import { proven } from './proven.js'
 
 /** Compares exactly these keys on both sides. */
 export async function compareKeys(

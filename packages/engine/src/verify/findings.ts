@@ -1,5 +1,4 @@
 import type { RowDifference, RowKey } from '@mylab-sync/core'
-import type { Moment } from './moment.js'
 
 export type DifferenceKind = RowDifference['kind'] | 'surplus'
 
@@ -69,21 +68,4 @@ export function addFindings(
 
 function bytesOf(texts: readonly string[]): number {
   return texts.reduce((sum, text) => sum + text.length, BYTES_BESIDE)
-}
-
-/**
- * Removes differences that prove nothing: keys that the moment's drains carried, which may have changed between its two
- * snapshots, quarantined keys, and keys that are parked for the next drain.
- */
-export async function proven(
-  { drains, target, quarantine }: Moment,
-  table: string,
-  found: readonly Difference[],
-): Promise<Difference[]> {
-  const doubted = found.filter(({ key }) => quarantine.find(table, key) === undefined)
-  if (doubted.length === 0) return []
-  const keys = doubted.map(({ key }) => key)
-  const carried = await target.history.recordedKeys(drains, table, keys)
-  const parked = await target.parked.among(table, keys)
-  return doubted.filter(({ key }) => !carried.has(key) && !parked.has(key))
 }

@@ -22,6 +22,7 @@ const MAX_ATTEMPTS = 5
  * same in both, or it is wrong. Neither drains nor writers wait for it.
  */
 export class Moment implements AsyncDisposable {
+  readonly context: EngineContext
   readonly drains: DrainRange
   readonly model: Model
   readonly source: SourceSnapshot
@@ -36,6 +37,7 @@ export class Moment implements AsyncDisposable {
   readonly name = randomUUID()
 
   private constructor(
+    context: EngineContext,
     sides: {
       readonly last: number
       readonly report: CompletedDrain
@@ -44,6 +46,7 @@ export class Moment implements AsyncDisposable {
     },
     seen: { readonly states: ReadonlyMap<string, TableProgress>; readonly quarantine: Quarantine },
   ) {
+    this.context = context
     this.drains = { first: sides.report.drain, last: sides.last }
     this.report = sides.report
     this.model = sides.report.model
@@ -83,7 +86,7 @@ export class Moment implements AsyncDisposable {
       const { number: last } = await target.history.last()
       if (!(await target.history.keepsAfter(report.drain - 1))) return null
       const seen = { states: await target.tables.all(), quarantine: new Quarantine(await target.quarantine.all()) }
-      const moment = new Moment({ last, report, source, target }, seen)
+      const moment = new Moment(context, { last, report, source, target }, seen)
       // From here on the moment owns both.
       source = undefined
       target = undefined

@@ -7,11 +7,13 @@ import {
   ValueRefused,
 } from '@mylab-sync/core'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
-import { compareKeys, compareRows } from './compare-keys.js'
+import { compareKeys } from './compare-keys.js'
+import { compareRows } from './compare-rows.js'
 import { digestOfKeys, type DigestOf, digestWithout, sameDigest } from './digests.js'
 import { ExemptKeys } from './exempt-keys.js'
-import { type Difference, proven } from './findings.js'
+import type { Difference } from './findings.js'
 import type { Moment } from './moment.js'
+import { proven } from './proven.js'
 
 /** A range whose digests differ is divided into so many parts, down to so many rows, which are compared by value. */
 const PARTS = 8
