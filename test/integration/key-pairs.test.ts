@@ -71,6 +71,7 @@ async function faultsOf(
     [],
   )
   expect('all at once', keysOf(await snapshot.rows.readColumns(table, keys, [])).sort(), sorted)
+  expect('keys alone', (await snapshot.rows.heldKeys([{ table, keys }])).flat().sort(), sorted)
   expect('another form', (await snapshot.rows.findAgain(table, keys)).sort(), sorted)
   const parent = table.key
   assert.ok(parent)

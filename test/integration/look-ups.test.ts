@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Source, SourceSnapshot } from '@mylab-sync/core'
+import type { KeysOf, Source, SourceSnapshot } from '@mylab-sync/core'
 import { drain, drainAll, type EngineContext, loadModel } from '@mylab-sync/engine'
 import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { startDaemon } from '../support/daemon.js'
@@ -25,10 +25,13 @@ function blindTo({ context }: Installation): EngineContext {
   const openSnapshot = async (): Promise<SourceSnapshot> => {
     const snapshot = await context.source.openSnapshot()
     const isBlind = (table: Parameters<SourceSnapshot['rows']['readColumns']>[0]): boolean => table.source.name === 'a'
+    const seen = (wanted: readonly KeysOf[]): KeysOf[] =>
+      wanted.map(({ table, keys }) => ({ table, keys: isBlind(table) ? [] : keys }))
     const rows = with_(snapshot.rows, {
       readColumns: async (table, keys, columns) =>
         isBlind(table) ? [] : snapshot.rows.readColumns(table, keys, columns),
-      readKeys: (table, keys) => snapshot.rows.readKeys(table, isBlind(table) ? [] : keys),
+      heldKeys: (wanted) => snapshot.rows.heldKeys(seen(wanted)),
+      readKeys: (wanted) => snapshot.rows.readKeys(seen(wanted)),
     })
     return with_(snapshot, { rows })
   }

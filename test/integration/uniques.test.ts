@@ -73,6 +73,27 @@ test('equal values in a suspended UNIQUE are no conflict when another one must y
   assert.deepEqual(await installation.rows('SELECT id, v FROM t WHERE id IN (1, 1499, 1500) ORDER BY id'), [['1', '1'], ['1499', '1500'], ['1500', '1499']]) // biome-ignore format: rows
 })
 
+test('values of a referenced UNIQUE move round among rows of many batches', async () => {
+  await using installation = await copied(
+    'u_round',
+    `CREATE TABLE p (id INT PRIMARY KEY, u INT NOT NULL, UNIQUE KEY (u)) ENGINE=InnoDB;
+     CREATE TABLE q (id INT PRIMARY KEY, u INT, FOREIGN KEY (u) REFERENCES p (u)) ENGINE=InnoDB;
+     INSERT INTO p WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT i, i FROM n;
+     INSERT INTO p SELECT id + 900, u + 900 FROM p; INSERT INTO p VALUES (1801, 1801)`,
+  )
+  await installation.app.query(
+    'START TRANSACTION; UPDATE p SET u = u + 10000; DELETE FROM p WHERE id = 1801; UPDATE p SET u = IF(id = 1800, 1801, u - 9999); COMMIT',
+  )
+  await drainNow(installation)
+  await assertEqual(installation, ['p', 'q'])
+  await installation.app.query(
+    'START TRANSACTION; UPDATE p SET u = u + 10000; UPDATE p SET u = IF(u = 10002, 1801, u - 10001); COMMIT',
+  )
+  await drainNow(installation)
+  await assertEqual(installation, ['p', 'q'])
+  assert.deepEqual(await suspended(installation), [])
+})
+
 test('a violated referenced UNIQUE is suspended with its foreign keys, and all return', async () => {
   await using installation = await copied(
     'u_referenced',

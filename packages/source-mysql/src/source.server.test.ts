@@ -2,19 +2,24 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   type ChangeEntry,
+  type KeysOf,
   NO_TLS,
   type RawRow,
+  type RowsRead,
   type Source,
   type SourceSnapshot,
   type SourceTable,
   type SyncError,
+  TableBroken,
   type TableMapping,
   type TokenRule,
   type TargetTableName,
 } from '@mylab-sync/core'
 import { eventually, shared, sharedServers } from '@mylab-sync/testkit'
 import mysql from 'mysql2/promise'
+import { Session } from './connection/session.js'
 import type { SourceSettings } from './settings.js'
+import { Reader } from './snapshot/reader.js'
 import { createSource } from './source.js'
 import { columnMapping, keyColumn, keyMapping } from './test-support.js'
 
@@ -88,6 +93,12 @@ async function collected(batches: AsyncIterable<RawRow[]>): Promise<string[]> {
   return keys
 }
 
+async function collectedOf(batches: AsyncIterable<RowsRead>): Promise<string[]> {
+  const keys: string[] = []
+  for await (const { rows } of batches) keys.push(...rows.map((row) => row.key))
+  return keys
+}
+
 async function inSnapshot<T>(source: Source, use: (snapshot: SourceSnapshot) => Promise<T>): Promise<T> {
   await using snapshot = await source.openSnapshot()
   return await use(snapshot)
@@ -120,7 +131,7 @@ test('trigger, SELECT and lookup agree on the key of every type', async () => {
       assert.ok(selected.length > 0, table.source.name)
       assert.deepEqual([...logged].sort(), [...selected].sort(), table.source.name)
       for (const key of selected)
-        assert.deepEqual(await collected(snapshot.rows.readKeys(table, [key])), [key], table.source.name)
+        assert.deepEqual(await collectedOf(snapshot.rows.readKeys([{ table, keys: [key] }])), [key], table.source.name)
       const chunks: string[] = []
       for (let lower: string | null = null; ; ) {
         const upper: string | null = await snapshot.rows.keyAfter(table, lower, 1)
@@ -314,4 +325,51 @@ test('a change log that is not ours is refused', async () => {
   )
   await foreign.close()
   await app.query('DROP TABLE php_log')
+})
+
+test('reads in one packet stay apart, and one that fails or is cut names its own table', async () => {
+  await inSnapshot(source, async (snapshot) => {
+    const wanted = tables.map((table) => ({ table, keys: [] as string[] }))
+    for (const each of wanted)
+      each.keys = await collected(snapshot.rows.readRange(each.table, { lower: null, upper: null }))
+    const [none, ...held] = await snapshot.rows.heldKeys([
+      ...wanted.slice(0, 1).map(({ table }) => ({ table, keys: [] })),
+      ...wanted,
+    ])
+    assert.deepEqual(none, [])
+    assert.deepEqual(
+      held.map((keys) => [...keys].sort()),
+      wanted.map(({ keys }) => [...keys].sort()),
+    )
+    const read = new Map<KeysOf, string[]>()
+    for await (const { of, rows } of snapshot.rows.readKeys(wanted))
+      read.set(of, [...(read.get(of) ?? []), ...rows.map(({ key }) => key)])
+    for (const each of wanted) assert.deepEqual(read.get(each)?.sort(), [...each.keys].sort(), each.table.source.name)
+    const sampled = await snapshot.rows.sampleKeys(tables)
+    for (const [at, { keys, table }] of wanted.entries())
+      assert.deepEqual([...(sampled[at] ?? [])].sort(), [...keys].sort(), table.source.name)
+  })
+  const session = await Session.open(settings)
+  await session.run('START TRANSACTION')
+  const reader = new Reader(session)
+  const [whole, none] = ["SELECT 'k', 'v' FROM k_int LIMIT 1", "SELECT 'k' FROM k_int WHERE FALSE"]
+  const cut = "SELECT 'k', REPEAT('x', @@max_allowed_packet + 1)"
+  const read = (...queries: string[]) => reader.several(queries.map((text, at) => ({ table: `t${at}`, sql: text })))
+  try {
+    const rows = await read(none, whole, none, whole)
+    assert.deepEqual(
+      rows.map((each) => each.length),
+      [0, 1, 0, 1],
+    )
+    assert.equal((await read(...Array.from({ length: 450 }, () => whole))).flat().length, 450)
+    const isOf = (table: string) => (error: unknown) => error instanceof TableBroken && error.table === table
+    await assert.rejects(
+      read(whole, none, "SELECT 'k' FROM k_int WHERE k = (SELECT 1 UNION SELECT 2)", whole),
+      isOf('t2'),
+    )
+    await assert.rejects(read(none, cut, whole), isOf('t1'))
+    assert.deepEqual((await read(whole)).flat().length, 1)
+  } finally {
+    await session.close()
+  }
 })

@@ -22,6 +22,7 @@ import { setCounter } from './ddl/set-counter.js'
 import { Suspension } from './ddl/suspension.js'
 import { createTable, differences, hasRows, tableExists } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
+import { unbuilt } from './ddl/unbuilt.js'
 import { codeOf, mapped } from './errors.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { drainHolder, lockFault, tryLock, waitForLock } from './state/locks.js'
@@ -83,6 +84,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       buildForeignKey: (child, parent, edge) => on(child, foreignKeys.buildForeignKey(child, parent, edge)),
       suspend: (violated, planned) => suspension.suspend(violated, planned),
       forget: (table, planned) => ddl.log.forgetUnplanned(table, planned),
+      unbuilt: (definitions) => unbuilt(ddl, definitions),
       all: () => ddl.log.all(),
       leftOutIndexes: () => control.leftOutIndexes(),
     },

@@ -145,20 +145,41 @@ export interface SnapshotEntries {
   malformedDrains(tables: readonly string[]): Promise<ReadonlyMap<string, number>>
 }
 
+/** Keys of one table, at most 1,000. */
+export interface KeysOf {
+  readonly table: TableMapping
+  readonly keys: readonly RowKey[]
+}
+
+/** Rows that the look-up of one list of keys found. */
+export interface RowsRead {
+  readonly of: KeysOf
+  readonly rows: RawRow[]
+}
+
+/** Look-ups of keys alone, as the snapshot shows them. */
+export interface SnapshotKeys {
+  /** Per table, the keys of those rows that `readKeys` would return, in a few round trips for any number of tables. */
+  heldKeys(wanted: readonly KeysOf[]): Promise<RowKey[][]>
+  /** Per table, a few keys from either end, found by reading in key order and not by look-up; fewer if its key has no such order. */
+  sampleKeys(tables: readonly TableMapping[]): Promise<RowKey[][]>
+  /** The keys that a look-up column by column finds byte for byte, as a check on the form that `readKeys` uses. */
+  findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
+}
+
 /** Reads of table rows as the snapshot shows them. Each throws an error that names the table, so one table can be set aside. */
-export interface SnapshotRows {
+export interface SnapshotRows extends SnapshotKeys {
   /** Rows of a range in batches of bounded bytes, in key order; the whole table if it has no key. */
   readRange(table: TableMapping, range: KeyRange): AsyncIterable<RawRow[]>
   /** As `readRange`, undecoded, and without the rows' keys unless `keyed`: a server spends half of the time of a narrow row on its key. */
   readBlocks(table: TableMapping, range: KeyRange, how: { readonly keyed: boolean }): AsyncIterable<RowBlock>
-  /** The rows of these keys (at most 1,000), and those that the source's collation equates with them. Batches of bounded bytes. */
-  readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncIterable<RawRow[]>
+  /**
+   * The rows of these keys, and those that the source's collation equates with them, in the order of `wanted`. Batches of
+   * bounded bytes.
+   */
+  readKeys(wanted: readonly KeysOf[]): AsyncIterable<RowsRead>
   /** As readKeys, but only the row key and the given columns. */
   readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]>
-  /** A few keys from either end of the table, found by reading in key order and not by look-up; fewer if the key has no such order. */
-  sampleKeys(table: TableMapping): Promise<RowKey[]>
-  /** The keys that a look-up column by column finds byte for byte, as a check on the form that `readKeys` uses. */
-  findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
   /** Row keys of the children whose foreign key columns equal one of these token lists (tokens of `edge.parentKey`), in batches. */
   childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): AsyncIterable<RowKey[]>
   /** The key `rows` rows after `after`; null if fewer are left. */

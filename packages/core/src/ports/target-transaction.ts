@@ -3,7 +3,7 @@ import type { Edge, IndexPlan, SanitisingRule, TableMapping } from '../model/map
 import type { TableEvent, TableState } from '../model/life-cycle.js'
 import type { RowKey, SourceTableName } from '../names.js'
 import type { ReportStore } from './report-store.js'
-import type { DigestScope, KeptDrain, KeyRange, RawRow, RowBlock, RowDigest } from './source.js'
+import type { DigestScope, KeptDrain, KeyRange, KeysOf, RawRow, RowBlock, RowDigest } from './source.js'
 import type { VerificationStore } from './verification-store.js'
 
 /** One converted row: PostgreSQL text input per mapped column. */
@@ -118,6 +118,14 @@ export interface ParkedKey {
   readonly start: boolean
 }
 
+/** Rows of one table to be upserted. */
+export interface RowsOf {
+  readonly table: TableMapping
+  readonly rows: readonly TargetRow[]
+  /** UNIQUEs that cannot be deferred. */
+  readonly uniques: readonly IndexPlan[]
+}
+
 export type UpsertOutcome =
   | { readonly kind: 'done'; readonly refused: readonly RefusedRow[] }
   /** These rows of the target hold values of UNIQUEs that cannot be deferred; nothing of the batch was written. */
@@ -172,6 +180,8 @@ export interface ParkedKeys {
   read(tables: readonly string[], limit: number): Promise<ParkedKey[]>
   /** Counts by table, for these or for all; tables without any are omitted. */
   counts(tables?: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** Whether a key of any table in one of these states is parked. */
+  isAnyOf(states: readonly TableState[]): Promise<boolean>
   /** Returns those of these keys that are parked. */
   among(table: string, keys: readonly RowKey[]): Promise<ReadonlySet<RowKey>>
   /** Deletes exactly these rows (table, key, drain). */
@@ -295,7 +305,11 @@ export interface RowWriter {
   insert(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]>
   /** INSERT .. ON CONFLICT DO UPDATE of rows that differ; `uniques` are those that cannot be deferred. */
   upsert(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<UpsertOutcome>
+  /** As `upsert` for each of these, in one round trip where none is refused and none is large. */
+  upsertAll(batches: readonly RowsOf[]): Promise<UpsertOutcome[]>
   delete(table: TableMapping, keys: readonly RowKey[]): Promise<void>
+  /** As `delete` for each of these, in one round trip. */
+  deleteAll(wanted: readonly KeysOf[]): Promise<void>
   /** Deletes these rows, which no key of the source can address. */
   deleteStrays(table: TableMapping, strays: KeyPage['strays']): Promise<void>
   /** Makes a table without a key equal to these rows as a multiset, writing only the difference; returns the refused rows. */

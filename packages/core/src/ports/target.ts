@@ -52,6 +52,14 @@ export interface LockHolder {
   readonly moved: string | null
 }
 
+/** What the plan has and the target lacks. */
+export interface Unbuilt {
+  /** Tables without one of their planned indexes, UNIQUEs or CHECKs. */
+  readonly tables: ReadonlySet<TargetTableName>
+  /** The foreign key is missing, or not validated. */
+  isForeignKeyDue(child: TableMapping, edge: Edge): boolean
+}
+
 /** Definitions of the target's tables; each method runs short transactions of its own with a lock_timeout. */
 export interface TargetTables {
   /** All tables that are carried: a trigger that writes into one of them breaks its own table. */
@@ -106,6 +114,8 @@ export interface TargetConstraints {
   ): Promise<void>
   /** Removes the records of our suspended objects of this table that are no longer planned. */
   forget(table: TableMapping, planned: readonly string[]): Promise<void>
+  /** What of these tables is still to be built, in one look at all of them. */
+  unbuilt(definitions: readonly TargetDefinition[]): Promise<Unbuilt>
   all(): Promise<ConstraintState[]>
   /** Our indexes that were left out because values are too long for them. */
   leftOutIndexes(): Promise<readonly Pick<OutdatedObject, 'table' | 'name'>[]>

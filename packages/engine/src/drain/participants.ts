@@ -89,10 +89,14 @@ export class Participants {
   /** Must run before a failed look-up deletes anything. */
   async checkLookUps(): Promise<void> {
     const { model, request, snapshot } = this.#pass
-    for (const table of new Set([...this.opening.keys(), ...(request.lookUps ?? [])])) {
-      if (this.#open.has(table) && model.tables.has(table) && !model.isFullTable(table))
-        await checkLookUps(snapshot, model.mapping(table))
-    }
+    const named = new Set([...this.opening.keys(), ...(request.lookUps ?? [])])
+    const looked = [...named].filter(
+      (table) => this.#open.has(table) && model.tables.has(table) && !model.isFullTable(table),
+    )
+    await checkLookUps(
+      snapshot,
+      looked.map((table) => model.mapping(table)),
+    )
   }
 
   /** After all writes: opens tables, and takes out those that the drain found unfit. */

@@ -59,7 +59,8 @@ async function rowOf(
 ): Promise<Record<string, string | null> | null> {
   if (mapping.key === null) return null
   let row: RawRow | undefined
-  for await (const batch of snapshot.rows.readKeys(mapping, [key])) row ??= batch.find((each) => each.key === key)
+  for await (const { rows } of snapshot.rows.readKeys([{ table: mapping, keys: [key] }]))
+    row ??= rows.find((each) => each.key === key)
   if (!row) return null
   const { values } = row
   return Object.fromEntries(mapping.columns.map((column, at) => [column.source.name, shownValue(column, values[at])]))

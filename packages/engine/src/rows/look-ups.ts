@@ -1,25 +1,42 @@
-import { keysAlike, type RowKey, type SourceSnapshot, TableBroken, type TableMapping } from '@mylab-sync/core'
+import {
+  type KeysOf,
+  keysAlike,
+  type RawRow,
+  type RowKey,
+  type SourceSnapshot,
+  TableBroken,
+  type TableMapping,
+} from '@mylab-sync/core'
 
-/** Returns the keys that a snapshot holds, byte for byte. Throws TableBroken if two rows share a key. */
+/** The rows of one list of keys, as `readKeys` finds them. */
+export async function* readRows(snapshot: SourceSnapshot, of: KeysOf): AsyncGenerator<RawRow[], void, void> {
+  for await (const { rows } of snapshot.rows.readKeys([of])) yield rows
+}
+
+/** Returns, per table, which of its keys a snapshot holds, byte for byte. Throws TableBroken if two rows share a key. */
 export async function findKeys(
   snapshot: SourceSnapshot,
-  table: TableMapping,
-  keys: readonly RowKey[],
-): Promise<ReadonlySet<RowKey>> {
-  const rows = await snapshot.rows.readColumns(table, keys, [])
-  const found = new Set(rows.map(({ key }) => key))
-  if (found.size < rows.length) throw keysAlike(table.source.name)
-  return found
+  wanted: readonly KeysOf[],
+): Promise<readonly ReadonlySet<RowKey>[]> {
+  const held = await snapshot.rows.heldKeys(wanted)
+  return wanted.map(({ table }, at) => {
+    const keys = held[at] ?? []
+    const found = new Set(keys)
+    if (found.size < keys.length) throw keysAlike(table.source.name)
+    return found
+  })
 }
 
 /**
- * Throws TableBroken if rows that were read by range are not found by their own keys: every changed row of such a table
- * would be mistaken for a deleted one.
+ * Throws TableBroken if rows of one of these tables that were read by range are not found by their own keys: every changed
+ * row of such a table would be mistaken for a deleted one.
  */
-export async function checkLookUps(snapshot: SourceSnapshot, table: TableMapping): Promise<void> {
-  const keys = await snapshot.rows.sampleKeys(table)
-  const found = await findKeys(snapshot, table, keys)
-  if (!keys.every((key) => found.has(key))) throw lookUpFails(table)
+export async function checkLookUps(snapshot: SourceSnapshot, tables: readonly TableMapping[]): Promise<void> {
+  const sampled = await snapshot.rows.sampleKeys(tables)
+  const wanted = tables.map((table, at) => ({ table, keys: sampled[at] ?? [] }))
+  const found = await findKeys(snapshot, wanted)
+  for (const [at, { table, keys }] of wanted.entries())
+    if (!keys.every((key) => found[at]?.has(key))) throw lookUpFails(table)
 }
 
 /**

@@ -10,6 +10,7 @@ import { requireMigrated } from '../capture/install.js'
 import { maintain } from '../upkeep/maintain.js'
 import { mendLog } from '../capture/repair-log.js'
 import { loadModel } from '../model/load.js'
+import { isDrainOwed } from './is-drain-owed.js'
 import { ModelCache } from './model-cache.js'
 import { openTables } from './open-tables.js'
 import { pausesOf, retryAsConfigured } from './retry.js'
@@ -43,14 +44,24 @@ export async function drainAll(context: EngineContext, signal: AbortSignal): Pro
   if (!signal.aborted) {
     await maintain(context, first.kind === 'done' ? first.model : await loadModel(context))
     const until = AbortSignal.any([signal, AbortSignal.timeout(CONTROL_MS)])
-    await openTables({ context, progress: () => {}, signal: until }, isHealing)
-    const model = await loadModel(context)
-    if (!signal.aborted) await maintain(context, model)
-    const lookUps = [...model.tables.keys()]
-    add(sum, await retryAsConfigured(context, signal, () => drain(context, model, { lookUps })))
+    const opened = await openTables({ context, progress: () => {}, signal: until }, isHealing)
+    if (opened && !signal.aborted) await maintain(context, await loadModel(context))
+    if (opened || first.kind === 'busy' || (await isDrainLeft(context)))
+      add(sum, await retryAsConfigured(context, signal, () => drainAgain(context, first)))
   }
   const { pending } = await context.source.log.pending()
   return { ...sum, pending, ms: performance.now() - started }
+}
+
+async function isDrainLeft(context: EngineContext): Promise<boolean> {
+  const { pending, lastDrain } = await context.source.log.poll()
+  return pending || isDrainOwed(context, lastDrain)
+}
+
+/** Looks rows of each table up by their own keys unless the first drain of this process did. */
+async function drainAgain(context: EngineContext, first: DrainReport): Promise<DrainReport> {
+  const model = await loadModel(context)
+  return drain(context, model, first.kind === 'busy' ? { lookUps: [...model.tables.keys()] } : {})
 }
 
 /** Of two drains that ended since this call began, the later one began after this call did. */
@@ -63,9 +74,10 @@ const ENOUGH_DRAINS = 2
 async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise<DrainReport> {
   const lock = new DrainLock(context)
   const model = await retryAsConfigured(context, signal, () => loadModel(context))
-  const probe = (await context.source.catalog.seesStorage()) ? {} : { probe: [...model.tables.keys()] }
+  const lookUps = [...model.tables.keys()]
+  const request = (await context.source.catalog.seesStorage()) ? { lookUps } : { lookUps, probe: lookUps }
   for (;;) {
-    const report = await retryAsConfigured(context, signal, () => drain(context, model, probe))
+    const report = await retryAsConfigured(context, signal, () => drain(context, model, request))
     if (report.kind !== 'busy' || signal.aborted) return report
     const stuck = await lock.stuck()
     if (stuck) throw stuck

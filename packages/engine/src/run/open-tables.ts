@@ -68,8 +68,10 @@ async function openOnce(
   progressed: () => void,
 ): Promise<Outcome> {
   const { context, progress } = running
-  const model = await loadModel(context)
   const before = await readTarget(context, (target) => target.tables.all())
+  const isDue = (p: TableProgress): boolean => p.state === 'suspect' || (isBeingOpened(p.state) && wanted(p))
+  if (![...before.values()].some(isDue)) return { opened: 0, again: false }
+  const model = await loadModel(context)
   await reconcile(context, model, progress)
   const states = await readTarget(context, (target) => target.tables.all())
   // A concurrent drain may have set a table aside after the reconciliation, which therefore missed it.

@@ -6,6 +6,7 @@ import type { Model } from '../model/model.js'
 import { readTarget } from '../transactions.js'
 import type { DrainReport } from '../drain/drain-report.js'
 import { IDLE_DRAIN_MS } from './cadence.js'
+import { isDrainOwed } from './is-drain-owed.js'
 import { tablesThat } from '../tables/table-states.js'
 
 /** Tables probed or checked per turn, at least. */
@@ -53,7 +54,7 @@ export class SourceTail {
     const isDue = started - this.#drained > IDLE_DRAIN_MS
     const { pending, lastDrain } = await this.#context.source.log.poll()
     const context = signal ? { ...this.#context, signal } : this.#context
-    const isAsked = pending || isDue || (await this.#owes(lastDrain))
+    const isAsked = pending || isDue || (await isDrainOwed(this.#context, lastDrain))
     const report = isAsked ? await this.#drain(context, await model()) : null
     const ended = performance.now()
     if (report) this.#drained = ended
@@ -85,15 +86,6 @@ export class SourceTail {
 
   async #openTables(): Promise<string[]> {
     return readTarget(this.#context, async ({ tables }) => tablesThat(await tables.all(), isOpen))
-  }
-
-  /** A drain is needed even without entries if the two sides' drain numbers differ, or an open table has parked keys. */
-  async #owes(sourceDrain: number): Promise<boolean> {
-    return readTarget(this.#context, async (target) => {
-      if ((await target.history.last()).number !== sourceDrain) return true
-      const open = tablesThat(await target.tables.all(), isOpen)
-      return (await target.parked.counts(open)).size > 0
-    })
   }
 
   /** Returns open tables to probe if the account cannot watch their storage, in turns: all of them within a minute. */

@@ -1,16 +1,20 @@
 import {
   ConstraintViolated,
   counted,
+  type KeysOf,
   type QuarantinedRow,
   type RawRow,
   type RefusedRow,
   type RowKey,
+  type RowsOf,
   type TableMapping,
   type TargetRow,
+  type UpsertOutcome,
   WHOLE_TABLE,
 } from '@mylab-sync/core'
-import { addClosure, KEYS_PER_QUERY, learnPresence } from './closure.js'
+import { addClosure, KEYS_PER_QUERY } from './closure.js'
 import { slices } from './dirty-keys.js'
+import { FoundKeys, learnAbsence, learnPresence, toLookUp, unlearnt } from './presence.js'
 import type { Slice } from './slice.js'
 import { quarantinedRows } from '../rows/quarantine.js'
 import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
@@ -22,24 +26,35 @@ export interface Outcome {
 }
 
 /**
- * Makes the target's rows of all dirty keys equal to the snapshot: deletes absent rows first, then writes every returned row
+ * Makes the target's rows of all dirty keys equal the snapshot: deletes absent rows first, then writes every returned row
  * by its returned bytes, including a row that only the source's collation equates with a requested key.
  */
 export async function applySlice(slice: Slice, tally: SanitisedTally): Promise<Outcome> {
   const outcome: Outcome = { refused: new Map(), recovered: new Map() }
-  for (let more = true; more; ) {
-    more = false
-    for (const table of slice.dirty.tables()) {
-      if (!slice.open.has(table)) continue
-      const keys = slice.dirty.takeUnapplied(table)
-      if (keys.length === 0) continue
-      more = true
-      const applying = { slice, tally, outcome }
-      if (slice.model.isFullTable(table)) await replaceFullTable(applying, table)
-      else await applyKeys({ ...applying, table: slice.model.mapping(table) }, keys)
-    }
+  const applying = { slice, tally, outcome }
+  for (let taken = takeKeys(slice); taken.full.length + taken.lists.length > 0; taken = takeKeys(slice)) {
+    for (const table of taken.full) await replaceFullTable(applying, table)
+    await applyKeys(applying, taken.lists)
   }
   return outcome
+}
+
+interface Taken {
+  /** Tables that are replaced as a whole. */
+  readonly full: string[]
+  readonly lists: KeysOf[]
+}
+
+/** Takes what no earlier call has taken: the writes of one round may make further keys dirty. */
+function takeKeys({ dirty, model, open }: Slice): Taken {
+  const taken: Taken = { full: [], lists: [] }
+  for (const name of dirty.tables()) {
+    const keys = open.has(name) ? dirty.takeUnapplied(name) : []
+    if (keys.length === 0) continue
+    if (model.isFullTable(name)) taken.full.push(name)
+    else for (const list of slices(keys, KEYS_PER_QUERY)) taken.lists.push({ table: model.mapping(name), keys: list })
+  }
+  return taken
 }
 
 async function replaceFullTable({ slice, tally, outcome }: Applying, table: string): Promise<void> {
@@ -76,64 +91,145 @@ interface Applying {
   readonly outcome: Outcome
 }
 
-interface ApplyingTable extends Applying {
+/**
+ * Deletes precede the first write: the target may spell a key differently from the source (a FLOAT's digits), and a later
+ * delete would remove the row just written. Only rows that their entries say exist, under keys that are spelt alike, are
+ * found absent by the read itself.
+ */
+async function applyKeys(applying: Applying, lists: readonly KeysOf[]): Promise<void> {
+  const { slice } = applying
+  await learnPresence(
+    slice,
+    lists.map((list) => toLookUp(slice, list)),
+  )
+  // The closure has looked keys up, too.
+  await deleteAbsent(applying, lists)
+  const expected = unlearnt(slice, lists)
+  const found = new FoundKeys()
+  const held: HeldRows[] = []
+  const batches = new RowsToWrite()
+  for await (const read of slice.snapshot.rows.readKeys(lists)) {
+    found.note(slice, read)
+    const {
+      of: { table },
+      rows,
+    } = read
+    batches.add(
+      table,
+      rows.filter((row) => !slice.quarantine.isUnchanged(table.source.name, row)),
+    )
+    if (batches.isFull) held.push(...(await write(applying, batches.take())))
+  }
+  held.push(...(await write(applying, batches.take())))
+  await learnAbsence(slice, expected)
+  await deleteAbsent(applying, expected)
+  // The snapshot answers one read at a time, so holders outside the dirty keys are read after the others.
+  for (const batch of held) await resolveConflict(applying, batch)
+}
+
+/** Deletes those of these keys that are known to be absent. */
+async function deleteAbsent(applying: Applying, wanted: readonly KeysOf[]): Promise<void> {
+  const { dirty, target } = applying.slice
+  const absent = wanted
+    .map(({ table, keys }) => ({
+      table,
+      keys: keys.filter((key) => dirty.presence(table.source.name, key) === false),
+    }))
+    .filter(({ keys }) => keys.length > 0)
+  await target.rows.deleteAll(absent)
+  for (const { table, keys } of absent) noteRecovered(applying, table, keys)
+}
+
+/** Rows of one table as read. */
+interface ReadRows {
   readonly table: TableMapping
+  readonly rows: readonly RawRow[]
 }
 
-async function applyKeys(applying: ApplyingTable, keys: readonly RowKey[]): Promise<void> {
-  const { slice, table } = applying
-  const present: RowKey[] = []
-  // All deletes precede the first write: the target may spell a key differently from the source (a FLOAT's digits), and
-  // a later delete would remove the row just written.
-  for (const list of slices(keys, KEYS_PER_QUERY)) {
-    await learnPresence(slice, table, list)
-    const absent = list.filter((key) => slice.dirty.presence(table.source.name, key) === false)
-    for (const key of list) present.push(key)
-    if (absent.length === 0) continue
-    await slice.target.rows.delete(table, absent)
-    noteRecovered(applying, absent)
+const WRITTEN_ROWS = 500
+const WRITTEN_BYTES = 512 << 10
+
+/** Collects the rows of many tables with a few dirty keys each, so that they are written together. */
+class RowsToWrite {
+  #batches: ReadRows[] = []
+  #rows = 0
+  #bytes = 0
+
+  get isFull(): boolean {
+    return this.#rows >= WRITTEN_ROWS || this.#bytes >= WRITTEN_BYTES
   }
-  for (const list of slices(present, KEYS_PER_QUERY)) {
-    const held: HeldRows[] = []
-    for await (const batch of slice.snapshot.rows.readKeys(table, list)) {
-      const raw = batch.filter((row) => !slice.quarantine.isUnchanged(table.source.name, row))
-      const holders = await write(applying, raw)
-      if (holders) held.push({ raw, holders })
-    }
-    // The snapshot answers one read at a time, so holders outside the dirty keys are read after the list.
-    for (const batch of held) await resolveConflict(applying, batch)
+
+  add(table: TableMapping, rows: readonly RawRow[]): void {
+    if (rows.length === 0) return
+    this.#batches.push({ table, rows })
+    this.#rows += rows.length
+    for (const { values } of rows) for (const value of values) this.#bytes += value?.length ?? 0
+  }
+
+  take(): readonly ReadRows[] {
+    const taken = this.#batches
+    this.#batches = []
+    this.#rows = 0
+    this.#bytes = 0
+    return taken
   }
 }
 
-interface HeldRows {
-  readonly raw: readonly RawRow[]
+interface HeldRows extends ReadRows {
   readonly holders: readonly RowKey[]
 }
 
-/** Writes a batch. Returns null, or, with nothing written, the keys of rows that hold a required UNIQUE value and are not dirty. */
-async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<readonly RowKey[] | null> {
-  const { slice, table, outcome } = applying
-  const name = table.source.name
+/** Converted rows, of which nothing counts before they are written. */
+interface Batch extends RowsOf {
+  readonly raw: ReadRows
+  readonly refused: readonly RefusedRow[]
+  readonly tally: SanitisedTally
+}
+
+function batchOf({ model }: Slice, raw: ReadRows): Batch {
+  const { table } = raw
   const tally = new SanitisedTally()
-  const { rows, refused } = convertRows(table, raw, tally)
-  const uniques = slice.model.immediateUniques(name)
-  for (;;) {
-    const result = await slice.target.rows.upsert(table, rows, uniques)
-    if (result.kind === 'done') {
-      refused.push(...result.refused)
-      note(
-        outcome.refused,
-        name,
-        quarantinedRows({ model: slice.model, table: name, operation: 'UPDATE' }, refused, raw),
-      )
-      const bad = new Set(refused.map((row) => row.key))
-      const written = rows.map((row) => row.key).filter((key) => !bad.has(key))
-      slice.dirty.setWritten(name, written)
-      noteRecovered(applying, written)
-      applying.tally.addAll(tally)
-      return null
-    }
-    const { holders } = result
+  return {
+    ...convertRows(table, raw.rows, tally),
+    table,
+    raw,
+    tally,
+    uniques: model.immediateUniques(table.source.name),
+  }
+}
+
+/** Writes these rows. Returns those of which nothing is written, since rows that are not dirty hold a required UNIQUE value. */
+async function write(applying: Applying, read: readonly ReadRows[]): Promise<HeldRows[]> {
+  if (read.length === 0) return []
+  const { target } = applying.slice
+  const batches = read.map((raw) => batchOf(applying.slice, raw))
+  const results = await target.rows.upsertAll(batches)
+  const unwritten = batches.filter((batch, at) => !noteDone(applying, batch, results[at]))
+  const held: HeldRows[] = []
+  for (const batch of unwritten) {
+    // Again, since the others may have written or deleted its holders meanwhile.
+    const again = await target.rows.upsert(batch.table, batch.rows, batch.uniques)
+    const holders = await settle(applying, batch, again)
+    if (holders) held.push({ ...batch.raw, holders })
+  }
+  return held
+}
+
+/** Returns false if nothing of the batch is written. */
+function noteDone(applying: Applying, batch: Batch, result: UpsertOutcome | undefined): boolean {
+  if (result?.kind !== 'done') return false
+  noteWritten(applying, batch, result.refused)
+  return true
+}
+
+/** Finishes a batch by what its upsert returned. Returns null, or, with nothing written, the keys of holders that are not dirty. */
+async function settle(applying: Applying, batch: Batch, first: UpsertOutcome): Promise<readonly RowKey[] | null> {
+  const { slice } = applying
+  const { table, rows, uniques } = batch
+  const name = table.source.name
+  for (let result = first; ; result = await slice.target.rows.upsert(table, rows, uniques)) {
+    if (noteDone(applying, batch, result)) return null
+    const holders = result.kind === 'held' ? result.holders : []
     // A row that this slice wrote is current, so the UNIQUE itself is violated and no stale row is to blame.
     const truth = holders.find(({ key }) => slice.dirty.isWritten(name, key))
     if (truth) throw new ConstraintViolated(table.name, truth.unique, 'unique')
@@ -144,7 +240,21 @@ async function write(applying: ApplyingTable, raw: readonly RawRow[]): Promise<r
   }
 }
 
-function noteRecovered({ slice, table, outcome }: ApplyingTable, keys: readonly RowKey[]): void {
+function noteWritten(applying: Applying, batch: Batch, byTarget: readonly RefusedRow[]): void {
+  const { slice, outcome } = applying
+  const { table, rows, raw, tally } = batch
+  const name = table.source.name
+  const refused = [...batch.refused, ...byTarget]
+  const at = { model: slice.model, table: name, operation: 'UPDATE' } as const
+  note(outcome.refused, name, quarantinedRows(at, refused, raw.rows))
+  const bad = new Set(refused.map((row) => row.key))
+  const written = rows.map((row) => row.key).filter((key) => !bad.has(key))
+  slice.dirty.setWritten(name, written)
+  noteRecovered(applying, table, written)
+  applying.tally.addAll(tally)
+}
+
+function noteRecovered({ slice, outcome }: Applying, table: TableMapping, keys: readonly RowKey[]): void {
   const name = table.source.name
   if (!slice.quarantine.holdsAny(name)) return
   note(
@@ -158,13 +268,12 @@ function noteRecovered({ slice, table, outcome }: ApplyingTable, keys: readonly 
  * Reads a conflict's holders now, with their closure, before their old values are lost. In a backlog, the entry of a
  * holder may belong to a later slice.
  */
-async function resolveConflict(applying: ApplyingTable, { raw, holders }: HeldRows): Promise<void> {
-  const { slice, table } = applying
-  for (const key of holders) slice.dirty.add(table.source.name, key, true)
+async function resolveConflict(applying: Applying, { holders, ...read }: HeldRows): Promise<void> {
+  const { slice } = applying
+  for (const key of holders) slice.dirty.add(read.table.source.name, key, true)
   await addClosure(slice)
-  await slice.target.rows.delete(table, holders)
-  const more = await write(applying, raw)
-  if (more) await resolveConflict(applying, { raw, holders: more })
+  await slice.target.rows.delete(read.table, holders)
+  for (const more of await write(applying, [read])) await resolveConflict(applying, more)
 }
 
 function note<T>(into: Map<string, T[]>, table: string, items: readonly T[]): void {

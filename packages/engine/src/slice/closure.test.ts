@@ -292,8 +292,10 @@ function portsOf(before: Database, after: Database): Pick<Slice, 'target' | 'sna
       const bytes = (value: number | null): Buffer | null => (value === null ? null : Buffer.from(String(value)))
       return row ? [{ key, values: valuesOf(row, columns).map(bytes) }] : []
     })
-  const rows: Pick<SnapshotRows, 'readColumns' | 'childKeys' | 'findAgain'> = {
+  const rows: Pick<SnapshotRows, 'readColumns' | 'heldKeys' | 'childKeys' | 'findAgain'> = {
     readColumns,
+    heldKeys: async (wanted) =>
+      Promise.all(wanted.map(async ({ table, keys }) => (await readColumns(table, keys, [])).map(({ key }) => key))),
     async *childKeys(_, edge, parents) {
       yield childrenIn(after, edge, parents)
     },

@@ -6,9 +6,9 @@ import {
   ValueRefused,
   WHOLE_TABLE,
 } from '@mylab-sync/core'
-import { findKeys, requireAbsent } from '../rows/look-ups.js'
 import { tokensOfValues } from '../rows/reference-tokens.js'
 import { slices } from './dirty-keys.js'
+import { learnPresence } from './presence.js'
 import type { Slice } from './slice.js'
 
 export const KEYS_PER_QUERY = 1000
@@ -38,7 +38,8 @@ async function follow(slice: Slice, table: string, from: { keys: readonly RowKey
   const byKey = from.edges.filter((edge) => edge.byKey)
   const byOther = from.edges.filter((edge) => !edge.byKey)
   for (const keys of slices(from.keys, KEYS_PER_QUERY)) {
-    await learnPresence(slice, parent, keys)
+    // A key that starts a closure does so whether its row is there or not.
+    await learnPresence(slice, [{ table: parent, keys: keys.filter((key) => !slice.dirty.isStart(table, key)) }])
     const starts = keys.filter((key) => isStart(slice, table, key))
     for (const edge of byKey)
       await addChildren(
@@ -59,21 +60,6 @@ async function follow(slice: Slice, table: string, from: { keys: readonly RowKey
 function isStart({ dirty, model }: Slice, table: string, key: RowKey): boolean {
   if (dirty.isStart(table, key) || model.isCaptureOnly(table)) return true
   return dirty.presence(table, key) === false
-}
-
-/** Records which of these keys the snapshot holds, byte for byte; asks for each key once. */
-export async function learnPresence(slice: Slice, table: TableMapping, keys: readonly RowKey[]): Promise<void> {
-  const name = table.source.name
-  if (slice.model.isCaptureOnly(name)) return
-  const unknown = keys.filter((key) => slice.dirty.presence(name, key) === undefined)
-  if (unknown.length === 0) return
-  const found = await findKeys(slice.snapshot, table, unknown)
-  await requireAbsent(
-    slice.snapshot,
-    table,
-    unknown.filter((key) => !found.has(key) && slice.dirty.isExpected(name, key)),
-  )
-  for (const key of unknown) slice.dirty.setPresence(name, key, found.has(key))
 }
 
 function tokensOf(parent: TableMapping, edge: Edge, key: RowKey): string[] {

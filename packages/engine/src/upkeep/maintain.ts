@@ -1,4 +1,4 @@
-import { type Edge, isOpen, NO_DRAIN, type Target, WHOLE_TABLE } from '@mylab-sync/core'
+import { type Edge, isOpen, NO_DRAIN, type Target, type TargetDefinition, WHOLE_TABLE } from '@mylab-sync/core'
 import { inLanes } from '@mylab-sync/runtime'
 import { BUILDS_AT_ONCE, type EngineContext, throwIfStopped } from '../context.js'
 import { betweenDrains, exclusively, readTarget } from '../transactions.js'
@@ -61,24 +61,34 @@ async function breakUnkept(context: EngineContext, model: Model): Promise<void> 
   for (const { broken } of looked) if (broken) throw broken
 }
 
-/** Builds indexes, UNIQUEs and foreign keys of open tables; an existing one costs a look-up. The target records what cannot be built. */
+/** Builds what open tables lack of their indexes, UNIQUEs and foreign keys. The target records what cannot be built. */
 async function buildConstraints(context: EngineContext, model: Model): Promise<void> {
   const open = await openTables(context, model)
   const { target } = context
-  const { unfinished, unknown } = await dropOutdated(context, model, open)
-  const told = new Set((await target.constraints.all()).map(({ table }) => table))
+  const definitions = [...open].map((table) => targetDefinition(model, table))
+  const { unfinished, unknown } = await dropOutdated(context, open, definitions)
+  const unbuilt = await target.constraints.unbuilt(definitions)
+  const told = await target.constraints.all()
+  const isTold = new Set(told.map(({ table }) => table))
   await inLanes(open, BUILDS_AT_ONCE, async (table) => {
     throwIfStopped(context)
     const mapping = model.mapping(table)
     if (unknown.has(mapping.name)) await target.created.adopt(targetDefinition(model, table))
     if (unfinished.has(mapping.name)) await target.tables.finish(mapping, model.objects(table))
-    await target.constraints.buildIndexes(mapping, model.objects(table))
-    if (!told.has(mapping.name)) return
+    if (unbuilt.tables.has(mapping.name)) await target.constraints.buildIndexes(mapping, model.objects(table))
+    if (!isTold.has(mapping.name)) return
     await target.constraints.buildChecks(mapping, model.objects(table))
     await target.constraints.forget(mapping, model.constraintNames(table))
   })
+  // One on record that is validated now is built once more, which removes its record.
+  const isRecorded = (edge: Edge): boolean =>
+    told.some(({ table, name }) => table === model.mapping(edge.child).name && name === edge.name)
   const edges = model.graph.edges.filter(
-    ({ notCarried, child, parent }) => notCarried === null && open.has(child) && open.has(parent),
+    (edge) =>
+      edge.notCarried === null &&
+      open.has(edge.child) &&
+      open.has(edge.parent) &&
+      (unbuilt.isForeignKeyDue(model.mapping(edge.child), edge) || isRecorded(edge)),
   )
   await inLanes(byParent(edges), BUILDS_AT_ONCE, async (ofParent) => {
     for (const edge of ofParent) {
@@ -102,16 +112,18 @@ function byParent(edges: readonly Edge[]): Iterable<readonly Edge[]> {
 type Due = Awaited<ReturnType<Target['created']['due']>>
 
 /** Drops objects of ours that the source has dropped or redefined. */
-async function dropOutdated(context: EngineContext, model: Model, open: ReadonlySet<string>): Promise<Due> {
-  const dueBy = (now: Model): Promise<Due> =>
-    context.target.created.due(
-      [...open].filter((table) => now.tables.has(table)).map((table) => targetDefinition(now, table)),
-    )
-  const due = await dueBy(model)
+async function dropOutdated(
+  context: EngineContext,
+  open: ReadonlySet<string>,
+  definitions: readonly TargetDefinition[],
+): Promise<Due> {
+  const { created } = context.target
+  const due = await created.due(definitions)
   if (due.outdated.length === 0) return due
   // An outdated model would drop what another process has just built.
-  const latest = await dueBy(await loadModel(context))
-  await context.target.created.drop(latest.outdated)
+  const now = await loadModel(context)
+  const latest = [...open].filter((table) => now.tables.has(table)).map((table) => targetDefinition(now, table))
+  await created.drop((await created.due(latest)).outdated)
   return due
 }
 

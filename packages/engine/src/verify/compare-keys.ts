@@ -17,7 +17,7 @@ export async function compareKeys(
   for (const list of slices(keys, KEYS_PER_QUERY)) {
     const held = new Set<RowKey>()
     const wanted = new Set(list)
-    const asked = only(wanted, held, moment.source.rows.readKeys(mapping, list))
+    const asked = only(wanted, held, moment.source.rows.readKeys([{ table: mapping, keys: list }]))
     found.push(...(await compareRows(moment, mapping, asked)).found)
     const absent = list.filter((key) => !held.has(key))
     for (const key of await moment.target.lookup.present(mapping, absent))
@@ -30,10 +30,10 @@ export async function compareKeys(
 async function* only<T extends { readonly key: RowKey }>(
   wanted: ReadonlySet<RowKey>,
   held: Set<RowKey>,
-  batches: AsyncIterable<T[]>,
+  batches: AsyncIterable<{ readonly rows: T[] }>,
 ): AsyncIterable<T[]> {
   for await (const batch of batches) {
-    const rows = batch.filter(({ key }) => wanted.has(key))
+    const rows = batch.rows.filter(({ key }) => wanted.has(key))
     for (const { key } of rows) held.add(key)
     yield rows
   }

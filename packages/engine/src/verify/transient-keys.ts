@@ -4,6 +4,7 @@ import { drain } from '../drain/drain.js'
 import { DRAIN_WAIT_MS } from '../drain/pass.js'
 import type { Model } from '../model/model.js'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
+import { readRows } from '../rows/look-ups.js'
 import { slices } from '../slice/dirty-keys.js'
 import { compareRows } from './compare-rows.js'
 
@@ -46,7 +47,7 @@ async function missingAtDrain(
       )
       for (const list of slices(keys, KEYS_PER_QUERY)) {
         const asked = new Set(list)
-        const { found } = await compareRows({ target }, mapping, snapshot.rows.readKeys(mapping, list))
+        const { found } = await compareRows({ target }, mapping, readRows(snapshot, { table: mapping, keys: list }))
         for (const { key, kind } of found)
           if (kind === 'missing' && asked.has(key) && !quarantined.has(key)) missing.push(key)
       }

@@ -76,7 +76,8 @@ async function attempt(settings: SourceSettings, deadline: Deadline, how: 'plain
 function options(settings: SourceSettings, stream: Socket, deadline: Deadline): ConnectionOptions {
   const { host, port, socket, user, password, database } = settings
   const place = socket === undefined ? { host, port } : { socketPath: socket }
-  return { ...place, stream, user, password, database, charset: 'utf8mb4', connectTimeout: deadline.leftMs }
+  const login = { user, password, database, charset: 'utf8mb4', connectTimeout: deadline.leftMs }
+  return { ...place, ...login, stream, multipleStatements: true }
 }
 
 function loggedIn(connection: Connection): Promise<Connection> {

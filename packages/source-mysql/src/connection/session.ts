@@ -5,19 +5,14 @@ import { watchSilence } from '@mylab-sync/runtime'
 import { ER } from './error-numbers.js'
 import { OWN_SESSION, type SourceSettings } from '../settings.js'
 import { dial, type Dialled } from './dial.js'
+import { type RawValues, type ResultRows, RowBatches } from './row-batches.js'
 import { connectError, errorNumber, mapped, sourceError } from './errors.js'
 import { RowBlocks } from './row-blocks.js'
 import { onRowPackets } from './row-packets.js'
 
-/** One result row, undecoded. */
-export type RawValues = (Buffer | null)[]
 /** One result row as text. */
 export type TextRow = (string | null)[]
 
-const BATCH_ROWS = 500
-const BATCH_BYTES = 1_000_000
-/** Unread batches at which the socket is paused. */
-const WAITING_BATCHES = 2
 /** Unread bytes of blocks at which the socket is paused, beside the read that is being parsed. */
 const WAITING_BYTES = 512 << 10
 const NO_PROGRESS_MS = 120_000
@@ -74,12 +69,19 @@ const OPTIONAL_SETUP = [
 ]
 
 interface Listening {
-  readonly onResult: (result: unknown) => void
+  readonly onResult: (result: unknown, at: number) => void
   /** Returns true once in a while. */
   readonly onPacket?: (bytes: Buffer, start: number, end: number) => boolean
   /** The reader lags, so the server's silence means nothing. */
   readonly waiting?: () => boolean
+  /** Called as the result of each statement begins. */
+  readonly onBegin?: () => void
 }
+
+const VERSION = 'SELECT VERSION()'
+
+/** What the server accepted for a first connection: later ones take one round trip, unless another version answers. */
+const setUps = new WeakMap<SourceSettings, { readonly statements: string; readonly version: string | null }>()
 
 interface Running {
   readonly fail: (error: unknown) => void
@@ -112,7 +114,7 @@ export class Session {
     let session: Session | undefined
     try {
       session = new Session(await dial(settings, CONNECT_MS), () => answers(settings))
-      await session.#setUp()
+      await session.#setUp(settings)
       return session
     } catch (error) {
       session?.destroy()
@@ -199,30 +201,32 @@ export class Session {
     return { rows, hidden }
   }
 
-  /** Reads rows in batches of bounded size and pauses the socket while the reader lags. Leaving the loop early destroys the connection. */
-  async *stream(sql: string): AsyncGenerator<RawValues[], void, void> {
-    const full: RawValues[][] = []
-    let open: RawValues[] = []
-    let bytes = 0
+  /**
+   * Runs statements in one packet, reads their rows in batches of bounded size, and pauses the socket while the reader lags.
+   * Leaving the loop early destroys the connection. After an error none of the later statements runs; `named` is given how
+   * many results had begun by then.
+   */
+  async *stream(
+    statements: readonly string[],
+    named: (error: unknown, begun: number) => unknown,
+  ): AsyncGenerator<ResultRows, void, void> {
+    let begun = 0
+    const onBegin = (): void => void begun++
+    const batches = new RowBatches()
     let paused = false
     let ended = false
     let wake = (): void => undefined
-    const done = this.#query(sql, {
-      onResult: (row) => {
-        if (!isRow(row)) return
-        open.push(row)
-        for (const value of row) bytes += value === null ? 1 : value.length
-        if (open.length < BATCH_ROWS && bytes < BATCH_BYTES) return
-        full.push(open)
-        open = []
-        bytes = 0
-        if (full.length >= WAITING_BATCHES && !paused) {
+    const done = this.#query(statements.join('; '), {
+      onResult: (row, at) => {
+        if (!isRow(row) || !batches.add(at, row)) return
+        if (batches.isEnough && !paused) {
           paused = true
           this.#connection.pause()
         }
         wake()
       },
       waiting: () => paused,
+      onBegin,
     }).finally(() => {
       ended = true
       wake()
@@ -230,20 +234,19 @@ export class Session {
     done.catch(() => undefined) // reported by the await below
     try {
       for (;;) {
-        const batch = full.shift()
-        if (batch !== undefined) {
-          yield batch
-          continue
-        }
+        let batch = batches.take()
+        for (; batch; batch = batches.take()) yield batch
         if (ended) break
         if (paused) {
           paused = false
           this.#connection.resume()
         }
-        if (full.length === 0 && !ended) await new Promise<void>((resolve) => (wake = resolve))
+        // Resuming handles packets that have arrived, at once.
+        if (!batches.hasComplete && !ended) await new Promise<void>((resolve) => (wake = resolve))
       }
-      await done
-      if (open.length > 0) yield open
+      await done.catch((error: unknown) => Promise.reject(named(error, begun)))
+      const last = batches.last()
+      if (last.rows.length > 0) yield last
     } finally {
       // Otherwise the driver would read the rest of the result before the next statement.
       if (!ended) this.destroy()
@@ -307,13 +310,31 @@ export class Session {
     throw sourceError('internal', 'the driver keeps its socket elsewhere than expected')
   }
 
-  async #setUp(): Promise<void> {
-    // One round trip if nothing is refused, as on most servers.
-    if (!(await this.#isAccepted(`${SETUP}, ${HELPFUL.join(', ')}`))) {
+  async #setUp(settings: SourceSettings): Promise<void> {
+    if (await this.#isSetUpAsBefore(settings)) return
+    const accepted: string[] = []
+    const attempt = async (statement: string): Promise<boolean> =>
+      (await this.#isAccepted(statement)) && accepted.push(statement) > 0
+    if (!(await attempt(`${SETUP}, ${HELPFUL.join(', ')}`))) {
       await this.run(SETUP)
-      for (const setting of HELPFUL) await this.#isAccepted(`SET ${setting}`)
+      accepted.push(SETUP)
+      for (const setting of HELPFUL) await attempt(`SET ${setting}`)
     }
-    for (const statement of OPTIONAL_SETUP) await this.#isAccepted(statement)
+    for (const statement of OPTIONAL_SETUP) await attempt(statement)
+    const [version] = await this.rows(VERSION)
+    setUps.set(settings, { statements: [...accepted, VERSION].join('; '), version: version?.[0] ?? null })
+  }
+
+  async #isSetUpAsBefore(settings: SourceSettings): Promise<boolean> {
+    const before = setUps.get(settings)
+    if (before === undefined) return false
+    try {
+      const [version] = await this.rows(before.statements)
+      return version?.[0] === before.version
+    } catch (error) {
+      if (this.#broken || errorNumber(error) === undefined) throw error
+      return false
+    }
   }
 
   /** Returns false if the server refuses the statement for any reason: an unknown name, a value, a right. */
@@ -332,7 +353,10 @@ export class Session {
     for (const running of this.#running) running.fail(error)
   }
 
-  async #query(sql: string, { onResult, onPacket, waiting = () => false }: Listening): Promise<void> {
+  async #query(
+    sql: string,
+    { onResult, onPacket, waiting = () => false, onBegin = () => undefined }: Listening,
+  ): Promise<void> {
     if (this.#broken) throw sourceError('lost-connection', 'the connection was lost')
     let progress = performance.now()
     let endWatch = (): void => undefined
@@ -365,9 +389,10 @@ export class Session {
               this.destroy()
             }
           })
-        command.on('result', (result: unknown) => {
+        command.on('fields', onBegin)
+        command.on('result', (result: unknown, at: number) => {
           progress = performance.now()
-          onResult(result)
+          onResult(result, at)
         })
         command.on('end', () => {
           resolve()

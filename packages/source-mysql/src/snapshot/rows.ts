@@ -2,10 +2,12 @@ import type {
   DigestScope,
   Edge,
   KeyRange,
+  KeysOf,
   RawRow,
   RowBlock,
   RowDigest,
   RowKey,
+  RowsRead,
   SnapshotRows,
   TableMapping,
 } from '@mylab-sync/core'
@@ -40,14 +42,20 @@ export class RowReads implements SnapshotRows {
   ): AsyncGenerator<RowBlock, void, void> {
     const columns = table.columns.length + (keyed ? 1 : 0)
     try {
-      yield* this.#reader.blocks(selectRange(table, range, keyed), { columns, keyed })
+      yield* this.#reader.blocks(
+        { table: table.source.name, sql: selectRange(table, range, keyed) },
+        { columns, keyed },
+      )
     } catch (error) {
       throw ofTable(table.source.name, error)
     }
   }
 
-  async *readKeys(table: TableMapping, keys: readonly RowKey[]): AsyncGenerator<RawRow[], void, void> {
-    if (keys.length > 0) yield* this.#batches(table, selectKeys(table, keys))
+  async *readKeys(wanted: readonly KeysOf[]): AsyncGenerator<RowsRead, void, void> {
+    const queries = wanted
+      .filter(({ keys }) => keys.length > 0)
+      .map((of) => ({ table: of.table.source.name, of, sql: selectKeys(of.table, of.keys) }))
+    for await (const { query, rows } of this.#reader.batches(queries)) yield { of: query.of, rows }
   }
 
   async readColumns(table: TableMapping, keys: readonly RowKey[], columns: readonly string[]): Promise<RawRow[]> {
@@ -60,17 +68,29 @@ export class RowReads implements SnapshotRows {
     return await this.#all(table, selectKeys(table, keys, mapped))
   }
 
-  async sampleKeys(table: TableMapping): Promise<RowKey[]> {
-    const found = new Set<RowKey>()
-    for (const statement of selectSamples(table))
-      for (const { key } of await this.#reader.all(statement)) found.add(key)
-    return [...found]
+  async heldKeys(wanted: readonly KeysOf[]): Promise<RowKey[][]> {
+    const asked = wanted.filter(({ keys }) => keys.length > 0)
+    const results = await this.#reader.several(
+      asked.map(({ table, keys }) => ({ table: table.source.name, sql: selectKeys(table, keys, []) })),
+    )
+    const held = new Map(asked.map((each, at) => [each, (results[at] ?? []).map((row) => row.key)]))
+    return wanted.map((each) => held.get(each) ?? [])
+  }
+
+  async sampleKeys(tables: readonly TableMapping[]): Promise<RowKey[][]> {
+    const queries = tables.flatMap((table, of) =>
+      selectSamples(table).map((statement) => ({ table: table.source.name, sql: statement, of })),
+    )
+    const found = tables.map(() => new Set<RowKey>())
+    for (const [at, rows] of (await this.#reader.several(queries)).entries())
+      for (const { key } of rows) found[queries[at]?.of ?? 0]?.add(key)
+    return found.map((keys) => [...keys])
   }
 
   async findAgain(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {
     if (keys.length === 0) return []
     const wanted = new Set(keys)
-    const rows = await this.#reader.all(selectColumnByColumn(table, keys))
+    const rows = await this.#all(table, selectColumnByColumn(table, keys))
     return rows.map((row) => row.key).filter((key) => wanted.has(key))
   }
 
@@ -90,12 +110,8 @@ export class RowReads implements SnapshotRows {
   }
 
   async count(table: string): Promise<number> {
-    try {
-      const [row] = await this.#reader.all(`SELECT COUNT(*) FROM ${sql.name(table)}`)
-      return Number(row?.key ?? 0)
-    } catch (error) {
-      throw ofTable(table, error)
-    }
+    const [rows] = await this.#reader.several([{ table, sql: `SELECT COUNT(*) FROM ${sql.name(table)}` }])
+    return Number(rows?.[0]?.key ?? 0)
   }
 
   async digest(table: TableMapping, scope: DigestScope): Promise<RowDigest> {
@@ -107,13 +123,8 @@ export class RowReads implements SnapshotRows {
     }
   }
 
-  /** Rows of one table; an error names the table, so that it alone is set aside. */
-  async *#batches({ source }: TableMapping, statement: string): AsyncGenerator<RawRow[], void, void> {
-    try {
-      yield* this.#reader.batches(statement)
-    } catch (error) {
-      throw ofTable(source.name, error)
-    }
+  async *#batches({ source: { name } }: TableMapping, statement: string): AsyncGenerator<RawRow[], void, void> {
+    for await (const { rows } of this.#reader.batches([{ table: name, sql: statement }])) yield rows
   }
 
   async #all(table: TableMapping, statement: string): Promise<RawRow[]> {

@@ -3,6 +3,7 @@ import { watchSilence } from '@mylab-sync/runtime'
 import pg from 'pg'
 import { connectError, mapped, refusesLine } from '../errors.js'
 import { Line } from './line.js'
+import { Pipeline, type Statement } from './pipeline.js'
 
 export interface TargetSettings {
   readonly host: string
@@ -136,6 +137,16 @@ export class Session {
   async raw<T extends Row = Row>(sql: string, values: readonly unknown[] = []): Promise<pg.QueryResult<T>> {
     return this.#watched(() =>
       values.length === 0 ? this.client.query<T>(sql) : this.client.query<T>(sql, [...values]),
+    )
+  }
+
+  /** Runs statements in one round trip. Returns how many rows each wrote; throws the driver's error of the first that fails. */
+  async counts(statements: readonly Statement[]): Promise<number[]> {
+    return this.#watched(
+      () =>
+        new Promise((resolve, reject) => {
+          this.client.query(new Pipeline(statements, (error, counts) => (error ? reject(error) : resolve(counts))))
+        }),
     )
   }
 

@@ -9,7 +9,7 @@ import { type MadeObject, madeKey } from './made-objects.js'
 import { indexRecord } from './planned.js'
 import { PutOff } from './put-off.js'
 import { withShortLocks } from './short-locks.js'
-import { dropIndex, objectNames, whyNoIndex } from './standing-indexes.js'
+import { dropIndex, isMissingCheck, isMissingIndex, objectNames, whyNoIndex } from './standing-indexes.js'
 import { addUnique, createIndex } from './statements.js'
 import { Waiting } from './waiting.js'
 
@@ -32,12 +32,8 @@ export class SecondaryIndexes {
    */
   async buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]> {
     const present = await this.#ddl.database.transaction((session) => objectNames(session, this.#ddl.tableName(table)))
-    const isMissing = (index: IndexPlan): boolean => {
-      const standing = present.get(index.name)
-      return standing !== 'constraint' && (standing !== 'index' || index.deferrable)
-    }
-    const indexes = objects.indexes.filter(isMissing)
-    const checks = objects.checks.filter(({ name }) => !present.has(name))
+    const indexes = objects.indexes.filter(isMissingIndex(present))
+    const checks = objects.checks.filter(isMissingCheck(present))
     if (indexes.length === 0 && checks.length === 0) return []
     const suspended = new Set(
       (await this.#ddl.log.all())

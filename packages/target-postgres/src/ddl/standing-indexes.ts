@@ -1,4 +1,4 @@
-import type { TableMapping } from '@mylab-sync/core'
+import type { CheckPlan, IndexPlan, TableMapping } from '@mylab-sync/core'
 import { SQLSTATE } from '../sql-states.js'
 import type { Session } from '../connection/database.js'
 import * as sql from '../sql.js'
@@ -19,6 +19,18 @@ export function whyNoIndex(code: string): string {
   if (code === SQLSTATE.UNIQUE_VIOLATION) return 'rows hold equal values'
   if (code === SQLSTATE.PROGRAM_LIMIT_EXCEEDED) return 'a value is too long for an index'
   return `SQLSTATE ${code}`
+}
+
+/** Judges by a table's objects, as `objectNames` returns them, whether an index or UNIQUE is still to be built. */
+export function isMissingIndex(present: ReadonlyMap<string, string>): (index: IndexPlan) => boolean {
+  return ({ name, deferrable }) => {
+    const standing = present.get(name)
+    return standing !== 'constraint' && (standing !== 'index' || deferrable)
+  }
+}
+
+export function isMissingCheck(present: ReadonlyMap<string, string>): (check: CheckPlan) => boolean {
+  return ({ name }) => !present.has(name)
 }
 
 /** Maps each index and CHECK of a table to 'constraint', 'index', or 'invalid' after an interrupted concurrent build. */

@@ -19,6 +19,11 @@ export interface Into {
   readonly tail: string
 }
 
+export interface TogetherWritten extends Into {
+  readonly table: TableMapping
+  readonly rows: readonly TargetRow[]
+}
+
 /** Without a stage, rows are sent as arrays. */
 interface Way extends Into {
   readonly stage: string | null
@@ -42,10 +47,29 @@ export class BatchWriter {
   /** Writes all rows but the refused ones, or nothing if a UNIQUE is violated. */
   async write(table: TableMapping, rows: readonly TargetRow[], into: Into): Promise<Written> {
     if (rows.length === 0) return { refused: [] }
-    // Only a stage has the target's own types, so rows of a table with triggers can be compared with it.
-    const { triggers } = await this.#keeper.begin(table)
-    const isSmall = triggers.length === 0 && rows.length < UNNEST_ROWS && bytesOf(rows) < UNNEST_BYTES
+    const isSmall = await this.isSmall(table, rows)
     return this.#writePart(table, rows, { ...into, stage: isSmall ? null : await this.#staging.emptyStage(table) })
+  }
+
+  /** Whether rows are sent as arrays. Only a stage has the target's own types, so rows of a table with triggers can be compared with it. */
+  async isSmall(table: TableMapping, rows: readonly TargetRow[]): Promise<boolean> {
+    const { triggers } = await this.#keeper.begin(table)
+    return triggers.length === 0 && rows.length < UNNEST_ROWS && bytesOf(rows) < UNNEST_BYTES
+  }
+
+  /** Writes small batches in one round trip. Returns false, with nothing written, if the target refuses anything in them. */
+  async writeTogether(batches: readonly TogetherWritten[]): Promise<boolean> {
+    const inserts = batches.map(({ table, rows, into, tail }) => ({
+      text: insertSelect(into, table, tail),
+      values: columnArrays(rows, [...table.columns.keys()]),
+    }))
+    const counts = await this.#sql.together(inserts)
+    if (counts === null) return false
+    for (const [at, { table, rows }] of batches.entries()) {
+      const affected = await this.#keeper.watched(table, async () => counts[at] ?? 0)
+      if (affected !== rows.length) await this.#expectKeys(table, rows)
+    }
+    return true
   }
 
   async #writePart(table: TableMapping, rows: readonly TargetRow[], way: Way): Promise<Written> {

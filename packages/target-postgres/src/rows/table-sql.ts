@@ -1,5 +1,6 @@
 import type { TableMapping } from '@mylab-sync/core'
 import type { Row, Session } from '../connection/database.js'
+import type { Statement } from '../connection/pipeline.js'
 import { mapped } from '../errors.js'
 import * as sql from '../sql.js'
 import type { Keeper } from './keeper.js'
@@ -34,6 +35,18 @@ export class TableSql {
   /** Returns the number of rows that a statement wrote or found. Throws the driver's error. */
   async count(text: string, values: readonly unknown[] = []): Promise<number> {
     return (await this.session.raw(text, values)).rowCount ?? 0
+  }
+
+  /** Runs writes in one round trip. Returns their counts of rows; null, with nothing written, if one fails. */
+  async together(statements: readonly Statement[]): Promise<number[] | null> {
+    const all = [{ text: 'SAVEPOINT together' }, ...statements, { text: 'RELEASE SAVEPOINT together' }]
+    try {
+      return (await this.session.counts(all)).slice(1, -1)
+    } catch (error) {
+      if (this.session.broken) throw mapped(error)
+      await this.backTo('together')
+      return null
+    }
   }
 
   /** Throws what the error of a statement on this table means. */

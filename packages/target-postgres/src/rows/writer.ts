@@ -3,9 +3,12 @@ import {
   type BlockStream,
   ConstraintViolated,
   type IndexPlan,
+  type KeyColumn,
   type KeyPage,
+  type KeysOf,
   type RefusedRow,
   type RowKey,
+  type RowsOf,
   type RowWriter,
   type TableMapping,
   type TargetRow,
@@ -13,7 +16,8 @@ import {
 } from '@mylab-sync/core'
 import { isRowRefusal, mapped, sqlState, violatedUnique } from '../errors.js'
 import * as sql from '../sql.js'
-import { BatchWriter } from './batch-writer.js'
+import type { Statement } from '../connection/pipeline.js'
+import { BatchWriter, type TogetherWritten } from './batch-writer.js'
 import { holders } from './conflicts.js'
 import { copyBlocks } from '../copy/copy-stream.js'
 import type { Keeper } from './keeper.js'
@@ -92,7 +96,7 @@ export class Writer implements RowWriter {
   }
 
   async upsert(table: TableMapping, rows: readonly TargetRow[], uniques: readonly IndexPlan[]): Promise<UpsertOutcome> {
-    const latest = [...new Map(rows.map((row) => [row.key, row])).values()]
+    const latest = latestOf(rows)
     const outcome = await this.#batches.write(table, latest, { tail: upsertTail(table), into: this.#sql.nameOf(table) })
     if ('refused' in outcome) return { kind: 'done', refused: outcome.refused }
     const { violated } = outcome
@@ -106,12 +110,47 @@ export class Writer implements RowWriter {
     throw new ConstraintViolated(table.name, violated, 'unique')
   }
 
+  async upsertAll(batches: readonly RowsOf[]): Promise<UpsertOutcome[]> {
+    const small = new Map<RowsOf, TogetherWritten>()
+    for (const batch of batches) {
+      const { table } = batch
+      const rows = latestOf(batch.rows)
+      if (rows.length > 0 && (await this.#batches.isSmall(table, rows)))
+        small.set(batch, { table, rows, tail: upsertTail(table), into: this.#sql.nameOf(table) })
+    }
+    const isWritten = small.size > 0 && (await this.#batches.writeTogether([...small.values()]))
+    const outcomes: UpsertOutcome[] = []
+    for (const batch of batches) {
+      // Where the target refused anything, each is written again alone, to find out what.
+      const isDone = isWritten && small.has(batch)
+      outcomes.push(isDone ? { kind: 'done', refused: [] } : await this.upsert(batch.table, batch.rows, batch.uniques))
+    }
+    return outcomes
+  }
+
+  async deleteAll(wanted: readonly KeysOf[]): Promise<void> {
+    const plain: (KeysOf & Statement)[] = []
+    for (const each of wanted) {
+      const { columns = [] } = each.table.key ?? {}
+      const values = keyArrays(columns, each.keys)
+      if (values === null) continue
+      const { triggers } = await this.#keeper.begin(each.table)
+      if (triggers.length > 0) await this.delete(each.table, each.keys)
+      else plain.push({ ...each, text: deleteBy(this.#sql.nameOf(each.table), givenKeys(columns)), values })
+    }
+    if (plain.length === 0) return
+    const counts = await this.#sql.together(plain)
+    // Alone, to name the table.
+    if (counts === null) for (const { table, keys } of plain) await this.delete(table, keys)
+    else for (const [at, { table }] of plain.entries()) await this.#keeper.watched(table, async () => counts[at] ?? 0)
+  }
+
   async delete(table: TableMapping, keys: readonly RowKey[]): Promise<void> {
     const columns = table.key?.columns ?? []
     const arrays = keyArrays(columns, keys)
     if (arrays === null) return
+    await this.#delete(table, givenKeys(columns), arrays)
     const [given, match] = [sql.unnested(columns.length), keyOf(columns)]
-    await this.#delete(table, `${given} WHERE ${match}`, arrays)
     await this.#keeper.expectNone(table, `FROM ${this.#sql.nameOf(table)} t JOIN ${given} ON ${match}`, arrays)
   }
 
@@ -122,7 +161,7 @@ export class Writer implements RowWriter {
   }
 
   async #delete(table: TableMapping, using: string, values: readonly unknown[]): Promise<void> {
-    const text = `DELETE FROM ${this.#sql.nameOf(table)} t USING ${using}`
+    const text = deleteBy(this.#sql.nameOf(table), using)
     await this.#keeper
       .watched(table, (names) => this.#sql.count(`${text} AND ${names}`, values))
       .catch((error: unknown) => this.#sql.refused(table, error))
@@ -131,4 +170,18 @@ export class Writer implements RowWriter {
   replace(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<readonly RefusedRow[]> {
     return this.#replacer.replace(table, batches)
   }
+}
+
+/** The last row of each key. */
+function latestOf(rows: readonly TargetRow[]): TargetRow[] {
+  return [...new Map(rows.map((row) => [row.key, row])).values()]
+}
+
+function deleteBy(table: string, using: string): string {
+  return `DELETE FROM ${table} t USING ${using}`
+}
+
+/** USING and WHERE for keys given as arrays. */
+function givenKeys(columns: readonly KeyColumn[]): string {
+  return `${sql.unnested(columns.length)} WHERE ${keyOf(columns)}`
 }

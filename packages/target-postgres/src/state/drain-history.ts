@@ -124,6 +124,7 @@ export class History implements DrainHistory {
   }
 
   async watermarks(tables: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    if (tables.length === 0) return new Map()
     const rows = await this.#sql.rows<{ table_name: string; tokens: string[] }>(
       'SELECT table_name, array_agg(token) AS tokens FROM sync_copy_mark WHERE table_name = ANY($1) GROUP BY table_name',
       [tables],

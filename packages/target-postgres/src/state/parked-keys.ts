@@ -1,4 +1,4 @@
-import type { ParkedKey, ParkedKeys, ParkedParent, RowKey } from '@mylab-sync/core'
+import type { ParkedKey, ParkedKeys, ParkedParent, RowKey, TableState } from '@mylab-sync/core'
 import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
 
 /**
@@ -54,6 +54,15 @@ export class Parked implements ParkedKeys {
       [tables ?? null],
     )
     return new Map(rows.map((row) => [row.table_name, row.n]))
+  }
+
+  async isAnyOf(states: readonly TableState[]): Promise<boolean> {
+    const [row] = await this.#sql.rows<{ some: boolean }>(
+      `SELECT EXISTS (SELECT FROM sync_progress t WHERE t.state = ANY($1) AND EXISTS (
+         SELECT FROM sync_parked p WHERE p.table_name = t.table_name AND p.reason = 'closed' OFFSET 0)) AS some`,
+      [states],
+    )
+    return row?.some ?? false
   }
 
   async remove(keys: readonly ParkedKey[]): Promise<void> {

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  type Edge,
+  type IndexPlan,
+  NO_TLS,
+  type TableMapping,
+  type TargetTransaction,
+  TargetTableUnfit,
+} from '@mylab-sync/core'
+import { shared, sharedServers } from '@mylab-sync/testkit'
+import pg from 'pg'
+import { createTarget } from './target.js'
+import { NO_OBJECTS, testKey, testRow, testTable } from './test-support.js'
+
+const DATABASE = 'target_together_test'
+const servers = await sharedServers({ services: ['postgres'] })
+const { host, port } = servers.target
+const place = { ...servers.product.target, host, port, tls: NO_TLS, instance: 'default' }
+const parent = testTable('parent', { id: 'integer!', code: 'character varying(5)', doc: 'json' }, ['id'])
+const child = testTable('child', { id: 'integer!', parent_id: 'integer' }, ['id'])
+const texts = testTable('texts', { a: 'integer!', b: 'text' }, ['a'])
+
+await servers.createTargetDatabase(DATABASE)
+const admin = await shared(servers.targetAdmin(DATABASE))
+const target = await shared(
+  createTarget({ ...place, database: DATABASE, schema: 'public', stateSchema: 'mylab_sync' }),
+  (opened) => opened.close(),
+)
+await target.admin.migrate()
+
+async function cleared(): Promise<void> {
+  await admin.query('DROP TABLE IF EXISTS public.child, public.parent, public.texts')
+  for (const table of [parent, child, texts]) {
+    await target.tables.create(table, NO_OBJECTS)
+    await target.constraints.buildKeyIndexes(table, [])
+  }
+}
+
+/** Commits what `work` does; rolls back where it throws. */
+async function within<T>(work: (transaction: TargetTransaction) => Promise<T>): Promise<T> {
+  await using transaction = await target.begin()
+  const result = await work(transaction)
+  await transaction.commit()
+  return result
+}
+
+async function contents(table: TableMapping): Promise<string[]> {
+  const { rows } = await admin.query<{ row: string }>(
+    `SELECT t::text AS row FROM public.${pg.escapeIdentifier(table.name)} t ORDER BY 1`,
+  )
+  return rows.map(({ row }) => row)
+}
+
+test('batches of many tables are written together, or each alone if one is refused', async () => {
+  await cleared()
+  const odd = ['{a"b\\', 'NULL', '', ' , ', "'é\n\t"]
+  await within(async (transaction) => {
+    const written = await transaction.rows.upsertAll([
+      { table: texts, rows: odd.map((text, at) => testRow(String(at), text)), uniques: [] },
+      { table: child, rows: [testRow('1', null), testRow('1', '7'), testRow('2', '8')], uniques: [] },
+      { table: parent, rows: [], uniques: [] },
+      { table: child, rows: [testRow('3', '9')], uniques: [] },
+      { table: parent, rows: Array.from({ length: 700 }, (_, at) => testRow(String(at), 'c', null)), uniques: [] },
+    ])
+    assert.ok(written.length === 5 && written.every((each) => each.kind === 'done' && each.refused.length === 0))
+    await transaction.rows.deleteAll([
+      { table: child, keys: ['2', '2', '77'] },
+      { table: parent, keys: Array.from({ length: 690 }, (_, at) => String(at)) },
+      { table: texts, keys: [] },
+    ])
+  })
+  const { rows } = await admin.query<{ b: string }>('SELECT b FROM public.texts ORDER BY a')
+  assert.deepEqual(
+    rows.map(({ b }) => b),
+    odd,
+  )
+  assert.deepEqual(await contents(child), ['(1,7)', '(3,9)'])
+  assert.equal((await contents(parent)).length, 10)
+  await admin.query('ALTER TABLE public.child ADD CONSTRAINT no_four UNIQUE (parent_id)')
+  await within(async (transaction) => {
+    const [first, second, third] = await transaction.rows.upsertAll([
+      { table: texts, rows: [testRow('7', 'seven')], uniques: [] },
+      { table: parent, rows: [testRow('1', 'too long', null), testRow('2', 'new', null)], uniques: [] },
+      { table: child, rows: [testRow('4', '9')], uniques: [] },
+    ])
+    assert.deepEqual(first, { kind: 'done', refused: [] })
+    assert.deepEqual(second?.kind === 'done' && second.refused.map(({ key, code: state }) => [key, state]), [
+      ['1', '22001'],
+    ])
+    assert.deepEqual(third?.kind === 'held' && third.holders.map(({ key }) => key), ['3'])
+  })
+  assert.deepEqual(await contents(child), ['(1,7)', '(3,9)'])
+  assert.equal((await contents(parent)).length, 11)
+  await admin.query('ALTER TABLE public.child RENAME TO gone')
+  const lost = within((transaction) =>
+    transaction.rows.deleteAll([
+      { table: texts, keys: ['7'] },
+      { table: child, keys: ['1'] },
+    ]),
+  )
+  await assert.rejects(lost, (error: unknown) => error instanceof TargetTableUnfit && error.table === 'child')
+  assert.equal((await contents(texts)).length, odd.length + 1)
+  await admin.query('DROP TABLE public.gone')
+})
+
+test('one look tells which tables lack an object and which foreign keys are due', async () => {
+  await cleared()
+  const edge: Edge = {
+    name: 'child_parent_fk',
+    child: 'child',
+    parent: 'parent',
+    childKey: testKey(child.columns.slice(1)),
+    parentKey: testKey(parent.columns.slice(0, 1)),
+    action: true,
+    byKey: true,
+    overlapping: false,
+    text: false,
+    captureOnlyParent: false,
+    notCarried: null,
+  }
+  const index = { unique: false, columns: ['parent_id'], parts: ['parent_id'] }
+  const plain: IndexPlan = { ...index, name: 'child_parent', deferrable: false }
+  const unique: IndexPlan = { ...index, unique: true, name: 'child_unique', deferrable: true }
+  const objects = { ...NO_OBJECTS, indexes: [plain, unique], checks: [{ name: 'child_id', expression: 'id > 0' }] }
+  const due = async (): Promise<readonly [boolean, string[]]> => {
+    const planned = { foreignKeyColumns: [], foreignKeys: [] }
+    const found = await target.constraints.unbuilt([
+      { ...planned, table: child, objects },
+      { ...planned, table: parent, objects: NO_OBJECTS },
+    ])
+    return [found.isForeignKeyDue(child, edge), [...found.tables]]
+  }
+  assert.deepEqual(await due(), [true, ['child']])
+  assert.deepEqual(await target.constraints.buildIndexes(child, objects), [])
+  assert.deepEqual(await due(), [true, []])
+  for (const harm of ['DROP CONSTRAINT child_id', 'DROP CONSTRAINT child_unique']) {
+    await admin.query(`ALTER TABLE public.child ${harm}`)
+    assert.deepEqual(await due(), [true, ['child']])
+    assert.deepEqual(await target.constraints.buildIndexes(child, objects), [])
+  }
+  await within((transaction) => transaction.rows.upsert(child, [testRow('1', '5')], []))
+  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'not-valid')
+  assert.deepEqual(await due(), [true, []])
+  await within((transaction) => transaction.rows.delete(child, ['1']))
+  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'validated')
+  assert.deepEqual(await due(), [false, []])
+})
