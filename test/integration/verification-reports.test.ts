@@ -13,7 +13,7 @@ const NAME = 'reported'
 const TABLES = `
   CREATE TABLE patients (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(40), born DATE, note TEXT) ENGINE=InnoDB;
   CREATE TABLE \`<b>"a'&\` (id INT PRIMARY KEY, v INT, g INT AS (v * 2) STORED) ENGINE=InnoDB;
-  CREATE TABLE visits (id INT PRIMARY KEY, p INT, w GEOMETRY) ENGINE=InnoDB;
+  CREATE TABLE visits (id INT PRIMARY KEY, p INT) ENGINE=InnoDB; INSERT INTO visits VALUES (1, 1);
   SET sql_mode = '';
   INSERT INTO patients (name, born, note) VALUES ('Confidential One', '2001-02-03', 'x'), ('Confidential Two', '0000-00-00', 'y');
   INSERT INTO \`<b>"a'&\` (id, v) VALUES (1, 1)`
@@ -52,11 +52,13 @@ test('a report is complete, names the one before, and holds no value and no key'
   assert.equal(one.source['database'], NAME)
   assert.match(one.source['server'] ?? '', /^(MariaDB|MySQL) \d+\./)
   assert.match(one.target['server'] ?? '', /^PostgreSQL \d+/)
-  assert.equal(one.totals['rows'], 3)
+  assert.equal(one.totals['rows'], 4)
   const { table, result, rows, drains, verifiedAt } = one.tables.find((each) => each['table'] === 'patients') ?? {}
   assert.deepEqual([table, result, rows], ['patients', 'equal', 2])
   assert.match(String(verifiedAt), /^\d{4}-\d\d-\d\dT/)
   assert.ok((drains as { first: number }).first > 0)
+  const visits = one.tables.find((each) => each['table'] === 'visits')?.['digest'] as { rows: number } | null
+  assert.equal(visits?.rows, 1)
   assert.deepEqual(one.exceptions.sanitised, [{ table: 'patients', column: 'born', rule: 'zero-date', values: 1 }])
   assert.ok(one.exceptions.notCarried.some((each) => each.table.startsWith('<b>')))
 
@@ -130,4 +132,20 @@ test('a report replaces no file unasked, and a wrong place is found before any w
   const replaced = await verify('--report', fileOf('five'), '--yes', '--table', 'patients')
   assert.equal(replaced.code, 0, replaced.err)
   assert.deepEqual([reportOf('five').number, reportOf('five').tables.length], [6, 1])
+})
+
+test('reverse --plan says what a way back would take, and that there is none', async () => {
+  const reverse = (...args: string[]): ReturnType<typeof run> => run(servers, NAME, ['reverse', ...args])
+  const shown = await reverse('--plan')
+  assert.equal(shown.code, 0, shown.stderr)
+  assert.match(shown.stdout, /^A way back from PostgreSQL to the source is not built/)
+  assert.match(shown.stdout, /\npatients\n {2}key: id\n[\s\S]*born: infinity[\s\S]*AUTO_INCREMENT of id to be set/)
+  const { built, tables } = JSON.parse((await reverse('--plan', '--json')).stdout) as {
+    built: boolean
+    tables: { generated: string[] }[]
+  }
+  assert.deepEqual([built, tables.flatMap(({ generated }) => generated)], [false, ['g']])
+  const refused = await reverse()
+  assert.equal(refused.code, 2)
+  assert.match(refused.stderr, /a way back is not built/)
 })

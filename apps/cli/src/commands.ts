@@ -216,7 +216,7 @@ export const COMMANDS: readonly Command[] = [
       if (checkReport === undefined)
         return (await import('./commands/verify.js')).runVerify({ ...a, tables: a.table, report: a.report })
       if (a.report !== undefined) throw new UsageFault('--report and --check-report: found both, expected one of them')
-      return (await import('./commands/check-report.js')).runCheckReport({ ...a, files: checkReport })
+      return (await import('./evidence/check-report.js')).runCheckReport({ ...a, files: checkReport })
     },
   }),
   command({
@@ -235,6 +235,16 @@ export const COMMANDS: readonly Command[] = [
       ['sequences --set', 'before the application writes to the target'],
     ],
     run: async (a) => (await import('./commands/sequences.js')).runSequences({ ...a, tables: a.table }),
+  }),
+  command({
+    name: 'reverse',
+    describe: 'print what a way back from PostgreSQL would take; it is not built',
+    options: { table: TABLE, plan: flag('print the plan; change nothing') },
+    examples: [['reverse --plan', 'per table: key, what does not go back without loss, triggers, counters']],
+    run: async (a) => {
+      if (!a.plan) throw new UsageFault('a way back is not built; reverse --plan prints what it would take')
+      await (await import('./commands/reverse.js')).runReversePlan({ ...a, tables: a.table })
+    },
   }),
   command({
     name: 'show-errors',

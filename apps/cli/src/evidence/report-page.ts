@@ -63,7 +63,7 @@ function tablesOf({ tables }: SealedReport): string {
       table.verifiedSince,
       table.verifiedAt,
       table.drains && `${table.drains.first} to ${table.drains.last}`,
-      table.digest,
+      table.digest && `${table.digest.sums.join(' ')} (${table.digest.rows} rows)`,
     ]),
   )
 }

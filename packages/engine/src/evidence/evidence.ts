@@ -35,8 +35,8 @@ export interface EvidenceTable {
   readonly verifiedSince: string | null
   readonly verifiedAt: string | null
   readonly drains: DrainRange | null
-  /** Of its contents; null: none was made. */
-  readonly digest: string | null
+  /** Of its contents, as `digests` says; null: not all of it was compared by digests. */
+  readonly digest: VerifiedTable['digest']
 }
 
 /** What an auditor needs to judge a verification: counts and names, no key and no value of a row. */
@@ -89,8 +89,8 @@ export interface Evidence {
   }
 }
 
-const NO_DIGESTS =
-  'none: every value was compared with its counterpart in the types of the target; no digest of whole tables is made'
+const DIGESTS =
+  "Each server computes the SHA-256 of each row's text (its columns in order, joined by |). The digest is the sum of the first 15 hexadecimal digits of all rows, the sum of the next 15, and the number of rows, whatever their order; both servers computed the same. It is null where a part was compared value by value instead: rows that changed meanwhile, tables without a key, and columns whose texts differ between the servers."
 
 /** Composes the report of a verification from what both sides know at its end. */
 export async function gatherEvidence(
@@ -113,7 +113,7 @@ export async function gatherEvidence(
     consistentAsOf: verified.consistentAsOf,
     totals: totalsOf(tables, exceptions),
     tables,
-    digests: NO_DIGESTS,
+    digests: DIGESTS,
     exceptions,
   }
 }
@@ -123,10 +123,10 @@ export function isEvidence(value: unknown): value is Evidence {
 }
 
 function evidenceOf({ equal, notCompared, ...table }: VerifiedTable): EvidenceTable {
-  const { rows, missing, surplus, different, quarantined, verifiedSince, verifiedAt, drains } = table
+  const { rows, missing, surplus, different, quarantined, verifiedSince, verifiedAt, drains, digest } = table
   const result = notCompared === null ? (equal ? 'equal' : 'different') : 'not compared'
   const counts = { rows, missing, surplus, different, quarantined }
-  return { table: table.table, result, reason: notCompared, ...counts, verifiedSince, verifiedAt, drains, digest: null }
+  return { table: table.table, result, reason: notCompared, ...counts, verifiedSince, verifiedAt, drains, digest }
 }
 
 async function exceptionsOf(

@@ -5,10 +5,10 @@ import { slices } from '../slice/dirty-keys.js'
 /** Digests the rows of a scope on one side. */
 export type DigestOf = (scope: DigestScope) => Promise<RowDigest>
 
-const NONE: RowDigest = { rows: 0, sums: [0n, 0n] }
+export const NO_ROWS: RowDigest = { rows: 0, sums: [0n, 0n] }
 
 /** The digest of a disjoint union; with `sign` -1, of what is left without a part. */
-function combined(one: RowDigest, other: RowDigest, sign: 1 | -1): RowDigest {
+export function combined(one: RowDigest, other: RowDigest, sign: 1 | -1): RowDigest {
   const [a, b] = one.sums
   const [c, d] = other.sums
   const factor = BigInt(sign)
@@ -33,7 +33,7 @@ export async function digestWithout(
 
 /** The digest of exactly these keys. */
 export async function digestOfKeys(digestOf: DigestOf, lists: AsyncIterable<readonly RowKey[]>): Promise<RowDigest> {
-  let digest = NONE
+  let digest = NO_ROWS
   for await (const keys of lists)
     if (keys.length > 0) digest = combined(digest, await digestOf({ range: { lower: null, upper: null }, keys }), 1)
   return digest

@@ -9,7 +9,7 @@ import {
 import { KEYS_PER_QUERY } from '../slice/closure.js'
 import { compareKeys } from './compare-keys.js'
 import { compareRows } from './compare-rows.js'
-import { digestOfKeys, type DigestOf, digestWithout, sameDigest } from './digests.js'
+import { combined, digestOfKeys, type DigestOf, digestWithout, NO_ROWS, sameDigest } from './digests.js'
 import { ExemptKeys } from './exempt-keys.js'
 import type { Difference } from './findings.js'
 import type { Moment } from './moment.js'
@@ -27,6 +27,8 @@ export interface RangeOutcome {
   expected: number
   readonly differences: Difference[]
   readonly strays: (readonly string[])[]
+  /** The digest of the rows that equal digests proved. */
+  proven: RowDigest
 }
 
 /** Compares ranges of one table at one moment: by digests where these prove something, otherwise value by value. */
@@ -90,6 +92,7 @@ export class RangeComparison {
     if (sameDigest(source.digest, target)) {
       outcome.rows += source.rows
       outcome.expected += source.digest.rows
+      outcome.proven = combined(outcome.proven, source.digest, 1)
       if (this.#undigested !== null) await this.#compareUndigested(range, this.#undigested, outcome)
       return
     }
@@ -184,7 +187,7 @@ export class RangeComparison {
 }
 
 function nothing(): RangeOutcome {
-  return { rows: 0, expected: 0, differences: [], strays: [] }
+  return { rows: 0, expected: 0, differences: [], strays: [], proven: NO_ROWS }
 }
 
 function without(keys: readonly RowKey[], others: ReadonlySet<RowKey>): RowKey[] {

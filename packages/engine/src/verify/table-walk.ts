@@ -1,4 +1,4 @@
-import { type KeyRange, type RowKey, type TableMapping, WHOLE_TABLE } from '@mylab-sync/core'
+import { type KeyRange, type RowDigest, type RowKey, type TableMapping, WHOLE_TABLE } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
 import {
@@ -52,7 +52,9 @@ export class TableWalk {
     { limits = REPORTED, share = 1 }: { readonly limits?: FindingsLimits; readonly share?: number } = {},
   ) {
     this.#share = share
-    this.#state = typeof from === 'string' ? newWalkState(from) : structuredClone(from)
+    // One that an older version stored may lack fields.
+    this.#state =
+      typeof from === 'string' ? newWalkState(from) : { ...newWalkState(from.table), ...structuredClone(from) }
     this.#limits = limits
   }
 
@@ -154,6 +156,7 @@ export class TableWalk {
     const outcome = await this.#compare(comparison, { lower, upper })
     this.#add(outcome.differences, outcome.strays)
     state.rows += outcome.rows
+    state.proven = added(state.proven, outcome.proven)
     state.expected = state.expected === null ? null : numberOrNull(state.expected + outcome.expected)
     state.isOrdered &&= comparison.isOrdered({ lower, upper })
     state.lower = upper === null || this.#share === 1 ? upper : await source.keyAfter(mapping, upper, this.#skipped(1))
@@ -225,6 +228,11 @@ export class TableWalk {
 function rowsOfStep({ source: { estimatedRows, estimatedBytes } }: TableMapping, { bytes, rows }: Step): number {
   const width = Math.max(40, estimatedBytes / Math.max(1, estimatedRows))
   return Math.min(rows, Math.max(MIN_STEP_ROWS, Math.floor(bytes / width)))
+}
+
+function added({ rows, sums: [a, b] }: WalkState['proven'], more: RowDigest): WalkState['proven'] {
+  const [c, d] = more.sums
+  return { rows: rows + more.rows, sums: [String(BigInt(a) + c), String(BigInt(b) + d)] }
 }
 
 function numberOrNull(value: number): number | null {

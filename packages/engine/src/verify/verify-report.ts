@@ -29,6 +29,8 @@ export interface VerifiedTable {
   readonly verifiedSince: string | null
   /** The drains of these moments: what they applied is in both databases; null: it was not compared. */
   readonly drains: DrainRange | null
+  /** The digest of its rows, whose sums are digits; null unless digests proved every row and every column of all of it. */
+  readonly digest: { readonly rows: number; readonly sums: readonly [string, string] } | null
   /** The latest moment that the comparison holds for, ISO 8601 in UTC; null: it was not compared. */
   readonly verifiedAt: string | null
   readonly missing: number

@@ -38,7 +38,9 @@ export async function verify(context: EngineContext, request: VerifyRequest): Pr
   await walkOn(context, verification, { ...request, share })
   if (share === 1) await recordComparison(context, verification)
   const report = reportOf(verification)
-  const sampled = { ...report, sample: request.sample ?? null }
+  // Of a sample, it would be a digest of whichever rows that was.
+  const tables = share === 1 ? withDigests(verification, report.tables) : report.tables
+  const sampled = { ...report, tables, sample: request.sample ?? null }
   return request.values === true ? await withValues(context, verification, sampled) : sampled
 }
 
@@ -100,6 +102,7 @@ export function reportOf(
       equal: notCompared === null && countFindings(findings) === 0,
       verifiedSince: notCompared === null ? (span?.since ?? null) : null,
       drains: notCompared === null ? drains : null,
+      digest: null,
       verifiedAt: notCompared === null ? (span?.until ?? null) : null,
       ...findings.counts,
       quarantined: quarantined.get(walk.table) ?? 0,
@@ -117,6 +120,17 @@ export function reportOf(
     sample: null,
     since: null,
   }
+}
+
+function withDigests({ model, walks }: Verification, tables: readonly VerifiedTable[]): VerifiedTable[] {
+  const digests = new Map(walks.map((walk) => [walk.table, digestOf(model, walk)]))
+  return tables.map((table) => ({ ...table, digest: digests.get(table.table) ?? null }))
+}
+
+function digestOf(model: Model, { table, isEqual, state: { proven, rows } }: TableWalk): VerifiedTable['digest'] {
+  if (!model.tables.has(table)) return null
+  const isWhole = isEqual && proven.rows === rows && !model.isFullTable(table)
+  return isWhole && model.mapping(table).columns.every(({ digest }) => digest !== null) ? proven : null
 }
 
 function foundKeys(model: Model, table: string, { differences, strays }: Findings): FoundKey[] {

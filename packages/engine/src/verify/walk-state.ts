@@ -31,6 +31,8 @@ export interface WalkState {
   span: { readonly since: string; readonly until: string } | null
   /** The drains at whose moments its steps were taken, from the first to the last. */
   drains: DrainRange | null
+  /** The digest of the rows that digests have proved so far; its sums as digits. */
+  proven: { readonly rows: number; readonly sums: readonly [string, string] }
   /** Why the table was not compared; null while nothing speaks against it. */
   notCompared: string | null
 }
@@ -51,6 +53,7 @@ export function newWalkState(table: string): WalkState {
     latest: null,
     span: null,
     drains: null,
+    proven: { rows: 0, sums: ['0', '0'] },
     notCompared: null,
   }
 }
