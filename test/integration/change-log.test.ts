@@ -235,7 +235,9 @@ test('a malformed entry is held with a message and costs only a recopy of its ta
   const all = [[String(FORGED.length), String(FORGED.length)]]
   assert.deepEqual(await held(), all)
   // As earlier versions left them.
-  await installation.app.query('UPDATE sync_audit_log SET retry_count = 3 WHERE retry_count = 4')
+  await installation.app.query(
+    `UPDATE sync_audit_log SET retry_count = 3, error_message = 'it holds no key of its table as our triggers write it now; the table was copied again' WHERE retry_count = 4`,
+  )
   await migrate(installation.context)
   assert.deepEqual(await held(), all)
   await settle(installation)

@@ -17,8 +17,11 @@ const RETRY_COUNTS: Readonly<Record<UnsyncedEntry['kind'], number>> = { 'refused
 export const REFUSED_UNSYNCED = `synced = 0 AND retry_count = ${RETRY_COUNTS['refused-row']}`
 export const MALFORMED_UNSYNCED = `synced = 0 AND retry_count = ${RETRY_COUNTS.malformed}`
 
-/** Earlier versions used one retry_count for both kinds, and only this text identified a malformed entry. */
-const MALFORMED_BEFORE = 'its key does not have the form that our triggers write now; the table was copied again'
+/**
+ * Earlier versions used one retry_count for both kinds, and only this text identifies a malformed entry. It is theirs, stored in
+ * change logs, and not the message of today: it is never reworded.
+ */
+const MALFORMED_BEFORE = 'it holds no key of its table as our triggers write it now; the table was copied again'
 export const markMalformedBefore = (auditTable: string): string =>
   `UPDATE ${sql.name(auditTable)} SET retry_count = ${RETRY_COUNTS.malformed} WHERE ${REFUSED_UNSYNCED} AND error_message = ${sql.text(MALFORMED_BEFORE)}`
 /** Under REPEATABLE READ the update would lock the gap that the application inserts into. */
