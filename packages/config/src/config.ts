@@ -15,6 +15,7 @@ import {
   SCHEMA_CHANGES,
   type SchemaChanges,
 } from './file.js'
+import { oneOf } from './one-of.js'
 import { type TlsFiles, tlsFiles } from './tls-files.js'
 import { sourceTls, targetTls } from './tls.js'
 import { type VerifySettings, verifyOf } from './verify-settings.js'
@@ -211,13 +212,6 @@ function logOf({ monitoring }: File, env: Env): ResolvedConfig['log'] {
 
 function schemaChangesOf({ schemaChanges }: File, env: Env): SchemaChanges {
   return oneOf(env['SYNC_SCHEMA_CHANGES'], 'SYNC_SCHEMA_CHANGES', SCHEMA_CHANGES) ?? schemaChanges ?? 'apply'
-}
-
-function oneOf<T extends string>(value: string | undefined, name: string, allowed: readonly T[]): T | undefined {
-  if (value === undefined) return undefined
-  const found = allowed.find((each) => each === value.toLowerCase())
-  if (found) return found
-  throw fault(`environment: ${name}: found ${value}, expected ${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`)
 }
 
 function prefixOf(value: string | undefined): string | undefined {

@@ -1,5 +1,6 @@
 import type { Env } from './environment.js'
 import { fault } from './fault.js'
+import { oneOf } from './one-of.js'
 
 export const REPAIRS = ['report', 'auto'] as const
 
@@ -27,12 +28,8 @@ export function verifyOf(
   env: Env,
 ): VerifySettings {
   const background = env['SYNC_VERIFY_BACKGROUND']
-  const repair = env['SYNC_VERIFY_REPAIR']
   const share = background === undefined ? shareOf(file?.background ?? DEFAULT_SHARE) : shareOf(background)
   if (share === undefined)
     throw fault(`environment: SYNC_VERIFY_BACKGROUND: found ${background}, expected ${SHARE_EXPECTED}`)
-  const known = REPAIRS.find((each) => each === repair?.toLowerCase())
-  if (repair !== undefined && known === undefined)
-    throw fault(`environment: SYNC_VERIFY_REPAIR: found ${repair}, expected ${REPAIRS.join(' or ')}`)
-  return { share, repair: known ?? file?.repair ?? 'report' }
+  return { share, repair: oneOf(env['SYNC_VERIFY_REPAIR'], 'SYNC_VERIFY_REPAIR', REPAIRS) ?? file?.repair ?? 'report' }
 }

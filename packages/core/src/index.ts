@@ -6,6 +6,7 @@ export { batchesOf } from './batches.js'
 export { HexDigits } from './hex-digits.js'
 export { counted } from './counted.js'
 export {
+  changesRows,
   isActionEdge,
   type ApplicationObject,
   type ColumnDefault,

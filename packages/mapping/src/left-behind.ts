@@ -1,4 +1,10 @@
-import type { NotCarried, ReferentialAction, SourceColumn, SourceForeignKey, SourceTable } from '@mylab-sync/core'
+import {
+  changesRows,
+  type NotCarried,
+  type SourceColumn,
+  type SourceForeignKey,
+  type SourceTable,
+} from '@mylab-sync/core'
 
 /** What a table loses besides indexes, CHECKs and defaults: the target holds values, not the rules that generate or compare them. */
 export function leftBehind(table: SourceTable): NotCarried[] {
@@ -12,10 +18,9 @@ export function leftBehind(table: SourceTable): NotCarried[] {
 
 /** The target's rows follow the source's, so an action there would be applied twice. */
 function actions({ name, onDelete, onUpdate }: SourceForeignKey): NotCarried[] {
-  const acts = (action: ReferentialAction): boolean => action !== 'NO ACTION' && action !== 'RESTRICT'
   const clauses = [
-    ...(acts(onDelete) ? [`ON DELETE ${onDelete}`] : []),
-    ...(acts(onUpdate) ? [`ON UPDATE ${onUpdate}`] : []),
+    ...(changesRows(onDelete) ? [`ON DELETE ${onDelete}`] : []),
+    ...(changesRows(onUpdate) ? [`ON UPDATE ${onUpdate}`] : []),
   ]
   if (clauses.length === 0) return []
   return [

@@ -14,6 +14,7 @@ import { shareOf, timeOf } from '../verify-part.js'
 import { print, printJson, printTable, tell } from '../output.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
 import { VERSION } from '../version.js'
+import { differingLine } from './verification-lines.js'
 
 type RepairOptions = CommonOptions & { readonly tables: string[]; readonly watch: boolean }
 type VerifyOptions = RepairOptions & {
@@ -117,7 +118,7 @@ function show(report: VerifyReport): void {
   )
   for (const { table, keys } of report.tables)
     for (const { key, kind, columns, values = [] } of keys) {
-      print(`${kind}: ${table} (${key.join(', ')})${columns.length > 0 ? `: ${columns.join(', ')}` : ''}`)
+      print(differingLine({ table, key, kind, columns }))
       for (const { column, source, target } of values)
         print(`  ${column}: source ${valueText(source)}, target ${valueText(target)}`)
     }

@@ -15,7 +15,9 @@ export interface ReportPlace {
 export async function reportPlace(file: string, overwrite: boolean): Promise<ReportPlace> {
   const place = { file, page: pageOf(file), overwrite }
   const folder = dirname(file)
-  const found = await stat(folder).catch(() => null)
+  const found = await orAbsent(stat(folder)).catch((cause: unknown) => {
+    throw new SyncError('usage', `--report: ${folder} cannot be read (${codeOf(cause)})`, { cause })
+  })
   if (!found?.isDirectory()) throw new SyncError('usage', `--report: there is no directory ${folder}`)
   for (const each of [place.file, place.page]) if (!overwrite && (await exists(each))) throw taken(each)
   return place
@@ -102,7 +104,20 @@ export async function readReports(
   )
 }
 
-/** The page beside a report; null: there is none. */
+/** The page beside a report; null: there is none. Throws SyncError usage if it cannot be read. */
 export async function readPage(file: string): Promise<string | null> {
-  return await readFile(pageOf(file), 'utf8').catch(() => null)
+  const page = pageOf(file)
+  return await orAbsent(readFile(page, 'utf8')).catch((cause: unknown) => {
+    throw new SyncError('usage', `--check-report: ${page} cannot be read (${codeOf(cause)})`, { cause })
+  })
+}
+
+/** Returns null if the file or its folder does not exist. */
+async function orAbsent<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
+    throw error
+  }
 }

@@ -126,6 +126,11 @@ export interface ApplicationObject {
 }
 
 /** True if the source changes child rows through this foreign key without firing a trigger. */
-export function isActionEdge(key: SourceForeignKey): boolean {
-  return [key.onDelete, key.onUpdate].some((action) => action === 'CASCADE' || action.startsWith('SET'))
+export function isActionEdge({ onDelete, onUpdate }: Pick<SourceForeignKey, 'onDelete' | 'onUpdate'>): boolean {
+  return changesRows(onDelete) || changesRows(onUpdate)
+}
+
+/** False for an action that only refuses. */
+export function changesRows(action: ReferentialAction): boolean {
+  return action !== 'NO ACTION' && action !== 'RESTRICT'
 }

@@ -1,5 +1,3 @@
-import { isLockTimeout } from '@mylab-sync/core'
-import { retry } from '@mylab-sync/runtime'
 import type { EngineContext } from '../context.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
@@ -8,6 +6,7 @@ import { maintain } from '../upkeep/maintain.js'
 import { repair } from '../verify/repair.js'
 import type { VerifyReport } from '../verify/verify-report.js'
 import type { CutoverFinding } from './finding.js'
+import { untilReadersLeave } from './readers.js'
 import { cutoverTables } from './tables.js'
 
 export interface AbortRequest {
@@ -27,8 +26,6 @@ export type AbortReport =
   | { readonly kind: 'taken-back'; readonly found: VerifyReport; readonly left: VerifyReport }
 
 const WAIT_MS = 60_000
-const ATTEMPTS = 10
-const PAUSES = { firstMs: 300, longestMs: 300 }
 
 /** Goes back to following the source, from any step of a cutover. May be killed anywhere and run again. */
 export async function abortCutover(context: EngineContext, request: AbortRequest): Promise<AbortReport> {
@@ -61,7 +58,7 @@ async function takeBack(context: EngineContext, model: Model): Promise<void> {
     await target.enter('taken-back')
     await target.commit()
   }
-  await retry(once, { ...PAUSES, attempts: ATTEMPTS, isRetryable: isLockTimeout })
+  await untilReadersLeave(once)
 }
 
 /** Until then nobody knows whether the rows are those of the source. */

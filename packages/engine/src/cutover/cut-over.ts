@@ -1,5 +1,4 @@
-import { type CutoverState, isLockTimeout, SyncError } from '@mylab-sync/core'
-import { retry } from '@mylab-sync/runtime'
+import { type CutoverState, SyncError } from '@mylab-sync/core'
 import { type EngineContext, throwIfStopped } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { loadModel } from '../model/load.js'
@@ -8,7 +7,8 @@ import { readTarget } from '../transactions.js'
 import { maintain, noticeUncaptured } from '../upkeep/maintain.js'
 import { type Counters, counterFindings, movedCounters } from './counters.js'
 import { blocking, blocks, type CutoverFinding } from './finding.js'
-import { blockingFindings, listObstacles } from './obstacles.js'
+import { blockingFindings, obstaclesOf } from './obstacles.js'
+import { untilReadersLeave } from './readers.js'
 import { holdOff, type StopRequest, stopWrites } from './stop.js'
 import { cutoverTables } from './tables.js'
 import { compareTail, compareWhole, type TailResult } from './tail.js'
@@ -33,11 +33,8 @@ export interface CutoverReport {
 /** Fewer changed keys than these take well under a second to compare while the writes are stopped. */
 const FEW_KEYS = 1_000
 const MAX_ROUNDS = 5
-const DRAIN_WAIT_MS = 60_000
+const LAST_DRAIN_WAIT_MS = 60_000
 const SWITCH_WAIT_MS = 30_000
-/** A reader of the target that holds a table is waited for so often; 2 s each. */
-const SWITCH_ATTEMPTS = 10
-const SWITCH_PAUSES = { firstMs: 300, longestMs: 300 }
 
 /**
  * Hands over to PostgreSQL (decision 0014). Everything that takes long is done while the application writes; the switch is one
@@ -91,10 +88,10 @@ async function prepare(
   { onStep }: CutoverRequest,
 ): Promise<Prepared | CutoverFinding[]> {
   onStep?.('building what is missing')
-  await maintain(context, await loadModel(context))
-  const found = (await listObstacles(context)).filter(blocks)
-  if (found.length > 0) return found
   const model = await loadModel(context)
+  await maintain(context, model)
+  const found = (await obstaclesOf(context, model)).filter(blocks)
+  if (found.length > 0) return found
   await context.target.cutover.prepare(cutoverTables(model), () => throwIfStopped(context))
   // Again in the end for those that have moved until then.
   const counters = await context.source.writes.counters()
@@ -193,10 +190,10 @@ function sourceWritten(): CutoverFinding {
 async function lastTail(context: EngineContext, { model, drain: since }: Prepared): Promise<TailResult | null> {
   await noticeUncaptured(context, model)
   const probe = (await context.source.catalog.seesStorage()) ? {} : { probe: [...model.tables.keys()] }
-  await drain(context, model, { ...probe, waitMs: DRAIN_WAIT_MS })
+  await drain(context, model, { ...probe, waitMs: LAST_DRAIN_WAIT_MS })
   const tail = await compareTail(context, model, since)
-  const full = tail === null ? [] : [...tail.model.tables.keys()].filter((table) => tail.model.isFullTable(table))
   if (tail === null) return null
+  const full = [...tail.model.tables.keys()].filter((table) => tail.model.isFullTable(table))
   return { ...tail, findings: [...tail.findings, ...(await compareWhole(context, full))] }
 }
 
@@ -220,7 +217,7 @@ async function makeSwitch(
     await target.commit()
     return true
   }
-  return retry(once, { ...SWITCH_PAUSES, attempts: SWITCH_ATTEMPTS, isRetryable: isLockTimeout })
+  return untilReadersLeave(once)
 }
 
 async function isStillQuiet({ source: { writes, log } }: EngineContext, { mark }: Quiet): Promise<boolean> {

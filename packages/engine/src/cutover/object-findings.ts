@@ -1,4 +1,11 @@
-import type { ColumnMapping, Missing, NotCarried, NotCarriedKind, TableMapping } from '@mylab-sync/core'
+import {
+  type ColumnMapping,
+  isActionEdge,
+  type Missing,
+  type NotCarried,
+  type NotCarriedKind,
+  type TableMapping,
+} from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 import { notCarriedOf } from '../report/not-carried.js'
@@ -17,9 +24,7 @@ export async function objectFindings(context: EngineContext, model: Model): Prom
     for (const [kind, left] of byKind(notCarriedOf(model, table, others))) {
       const missing =
         kind === 'foreign-key-action'
-          ? (keys.get(table) ?? [])
-              .filter(({ onDelete, onUpdate }) => isAction(onDelete) || isAction(onUpdate))
-              .map((key): Missing => ({ kind, key }))
+          ? (keys.get(table) ?? []).filter(isActionEdge).map((key): Missing => ({ kind, key }))
           : missingOf(mapping, kind, left)
       findings.push(note(kind, table, { cause: causeOf(left), sql: statements(missing) }))
     }
@@ -36,8 +41,6 @@ export async function objectFindings(context: EngineContext, model: Model): Prom
   }
   return [...findings, ...(await applicationFindings(context, others.notVisible))]
 }
-
-const isAction = (action: string): boolean => action !== 'NO ACTION' && action !== 'RESTRICT'
 
 function note(
   code: CutoverFinding['code'],

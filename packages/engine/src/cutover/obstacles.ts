@@ -10,7 +10,11 @@ import { stateFindings } from './state-findings.js'
 
 /** Everything that stands in the way of a cutover, what blocks it first. Changes nothing. */
 export async function listObstacles(context: EngineContext): Promise<CutoverFinding[]> {
-  const model = await loadModel(context)
+  return await obstaclesOf(context, await loadModel(context))
+}
+
+/** As `listObstacles`, by definitions that were read already. */
+export async function obstaclesOf(context: EngineContext, model: Model): Promise<CutoverFinding[]> {
   const state = await blockingFindings(context, model)
   const open = [...model.tables.keys()].filter((table) => !state.some((each) => each.table === table))
   const counters = await counterFindings(context, model, { tables: open, dryRun: true })

@@ -1,6 +1,7 @@
 import type { KeptPlace, RowKey } from '@mylab-sync/core'
 import { type EngineContext, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
+import { differText } from '../report/problems.js'
 import { compareKeys } from '../verify/compare-keys.js'
 import { Moment } from '../verify/moment.js'
 import { verify } from '../verify/verify.js'
@@ -93,7 +94,7 @@ export async function compareWhole(context: EngineContext, tables: readonly stri
 
 function rowsDiffer(table: string, rows: number): CutoverFinding {
   return blocking('rows-differ', table, {
-    cause: `${rows === 1 ? '1 row differs' : `${rows} rows differ`} from the source`,
+    cause: differText(rows),
     commands: [`mylab-sync repair --table ${table}`],
   })
 }

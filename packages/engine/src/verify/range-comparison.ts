@@ -7,6 +7,7 @@ import {
   ValueRefused,
 } from '@mylab-sync/core'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
+import { slices } from '../slice/dirty-keys.js'
 import { compareKeys } from './compare-keys.js'
 import { compareRows } from './compare-rows.js'
 import { combined, digestOfKeys, type DigestOf, digestWithout, NO_ROWS, sameDigest } from './digests.js'
@@ -80,8 +81,7 @@ export class RangeComparison {
     if (exempt === null) return null
     const { lookup } = this.moment.target
     let rows = await lookup.count(this.#mapping)
-    for (let at = 0; at < exempt.length; at += KEYS_PER_QUERY)
-      rows -= (await lookup.present(this.#mapping, exempt.slice(at, at + KEYS_PER_QUERY))).length
+    for (const keys of slices(exempt, KEYS_PER_QUERY)) rows -= (await lookup.present(this.#mapping, keys)).length
     return rows - expected
   }
 

@@ -1,7 +1,16 @@
-import { type DifferingKey, NO_DRAIN, type ParkedKey, type RowKey, WHOLE_TABLE } from '@mylab-sync/core'
+import {
+  type DifferingKey,
+  NO_DRAIN,
+  type ParkedKey,
+  type RowKey,
+  type TableMapping,
+  type TargetTransaction,
+  WHOLE_TABLE,
+} from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
 import type { DrainReport } from '../drain/drain-report.js'
+import { DRAIN_WAIT_MS } from '../drain/pass.js'
 import type { Model } from '../model/model.js'
 import { betweenDrains } from '../transactions.js'
 import { compareKeys } from './compare-keys.js'
@@ -10,8 +19,6 @@ import { Moment } from './moment.js'
 import { obstacleTo } from './obstacle.js'
 import { differingKeys } from './record-comparison.js'
 import { TableWalk } from './table-walk.js'
-
-const DRAIN_WAIT_MS = 120_000
 
 /** Rows of one table that differ. Those of a table without a key have a count, and WHOLE_TABLE as their only key. */
 export interface Differing {
@@ -28,6 +35,25 @@ export interface RepairOutcome {
 
 export const WHOLE: DifferingKey = { key: WHOLE_TABLE, texts: [], kind: 'different', columns: [] }
 
+/** Rows of one table that the next drain is to make equal. */
+interface DirtyRows {
+  readonly keys: readonly RowKey[]
+  /** Texts of target rows that no key of the source can address. */
+  readonly strays: readonly (readonly string[])[]
+}
+
+/** Makes these rows dirty, for the next drain to re-read with all that their foreign keys act on. Must run between drains. */
+export async function makeDirty(
+  target: Pick<TargetTransaction, 'parked' | 'rows'>,
+  mapping: TableMapping,
+  { keys, strays }: DirtyRows,
+): Promise<void> {
+  const table = mapping.source.name
+  await target.parked.park(keys.map((key): ParkedKey => ({ table, key, drain: NO_DRAIN, start: true })))
+  // No re-read would find them.
+  if (strays.length > 0) await target.rows.deleteStrays(mapping, strays)
+}
+
 /**
  * Makes these rows dirty, for the next drain to read again with all that their foreign keys act on. Stores them in the same
  * transaction: whoever finds them there later looks for the outcome.
@@ -35,10 +61,8 @@ export const WHOLE: DifferingKey = { key: WHOLE_TABLE, texts: [], kind: 'differe
 export async function tryRepair(context: EngineContext, model: Model, found: readonly Differing[]): Promise<void> {
   await betweenDrains(context, async (target) => {
     for (const { table, keys, rows } of found) {
-      await target.parked.park(keys.flatMap(({ key }) => (key === null ? [] : [parked(table, key)])))
       const strays = keys.flatMap(({ key, texts }) => (key === null ? [texts] : []))
-      // No key of the source can address them, so no re-read would find them.
-      if (strays.length > 0) await target.rows.deleteStrays(model.mapping(table), strays)
+      await makeDirty(target, model.mapping(table), { keys: addressed(keys), strays })
       await target.verification.addTried(table, keys, rows)
     }
   })
@@ -71,11 +95,11 @@ async function compareAgain(
     const isCompared = (await walk.step(context, moment)) && walk.state.notCompared === null
     return { table, left: [], repaired: isCompared ? Math.max(0, rows - countFindings(walk.state.findings)) : 0 }
   }
-  const asked = keys.flatMap(({ key }) => (key === null ? [] : [key]))
-  const left: Difference[] = await compareKeys(moment, model.mapping(table), asked)
+  const left: Difference[] = await compareKeys(moment, model.mapping(table), addressed(keys))
   return { table, left: differingKeys(model, table, { differences: left, strays: [] }), repaired: rows - left.length }
 }
 
-function parked(table: string, key: RowKey): ParkedKey {
-  return { table, key, drain: NO_DRAIN, start: true }
+/** The keys of those rows that a key of the source can address. */
+function addressed(keys: readonly DifferingKey[]): RowKey[] {
+  return keys.flatMap(({ key }) => (key === null ? [] : [key]))
 }

@@ -1,4 +1,4 @@
-import { NO_DRAIN, type ParkedKey, type RowKey, WHOLE_TABLE } from '@mylab-sync/core'
+import { WHOLE_TABLE } from '@mylab-sync/core'
 import { type EngineContext, throwIfStopped } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { DRAIN_WAIT_MS } from '../drain/pass.js'
@@ -8,6 +8,7 @@ import { addFindings, ALL, type Findings, type FindingsLimits, noFindings, REPOR
 import { Moment } from './moment.js'
 import { obstacleTo } from './obstacle.js'
 import { recordComparison } from './record-comparison.js'
+import { makeDirty } from './repair-found.js'
 import { TableWalk } from './table-walk.js'
 import { beginVerification, reportOf, type VerifyRequest, walkOn } from './verify.js'
 import type { Verification, VerifyReport } from './verify-report.js'
@@ -50,11 +51,8 @@ async function repairListed(context: EngineContext, verification: Verification, 
   if (round.size === 0) return
   const { model } = verification
   await betweenDrains(context, async (target) => {
-    for (const [{ table }, { differences, strays }] of round) {
-      await target.parked.park(differences.map(({ key }) => parked(table, key)))
-      // No key of the source can address them, so no re-read would find them.
-      if (strays.length > 0) await target.rows.deleteStrays(model.mapping(table), strays)
-    }
+    for (const [{ table }, { differences, strays }] of round)
+      await makeDirty(target, model.mapping(table), { keys: differences.map(({ key }) => key), strays })
   })
   await drain(context, model, { waitMs: DRAIN_WAIT_MS })
   await using moment = await Moment.open(context, model)
@@ -76,7 +74,9 @@ async function repairWhole(context: EngineContext, verification: Verification, o
   const { model, walks } = verification
   const whole = walks.filter(({ table, isEqual }) => model.tables.has(table) && model.isFullTable(table) && !isEqual)
   if (whole.length === 0) return
-  await betweenDrains(context, (target) => target.parked.park(whole.map(({ table }) => parked(table, WHOLE_TABLE))))
+  await betweenDrains(context, async (target) => {
+    for (const { table } of whole) await makeDirty(target, model.mapping(table), { keys: [WHOLE_TABLE], strays: [] })
+  })
   await drain(context, model, { waitMs: DRAIN_WAIT_MS })
   const tables = whole.map(({ table }) => table)
   const again: Verification = { ...verification, walks: tables.map((table) => new TableWalk(table)) }
@@ -90,8 +90,4 @@ async function repairWhole(context: EngineContext, verification: Verification, o
     Object.assign(sides.left.counts, later.state.findings.counts)
     walk.replaceBy(later)
   }
-}
-
-function parked(table: string, key: RowKey): ParkedKey {
-  return { table, key, drain: NO_DRAIN, start: true }
 }

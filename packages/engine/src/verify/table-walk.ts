@@ -81,8 +81,7 @@ export class TableWalk {
     const state = this.#state
     const obstacle = await obstacleTo(context, moment, this.table)
     if (obstacle !== null) {
-      state.notCompared = obstacle
-      state.phase = 'done'
+      this.leaveOut(obstacle)
       return true
     }
     this.#begin(moment)
@@ -99,17 +98,16 @@ export class TableWalk {
 
   /** Compares only these keys, at one moment, and is done. */
   async compareOnly(context: EngineContext, moment: Moment, keys: readonly RowKey[]): Promise<void> {
-    const state = this.#state
-    state.phase = 'done'
-    state.notCompared = await obstacleTo(context, moment, this.table)
-    if (state.notCompared !== null) return
+    const obstacle = await obstacleTo(context, moment, this.table)
+    if (obstacle !== null) return this.leaveOut(obstacle)
     this.#begin(moment)
+    const state = this.#state
     state.rows = keys.length
     state.phase = 'done'
     this.#add(await compareKeys(moment, moment.model.mapping(this.table), keys), [])
   }
 
-  /** Ends the walk with nothing compared. */
+  /** Ends the walk, and says why the rest is not compared. */
   leaveOut(reason: string): void {
     this.#state.notCompared = reason
     this.#state.phase = 'done'
@@ -211,14 +209,14 @@ export class TableWalk {
     const carried = await target.history.recordedKeys(moment.drains, this.table, [WHOLE_TABLE])
     if (carried.size > 0 || (await target.parked.among(this.table, [WHOLE_TABLE])).size > 0) {
       if (++state.carried < MAX_CARRIED) return false
-      state.notCompared = 'every drain carries it as a whole; compare it while its writers pause'
-    } else {
-      const { rows, missing, surplus } = await compareWhole(moment, mapping)
-      // Refused rows are missing, and it is not recorded how many they are.
-      const isRefused = quarantine.find(this.table, WHOLE_TABLE) !== undefined
-      state.rows = rows
-      Object.assign(state.findings.counts, { missing: isRefused ? 0 : missing, surplus })
+      this.leaveOut('every drain carries it as a whole; compare it while its writers pause')
+      return true
     }
+    const { rows, missing, surplus } = await compareWhole(moment, mapping)
+    // Refused rows are missing, and it is not recorded how many they are.
+    const isRefused = quarantine.find(this.table, WHOLE_TABLE) !== undefined
+    state.rows = rows
+    Object.assign(state.findings.counts, { missing: isRefused ? 0 : missing, surplus })
     state.phase = 'done'
     return true
   }

@@ -34,6 +34,10 @@ export class RowBlocks {
     return this.#bytes
   }
 
+  get hasFull(): boolean {
+    return this.#full.length > 0
+  }
+
   /** Returns true if this row completed a block. Throws SyncError internal for a packet that is no row of so many columns. */
   add(bytes: Buffer, start: number, end: number): boolean {
     if (this.#keyed && bytes[start] === NULL) throw withoutKey()

@@ -7,6 +7,7 @@ import { OWN_SESSION, type SourceSettings } from '../settings.js'
 import { dial, type Dialled } from './dial.js'
 import { type RawValues, type ResultRows, RowBatches } from './row-batches.js'
 import { connectError, errorNumber, mapped, sourceError } from './errors.js'
+import { ReaderLag } from './reader-lag.js'
 import { RowBlocks } from './row-blocks.js'
 import { onRowPackets } from './row-packets.js'
 
@@ -213,43 +214,28 @@ export class Session {
     let begun = 0
     const onBegin = (): void => void begun++
     const batches = new RowBatches()
-    let paused = false
-    let ended = false
-    let wake = (): void => undefined
+    const lag = new ReaderLag(this.#connection)
     const done = this.#query(statements.join('; '), {
       onResult: (row, at) => {
-        if (!isRow(row) || !batches.add(at, row)) return
-        if (batches.isEnough && !paused) {
-          paused = true
-          this.#connection.pause()
-        }
-        wake()
+        if (isRow(row) && batches.add(at, row)) lag.arrived(batches.isEnough)
       },
-      waiting: () => paused,
+      waiting: () => lag.isPaused,
       onBegin,
-    }).finally(() => {
-      ended = true
-      wake()
-    })
+    }).finally(() => lag.end())
     done.catch(() => undefined) // reported by the await below
     try {
       for (;;) {
         let batch = batches.take()
         for (; batch; batch = batches.take()) yield batch
-        if (ended) break
-        if (paused) {
-          paused = false
-          this.#connection.resume()
-        }
-        // Resuming handles packets that have arrived, at once.
-        if (!batches.hasComplete && !ended) await new Promise<void>((resolve) => (wake = resolve))
+        if (lag.hasEnded) break
+        await lag.more(() => batches.hasComplete)
       }
       await done.catch((error: unknown) => Promise.reject(named(error, begun)))
       const last = batches.last()
       if (last.rows.length > 0) yield last
     } finally {
       // Otherwise the driver would read the rest of the result before the next statement.
-      if (!ended) this.destroy()
+      if (!lag.hasEnded) this.destroy()
     }
   }
 
@@ -259,27 +245,19 @@ export class Session {
     { columns, keyed }: { readonly columns: number; readonly keyed: boolean },
   ): AsyncGenerator<RowBlock, void, void> {
     const blocks = new RowBlocks(columns, keyed)
-    const socket = this.#socket()
-    let paused = false
-    let ended = false
-    let wake = (): void => undefined
+    // The socket, not the driver's connection, which would keep a copy of each packet that it has already received.
+    const lag = new ReaderLag(this.#socket())
     const done = this.#query(sql, {
       onResult: refuseRow,
       onPacket: (bytes, start, end) => {
         if (!blocks.add(bytes, start, end)) return false
-        // The socket, not the driver's connection, which would keep a copy of each packet that it has already received.
-        if (blocks.bytes >= WAITING_BYTES && !paused) {
-          paused = true
-          socket.pause()
-        }
-        wake()
+        lag.arrived(blocks.bytes >= WAITING_BYTES)
         return true
       },
-      waiting: () => paused,
+      waiting: () => lag.isPaused,
     }).finally(() => {
-      ended = true
       blocks.complete()
-      wake()
+      lag.end()
     })
     done.catch(() => undefined) // reported by the await below
     try {
@@ -288,19 +266,13 @@ export class Session {
         if (block !== undefined) {
           yield block
           blocks.giveBack(block)
-        } else if (ended) break
-        else {
-          if (paused) {
-            paused = false
-            socket.resume()
-          }
-          await new Promise<void>((resolve) => (wake = resolve))
-        }
+        } else if (lag.hasEnded) break
+        else await lag.more(() => blocks.hasFull)
       }
       await done
     } finally {
       // Otherwise the driver would read the rest of the result before the next statement.
-      if (!ended) this.destroy()
+      if (!lag.hasEnded) this.destroy()
     }
   }
 

@@ -2,6 +2,7 @@ import {
   type CutoverState,
   type CutoverTable,
   type CutoverTransaction,
+  isActionEdge,
   isLockTimeout,
   type Missing,
   type TableMapping,
@@ -15,7 +16,7 @@ import { dropIndex } from '../ddl/standing-indexes.js'
 import { createIndex } from '../ddl/statements.js'
 import { mapped } from '../errors.js'
 import * as sql from '../sql.js'
-import { acts, preparedName } from './hardening.js'
+import { preparedName } from './hardening.js'
 import { PhaseRow } from './phase.js'
 import { remedyFor } from './remedies.js'
 import { looseIndexes, placeOf, standingConstraints } from './standing.js'
@@ -98,7 +99,7 @@ export class Cutover implements TargetCutover {
     const standing = await this.#database.transaction((session) => standingConstraints(session, this.#ddl.schema))
     for (const { table, foreignKeys } of tables)
       for (const key of foreignKeys) {
-        if (!acts(key) || standing.get(placeOf(table.name, key.edge.name))?.isValidated !== false) continue
+        if (!isActionEdge(key) || standing.get(placeOf(table.name, key.edge.name))?.isValidated !== false) continue
         await withShortLocks(this.#database, (session) =>
           session.build(`ALTER TABLE ${this.#ddl.tableName(table)} VALIDATE CONSTRAINT ${sql.name(key.edge.name)}`),
         )

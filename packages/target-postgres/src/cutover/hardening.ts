@@ -1,4 +1,11 @@
-import { type ActingKey, type CutoverTable, type IndexPlan, type ReferentialAction, SyncError } from '@mylab-sync/core'
+import {
+  type ActingKey,
+  type CutoverTable,
+  type IndexPlan,
+  isActionEdge,
+  type ReferentialAction,
+  SyncError,
+} from '@mylab-sync/core'
 import * as sql from '../sql.js'
 import { addForeignKey } from '../ddl/statements.js'
 import { placeOf, type StandingConstraint } from './standing.js'
@@ -15,10 +22,6 @@ const ACTION: Readonly<Record<ReferentialAction, string>> = {
   CASCADE: 'CASCADE',
   'SET NULL': 'SET NULL',
   'SET DEFAULT': 'SET DEFAULT',
-}
-
-export function acts({ onDelete, onUpdate }: Pick<ActingKey, 'onDelete' | 'onUpdate'>): boolean {
-  return [onDelete, onUpdate].some((action) => ACTION[action] !== 'NO ACTION')
 }
 
 const NO_ACTIONS = 'aa'
@@ -60,7 +63,7 @@ export function hardenStatements(
       const name = sql.name(key.edge.name)
       const held = standing.constraints.get(placeOf(table.name, key.edge.name))
       if (held === undefined) throw missing(table.name, key.edge.name)
-      if (withActions && acts(key) && held.actions === NO_ACTIONS)
+      if (withActions && isActionEdge(key) && held.actions === NO_ACTIONS)
         return [`ALTER TABLE ${target} DROP CONSTRAINT ${name}`, `${actingForeignKey(schema, key)} NOT VALID`]
       return held.isDeferrable ? [`ALTER TABLE ${target} ALTER CONSTRAINT ${name} NOT DEFERRABLE`] : []
     })

@@ -1,23 +1,21 @@
 import { type ColumnMapping, type DigestScope, type KeyRange, SyncError, type TableMapping } from '@mylab-sync/core'
+import type { Statement } from '../connection/pipeline.js'
 import * as sql from '../sql.js'
 import { keyArrays, keyOf, textsOfKey } from './statements.js'
 
 /** A function takes at most 100 arguments. */
 const MAX_ARGUMENTS = 90
 
-export interface Statement {
-  readonly text: string
-  readonly values: readonly unknown[]
-}
+type Values = Required<Statement>['values'][number][]
 
 /**
  * As the source's statement. Measured for 500,000 rows of five narrow columns: 330,000 rows per second and core, 380,000 with
  * bit_xor, which versions before 14 lack, and 25 million for count(*). Returns null if no key can have a row here.
  */
-export function selectDigest(target: string, table: TableMapping, scope: DigestScope): Statement | null {
+export function selectDigest(target: string, table: TableMapping, scope: DigestScope): Required<Statement> | null {
   const { key } = table
   const columns = key?.columns ?? []
-  const values: unknown[] = []
+  const values: Values = []
   const conditions: string[] = []
   let from = `${target} t`
   if (scope.keys !== null) {
@@ -37,7 +35,7 @@ export function selectDigest(target: string, table: TableMapping, scope: DigestS
 }
 
 /** lower < key <= upper, in the target's order. Appends to `values`. */
-export function rangeConditions(table: TableMapping, { lower, upper }: KeyRange, values: unknown[]): string[] {
+function rangeConditions(table: TableMapping, { lower, upper }: KeyRange, values: Values): string[] {
   const columns = table.key?.columns ?? []
   const names = sql.keyColumns(columns).map(({ name }) => `t.${sql.name(name)}`)
   const bound = (key: string, sign: string): string => {

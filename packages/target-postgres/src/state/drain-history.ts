@@ -1,6 +1,6 @@
 import type { DrainHistory, DrainRange, KeptDrain, KeptPage, KeptPlace, LastDrain, RowKey } from '@mylab-sync/core'
 import { targetError } from '../errors.js'
-import { indexedKey, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
+import { indexedKey, iso, ROWS_PER_STATEMENT, type StateSql } from './state-sql.js'
 
 const KEPT_DRAINS = 200
 const KEPT_KEYS = 1_000_000
@@ -30,7 +30,7 @@ export class History implements DrainHistory {
 
   async kept(): Promise<KeptDrain[]> {
     return await this.#sql.rows<{ number: number; token: string; recordedAt: string }>(
-      `SELECT drain_no::float8 AS number, token, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "recordedAt" FROM sync_drain_token WHERE drain_no <= (SELECT number FROM sync_drain) ORDER BY drain_no`,
+      `SELECT drain_no::float8 AS number, token, ${iso('recorded_at')} AS "recordedAt" FROM sync_drain_token WHERE drain_no <= (SELECT number FROM sync_drain) ORDER BY drain_no`,
     )
   }
 

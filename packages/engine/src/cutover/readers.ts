@@ -1,0 +1,9 @@
+import { isLockTimeout } from '@mylab-sync/core'
+import { retry } from '@mylab-sync/runtime'
+
+const PAUSES = { firstMs: 300, longestMs: 300 }
+
+/** Retries a change of the target's tables while readers hold one of them; each attempt waits 2 s for its locks. */
+export function untilReadersLeave<T>(change: () => Promise<T>): Promise<T> {
+  return retry(change, { ...PAUSES, attempts: 10, isRetryable: isLockTimeout })
+}
