@@ -32,6 +32,15 @@ async function counted(reader: CliInstallation['reader']): Promise<{ n: number; 
   return rows[0] ?? { n: 0, ms: 0 }
 }
 
+/** A live table with a change that no drain can apply; failed drains are counted. */
+async function failDrains({ app, reader, mylab }: CliInstallation): Promise<void> {
+  await app.query('CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB')
+  assert.equal((await mylab.run(['initial', '--create-tables'])).code, 0)
+  await reader.query(`${COUNTING}; CREATE TRIGGER count_it BEFORE INSERT OR UPDATE ON mylab_sync.sync_drain
+    FOR EACH STATEMENT EXECUTE FUNCTION count_it('fail')`)
+  await app.query('INSERT INTO t VALUES (1)')
+}
+
 test('SYNC_BATCH_SIZE is the number of rows per statement of a refused chunk', async () => {
   const statements: number[] = []
   for (const size of [1, 50]) {
@@ -51,12 +60,8 @@ test('SYNC_BATCH_SIZE is the number of rows per statement of a refused chunk', a
 
 test("SYNC_RETRY_MAX_ATTEMPTS and SYNC_RETRY_DELAY set a pass's attempts and pauses", async () => {
   await using installation = await createCliInstallation(servers, 'settings_retry')
-  const { app, reader, mylab } = installation
-  await app.query('CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB')
-  assert.equal((await mylab.run(['initial', '--create-tables'])).code, 0)
-  await reader.query(`${COUNTING}; CREATE TRIGGER count_it BEFORE INSERT OR UPDATE ON mylab_sync.sync_drain
-    FOR EACH STATEMENT EXECUTE FUNCTION count_it('fail')`)
-  await app.query('INSERT INTO t VALUES (1)')
+  await failDrains(installation)
+  const { reader, mylab } = installation
   const failed = await mylab.run(['database'], { SYNC_RETRY_MAX_ATTEMPTS: '4', SYNC_RETRY_DELAY: '200' })
   assert.equal(failed.code, 1)
   assert.match(failed.err, /^mylab-sync: target: SQLSTATE P0001/)
@@ -68,12 +73,8 @@ test("SYNC_RETRY_MAX_ATTEMPTS and SYNC_RETRY_DELAY set a pass's attempts and pau
 
 test("SYNC_LOG_LEVEL and SYNC_LOG_FORMAT shape a daemon's log, not its line on stdout", async () => {
   await using installation = await createCliInstallation(servers, 'settings_log')
-  const { app, reader, mylab } = installation
-  await app.query('CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB')
-  assert.equal((await mylab.run(['initial', '--create-tables'])).code, 0)
-  await reader.query(`${COUNTING}; CREATE TRIGGER count_it BEFORE INSERT OR UPDATE ON mylab_sync.sync_drain
-    FOR EACH STATEMENT EXECUTE FUNCTION count_it('fail')`)
-  await app.query('INSERT INTO t VALUES (1)')
+  await failDrains(installation)
+  const { reader, mylab } = installation
   const settings = { SYNC_RETRY_DELAY: '10', SYNC_INTERVAL: '0.2' }
   const json = mylab.start(['database', '--daemon'], settings)
   const pretty = mylab.start(['database', '--daemon'], { ...settings, SYNC_LOG_FORMAT: 'pretty' })

@@ -8,6 +8,7 @@ import {
   type TableMapping,
   type TargetRow,
 } from '@mylab-sync/core'
+import { sourceColumn, sourceTable } from '@mylab-sync/core/testing'
 import { convertRows, SanitisedTally } from '@mylab-sync/engine/testing'
 import { type ColumnRules, mapTables } from '@mylab-sync/mapping'
 import { blockTextOf, copyTextOf } from '@mylab-sync/target-postgres/testing'
@@ -89,32 +90,6 @@ const KINDS: readonly Kind[] = [
   { column: { dataType: 'vector' }, usual: any },
 ]
 
-function sourceColumn(name: string, { column }: Kind, nullable: boolean): SourceColumn {
-  return {
-    name,
-    columnType: column.dataType,
-    unsigned: false,
-    zerofill: false,
-    nullable,
-    length: null,
-    precision: null,
-    scale: null,
-    fraction: 0,
-    charset: null,
-    collation: null,
-    members: null,
-    json: false,
-    generated: null,
-    expression: null,
-    invisible: false,
-    autoIncrement: false,
-    defaultValue: { kind: 'none' },
-    onUpdate: false,
-    comment: '',
-    ...column,
-  }
-}
-
 interface Drawn {
   readonly kind: Kind
   readonly rules: ColumnRules
@@ -123,21 +98,11 @@ interface Drawn {
 
 /** Null where the table cannot be carried, as one with a JSON key. */
 function tableOf(drawn: readonly Drawn[], keyColumns: number): TableMapping | null {
-  const columns = drawn.map(({ kind, nullable }, at) => sourceColumn(`c${at}`, kind, nullable && at >= keyColumns))
-  const source = {
-    name: 't',
-    engine: 'InnoDB',
-    systemVersioned: false,
-    columns,
-    primaryKey: keyColumns === 0 ? null : columns.slice(0, keyColumns).map(({ name }) => name),
-    indexes: [],
-    foreignKeys: [],
-    checks: [],
-    comment: '',
-    estimatedRows: 0,
-    estimatedBytes: 0,
-    fault: null,
-  }
+  const columns = drawn.map(({ kind, nullable }, at) =>
+    sourceColumn(`c${at}`, kind.column.dataType, { nullable: nullable && at >= keyColumns, ...kind.column }),
+  )
+  const primaryKey = keyColumns === 0 ? null : columns.slice(0, keyColumns).map(({ name }) => name)
+  const source = sourceTable('t', columns, { primaryKey })
   const options = { names: 'keep' as const, types: {}, columns: { t: Object.fromEntries(drawn.map(({ rules }, at) => [`c${at}`, rules])) } } // biome-ignore format: one line
   return mapTables([source], options).mapped.get('t') ?? null
 }

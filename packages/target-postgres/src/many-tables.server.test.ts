@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  type Edge,
-  type IndexPlan,
-  NO_TLS,
-  type TableMapping,
-  type TargetTransaction,
-  TargetTableUnfit,
-} from '@mylab-sync/core'
+import { type IndexPlan, NO_TLS, type TableMapping, type TargetTransaction, TargetTableUnfit } from '@mylab-sync/core'
 import { shared, sharedServers } from '@mylab-sync/testkit'
 import pg from 'pg'
 import { createTarget } from './target.js'
-import { NO_OBJECTS, testKey, testRow, testTable } from './test-support.js'
+import { NO_OBJECTS, testEdge, testRow, testTable } from './test-support.js'
 
 const DATABASE = 'target_together_test'
 const servers = await sharedServers({ services: ['postgres'] })
@@ -106,19 +99,7 @@ test('batches of many tables are written together, or each alone if one is refus
 
 test('one look tells which tables lack an object and which foreign keys are due', async () => {
   await cleared()
-  const edge: Edge = {
-    name: 'child_parent_fk',
-    child: 'child',
-    parent: 'parent',
-    childKey: testKey(child.columns.slice(1)),
-    parentKey: testKey(parent.columns.slice(0, 1)),
-    action: true,
-    byKey: true,
-    overlapping: false,
-    text: false,
-    captureOnlyParent: false,
-    notCarried: null,
-  }
+  const edge = testEdge(child, parent)
   const index = { unique: false, columns: ['parent_id'], parts: ['parent_id'] }
   const plain: IndexPlan = { ...index, name: 'child_parent', deferrable: false }
   const unique: IndexPlan = { ...index, unique: true, name: 'child_unique', deferrable: true }

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import {
   BatchRefused,
   ConstraintViolated,
-  type Edge,
   type IndexPlan,
   NO_TLS,
   type QuarantinedRow,
@@ -17,7 +16,7 @@ import pg from 'pg'
 import type { TargetSettings } from './connection/database.js'
 import { createTarget } from './target.js'
 import { textsOf } from './testing.js'
-import { NO_OBJECTS, testKey, testRow, testStream, testTable } from './test-support.js'
+import { NO_OBJECTS, testEdge, testRow, testStream, testTable } from './test-support.js'
 
 const DATABASE = 'target_postgres_test'
 const servers = await sharedServers({ services: ['postgres'] })
@@ -35,19 +34,7 @@ const settings: TargetSettings = {
 const parent = testTable('pa"rent', { id: 'integer!', code: 'character varying(5)', doc: 'json' }, ['id'])
 const child = testTable('child', { id: 'integer!', parent_id: 'integer' }, ['id'])
 const whole = testTable('whole', { a: 'integer', b: 'text' }, null)
-const edge: Edge = {
-  name: 'child_parent_fk',
-  child: 'child',
-  parent: 'pa"rent',
-  childKey: testKey(child.columns.slice(1)),
-  parentKey: testKey(parent.columns.slice(0, 1)),
-  action: true,
-  byKey: true,
-  overlapping: false,
-  text: false,
-  captureOnlyParent: false,
-  notCarried: null,
-}
+const edge = testEdge(child, parent)
 const code: IndexPlan = {
   name: 'parent_code',
   unique: true,

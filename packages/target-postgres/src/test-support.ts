@@ -1,6 +1,7 @@
 import type {
   BlockStream,
   ColumnMapping,
+  Edge,
   KeyColumn,
   KeyMapping,
   RowBlock,
@@ -72,6 +73,23 @@ export function testTable(
 /** A row whose first value is its key. */
 export function testRow(...values: readonly (string | null)[]): TargetRow {
   return { key: values[0] ?? '', values: values.map((value) => (value === null ? null : Buffer.from(value))) }
+}
+
+/** A foreign key by the child's second column to the parent's first, whose changes change rows of the child. */
+export function testEdge(child: TableMapping, parent: TableMapping): Edge {
+  return {
+    name: `${child.name}_parent_fk`,
+    child: child.source.name,
+    parent: parent.source.name,
+    childKey: testKey(child.columns.slice(1, 2)),
+    parentKey: testKey(parent.columns.slice(0, 1)),
+    action: true,
+    byKey: true,
+    overlapping: false,
+    text: false,
+    captureOnlyParent: false,
+    notCarried: null,
+  }
 }
 
 /** A block of these rows, with their keys. */

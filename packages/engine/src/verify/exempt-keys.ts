@@ -9,12 +9,17 @@ const MAX_LOOK_UPS = 5 * KEYS_PER_QUERY
 
 /** Keys of one table that prove nothing at a moment: its drains carried them, or they are parked or quarantined. */
 export class ExemptKeys {
+  /** Null: they are too many. */
   readonly #keys: readonly RowKey[] | null
-  readonly #isInteger: boolean
+  /** Their values, if all are integers, ascending as the keys then are; else null. */
+  readonly #values: readonly bigint[] | null
 
   private constructor(keys: readonly RowKey[] | null, { key }: TableMapping) {
-    this.#keys = keys
-    this.#isInteger = key?.sameOrder === true && key.columns.length === 1 && key.columns[0]?.rule === 'integer'
+    const isInteger = key?.sameOrder === true && key.columns.length === 1 && key.columns[0]?.rule === 'integer'
+    const values = isInteger ? keys?.map((each) => ({ key: each, value: BigInt(each) })) : undefined
+    values?.sort((a, b) => (a.value < b.value ? -1 : 1))
+    this.#keys = values?.map((each) => each.key) ?? keys
+    this.#values = values?.map(({ value }) => value) ?? null
   }
 
   static async read({ target, drains, quarantine }: Moment, mapping: TableMapping): Promise<ExemptKeys> {
@@ -30,13 +35,25 @@ export class ExemptKeys {
   /** Those that may lie in a range, or more; null if they are too many to be looked up. */
   within({ lower, upper }: KeyRange): readonly RowKey[] | null {
     if (this.#keys === null) return null
-    const [low, high] = [lower === null ? null : BigInt(this.#isInteger ? lower : 0), upper]
-    const keys = this.#isInteger
-      ? this.#keys.filter((key) => {
-          const value = BigInt(key)
-          return (low === null || value > low) && (high === null || value <= BigInt(high))
-        })
-      : this.#keys
+    const values = this.#values
+    const keys =
+      values === null
+        ? this.#keys
+        : this.#keys.slice(
+            lower === null ? 0 : countUpTo(values, BigInt(lower)),
+            upper === null ? values.length : countUpTo(values, BigInt(upper)),
+          )
     return keys.length > MAX_LOOK_UPS ? null : keys
   }
+}
+
+/** How many of these ascending values are at most `most`. */
+function countUpTo(values: readonly bigint[], most: bigint): number {
+  let [low, high] = [0, values.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((values[middle] ?? 0n) <= most) low = middle + 1
+    else high = middle
+  }
+  return low
 }
