@@ -361,7 +361,7 @@ const REFUSALS: readonly {
     reply: 'MISCONF',
     code: 'unavailable',
     says: /cannot save to its disk and takes no writes until it can \(MISCONF\)$/,
-    remedy: /make room on its disk/,
+    remedy: /free space on its disk/,
     // a folder has the name of the snapshot file
     before: [['CONFIG', 'SET', 'save', '3600 1'], ['CONFIG', 'SET', 'dbfilename', 'appendonlydir'], ['BGSAVE']],
     after: [
