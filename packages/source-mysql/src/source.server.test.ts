@@ -206,6 +206,22 @@ test('a fingerprint changes with TRUNCATE and not without', async () => {
   }
 })
 
+test('an ALTER that moves no CREATE_TIME changes the fingerprint', async () => {
+  await app.query('CREATE TABLE undated (id INT NOT NULL PRIMARY KEY, a INT, c INT) ENGINE=MyISAM')
+  const settled = async (): Promise<boolean> => {
+    const [rows] = await app.query<mysql.RowDataPacket[]>(
+      "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'undated' AND CREATE_TIME < NOW() - INTERVAL 2 SECOND",
+    )
+    return rows.length > 0
+  }
+  await eventually('the second of its creation is over', settled, 10_000)
+  const before = (await source.catalog.fingerprints()).get('undated')
+  await app.query('ALTER TABLE undated CHANGE a c INT, CHANGE c a INT')
+  const after = (await source.catalog.fingerprints()).get('undated')
+  assert.notEqual(after?.definition, before?.definition)
+  await app.query('DROP TABLE undated')
+})
+
 test("a table's own fingerprint equals the bulk one: any name, engine, partition or FK", async () => {
   const odd = ['aux', 'g_1', 'gX1', 'g%', 'g#P#x', 'g@0020', 'g ö', 'g-1', 'g$', '日本']
   const quoted = odd.map((name) => `\`${name}\``)
