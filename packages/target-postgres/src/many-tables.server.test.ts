@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type IndexPlan, NO_TLS, type TableMapping, type TargetTransaction, TargetTableUnfit } from '@mylab-sync/core'
+import {
+  type IndexPlan,
+  NO_TLS,
+  SyncError,
+  type TableMapping,
+  type TargetTransaction,
+  TargetTableUnfit,
+} from '@mylab-sync/core'
 import { shared, sharedServers } from '@mylab-sync/testkit'
 import pg from 'pg'
 import { createTarget } from './target.js'
+import { Transaction } from './transaction.js'
 import { NO_OBJECTS, testEdge, testRow, testTable } from './test-support.js'
 
 const DATABASE = 'target_together_test'
@@ -95,6 +103,24 @@ test('batches of many tables are written together, or each alone if one is refus
   await assert.rejects(lost, (error: unknown) => error instanceof TargetTableUnfit && error.table === 'child')
   assert.equal((await contents(texts)).length, odd.length + 1)
   await admin.query('DROP TABLE public.gone')
+})
+
+test('a connection lost after rows were written together is an error of ours', async () => {
+  await cleared()
+  const row = { table: child, rows: [testRow('1', '7')], uniques: [] }
+  await within((transaction) => transaction.rows.upsertAll([row]))
+  const unchanged = within((transaction) => {
+    assert.ok(transaction instanceof Transaction)
+    const { session } = transaction
+    const counts = session.counts.bind(session)
+    session.counts = async (statements) => {
+      const written = await counts(statements)
+      session.client.connection.stream.destroy()
+      return written
+    }
+    return transaction.rows.upsertAll([row])
+  })
+  await assert.rejects(unchanged, (error: unknown) => error instanceof SyncError && error.code === 'lost-connection')
 })
 
 test('one look tells which tables lack an object and which foreign keys are due', async () => {

@@ -65,11 +65,14 @@ export class BatchWriter {
     }))
     const counts = await this.#sql.together(inserts)
     if (counts === null) return false
-    for (const [at, { table, rows }] of batches.entries()) {
-      const affected = await this.#keeper.watched(table, async () => counts[at] ?? 0)
-      if (affected !== rows.length) await this.#expectKeys(table, rows)
-    }
+    for (const [at, { table, rows }] of batches.entries())
+      await this.#check(table, rows, counts[at] ?? 0).catch((error: unknown) => this.#sql.refused(table, error))
     return true
+  }
+
+  async #check(table: TableMapping, rows: readonly TargetRow[], count: number): Promise<void> {
+    const affected = await this.#keeper.watched(table, async () => count)
+    if (affected !== rows.length) await this.#expectKeys(table, rows)
   }
 
   async #writePart(table: TableMapping, rows: readonly TargetRow[], way: Way): Promise<Written> {

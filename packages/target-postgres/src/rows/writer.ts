@@ -142,7 +142,11 @@ export class Writer implements RowWriter {
     const counts = await this.#sql.together(plain)
     // Alone, to name the table.
     if (counts === null) for (const { table, keys } of plain) await this.delete(table, keys)
-    else for (const [at, { table }] of plain.entries()) await this.#keeper.watched(table, async () => counts[at] ?? 0)
+    else
+      for (const [at, { table }] of plain.entries())
+        await this.#keeper
+          .watched(table, async () => counts[at] ?? 0)
+          .catch((error: unknown) => this.#sql.refused(table, error))
   }
 
   async delete(table: TableMapping, keys: readonly RowKey[]): Promise<void> {
