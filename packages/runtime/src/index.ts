@@ -1,4 +1,5 @@
 /** The process around the work: shutdown, heartbeat, log, detection of connections that no longer answer, waits and retries. */
+export { both } from './both.js'
 export { endsWithin, withDeadline } from './deadline.js'
 export { beat } from './heartbeat.js'
 export { createLog, type Log } from './log.js'

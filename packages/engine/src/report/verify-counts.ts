@@ -1,4 +1,5 @@
 import { concernsAll, isBeingOpened, isOpen, SyncError, type TableProgress } from '@mylab-sync/core'
+import { both } from '@mylab-sync/runtime'
 import type { EngineContext } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { DRAIN_WAIT_MS } from '../drain/pass.js'
@@ -52,12 +53,6 @@ export async function verifyCounts(context: EngineContext, patterns: readonly st
   return { equal: tables.length > 0 && isFullTable && tables.every((table) => table.equal), tables, notCounted }
 }
 
-/** Waits for both even if one fails: no statement must still run when its transaction ends. */
-async function bothCounts(source: Promise<number>, target: Promise<number>): Promise<readonly [number, number]> {
-  await Promise.allSettled([source, target])
-  return [await source, await target]
-}
-
 /** Counts the tables that can be counted, and returns the states of all tables at that moment. */
 export async function countOpen(
   context: EngineContext,
@@ -79,7 +74,7 @@ export async function countOpen(
       for (const table of model.select(patterns)) {
         const state = states.get(table)?.state
         if (!state || !(isOpen(state) || state === 'copied')) continue
-        const [source, held] = await bothCounts(snapshot.rows.count(table), target.lookup.count(model.mapping(table)))
+        const [source, held] = await both(snapshot.rows.count(table), target.lookup.count(model.mapping(table)))
         const quarantined = absent.get(table) ?? 0
         const equal = held <= source && held >= source - quarantined
         tables.push({ table, source, target: held, equal, quarantined, withoutTriggers: state === 'copied' })

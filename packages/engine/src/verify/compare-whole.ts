@@ -1,4 +1,5 @@
 import type { DigestScope, MultisetDifference, TableMapping, TargetRow } from '@mylab-sync/core'
+import { both } from '@mylab-sync/runtime'
 import { convertRows, SanitisedTally } from '../rows/convert-rows.js'
 import { sameDigest } from './digests.js'
 import type { Moment } from './moment.js'
@@ -10,10 +11,7 @@ export async function compareWhole(moment: Moment, mapping: TableMapping): Promi
   const { source, target } = moment
   if (mapping.columns.every(({ digest }) => digest !== null)) {
     const scope: DigestScope = { range: ALL, keys: null }
-    const [mine, theirs] = await Promise.all([
-      source.rows.digest(mapping, scope),
-      target.comparison.digest(mapping, scope),
-    ])
+    const [mine, theirs] = await both(source.rows.digest(mapping, scope), target.comparison.digest(mapping, scope))
     if (sameDigest(mine, theirs)) return { rows: mine.rows, missing: 0, surplus: 0 }
   }
   let refused = 0

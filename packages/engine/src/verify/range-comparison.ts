@@ -6,6 +6,7 @@ import {
   type TableMapping,
   ValueRefused,
 } from '@mylab-sync/core'
+import { both } from '@mylab-sync/runtime'
 import { KEYS_PER_QUERY } from '../slice/closure.js'
 import { slices } from '../slice/dirty-keys.js'
 import { compareKeys } from './compare-keys.js'
@@ -88,7 +89,7 @@ export class RangeComparison {
   async #narrow(range: KeyRange, outcome: RangeOutcome & { isProven: boolean }): Promise<void> {
     const exempt = this.#exempt.within(range)
     if (exempt === null) return await this.#compareAll(range, outcome)
-    const [source, target] = await Promise.all([this.#ofSource(range, exempt), this.#ofTarget(range, exempt)])
+    const [source, target] = await both(this.#ofSource(range, exempt), this.#ofTarget(range, exempt))
     if (sameDigest(source.digest, target)) {
       outcome.rows += source.rows
       outcome.expected += source.digest.rows

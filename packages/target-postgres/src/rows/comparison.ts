@@ -111,7 +111,9 @@ export class Comparison implements RowComparison {
 
   async compareWhole(table: TableMapping, batches: AsyncIterable<readonly TargetRow[]>): Promise<MultisetDifference> {
     const stage = await this.#staging.temporary(table, 'compared')
-    const copied = await copyInto(this.#sql.session, stage, table.columns, batches)
+    const copied = await copyInto(this.#sql.session, stage, table.columns, batches).catch((error: unknown) =>
+      this.#sql.refused(table, error),
+    )
     const image = rowImage(table)
     const counted = (from: string): string => `(SELECT ${image} AS image, count(*) AS n FROM ${from} GROUP BY 1)`
     const [row] = await this.#sql.runOn(
