@@ -4,6 +4,7 @@ import type { Model } from '../model/model.js'
 import { differText } from '../report/problems.js'
 import { compareKeys } from '../verify/compare-keys.js'
 import { Moment } from '../verify/moment.js'
+import { faultOfTable, REDEFINED, redefinedAt } from '../verify/obstacle.js'
 import { verify } from '../verify/verify.js'
 import { blocking, type CutoverFinding } from './finding.js'
 
@@ -27,14 +28,19 @@ export interface TailResult {
 export async function compareTail(context: EngineContext, model: Model, since: number): Promise<TailResult | null> {
   const tail = await compareKept(context, model, since)
   if (tail === null) return null
-  const { differing, reopened, ...result } = tail
-  const findings = [...differing].map(([table, rows]) => rowsDiffer(table, rows))
+  const { differing, faults, reopened, ...result } = tail
+  const findings = [
+    ...[...differing].map(([table, rows]) => rowsDiffer(table, rows)),
+    ...[...faults].map(([table, why]) => notCompared(table, why)),
+  ]
   return { ...result, findings: [...findings, ...(await compareWhole(context, reopened))] }
 }
 
 interface Kept extends Omit<TailResult, 'findings'> {
   /** Numbers of rows. */
   readonly differing: ReadonlyMap<string, number>
+  /** Why a table could not be compared. */
+  readonly faults: ReadonlyMap<string, string>
   readonly reopened: readonly string[]
 }
 
@@ -47,6 +53,7 @@ async function compareKept(context: EngineContext, model: Model, since: number):
   const compared = new Set(keyed.filter((table) => !reopened.includes(table)))
   const tables = new Map<string, bigint>()
   const differing = new Map<string, number>()
+  const faults = new Map<string, string>()
   let keys = 0
   for (let place: KeptPlace | null = { drain: since + 1, table: '', indexed: '' }; place !== null; ) {
     throwIfStopped(context)
@@ -54,13 +61,19 @@ async function compareKept(context: EngineContext, model: Model, since: number):
     keys += page.keys.length
     for (const [table, list] of byTable(page.keys)) {
       tables.set(table, greatest(list, tables.get(table) ?? 0n))
-      if (!compared.has(table)) continue
-      const found = await compareKeys(moment, moment.model.mapping(table), list)
-      if (found.length > 0) differing.set(table, (differing.get(table) ?? 0) + found.length)
+      if (!compared.has(table) || faults.has(table)) continue
+      try {
+        const found = await compareKeys(moment, moment.model.mapping(table), list)
+        if (found.length > 0) differing.set(table, (differing.get(table) ?? 0) + found.length)
+      } catch (error) {
+        faults.set(table, faultOfTable(table, error).why)
+      }
     }
     place = page.next
   }
-  return { differing, reopened, keys, tables, drain: moment.drains.first - 1, model: moment.model }
+  for (const table of await redefinedAt(context, moment, [...tables.keys()])) faults.set(table, REDEFINED)
+  for (const table of faults.keys()) differing.delete(table)
+  return { differing, faults, reopened, keys, tables, drain: moment.drains.first - 1, model: moment.model }
 }
 
 function greatest(keys: readonly RowKey[], least: bigint): bigint {
@@ -79,16 +92,17 @@ function byTable(keys: readonly { readonly table: string; readonly key: RowKey }
 export async function compareWhole(context: EngineContext, tables: readonly string[]): Promise<CutoverFinding[]> {
   if (tables.length === 0) return []
   const report = await verify(context, { tables })
-  return report.tables.flatMap(({ table, notCompared, missing, surplus, different }) => {
-    if (notCompared !== null)
-      return [
-        blocking('not-compared', table, {
-          cause: `its rows cannot be compared: ${notCompared}`,
-          commands: ['mylab-sync database --once', `mylab-sync verify --table ${table}`],
-        }),
-      ]
+  return report.tables.flatMap(({ table, notCompared: why, missing, surplus, different }) => {
+    if (why !== null) return [notCompared(table, why)]
     const rows = missing + surplus + different
     return rows === 0 ? [] : [rowsDiffer(table, rows)]
+  })
+}
+
+function notCompared(table: string, why: string): CutoverFinding {
+  return blocking('not-compared', table, {
+    cause: `its rows cannot be compared: ${why}`,
+    commands: ['mylab-sync database --once', `mylab-sync verify --table ${table}`],
   })
 }
 

@@ -146,6 +146,12 @@ export class Model {
     return this.#fingerprints.get(table)?.values === now?.values
   }
 
+  /** As `isOf`, or only changes that touch no value have come since. */
+  stillDescribes(table: SourceTableName, now: TableFingerprint | undefined): boolean {
+    const read = this.#fingerprints.get(table)?.values
+    return this.isOf(table, now) || (read !== undefined && (now?.formerly ?? []).includes(read))
+  }
+
   /** Drops views from `now`: a view has a fingerprint too, and may have replaced a table of the same name. */
   tablesOf(now: ReadonlyMap<string, TableFingerprint>): ReadonlyMap<string, TableFingerprint> {
     const isView = ([name, fingerprint]: readonly [string, TableFingerprint]): boolean =>

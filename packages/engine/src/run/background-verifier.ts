@@ -51,7 +51,9 @@ export class BackgroundVerifier {
     try {
       const step = await verifyStep({ ...this.#context, signal }, this.#model)
       this.#dueAt = performance.now() + (step.kind === 'none' ? AFTER_FAILURE_MS : step.waitMs)
-      if (step.kind === 'done') this.#reports = [...this.#reports, ...step.reports]
+      if (step.kind !== 'done') return
+      this.#reports = [...this.#reports, ...step.reports]
+      this.#problems = [...this.#problems, ...step.faults]
     } catch (error) {
       const { share } = this.#context.options.verify
       this.#dueAt = performance.now() + Math.max(AFTER_FAILURE_MS, (performance.now() - began) / share)

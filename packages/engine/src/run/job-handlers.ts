@@ -137,7 +137,10 @@ export class JobHandlers {
     await this.#leaving(turn, async () => {
       while (!isDone && !signal.aborted) {
         const step = await this.#models.guard(() => verifyStep(context, () => this.model(), asked ? { asked } : {}))
-        if (step.kind === 'done') for (const report of step.reports) this.#tell(report, turn)
+        if (step.kind === 'done') {
+          for (const report of step.reports) this.#tell(report, turn)
+          step.faults.forEach(turn.onProblem)
+        }
         isDone = asked === undefined || step.kind === 'none'
         if (!isDone && step.kind === 'waits') await sleep(step.waitMs, signal)
       }

@@ -207,6 +207,6 @@ export async function breakTable(context: EngineContext, error: TableBroken): Pr
 }
 
 /** Joins a message and its remedy into one line, the format of a table's `problem`. */
-export function problemIn({ message, remedy }: TableBroken): string {
+export function problemIn({ message, remedy }: Pick<SyncError, 'message' | 'remedy'>): string {
   return remedy === null ? message : `${message}; ${remedy}`
 }

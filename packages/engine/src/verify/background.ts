@@ -49,6 +49,8 @@ export type BackgroundStep =
       readonly rows: number
       /** Of the drains that it took, which are drains like any other. */
       readonly reports: readonly DrainReport[]
+      /** Why tables could not be compared, of those where an error is the cause. */
+      readonly faults: readonly SyncError[]
     }
 
 export interface StepRequest {
@@ -83,7 +85,7 @@ export async function verifyStep(
   }
   const pace = await pacer.keep(lock, step.rows)
   await lock.commit()
-  return { kind: 'done', ...pace, rows: step.rows, reports: step.reports }
+  return { kind: 'done', ...pace, rows: step.rows, reports: step.reports, faults: step.faults }
 }
 
 /** Measures a step, failed ones too: they cost time as well. */
@@ -123,6 +125,7 @@ class Step {
   #known: ReadonlyMap<string, TableVerification> = new Map()
   #walks: readonly StoredWalk[] = []
   rows = 0
+  faults: readonly SyncError[] = []
 
   constructor(parts: StepParts) {
     this.#parts = parts
@@ -152,12 +155,13 @@ class Step {
     const { context, lock } = this.#parts
     await this.#settleTried()
     const walks = this.#walks.map(({ walk }) => walk)
-    const { model, rows, report, takenAt } = await advanceWalks(context, this.#parts.model, walks, {
+    const { model, rows, report, takenAt, faults } = await advanceWalks(context, this.#parts.model, walks, {
       ms: useMs,
       listed: LISTED,
     })
     this.#reports.push(report)
     this.rows += rows
+    this.faults = faults
     const moved = this.#walks.filter((walk) => walk.hasMoved)
     const found = moved.flatMap((walk) => differingOf(model, walk))
     const isAuto = context.options.verify.repair === 'auto'

@@ -16,7 +16,7 @@ import { betweenDrains } from '../transactions.js'
 import { compareKeys } from './compare-keys.js'
 import { countFindings, type Difference } from './findings.js'
 import { Moment } from './moment.js'
-import { obstacleTo } from './obstacle.js'
+import { comparedAt } from './obstacle.js'
 import { differingKeys } from './record-comparison.js'
 import { TableWalk } from './table-walk.js'
 
@@ -88,15 +88,17 @@ async function compareAgain(
   moment: Moment,
   { table, keys, rows }: Differing,
 ): Promise<RepairOutcome> {
-  if ((await obstacleTo(context, moment, table)) !== null) return { table, left: keys, repaired: 0 }
   const { model } = moment
-  if (model.isFullTable(table)) {
-    const walk = new TableWalk(table)
-    const isCompared = (await walk.step(context, moment)) && walk.state.notCompared === null
-    return { table, left: [], repaired: isCompared ? Math.max(0, rows - countFindings(walk.state.findings)) : 0 }
-  }
-  const left: Difference[] = await compareKeys(moment, model.mapping(table), addressed(keys))
-  return { table, left: differingKeys(model, table, { differences: left, strays: [] }), repaired: rows - left.length }
+  const compared = await comparedAt(context, moment, table, async (): Promise<RepairOutcome> => {
+    if (model.isFullTable(table)) {
+      const walk = new TableWalk(table)
+      const isCompared = (await walk.step(context, moment)) && walk.state.notCompared === null
+      return { table, left: [], repaired: isCompared ? Math.max(0, rows - countFindings(walk.state.findings)) : 0 }
+    }
+    const left: Difference[] = await compareKeys(moment, model.mapping(table), addressed(keys))
+    return { table, left: differingKeys(model, table, { differences: left, strays: [] }), repaired: rows - left.length }
+  })
+  return 'outcome' in compared ? compared.outcome : { table, left: keys, repaired: 0 }
 }
 
 /** The keys of those rows that a key of the source can address. */

@@ -6,7 +6,7 @@ import { betweenDrains } from '../transactions.js'
 import { compareKeys } from './compare-keys.js'
 import { addFindings, ALL, type Findings, type FindingsLimits, noFindings, REPORTED } from './findings.js'
 import { Moment } from './moment.js'
-import { obstacleTo } from './obstacle.js'
+import { comparedAt } from './obstacle.js'
 import { recordComparison } from './record-comparison.js'
 import { makeDirty } from './repair-found.js'
 import { TableWalk } from './table-walk.js'
@@ -61,10 +61,13 @@ async function repairListed(context: EngineContext, verification: Verification, 
     const sides = outcome.get(walk)
     if (sides === undefined) continue
     addFindings(sides.found, { differences, strays }, REPORTED)
-    const isComparable = (await obstacleTo(context, moment, walk.table)) === null
     const keys = differences.map(({ key }) => key)
-    const left = isComparable ? await compareKeys(moment, moment.model.mapping(walk.table), keys) : differences
-    addFindings(sides.left, { differences: left, strays: isComparable ? [] : strays }, REPORTED)
+    const compared = await comparedAt(context, moment, walk.table, () =>
+      compareKeys(moment, moment.model.mapping(walk.table), keys),
+    )
+    const isComparable = 'outcome' in compared
+    const left = isComparable ? { differences: compared.outcome, strays: [] } : { differences, strays }
+    addFindings(sides.left, left, REPORTED)
     if (isComparable) walk.extend(moment)
   }
 }

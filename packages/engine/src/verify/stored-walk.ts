@@ -17,7 +17,10 @@ export class StoredWalk {
   readonly walk: TableWalk
   /** The pass begins with this step. */
   readonly isNew: boolean
-  readonly #before: Pick<WalkState, 'generation' | 'moments'> & { readonly found: number; readonly repaired: number }
+  readonly #before: Pick<WalkState, 'generation' | 'moments' | 'failures'> & {
+    readonly found: number
+    readonly repaired: number
+  }
   #repaired = 0
 
   constructor(table: string, stored: string | null, limits: FindingsLimits) {
@@ -25,8 +28,8 @@ export class StoredWalk {
     const from = known?.version === VERSION ? known : null
     this.walk = new TableWalk(from?.state ?? table, { limits })
     this.isNew = from === null
-    const { generation, moments, findings } = this.walk.state
-    this.#before = { generation, moments, found: countFindings(findings), repaired: from?.repaired ?? 0 }
+    const { generation, moments, failures, findings } = this.walk.state
+    this.#before = { generation, moments, failures, found: countFindings(findings), repaired: from?.repaired ?? 0 }
   }
 
   get table(): string {
@@ -34,7 +37,9 @@ export class StoredWalk {
   }
 
   get hasMoved(): boolean {
-    return this.walk.isDone || this.walk.state.moments !== this.#before.moments || this.hasRestarted
+    const { isDone, state } = this.walk
+    const { moments, failures } = this.#before
+    return isDone || state.moments !== moments || state.failures !== failures || this.hasRestarted
   }
 
   /** The table was defined anew, and the walk has begun again. */

@@ -13,7 +13,7 @@ import {
 import type { Moment } from './moment.js'
 import { compareKeys } from './compare-keys.js'
 import { compareWhole } from './compare-whole.js'
-import { obstacleTo } from './obstacle.js'
+import { type Fault, obstacleTo } from './obstacle.js'
 import { RangeComparison, type RangeOutcome } from './range-comparison.js'
 import { newWalkState, type WalkState } from './walk-state.js'
 
@@ -30,8 +30,11 @@ export const SAMPLE_PAGE_ROWS = 1_000
 const MAX_VAIN = 2
 const STEPS_BY_VALUE = 30
 const SURPLUS_PAGES = 10
-/** Moments whose drain carried a table without a key: it cannot be compared then. */
-const MAX_CARRIED = 20
+/** Consecutive moments that were of use to no walk because their drains carried the tables without a key that were left. */
+const MAX_CARRIED = 5
+const CARRIED = 'it changes all the time, and every drain carries it as a whole; compare it while its writers pause'
+/** Consecutive moments that proved nothing of a table. */
+const MAX_FAILURES = 5
 
 /**
  * Walks one table, step by step, each step at a moment of its own choosing; what is found is exact for that moment. Its state
@@ -43,6 +46,8 @@ export class TableWalk {
   /** Of the rows; below 1, a sample by pages of key ranges. */
   readonly #share: number
   #comparison: RangeComparison | undefined
+  /** As it was before the latest moment. */
+  #before: WalkState | undefined
   /** Consecutive steps whose digests differed although nothing else did, and how many steps do without digests now. */
   #vain = 0
   #byValueFor = 0
@@ -113,6 +118,27 @@ export class TableWalk {
     this.#state.phase = 'done'
   }
 
+  /**
+   * Forgets what was found at this moment, the latest one, which proves nothing of the table. Goes on at a later one, unless
+   * that was in vain too often.
+   */
+  postpone(moment: Moment, { why, isFinal }: Pick<Fault, 'why' | 'isFinal'>): void {
+    const state = this.#state
+    const { moments, latest } = state
+    if (latest === moment.name) Object.assign(state, this.#before, { moments, latest })
+    if (++state.failures >= MAX_FAILURES || isFinal) this.leaveOut(why)
+  }
+
+  /** What was found at the latest moment holds. */
+  confirm(): void {
+    Object.assign(this.#state, { failures: 0, carried: 0 })
+  }
+
+  /** The latest moment was of use to no walk, and opening it took a drain. */
+  noteVain(): void {
+    if (++this.#state.carried >= MAX_CARRIED) this.leaveOut(CARRIED)
+  }
+
   /** Empties the lists of what was found and returns them; the counts stay. */
   takeListed(): Findings {
     const { findings } = this.#state
@@ -135,10 +161,16 @@ export class TableWalk {
   #begin(moment: Moment): void {
     const state = this.#state
     const generation = moment.model.generation(this.table)
-    if (state.generation !== null && state.generation !== generation) Object.assign(state, newWalkState(this.table))
+    if (state.latest !== moment.name) {
+      this.#before = structuredClone(state)
+      state.moments++
+      state.latest = moment.name
+    }
+    if (state.generation !== null && state.generation !== generation) {
+      const { latest, failures } = state
+      Object.assign(state, newWalkState(this.table), { moments: 1, latest, failures })
+    }
     state.generation = generation
-    if (state.latest !== moment.name) state.moments++
-    state.latest = moment.name
     this.extend(moment)
   }
 
@@ -207,11 +239,7 @@ export class TableWalk {
     const state = this.#state
     const { target, quarantine } = moment
     const carried = await target.history.recordedKeys(moment.drains, this.table, [WHOLE_TABLE])
-    if (carried.size > 0 || (await target.parked.among(this.table, [WHOLE_TABLE])).size > 0) {
-      if (++state.carried < MAX_CARRIED) return false
-      this.leaveOut('every drain carries it as a whole; compare it while its writers pause')
-      return true
-    }
+    if (carried.size > 0 || (await target.parked.among(this.table, [WHOLE_TABLE])).size > 0) return false
     const { rows, missing, surplus } = await compareWhole(moment, mapping)
     // Refused rows are missing, and it is not recorded how many they are.
     const isRefused = quarantine.find(this.table, WHOLE_TABLE) !== undefined

@@ -1,13 +1,11 @@
 import { type DrainRange, type RowKey, WHOLE_TABLE } from '@mylab-sync/core'
-import { type EngineContext, throwIfStopped } from '../context.js'
+import type { EngineContext } from '../context.js'
 import { withValues } from './found-values.js'
-import { Moment } from './moment.js'
+import type { Moment } from './moment.js'
 import type { TableWalk } from './table-walk.js'
-import { beginVerification, reportOf, type VerifyRequest } from './verify.js'
+import { beginVerification, reportOf, type VerifyRequest, walkOn } from './verify.js'
 import type { VerifyReport } from './verify-report.js'
 
-/** How long a moment is used. */
-const MOMENT_MS = 5_000
 /** Keys of one table that are held in memory at once. */
 const MAX_KEYS = 200_000
 
@@ -20,21 +18,16 @@ export async function verifySince(
   const since = new Date(Date.parse(request.since) + ahead).toISOString()
   const verification = await beginVerification(context, request)
   let from = since
-  for (;;) {
-    const left = verification.walks.filter((walk) => !walk.isDone)
-    if (left.length === 0) break
-    throwIfStopped(context)
-    await using moment = await Moment.open(context, verification.model)
-    verification.model = moment.model
-    verification.quarantined = await moment.target.quarantine.counts()
-    const drains = await drainsSince(moment, since)
-    if (drains.from > from) from = drains.from
-    const until = performance.now() + MOMENT_MS
-    for (const walk of left) {
-      await compareRecorded(context, moment, { walk, drains })
-      if (performance.now() > until) break
+  let of: { readonly moment: string; readonly drains: DrainRange } | undefined
+  const step = async (walk: TableWalk, moment: Moment): Promise<boolean> => {
+    if (of?.moment !== moment.name) {
+      const drains = await drainsSince(moment, since)
+      if (drains.from > from) from = drains.from
+      of = { moment: moment.name, drains }
     }
+    return await compareRecorded(context, moment, { walk, drains: of.drains })
   }
+  await walkOn(context, verification, { step })
   const asked = request.since
   const report = { ...reportOf(verification), since: { asked, from: from === since ? asked : from } }
   return request.values === true ? await withValues(context, verification, report) : report
@@ -55,11 +48,12 @@ async function compareRecorded(
   context: EngineContext,
   moment: Moment,
   { walk, drains }: { readonly walk: TableWalk; readonly drains: DrainRange },
-): Promise<void> {
+): Promise<boolean> {
   const { table } = walk
   const keys: readonly RowKey[] | null = await moment.target.history.allKeys(drains, table, MAX_KEYS)
   const isWhole = moment.model.tables.has(table) && moment.model.isFullTable(table)
+  if (isWhole && keys?.includes(WHOLE_TABLE)) return await walk.step(context, moment)
   if (keys === null) walk.leaveOut(`drains have carried more than ${MAX_KEYS} of its keys since; verify it as a whole`)
-  else if (isWhole && keys.includes(WHOLE_TABLE)) await walk.step(context, moment)
   else await walk.compareOnly(context, moment, keys)
+  return true
 }

@@ -1,4 +1,5 @@
 import type { RowKey } from '@mylab-sync/core'
+import { sleep } from '@mylab-sync/runtime'
 import type { EngineContext } from '../context.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
@@ -53,21 +54,27 @@ export async function beginVerification(
   return { model, quarantined: new Map(), walks: model.select(tables).map((table) => new TableWalk(table, how)) }
 }
 
-type WalkOptions = Pick<VerifyRequest, 'onProgress'> & Pick<AdvanceLimits, 'listed'> & { readonly share?: number }
+type WalkOptions = Pick<VerifyRequest, 'onProgress'> &
+  Pick<AdvanceLimits, 'listed' | 'step'> & { readonly share?: number }
+
+/** After a moment of no use: a change of a definition settles within a second. */
+const PAUSE_MS = 300
 
 /** Walks until all walks are done, or until they list as much as they may together. */
 export async function walkOn(
   context: EngineContext,
   verification: Verification,
-  { onProgress, listed = ALL, share = 1 }: WalkOptions,
+  { onProgress, listed = ALL, share = 1, ...how }: WalkOptions,
 ): Promise<void> {
   const { walks } = verification
   for (;;) {
     const left = walks.filter((walk) => !walk.isDone)
     const findings = walks.map((walk) => walk.state.findings)
     if (left.length === 0 || isFull(findings, listed)) return
-    const { model, quarantined } = await advanceWalks(context, verification.model, left, { ms: momentMs, listed })
+    const limits = { ...how, ms: momentMs, listed }
+    const { model, quarantined, isOfUse } = await advanceWalks(context, verification.model, left, limits)
     Object.assign(verification, { model, quarantined })
+    if (!isOfUse) await sleep(PAUSE_MS, context.signal)
     onProgress?.(progressOf(verification, share))
   }
 }

@@ -22,8 +22,10 @@ export interface WalkState {
   expected: number | null
   /** Both servers order the keys of all ranges so far alike, so that these covered the target's surplus rows. */
   isOrdered: boolean
-  /** Moments whose drains carried the table as a whole, so that it could not be compared at them. */
+  /** Consecutive moments of use to no walk, whose drains carried the table as a whole, so that it could not be compared at them. */
   carried: number
+  /** Consecutive moments that proved nothing because of an error or a change of its definition. */
+  failures: number
   /** How many moments its steps took, and which one the latest was. */
   moments: number
   latest: string | null
@@ -49,6 +51,7 @@ export function newWalkState(table: string): WalkState {
     expected: 0,
     isOrdered: true,
     carried: 0,
+    failures: 0,
     moments: 0,
     latest: null,
     span: null,

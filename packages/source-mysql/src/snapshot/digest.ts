@@ -1,4 +1,12 @@
-import { type ColumnMapping, type DigestScope, type KeyRange, SyncError, type TableMapping } from '@mylab-sync/core'
+import {
+  type ColumnMapping,
+  type DigestScope,
+  type KeyMapping,
+  type KeyRange,
+  SyncError,
+  type TableMapping,
+} from '@mylab-sync/core'
+import { keySql } from '../capture/token.js'
 import * as sql from '../sql.js'
 import { indexHint, keysSql, rangeSql } from './predicates.js'
 
@@ -16,8 +24,19 @@ export function selectDigest(table: TableMapping, scope: DigestScope): string {
   const part = (from: number): string => `SUM(CAST(CONV(SUBSTR(d.h, ${from}, 15), 16, 10) AS UNSIGNED))`
   const columns = table.columns.map((column) => `COALESCE(${digestSql(column)}, '')`)
   const hash = `CAST(SHA2(CONCAT_WS('|', ${columns.join(', ')}), 256) AS BINARY)`
-  const rows = `SELECT ${hash} AS h FROM ${sql.name(table.source.name)}${indexHint(table)}${where(table, scope)} ${ALL_ROWS}`
-  return `SELECT COUNT(*) AS n, ${part(1)} AS a, ${part(16)} AS b FROM (${rows}) d`
+  const exact = isAmbiguous(table.key) ? scope.keys : null
+  const key = exact === null ? '' : `, CAST(${keySql(table.key, '')} AS BINARY) AS k`
+  const rows = `SELECT ${hash} AS h${key} FROM ${sql.name(table.source.name)}${indexHint(table)}${where(table, scope)} ${ALL_ROWS}`
+  const named = exact === null ? '' : ` WHERE d.k IN (${exact.map(sql.text).join(', ')})`
+  return `SELECT COUNT(*) AS n, ${part(1)} AS a, ${part(16)} AS b FROM (${rows}) d${named}`
+}
+
+/**
+ * A look-up may also find rows that only a collation, or the digits shown, equates with a key. They are told apart outside the
+ * look-up's WHERE: within it MySQL 9.7 puts the key's literal in the column's place.
+ */
+function isAmbiguous(key: KeyMapping | null): boolean {
+  return key !== null && key.columns.some(({ rule }) => rule !== 'integer')
 }
 
 function where({ key }: TableMapping, { range, keys }: DigestScope): string {
