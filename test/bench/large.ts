@@ -5,7 +5,7 @@ import { textRows } from '../support/content.js'
 
 const MOST_MB = Number(process.env['SYNC_MEMORY_LIMIT'] ?? 256)
 const WIDE_ROWS = Number(process.env['BENCH_WIDE_ROWS'] ?? 5_000)
-const TABLES = Number(process.env['BENCH_TABLES'] ?? 2_000)
+const TABLES = Number(process.env['BENCH_MANY_TABLES'] ?? 2_000)
 
 const WIDE_TABLES = Number(process.env['BENCH_WIDE_TABLES'] ?? 400)
 const COLUMNS = 150

@@ -2,6 +2,7 @@
  * npm run bench [-- name...]: each benchmark starts private servers, measures, and prints one JSON line per figure.
  * A benchmark whose result is wrong ends with exit 1: a fast wrong answer is no figure.
  */
+import { copyFromAfar, copyOfRows, copyOfTables, copyOfWidths, drainOfEntries } from './axes.js'
 import { backlog } from './backlog.js'
 import { impact } from './impact.js'
 import { manyTables, wide, wideTables } from './large.js'
@@ -16,6 +17,16 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly object[]>>> = {
   wideTables,
   redis,
   workers,
+  rows: () => copyOfRows(sizes('BENCH_ROWS', [10_000, 100_000, 1_000_000, 10_000_000])),
+  tables: () => copyOfTables(sizes('BENCH_TABLES', [10, 100, 381, 2_000])),
+  roundTrip: () => copyFromAfar(sizes('BENCH_ROUND_TRIPS', [0, 5, 20])),
+  entries: () => drainOfEntries(sizes('BENCH_ENTRIES', [1_000, 2_000, 20_000, 200_000, 2_000_000])),
+  width: () => copyOfWidths(sizes('BENCH_WIDTHS', [20, 200, 2_000, 20_000, 100_000])),
+}
+
+/** The sizes of one axis, comma-separated in a variable, or these. */
+function sizes(variable: string, all: readonly number[]): readonly number[] {
+  return process.env[variable]?.split(',').map(Number) ?? all
 }
 
 const names = process.argv.slice(2)

@@ -5,7 +5,7 @@ import { textRows } from '../support/content.js'
 import { Cli } from '../support/processes.js'
 
 const NAME = 'workers'
-const ROWS = Number(process.env['BENCH_ROWS'] ?? 3_000_000)
+const ROWS = Number(process.env['BENCH_WORKER_ROWS'] ?? 3_000_000)
 const ROUND_TRIP_MS = Number(process.env['BENCH_ROUND_TRIP'] ?? 20)
 const FLEETS = [1, 2, 4]
 const COPY_MS = 600_000

@@ -61,8 +61,9 @@ function valuesOf({ name, vartype, min_val, max_val, enumvals }: SkippedTable): 
   if (vartype === 'bool') return ['on', 'off']
   if (vartype === 'enum') return enumvals ?? []
   if (vartype === 'string') return [...(TARGET_TEXTS[name] ?? [])]
-  // The smallest timeout never fires; one of a moment ends whatever it can.
+  // The smallest timeout never fires; one of a moment ends whatever it can. Nobody can answer or reset it within 1 ms for certain.
   if (name === 'idle_session_timeout') return ['200']
+  if (name === 'statement_timeout') return ['20']
   return name.endsWith('_timeout') ? ['1', max_val ?? ''] : [min_val ?? '', max_val ?? '']
 }
 

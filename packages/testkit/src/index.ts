@@ -11,7 +11,7 @@ export { NetworkNamespace } from './network/namespace.js'
 export { Proxy } from './network/proxy.js'
 export { random, type Random } from './random.js'
 export type { Backup, PrivateServer } from './servers/private-server.js'
-export { cacheFolder } from './servers/locate.js'
+export { cacheFolder, locateProgram } from './servers/locate.js'
 export { installServers } from './servers/provide.js'
 export {
   type DatabaseNames,

@@ -129,8 +129,13 @@ export class Session {
     client.on('error', this.#onError)
   }
 
+  /** Throws errors of ours. */
   async rows<T extends Row = Row>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
-    return (await this.raw<T>(sql, values)).rows
+    try {
+      return (await this.raw<T>(sql, values)).rows
+    } catch (error) {
+      throw mapped(error)
+    }
   }
 
   /** As `rows`, with the driver's own error, for callers that look at its SQLSTATE. */

@@ -32,8 +32,7 @@ export async function holders(
   for (const unique of all.filter(({ parts }) => parts.length > 0)) {
     const { text, columns } = holderQuery(target, table, unique)
     const arrays = columnArrays(rows, columns)
-    const result = await session.raw<Record<string, string>>(text, arrays)
-    for (const row of result.rows) {
+    for (const row of await session.rows<Record<string, string>>(text, arrays)) {
       const texts = key.columns.map((_, at) => row[`k${at}`] ?? '')
       found.push({ key: keyOfTexts(key.columns, texts), unique: unique.name })
     }
@@ -42,7 +41,7 @@ export async function holders(
 }
 
 async function uniqueNames(session: Session, target: string): Promise<ReadonlySet<string>> {
-  const { rows } = await session.raw<{ name: string }>(
+  const rows = await session.rows<{ name: string }>(
     'SELECT c.relname AS name FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::regclass AND x.indisunique',
     [target],
   )
@@ -50,7 +49,7 @@ async function uniqueNames(session: Session, target: string): Promise<ReadonlySe
 }
 
 async function indexByName(session: Session, target: string, name: string): Promise<Unique> {
-  const { rows } = await session.raw<{ part: string }>(
+  const rows = await session.rows<{ part: string }>(
     `SELECT pg_get_indexdef(x.indexrelid, n::int, true) AS part FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid, generate_series(1, x.indnkeyatts) n
      WHERE x.indrelid = $1::regclass AND c.relname = $2 ORDER BY n`,
     [target, name],

@@ -55,7 +55,7 @@ const SUSPECTS = `
 
 /** Names of tables that need a closer look. Nothing of this can change once the transaction has written to them. */
 export async function suspects(session: Session, schema: string, tables: readonly string[]): Promise<string[]> {
-  const { rows } = await session.raw<{ name: string }>(SUSPECTS, [schema, tables])
+  const rows = await session.rows<{ name: string }>(SUSPECTS, [schema, tables])
   return rows.map((row) => row.name)
 }
 
@@ -94,7 +94,7 @@ export async function lookAt(
 ): Promise<Map<string, Hindrances>> {
   if (tables.length === 0) return new Map()
   const found: Found[] = []
-  for (const look of [LOOK, LOOSE]) found.push(...(await session.raw<Found>(look, [schema, tables])).rows)
+  for (const look of [LOOK, LOOSE]) found.push(...(await session.rows<Found>(look, [schema, tables])))
   const byTable = new Map<string, Found[]>()
   for (const each of found) byTable.set(each.table, [...(byTable.get(each.table) ?? []), each])
   return new Map([...byTable].map(([table, list]) => [table, { found: list, triggers: triggersOf(list) }]))

@@ -77,7 +77,7 @@ export class Keeper {
     if (hindrances.triggers.length === 0) return write('true')
     const before = await this.#changes()
     const affected = await write(UNDER_THEIR_NAMES)
-    await this.#session.raw(OUR_NAMES)
+    await this.#session.rows(OUR_NAMES)
     for (const [name, count] of await this.#changes()) {
       const own = name === table.name ? affected : 0
       if (count - (before.get(name) ?? 0) > own) throw writesBeside(this.#schema, { table, hindrances, other: name })
@@ -90,7 +90,7 @@ export class Keeper {
     const hindrances = await this.begin(table)
     const isAltered = hindrances.triggers.length > 0
     if (!isAltered && counts.affected === counts.given) return
-    const { rows } = await this.#session.raw<{ n: number }>(
+    const rows = await this.#session.rows<{ n: number }>(
       `SELECT count(*)::float8 AS n FROM ${stage} s JOIN ${this.#target(table)} t ON ${keyMatch(table)}${
         isAltered
           ? ` WHERE (${compared(table.columns, 't')}) IS NOT DISTINCT FROM (${compared(table.columns, 's')})`
@@ -109,20 +109,20 @@ export class Keeper {
   async expectNone(table: TableMapping, from: string, values: readonly unknown[]): Promise<void> {
     const hindrances = await this.begin(table)
     if (hindrances.triggers.length === 0) return
-    const { rows } = await this.#session.raw<{ some: boolean }>(`SELECT EXISTS (SELECT ${from}) AS some`, [...values])
+    const rows = await this.#session.rows<{ some: boolean }>(`SELECT EXISTS (SELECT ${from}) AS some`, [...values])
     if (rows[0]?.some) await this.#notKept(table)
   }
 
   /** As the port's `checkConstraints`. */
   async checkDeferred(): Promise<void> {
     const session = this.#session
-    await session.raw('SAVEPOINT constraints').catch((error: unknown) => Promise.reject(mapped(error)))
+    await session.rows('SAVEPOINT constraints')
     try {
       await this.#settle(() => session.raw(`${THEIR_NAMES}; SET CONSTRAINTS ALL IMMEDIATE; ${OUR_NAMES}`))
       await session.raw('SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT constraints')
     } catch (error) {
       if (session.broken) throw mapped(error)
-      await session.raw('ROLLBACK TO SAVEPOINT constraints; RELEASE SAVEPOINT constraints')
+      await session.rows('ROLLBACK TO SAVEPOINT constraints; RELEASE SAVEPOINT constraints')
       throw await this.#deferredFault(error)
     }
     this.#isChecked = true
@@ -147,7 +147,7 @@ export class Keeper {
     if (fault instanceof ConstraintViolated && this.#written.has(fault.table)) return fault
     if (!concernsOneTable(error)) return fault
     const tables = [...this.#written.values()].map(({ table }) => table)
-    const { rows } = await this.#session.raw<{ table: string; name: string }>(DEFERRED, [
+    const rows = await this.#session.rows<{ table: string; name: string }>(DEFERRED, [
       this.#schema,
       tables.map(({ name }) => name),
     ])
@@ -158,7 +158,7 @@ export class Keeper {
   }
 
   async #raises(trigger: string): Promise<boolean> {
-    await this.#session.raw('SAVEPOINT one')
+    await this.#session.rows('SAVEPOINT one')
     try {
       await this.#session.raw(
         `${THEIR_NAMES}; SET CONSTRAINTS ${sql.name(this.#schema)}.${sql.name(trigger)} IMMEDIATE; ${OUR_NAMES}`,
@@ -168,7 +168,7 @@ export class Keeper {
       if (!concernsOneTable(error)) throw mapped(error)
       return true
     } finally {
-      if (!this.#session.broken) await this.#session.raw('ROLLBACK TO SAVEPOINT one; RELEASE SAVEPOINT one')
+      if (!this.#session.broken) await this.#session.rows('ROLLBACK TO SAVEPOINT one; RELEASE SAVEPOINT one')
     }
   }
 
@@ -211,7 +211,7 @@ export class Keeper {
   /** Rows written so far by this transaction, by carried table; attempts that were rolled back count too. */
   async #changes(): Promise<ReadonlyMap<string, number>> {
     const names = [...new Set([...this.#known.carried, ...this.#written.keys()])]
-    const { rows } = await this.#session.raw<{ name: string; n: number }>(CHANGES, [this.#schema, names])
+    const rows = await this.#session.rows<{ name: string; n: number }>(CHANGES, [this.#schema, names])
     return new Map(rows.map((row) => [row.name, row.n]))
   }
 
