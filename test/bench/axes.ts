@@ -34,7 +34,7 @@ export function copyOfRows(sizes: readonly number[]): Promise<Point[]> {
     const points: Point[] = []
     for (const rows of sizes) {
       await bench.fill(`${SALARIES}; INSERT INTO t SELECT ${SALARY} FROM seq_1_to_${rows}; ANALYZE TABLE t`)
-      points.push(await bench.point('rows', rows, PIPE, salaries(bench, 'SELECT * FROM t')))
+      points.push(await bench.point({ axis: 'rows', at: rows, peer: PIPE }, salaries(bench, 'SELECT * FROM t')))
     }
     return points
   })
@@ -50,7 +50,12 @@ export function copyOfWidths(widths: readonly number[], bytes = 100_000_000): Pr
         INSERT INTO t SELECT seq, REPEAT(CHAR(97 + seq % 26), ${width}) FROM seq_1_to_${rows}; ANALYZE TABLE t`)
       const table = 'CREATE TABLE t (id integer NOT NULL, b text NOT NULL)'
       const key = 'ALTER TABLE t ADD PRIMARY KEY (id)'
-      points.push(await bench.point('width', width, PIPE, pair(bench, { select: 'SELECT * FROM t', table, key })))
+      points.push(
+        await bench.point(
+          { axis: 'width', at: width, peer: PIPE },
+          pair(bench, { select: 'SELECT * FROM t', table, key }),
+        ),
+      )
     }
     return points
   })
@@ -64,7 +69,7 @@ export function copyFromAfar(roundTrips: readonly number[], rows = 1_000_000): P
     for (const roundTripMs of roundTrips)
       points.push(
         await bench.away(roundTripMs, (far) =>
-          far.point('roundTripMs', roundTripMs, PIPE, salaries(far, 'SELECT * FROM t')),
+          far.point({ axis: 'roundTripMs', at: roundTripMs, peer: PIPE }, salaries(far, 'SELECT * FROM t')),
         ),
       )
     return points
@@ -79,10 +84,13 @@ export function copyOfTables(counts: readonly number[], rows = 400): Promise<Poi
       await bench.fill('')
       for (let n = 0; n < tables; n++) await bench.statement(smallTable(n, rows))
       points.push(
-        await bench.point('tables', tables, PGLOADER, {
-          product: () => bench.seconds(['setup-triggers'], ['initial', '--create-tables']),
-          peer: () => pgloader(bench.place),
-        }),
+        await bench.point(
+          { axis: 'tables', at: tables, peer: PGLOADER },
+          {
+            product: () => bench.seconds(['setup-triggers'], ['initial', '--create-tables']),
+            peer: () => pgloader(bench.place),
+          },
+        ),
       )
     }
     return points
@@ -114,7 +122,7 @@ export function drainOfEntries(sizes: readonly number[]): Promise<Point[]> {
         await change()
         return drainByHand(bench)
       }
-      points.push(await bench.point('entries', entries, BY_HAND, { product, peer }, { keep: true }))
+      points.push(await bench.point({ axis: 'entries', at: entries, peer: BY_HAND, keep: true }, { product, peer }))
       await bench.assertEqual('t')
     }
     return points
@@ -158,6 +166,14 @@ function pair(bench: Bench, { select, table, key }: ByHand): Contestants {
   }
 }
 
+interface About {
+  readonly axis: string
+  readonly at: number
+  readonly peer: string
+  /** Continues with the databases as they are. */
+  readonly keep?: boolean
+}
+
 /** A set of servers with one database on each side. */
 class Bench {
   readonly place: Place
@@ -167,13 +183,7 @@ class Bench {
     this.place = place
   }
 
-  async point(
-    axis: string,
-    at: number,
-    peer: string,
-    contestants: Contestants,
-    { keep = false }: { readonly keep?: boolean } = {},
-  ): Promise<Point> {
+  async point({ axis, at, peer, keep = false }: About, contestants: Contestants): Promise<Point> {
     this.#residentMb = 0
     const product = async (): Promise<number | null> => {
       if (!keep) await this.#forget()
