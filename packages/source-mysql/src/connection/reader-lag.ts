@@ -32,17 +32,22 @@ export class ReaderLag {
     this.#wake()
   }
 
+  /** Nothing more of this result arrives. The end of a result may come with rows that have paused the sender, which the next one needs. */
   end(): void {
     this.#hasEnded = true
+    this.#resume()
     this.#wake()
+  }
+
+  #resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#sender.resume()
   }
 
   /** Lets the sender continue. Returns once something has arrived, or the end has. */
   async more(isThere: () => boolean): Promise<void> {
-    if (this.#isPaused) {
-      this.#isPaused = false
-      this.#sender.resume()
-    }
+    this.#resume()
     // Resuming handles packets that have arrived, at once.
     if (!isThere() && !this.#hasEnded) await new Promise<void>((resolve) => (this.#wake = resolve))
   }
