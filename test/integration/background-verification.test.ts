@@ -8,6 +8,7 @@ import { startDaemon } from '../support/daemon.js'
 import { startDashboard } from '../support/dashboard.js'
 import { Fleet } from '../support/fleet.js'
 import { createInstallation, type Installation, NEVER_ABORTED } from '../support/installation.js'
+import { numbersTo } from '../support/numbers.js'
 import { Cli } from '../support/processes.js'
 import type { Watch } from '../support/intercept.js'
 
@@ -16,7 +17,7 @@ const SCHEMA = `
   CREATE TABLE labels (code VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT) ENGINE=InnoDB;
   CREATE TABLE bare (a INT, b VARCHAR(9)) ENGINE=InnoDB;
   INSERT INTO patients SELECT seq, CONCAT('name ', seq), seq / 7
-    FROM (WITH RECURSIVE s AS (SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM s WHERE seq < 400) SELECT seq FROM s) n;
+    FROM ${numbersTo(400)};
   INSERT INTO labels VALUES ('Alpha', 1), ('beta', 2);
   INSERT INTO bare VALUES (1, 'x'), (1, 'x'), (2, NULL)`
 const SPOIL =
@@ -187,7 +188,7 @@ test('a walk goes on at its chunk after kill -9', async () => {
   const name = 'verify_killed'
   const rows = 250_000
   await using installation = await createInstallation(servers, name, {
-    schema: `CREATE TABLE big (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO big SELECT seq, seq FROM seq_1_to_${rows}; ANALYZE TABLE big`,
+    schema: `CREATE TABLE big (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO big SELECT seq, seq FROM ${numbersTo(rows)}; ANALYZE TABLE big`,
     copied: true,
   })
   await using cli = new Cli({

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KeysOf, Source, SourceSnapshot } from '@mylab-sync/core'
-import { drain, drainAll, type EngineContext, loadModel } from '@mylab-sync/engine'
+import { drain, drainAll, type EngineContext, loadModel, repair, status, verifyStep } from '@mylab-sync/engine'
 import { eventually, sharedServers } from '@mylab-sync/testkit'
 import { startDaemon } from '../support/daemon.js'
-import { copyAll, createInstallation, drainNow, type Installation, states } from '../support/installation.js'
+import { copyAll, createInstallation, drainNow, type Installation, problemOf, states } from '../support/installation.js'
 
 const SCHEMA =
   'CREATE TABLE a (k INT, i INT, v INT, PRIMARY KEY (k, i)) ENGINE=InnoDB; CREATE TABLE b (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO a VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO b VALUES (1, 1)'
@@ -62,6 +62,45 @@ test('a row gone without its own entry, after one that implies it, breaks nothin
   await drainNow(installation)
   assert.deepEqual(await states(installation), { a: 'live', p: 'live' })
   assert.deepEqual(await installation.rows('SELECT k, i FROM a'), [['2', '3']])
+})
+
+test('a repair deletes no row that only another form of its key finds', async () => {
+  const schema = `${SCHEMA}; CREATE TABLE c (id INT PRIMARY KEY, v INT) ENGINE=InnoDB; INSERT INTO c VALUES (1, 1)`
+  for (const way of ['report', 'auto'] as const) {
+    await using installation = await createInstallation(servers, `l_repair_${way}`, { schema, copied: true })
+    await installation.reader.query('UPDATE a SET v = 0 WHERE k = 2; UPDATE c SET v = 0')
+    const blind = blindTo(installation)
+    const context = { ...blind, options: { ...blind.options, verify: { share: 1, repair: way } } }
+    if (way === 'auto') assert.equal((await verifyStep(context, () => loadModel(context))).kind, 'done')
+    else {
+      const { left } = await repair(context, { tables: [] })
+      assert.deepEqual(
+        left.tables.map(({ table, different }) => [table, different]),
+        [
+          ['a', 1],
+          ['b', 0],
+          ['c', 0],
+        ],
+      )
+    }
+    assert.deepEqual(await states(installation), { a: 'broken', b: 'live', c: 'live' }, way)
+    assert.deepEqual(await installation.rows('SELECT k, v FROM a ORDER BY k'), [
+      ['1', '1'],
+      ['2', '0'],
+      ['3', '3'],
+    ])
+    assert.deepEqual(await installation.rows('SELECT v FROM c'), [['1']])
+    assert.match(await problemOf(installation, 'a'), /does not find its rows by their key/)
+    const { tables } = await status(installation.context)
+    assert.deepEqual(
+      tables.map(({ table, rowsDifferent, rowsRepaired }) => [table, rowsDifferent, rowsRepaired]),
+      [
+        ['a', 1, 0],
+        ['b', 0, 0],
+        ['c', 0, 1],
+      ],
+    )
+  }
 })
 
 test('a table whose rows are not found by their own keys does not open', async () => {

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { eventually, random, type ServerSet } from '@mylab-sync/testkit'
 import { contentOf, textRows } from './content.js'
+import { numbersTo } from './numbers.js'
 import { Cli, type CliProcess } from './processes.js'
 
 type Admin = Awaited<ReturnType<ServerSet['sourceAdmin']>>
@@ -45,8 +46,8 @@ export class Fleet implements AsyncDisposable {
     const app = await servers.sourceAdmin(name)
     const reader = await servers.targetAdmin(name)
     await app.query(`${SCHEMA};
-      INSERT INTO a SELECT seq, seq, CONCAT('${MARK} ', REPEAT('x', 80)) FROM seq_1_to_${rows};
-      INSERT INTO b SELECT seq, seq, seq FROM seq_1_to_${Math.ceil(rows / 3)}; ANALYZE TABLE a, b`)
+      INSERT INTO a SELECT seq, seq, CONCAT('${MARK} ', REPEAT('x', 80)) FROM ${numbersTo(rows)};
+      INSERT INTO b SELECT seq, seq, seq FROM ${numbersTo(Math.ceil(rows / 3))}; ANALYZE TABLE a, b`)
     const cli = new Cli({ ...servers.environment({ source: name, target: name }), SYNC_INTERVAL: '1', ...env })
     return new Fleet(servers, { app, reader, cli })
   }

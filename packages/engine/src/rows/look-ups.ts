@@ -51,6 +51,16 @@ export async function requireAbsent(
   if (keys.length > 0 && (await snapshot.rows.findAgain(table, keys)).length > 0) throw lookUpFails(table)
 }
 
+/** Throws TableBroken if the look-up misses one of these keys that another form of it finds. */
+export async function requireFound(snapshot: SourceSnapshot, of: KeysOf): Promise<void> {
+  const [found] = await findKeys(snapshot, [of])
+  await requireAbsent(
+    snapshot,
+    of.table,
+    of.keys.filter((key) => !found?.has(key)),
+  )
+}
+
 function lookUpFails({ source: { name }, key }: TableMapping): TableBroken {
   const types = (key?.columns ?? []).map(({ column }) => column.source.columnType.slice(0, 40)).join(', ')
   return new TableBroken(

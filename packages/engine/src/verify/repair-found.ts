@@ -3,6 +3,7 @@ import {
   NO_DRAIN,
   type ParkedKey,
   type RowKey,
+  TableBroken,
   type TableMapping,
   type TargetTransaction,
   WHOLE_TABLE,
@@ -12,6 +13,10 @@ import { drain } from '../drain/drain.js'
 import type { DrainReport } from '../drain/drain-report.js'
 import { DRAIN_WAIT_MS } from '../drain/pass.js'
 import type { Model } from '../model/model.js'
+import { requireFound } from '../rows/look-ups.js'
+import { KEYS_PER_QUERY } from '../slice/closure.js'
+import { slices } from '../slice/dirty-keys.js'
+import { breakTable } from '../tables/set-aside.js'
 import { betweenDrains } from '../transactions.js'
 import { compareKeys } from './compare-keys.js'
 import { countFindings, type Difference } from './findings.js'
@@ -42,6 +47,33 @@ interface DirtyRows {
   readonly strays: readonly (readonly string[])[]
 }
 
+/**
+ * Marks tables as broken whose rows the source does not find by some of these keys, though it has them: a drain that looks
+ * these up would delete the target's rows. Returns those tables.
+ */
+export async function breakUnfound(
+  context: EngineContext,
+  model: Model,
+  wanted: Iterable<readonly [table: string, keys: readonly RowKey[]]>,
+): Promise<ReadonlySet<string>> {
+  const broken = new Map<string, TableBroken>()
+  {
+    await using snapshot = await context.source.openSnapshot()
+    for (const [name, keys] of wanted) {
+      if (model.isFullTable(name)) continue
+      const table = model.mapping(name)
+      try {
+        for (const list of slices(keys, KEYS_PER_QUERY)) await requireFound(snapshot, { table, keys: list })
+      } catch (error) {
+        if (!(error instanceof TableBroken)) throw error
+        broken.set(name, error)
+      }
+    }
+  }
+  for (const error of broken.values()) await breakTable(context, error)
+  return new Set(broken.keys())
+}
+
 /** Makes these rows dirty, for the next drain to re-read with all that their foreign keys act on. Must run between drains. */
 export async function makeDirty(
   target: Pick<TargetTransaction, 'parked' | 'rows'>,
@@ -59,10 +91,15 @@ export async function makeDirty(
  * transaction: whoever finds them there later looks for the outcome.
  */
 export async function tryRepair(context: EngineContext, model: Model, found: readonly Differing[]): Promise<void> {
+  const broken = await breakUnfound(
+    context,
+    model,
+    found.map(({ table, keys }) => [table, addressed(keys)] as const),
+  )
   await betweenDrains(context, async (target) => {
     for (const { table, keys, rows } of found) {
       const strays = keys.flatMap(({ key, texts }) => (key === null ? [texts] : []))
-      await makeDirty(target, model.mapping(table), { keys: addressed(keys), strays })
+      if (!broken.has(table)) await makeDirty(target, model.mapping(table), { keys: addressed(keys), strays })
       await target.verification.addTried(table, keys, rows)
     }
   })

@@ -8,7 +8,7 @@ import { addFindings, ALL, type Findings, type FindingsLimits, noFindings, REPOR
 import { Moment } from './moment.js'
 import { comparedAt } from './obstacle.js'
 import { recordComparison } from './record-comparison.js'
-import { makeDirty } from './repair-found.js'
+import { breakUnfound, makeDirty } from './repair-found.js'
 import { TableWalk } from './table-walk.js'
 import { beginVerification, reportOf, type VerifyRequest, walkOn } from './verify.js'
 import type { Verification, VerifyReport } from './verify-report.js'
@@ -50,9 +50,12 @@ async function repairListed(context: EngineContext, verification: Verification, 
   for (const [walk, { differences, strays }] of round) if (differences.length + strays.length === 0) round.delete(walk)
   if (round.size === 0) return
   const { model } = verification
+  const wanted = [...round].map(([{ table }, { differences }]) => [table, differences.map(({ key }) => key)] as const)
+  const broken = await breakUnfound(context, model, wanted)
   await betweenDrains(context, async (target) => {
     for (const [{ table }, { differences, strays }] of round)
-      await makeDirty(target, model.mapping(table), { keys: differences.map(({ key }) => key), strays })
+      if (!broken.has(table))
+        await makeDirty(target, model.mapping(table), { keys: differences.map(({ key }) => key), strays })
   })
   await drain(context, model, { waitMs: DRAIN_WAIT_MS })
   await using moment = await Moment.open(context, model)
