@@ -167,7 +167,7 @@ test('while the source is written nothing is cut over, and afterwards it is', as
   )
 })
 
-const CHILD = new URL('../fault/cutover-child.js', import.meta.url).pathname
+const CHILD = new URL('../fault/command-child.js', import.meta.url).pathname
 
 async function diesAt(
   name: string,

@@ -90,11 +90,15 @@ const mariadbs: readonly KeyType[] = [
 /** Types that are paired with every other type. */
 const BESIDE = new Set(['int', 'enum', 'doubles'])
 
-/** All ordered pairs of types that represent a kind; `common` types are paired, both ways, with those in BESIDE only. */
-export function pairsOfKeyTypes(vendor: 'mariadb' | 'mysql'): readonly (readonly [KeyType, KeyType])[] {
-  const types = [...integers, ...numbers, ...dates, ...strings, ...members, ...mariadbs].filter(
+export function keyTypes(vendor: 'mariadb' | 'mysql'): readonly KeyType[] {
+  return [...integers, ...numbers, ...dates, ...strings, ...members, ...mariadbs].filter(
     (type) => vendor === 'mariadb' || !type.mariadbOnly,
   )
+}
+
+/** All ordered pairs of types that represent a kind; `common` types are paired, both ways, with those in BESIDE only. */
+export function pairsOfKeyTypes(vendor: 'mariadb' | 'mysql'): readonly (readonly [KeyType, KeyType])[] {
+  const types = keyTypes(vendor)
   const isPaired = (a: KeyType, b: KeyType): boolean =>
     (!a.common || BESIDE.has(b.name)) && (!b.common || BESIDE.has(a.name))
   return types.flatMap((a) => types.filter((b) => isPaired(a, b)).map((b) => [a, b] as const))
