@@ -167,6 +167,7 @@ export type {
   RowDifference,
   RowError,
   RowComparison,
+  ChildrenOf,
   RowLookup,
   RowsOf,
   RowWriter,

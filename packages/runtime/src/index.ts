@@ -1,4 +1,5 @@
 /** The process around the work: shutdown, heartbeat, log, detection of connections that no longer answer, waits and retries. */
+export { Behind } from './behind.js'
 export { both } from './both.js'
 export { endsWithin, withDeadline } from './deadline.js'
 export { beat } from './heartbeat.js'

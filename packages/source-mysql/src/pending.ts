@@ -23,13 +23,18 @@ export async function pending(session: Session, settings: SourceSettings): Promi
       `SELECT table_name, COUNT(*) FROM ${log} WHERE ${UNSYNCED} GROUP BY table_name ORDER BY table_name`,
     )
   ).map(([table, count]) => ({ table: table ?? '', pending: Number(count) }))
-  const [row] = await session.rows(`SELECT (SELECT COUNT(*) FROM ${log} WHERE synced = 1),
-    (SELECT TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(6)) DIV 1000 FROM ${log} WHERE ${UNSYNCED})`)
-  const oldest = row?.[1] ?? null
+  const [row] = await session.rows(
+    `SELECT TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(6)) DIV 1000 FROM ${log} WHERE ${UNSYNCED}`,
+  )
+  const oldest = row?.[0] ?? null
   return {
     pending: tables.reduce((sum, each) => sum + each.pending, 0),
-    synced: Number(row?.[0] ?? 0),
     oldestMs: oldest === null ? null : Math.max(0, Number(oldest)),
     tables,
   }
+}
+
+export async function countSynced(session: Session, settings: SourceSettings): Promise<number> {
+  const [row] = await session.rows(`SELECT COUNT(*) FROM ${sql.name(settings.auditTable)} WHERE synced = 1`)
+  return Number(row?.[0] ?? 0)
 }

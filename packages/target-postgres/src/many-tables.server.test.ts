@@ -12,7 +12,7 @@ import { shared, sharedServers } from '@mylab-sync/testkit'
 import pg from 'pg'
 import { createTarget } from './target.js'
 import { Transaction } from './transaction.js'
-import { NO_OBJECTS, testEdge, testRow, testTable } from './test-support.js'
+import { NO_OBJECTS, testEdge, testRow, testStream, testTable } from './test-support.js'
 
 const DATABASE = 'target_together_test'
 const servers = await sharedServers({ services: ['postgres'] })
@@ -105,6 +105,32 @@ test('batches of many tables are written together, or each alone if one is refus
   await admin.query('DROP TABLE public.gone')
 })
 
+test('children of many parents are found together, in pages where there are many', async () => {
+  await cleared()
+  const edge = testEdge(child, parent)
+  const many = Array.from({ length: 6_000 }, (_, at) => testRow(String(at), '1'))
+  await within(async (transaction) => {
+    await transaction.rows.copy(child, testStream([[testRow('7000', '2')], many]), { overwrite: false })
+    const pages: string[] = []
+    const of = (parents: string[]) => ({ child, edge, values: parents.map((key) => [key]) })
+    for await (const { of: found, keys } of transaction.lookup.children([
+      of(['2']),
+      of(['1']),
+      of(['77']),
+      of(['2', '3']),
+    ]))
+      pages.push(`${found.values.join('+')}: ${keys.length}`)
+    assert.deepEqual(pages, ['2: 1', '1: 5000', '1: 1000', '2+3: 1'])
+  })
+  await admin.query('DROP TABLE public.child')
+  await using transaction = await target.begin()
+  const lost = transaction.lookup
+    .children([{ child, edge, values: [['1']] }])
+    [Symbol.asyncIterator]()
+    .next()
+  await assert.rejects(lost, (error: unknown) => error instanceof TargetTableUnfit && error.table === child.source.name)
+})
+
 test('a connection lost after rows were written together is an error of ours', async () => {
   await cleared()
   const row = { table: child, rows: [testRow('1', '7')], uniques: [] }
@@ -112,9 +138,9 @@ test('a connection lost after rows were written together is an error of ours', a
   const unchanged = within((transaction) => {
     assert.ok(transaction instanceof Transaction)
     const { session } = transaction
-    const counts = session.counts.bind(session)
-    session.counts = async (statements) => {
-      const written = await counts(statements)
+    const answers = session.answers.bind(session)
+    session.answers = async (statements) => {
+      const written = await answers(statements)
       session.client.connection.stream.destroy()
       return written
     }

@@ -11,7 +11,7 @@ import {
   type TargetRow,
   type TargetTransaction,
 } from '@mylab-sync/core'
-import { shared, sharedServers } from '@mylab-sync/testkit'
+import { eventually, shared, sharedServers } from '@mylab-sync/testkit'
 import pg from 'pg'
 import type { TargetSettings } from './connection/database.js'
 import { createTarget } from './target.js'
@@ -217,7 +217,11 @@ test('a foreign key waits for its orphans and is checked inside the drain', asyn
       overwrite: false,
     })
     assert.deepEqual(await allOf(transaction.lookup.orphans(child, parent, edge)), ['2'])
-    assert.deepEqual((await allOf(transaction.lookup.children(child, edge, [['1'], ['9']]))).sort(), ['1', '2'])
+    const wanted = [['1'], ['9'], ['77']].map((value) => ({ child, edge, values: [value] }))
+    const found: string[] = []
+    for await (const { of, keys } of transaction.lookup.children(wanted))
+      found.push(`${of.values.join()} ${keys.join()}`)
+    assert.deepEqual(found, ['1 1', '9 2'])
     assert.deepEqual(await transaction.lookup.referenced(parent, edge, ['1', '5']), [['1']])
   })
   assert.equal((await target.constraints.buildForeignKey(child, parent, { ...edge, text: true })).state, 'suspended')
@@ -352,6 +356,38 @@ test('the keys of the last drains are kept, and a gap is reported', async () => 
   )
   await record(202, 1)
   assert.deepEqual([await complete(1), await complete(2)], [false, true])
+})
+
+test('a drain finds the keys that it no longer keeps without reading all others', async () => {
+  const scans = async () => {
+    const { rows } = await admin.query<{ whole: number; index: number }>(
+      "SELECT seq_scan::float8 AS whole, idx_scan::float8 AS index FROM pg_stat_user_tables WHERE schemaname = $1 AND relname = 'sync_drain_key'",
+      [settings.stateSchema],
+    )
+    return rows[0] ?? { whole: 0, index: 0 }
+  }
+  const drains = async (from: number, to: number, keys: number): Promise<void> => {
+    // The server counts the scans of a connection when it ends.
+    const own = await createTarget(settings)
+    for (let number = from; number <= to; number++) {
+      await using transaction = await own.begin()
+      const each = Array.from({ length: keys }, (_, at) => ({ table: 't', key: String(at), start: false }))
+      await transaction.history.recordKeys(number, each)
+      const drain = { number, token: `t${number}`, consistentAsOf: '2026-01-02T03:04:05.123456Z', identity: 'one' }
+      await transaction.history.record(drain)
+      await transaction.commit()
+    }
+    await own.close()
+  }
+  await drains(203, 203, 50_000)
+  const before = await scans()
+  await drains(402, 404, 1)
+  await eventually('scans are counted', async () => (await scans()).index > before.index, 10_000)
+  assert.equal((await scans()).whole, before.whole)
+  const { rows } = await admin.query(
+    `SELECT min(drain_no)::int AS first FROM ${pg.escapeIdentifier(settings.stateSchema)}.sync_drain_key`,
+  )
+  assert.deepEqual(rows, [{ first: 402 }])
 })
 
 test('a transaction that loses its connection fails with our error; the pool goes on', async () => {

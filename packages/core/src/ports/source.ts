@@ -233,7 +233,6 @@ export interface SourceSnapshot extends LogPosition, AsyncDisposable {
 
 export interface PendingSummary {
   readonly pending: number
-  readonly synced: number
   readonly oldestMs: number | null
   readonly tables: readonly { readonly table: string; readonly pending: number }[]
 }
@@ -293,6 +292,8 @@ export interface ChangeLog {
   /** Whether any entry is pending: one index look-up. */
   poll(): Promise<PollResult>
   pending(): Promise<PendingSummary>
+  /** Counts the acknowledged entries that the log still keeps, one by one: for reports only. */
+  countSynced(): Promise<number>
   /**
    * Creates the triggers that record manual changes of the change log. Returns true if they were missing or altered, so the
    * log may have lost entries and everything is read again.

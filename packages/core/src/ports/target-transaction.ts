@@ -317,11 +317,18 @@ export interface RowWriter {
 }
 
 /** Reads keys and references of the target's tables. */
+/** Value lists (texts of `edge.parentKey`) by which rows of `child` may reference parents. */
+export interface ChildrenOf {
+  readonly child: TableMapping
+  readonly edge: Edge
+  readonly values: readonly (readonly string[])[]
+}
+
 export interface RowLookup {
   /** Texts of the referenced columns of the parent's rows that the target holds now. */
   referenced(parent: TableMapping, edge: Edge, keys: readonly RowKey[]): Promise<(readonly string[])[]>
-  /** Keys of the children that reference one of these value lists (texts of `edge.parentKey`), page by page. */
-  children(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): AsyncIterable<RowKey[]>
+  /** Keys of the children that reference one of these value lists, page by page, in few round trips. */
+  children<Of extends ChildrenOf>(wanted: readonly Of[]): AsyncIterable<{ readonly of: Of; readonly keys: RowKey[] }>
   /** Keys of the children, without NULL in the edge's columns, that match no parent byte for byte. */
   orphans(child: TableMapping, parent: TableMapping, edge: Edge): AsyncIterable<RowKey[]>
   /** The first and the last key of a table in the target's order, and a few from anywhere. */

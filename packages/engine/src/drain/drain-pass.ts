@@ -1,6 +1,8 @@
 import { isTransient, type SyncError, type TargetTransaction } from '@mylab-sync/core'
+import { Behind } from '@mylab-sync/runtime'
 import { type EngineContext, limitsOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
+import type { DirtyKeys } from '../slice/dirty-keys.js'
 import { parkOrphans } from '../slice/orphans.js'
 import { recordOutcome } from '../slice/record-outcome.js'
 import { runSlice } from '../slice/run-slice.js'
@@ -99,14 +101,30 @@ async function takeAll(pass: Pass, running: Running): Promise<void> {
 }
 
 async function takeLoads(pass: Pass, running: Running): Promise<void> {
-  for await (const load of running.feed.loads()) {
-    throwIfStopped(pass.context)
-    await takeLoad(pass, running, load)
-    running.outcome.slices++
+  const recording = new Behind()
+  try {
+    for await (const load of running.feed.loads()) {
+      throwIfStopped(pass.context)
+      const dirty = await takeLoad(pass, running, load)
+      await recording.start(() => recordKeys(pass, running, dirty))
+      running.outcome.slices++
+    }
+  } finally {
+    // What fails after a failed statement of the target says less than its own error.
+    await recording.ended()
   }
 }
 
-async function takeLoad(pass: Pass, { parts, feed, outcome }: Running, { parked, entries }: Load): Promise<void> {
+/** Its statements are sent at once, so that none of the next slice's, which may be rolled back to a savepoint, precedes them. */
+function recordKeys({ target }: Pass, { parts, outcome }: Running, dirty: DirtyKeys): Promise<void> {
+  return target.history.recordKeys(
+    outcome.number,
+    [...dirty.keys()].filter((key) => parts.open.has(key.table)),
+  )
+}
+
+/** Returns the keys that it made clean. */
+async function takeLoad(pass: Pass, { parts, feed, outcome }: Running, { parked, entries }: Load): Promise<DirtyKeys> {
   const { target } = pass
   const dirty = await sortEntries(pass, { parts, outcome }, entries)
   // Before the closure, which may park more under this drain's number.
@@ -118,14 +136,12 @@ async function takeLoad(pass: Pass, { parts, feed, outcome }: Running, { parked,
     opening: outcome.slices === 0 ? [...parts.opening.keys()] : [],
     maxKeys: 2 * limitsOf(pass.context).sliceEntries,
   })
+  feed.readAhead()
   await outcome.unreadable.dropOutdated(pass, done.outcome)
   outcome.failed += await recordOutcome(target, done.outcome, { drain: outcome.number, tally: done.tally })
   outcome.unsynced.add(entries, done.quarantine, done.outcome)
   if (done.hasOverflown) feed.readParkedAgain()
-  await target.history.recordKeys(
-    outcome.number,
-    [...dirty.keys()].filter((key) => parts.open.has(key.table)),
-  )
+  return dirty
 }
 
 /** Parks orphans for the last snapshot to read, and returns whether there were any. A validated foreign key already excludes them. */

@@ -27,6 +27,8 @@ export class EntryFeed {
   #mayHaveParked = true
   /** Ids that only the last snapshot shows, still to be read; null until all others are read. */
   #late: Iterator<bigint[], void> | null = null
+  /** Entries that are read already; null: not begun. */
+  #ahead: Promise<ChangeEntry[] | null> | null = null
 
   constructor(pass: Pass, open: ReadonlySet<string>) {
     this.#pass = pass
@@ -42,6 +44,14 @@ export class EntryFeed {
     this.#mayHaveParked = true
   }
 
+  /** Begins to read the next entries, while the target is still busy with the last ones. */
+  readAhead(): void {
+    if (this.#ahead !== null || this.#isRefreshDue) return
+    this.#ahead = this.#nextEntries(limitsOf(this.#pass.context).sliceEntries)
+    // `loads` rejects; until then the rejection must not end the process.
+    this.#ahead.catch(() => undefined)
+  }
+
   /** Ends when nothing that the last snapshot shows is left. May be iterated again after `readParkedAgain`. */
   async *loads(): AsyncGenerator<Load, void, void> {
     for (let load = await this.#next(); load; load = await this.#next()) {
@@ -49,24 +59,26 @@ export class EntryFeed {
         this.ids.add(id)
         if (id > this.#highest) this.#highest = id
       }
-      yield load
       this.#handedOut++
+      yield load
     }
   }
 
   async #next(): Promise<Load | null> {
     const { context, target } = this.#pass
     const { sliceEntries } = limitsOf(context)
-    if (this.#handedOut > 0 && this.#late === null && this.#isOld()) await this.#refresh()
+    if (this.#ahead === null && this.#isRefreshDue) await this.#refresh()
     const parked = this.#mayHaveParked ? await target.parked.read([...this.#open], sliceEntries) : []
     this.#mayHaveParked = parked.length === sliceEntries
     if (this.#mayHaveParked) return { parked, entries: [] }
-    const entries = await this.#nextEntries(sliceEntries)
+    const entries = await (this.#ahead ?? this.#nextEntries(sliceEntries))
+    this.#ahead = null
     return entries || parked.length > 0 ? { parked, entries: entries ?? [] } : null
   }
 
   /** The bound grows, and within one snapshot the remaining work only shrinks. */
-  #isOld(): boolean {
+  get #isRefreshDue(): boolean {
+    if (this.#handedOut === 0 || this.#late !== null) return false
     const { snapshotMs } = limitsOf(this.#pass.context)
     return performance.now() - this.#since >= snapshotMs * 2 ** Math.floor(this.#snapshots / SNAPSHOTS_BEFORE_GROWTH)
   }

@@ -56,6 +56,7 @@ export interface TableStatus {
  */
 export async function status(context: EngineContext): Promise<StatusReport> {
   const pending = await context.source.log.pending()
+  const synced = await context.source.log.countSynced()
   const constraints = await context.target.constraints.all()
   const held = longHeld(await context.target.drainHolder())
   const handOver = await handOverOf(context)
@@ -87,8 +88,8 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   tables.push(...(await untouched(context, progress)))
   const verification = verificationOf(tables, pace, context.options.verify)
   const totals = {
-    total: pending.pending + pending.synced,
-    synced: pending.synced,
+    total: pending.pending + synced,
+    synced,
     pending: pending.pending,
     failed: sum(quarantined.values()),
   }

@@ -12,6 +12,7 @@ import {
   type UpsertOutcome,
   WHOLE_TABLE,
 } from '@mylab-sync/core'
+import { Behind } from '@mylab-sync/runtime'
 import { addClosure, KEYS_PER_QUERY } from './closure.js'
 import { slices } from './dirty-keys.js'
 import { FoundKeys, learnAbsence, learnPresence, toLookUp, unlearnt } from './presence.js'
@@ -105,26 +106,39 @@ async function applyKeys(applying: Applying, lists: readonly KeysOf[]): Promise<
   // The closure has looked keys up, too.
   await deleteAbsent(applying, lists)
   const expected = unlearnt(slice, lists)
-  const found = new FoundKeys()
-  const held: HeldRows[] = []
-  const batches = new RowsToWrite()
-  for await (const read of slice.snapshot.rows.readKeys(lists)) {
-    found.note(slice, read)
-    const {
-      of: { table },
-      rows,
-    } = read
-    batches.add(
-      table,
-      rows.filter((row) => !slice.quarantine.isUnchanged(table.source.name, row)),
-    )
-    if (batches.isFull) held.push(...(await write(applying, batches.take())))
-  }
-  held.push(...(await write(applying, batches.take())))
+  const held = await writeRows(applying, lists)
   await learnAbsence(slice, expected)
   await deleteAbsent(applying, expected)
   // The snapshot answers one read at a time, so holders outside the dirty keys are read after the others.
   for (const batch of held) await resolveConflict(applying, batch)
+}
+
+/** Reads the rows of these keys and writes them, each batch while the next one is read. Returns what `write` does. */
+async function writeRows(applying: Applying, lists: readonly KeysOf[]): Promise<HeldRows[]> {
+  const { slice } = applying
+  const found = new FoundKeys()
+  const held: HeldRows[] = []
+  const batches = new RowsToWrite()
+  const writing = new Behind()
+  const begin = async (): Promise<void> => {
+    const converted = batches.take().map((raw) => batchOf(slice, raw))
+    await writing.start(async () => void held.push(...(await write(applying, converted))))
+  }
+  try {
+    for await (const read of slice.snapshot.rows.readKeys(lists)) {
+      found.note(slice, read)
+      const { table } = read.of
+      batches.add(
+        table,
+        read.rows.filter((row) => !slice.quarantine.isUnchanged(table.source.name, row)),
+      )
+      if (batches.isFull) await begin()
+    }
+    await begin()
+  } finally {
+    await writing.ended()
+  }
+  return held
 }
 
 /** Deletes those of these keys that are known to be absent. */
@@ -146,12 +160,12 @@ interface ReadRows {
   readonly rows: readonly RawRow[]
 }
 
-const WRITTEN_ROWS = 500
-const WRITTEN_BYTES = 512 << 10
+const WRITTEN_ROWS = 2_000
+const WRITTEN_BYTES = 1 << 20
 
 /** Collects the rows of many tables with a few dirty keys each, so that they are written together. */
 class RowsToWrite {
-  #batches: ReadRows[] = []
+  #batches: { readonly table: TableMapping; readonly rows: RawRow[] }[] = []
   #rows = 0
   #bytes = 0
 
@@ -161,7 +175,9 @@ class RowsToWrite {
 
   add(table: TableMapping, rows: readonly RawRow[]): void {
     if (rows.length === 0) return
-    this.#batches.push({ table, rows })
+    const last = this.#batches.at(-1)
+    if (last?.table === table) last.rows.push(...rows)
+    else this.#batches.push({ table, rows: [...rows] })
     this.#rows += rows.length
     for (const { values } of rows) for (const value of values) this.#bytes += value?.length ?? 0
   }
@@ -199,10 +215,9 @@ function batchOf({ model }: Slice, raw: ReadRows): Batch {
 }
 
 /** Writes these rows. Returns those of which nothing is written, since rows that are not dirty hold a required UNIQUE value. */
-async function write(applying: Applying, read: readonly ReadRows[]): Promise<HeldRows[]> {
-  if (read.length === 0) return []
+async function write(applying: Applying, batches: readonly Batch[]): Promise<HeldRows[]> {
+  if (batches.length === 0) return []
   const { target } = applying.slice
-  const batches = read.map((raw) => batchOf(applying.slice, raw))
   const results = await target.rows.upsertAll(batches)
   const unwritten = batches.filter((batch, at) => !noteDone(applying, batch, results[at]))
   const held: HeldRows[] = []
@@ -273,7 +288,7 @@ async function resolveConflict(applying: Applying, { holders, ...read }: HeldRow
   for (const key of holders) slice.dirty.add(read.table.source.name, key, true)
   await addClosure(slice)
   await slice.target.rows.delete(read.table, holders)
-  for (const more of await write(applying, [read])) await resolveConflict(applying, more)
+  for (const more of await write(applying, [batchOf(slice, read)])) await resolveConflict(applying, more)
 }
 
 function note<T>(into: Map<string, T[]>, table: string, items: readonly T[]): void {

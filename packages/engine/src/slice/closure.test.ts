@@ -275,8 +275,8 @@ function childrenIn(database: Database, edge: Edge, lists: readonly (readonly st
 /** The reading parts of both ports: the target as the last drain left it, the source as the snapshot shows it. */
 function portsOf(before: Database, after: Database): Pick<Slice, 'target' | 'snapshot'> {
   const lookup: Pick<RowLookup, 'children' | 'referenced'> = {
-    async *children(_, edge, values) {
-      yield childrenIn(before, edge, values)
+    async *children(wanted) {
+      for (const of of wanted) yield { of, keys: childrenIn(before, of.edge, of.values) }
     },
     referenced: async (parent, edge, keys) =>
       keys

@@ -23,38 +23,50 @@ export async function addClosure(slice: Slice): Promise<void> {
   for (;;) {
     const frontier = slice.dirty.takeUnexamined()
     if (frontier.size === 0) return
-    for (const [table, keys] of frontier) {
-      const edges = slice.model.graph
-        .actionEdgesFrom(table)
-        .filter(({ child }) => slice.open.has(child) || slice.waiting.has(child))
-      if (edges.length > 0) await follow(slice, table, { keys, edges })
-    }
+    await follow(slice, followedOf(slice, frontier))
   }
 }
 
-async function follow(slice: Slice, table: string, from: { keys: readonly RowKey[]; edges: readonly Edge[] }) {
-  const parent = slice.model.keyed(table)
-  if (!parent?.key) return
-  const byKey = from.edges.filter((edge) => edge.byKey)
-  const byOther = from.edges.filter((edge) => !edge.byKey)
-  for (const keys of slices(from.keys, KEYS_PER_QUERY)) {
-    // A key that starts a closure does so whether its row is there or not.
-    await learnPresence(slice, [{ table: parent, keys: keys.filter((key) => !slice.dirty.isStart(table, key)) }])
+/** Keys of a parent, and the edges that lead from it to children which are written or wait. */
+interface Followed {
+  readonly parent: TableMapping
+  readonly keys: readonly RowKey[]
+  readonly edges: readonly Edge[]
+}
+
+function followedOf({ model, open, waiting }: Slice, frontier: ReadonlyMap<string, readonly RowKey[]>): Followed[] {
+  return [...frontier].flatMap(([table, keys]) => {
+    const edges = model.graph.actionEdgesFrom(table).filter(({ child }) => open.has(child) || waiting.has(child))
+    const parent = model.keyed(table)
+    if (edges.length === 0 || !parent?.key) return []
+    return [...slices(keys, KEYS_PER_QUERY)].map((list): Followed => ({ parent, keys: list, edges }))
+  })
+}
+
+/** All parents at once: a look-up of each edge in turn costs a schema with many edges a round trip for each. */
+async function follow(slice: Slice, followed: readonly Followed[]): Promise<void> {
+  const { dirty, open, quarantine } = slice
+  // A key that starts a closure does so whether its row is there or not.
+  await learnPresence(
+    slice,
+    followed.map(({ parent, keys }) => ({
+      table: parent,
+      keys: keys.filter((key) => !dirty.isStart(parent.source.name, key)),
+    })),
+  )
+  const wanted: Referencing[] = []
+  for (const { parent, keys, edges } of followed) {
+    const table = parent.source.name
     const starts = keys.filter((key) => isStart(slice, table, key))
-    for (const edge of byKey)
-      await addChildren(
-        slice,
-        edge,
-        starts.map((key) => tokensOf(parent, edge, key)),
-      )
-    for (const edge of byOther) {
-      const tokens = await referencedTokens(slice, parent, { edge, keys })
-      tokens.push(...slice.quarantine.references(table, edge, keys))
-      await addChildren(slice, edge, tokens)
+    for (const edge of edges) {
+      const parents = edge.byKey
+        ? starts.map((key) => tokensOf(parent, edge, key))
+        : [...(await referencedTokens(slice, parent, { edge, keys })), ...quarantine.references(table, edge, keys)]
+      wanted.push({ edge, parents, isSearched: (edge.byKey ? starts : keys).length > 0 && open.has(edge.child) })
     }
-    const searching = from.edges.filter((edge) => (edge.byKey ? starts.length > 0 : keys.length > 0))
-    for (const edge of searching) if (slice.open.has(edge.child)) await addCollationMismatches(slice, edge)
   }
+  await addChildren(slice, wanted)
+  for (const { edge, isSearched } of wanted) if (isSearched) await addCollationMismatches(slice, edge)
 }
 
 function isStart({ dirty, model }: Slice, table: string, key: RowKey): boolean {
@@ -104,27 +116,44 @@ export async function addParkedParents(slice: Slice, parked: readonly ParkedPare
     else byEdge.set(edge, [tokens])
   }
   for (const [edge, parents] of byEdge) {
-    for (const list of slices(parents, KEYS_PER_QUERY)) await addChildren(slice, edge, list)
+    for (const list of slices(parents, KEYS_PER_QUERY)) await addChildren(slice, [{ edge, parents: list }])
     await addCollationMismatches(slice, edge)
   }
 }
 
-async function addChildren(slice: Slice, edge: Edge, parents: readonly (readonly string[])[]): Promise<void> {
-  if (parents.length === 0) return
-  if (!slice.open.has(edge.child)) return slice.parents.add(edge, parents)
-  const child = slice.model.mapping(edge.child)
-  if (slice.model.isFullTable(edge.child)) {
-    slice.dirty.add(edge.child, WHOLE_TABLE, false)
-    return
-  }
-  const values = parents.flatMap((tokens) => {
-    const texts = targetTexts(edge, tokens)
-    return texts ? [texts] : []
-  })
-  const add = (keys: readonly RowKey[]): Promise<void> => slice.overflow.add(slice, edge.child, keys, edge.overlapping)
-  for await (const keys of slice.target.lookup.children(child, edge, values)) await add(keys)
-  if (!edge.overlapping) return
-  for await (const keys of slice.snapshot.rows.childKeys(child, edge, parents)) await add(keys)
+/** Values by which children may reference rows that an action may have changed them with. */
+interface Referencing {
+  readonly edge: Edge
+  readonly parents: readonly (readonly string[])[]
+  /** Children may also spell these values otherwise. */
+  readonly isSearched?: boolean
+}
+
+async function addChildren(slice: Slice, wanted: readonly Referencing[]): Promise<void> {
+  const { model, snapshot, target, overflow } = slice
+  const lookUps = wanted.filter((each) => each.parents.length > 0 && !isNotedAlone(slice, each))
+  const ofTarget = lookUps.map(({ edge, parents }) => ({
+    child: model.mapping(edge.child),
+    edge,
+    values: parents.flatMap((tokens) => {
+      const texts = targetTexts(edge, tokens)
+      return texts ? [texts] : []
+    }),
+  }))
+  for await (const { of, keys } of target.lookup.children(ofTarget))
+    await overflow.add(slice, of.edge.child, keys, of.edge.overlapping)
+  for (const { edge, parents } of lookUps)
+    if (edge.overlapping)
+      for await (const keys of snapshot.rows.childKeys(model.mapping(edge.child), edge, parents))
+        await overflow.add(slice, edge.child, keys, true)
+}
+
+/** Whether the child's table is closed or has no key, so that no single row of it is looked for; notes what to do instead. */
+function isNotedAlone({ model, open, parents: closed, dirty }: Slice, { edge, parents }: Referencing): boolean {
+  if (!open.has(edge.child)) closed.add(edge, parents)
+  else if (model.isFullTable(edge.child)) dirty.add(edge.child, WHOLE_TABLE, false)
+  else return false
+  return true
 }
 
 /** Returns null if the target cannot hold one of the values: then no child there references it. */

@@ -7,7 +7,7 @@ import {
   type PollResult,
   type RepairedIds,
 } from '@mylab-sync/core'
-import { pending, poll } from '../pending.js'
+import { countSynced, pending, poll } from '../pending.js'
 import { purge, type PurgeRequest } from '../purge.js'
 import { hasWatermarks, sealLog, takeBack } from '../snapshot/acknowledge.js'
 import type { SourceContext } from '../source-context.js'
@@ -30,6 +30,11 @@ export class MysqlChangeLog implements ChangeLog {
   async pending(): Promise<PendingSummary> {
     const { pool, settings } = this.#context
     return await pool.with((session) => pending(session, settings))
+  }
+
+  async countSynced(): Promise<number> {
+    const { pool, settings } = this.#context
+    return await pool.with((session) => countSynced(session, settings))
   }
 
   async guard(): Promise<boolean> {

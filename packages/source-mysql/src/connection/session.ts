@@ -166,11 +166,22 @@ export class Session {
     return await this.#texts(sql, (text) => text)
   }
 
+  /** As `rows`, for statements sent in one packet: the rows of each. After an error none of the later statements runs. */
+  async several(statements: readonly string[]): Promise<TextRow[][]> {
+    const results = statements.map((): TextRow[] => [])
+    await this.#query(statements.join('; '), {
+      onResult: (result, at) => {
+        if (isRow(result)) results[at]?.push(texts(result))
+      },
+    })
+    return results
+  }
+
   async #texts(sql: string, kept: (text: string) => string): Promise<TextRow[]> {
     const rows: TextRow[] = []
     await this.#query(sql, {
       onResult: (result) => {
-        if (isRow(result)) rows.push(result.map((value) => (value === null ? null : kept(value.toString('utf8')))))
+        if (isRow(result)) rows.push(texts(result, kept))
       },
     })
     return rows
@@ -407,6 +418,10 @@ function shared(): (text: string) => string {
 /** The driver has read a row although its packets were asked for. */
 function refuseRow(result: unknown): void {
   if (isRow(result)) throw sourceError('internal', 'the driver hands out rows otherwise than expected')
+}
+
+function texts(row: RawValues, kept = (text: string): string => text): TextRow {
+  return row.map((value) => (value === null ? null : kept(value.toString('utf8'))))
 }
 
 function isRow(result: unknown): result is RawValues {

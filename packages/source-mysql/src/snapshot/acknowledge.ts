@@ -43,8 +43,7 @@ class AcknowledgedMeanwhile extends Error {}
 
 /** Returns false, having rolled back, if another drain has acknowledged meanwhile. */
 export async function inTransaction(session: Session, statements: () => Promise<void>): Promise<boolean> {
-  await session.run(READ_COMMITTED)
-  await session.run('START TRANSACTION')
+  await session.several([READ_COMMITTED, 'START TRANSACTION'])
   try {
     await statements()
     await session.run('COMMIT')
@@ -71,13 +70,10 @@ async function moveSeal(session: Session, settings: SourceSettings, from: string
     `UPDATE ${sql.name(settings.auditTable)} SET ${row} WHERE ${SEAL} AND row_key = ${sql.text(from)}`,
   )
   if (moved === 0) throw new AcknowledgedMeanwhile()
-  await recordSeal(session, settings, to)
 }
 
-async function recordSeal(session: Session, settings: SourceSettings, seal: string): Promise<void> {
-  await session.run(
-    `UPDATE ${sql.name(INSTANCE_TABLE)} SET seal = ${sql.text(seal)} WHERE owner = ${sql.text(settings.instance)}`,
-  )
+function recordSeal(settings: SourceSettings, seal: string): string {
+  return `UPDATE ${sql.name(INSTANCE_TABLE)} SET seal = ${sql.text(seal)} WHERE owner = ${sql.text(settings.instance)}`
 }
 
 /** As the port's. A log that was never sealed does not count as damaged. */
@@ -89,14 +85,15 @@ export async function sealLog(session: Session, settings: SourceSettings, seen: 
       `SELECT seal FROM ${sql.name(INSTANCE_TABLE)} WHERE owner = ${sql.text(settings.instance)} FOR UPDATE`,
     )
     const isKept = (row?.[0] ?? null) === null || seen.token === ''
-    await movePosition(session, settings, seen, { lastDrain: seen.lastDrain, token: isKept ? seen.token : DAMAGED_LOG })
+    const to = { lastDrain: seen.lastDrain, token: isKept ? seen.token : DAMAGED_LOG }
+    await movePosition(session, settings, { from: seen, to })
     await session.run(`DELETE FROM ${log} WHERE ${SEAL}`)
     await session.run(
       `INSERT INTO ${log} (table_name, operation, row_key, flags, synced) VALUES ('', 'UPDATE', ${sql.text(seal)}, 0, 2)`,
     )
     // INSERT would replace 0 by the next id.
     await session.run(`UPDATE ${log} SET id = 0 WHERE id = LAST_INSERT_ID()`)
-    await recordSeal(session, settings, seal)
+    await session.run(recordSeal(settings, seal))
   })
 }
 
@@ -108,28 +105,25 @@ export async function sealNewLog(session: Session, settings: SourceSettings): Pr
   if (row) await sealLog(session, settings, { lastDrain: Number(row[0]), token: row[1] ?? null })
 }
 
-/** Relies on the server counting matched rows, including unchanged ones. */
+/** Runs `before` in the same packet. Relies on the server counting matched rows, including unchanged ones. */
 async function movePosition(
   session: Session,
   settings: SourceSettings,
-  from: LogPosition,
-  to: LogPosition,
+  { from, to }: { readonly from: LogPosition; readonly to: LogPosition },
+  before: readonly string[] = [],
 ): Promise<void> {
   const token = to.token === null ? 'NULL' : sql.text(to.token)
-  const statement = `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${sql.integer(to.lastDrain)}, token = ${token} ${isAtPosition(settings, from)}`
-  if ((await session.run(statement)) === 0) throw new AcknowledgedMeanwhile()
+  const move = `UPDATE ${sql.name(INSTANCE_TABLE)} SET last_drain = ${sql.integer(to.lastDrain)}, token = ${token} ${isAtPosition(settings, from)}`
+  if ((await session.run([...before, move].join('; '))) === 0) throw new AcknowledgedMeanwhile()
 }
 
 /** A drain leaves its watermark in the transaction that moves the position, so that a source going back loses both or neither. */
-export async function leaveWatermark(
-  session: Session,
+export function leaveWatermark(
   settings: SourceSettings,
   { token, number }: { readonly token: string; readonly number: number | null },
-): Promise<void> {
+): string {
   const drain = number === null ? 'NULL' : sql.integer(number)
-  await session.run(
-    `INSERT INTO ${sql.name(WATERMARK_TABLE)} (owner, token, drain_no) VALUES (${sql.text(settings.instance)}, ${sql.text(token)}, ${drain})`,
-  )
+  return `INSERT INTO ${sql.name(WATERMARK_TABLE)} (owner, token, drain_no) VALUES (${sql.text(settings.instance)}, ${sql.text(token)}, ${drain})`
 }
 
 export async function hasWatermarks(
@@ -182,11 +176,14 @@ export async function acknowledge(
   const first = batches.next().value ?? []
   const isFirst = await inTransaction(session, async () => {
     await moveSeal(session, settings, seen.seal, drain.token)
-    await markBatch(session, settings, first, drain)
-    await movePosition(session, settings, seen, ours)
-    await leaveWatermark(session, settings, drain)
     // Entries were lost before this drain, which read everything: the log cannot bring forward a target without it.
-    if (seen.token === '' || seen.token === DAMAGED_LOG) await session.run(recordPurged(settings, drain.number))
+    const isLost = seen.token === '' || seen.token === DAMAGED_LOG
+    await movePosition(session, settings, { from: seen, to: ours }, [
+      recordSeal(settings, drain.token),
+      ...markBatch(settings, first, drain),
+      leaveWatermark(settings, drain),
+      ...(isLost ? [recordPurged(settings, drain.number)] : []),
+    ])
     await keepUnsynced(session, settings, unsynced, drain.number)
     // Only entries that have an error: after a failover the id may belong to a new entry.
     for (const batch of batchesOf(released, BATCH)) {
@@ -197,8 +194,7 @@ export async function acknowledge(
   if (!isFirst) return false
   for (const batch of batches) {
     const isOurs = await inTransaction(session, async () => {
-      await markBatch(session, settings, batch, drain)
-      await movePosition(session, settings, ours, ours)
+      await movePosition(session, settings, { from: ours, to: ours }, markBatch(settings, batch, drain))
     })
     if (!isOurs) return false
   }
@@ -210,8 +206,8 @@ export function recordPurged(settings: SourceSettings, drain: number): string {
   return `UPDATE ${sql.name(INSTANCE_TABLE)} SET purged_drain = GREATEST(purged_drain, ${sql.integer(drain)}) WHERE owner = ${sql.text(settings.instance)}`
 }
 
-async function markBatch(session: Session, settings: SourceSettings, ids: readonly bigint[], drain: DrainName) {
-  if (ids.length > 0) await session.run(markEntries(settings.auditTable, drain.number, idIn(ids)))
+function markBatch({ auditTable }: SourceSettings, ids: readonly bigint[], { number }: DrainName): string[] {
+  return ids.length > 0 ? [markEntries(auditTable, number, idIn(ids))] : []
 }
 
 export function idIn(ids: readonly bigint[]): string {
@@ -251,7 +247,7 @@ export async function takeBack(
 ): Promise<void> {
   const since = `drain_no > ${sql.integer(to.number)}`
   await inTransaction(session, async () => {
-    await movePosition(session, settings, seen, { lastDrain: seen.lastDrain, token: to.token })
+    await movePosition(session, settings, { from: seen, to: { lastDrain: seen.lastDrain, token: to.token } })
     await session.run(
       `DELETE FROM ${sql.name(WATERMARK_TABLE)} WHERE owner = ${sql.text(settings.instance)} AND ${since}`,
     )

@@ -58,13 +58,13 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
     .rows(`SELECT ${CLOCK}, ${READ_SEAL(sql.name(auditTable))} ${ours}`)
     .catch(async (error: unknown) => {
       if (errorNumber(error) !== ER.NO_SUCH_TABLE) throw error
-      await ownRows(session, `SELECT 1 ${ours}`)
+      await ownRows(session, [`SELECT 1 ${ours}`])
       throw logGone(settings, error)
     })
-  for (const statement of BEGIN) await session.run(statement)
-  const [drain] = await ownRows(session, `SELECT last_drain, purged_drain, token ${ours}`)
+  const opened = await ownRows(session, [...BEGIN, `SELECT last_drain, purged_drain, token ${ours}`, IDENTITY])
+  const [[drain] = [], variables = []] = opened.slice(BEGIN.length)
   if (before === undefined || drain === undefined) throw notMigrated()
-  const identity = (await session.rows(IDENTITY)).map(([variable, value]) => `${variable ?? ''}=${value ?? ''}`)
+  const identity = variables.map(([variable, value]) => `${variable ?? ''}=${value ?? ''}`)
   return {
     takenAt: before[0] ?? '',
     lastDrain: Number(drain[0]),
@@ -77,9 +77,9 @@ async function begin(session: Session, settings: SourceSettings): Promise<Openin
   }
 }
 
-async function ownRows(session: Session, statement: string): Promise<TextRow[]> {
+async function ownRows(session: Session, statements: readonly string[]): Promise<TextRow[][]> {
   try {
-    return await session.rows(statement)
+    return await session.several(statements)
   } catch (error) {
     if (errorNumber(error) === ER.NO_SUCH_TABLE) throw notMigrated()
     throw error
@@ -143,7 +143,7 @@ export class Snapshot implements SourceSnapshot {
     leave: async () => {
       await this.end()
       const token = randomUUID()
-      await this.reader.alone(() => leaveWatermark(this.#session, this.#context.settings, { token, number: null }))
+      await this.reader.alone(() => this.#session.run(leaveWatermark(this.#context.settings, { token, number: null })))
       return token
     },
   }

@@ -56,14 +56,13 @@ function foreignQuery(view: Views, database: string, only: string | null): strin
  * each: 254 keys took 8 ms joined, and take 1 ms read apart (MariaDB 10.11). A key that is made between the two reads is
  * missing until the next one.
  */
-async function foreignFacts(session: Session, view: Views, { database, only }: Place): Promise<TextRow[]> {
-  const keys = await session.rows(foreignQuery(view, database, only))
-  if (keys.length === 0) return []
-  const columns = grouped(
-    await session.rows(`SELECT ID, FOR_COL_NAME, REF_COL_NAME FROM ${view.columns} ORDER BY ID, POS`),
-  )
+function foreignFacts(keys: readonly TextRow[], columnRows: readonly TextRow[]): TextRow[] {
+  const columns = grouped(columnRows)
   return keys.flatMap((key) => (columns.get(key[1] ?? '') ?? []).map(([, ...names]) => [...key, ...names]))
 }
+
+const foreignColumnsQuery = (view: Views): string =>
+  `SELECT ID, FOR_COL_NAME, REF_COL_NAME FROM ${view.columns} ORDER BY ID, POS`
 
 function plainQueries(database: string, only: string | null): readonly [string, string] {
   const schema = sql.text(database)
@@ -93,9 +92,14 @@ export async function readStorage(session: Session, server: Server, place: Place
   try {
     const view = views(server)
     if (!lendsFilenames(server)) return await dictionary(session, server, place)
-    const storage = await session.rows(storageQuery(view, database, only))
+    const [storage = [], names = [], keys = [], columns = []] = await session.several([
+      storageQuery(view, database, only),
+      namesQuery(place),
+      foreignQuery(view, database, only),
+      foreignColumnsQuery(view),
+    ])
     const known = new Set(storage.map(([table]) => table ?? ''))
-    const facts = [...(await others(session, place, known)), ...storage, ...(await foreignFacts(session, view, place))]
+    const facts = [...others(names, known), ...storage, ...foreignFacts(keys, columns)]
     // MySQL 5.7 rebuilds a table for each change that an instant one would make.
     return digested(facts, server.vendor === 'mysql' ? known : new Set())
   } catch (error) {
@@ -128,7 +132,7 @@ async function dictionary(session: Session, server: Server, place: Place): Promi
   const stored = await session.rows(
     `SELECT NAME, TABLE_ID, N_COLS${instantCounter(server)} FROM ${views(server).tables} WHERE NAME LIKE ${sql.text(like)} ORDER BY TABLE_ID`,
   )
-  const all = await others(session, place, new Set())
+  const all = others(await session.rows(namesQuery(place)), new Set())
   const names = new StorageNames(
     place.database,
     all.map(([table]) => table ?? ''),
@@ -153,13 +157,14 @@ export interface Place {
   readonly only: string | null
 }
 
-/** Tables of other engines have no id, so only their existence counts; reading only names opens no table. */
-async function others(session: Session, { database, only }: Place, known: ReadonlySet<string>): Promise<TextRow[]> {
+function namesQuery({ database, only }: Place): string {
   const named = only === null ? '' : ` AND TABLE_NAME = ${sql.text(only)}`
-  const rows = await session.rows(
-    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)}${named}`,
-  )
-  return rows.filter(([table]) => !known.has(table ?? '')).map(([table]) => [table ?? '', 'other'])
+  return `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${sql.text(database)}${named}`
+}
+
+/** Tables of other engines have no id, so only their existence counts; reading only names opens no table. */
+function others(names: readonly TextRow[], known: ReadonlySet<string>): TextRow[] {
+  return names.filter(([table]) => !known.has(table ?? '')).map(([table]) => [table ?? '', 'other'])
 }
 
 function digested(rows: readonly TextRow[], exact: ReadonlySet<string>): Map<string, Storage> {

@@ -3,7 +3,7 @@ import { watchSilence } from '@mylab-sync/runtime'
 import pg from 'pg'
 import { connectError, mapped, refusesLine } from '../errors.js'
 import { Line } from './line.js'
-import { Pipeline, type Statement } from './pipeline.js'
+import { type Answer, Pipeline, type Statement } from './pipeline.js'
 
 export interface TargetSettings {
   readonly host: string
@@ -145,12 +145,12 @@ export class Session {
     )
   }
 
-  /** Runs statements in one round trip. Returns how many rows each wrote; throws the driver's error of the first that fails. */
-  async counts(statements: readonly Statement[]): Promise<number[]> {
+  /** Runs statements in one round trip. Throws the driver's error of the first that fails. */
+  async answers(statements: readonly Statement[]): Promise<readonly Answer[]> {
     return this.#watched(
       () =>
         new Promise((resolve, reject) => {
-          this.client.query(new Pipeline(statements, (error, counts) => (error ? reject(error) : resolve(counts))))
+          this.client.query(new Pipeline(statements, (error, answers) => (error ? reject(error) : resolve(answers))))
         }),
     )
   }

@@ -6,16 +6,22 @@ export interface Statement {
   readonly values?: readonly (string | readonly (string | null)[])[]
 }
 
+/** How many rows a statement wrote or found, and those that it returned, as text. */
+export interface Answer {
+  readonly count: number
+  readonly rows: readonly (readonly (string | null)[])[]
+}
+
 /**
- * Statements sent together and answered together: one round trip. After an error the server skips the rest. Tells only how
- * many rows each wrote. Unnamed, as a pooler in transaction mode needs them.
+ * Statements sent together and answered together: one round trip. After an error the server skips the rest. Unnamed, as a pooler in transaction mode needs them.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
 export class Pipeline implements pg.Submittable {
   readonly #statements: readonly Statement[]
-  readonly #counts: number[] = []
+  readonly #answers: Answer[] = []
+  #rows: (string | null)[][] = []
   /** The driver wraps it for its timeout. */
-  callback: (error: unknown, counts: number[]) => void
+  callback: (error: unknown, answers: readonly Answer[]) => void
 
   constructor(statements: readonly Statement[], callback: Pipeline['callback']) {
     this.#statements = statements
@@ -38,17 +44,20 @@ export class Pipeline implements pg.Submittable {
   }
 
   handleCommandComplete({ text }: { readonly text: string }): void {
-    this.#counts.push(Number(/ (\d+)$/.exec(text)?.[1] ?? 0))
+    this.#answers.push({ count: Number(/ (\d+)$/.exec(text)?.[1] ?? 0), rows: this.#rows })
+    this.#rows = []
   }
 
-  handleDataRow(): void {}
+  handleDataRow({ fields }: { readonly fields: (string | null)[] }): void {
+    this.#rows.push(fields)
+  }
 
   handleError(error: unknown): void {
-    this.callback(error, this.#counts)
+    this.callback(error, this.#answers)
   }
 
   handleReadyForQuery(): void {
-    this.callback(null, this.#counts)
+    this.callback(null, this.#answers)
   }
 }
 

@@ -2,6 +2,7 @@ import { ConstraintViolated, type RefusedRow, type TableMapping, type TargetRow 
 import { SQLSTATE } from '../sql-states.js'
 import { isRowRefusal, refusalMessage, sqlState, violatedUnique } from '../errors.js'
 import * as sql from '../sql.js'
+import type { Statement } from '../connection/pipeline.js'
 import { copyInto } from '../copy/copy-stream.js'
 import type { Keeper } from './keeper.js'
 import type { Staging } from './staging.js'
@@ -63,16 +64,28 @@ export class BatchWriter {
       text: insertSelect(into, table, tail),
       values: columnArrays(rows, [...table.columns.keys()]),
     }))
-    const counts = await this.#sql.together(inserts)
-    if (counts === null) return false
-    for (const [at, { table, rows }] of batches.entries())
-      await this.#check(table, rows, counts[at] ?? 0).catch((error: unknown) => this.#sql.refused(table, error))
+    const answers = await this.#sql.together(inserts)
+    if (answers === null) return false
+    const unchanged: TogetherWritten[] = []
+    for (const [at, batch] of batches.entries()) {
+      const affected = await this.#keeper.watched(batch.table, async () => answers[at]?.count ?? 0)
+      if (affected !== batch.rows.length) unchanged.push(batch)
+    }
+    await this.#expectAllKeys(unchanged)
     return true
   }
 
-  async #check(table: TableMapping, rows: readonly TargetRow[], count: number): Promise<void> {
-    const affected = await this.#keeper.watched(table, async () => count)
-    if (affected !== rows.length) await this.#expectKeys(table, rows)
+  /** As `#expectKeys`, for many batches in one round trip. */
+  async #expectAllKeys(batches: readonly TogetherWritten[]): Promise<void> {
+    if (batches.length === 0) return
+    const answers = await this.#sql.together(batches.map(({ table, rows }) => this.#heldKeys(table, rows)))
+    // Alone, to name the table.
+    if (answers === null)
+      for (const { table, rows } of batches)
+        await this.#expectKeys(table, rows).catch((error: unknown) => this.#sql.refused(table, error))
+    else
+      for (const [at, { table, rows }] of batches.entries())
+        await this.#keeper.compareCount(table, { given: rows.length, affected: answers[at]?.count ?? 0 })
   }
 
   async #writePart(table: TableMapping, rows: readonly TargetRow[], way: Way): Promise<Written> {
@@ -142,16 +155,20 @@ export class BatchWriter {
 
   /** Checks that rows which an upsert left unchanged exist. */
   async #expectKeys(table: TableMapping, rows: readonly TargetRow[]): Promise<void> {
-    const columns = table.key?.columns ?? []
-    const match = keyOf(columns)
-    const arrays = columnArrays(
-      rows,
-      columns.map(({ column }) => table.columns.indexOf(column)),
-    )
-    const affected = await this.#sql.count(
-      `SELECT FROM ${this.#sql.nameOf(table)} t JOIN ${sql.unnested(columns.length)} ON ${match}`,
-      arrays,
-    )
+    const { text, values } = this.#heldKeys(table, rows)
+    const affected = await this.#sql.count(text, values)
     await this.#keeper.compareCount(table, { given: rows.length, affected })
+  }
+
+  /** Finds each of these rows by its key. */
+  #heldKeys(table: TableMapping, rows: readonly TargetRow[]): Required<Statement> {
+    const columns = table.key?.columns ?? []
+    return {
+      text: `SELECT FROM ${this.#sql.nameOf(table)} t JOIN ${sql.unnested(columns.length)} ON ${keyOf(columns)}`,
+      values: columnArrays(
+        rows,
+        columns.map(({ column }) => table.columns.indexOf(column)),
+      ),
+    }
   }
 }

@@ -116,10 +116,10 @@ export class Keeper {
   /** As the port's `checkConstraints`. */
   async checkDeferred(): Promise<void> {
     const session = this.#session
-    await session.rows('SAVEPOINT constraints')
+    const triggered = [...this.#written.values()].find(({ hindrances }) => hindrances.triggers.length > 0)
     try {
-      await this.#settle(() => session.raw(`${THEIR_NAMES}; SET CONSTRAINTS ALL IMMEDIATE; ${OUR_NAMES}`))
-      await session.raw('SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT constraints')
+      if (triggered === undefined) await session.raw(`${SAVE}; ${CHECK}; ${DONE}`)
+      else await this.#checkWithTriggers(triggered)
     } catch (error) {
       if (session.broken) throw mapped(error)
       await session.rows('ROLLBACK TO SAVEPOINT constraints; RELEASE SAVEPOINT constraints')
@@ -128,17 +128,14 @@ export class Keeper {
     this.#isChecked = true
   }
 
-  /** Runs deferred checks, and throws if a deferred trigger wrote into a carried table. */
-  async #settle(check: () => Promise<unknown>): Promise<void> {
-    const triggered = [...this.#written.values()].find(({ hindrances }) => hindrances.triggers.length > 0)
-    if (triggered === undefined) {
-      await check()
-      return
-    }
+  /** Throws also if a deferred trigger wrote into a carried table. */
+  async #checkWithTriggers(triggered: WrittenTable): Promise<void> {
+    await this.#session.raw(SAVE)
     const before = await this.#changes()
-    await check()
+    await this.#session.raw(CHECK)
     for (const [name, count] of await this.#changes())
       if (count !== (before.get(name) ?? 0)) throw writesBeside(this.#schema, { ...triggered, other: name })
+    await this.#session.raw(DONE)
   }
 
   /** What an error of deferred checks means, naming the table whose trigger raised it. The checks must be rolled back before. */
@@ -223,6 +220,10 @@ export class Keeper {
     return sql.tableName(this.#schema, table)
   }
 }
+
+const SAVE = 'SAVEPOINT constraints'
+const CHECK = `${THEIR_NAMES}; SET CONSTRAINTS ALL IMMEDIATE; ${OUR_NAMES}`
+const DONE = 'SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT constraints'
 
 const CHANGES = `
   SELECT c.relname::text AS name, (pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)

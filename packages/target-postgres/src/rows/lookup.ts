@@ -1,10 +1,21 @@
-import type { Edge, KeyPage, RowKey, RowLookup, TableMapping } from '@mylab-sync/core'
+import {
+  batchesOf,
+  type ChildrenOf,
+  type Edge,
+  type KeyPage,
+  type RowKey,
+  type RowLookup,
+  type TableMapping,
+} from '@mylab-sync/core'
+import type { Statement } from '../connection/pipeline.js'
 import * as sql from '../sql.js'
 import { onKey } from './key-pages.js'
 import { keyArrays, keyOf, keyOfTexts } from './statements.js'
 import type { TableSql } from './table-sql.js'
 
 const KEYS_PER_PAGE = 5_000
+/** Look-ups of one round trip; each may find a page of keys. */
+const LOOK_UPS_TOGETHER = 20
 /** Rows sampled besides the first and the last. */
 const SAMPLED_ROWS = 6
 
@@ -31,20 +42,34 @@ export class Lookup implements RowLookup {
     return rows.map((row) => wanted.map((_, at) => String(row[`v${at}`])))
   }
 
-  children(child: TableMapping, edge: Edge, values: readonly (readonly string[])[]): AsyncIterable<RowKey[]> {
+  async *children<Of extends ChildrenOf>(wanted: readonly Of[]): AsyncGenerator<{ of: Of; keys: RowKey[] }> {
+    for (const together of batchesOf(wanted, LOOK_UPS_TOGETHER)) {
+      const queries = together.map((of) => ({ of, ...this.#childrenQuery(of) }))
+      const answers = await this.#sql.together(queries.map(({ text, values }) => ({ text: firstPage(text), values })))
+      for (const [at, { of, text, values }] of queries.entries()) {
+        const { columns = [] } = of.child.key ?? {}
+        const rows = answers?.[at]?.rows
+        if (rows !== undefined && rows.length <= KEYS_PER_PAGE) {
+          const keys = rows.map((row) => keyOfTexts(columns, row.map(String)))
+          if (keys.length > 0) yield { of, keys }
+        }
+        // Alone, to name the table.
+        else for await (const keys of this.#keysOf(of.child, text, values)) yield { of, keys }
+      }
+    }
+  }
+
+  #childrenQuery({ child, edge, values }: ChildrenOf): Required<Statement> {
     const { columns } = edge.childKey
-    const arrays = columns.map((_, at) => values.map((row) => row[at] ?? null))
-    return this.#keysOf(
-      child,
-      (keys) =>
-        `SELECT DISTINCT ${keys} FROM ${this.#sql.nameOf(child)} t JOIN ${sql.unnested(columns.length)} ON ${keyOf(columns)}`,
-      arrays,
-    )
+    return {
+      text: `SELECT DISTINCT ${keyTexts(child).keys} FROM ${this.#sql.nameOf(child)} t JOIN ${sql.unnested(columns.length)} ON ${keyOf(columns)}`,
+      values: columns.map((_, at) => values.map((row) => row[at] ?? null)),
+    }
   }
 
   orphans(child: TableMapping, parent: TableMapping, edge: Edge): AsyncIterable<RowKey[]> {
     const orphans = sql.orphans(this.#sql.schema, edge, { child, parent })
-    return this.#keysOf(child, (keys) => `SELECT ${keys} ${orphans}`, [])
+    return this.#keysOf(child, `SELECT ${keyTexts(child).keys} ${orphans}`, [])
   }
 
   async sample(table: TableMapping): Promise<RowKey[]> {
@@ -91,14 +116,9 @@ export class Lookup implements RowLookup {
   }
 
   /** A short result takes one round trip; a long one is paged by a cursor, so other statements can run in between. */
-  async *#keysOf(
-    table: TableMapping,
-    select: (keys: string) => string,
-    values: readonly unknown[],
-  ): AsyncGenerator<RowKey[], void, void> {
-    const { keys, toKey } = keyTexts(table)
-    const query = select(keys)
-    const few = await this.#sql.runOn(table, `${query} LIMIT ${KEYS_PER_PAGE + 1}`, values)
+  async *#keysOf(table: TableMapping, query: string, values: readonly unknown[]): AsyncGenerator<RowKey[], void, void> {
+    const { toKey } = keyTexts(table)
+    const few = await this.#sql.runOn(table, firstPage(query), values)
     if (few.length <= KEYS_PER_PAGE) {
       if (few.length > 0) yield few.map(toKey)
       return
@@ -112,6 +132,10 @@ export class Lookup implements RowLookup {
     }
     await this.#sql.run(`CLOSE ${cursor}`)
   }
+}
+
+function firstPage(query: string): string {
+  return `${query} LIMIT ${KEYS_PER_PAGE + 1}`
 }
 
 /** The select list of a table's key as text, and its decoding. */

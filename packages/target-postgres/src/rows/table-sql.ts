@@ -1,6 +1,6 @@
 import type { TableMapping } from '@mylab-sync/core'
 import type { Row, Session } from '../connection/database.js'
-import type { Statement } from '../connection/pipeline.js'
+import type { Answer, Statement } from '../connection/pipeline.js'
 import { mapped } from '../errors.js'
 import * as sql from '../sql.js'
 import type { Keeper } from './keeper.js'
@@ -37,11 +37,11 @@ export class TableSql {
     return (await this.session.raw(text, values)).rowCount ?? 0
   }
 
-  /** Runs writes in one round trip. Returns their counts of rows; null, with nothing written, if one fails. */
-  async together(statements: readonly Statement[]): Promise<number[] | null> {
+  /** Runs statements in one round trip. Returns null, with nothing written, if one fails. */
+  async together(statements: readonly Statement[]): Promise<readonly Answer[] | null> {
     const all = [{ text: 'SAVEPOINT together' }, ...statements, { text: 'RELEASE SAVEPOINT together' }]
     try {
-      return (await this.session.counts(all)).slice(1, -1)
+      return (await this.session.answers(all)).slice(1, -1)
     } catch (error) {
       if (this.session.broken) throw mapped(error)
       await this.backTo('together')

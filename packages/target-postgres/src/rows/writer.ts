@@ -139,13 +139,13 @@ export class Writer implements RowWriter {
       else plain.push({ ...each, text: deleteBy(this.#sql.nameOf(each.table), givenKeys(columns)), values })
     }
     if (plain.length === 0) return
-    const counts = await this.#sql.together(plain)
+    const answers = await this.#sql.together(plain)
     // Alone, to name the table.
-    if (counts === null) for (const { table, keys } of plain) await this.delete(table, keys)
+    if (answers === null) for (const { table, keys } of plain) await this.delete(table, keys)
     else
       for (const [at, { table }] of plain.entries())
         await this.#keeper
-          .watched(table, async () => counts[at] ?? 0)
+          .watched(table, async () => answers[at]?.count ?? 0)
           .catch((error: unknown) => this.#sql.refused(table, error))
   }
 

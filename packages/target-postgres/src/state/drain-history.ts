@@ -36,15 +36,18 @@ export class History implements DrainHistory {
 
   async record(drain: Parameters<DrainHistory['record']>[0]): Promise<void> {
     // The newest drain's keys are always kept: they are the most likely to be needed.
-    await this.#sql.rows(
+    const [kept] = await this.#sql.rows<{ before: string; now: string }>(
       `WITH sized AS (SELECT drain_no, sum(keys) OVER (ORDER BY drain_no DESC) AS total FROM sync_drain_size),
        named AS (INSERT INTO sync_drain_token (drain_no, token) VALUES ($1, $4))
-       UPDATE sync_drain SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now(),
-       keys_from = greatest(keys_from, least($1::bigint - ${KEPT_DRAINS - 1}, (SELECT kept_drain + 1 FROM sync_cutover WHERE phase = 'following')), (SELECT max(drain_no) + 1 FROM sized WHERE total > ${KEPT_KEYS} AND drain_no < $1))`,
+       UPDATE sync_drain d SET number = $1, consistent_as_of = $2, source_identity = $3, committed_at = now(),
+       keys_from = greatest(d.keys_from, least($1::bigint - ${KEPT_DRAINS - 1}, (SELECT kept_drain + 1 FROM sync_cutover WHERE phase = 'following')), (SELECT max(drain_no) + 1 FROM sized WHERE total > ${KEPT_KEYS} AND drain_no < $1))
+       FROM (SELECT keys_from FROM sync_drain) b RETURNING b.keys_from::text AS before, d.keys_from::text AS now`,
       [drain.number, drain.consistentAsOf, drain.identity, drain.token],
     )
-    for (const kept of ['sync_drain_key', 'sync_drain_size'])
-      await this.#sql.rows(`DELETE FROM ${kept} WHERE drain_no < (SELECT keys_from FROM sync_drain)`)
+    if (kept === undefined || kept.before === kept.now) return
+    // Both bounds as values: for a comparison with a subquery the planner expects a third of the rows, and reads a million to find none.
+    for (const table of ['sync_drain_key', 'sync_drain_size'])
+      await this.#sql.rows(`DELETE FROM ${table} WHERE drain_no >= $1 AND drain_no < $2`, [kept.before, kept.now])
     // Keeps the last one before them too: a source may be at exactly that drain, with no later key missing.
     await this.#sql.rows(
       'DELETE FROM sync_drain_token WHERE drain_no < (SELECT max(drain_no) FROM sync_drain_token WHERE drain_no < (SELECT keys_from FROM sync_drain))',
@@ -57,18 +60,24 @@ export class History implements DrainHistory {
 
   async recordKeys(drain: number, keys: readonly { table: string; key: RowKey; start: boolean }[]): Promise<void> {
     if (keys.length === 0) return
+    const statements: Promise<unknown>[] = []
     for (let at = 0; at < keys.length; at += ROWS_PER_STATEMENT) {
       const part = keys.slice(at, at + ROWS_PER_STATEMENT)
-      await this.#sql.rows(
-        `INSERT INTO sync_drain_key AS d (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s)
-         ON CONFLICT (drain_no, table_name, ${indexedKey('row_key')}) DO UPDATE SET is_start = TRUE WHERE NOT d.is_start AND EXCLUDED.is_start`,
-        [drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start)],
+      statements.push(
+        this.#sql.rows(
+          `INSERT INTO sync_drain_key AS d (drain_no, table_name, row_key, is_start) SELECT $1, t, k, s FROM unnest($2::text[], $3::text[], $4::boolean[]) AS u(t, k, s)
+           ON CONFLICT (drain_no, table_name, ${indexedKey('row_key')}) DO UPDATE SET is_start = TRUE WHERE NOT d.is_start AND EXCLUDED.is_start`,
+          [drain, part.map((k) => k.table), part.map((k) => k.key), part.map((k) => k.start)],
+        ),
       )
     }
-    await this.#sql.rows(
-      'INSERT INTO sync_drain_size AS s (drain_no, keys) VALUES ($1, $2) ON CONFLICT (drain_no) DO UPDATE SET keys = s.keys + EXCLUDED.keys',
-      [drain, keys.length],
+    statements.push(
+      this.#sql.rows(
+        'INSERT INTO sync_drain_size AS s (drain_no, keys) VALUES ($1, $2) ON CONFLICT (drain_no) DO UPDATE SET keys = s.keys + EXCLUDED.keys',
+        [drain, keys.length],
+      ),
     )
+    await Promise.all(statements)
   }
 
   async recordedKeys(
