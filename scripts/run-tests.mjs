@@ -18,6 +18,7 @@ const ON_MYSQL = [
   'test/dist/integration/every-command.',
   'test/dist/integration/hostile-accounts.',
   'test/dist/integration/key',
+  'test/dist/integration/silent-losses.',
   'test/dist/integration/verify.',
   'test/dist/property/',
 ]
