@@ -18,6 +18,8 @@ const SCHEMA = `
   INSERT INTO bare VALUES (1, 'x'), (1, 'x')`
 
 const servers = await sharedServers()
+const CONSTRAINTS =
+  "SELECT conname, condeferrable, convalidated, confdeltype FROM pg_constraint WHERE contype IN ('f', 'u') AND connamespace = 'public'::regnamespace ORDER BY 1"
 const REQUEST = { setReadOnly: true, withActions: true, waitMs: 5_000 }
 
 test('after a cutover the application works on PostgreSQL, and an abort follows again', async () => {
@@ -61,9 +63,7 @@ async function followsAgain(installation: Installation): Promise<void> {
   )
   await settle(installation)
   assert.equal((await verify(context, { tables: [] })).equal, true)
-  const constraints = await installation.rows(
-    "SELECT conname, condeferrable, convalidated, confdeltype FROM pg_constraint WHERE contype IN ('f', 'u') AND connamespace = 'public'::regnamespace ORDER BY 1",
-  )
+  const constraints = await installation.rows(CONSTRAINTS)
   assert.deepEqual(constraints, [
     ['note_of', 't', 't', 'a'],
     ['patients_email', 't', 't', ' '],
@@ -165,6 +165,35 @@ test('while the source is written nothing is cut over, and afterwards it is', as
     problems.map(({ code }) => code),
     ['source-written-after-cutover'],
   )
+})
+
+test('a cutover that times out for a lock names its holder and changes nothing', async () => {
+  await using read = await createInstallation(servers, 'cutover_read', { schema: SCHEMA, copied: true })
+  await using written = await createInstallation(servers, 'cutover_written', { schema: SCHEMA, copied: true })
+  const before = await read.rows(CONSTRAINTS)
+  await read.reader.query("SET application_name = 'monthly report'")
+  await read.reader.query('BEGIN; SELECT count(*) FROM visits')
+  await written.app.query("BEGIN; UPDATE patients SET name = 'open' WHERE id = 1")
+  const [{ id }] = (await written.app.query('SELECT CONNECTION_ID() AS id'))[0] as unknown as [{ id: number }]
+  await Promise.all([
+    assert.rejects(cutOver(read.context, REQUEST), {
+      code: 'lock-timeout',
+      message:
+        /tables that the switch changes are in use: process \d+ of \w+ \(monthly report\), whose transaction began \d+ s ago, holds visits/,
+    }),
+    assert.rejects(cutOver(written.context, REQUEST), {
+      code: 'lock-timeout',
+      message: new RegExp(`connection ${id} of \\w+@.*, whose transaction began \\d+ s ago`),
+    }),
+  ])
+  await read.reader.query('ROLLBACK')
+  await written.app.query('COMMIT')
+  assert.deepEqual(await read.rows(CONSTRAINTS), before)
+  for (const { context, app } of [read, written]) {
+    await app.query("UPDATE patients SET name = 'after' WHERE id = 2")
+    assert.deepEqual((await status(context)).problems, [])
+    assert.equal((await cutOver(context, REQUEST)).done, true)
+  }
 })
 
 const CHILD = new URL('../fault/command-child.js', import.meta.url).pathname

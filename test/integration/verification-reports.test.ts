@@ -19,6 +19,15 @@ const TABLES = `
   INSERT INTO \`<b>"a'&\` (id, v) VALUES (1, 1)`
 
 interface Report {
+  kind: string
+  handOver: {
+    switchedAt: string
+    steps: unknown[]
+    stoppedMs: number
+    counters: number
+    setReadOnly: boolean
+    notes: { table: string }[]
+  }
   number: number
   digest: string
   previous: { number: number; digest: string } | null
@@ -132,6 +141,28 @@ test('a report replaces no file unasked, and a wrong place is found before any w
   const replaced = await verify('--report', fileOf('five'), '--yes', '--table', 'patients')
   assert.equal(replaced.code, 0, replaced.err)
   assert.deepEqual([reportOf('five').number, reportOf('five').tables.length], [6, 1])
+})
+
+test("a cutover's report tells what was done and compared, in the same chain", async () => {
+  const cutover = (...args: string[]): ReturnType<typeof run> => run(servers, NAME, ['cutover', ...args])
+  const file = fileOf('handed-over')
+  assert.equal((await cutover('--dry-run', '--report', file)).code, 2)
+  const { code, stderr } = await cutover('--set-read-only', '--actions', '--report', file)
+  assert.equal(code, 0, stderr)
+  const report = reportOf('handed-over')
+  assert.deepEqual([report.kind, report.equal, report.totals['compared']], ['mylab-sync cutover report', true, 3])
+  assert.deepEqual(report.previous, { number: 6, digest: reportOf('five').digest })
+  const { switchedAt, steps, stoppedMs, counters, setReadOnly, notes } = report.handOver
+  assert.match(switchedAt, /^\d{4}-\d\d-\d\dT/)
+  assert.ok(steps.length >= 4 && stoppedMs > 0 && notes.some((note) => note.table.startsWith('<b>')))
+  assert.deepEqual([counters, setReadOnly], [1, true])
+  const page = readFileSync(join(folder, 'handed-over.html'), 'utf8')
+  assert.ok(page.includes('<h1>Cutover report 7</h1>') && page.includes('Writes were stopped for'))
+  assert.match((await verify('--check-report', file)).out, /report 7, \S+: .*: unaltered/)
+  const again = await cutover('--report', fileOf('again'))
+  assert.equal(again.code, 2)
+  assert.match(again.stderr, /only the run that makes it can report it/)
+  assert.equal((await cutover('--abort')).code, 0)
 })
 
 test('reverse --plan says what a way back would take, and that there is none', async () => {

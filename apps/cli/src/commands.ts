@@ -327,10 +327,12 @@ export const COMMANDS: readonly Command[] = [
       actions: flag('give foreign keys the actions that they have at the source'),
       wait: { ...number('seconds to wait for the application to stop writing'), default: 30 },
       abort: flag('go back to following the source'),
+      report: words('also write evidence of the cutover: JSON into this file, and a page with .html beside it'),
     },
     examples: [
       ['cutover --dry-run', 'exit 5 if something blocks'],
       ['cutover --set-read-only --actions', 'stop the writes, and switch'],
+      ['cutover --actions --report cutover.json', 'with evidence: the file, and cutover.html'],
       ['cutover --abort', 'follow the source again'],
     ],
     run: async (a) => (await import('./commands/cutover.js')).runCutover(a),

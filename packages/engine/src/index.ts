@@ -60,7 +60,7 @@ export {
   type SealedReport,
   sealReport,
 } from './evidence/chain.js'
-export { type Evidence, gatherEvidence } from './evidence/evidence.js'
+export { type Evidence, gatherEvidence, type HandOverEvidence } from './evidence/evidence.js'
 export { repair, type RepairReport } from './verify/repair.js'
 export { verifySince } from './verify/verify-since.js'
 export { verify } from './verify/verify.js'
@@ -69,4 +69,5 @@ export { type CountsReport, type NotCounted, verifyCounts } from './report/verif
 export { abortCutover, type AbortReport } from './cutover/abort.js'
 export { cutOver, type CutoverReport, HANDED_OVER } from './cutover/cut-over.js'
 export type { CutoverFinding } from './cutover/finding.js'
+export type { HandOverRecord } from './cutover/record.js'
 export { listObstacles } from './cutover/obstacles.js'

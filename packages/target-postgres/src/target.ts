@@ -25,7 +25,7 @@ import { definitionStatements } from './ddl/statements.js'
 import { unbuilt } from './ddl/unbuilt.js'
 import { codeOf, mapped } from './errors.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
-import { drainHolder, lockFault, tryLock, waitForLock } from './state/locks.js'
+import { lockFault, lockHolder, tryLock, waitForLock } from './state/locks.js'
 import { migrate, migrated } from './state/migrate.js'
 import { leftInState, requireUninstallRights, uninstallStatements } from './state/uninstall.js'
 
@@ -97,7 +97,7 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     cutover: new Cutover(ddl, (waitMs) => beginSwitch(database, waitMs)),
     admin: adminOf(database),
     ...beginnings(database, known),
-    drainHolder: () => drainHolder(database),
+    lockHolder: (work) => lockHolder(database, work),
     close: () => database.close(),
   }
 }
@@ -200,7 +200,7 @@ async function beginDrainWaiting(
 async function beginSwitch(database: Database, deadlineMs: number): Promise<CutoverTransaction> {
   return explained(database, async (lock) => {
     const session = await database.session()
-    const transaction = new Switch(session, database.settings)
+    const transaction = new Switch(database, session)
     try {
       await lock(session, deadlineMs)
       return transaction

@@ -1,4 +1,4 @@
-import { counted } from '@mylab-sync/core'
+import { counted, SyncError } from '@mylab-sync/core'
 import {
   abortCutover,
   type AbortReport,
@@ -6,8 +6,11 @@ import {
   type CutoverReport,
   cutOver,
   HANDED_OVER,
+  type HandOverRecord,
   listObstacles,
 } from '@mylab-sync/engine'
+import { type ReportPlace, reportPlace } from '../evidence/report-files.js'
+import { tellWritten, type WrittenReport, writeReport } from '../evidence/write-report.js'
 import { print, printJson, printText, tell } from '../output.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
 
@@ -18,14 +21,18 @@ type CutoverOptions = CommonOptions & {
   readonly actions: boolean
   readonly abort: boolean
   readonly wait: number
+  readonly report: string | undefined
 }
 
 const PROBLEMS = 5
 
 export async function runCutover(options: CutoverOptions): Promise<void> {
+  if (options.report !== undefined && (options.abort || options.dryRun))
+    throw new SyncError('usage', '--report tells of a cutover: not with --dry-run or --abort')
+  const place = options.report === undefined ? null : await reportPlace(options.report, options.yes)
   await withInstallation(options, (session) => {
     if (options.abort) return abort(session, options)
-    return options.dryRun ? dryRun(session, options) : handOver(session, options)
+    return options.dryRun ? dryRun(session, options) : handOver(session, options, place)
   })
 }
 
@@ -41,19 +48,41 @@ async function dryRun({ context }: Session, { json }: CutoverOptions): Promise<n
   return ready ? 0 : PROBLEMS
 }
 
-async function handOver({ context, signal }: Session, options: CutoverOptions): Promise<number> {
+async function handOver(session: Session, options: CutoverOptions, place: ReportPlace | null): Promise<number> {
+  const { context, signal } = session
   const report = await cutOver(
     { ...context, signal },
     {
       setReadOnly: options.setReadOnly,
       withActions: options.actions,
       waitMs: options.wait * 1000,
+      withEvidence: place !== null,
       onStep: (step) => tellStep(step, options),
     },
   )
-  if (options.json) printJson({ ...report })
+  const { record, ...result } = report
+  const written = place && record && (await keepRecord(session, { place, record }))
+  if (options.json) printJson({ ...result, ...(written && { report: written }) })
   else showReport(report)
+  if (written) tellWritten(written)
+  if (place !== null && report.done && record === null) throw madeBefore()
   return report.done ? 0 : PROBLEMS
+}
+
+function keepRecord(
+  session: Session,
+  { place, record }: { readonly place: ReportPlace; readonly record: HandOverRecord },
+): Promise<WrittenReport> {
+  const { verified, ...handOver } = record
+  const rows = verified.tables.reduce((sum, table) => sum + table.rows, 0)
+  const sentence = `The application was handed over to PostgreSQL at ${handOver.switchedAt}: ${counted(verified.tables.length, 'table')} with ${counted(rows, 'row')} were equal, and what had changed since was compared again.`
+  return writeReport(session, { verified, handOver, place, patterns: [], sentence })
+}
+
+function madeBefore(): SyncError {
+  return new SyncError('usage', '--report: the cutover was made before, and only the run that makes it can report it', {
+    remedy: 'mylab-sync cutover without --report',
+  })
 }
 
 /** Whoever waits for this line waits with the writes stopped: it is never left out. */

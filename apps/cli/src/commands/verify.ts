@@ -1,19 +1,10 @@
 import { counted, SyncError } from '@mylab-sync/core'
-import {
-  gatherEvidence,
-  repair,
-  type SealedReport,
-  sealReport,
-  type VerifiedTable,
-  verify,
-  type VerifyReport,
-  verifySince,
-} from '@mylab-sync/engine'
-import { keepReport, type ReportPlace, reportPlace } from '../evidence/report-files.js'
+import { repair, type VerifiedTable, verify, type VerifyReport, verifySince } from '@mylab-sync/engine'
+import { reportPlace } from '../evidence/report-files.js'
+import { tellWritten, writeReport } from '../evidence/write-report.js'
 import { shareOf, timeOf } from '../verify-part.js'
 import { print, printJson, printTable, tell } from '../output.js'
 import { type CommonOptions, type Session, withInstallation } from '../session.js'
-import { VERSION } from '../version.js'
 import { differingLine } from './verification-lines.js'
 
 type RepairOptions = CommonOptions & { readonly tables: string[]; readonly watch: boolean }
@@ -30,12 +21,11 @@ export async function runVerify(
   const place = options.report === undefined ? null : await reportPlace(options.report, options.yes)
   await withInstallation(options, async (session) => {
     const found = await verified(session.context)
-    const report = place && (await writeReport(session, { verified: found, place, patterns: options.tables }))
-    const written = place &&
-      report && { file: place.file, page: place.page, number: report.number, digest: report.digest }
+    const about = { verified: found, patterns: options.tables, sentence: sentence(found) }
+    const written = place && (await writeReport(session, { ...about, place }))
     if (options.json) printJson({ ...found, ...(written && { report: written }) })
     else show(found)
-    if (written) tell(`Report ${written.number}: ${written.file} and ${written.page}, SHA-256 ${written.digest}`)
+    if (written) tellWritten(written)
     return found.equal ? 0 : 5
   })
 }
@@ -56,22 +46,6 @@ function verification(
   const request = { ...requestOf(options), values: options.showValues }
   if (since !== undefined) return (context) => verifySince(context, { ...request, since })
   return (context) => verify(context, { ...request, sample: sample === 1 ? undefined : sample })
-}
-
-async function writeReport(
-  { context, config }: Session,
-  { verified, place, patterns }: { verified: VerifyReport; place: ReportPlace; patterns: readonly string[] },
-): Promise<SealedReport> {
-  const { source, target, instance } = config
-  const evidence = await gatherEvidence(context, verified, {
-    product: { name: 'mylab-sync', version: VERSION },
-    instance,
-    source: { database: source.database },
-    target: { database: target.database, schema: target.schema },
-    patterns,
-    sentence: sentence(verified),
-  })
-  return await sealReport(context, evidence, (report) => keepReport(place, report))
 }
 
 export async function runRepair(options: RepairOptions): Promise<void> {

@@ -4,6 +4,7 @@ import { visible } from '@mylab-sync/runtime'
 /** A page that shows a report to a person: one file, no script, nothing loaded, fit for print. */
 export function reportPage(report: SealedReport): string {
   const { number, previous, totals, product, source, target } = report
+  const title = report.handOver === undefined ? 'Verification report' : 'Cutover report'
   const facts: Cells[] = [
     ['Written', report.createdAt],
     ['Program', `${product.name} ${product.version}, instance ${report.instance}`],
@@ -23,18 +24,51 @@ export function reportPage(report: SealedReport): string {
   return `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Verification report ${number}</title><style>${STYLE}</style></head><body>
-<h1>Verification report ${number}</h1>
+<title>${title} ${number}</title><style>${STYLE}</style></head><body>
+<h1>${title} ${number}</h1>
 <p class="${report.equal ? 'equal' : 'different'}">${html(report.sentence)}</p>
 <table class="facts">${facts.map(([name, value]) => `<tr><th scope="row">${html(name)}</th><td>${html(value)}</td></tr>`).join('\n')}</table>
 <p>This page shows what the JSON file beside it holds. The digest is that of the file: <code>mylab-sync verify --check-report</code> checks a chain of them.</p>
-${tablesOf(report)}
+${handOverOf(report)}${tablesOf(report)}
 ${exceptionsOf(report)}
 </body></html>
 `
 }
 
 type Cells = readonly (string | number | null)[]
+
+function handOverOf({ handOver }: SealedReport): string {
+  if (handOver === undefined) return ''
+  const { steps, stoppedMs, notes } = handOver
+  return [
+    section(
+      'What was done',
+      ['', ''],
+      [
+        ['Handed over, by the clock of the target', handOver.switchedAt],
+        ['Writes were stopped for', stoppedMs === null ? null : `${(stoppedMs / 1000).toFixed(1)} s`],
+        ['The source refuses captured writes', handOver.setReadOnly ? 'yes' : 'no'],
+        ['Rows compared again after the writes had stopped', handOver.tailKeys],
+        ['Last drain that was compared', handOver.lastDrain],
+        ['UNIQUEs that hold at once', handOver.uniques],
+        ['Foreign keys that hold at once', handOver.foreignKeys],
+        ['Foreign keys with their actions', handOver.foreignKeyActions],
+        ['Counters that were set', handOver.counters],
+      ],
+    ),
+    section(
+      'Steps',
+      ['time', 'step'],
+      steps.map(({ at, step }) => [at, step]),
+    ),
+    section(
+      'What the source did and PostgreSQL does not',
+      ['table', 'kind', 'what'],
+      notes.map(({ table, code, cause }) => [table, code, cause]),
+    ),
+    '',
+  ].join('\n')
+}
 
 function tablesOf({ tables }: SealedReport): string {
   return section(

@@ -236,7 +236,7 @@ export interface KeptPlace {
 }
 
 export interface KeptPage {
-  readonly keys: readonly { readonly table: string; readonly key: RowKey }[]
+  readonly keys: readonly { readonly drain: number; readonly table: string; readonly key: RowKey }[]
   /** null: this was the last. */
   readonly next: KeptPlace | null
 }

@@ -198,8 +198,8 @@ export interface Target {
   beginDrain(how: { readonly waitMs: number }): Promise<TargetTransaction>
   /** BEGIN at REPEATABLE READ: all reads see the target as of the first one. */
   beginSnapshot(): Promise<TargetTransaction>
-  /** The holder of the drain lock; null if it is free. */
-  drainHolder(): Promise<LockHolder | null>
+  /** The holder of the lock for drains, or for this work; null if it is free. */
+  lockHolder(work: 'drain' | 'maintain' | 'verify'): Promise<LockHolder | null>
   /**
    * BEGIN with a lock of this name, for work that two processes must not do at once; null if another process holds it.
    * Work named after a table may share its lock with other tables. The transaction may be idle for as long as the work takes.

@@ -1,35 +1,72 @@
-import { sleep } from '@mylab-sync/runtime'
-import { type EngineContext, throwIfStopped } from '../context.js'
+import type { EngineContext } from '../context.js'
 
-/** The log must not move for this long. */
+/** The log must not move for this long before the switch, and for this long before it is worth a look at what is left. */
 const QUIET_MS = 2_000
-const LOOK_MS = 200
-
-/** A log that has not moved for a while, of which nothing is pending. */
-export interface Quiet {
-  readonly mark: string
-  /** When the newest entry was written, on the clock of `performance.now()`. */
-  readonly since: number
-}
+const SETTLED_MS = 400
 
 /**
- * Waits until the application writes no more; null if it still does after `waitMs`. Entries that drains of ours acknowledge,
- * and the log's seal, do not count.
+ * Watches whether the application still writes. Entries that drains of ours acknowledge, and the log's seal, do not count.
+ * Where captured writes are refused, a refused one may move the log, and does not count either.
  */
-export async function waitForQuiet(context: EngineContext, waitMs: number): Promise<Quiet | null> {
-  const { writes } = context.source
-  const until = performance.now() + Math.max(waitMs, QUIET_MS + LOOK_MS)
-  let { mark } = await writes.look()
-  let moved = performance.now()
-  while (performance.now() < until) {
-    throwIfStopped(context)
-    await sleep(LOOK_MS, context.signal)
-    const seen = await writes.look()
-    const now = performance.now()
-    if (seen.mark !== mark) {
-      mark = seen.mark
-      moved = now
-    } else if (now - moved >= QUIET_MS && !(await writes.areOpen())) return { mark, since: now - (seen.idleMs ?? 0) }
+export class LogWatch {
+  readonly #context: EngineContext
+  readonly #isForbidden: boolean
+  #mark = ''
+  #moved: number
+  #newest: number
+
+  private constructor(context: EngineContext, forbiddenSince: number | null) {
+    this.#context = context
+    this.#isForbidden = forbiddenSince !== null
+    this.#moved = forbiddenSince ?? performance.now()
+    this.#newest = this.#moved
   }
-  return null
+
+  /** `forbiddenSince`: captured writes are refused, from this time on. */
+  static async begin(
+    context: EngineContext,
+    { forbiddenSince }: { readonly forbiddenSince: number | null },
+  ): Promise<LogWatch> {
+    const watch = new LogWatch(context, forbiddenSince)
+    await watch.look()
+    return watch
+  }
+
+  /** Moves whenever a captured write was tried. */
+  get mark(): string {
+    return this.#mark
+  }
+
+  /** When the last write was captured or refused, on the clock of `performance.now()`. */
+  get since(): number {
+    return this.#newest
+  }
+
+  /** Whether nothing has moved for so long that the switch may follow. */
+  get isQuiet(): boolean {
+    return this.#isForbidden || performance.now() - this.#moved >= QUIET_MS
+  }
+
+  async look(): Promise<void> {
+    if (this.#isForbidden) return
+    const { mark, idleMs } = await this.#context.source.writes.look()
+    const now = performance.now()
+    if (mark !== this.#mark) this.#moved = now
+    this.#mark = mark
+    this.#newest = now - (idleMs ?? 0)
+  }
+
+  /** Whether nobody was writing at the last look: nothing has moved for a while, and no transaction that has written is open. */
+  async isSettled(): Promise<boolean> {
+    if (this.#isForbidden) return true
+    return performance.now() - this.#moved >= SETTLED_MS && !(await this.#context.source.writes.areOpen())
+  }
+
+  /** Whether nothing was written since the last look. */
+  async isStill(): Promise<boolean> {
+    const { writes, log } = this.#context.source
+    if ((await log.poll()).pending) return false
+    if (this.#isForbidden) return true
+    return (await writes.look()).mark === this.#mark && !(await writes.areOpen())
+  }
 }

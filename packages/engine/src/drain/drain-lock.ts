@@ -41,7 +41,7 @@ export class DrainLock {
     const now = performance.now()
     if (now - this.#looked < LOOK_MS) return undefined
     this.#looked = now
-    const holder = await this.#context.target.drainHolder()
+    const holder = await this.#context.target.lockHolder('drain')
     const { number: drain } = await readTarget(this.#context, (target) => target.history.last())
     this.#first ??= drain
     if (this.#hasMoved({ drain, pid: holder?.pid ?? null, moved: holder?.moved ?? null }) || holder === null) {

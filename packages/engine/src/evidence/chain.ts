@@ -110,7 +110,7 @@ function readReport({ file, text }: ReportFile): CheckedReport {
   } catch {
     return { file, report: null, faults: ['it is not JSON'] }
   }
-  if (!isSealed(report)) return { file, report: null, faults: ['it is not a report of mylab-sync verify'] }
+  if (!isSealed(report)) return { file, report: null, faults: ['it is not a report of mylab-sync'] }
   const faults = []
   if (digestOf(report) !== report.digest) faults.push('altered: its contents do not have the digest that it names')
   // A key given twice shows one value to a reader and another to the digest.

@@ -1,5 +1,6 @@
 import type { ConstraintState, DrainRange, OtherObjects } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
+import type { HandOverRecord } from '../cutover/record.js'
 import { matcherOf } from '../model/selection.js'
 import { readTarget } from '../transactions.js'
 import type { VerifiedTable, VerifyReport } from '../verify/verify-report.js'
@@ -7,6 +8,7 @@ import { listNotCarried, type TableNotCarried } from '../report/not-carried.js'
 import { status } from '../report/status.js'
 
 export const KIND = 'mylab-sync verification report'
+export const CUTOVER_KIND = 'mylab-sync cutover report'
 
 /** What only the caller knows. */
 export interface EvidenceAbout {
@@ -18,7 +20,12 @@ export interface EvidenceAbout {
   /** The patterns that the tables were chosen by; empty: all. */
   readonly patterns: readonly string[]
   readonly sentence: string
+  /** Only the report of a cutover has it. */
+  readonly handOver?: HandOverEvidence
 }
+
+/** What the cutover did beside comparing. */
+export type HandOverEvidence = Omit<HandOverRecord, 'verified'>
 
 export interface EvidenceTable {
   readonly table: string
@@ -42,7 +49,7 @@ export interface EvidenceTable {
 /** What an auditor needs to judge a verification: counts and names, no key and no value of a row. */
 export interface Evidence {
   readonly version: 1
-  readonly kind: typeof KIND
+  readonly kind: typeof KIND | typeof CUTOVER_KIND
   readonly product: EvidenceAbout['product']
   readonly createdAt: string
   readonly instance: string
@@ -50,6 +57,7 @@ export interface Evidence {
   readonly target: EvidenceAbout['target'] & { readonly server: string }
   readonly patterns: readonly string[]
   readonly sentence: string
+  readonly handOver?: HandOverEvidence
   readonly equal: boolean
   readonly consistentAsOf: string | null
   readonly totals: Readonly<
@@ -92,7 +100,7 @@ export interface Evidence {
 const DIGESTS =
   "Each server computes the SHA-256 of each row's text (its columns in order, joined by |). The digest is the sum of the first 15 hexadecimal digits of all rows, the sum of the next 15, and the number of rows, whatever their order; both servers computed the same. It is null where a part was compared value by value instead: rows that changed meanwhile, tables without a key, and columns whose texts differ between the servers."
 
-/** Composes the report of a verification from what both sides know at its end. */
+/** Composes the report of a verification, or of a cutover, from what both sides know at its end. */
 export async function gatherEvidence(
   context: EngineContext,
   verified: VerifyReport,
@@ -103,7 +111,7 @@ export async function gatherEvidence(
   const exceptions = await exceptionsOf(context, new Set(tables.map(({ table }) => table)), patterns)
   return {
     version: 1,
-    kind: KIND,
+    kind: about.handOver === undefined ? KIND : CUTOVER_KIND,
     ...rest,
     createdAt: new Date().toISOString(),
     source: { ...source, server: await context.source.admin.version() },
@@ -119,7 +127,12 @@ export async function gatherEvidence(
 }
 
 export function isEvidence(value: unknown): value is Evidence {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === KIND
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'kind' in value &&
+    (value.kind === KIND || value.kind === CUTOVER_KIND)
+  )
 }
 
 function evidenceOf({ equal, notCompared, ...table }: VerifiedTable): EvidenceTable {

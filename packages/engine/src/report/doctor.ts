@@ -108,7 +108,7 @@ async function targetFindings(target: Target, model: Model | null): Promise<Find
   if (found.some(({ severity }) => severity === 'error')) return found
   // Throws if a newer program wrote the state.
   if (!(await orFinding(target.admin.migrated(), 'target', found))) return found
-  const held = longHeld(await target.drainHolder())
+  const held = longHeld(await target.lockHolder('drain'))
   return held === null
     ? found
     : [

@@ -58,7 +58,7 @@ export async function status(context: EngineContext): Promise<StatusReport> {
   const pending = await context.source.log.pending()
   const synced = await context.source.log.countSynced()
   const constraints = await context.target.constraints.all()
-  const held = longHeld(await context.target.drainHolder())
+  const held = longHeld(await context.target.lockHolder('drain'))
   const handOver = await handOverOf(context)
   await using target = await context.target.begin()
   const progress = await target.tables.all()

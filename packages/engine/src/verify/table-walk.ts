@@ -12,7 +12,7 @@ import {
 } from './findings.js'
 import type { Moment } from './moment.js'
 import { compareKeys } from './compare-keys.js'
-import { compareWhole } from './compare-whole.js'
+import { compareMultisets } from './compare-multisets.js'
 import { type Fault, obstacleTo } from './obstacle.js'
 import { RangeComparison, type RangeOutcome } from './range-comparison.js'
 import { newWalkState, type WalkState } from './walk-state.js'
@@ -240,7 +240,7 @@ export class TableWalk {
     const { target, quarantine } = moment
     const carried = await target.history.recordedKeys(moment.drains, this.table, [WHOLE_TABLE])
     if (carried.size > 0 || (await target.parked.among(this.table, [WHOLE_TABLE])).size > 0) return false
-    const { rows, missing, surplus } = await compareWhole(moment, mapping)
+    const { rows, missing, surplus } = await compareMultisets(moment, mapping)
     // Refused rows are missing, and it is not recorded how many they are.
     const isRefused = quarantine.find(this.table, WHOLE_TABLE) !== undefined
     state.rows = rows

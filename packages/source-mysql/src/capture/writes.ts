@@ -1,7 +1,8 @@
-import { isLockTimeout, type LogLook, type SourceWrites } from '@mylab-sync/core'
+import { isLockTimeout, type LogLook, type SourceWrites, type SyncError } from '@mylab-sync/core'
 import { PENDING_INDEX } from '../ddl/own-tables.js'
 import type { Session } from '../connection/session.js'
 import { inTransaction } from '../snapshot/acknowledge.js'
+import { sourceError } from '../connection/errors.js'
 import { requireTrigger } from '../ddl/require-right.js'
 import type { SourceSettings } from '../settings.js'
 import type { SourceContext } from '../source-context.js'
@@ -9,10 +10,13 @@ import * as sql from '../sql.js'
 import { actAsDefiner } from './definer.js'
 import { DDL_SESSION, runWithShortLocks } from './install.js'
 import { nextEntryId } from './log-ids.js'
+import { openTransactions } from './open-transactions.js'
 import { instancePart } from './trigger-text.js'
 
 /** Long enough for a statement that is just committing. */
 const LOCK_WAIT = 'SET SESSION innodb_lock_wait_timeout = 1'
+/** Each makes writers wait for up to 2 s. */
+const FORBID_ATTEMPTS = 3
 const MESSAGE = 'read-only since its cutover to PostgreSQL; mylab-sync cutover --abort makes it writable'
 
 /**
@@ -80,10 +84,11 @@ export class MysqlWrites implements SourceWrites {
     await pool.once(async (session) => {
       await actAsDefiner(session, server)
       await session.run(DDL_SESSION)
-      await runWithShortLocks(
-        session,
-        `CREATE DEFINER = CURRENT_USER TRIGGER ${sql.name(nameOf(settings))} BEFORE INSERT ON ${sql.name(settings.auditTable)} FOR EACH ROW ${body}`,
-        settings.auditTable,
+      const statement = `CREATE DEFINER = CURRENT_USER TRIGGER ${sql.name(nameOf(settings))} BEFORE INSERT ON ${sql.name(settings.auditTable)} FOR EACH ROW ${body}`
+      await runWithShortLocks(session, statement, settings.auditTable, FORBID_ATTEMPTS).catch(
+        async (error: unknown) => {
+          throw isLockTimeout(error) ? namedFault(error, await openTransactions(session)) : error
+        },
       )
     })
   }
@@ -96,6 +101,18 @@ export class MysqlWrites implements SourceWrites {
       await runWithShortLocks(session, `DROP TRIGGER IF EXISTS ${sql.name(nameOf(settings))}`, settings.auditTable)
     })
   }
+}
+
+function namedFault(cause: unknown, open: string | null): SyncError {
+  const who = open ?? 'who holds it is visible to accounts with PROCESS only'
+  return sourceError(
+    'lock-timeout',
+    `transactions that have written do not end, so the source was not made read-only: ${who}`,
+    {
+      cause,
+      remedy: 'end these transactions (KILL and the number of the connection), or try again at a quieter time',
+    },
+  )
 }
 
 function nameOf({ instance }: SourceSettings): string {

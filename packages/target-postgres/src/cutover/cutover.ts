@@ -8,7 +8,7 @@ import {
   type TableMapping,
   type TargetCutover,
 } from '@mylab-sync/core'
-import { retry } from '@mylab-sync/runtime'
+import { inLanes, retry } from '@mylab-sync/runtime'
 import type { Database, Session } from '../connection/database.js'
 import type { Ddl } from '../ddl/ddl.js'
 import { withShortLocks } from '../ddl/short-locks.js'
@@ -23,6 +23,8 @@ import { looseIndexes, placeOf, standingConstraints } from './standing.js'
 
 /** A concurrent build waits for transactions that were open before it, such as a comparison's snapshot. */
 const BUILD_ATTEMPTS = 12
+/** The tables are the application's already. */
+const VALIDATIONS_AT_ONCE = 2
 const PAUSES = { firstMs: 300, longestMs: 2_000 }
 
 export class Cutover implements TargetCutover {
@@ -97,13 +99,15 @@ export class Cutover implements TargetCutover {
 
   async validate(tables: readonly CutoverTable[]): Promise<void> {
     const standing = await this.#database.transaction((session) => standingConstraints(session, this.#ddl.schema))
-    for (const { table, foreignKeys } of tables)
-      for (const key of foreignKeys) {
-        if (!isActionEdge(key) || standing.get(placeOf(table.name, key.edge.name))?.isValidated !== false) continue
+    const isDue = (table: TableMapping, key: CutoverTable['foreignKeys'][number]): boolean =>
+      isActionEdge(key) && standing.get(placeOf(table.name, key.edge.name))?.isValidated === false
+    // Two keys of one table would wait for each other's lock.
+    await inLanes(tables, VALIDATIONS_AT_ONCE, async ({ table, foreignKeys }) => {
+      for (const { edge } of foreignKeys.filter((key) => isDue(table, key)))
         await withShortLocks(this.#database, (session) =>
-          session.build(`ALTER TABLE ${this.#ddl.tableName(table)} VALIDATE CONSTRAINT ${sql.name(key.edge.name)}`),
+          session.build(`ALTER TABLE ${this.#ddl.tableName(table)} VALIDATE CONSTRAINT ${sql.name(edge.name)}`),
         )
-      }
+    })
   }
 
   async writtenSince(tables: readonly TableMapping[]): Promise<TableMapping[]> {

@@ -1,21 +1,31 @@
-import type { CutoverPhase, CutoverState, CutoverTable, CutoverTransaction } from '@mylab-sync/core'
-import type { Session, TargetSettings } from '../connection/database.js'
+import {
+  type CutoverPhase,
+  type CutoverState,
+  type CutoverTable,
+  type CutoverTransaction,
+  SyncError,
+} from '@mylab-sync/core'
+import type { Database, Session } from '../connection/database.js'
 import { mapped } from '../errors.js'
 import { hardenStatements, loosenStatements } from './hardening.js'
 import { PhaseRow } from './phase.js'
 import { looseIndexes, standingConstraints } from './standing.js'
+import { namingHolders } from './table-holders.js'
 
 /** A reader that holds a table is waited for this long; everybody else queues behind the wait. */
 const LOCK = "SET LOCAL lock_timeout = '2s'"
 
 /** Owns its session, which holds the drain lock, until it ends. */
 export class Switch implements CutoverTransaction {
+  readonly #database: Database
   readonly #session: Session
   readonly #schema: string
   readonly #phase: PhaseRow
   #ended = false
 
-  constructor(session: Session, { schema, stateSchema }: TargetSettings) {
+  constructor(database: Database, session: Session) {
+    const { schema, stateSchema } = database.settings
+    this.#database = database
     this.#session = session
     this.#schema = schema
     this.#phase = new PhaseRow(session, stateSchema)
@@ -40,7 +50,14 @@ export class Switch implements CutoverTransaction {
 
   /** In one message: hundreds of definitions would spend more time on their way than they take. */
   async #run(statements: readonly string[]): Promise<void> {
-    await this.#session.raw([LOCK, ...statements].join(';\n')).catch((error: unknown) => Promise.reject(mapped(error)))
+    try {
+      await this.#session.raw([LOCK, ...statements].join(';\n'))
+    } catch (error) {
+      const fault = mapped(error)
+      throw fault instanceof SyncError && fault.code === 'lock-timeout'
+        ? await namingHolders(this.#database, fault)
+        : fault
+    }
   }
 
   async enter(phase: CutoverPhase, { withActions } = { withActions: false }): Promise<void> {

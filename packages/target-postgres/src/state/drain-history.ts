@@ -108,7 +108,7 @@ export class History implements DrainHistory {
     )
     const last = rows.at(-1)
     const next = last === undefined || rows.length < limit ? null : { ...last }
-    return { keys: rows.map(({ table, key }) => ({ table, key })), next }
+    return { keys: rows.map(({ drain, table, key }) => ({ drain, table, key })), next }
   }
 
   async keepsAfter(drain: number): Promise<boolean> {

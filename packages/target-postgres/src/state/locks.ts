@@ -72,8 +72,8 @@ interface HolderRow extends Row {
   readonly moved: string | null
 }
 
-/** The holder of the drain lock, as far as this account may see; null if it is free. */
-export async function drainHolder(database: Database): Promise<LockHolder | null> {
+/** The holder of the lock for this work, as far as this account may see; null if it is free. */
+export async function lockHolder(database: Database, work: string): Promise<LockHolder | null> {
   const [row] = await database.transaction((session) =>
     session.rows<HolderRow>(
       `SELECT l.pid, a.usename::text AS role, a.application_name AS application, a.state_change::text AS moved,
@@ -81,7 +81,7 @@ export async function drainHolder(database: Database): Promise<LockHolder | null
        FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
        WHERE l.locktype = 'relation' AND l.relation = to_regclass($1) AND l.granted AND l.mode <> 'AccessShareLock'
          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1`,
-      [lockTable(database, 'drain')],
+      [lockTable(database, work)],
     ),
   )
   if (row === undefined) return null
@@ -91,13 +91,21 @@ export async function drainHolder(database: Database): Promise<LockHolder | null
   return { who, pid, seconds, moved }
 }
 
+export function heldBy({ who, seconds }: Pick<LockHolder, 'who' | 'seconds'>): string {
+  return seconds === null ? who : `${who}, whose transaction began ${Math.round(seconds)} s ago`
+}
+
 /** Names the holder in a lock timeout; returns other errors mapped. The session's transaction must have ended. */
 export async function lockFault(database: Database, error: unknown): Promise<Error> {
   const cause = mapped(error)
   if (!(cause instanceof SyncError) || cause.code !== 'lock-timeout') return cause
-  const holder = await drainHolder(database)
-  return new SyncError('lock-timeout', `another drain did not end in time${holder === null ? '' : `: ${holder.who}`}`, {
-    remedy: 'mylab-sync status',
-    cause: error,
-  })
+  const holder = await lockHolder(database, 'drain')
+  return new SyncError(
+    'lock-timeout',
+    `another drain did not end in time${holder === null ? '' : `: ${heldBy(holder)}`}`,
+    {
+      remedy: 'mylab-sync status',
+      cause: error,
+    },
+  )
 }

@@ -7,7 +7,7 @@ import type { Moment } from './moment.js'
 const ALL = { lower: null, upper: null }
 
 /** Compares a table that is carried as a whole, as a multiset. Rows that the mapping refuses are missing. */
-export async function compareWhole(moment: Moment, mapping: TableMapping): Promise<MultisetDifference> {
+export async function compareMultisets(moment: Moment, mapping: TableMapping): Promise<MultisetDifference> {
   const { source, target } = moment
   if (mapping.columns.every(({ digest }) => digest !== null)) {
     const scope: DigestScope = { range: ALL, keys: null }
