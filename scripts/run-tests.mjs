@@ -14,6 +14,7 @@ const ON_MYSQL = [
   'test/dist/integration/cases.',
   'test/dist/integration/corpora.',
   'test/dist/integration/definition',
+  'test/dist/integration/digest-mutants.',
   'test/dist/integration/encrypted-lines.',
   'test/dist/integration/every-command.',
   'test/dist/integration/hostile-accounts.',
