@@ -11,6 +11,7 @@ const [what = 'unit', ...rest] = process.argv.slice(2)
 /** Files that `npm test` also runs on MySQL: all that depend on how the source reads, compares and reports. By file name. */
 const ON_MYSQL = [
   'packages/source-mysql/',
+  'test/dist/integration/small-tables.',
   'test/dist/integration/cases.',
   'test/dist/integration/corpora.',
   'test/dist/integration/definition',

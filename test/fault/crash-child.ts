@@ -38,7 +38,7 @@ const app = await mysql.createConnection({ host, port, user, password, database:
 const context: EngineContext = {
   ...intercept(sides, watch),
   options: { ...OPTIONS, batchRows: 7 },
-  limits: { lastSliceKeys: 5, catchUpKeys: 20, sliceEntries: 60, snapshotMs: 0 },
+  limits: { leastTogether: 2, lastSliceKeys: 5, catchUpKeys: 20, sliceEntries: 60, snapshotMs: 0 },
 }
 try {
   const { signal } = new AbortController()

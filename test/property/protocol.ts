@@ -89,6 +89,7 @@ export async function runExperiment(servers: ServerSet, experiment: Experiment):
       source,
       target,
       limits: {
+        ...(experiment.seed % 2 === 0 ? { leastTogether: 2 } : {}),
         ...(experiment.catchUpKeys ? { lastSliceKeys: 5, catchUpKeys: experiment.catchUpKeys } : {}),
         ...(experiment.backlogMs ? { sliceEntries: 60, snapshotMs: 1 } : {}),
         ...(experiment.sliceEntries ? { sliceEntries: experiment.sliceEntries } : {}),
@@ -128,6 +129,8 @@ function watchOf(verdict: Verdict, { seed, judge, beside }: Experiment): Watch {
   const delays = during({
     // Delays half of the chunks: a short copy never shows why the orphan scan is needed.
     'chunk:taken': () => nap(r.chance(0.5) && !beside ? r.int(200, 900) : 0),
+    'together:taken': () => nap(r.chance(0.5) && !beside ? r.int(200, 900) : 0),
+    'chunk:read': () => nap(r.chance(0.2) && !beside ? r.int(20, 90) : 0),
     'drain:locked': aroundSnapshot,
     'drain:opened': aroundSnapshot,
     'catch-up:begun': () => nap(r.chance(0.5) ? r.int(0, 200) : 0),

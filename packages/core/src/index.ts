@@ -133,6 +133,8 @@ export type {
   TargetDefinition,
   Unbuilt,
   TargetTables,
+  FirstIndexes,
+  ForeignKeyEnds,
 } from './ports/target.js'
 export type {
   DifferingKey,
@@ -148,6 +150,8 @@ export type {
   BlockStream,
   Chunk,
   ChunkStore,
+  CopiedRows,
+  PlannedChunks,
   DrainHistory,
   DrainRange,
   KeptPage,

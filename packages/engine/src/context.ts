@@ -32,6 +32,8 @@ export interface WorkLimits {
   readonly drainWaitMs: number
   /** A table with more quarantined rows than this is broken; the other tables continue. */
   readonly quarantinedRows: number
+  /** Fewer small tables than this are copied one by one. */
+  readonly leastTogether: number
   /** Rows per INSERT statement for a chunk whose COPY was refused. */
   readonly statementRows: number
   /** Attempts of one-shot work, such as `drainAll`, if a retry may fix its failure. */
@@ -49,6 +51,7 @@ const DEFAULT_LIMITS: WorkLimits = {
   otherMs: 10_000,
   drainWaitMs: 30_000,
   quarantinedRows: 1_000,
+  leastTogether: 8,
   statementRows: 100,
   attempts: 3,
   retryDelayMs: 100,

@@ -235,9 +235,13 @@ test("a table's own fingerprint equals the bulk one: any name, engine, partition
     const all = await source.catalog.fingerprints()
     for (const table of [...odd, 'g_part', 'g_old', 'g_child', "ünï `q' x"]) {
       assert.ok(all.has(table), table)
-      assert.deepEqual(await snapshot.fingerprint(table), all.get(table), table)
+      assert.deepEqual((await snapshot.fingerprintsOf([table])).get(table), all.get(table), table)
     }
-    assert.equal(await snapshot.fingerprint('g'), undefined)
+    const several = await snapshot.fingerprintsOf(['g', ...odd])
+    assert.deepEqual(
+      [several.get('g'), ...odd.map((table) => several.get(table))],
+      [undefined, ...odd.map((table) => all.get(table))],
+    )
   })
   await app.query(`DROP TABLE g_child, g_part, g_old, ${quoted.join(', ')}`)
 })
@@ -385,42 +389,6 @@ test('reads in one packet stay apart, and one that fails or is cut names its own
     )
     await assert.rejects(read(none, cut, whole), isOf('t1'))
     assert.deepEqual((await read(whole)).flat().length, 1)
-  } finally {
-    await session.close()
-  }
-})
-
-/** The first value and the width of the second of each row, read as blocks. */
-async function widthsInBlocks(session: Session, sql: string): Promise<string[]> {
-  const read: string[] = []
-  for await (const { rows, bytes, bounds } of session.blocks(sql, { columns: 2, keyed: false }))
-    for (let row = 0; row < rows; row++) {
-      const [start = 0, end = 0, from = 0, to = 0] = bounds.subarray(4 * row, 4 * row + 4)
-      read.push(`${bytes.toString('latin1', start, end)} ${to - from}`)
-    }
-  return read
-}
-
-async function widthsStreamed(session: Session, sql: string): Promise<string[]> {
-  const read: string[] = []
-  for await (const { rows } of session.stream([sql], (error) => error))
-    for (const [at, value] of rows) read.push(`${at?.toString()} ${value?.length}`)
-  return read
-}
-
-test('a session answers the next statement, wherever wide rows stand in a result', { timeout: 60_000 }, async () => {
-  const session = await Session.open(settings)
-  const widths = [10, 70_000, 600_000, 1_200_000]
-  const pairs = widths.flatMap((before) => widths.map((wide) => [before, wide]))
-  const results = pairs.flatMap((pair) => [pair, ...widths.map((after) => [...pair, after])])
-  try {
-    for (const rows of results) {
-      const sql = rows.map((width, at) => `SELECT ${at}, REPEAT('x', ${width})`).join(' UNION ALL ')
-      const wanted = rows.map((width, at) => `${at} ${width}`)
-      assert.deepEqual(await widthsInBlocks(session, sql), wanted)
-      assert.deepEqual(await widthsStreamed(session, sql), wanted)
-      assert.deepEqual(await session.rows('SELECT 1'), [['1']])
-    }
   } finally {
     await session.close()
   }

@@ -121,8 +121,8 @@ async function standing(name: string): Promise<Record<string, unknown>[]> {
 async function assertAsNew(name: string, table: TableMapping, objects: TableObjects): Promise<void> {
   const found = await standing(name)
   await admin.query(`DROP TABLE ${name}`)
-  await target.tables.create(table, objects)
-  await target.constraints.buildKeyIndexes(table, [])
+  await target.tables.create([{ table: table, objects: objects }])
+  await target.constraints.buildKeyIndexes([{ table: table, foreignKeyColumns: [], plain: [] }])
   await target.constraints.buildIndexes(table, objects)
   assert.deepEqual(found, await standing(name), name)
   await admin.query(`DROP TABLE ${name}`)
@@ -156,9 +156,9 @@ async function batch({ name, to, required }: Batch, wait: boolean): Promise<void
     ['id'],
   )
   const made = objectsOf(name, (from) => from)
-  await target.tables.create(before, made)
+  await target.tables.create([{ table: before, objects: made }])
   await insertRows(name)
-  await target.constraints.buildKeyIndexes(before, [])
+  await target.constraints.buildKeyIndexes([{ table: before, foreignKeyColumns: [], plain: [] }])
   assert.deepEqual(await target.constraints.buildIndexes(before, made), [])
   const [table, objects] = [
     testTable(
@@ -199,10 +199,11 @@ async function key(
     testTable(name, { k: `${type}!`, v: 'integer' }, ['k']),
     { ...NO_OBJECTS, ...counterOf(name, type) },
   ]
-  await target.tables.create(...of(from))
+  const [before, made] = of(from)
+  await target.tables.create([{ table: before, objects: made }])
   for (const value of TYPES[from]?.values ?? [])
     await admin.query(`INSERT INTO ${name} VALUES (${value.startsWith("B'") ? value : `'${value}'`}, 1)`)
-  await target.constraints.buildKeyIndexes(of(from)[0], [])
+  await target.constraints.buildKeyIndexes([{ table: before, foreignKeyColumns: [], plain: [] }])
   const [table, objects] = of(to)
   await follow(table, objects, wait)
   await finish(table, objects)

@@ -33,8 +33,8 @@ await target.admin.migrate()
 async function cleared(): Promise<void> {
   await admin.query('DROP TABLE IF EXISTS public.child, public.parent, public.texts')
   for (const table of [parent, child, texts]) {
-    await target.tables.create(table, NO_OBJECTS)
-    await target.constraints.buildKeyIndexes(table, [])
+    await target.tables.create([{ table: table, objects: NO_OBJECTS }])
+    await target.constraints.buildKeyIndexes([{ table: table, foreignKeyColumns: [], plain: [] }])
   }
 }
 
@@ -173,9 +173,9 @@ test('one look tells which tables lack an object and which foreign keys are due'
     assert.deepEqual(await target.constraints.buildIndexes(child, objects), [])
   }
   await within((transaction) => transaction.rows.upsert(child, [testRow('1', '5')], []))
-  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'not-valid')
+  assert.equal((await target.constraints.buildForeignKeys([{ child, parent, edge }]))[0]?.state, 'not-valid')
   assert.deepEqual(await due(), [true, []])
   await within((transaction) => transaction.rows.delete(child, ['1']))
-  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'validated')
+  assert.equal((await target.constraints.buildForeignKeys([{ child, parent, edge }]))[0]?.state, 'validated')
   assert.deepEqual(await due(), [false, []])
 })

@@ -103,7 +103,7 @@ test('a step follows the state on the row; one that is not allowed writes nothin
 test("a user's foreign key that fell with the UNIQUE it references stays on record", async () => {
   const parent = testTable('p', { id: 'integer!', code: 'integer' }, ['id'])
   const child = testTable('c', { id: 'integer!', code: 'integer' }, ['id'])
-  for (const table of [parent, child]) await target.tables.create(table, NO_OBJECTS)
+  for (const table of [parent, child]) await target.tables.create([{ table: table, objects: NO_OBJECTS }])
   const unique = { name: 'p_code', unique: true, parts: ['"code"'], columns: ['code'], deferrable: false }
   assert.deepEqual(await target.constraints.buildIndexes(parent, { ...NO_OBJECTS, indexes: [unique] }), [])
   const edge: Edge = {
@@ -119,7 +119,7 @@ test("a user's foreign key that fell with the UNIQUE it references stays on reco
     captureOnlyParent: false,
     notCarried: null,
   }
-  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'validated')
+  assert.equal((await target.constraints.buildForeignKeys([{ child, parent, edge }]))[0]?.state, 'validated')
   await admin.query('ALTER TABLE public.c ADD CONSTRAINT mine FOREIGN KEY (code) REFERENCES public.p (code)')
   await target.constraints.suspend({ table: parent.name, constraint: 'p_code', kind: 'unique' }, true)
   const suspended = async (): Promise<[string, boolean][]> =>

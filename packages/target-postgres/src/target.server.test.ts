@@ -63,9 +63,9 @@ async function contents(table: TableMapping): Promise<string[]> {
 
 async function cleared(): Promise<void> {
   await admin.query('DROP TABLE IF EXISTS public.child, public."pa""rent", public.whole')
-  for (const table of [parent, child, whole]) await target.tables.create(table, NO_OBJECTS)
-  await target.constraints.buildKeyIndexes(parent, [])
-  await target.constraints.buildKeyIndexes(child, [['parent_id']])
+  for (const table of [parent, child, whole]) await target.tables.create([{ table: table, objects: NO_OBJECTS }])
+  await target.constraints.buildKeyIndexes([{ table: parent, foreignKeyColumns: [], plain: [] }])
+  await target.constraints.buildKeyIndexes([{ table: child, foreignKeyColumns: [['parent_id']], plain: [] }])
 }
 
 await servers.createTargetDatabase(DATABASE)
@@ -224,10 +224,13 @@ test('a foreign key waits for its orphans and is checked inside the drain', asyn
     assert.deepEqual(found, ['1 1', '9 2'])
     assert.deepEqual(await transaction.lookup.referenced(parent, edge, ['1', '5']), [['1']])
   })
-  assert.equal((await target.constraints.buildForeignKey(child, parent, { ...edge, text: true })).state, 'suspended')
-  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'not-valid')
+  assert.equal(
+    (await target.constraints.buildForeignKeys([{ child, parent, edge: { ...edge, text: true } }]))[0]?.state,
+    'suspended',
+  )
+  assert.equal((await target.constraints.buildForeignKeys([{ child, parent, edge }]))[0]?.state, 'not-valid')
   await within((transaction) => transaction.rows.delete(child, ['2']))
-  assert.equal((await target.constraints.buildForeignKey(child, parent, edge)).state, 'validated')
+  assert.equal((await target.constraints.buildForeignKeys([{ child, parent, edge }]))[0]?.state, 'validated')
   assert.deepEqual(await target.constraints.all(), [])
   const violated = await within(async (transaction) => {
     assert.deepEqual([...(await transaction.lookup.validatedKeys())], ['child_parent_fk'])
@@ -246,8 +249,8 @@ test('a foreign key waits for its orphans and is checked inside the drain', asyn
 
 test('definitions can be requested twice, and differences are named', async () => {
   await cleared()
-  await target.tables.create(parent, NO_OBJECTS)
-  await target.constraints.buildKeyIndexes(child, [['parent_id']])
+  await target.tables.create([{ table: parent, objects: NO_OBJECTS }])
+  await target.constraints.buildKeyIndexes([{ table: child, foreignKeyColumns: [['parent_id']], plain: [] }])
   assert.deepEqual(await target.tables.differences(parent), [])
   const wider = testTable('child', { id: 'bigint!', parent_id: 'integer', extra: 'text' }, ['id'])
   assert.deepEqual(await target.tables.differences(wider), [
@@ -286,7 +289,7 @@ test('a key parked twice by one drain stays a start key', async () => {
 test('chunks are taken once, and a quarantined key counts its attempts', async () => {
   await within(async (transaction) => {
     await transaction.tables.step('t', 'ask-for-copy')
-    await transaction.chunks.add('t', null, ['a', null])
+    await transaction.chunks.add([{ table: 't', lower: null, bounds: ['a', null] }])
   })
   await within(async (one) => {
     assert.equal((await one.chunks.take(['t']))?.number, 1)

@@ -1,10 +1,4 @@
-import {
-  type CutoverTransaction,
-  type TableMapping,
-  type Target,
-  type TargetTransaction,
-  TargetTableUnfit,
-} from '@mylab-sync/core'
+import { type CutoverTransaction, type TableMapping, type Target, type TargetTransaction } from '@mylab-sync/core'
 import { Cutover } from './cutover/cutover.js'
 import { requireFollowing } from './cutover/phase.js'
 import { Switch } from './cutover/switch.js'
@@ -13,17 +7,17 @@ import { Transaction } from './transaction.js'
 import { Database, type Session, type TargetSettings } from './connection/database.js'
 import { adaptTable } from './ddl/adapt.js'
 import { MadeControl } from './ddl/control.js'
-import { ForeignKeys } from './ddl/foreign-keys.js'
+import { manyTables } from './ddl/many-tables.js'
 import { Ddl } from './ddl/ddl.js'
 import { Checks } from './ddl/checks.js'
 import { KeyIndexes } from './ddl/key-indexes.js'
 import { SecondaryIndexes } from './ddl/secondary-indexes.js'
 import { setCounter } from './ddl/set-counter.js'
 import { Suspension } from './ddl/suspension.js'
-import { createTable, differences, hasRows, tableExists } from './ddl/tables.js'
+import { differences, existingTables, hasRows } from './ddl/tables.js'
 import { definitionStatements } from './ddl/statements.js'
 import { unbuilt } from './ddl/unbuilt.js'
-import { codeOf, mapped } from './errors.js'
+import { mapped } from './errors.js'
 import { clockAheadMs, preflight } from './preflight/preflight.js'
 import { lockFault, lockHolder, tryLock, waitForLock } from './state/locks.js'
 import { migrate, migrated } from './state/migrate.js'
@@ -42,7 +36,6 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
   const keys = new KeyIndexes(ddl)
   const indexes = new SecondaryIndexes(ddl)
   const checks = new Checks(ddl)
-  const foreignKeys = new ForeignKeys(ddl)
   const suspension = new Suspension(ddl)
   const control = new MadeControl(ddl)
   const known = new KnownTables(database)
@@ -53,16 +46,17 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
       throw await known.explain(table, error)
     }
   }
+  const many = manyTables(ddl, on)
   return {
     tables: {
       carries: (tables) => {
         known.carried = tables.map(({ name }) => name)
       },
       hindrances: (tables) => known.look(tables),
-      exists: (table) => tableExists(database, table),
+      existing: (tables) => existingTables(database, tables),
       hasRows: (table) => on(table, hasRows(database, table)),
       differences: (table) => differences(database, table),
-      create: (table, objects) => on(table, createTable(database, table, objects)),
+      create: many.create,
       adapt: (table, objects, how) => on(table, adaptTable(database, table, objects, how)),
       loosen: (table, objects, edges) => on(table, suspension.loosenTable(table, objects, edges)),
       finish: (table, objects) => on(table, control.finish(table, objects)),
@@ -70,18 +64,10 @@ export async function createTarget(settings: TargetSettings): Promise<Target> {
     },
     constraints: {
       buildKey: (table, how) => on(table, keys.buildKey(table, how)),
-      buildKeyIndexes: async (table, columnSets) => {
-        try {
-          await on(table, keys.buildKeyIndexes(table, columnSets))
-        } catch (error) {
-          // The copy that follows removes rows that the key's index rejects.
-          const code = codeOf(error)
-          throw /^(22|23|54)/.test(code) ? new TargetTableUnfit(table.source.name, code, error) : error
-        }
-      },
+      buildKeyIndexes: many.buildKeyIndexes,
       buildIndexes: (table, objects) => on(table, indexes.buildIndexes(table, objects)),
       buildChecks: (table, objects) => on(table, checks.buildChecks(table, objects)),
-      buildForeignKey: (child, parent, edge) => on(child, foreignKeys.buildForeignKey(child, parent, edge)),
+      buildForeignKeys: many.buildForeignKeys,
       suspend: (violated, planned) => suspension.suspend(violated, planned),
       forget: (table, planned) => ddl.log.forgetUnplanned(table, planned),
       unbuilt: (definitions) => unbuilt(ddl, definitions),

@@ -184,7 +184,10 @@ export interface SnapshotRows extends SnapshotKeys {
   childKeys(child: TableMapping, edge: Edge, parents: readonly (readonly string[])[]): AsyncIterable<RowKey[]>
   /** The key `rows` rows after `after`; null if fewer are left. */
   keyAfter(table: TableMapping, after: RowKey | null, rows: number): Promise<RowKey | null>
-  count(table: string): Promise<number>
+  /** As `keyAfter` from the start of each of these tables, in a few round trips. */
+  firstBounds(wanted: readonly { readonly table: TableMapping; readonly rows: number }[]): Promise<(RowKey | null)[]>
+  /** Counts the rows of each of these tables, in a few round trips. */
+  counts(tables: readonly string[]): Promise<number[]>
   /** The digest of the table's columns, each of which has a digest rule. */
   digest(table: TableMapping, scope: DigestScope): Promise<RowDigest>
 }
@@ -218,8 +221,8 @@ export interface SourceSnapshot extends LogPosition, AsyncDisposable {
    * as old as keeps these reads at 2 % of the time.
    */
   fingerprints(): Promise<ReadonlyMap<string, TableFingerprint>>
-  /** The current fingerprint of one table; undefined if the table does not exist. */
-  fingerprint(table: string): Promise<TableFingerprint | undefined>
+  /** The current fingerprints of these tables, and perhaps of others; one that does not exist is omitted. */
+  fingerprintsOf(tables: readonly string[]): Promise<ReadonlyMap<string, TableFingerprint>>
   /** Ends this view and opens a later one on the same connection; `takenAt` and the numbers move with it. */
   refresh(): Promise<void>
   /** Ends the snapshot's transaction and keeps the connection, for `acknowledge`. */

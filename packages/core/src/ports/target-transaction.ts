@@ -111,6 +111,20 @@ export interface Chunk extends KeyRange {
   readonly generation: string | null
 }
 
+/** The next chunks of one table: the first starts at `lower`, each ends at its bound; null is the end. */
+export interface PlannedChunks {
+  readonly table: string
+  readonly lower: RowKey | null
+  readonly bounds: readonly (RowKey | null)[]
+}
+
+/** How many rows of a chunk were written and refused. */
+export interface CopiedRows {
+  readonly chunk: Chunk
+  readonly rows: number
+  readonly failed: number
+}
+
 export interface ParkedKey {
   readonly table: string
   readonly key: RowKey
@@ -147,8 +161,12 @@ export interface TableStore {
    * Returns the new state, or null with nothing written if the event is not allowed. A table without a row is `discovered`.
    */
   step(table: SourceTableName, event: TableEvent, change?: ProgressChange): Promise<TableState | null>
+  /** As `step` for each of these tables, whose changes set the same fields, in one statement. Returns the tables that stepped. */
+  stepAll(event: TableEvent, changes: ReadonlyMap<SourceTableName, ProgressChange>): Promise<string[]>
   /** Writes only what differs. A new `problem` resets `waits` unless the change sets it. */
   patch(table: SourceTableName, change: ProgressChange): Promise<void>
+  /** As `patch` for each of these tables, whose changes set the same fields, in one statement. */
+  patchAll(changes: ReadonlyMap<SourceTableName, ProgressChange>): Promise<void>
   /** Sets the fingerprint only if none is recorded. */
   adoptCaptureFingerprint(table: string, sign: string): Promise<void>
   /** Locks the rows of these tables until the end; returns false if another transaction holds one. */
@@ -159,18 +177,23 @@ export interface TableStore {
 
 /** Key ranges of the tables that are being copied. */
 export interface ChunkStore {
-  /** Appends pending chunks to those of the table: the first starts at `lower`, each ends at its bound; null is the end. */
-  add(table: string, lower: RowKey | null, bounds: readonly (RowKey | null)[]): Promise<void>
+  /** Appends pending chunks to those of each table. */
+  add(planned: readonly PlannedChunks[]): Promise<void>
   /** Takes one pending chunk, or the one numbered `only`, by its row lock (FOR UPDATE SKIP LOCKED); null if none is free. */
   take(tables: readonly string[], only?: number): Promise<Chunk | null>
-  done(chunk: Chunk, rows: number, failed: number): Promise<void>
-  countPending(table: string): Promise<number>
+  /** Takes pending chunks, each of which is a whole table that was empty before; null if fewer than `least` are free. */
+  takeWhole(
+    tables: readonly string[],
+    bounds: { readonly least: number; readonly most: number },
+  ): Promise<Chunk[] | null>
+  done(copied: readonly CopiedRows[]): Promise<void>
+  countPending(tables: readonly string[]): Promise<number>
   /** The first pending chunks of each table, at most `perTable`: all first ones in the order of `tables`, then all second ones. */
   pending(tables: readonly string[], perTable: number): Promise<{ readonly table: string; readonly chunk: number }[]>
   /** Returns those of these fully planned tables whose chunks leave out a key range: rows of the state were deleted. */
   gapped(tables: readonly string[]): Promise<string[]>
-  /** Deletes the chunks, parked and quarantined keys of a table that is about to be read as a whole. */
-  forgetCopy(table: SourceTableName): Promise<void>
+  /** Deletes the chunks, parked and quarantined keys of tables that are about to be read as a whole. */
+  forgetCopy(tables: readonly SourceTableName[]): Promise<void>
 }
 
 /** Keys to be read again: those that no slice has applied yet, and references that wait for a child table to open. */
@@ -298,9 +321,14 @@ export interface RowWriter {
   /**
    * Streams rows with COPY into a table that has no other writer; with `overwrite` into one that holds rows, replacing rows
    * with the same keys. Returns their number. A refused row, and with `overwrite` a violated UNIQUE, throws BatchRefused with
-   * nothing written: the batch runs inside a savepoint. So does KeysNeeded.
+   * nothing written: the batch runs inside a savepoint. So does KeysNeeded. `unsaved`: without a savepoint, so that after an
+   * error nothing of the transaction can be kept.
    */
-  copy(table: TableMapping, rows: BlockStream, how: { readonly overwrite: boolean }): Promise<number>
+  copy(
+    table: TableMapping,
+    rows: BlockStream,
+    how: { readonly overwrite: boolean; readonly unsaved?: boolean },
+  ): Promise<number>
   /** As `copy`, but row by row where needed: writes all acceptable rows and returns the refused ones. */
   insert(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]>
   /** INSERT .. ON CONFLICT DO UPDATE of rows that differ; `uniques` are those that cannot be deferred. */
@@ -336,6 +364,8 @@ export interface RowLookup {
   /** Returns keys in the target's own order, after the given texts of the key columns; only for tables with a key. */
   keysAfter(table: TableMapping, after: readonly string[] | null, limit: number): Promise<KeyPage>
   count(table: TableMapping): Promise<number>
+  /** Counts the rows of each of these tables, in a few statements. */
+  counts(tables: readonly TableMapping[]): Promise<number[]>
   /** Returns those of these keys that the target holds. */
   present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]>
   /** Names of our foreign keys that are validated now. */

@@ -1,6 +1,6 @@
 import type { TableBroken } from '../errors.js'
 import type { Finding } from '../model/finding.js'
-import type { Edge, TableMapping, TableObjects } from '../model/mapping.js'
+import type { Edge, IndexPlan, TableMapping, TableObjects } from '../model/mapping.js'
 import type { TargetTableName } from '../names.js'
 import type { TargetCutover } from './cutover.js'
 import type { TargetTransaction } from './target-transaction.js'
@@ -29,6 +29,18 @@ export interface TargetDefinition {
   /** Source columns of its foreign keys, including those to parents that are not carried. */
   readonly foreignKeyColumns: readonly (readonly string[])[]
   readonly foreignKeys: readonly { readonly edge: Edge; readonly parent: Pick<TargetDefinition, 'table' | 'objects'> }[]
+}
+
+/** Indexes of a table whose rows were copied and that is about to open. */
+export interface FirstIndexes extends Pick<TargetDefinition, 'table' | 'foreignKeyColumns'> {
+  readonly plain: readonly IndexPlan[]
+}
+
+/** A foreign key between two tables of the target. */
+export interface ForeignKeyEnds {
+  readonly child: TableMapping
+  readonly parent: TableMapping
+  readonly edge: Edge
 }
 
 /** What the target does with rows of one table besides storing them. */
@@ -66,12 +78,13 @@ export interface TargetTables {
   carries(tables: readonly TableMapping[]): void
   /** Examines all of these tables at once; omits those without a hindrance. */
   hindrances(tables: readonly TableMapping[]): Promise<TableHindrance[]>
-  exists(table: TableMapping): Promise<boolean>
+  /** Names of those of these tables that exist. */
+  existing(tables: readonly TableMapping[]): Promise<ReadonlySet<TargetTableName>>
   hasRows(table: TableMapping): Promise<boolean>
   /** Returns sentences about what an existing table lacks to hold this mapping; empty if it fits. */
   differences(table: TableMapping): Promise<string[]>
-  /** Creates columns, defaults, comments and CHECKs; no index. */
-  create(table: TableMapping, objects: TableObjects): Promise<void>
+  /** Creates columns, defaults, comments and CHECKs; no index. Many tables share a transaction; an error names its table. */
+  create(definitions: readonly Pick<TargetDefinition, 'table' | 'objects'>[]): Promise<void>
   /**
    * Adapts the columns of a table that is about to be copied again to the mapping, and drops objects of ours that prevent it.
    * Returns the statements that a person must run, in order: if an object of the user's depends on a column, if `wait` leaves
@@ -93,14 +106,21 @@ export interface TargetConstraints {
    * `wait`, or if rows hold values of the user's own columns, deletes nothing and returns the statement that a person must run first.
    */
   buildKey(table: TableMapping, how: { readonly wait: boolean }): Promise<string[]>
-  /** Builds the sync key's index and one on every given column set, named after the table; keeps existing ones. */
-  buildKeyIndexes(table: TableMapping, foreignKeyColumns: readonly (readonly string[])[]): Promise<void>
+  /**
+   * Builds each table's sync key's index and one on every column set of its foreign keys, named after the table; keeps existing ones. Where
+   * `plain` gives them, also its indexes that are not UNIQUE, except those that PostgreSQL refuses: `buildIndexes` says why. Small
+   * tables share a transaction; an error names its table.
+   */
+  buildKeyIndexes(tables: readonly FirstIndexes[]): Promise<void>
   /** Builds the other indexes and UNIQUEs. Records those that cannot be built in sync_constraint, and returns a sentence for each. */
   buildIndexes(table: TableMapping, objects: TableObjects): Promise<string[]>
   /** Rebuilds suspended CHECKs that all rows satisfy now, as the source defines them now. */
   buildChecks(table: TableMapping, objects: TableObjects): Promise<void>
-  /** Adds the foreign key NOT VALID, then validates it. With orphans a text edge is suspended and not created; any other stays NOT VALID and is listed. */
-  buildForeignKey(child: TableMapping, parent: TableMapping, edge: Edge): Promise<ConstraintState>
+  /**
+   * Adds foreign keys NOT VALID, then validates them. With orphans a text edge is suspended and not created; any other stays NOT
+   * VALID and is listed. Those that no row violates share transactions.
+   */
+  buildForeignKeys(foreignKeys: readonly ForeignKeyEnds[]): Promise<ConstraintState[]>
   /** Drops a violated constraint in its own short transaction and records it as suspended; one that is not `planned` stays on record. */
   suspend(
     violated: {

@@ -1,4 +1,12 @@
-import { cutOver, type Refusal, SyncError, TableBroken, transition, type TriggerTarget } from '@mylab-sync/core'
+import {
+  cutOver,
+  type ProgressChange,
+  type Refusal,
+  SyncError,
+  TableBroken,
+  transition,
+  type TriggerTarget,
+} from '@mylab-sync/core'
 import { checkTriggers, keepingCapture } from './trigger-fingerprints.js'
 import type { EngineContext, Progress } from '../context.js'
 import { mendLog } from './repair-log.js'
@@ -116,16 +124,20 @@ export async function register(context: EngineContext, model: Model, captured: r
   const withTriggers = new Set(captured)
   await writeTarget(context, async (target) => {
     const known = await target.tables.all()
-    for (const [name, mapping] of model.tables) {
-      const { estimatedRows } = mapping.source
-      if (!known.has(name)) await target.tables.patch(name, { estimatedRows })
-      let state = stateOf(known, name)
-      for (const event of withTriggers.has(name) ? (['accept', 'install'] as const) : (['accept'] as const)) {
-        const next = transition(state, event)
-        if (next === null || next === state) continue
-        await target.tables.step(name, event, { estimatedRows })
-        state = next
-      }
+    const estimates = (names: Iterable<string>): Map<string, ProgressChange> =>
+      new Map([...names].map((name) => [name, { estimatedRows: model.mapping(name).source.estimatedRows }]))
+    const names = [...model.tables.keys()]
+    await target.tables.patchAll(estimates(names.filter((name) => !known.has(name))))
+    const states = new Map(names.map((name) => [name, stateOf(known, name)]))
+    for (const event of ['accept', 'install'] as const) {
+      const moving = names.filter((name) => {
+        const state = states.get(name) ?? 'discovered'
+        const next = event === 'accept' || withTriggers.has(name) ? transition(state, event) : null
+        if (next === null || next === state) return false
+        states.set(name, next)
+        return true
+      })
+      await target.tables.stepAll(event, estimates(moving))
     }
     for (const refusal of model.refused)
       await target.tables.step(refusal.table, 'refuse', { problem: sentence(refusal) })

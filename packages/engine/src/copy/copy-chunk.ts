@@ -1,12 +1,23 @@
-import { NO_DRAIN } from '@mylab-sync/core'
-import type { EngineContext } from '../context.js'
+import {
+  concernsAll,
+  isRetryable,
+  isStopped,
+  NO_DRAIN,
+  type TableMapping,
+  type TargetTransaction,
+} from '@mylab-sync/core'
+import { type EngineContext, limitsOf } from '../context.js'
 import type { Model } from '../model/model.js'
 import { redoWithoutViolatedConstraints } from '../tables/redo.js'
 import { redoWithoutUnfitTables } from '../tables/set-aside.js'
-import { writeChunk } from './write-chunk.js'
+import { type ChunkCopied, writeChunk, writeTogether } from './write-chunk.js'
 
 /** More constraints than a table has. */
 const MAX_SUSPENSIONS = 50
+/** Tables that share a transaction: few enough for several workers to have some each. */
+const TABLES_TOGETHER = 32
+const SMALL_ROWS = 5_000
+const SMALL_BYTES = 2 << 20
 
 export interface CopiedChunk {
   readonly table: string
@@ -40,12 +51,57 @@ async function copyOnce(
   await using target = await context.target.begin({ asynchronousCommit: true })
   const chunk = await target.chunks.take(tables, only)
   if (!chunk) return null
-  const copied = await writeChunk({ context, model, target }, chunk)
-  await target.history.addWatermark([chunk.table], copied.mark)
-  await target.chunks.done(chunk, copied.rows, copied.refused.length)
-  if (copied.refused.length > 0) await target.quarantine.add(chunk.table, copied.refused, NO_DRAIN)
-  const counts = copied.tally.counts()
-  if (counts.length > 0) await target.quarantine.addSanitised(counts)
+  const { mark, ...copied } = await writeChunk({ context, model, target }, chunk)
+  const [done = null] = await record(target, [{ chunk, ...copied }], mark)
   await target.commit()
-  return { table: chunk.table, rows: copied.rows, failed: copied.refused.length }
+  return done
+}
+
+export interface Together {
+  readonly copied: readonly CopiedChunk[]
+  readonly alone: readonly string[]
+}
+
+/**
+ * Copies small tables, each of which is one chunk, from one snapshot in one transaction. Returns null if too few are free. If the
+ * target or the source refuses one of them nothing is copied, and they are to be copied `alone`, each with a cause of its own.
+ */
+export async function copyTogether(
+  context: EngineContext,
+  model: Model,
+  tables: readonly string[],
+): Promise<Together | null> {
+  const least = limitsOf(context).leastTogether
+  if (tables.length < least) return null
+  await using target = await context.target.begin({ asynchronousCommit: true })
+  const chunks = await target.chunks.takeWhole(tables, { least, most: TABLES_TOGETHER })
+  if (chunks === null) return null
+  try {
+    const { copied, mark } = await writeTogether({ context, model, target }, chunks)
+    const done = await record(target, copied, mark)
+    await target.commit()
+    return { copied: done, alone: [] }
+  } catch (error) {
+    if (isStopped(error) || isRetryable(error) || concernsAll(error)) throw error
+    return { copied: [], alone: chunks.map(({ table }) => table) }
+  }
+}
+
+async function record(target: TargetTransaction, copied: readonly ChunkCopied[], mark: string): Promise<CopiedChunk[]> {
+  const done = copied.map(({ chunk, rows, refused }) => ({ chunk, rows, failed: refused.length }))
+  await target.history.addWatermark(
+    copied.map(({ chunk }) => chunk.table),
+    mark,
+  )
+  await target.chunks.done(done)
+  for (const { chunk, refused } of copied)
+    if (refused.length > 0) await target.quarantine.add(chunk.table, refused, NO_DRAIN)
+  const counts = copied.flatMap(({ tally }) => tally.counts())
+  if (counts.length > 0) await target.quarantine.addSanitised(counts)
+  return done.map(({ chunk, rows, failed }) => ({ table: chunk.table, rows, failed }))
+}
+
+/** A table that is copied with others, by the source's estimates. */
+export function isSmall({ source: { estimatedRows, estimatedBytes } }: TableMapping): boolean {
+  return estimatedRows <= SMALL_ROWS && estimatedBytes <= SMALL_BYTES
 }

@@ -54,8 +54,13 @@ export async function requestCopies(
   for (const table of wanted) if (!asked.has(table)) listed.push({ table, problem: `is ${stateOf(states, table)}` })
   const starts: Prepared[] = []
   // A table is copied together with the descendants of its actions.
-  for (const table of model.graph.withDescendants(asked)) {
-    if (!asked.has(table) && !isTableOpen(states, table)) continue
+  const due = [...model.graph.withDescendants(asked)].filter((table) => asked.has(table) || isTableOpen(states, table))
+  const created = request.createTables ? await createMissing(context, model, due) : new Set<string>()
+  for (const table of due) {
+    if (created.has(table)) {
+      starts.push({ table, inPlace: false })
+      continue
+    }
     const isOurs = isCarried(stateOf(states, table))
     const prepared = await prepareOrRefuse(context, model, table, { ...request, isOurs })
     if (typeof prepared === 'string') listed.push({ table, problem: prepared })
@@ -66,6 +71,23 @@ export async function requestCopies(
   const { begun, held } = await startCopy(context, model, prepared, 'ask-for-copy')
   for (const [table, parent] of held) listed.push({ table, problem: behind(parent) })
   return { copying: [...moving, ...begun], listed }
+}
+
+/** Creates those of these tables that are missing, and returns them; none if one is refused, which each alone shows. */
+async function createMissing(
+  { target }: EngineContext,
+  model: Model,
+  tables: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const existing = await target.tables.existing(tables.map((table) => model.mapping(table)))
+  const missing = tables.filter((table) => !existing.has(model.mapping(table).name))
+  try {
+    await target.tables.create(missing.map((table) => ({ table: model.mapping(table), objects: model.objects(table) })))
+    return new Set(missing)
+  } catch (error) {
+    if (!(error instanceof TableBroken)) throw error
+    return new Set()
+  }
 }
 
 /** Requested triggers exist by now; one that disappears later is detected as missing. */
@@ -91,7 +113,7 @@ async function limitChunks(context: EngineContext, tables: readonly string[]): P
   const chunkRows = context.options.batchRows
   if (chunkRows === null || tables.length === 0) return
   await writeTarget(context, async (target) => {
-    for (const table of tables) await target.tables.patch(table, { chunkRows })
+    await target.tables.patchAll(new Map(tables.map((table) => [table, { chunkRows }])))
   })
 }
 
@@ -135,13 +157,13 @@ async function prepareTable(
   const { target } = context
   const mapping = model.mapping(table)
   const objects = model.objects(table)
-  if (!(await target.tables.exists(mapping))) {
+  if ((await target.tables.existing([mapping])).size === 0) {
     if (!request.createTables) {
       throw new SyncError('target-table-missing', `table ${mapping.name} is missing in the target`, {
         remedy: 'mylab-sync initial --create-tables',
       })
     }
-    await target.tables.create(mapping, objects)
+    await target.tables.create([{ table: mapping, objects }])
     return { table, inPlace: false }
   }
   const { isOurs } = request

@@ -1,4 +1,4 @@
-import { forgetsKeys, transition } from '@mylab-sync/core'
+import { forgetsKeys, type ProgressChange, transition } from '@mylab-sync/core'
 import type { EngineContext } from '../context.js'
 import type { Model } from '../model/model.js'
 import { betweenDrains } from '../transactions.js'
@@ -59,12 +59,12 @@ export async function startCopy(
       allowed.map(({ table }) => table),
       (table) => forgetsKeys(stateOf(states, table)),
     )
-    const begun: string[] = []
-    for (const { table, inPlace, captured, captureFingerprint } of allowed) {
-      if (held.has(table)) continue
-      await target.chunks.forgetCopy(table)
+    const free = allowed.filter(({ table }) => !held.has(table))
+    if (free.length > 0) await target.chunks.forgetCopy(free.map(({ table }) => table))
+    const changes = new Map<string, ProgressChange>()
+    for (const { table, inPlace, captured, captureFingerprint } of free) {
       const { estimatedRows } = model.mapping(table).source
-      const state = await target.tables.step(table, event, {
+      changes.set(table, {
         asked: false,
         inPlace,
         captured,
@@ -80,9 +80,8 @@ export async function startCopy(
         estimatedRows,
         problem: null,
       })
-      if (state !== null) begun.push(table)
     }
-    return { begun, held }
+    return { begun: await target.tables.stepAll(event, changes), held }
   })
 }
 

@@ -18,12 +18,14 @@ import { type EngineContext, limitsOf, throwIfStopped } from '../context.js'
 import type { Model } from '../model/model.js'
 import { type ConvertedRows, convertRows, SanitisedTally } from '../rows/convert-rows.js'
 import { quarantinedRows } from '../rows/quarantine.js'
-import { checkGeneration } from './check-generation.js'
+import { checkGenerations } from './check-generation.js'
 
 /** Between two checks of a table that was altered within this second. */
 const SETTLING_PAUSE_MS = 100
+/** For the source's sake: how long tables share a snapshot, if their estimates are wrong. */
+const TOGETHER_MS = 5_000
 
-interface Writing {
+export interface Writing {
   readonly context: EngineContext
   readonly model: Model
   readonly target: TargetTransaction
@@ -33,7 +35,7 @@ interface Copying extends Writing {
   readonly snapshot: SourceSnapshot
 }
 
-interface Copied {
+export interface Copied {
   readonly rows: number
   readonly refused: readonly QuarantinedRow[]
   readonly tally: SanitisedTally
@@ -61,12 +63,12 @@ async function inOneStream(writing: Writing, chunk: Chunk): ReturnType<typeof wr
   const { key } = writing.model.mapping(chunk.table)
   if (!key?.columns.some(isSpelt)) {
     try {
-      return await inSnapshot(writing, chunk, (copying) => stream(copying, chunk, false))
+      return await inSnapshot(writing, chunk, (copying) => stream(copying, chunk, { keyed: false }))
     } catch (error) {
       if (!(error instanceof KeysNeeded)) throw error
     }
   }
-  return inSnapshot(writing, chunk, (copying) => stream(copying, chunk, true))
+  return inSnapshot(writing, chunk, (copying) => stream(copying, chunk, { keyed: true }))
 }
 
 async function inSnapshot(
@@ -75,18 +77,52 @@ async function inSnapshot(
   work: (copying: Copying) => Promise<Copied>,
 ): Promise<Copied & { readonly mark: string }> {
   await using snapshot = await writing.context.source.openSnapshot()
-  let now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
-  while (now.settlesAt !== null && snapshot.takenAt < now.settlesAt) {
-    await sleep(SETTLING_PAUSE_MS, writing.context.signal)
-    throwIfStopped(writing.context)
-    await snapshot.refresh()
-    now = await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
-  }
+  await settle({ ...writing, snapshot }, [chunk])
   const copied = await work({ ...writing, snapshot })
   // A refusal may be due to a definition that changed meanwhile, not to the row.
-  if (copied.refused.length > 0)
-    await checkGeneration({ model: writing.model, snapshot }, chunk.table, chunk.generation)
+  if (copied.refused.length > 0) await checkGenerations({ model: writing.model, snapshot }, [chunk])
   return { ...copied, mark: await snapshot.watermarks.leave() }
+}
+
+/** Renews the snapshot until no table was altered within its second. */
+async function settle({ context, model, snapshot }: Copying, chunks: readonly Chunk[]): Promise<void> {
+  for (;;) {
+    const settlesAt = await checkGenerations({ model, snapshot }, chunks)
+    if (settlesAt === null || snapshot.takenAt >= settlesAt) return
+    await sleep(SETTLING_PAUSE_MS, context.signal)
+    throwIfStopped(context)
+    await snapshot.refresh()
+  }
+}
+
+/** What a chunk of several that share a snapshot has written. */
+export interface ChunkCopied extends Copied {
+  readonly chunk: Chunk
+}
+
+/**
+ * Writes whole tables from one snapshot, each as one stream; stops after a while, and returns those written. Throws the error of
+ * any table, after which nothing of the target's transaction can be kept.
+ */
+export async function writeTogether(
+  writing: Writing,
+  chunks: readonly Chunk[],
+): Promise<{ readonly copied: readonly ChunkCopied[]; readonly mark: string }> {
+  await using snapshot = await writing.context.source.openSnapshot()
+  const copying = { ...writing, snapshot }
+  await settle(copying, chunks)
+  const ends = performance.now() + TOGETHER_MS
+  const copied: ChunkCopied[] = []
+  for (const chunk of chunks) {
+    throwIfStopped(writing.context)
+    if (copied.length > 0 && performance.now() > ends) break
+    const { key } = writing.model.mapping(chunk.table)
+    const keyed = key?.columns.some(isSpelt) ?? false
+    copied.push({ chunk, ...(await stream(copying, chunk, { keyed, unsaved: true })) })
+  }
+  if (copied.some(({ refused }) => refused.length > 0))
+    await checkGenerations({ model: writing.model, snapshot }, chunks)
+  return { copied, mark: await snapshot.watermarks.leave() }
 }
 
 interface ReadBatch extends ConvertedRows {
@@ -107,7 +143,11 @@ async function* batches(
 }
 
 /** Streams undecoded rows; only those that do not pass as they are get converted, by which their keys are needed. */
-async function stream(copying: Copying, chunk: Chunk, keyed: boolean): Promise<Copied> {
+async function stream(
+  copying: Copying,
+  chunk: Chunk,
+  { keyed, unsaved = false }: { readonly keyed: boolean; readonly unsaved?: boolean },
+): Promise<Copied> {
   const tally = new SanitisedTally()
   const refused: QuarantinedRow[] = []
   const { context, model, snapshot, target } = copying
@@ -123,7 +163,7 @@ async function stream(copying: Copying, chunk: Chunk, keyed: boolean): Promise<C
     if (converted.refused.length > 0) refused.push(...toQuarantine(copying, chunk, converted.refused, [raw]))
     return converted.rows[0] ?? null
   }
-  const rows = await target.rows.copy(mapping, { blocks: blocks(), convert }, { overwrite: chunk.inPlace })
+  const rows = await target.rows.copy(mapping, { blocks: blocks(), convert }, { overwrite: chunk.inPlace, unsaved })
   return { rows, refused, tally }
 }
 

@@ -1,3 +1,4 @@
+import { both } from '@mylab-sync/runtime'
 import type { EngineContext } from '../context.js'
 import { loadModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
@@ -94,11 +95,11 @@ async function differentCounts(context: EngineContext, model: Model): Promise<st
   const moved = new Set(pending.map(({ table }) => table))
   await using source = await context.source.openSnapshot()
   return await readTarget(context, async (target) => {
-    const different: string[] = []
-    for (const [table, mapping] of model.tables) {
-      if (moved.has(table)) continue
-      if ((await source.rows.count(table)) !== (await target.lookup.count(mapping))) different.push(table)
-    }
-    return different
+    const still = [...model.tables].filter(([table]) => !moved.has(table))
+    const [here, there] = await both(
+      source.rows.counts(still.map(([table]) => table)),
+      target.lookup.counts(still.map(([, mapping]) => mapping)),
+    )
+    return still.flatMap(([table], at) => (here[at] === there[at] ? [] : [table]))
   })
 }

@@ -35,6 +35,7 @@ export async function lostTables(
     opening.has(p.table) || (lostAfter !== null && (isBeingOpened(p.state) || p.openedDrain > lostAfter))
   const marks = await target.history.watermarks(carried.filter(isInDoubt).map((p) => p.table))
   const lost: string[] = []
+  if (await context.source.log.hasWatermarks([...new Set([...marks.values()].flat())])) return []
   for (const [table, tokens] of marks) if (!(await context.source.log.hasWatermarks(tokens))) lost.push(table)
   return setAside(lost, 'the source went back to before the table was copied')
 }

@@ -102,8 +102,11 @@ export class Participants {
   /** After all writes: opens tables, and takes out those that the drain found unfit. */
   async finish({ outcome, snapshots }: { readonly outcome: DrainOutcome; readonly snapshots: number }): Promise<void> {
     const { target } = this.#pass
-    for (const [table, event] of this.opening)
-      await target.tables.step(table, event, { problem: null, openedDrain: outcome.number })
+    const change = { problem: null, openedDrain: outcome.number }
+    for (const event of new Set(this.opening.values())) {
+      const tables = [...this.opening].filter(([, its]) => its === event).map(([table]) => table)
+      await target.tables.stepAll(event, new Map(tables.map((table) => [table, change])))
+    }
     await this.#breakRefused()
     await this.#probe()
     if (snapshots > 1) await this.#putMovedAside()

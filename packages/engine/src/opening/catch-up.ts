@@ -21,7 +21,7 @@ export async function scanOrphans(context: EngineContext, model: Model, copies: 
     if (!(await lockUnopened(target, copies))) return false
     const edges = model.graph.edges.filter((edge) => tables.includes(edge.child))
     await parkOrphans(target, model, { edges, drain: NO_DRAIN })
-    for (const table of tables) await target.tables.step(table, 'all-chunks-done')
+    await target.tables.stepAll('all-chunks-done', new Map(tables.map((table) => [table, {}])))
     return true
   })
 }

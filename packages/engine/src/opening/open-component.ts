@@ -1,16 +1,19 @@
 import {
+  batchesOf,
   ConstraintViolated,
+  type FirstIndexes,
   isBeingOpened,
   keysAlike,
   SyncError,
   TableBroken,
-  type TableMapping,
 } from '@mylab-sync/core'
 import { inLanes } from '@mylab-sync/runtime'
 import { BUILDS_AT_ONCE, type EngineContext, throwIfStopped } from '../context.js'
 import { drain } from '../drain/drain.js'
 import { exclusively, readTarget } from '../transactions.js'
 import type { Model } from '../model/model.js'
+import { targetDefinition } from '../model/target-definition.js'
+import { isSmall } from '../copy/copy-chunk.js'
 import { captureFingerprints, isMadeAnew, TRIGGERS_GONE } from '../capture/trigger-fingerprints.js'
 import { breakTable, setAside, redoWithoutUnfitTables } from '../tables/set-aside.js'
 import { catchUp, scanOrphans } from './catch-up.js'
@@ -18,6 +21,9 @@ import type { Copies } from './copies.js'
 import { parkSurplus } from './surplus.js'
 import { DRAIN_WAIT_MS, type OpeningEvent } from '../drain/pass.js'
 import { isTableOpen, isTableBeingOpened } from '../tables/table-states.js'
+
+/** Tables whose indexes are built by one transaction. */
+const TABLES_TOGETHER = 25
 
 /**
  * `waiting`: a chunk is pending, or another process is opening. `blocked`: an action parent is closed, or the table is not
@@ -99,11 +105,12 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
     return 'set-aside'
   }
   const tables = [...copies.keys()]
-  await inLanes(tables, BUILDS_AT_ONCE, async (table) => {
-    const foreignKeys = model.graph.edgesOf(table)
-    const columnSets = foreignKeys.map((edge) => edge.childKey.columns.map((column) => column.column.source.name))
+  await inLanes(indexGroups(model, tables), BUILDS_AT_ONCE, async (group) => {
     throwIfStopped(context)
-    await buildKeyIndexes(context, model.mapping(table), columnSets)
+    await buildKeyIndexes(
+      context,
+      group.map((table) => firstIndexes(model, table, { merged: merged.includes(table) })),
+    )
   })
   for (const table of merged) if (model.mapping(table).key) await parkSurplus(context, model, table)
   throwIfStopped(context)
@@ -128,16 +135,27 @@ async function openAlone(context: EngineContext, model: Model, { tables: all, st
 }
 
 /** A first copy writes without the key's index, so two rows with one key are detected when it is built. */
-async function buildKeyIndexes(
-  { target }: EngineContext,
-  table: TableMapping,
-  foreignKeys: readonly (readonly string[])[],
-): Promise<void> {
+async function buildKeyIndexes({ target }: EngineContext, tables: readonly FirstIndexes[]): Promise<void> {
   try {
-    await target.constraints.buildKeyIndexes(table, foreignKeys)
+    await target.constraints.buildKeyIndexes(tables)
   } catch (error) {
-    throw error instanceof ConstraintViolated && error.kind === 'unique' ? keysAlike(table.source.name, error) : error
+    if (!(error instanceof ConstraintViolated) || error.kind !== 'unique') throw error
+    const violated = tables.find(({ table }) => table.name === error.table)
+    throw violated ? keysAlike(violated.table.source.name, error) : error
   }
+}
+
+/** Small tables together, and each other table alone. */
+function indexGroups(model: Model, tables: readonly string[]): (readonly string[])[] {
+  const small = tables.filter((table) => isSmall(model.mapping(table)))
+  const others = tables.filter((table) => !small.includes(table))
+  return [...others.map((table) => [table]), ...batchesOf(small, TABLES_TOGETHER)]
+}
+
+/** Indexes that are not UNIQUE are built before the table opens, while nobody writes it: concurrently takes twice as long. */
+function firstIndexes(model: Model, table: string, { merged }: { readonly merged: boolean }): FirstIndexes {
+  const { table: mapping, objects, foreignKeyColumns } = targetDefinition(model, table)
+  return { table: mapping, foreignKeyColumns, plain: merged ? [] : objects.indexes.filter(({ unique }) => !unique) }
 }
 
 /**
@@ -181,11 +199,13 @@ async function readyToOpen(context: EngineContext, model: Model, all: readonly s
     for (const table of tables) {
       const own = progress.get(table)
       if (!own || !isBeingOpened(own.state)) return 'blocked'
-      if (own.state === 'copying' && (!own.planned || (await target.chunks.countPending(table)) > 0)) return 'waiting'
+      if (own.state === 'copying' && !own.planned) return 'waiting'
     }
+    const copying = tables.filter((table) => progress.get(table)?.state === 'copying')
+    if ((await target.chunks.countPending(copying)) > 0) return 'waiting'
     if (model.graph.isBlocked(tables, (table) => isTableOpen(progress, table))) return 'blocked'
-    const merged = tables.filter((table) => progress.get(table)?.state === 'copying' && progress.get(table)?.inPlace)
-    const gapped = await target.chunks.gapped(tables.filter((table) => progress.get(table)?.state === 'copying'))
+    const merged = copying.filter((table) => progress.get(table)?.inPlace)
+    const gapped = await target.chunks.gapped(copying)
     return { gapped, merged, copies: new Map(tables.map((table) => [table, progress.get(table)?.copyNumber ?? 0])) }
   })
 }

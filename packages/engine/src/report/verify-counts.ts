@@ -71,13 +71,26 @@ export async function countOpen(
       tables.length = 0
       states = await target.tables.all()
       const absent = await target.quarantine.counts()
-      for (const table of model.select(patterns)) {
-        const state = states.get(table)?.state
-        if (!state || !(isOpen(state) || state === 'copied')) continue
-        const [source, held] = await both(snapshot.rows.count(table), target.lookup.count(model.mapping(table)))
+      const wanted = model.select(patterns).filter((table) => {
+        const state = stateOf(states, table)
+        return isOpen(state) || state === 'copied'
+      })
+      const [sources, targets] = await both(
+        snapshot.rows.counts(wanted),
+        target.lookup.counts(wanted.map((table) => model.mapping(table))),
+      )
+      for (const [at, table] of wanted.entries()) {
+        const [source, held] = [sources[at] ?? 0, targets[at] ?? 0]
         const quarantined = absent.get(table) ?? 0
         const equal = held <= source && held >= source - quarantined
-        tables.push({ table, source, target: held, equal, quarantined, withoutTriggers: state === 'copied' })
+        tables.push({
+          table,
+          source,
+          target: held,
+          equal,
+          quarantined,
+          withoutTriggers: stateOf(states, table) === 'copied',
+        })
       }
     },
   })

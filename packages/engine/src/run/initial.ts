@@ -120,7 +120,8 @@ async function prepare(
 async function recordRequest(context: EngineContext, tables: readonly string[]): Promise<void> {
   await writeTarget(context, async (target) => {
     const states = await target.tables.all()
-    for (const table of tables) if (!isTableOpen(states, table)) await target.tables.patch(table, { asked: true })
+    const asked = tables.filter((table) => !isTableOpen(states, table))
+    await target.tables.patchAll(new Map(asked.map((table) => [table, { asked: true }])))
   })
 }
 

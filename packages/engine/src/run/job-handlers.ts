@@ -67,7 +67,7 @@ export class JobHandlers {
     return this.#leaving(signals, (context) =>
       this.#withModel(async (model) => {
         if (!model.tables.has(table)) return
-        while ((await readTarget(context, (target) => target.chunks.countPending(table))) < CHUNKS_AHEAD) {
+        while ((await readTarget(context, (target) => target.chunks.countPending([table]))) < CHUNKS_AHEAD) {
           throwIfStopped(context)
           if ((await planChunks(context, model, [table])) !== 'planned') return
         }

@@ -1,7 +1,7 @@
 import { concernsAll, isBeingOpened, isRetryable, isStopped, type TableProgress } from '@mylab-sync/core'
 import { retryUntil, sleep } from '@mylab-sync/runtime'
 import type { EngineContext, Progress } from '../context.js'
-import { copyChunk } from '../copy/copy-chunk.js'
+import { copyChunk, type CopiedChunk, copyTogether, isSmall, type Together } from '../copy/copy-chunk.js'
 import { planChunks } from '../copy/plan-chunks.js'
 import { drain } from '../drain/drain.js'
 import { loadModel } from '../model/load.js'
@@ -166,16 +166,30 @@ async function copyUntilDone(
   model: Model,
   { tables, copied, progressed }: Copying,
 ): Promise<void> {
+  const done = (chunk: CopiedChunk): void => {
+    const rows = (copied.get(chunk.table) ?? 0) + chunk.rows
+    copied.set(chunk.table, rows)
+    progressed()
+    progress({ kind: 'copy', table: chunk.table, rows, estimated: model.mapping(chunk.table).source.estimatedRows })
+  }
+  const small = new Set(tables.filter((table) => isSmall(model.mapping(table))))
+  // Looked for only after chunks were planned.
+  let areTogether = true
   while (!signal.aborted) {
+    const group: Together | null = areTogether ? await copyTogether(context, model, [...small]) : null
+    areTogether = group !== null
+    if (group !== null) {
+      group.copied.forEach(done)
+      for (const table of group.alone) small.delete(table)
+      continue
+    }
     const chunk = await copyChunk(context, model, tables)
     if (chunk) {
-      const rows = (copied.get(chunk.table) ?? 0) + chunk.rows
-      copied.set(chunk.table, rows)
-      progressed()
-      progress({ kind: 'copy', table: chunk.table, rows, estimated: model.mapping(chunk.table).source.estimatedRows })
+      done(chunk)
       continue
     }
     const planned = await planChunks(context, model, tables)
+    areTogether = planned === 'planned'
     if (planned === 'done') return
     if (planned === 'busy') await sleep(BUSY_MS, signal)
   }

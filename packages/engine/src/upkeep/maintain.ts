@@ -1,4 +1,12 @@
-import { type Edge, isOpen, NO_DRAIN, type Target, type TargetDefinition, WHOLE_TABLE } from '@mylab-sync/core'
+import {
+  batchesOf,
+  type Edge,
+  isOpen,
+  NO_DRAIN,
+  type Target,
+  type TargetDefinition,
+  WHOLE_TABLE,
+} from '@mylab-sync/core'
 import { inLanes } from '@mylab-sync/runtime'
 import { BUILDS_AT_ONCE, type EngineContext, throwIfStopped } from '../context.js'
 import { betweenDrains, exclusively, readTarget } from '../transactions.js'
@@ -6,9 +14,13 @@ import { loadModel } from '../model/load.js'
 import { isTransactional, type Model } from '../model/model.js'
 import { mend } from '../capture/repair-log.js'
 import { checkTriggers } from '../capture/trigger-fingerprints.js'
+import { isSmall } from '../copy/copy-chunk.js'
 import { redoWithoutUnfitTables } from '../tables/set-aside.js'
 import { targetDefinition } from '../model/target-definition.js'
 import { tablesThat } from '../tables/table-states.js'
+
+/** Foreign keys that one transaction adds. */
+const FOREIGN_KEYS_TOGETHER = 25
 
 /**
  * Runs control work: checks triggers, including those of the change log, detects changes of tables without triggers, and
@@ -90,21 +102,25 @@ async function buildConstraints(context: EngineContext, model: Model): Promise<v
       open.has(edge.parent) &&
       (unbuilt.isForeignKeyDue(model.mapping(edge.child), edge) || isRecorded(edge)),
   )
-  await inLanes(byParent(edges), BUILDS_AT_ONCE, async (ofParent) => {
-    for (const edge of ofParent) {
+  await inLanes(byParent(model, edges), BUILDS_AT_ONCE, async (ofParents) => {
+    for (const some of batchesOf(ofParents, FOREIGN_KEYS_TOGETHER)) {
       throwIfStopped(context)
-      await target.constraints.buildForeignKey(model.mapping(edge.child), model.mapping(edge.parent), edge)
+      await target.constraints.buildForeignKeys(
+        some.map((edge) => ({ edge, child: model.mapping(edge.child), parent: model.mapping(edge.parent) })),
+      )
     }
   })
 }
 
-/** Two foreign keys to one parent would wait for each other's lock on it. */
-function byParent(edges: readonly Edge[]): Iterable<readonly Edge[]> {
+/** Two foreign keys to one parent would wait for each other's lock on it. Those between small tables form one group. */
+function byParent(model: Model, edges: readonly Edge[]): Iterable<readonly Edge[]> {
   const groups = new Map<string, Edge[]>()
   for (const edge of edges) {
-    const group = groups.get(edge.parent)
+    const isBetweenSmall = [edge.child, edge.parent].every((table) => isSmall(model.mapping(table)))
+    const name = isBetweenSmall ? '' : edge.parent
+    const group = groups.get(name)
     if (group) group.push(edge)
-    else groups.set(edge.parent, [edge])
+    else groups.set(name, [edge])
   }
   return groups.values()
 }

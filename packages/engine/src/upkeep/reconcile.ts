@@ -53,8 +53,8 @@ async function takenUp<T>(context: EngineContext, table: string, work: () => Pro
 async function adapt(context: EngineContext, model: Model, table: string): Promise<'ready' | Obstacle> {
   const mapping = model.mapping(table)
   const objects = model.objects(table)
-  if (!(await context.target.tables.exists(mapping))) {
-    await context.target.tables.create(mapping, objects)
+  if ((await context.target.tables.existing([mapping])).size === 0) {
+    await context.target.tables.create([{ table: mapping, objects }])
     return 'ready'
   }
   const left = await prepareMerge(context, model, { table, isOurs: true })

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { counted, isLockTimeout, SyncError, type TriggerTarget } from '@mylab-sync/core'
+import { batchesOf, counted, isLockTimeout, SyncError, type TriggerTarget } from '@mylab-sync/core'
 import { retry } from '@mylab-sync/runtime'
 import { ER } from '../connection/error-numbers.js'
 import type { Server } from '../catalog/catalog.js'
@@ -25,6 +25,11 @@ const PAUSES = { firstMs: 300, longestMs: 1_600 }
  */
 const WITHOUT_WAIT_MS = 8_000
 const WITHOUT_WAIT_PAUSES = { firstMs: 10, longestMs: 10 }
+
+/** Each takes some milliseconds; the application's statements on its table wait meanwhile, not for the packet. */
+const TRIGGERS_PER_PACKET = 30
+const KEYS_PER_PACKET = 100
+const NONE: ReadonlyMap<string, Existing> = new Map()
 
 interface Existing {
   readonly event: string
@@ -137,15 +142,50 @@ export async function installTriggers(
   const wanted = targets.flatMap((target) => triggersOf(target, settings))
   const found = await existing(session, settings.database, wanted)
   let right = 0
+  const done = ({ table }: TriggerText): void => {
+    right += 1
+    options.done?.(table)
+  }
   await asDefiner(installer, async () => {
-    for (const trigger of wanted) {
+    const isNew = ({ name, otherName }: TriggerText): boolean => !found.has(name) && !found.has(otherName)
+    await createNew(installer, wanted.filter(isNew), done)
+    for (const trigger of wanted.filter((each) => !isNew(each))) {
       if (options.recreate || !correctTrigger(found, trigger)) await replaceOn(installer, trigger, found)
-      right += 1
-      options.done?.(trigger.table)
+      done(trigger)
     }
   })
   await refusePrepared(installer)
   return right
+}
+
+/** Creates triggers whose names are free, in few round trips; one whose table is in use waits for it as `replace` does. */
+async function createNew(
+  installer: Installer,
+  triggers: readonly TriggerText[],
+  done: (trigger: TriggerText) => void,
+): Promise<void> {
+  const { session, server } = installer
+  for (const batch of batchesOf(triggers, TRIGGERS_PER_PACKET)) {
+    let left = batch
+    while (left.length > 0) {
+      await canRunWithoutWait(session)
+      const statements = left.map((trigger) => createTrigger(trigger, trigger.name, server.vendor === 'mariadb'))
+      const { ran, error } = await session.runAll(statements)
+      if (!session.broken) await session.run(DDL_SESSION)
+      left.slice(0, ran).forEach(done)
+      const refused = left[ran]
+      left = left.slice(ran + 1)
+      if (refused === undefined) continue
+      if (!isLockTimeout(error)) throw refusalOf(refused.table, error)
+      await replaceOn(installer, refused, NONE)
+      done(refused)
+    }
+  }
+}
+
+/** Names a table that accepts no trigger; a missing right concerns the whole database. */
+function refusalOf(table: string, error: unknown): unknown {
+  return error instanceof SyncError && error.code === 'missing-right' ? error : ofTable(table, error)
 }
 
 /** As `replace`. Throws TableBroken if the table accepts no trigger; a missing right concerns the whole database and is passed on. */
@@ -153,7 +193,7 @@ async function replaceOn(...[installer, wanted, found]: Parameters<typeof replac
   try {
     await replace(installer, wanted, found)
   } catch (error) {
-    throw error instanceof SyncError && error.code === 'missing-right' ? error : ofTable(wanted.table, error)
+    throw refusalOf(wanted.table, error)
   }
 }
 
@@ -258,9 +298,13 @@ const DENIED: ReadonlySet<number> = new Set([ER.TABLEACCESS_DENIED_ERROR, ER.COL
 
 /** Reads the key columns, which needs the same rights as the triggers do. */
 async function tryKeys(session: Session, targets: readonly TriggerTarget[]): Promise<void> {
-  for (const { table, key } of targets) {
+  const statements = targets.flatMap(({ table, key }) => {
     const columns = key?.columns.map(({ column }) => sql.name(column.source.name)) ?? []
-    if (columns.length > 0) await session.rows(`SELECT ${columns.join(', ')} FROM ${sql.name(table)} LIMIT 0`)
+    return columns.length > 0 ? [`SELECT ${columns.join(', ')} FROM ${sql.name(table)} LIMIT 0`] : []
+  })
+  for (const packet of batchesOf(statements, KEYS_PER_PACKET)) {
+    const { error } = await session.runAll(packet)
+    if (error !== null) throw error
   }
 }
 

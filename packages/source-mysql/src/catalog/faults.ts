@@ -1,10 +1,11 @@
-import { SyncError, type TableFault } from '@mylab-sync/core'
+import { batchesOf, SyncError, type TableFault } from '@mylab-sync/core'
 import { isOfTable, labelOf, repairRemedy, wordsOf } from '../connection/errors.js'
 import type { Session } from '../connection/session.js'
 import * as sql from '../sql.js'
 
 /** A locked table takes 3 s to time out: after this many the rest is skipped. */
 const MAX_LOCKED = 3
+const TABLES_PER_PACKET = 50
 
 /**
  * The tables from which the server cannot read a row, each with its reason: a missing file, a discarded tablespace, an
@@ -13,9 +14,9 @@ const MAX_LOCKED = 3
 export async function findFaults(session: Session, tables: readonly string[]): Promise<Map<string, TableFault>> {
   const faults = new Map<string, TableFault>()
   let locked = 0
-  for (const table of tables) {
+  for (const table of await suspects(session, tables)) {
     try {
-      await session.rows(`SELECT 1 FROM ${sql.name(table)} LIMIT 1`)
+      await session.rows(firstRow(table))
     } catch (error) {
       if (!(error instanceof SyncError)) throw error
       if (error.code === 'lock-timeout' && ++locked >= MAX_LOCKED) break
@@ -26,6 +27,21 @@ export async function findFaults(session: Session, tables: readonly string[]): P
     }
   }
   return faults
+}
+
+/** The tables of those packets in which any read failed. */
+async function suspects(session: Session, tables: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const packet of batchesOf(tables, TABLES_PER_PACKET)) {
+    const { error } = await session.runAll(packet.map(firstRow))
+    if (session.broken) throw error
+    if (error !== null) found.push(...packet)
+  }
+  return found
+}
+
+function firstRow(table: string): string {
+  return `SELECT 1 FROM ${sql.name(table)} LIMIT 1`
 }
 
 function faultOf(table: string, error: SyncError): TableFault {

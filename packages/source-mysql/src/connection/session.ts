@@ -73,10 +73,12 @@ interface Listening {
   readonly onResult: (result: unknown, at: number) => void
   /** Returns true once in a while. */
   readonly onPacket?: (bytes: Buffer, start: number, end: number) => boolean
+  /** False: rows are given to `onResult`. */
+  readonly isPacketWanted?: () => boolean
   /** The reader lags, so the server's silence means nothing. */
   readonly waiting?: () => boolean
-  /** Called as the result of each statement begins. */
-  readonly onBegin?: () => void
+  /** Called as the result of each statement begins, with rows or without. */
+  readonly onBegin?: (hasRows: boolean) => void
 }
 
 const VERSION = 'SELECT VERSION()'
@@ -159,6 +161,23 @@ export class Session {
       },
     })
     return affected
+  }
+
+  /**
+   * Runs statements in one packet, whatever rows they return. Returns how many results had begun, which is how many ran if they have no
+   * rows, and the error of the next.
+   */
+  async runAll(statements: readonly string[]): Promise<{ readonly ran: number; readonly error: unknown }> {
+    let ran = 0
+    try {
+      await this.#query(statements.join('; '), {
+        onBegin: () => void ran++,
+        onResult: () => undefined,
+      })
+      return { ran, error: null }
+    } catch (error) {
+      return { ran, error }
+    }
   }
 
   /** Reads all rows of a small result as text. */
@@ -250,16 +269,29 @@ export class Session {
     }
   }
 
-  /** As `stream`, undecoded: `columns` values a row, of which the first is the row's key if `keyed`. A block is valid until the next one is asked for. */
+  /**
+   * Runs statements in one packet, and reads the rows of the first that has any as `stream`, undecoded: `columns` values a row, of which
+   * the first is the row's key if `keyed`. A block is valid until the next one is asked for. Returns the rows of the other ones.
+   */
   async *blocks(
-    sql: string,
+    statements: readonly string[],
     { columns, keyed }: { readonly columns: number; readonly keyed: boolean },
-  ): AsyncGenerator<RowBlock, void, void> {
+  ): AsyncGenerator<RowBlock, RawValues[], void> {
+    const others: RawValues[] = []
+    let begun = 0
     const blocks = new RowBlocks(columns, keyed)
     // The socket, not the driver's connection, which would keep a copy of each packet that it has already received.
     const lag = new ReaderLag(this.#socket())
-    const done = this.#query(sql, {
-      onResult: refuseRow,
+    const done = this.#query(statements.join('; '), {
+      onBegin: (hasRows) => {
+        if (hasRows) begun++
+      },
+      onResult: (row) => {
+        if (!isRow(row)) return
+        if (begun <= 1) throw refusedRow()
+        others.push(row)
+      },
+      isPacketWanted: () => begun <= 1,
       onPacket: (bytes, start, end) => {
         if (!blocks.add(bytes, start, end)) return false
         lag.arrived(blocks.bytes >= WAITING_BYTES)
@@ -281,6 +313,7 @@ export class Session {
         else await lag.more(() => blocks.hasFull)
       }
       await done
+      return others
     } finally {
       // Otherwise the driver would read the rest of the result before the next statement.
       if (!lag.hasEnded) this.destroy()
@@ -338,7 +371,7 @@ export class Session {
 
   async #query(
     sql: string,
-    { onResult, onPacket, waiting = () => false, onBegin = () => undefined }: Listening,
+    { onResult, onPacket, isPacketWanted, waiting = () => false, onBegin = () => undefined }: Listening,
   ): Promise<void> {
     if (this.#broken) throw sourceError('lost-connection', 'the connection was lost')
     let progress = performance.now()
@@ -363,16 +396,20 @@ export class Session {
         const command = this.#connection.query({ sql, rowsAsArray: true, typeCast: false })
         command.on('error', reject)
         if (onPacket !== undefined)
-          onRowPackets(command, (bytes, start, end) => {
-            // Thrown into the driver, an error would be reported as a lost connection.
-            try {
-              if (onPacket(bytes, start, end)) progress = performance.now()
-            } catch (error) {
-              reject(error)
-              this.destroy()
-            }
-          })
-        command.on('fields', onBegin)
+          onRowPackets(
+            command,
+            (bytes, start, end) => {
+              // Thrown into the driver, an error would be reported as a lost connection.
+              try {
+                if (onPacket(bytes, start, end)) progress = performance.now()
+              } catch (error) {
+                reject(error)
+                this.destroy()
+              }
+            },
+            isPacketWanted,
+          )
+        command.on('fields', (fields: unknown) => onBegin(fields !== undefined))
         command.on('result', (result: unknown, at: number) => {
           progress = performance.now()
           onResult(result, at)
@@ -416,8 +453,8 @@ function shared(): (text: string) => string {
 }
 
 /** The driver has read a row although its packets were asked for. */
-function refuseRow(result: unknown): void {
-  if (isRow(result)) throw sourceError('internal', 'the driver hands out rows otherwise than expected')
+function refusedRow(): Error {
+  return sourceError('internal', 'the driver hands out rows otherwise than expected')
 }
 
 function texts(row: RawValues, kept = (text: string): string => text): TextRow {

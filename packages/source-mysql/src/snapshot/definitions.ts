@@ -81,13 +81,17 @@ export class DefinitionWatch {
     return this.#composed(storage, this.#known)
   }
 
-  async fingerprint(session: Session, table: string): Promise<TableFingerprint | undefined> {
-    const storage = await this.#storage(session, table)
-    const rows = await session.definitions(alteredQuery(this.#settings.database, table))
-    const columns = await this.#readColumns(session, [table])
+  /** The current fingerprints of these tables. */
+  async fingerprintsOf(session: Session, tables: readonly string[]): Promise<ReadonlyMap<string, TableFingerprint>> {
+    const [only] = tables
+    // One table is read whole; of several, what no second of a change has moved is known.
+    if (only === undefined || tables.length > 1) return this.fingerprints(session, false)
+    const storage = await this.#storage(session, only)
+    const rows = await session.definitions(alteredQuery(this.#settings.database, only))
+    const columns = await this.#readColumns(session, [only])
     const [row] = rows
-    const known = row ? [[table, definitionOf(row, columns.get(table) ?? '', this.#known.get(table))] as const] : []
-    return this.#composed(storage, new Map(known)).get(table)
+    const known = row ? [[only, definitionOf(row, columns.get(only) ?? '', this.#known.get(only))] as const] : []
+    return this.#composed(storage, new Map(known))
   }
 
   /**

@@ -76,10 +76,7 @@ export class Reader {
   ): AsyncGenerator<RowBlock, void, void> {
     const leave = await this.#reads.enter()
     try {
-      await this.#session.run(SAVE)
-      yield* this.#session.blocks(query.sql, of)
-      requireWhole(query, await this.#session.rows('SHOW WARNINGS'))
-      await this.#session.run(BACK)
+      requireWhole(query, yield* this.#session.blocks(packetOf([query]), of))
     } finally {
       leave()
     }

@@ -109,9 +109,19 @@ export class RowReads implements SnapshotRows {
     return row?.key ?? null
   }
 
-  async count(table: string): Promise<number> {
-    const [rows] = await this.#reader.several([{ table, sql: `SELECT COUNT(*) FROM ${sql.name(table)}` }])
-    return Number(rows?.[0]?.key ?? 0)
+  async firstBounds(
+    wanted: readonly { readonly table: TableMapping; readonly rows: number }[],
+  ): Promise<(RowKey | null)[]> {
+    const queries = wanted.map(({ table, rows }) => ({
+      table: table.source.name,
+      sql: selectKeyAfter(table, null, rows),
+    }))
+    return (await this.#reader.several(queries)).map(([row]) => row?.key ?? null)
+  }
+
+  async counts(tables: readonly string[]): Promise<number[]> {
+    const queries = tables.map((table) => ({ table, sql: `SELECT COUNT(*) FROM ${sql.name(table)}` }))
+    return (await this.#reader.several(queries)).map(([row]) => Number(row?.key ?? 0))
   }
 
   async digest(table: TableMapping, scope: DigestScope): Promise<RowDigest> {

@@ -152,8 +152,8 @@ export class Snapshot implements SourceSnapshot {
     return this.reader.alone(() => this.#context.watch.fingerprints(this.#session, true))
   }
 
-  fingerprint(table: string): Promise<TableFingerprint | undefined> {
-    return this.reader.alone(() => this.#context.watch.fingerprint(this.#session, table))
+  fingerprintsOf(tables: readonly string[]): Promise<ReadonlyMap<string, TableFingerprint>> {
+    return this.reader.alone(() => this.#context.watch.fingerprintsOf(this.#session, tables))
   }
 
   async refresh(): Promise<void> {

@@ -63,6 +63,13 @@ export class ConstraintLog {
   }
 
   async forgetIn(session: Session, table: string, name: string): Promise<void> {
-    await session.raw(`DELETE FROM ${this.#state}.sync_constraint WHERE table_name = $1 AND name = $2`, [table, name])
+    await this.forgetAllIn(session, [{ table, name }])
+  }
+
+  async forgetAllIn(session: Session, states: readonly { table: string; name: string }[]): Promise<void> {
+    await session.raw(
+      `DELETE FROM ${this.#state}.sync_constraint WHERE (table_name, name) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+      [states.map(({ table }) => table), states.map(({ name }) => name)],
+    )
   }
 }

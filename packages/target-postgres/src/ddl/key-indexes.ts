@@ -1,13 +1,15 @@
-import type { TableMapping } from '@mylab-sync/core'
+import { type FirstIndexes, type IndexPlan, isLockTimeout, type TableMapping } from '@mylab-sync/core'
 import { SQLSTATE } from '../sql-states.js'
 import type { Row, Session } from '../connection/database.js'
 import { definitionRefusal, sqlState } from '../errors.js'
 import * as sql from '../sql.js'
 import { lacksIdentity, standingColumns } from './columns.js'
 import type { Ddl } from './ddl.js'
-import { foreignKeyIndexRecord } from './planned.js'
-import { withShortLocks } from './short-locks.js'
-import { addKey, foreignKeyIndex, keyName, otherKeyName, targetColumns } from './statements.js'
+import type { MadeObject } from './made-objects.js'
+import { foreignKeyIndexRecord, indexRecord } from './planned.js'
+import { together, withShortLocks } from './short-locks.js'
+import { objectNames } from './standing-indexes.js'
+import { addKey, createIndex, foreignKeyIndex, keyName, otherKeyName, targetColumns } from './statements.js'
 
 /** Builds the sync key's index, and those on columns of foreign keys. */
 export class KeyIndexes {
@@ -22,26 +24,73 @@ export class KeyIndexes {
     await withShortLocks(this.#ddl.database, (session) => this.#keyIndexesIn(session, table, foreignKeys))
   }
 
+  /**
+   * As `buildKeyIndexes` for each of these tables, with their plain indexes, in one transaction and a few round trips. Returns false, with
+   * nothing built, if PostgreSQL refuses any: alone, each shows its own cause.
+   */
+  buildTogether(tables: readonly FirstIndexes[]): Promise<boolean> {
+    return together(this.#ddl.database, (session) => this.#togetherIn(session, tables))
+  }
+
+  async #togetherIn(session: Session, tables: readonly FirstIndexes[]): Promise<void> {
+    const { schema } = this.#ddl
+    const present = await indexesOf(session, schema, tables)
+    const taken = await takenNames(session, schema, tables)
+    const statements: string[] = []
+    const made = new Map<string, MadeObject[]>()
+    for (const each of tables) {
+      const { table } = each
+      const standing = present.get(table.name) ?? []
+      const records: MadeObject[] = []
+      const key = missingKey(table, standing)
+      if (key !== null)
+        statements.push(
+          addKey(schema, table, key.kind, taken.has(keyName(table)) ? otherKeyName(table) : keyName(table)),
+        )
+      for (const columns of missingForeignKeys(each, [...standing, ...(key === null ? [] : [key])])) {
+        statements.push(foreignKeyIndex(schema, table, columns))
+        records.push(foreignKeyIndexRecord(schema, table, columns))
+      }
+      const target = this.#ddl.tableName(table)
+      for (const index of each.plain.filter(({ name }) => !standing.some((held) => held.name === name))) {
+        statements.push(createIndex(target, index, ''))
+        records.push(indexRecord(target, index))
+      }
+      made.set(table.name, records)
+    }
+    if (statements.length > 0) await session.build(statements.join('; '))
+    await this.#ddl.made.noteAll(session, made)
+  }
+
+  /** Builds an index that is not UNIQUE, of a table that nobody writes yet. Leaves it to `buildIndexes` if PostgreSQL refuses it. */
+  async buildPlain(table: TableMapping, index: IndexPlan): Promise<void> {
+    const target = this.#ddl.tableName(table)
+    try {
+      await withShortLocks(this.#ddl.database, async (session) => {
+        if ((await objectNames(session, target)).has(index.name)) return
+        await session.build(createIndex(target, index, ''))
+        await this.#ddl.made.note(session, table.name, [indexRecord(target, index)])
+      })
+    } catch (error) {
+      if (definitionRefusal(error) === null && !isLockTimeout(error)) throw error
+    }
+  }
+
   async #keyIndexesIn(
     session: Session,
     table: TableMapping,
     foreignKeys: readonly (readonly string[])[],
   ): Promise<void> {
     const { schema } = this.#ddl
-    const key = table.key?.columns.map(({ column }) => column.name)
-    const present = await indexedColumns(session, this.#ddl.tableName(table))
-    if (key && !present.some((index) => index.unique && same(index.columns, key))) {
-      // A user's own table may already have a primary key.
-      const kind = table.source.primaryKey === null || present.some((index) => index.primary) ? 'UNIQUE' : 'PRIMARY KEY'
-      const name = await freeKeyName(session, schema, table)
-      await session.build(addKey(schema, table, kind, name))
-      present.push({ unique: true, primary: kind === 'PRIMARY KEY', columns: key })
+    const present = (await indexesOf(session, schema, [{ table }])).get(table.name) ?? []
+    const key = missingKey(table, present)
+    if (key !== null) {
+      const isTaken = (await takenNames(session, schema, [{ table }])).size > 0
+      await session.build(addKey(schema, table, key.kind, isTaken ? otherKeyName(table) : keyName(table)))
+      present.push(key)
     }
-    for (const columns of foreignKeys.map((sources) => targetColumns(table, sources))) {
-      if (present.some((index) => same(index.columns.slice(0, columns.length), columns))) continue
+    for (const columns of missingForeignKeys({ table, foreignKeyColumns: foreignKeys }, present))
       await this.#foreignKeyIndexIn(session, table, columns)
-      present.push({ unique: false, primary: false, columns })
-    }
   }
 
   /** Leaves the index out if a value is too long for it: look-ups are correct without it, only slower. */
@@ -133,25 +182,67 @@ function same(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value, at) => value === b[at])
 }
 
-/** The name may be taken: PostgreSQL gives it to a user's primary key, and keeps it when that table is renamed. */
-async function freeKeyName(session: Session, schema: string, table: TableMapping): Promise<string> {
-  const { rows } = await session.raw<{ taken: boolean }>('SELECT to_regclass($1) IS NOT NULL AS taken', [
-    `${sql.name(schema)}.${sql.name(keyName(table))}`,
-  ])
-  return rows[0]?.taken ? otherKeyName(table) : keyName(table)
+/** The names of keys that are taken: PostgreSQL gives one to a user's primary key, and keeps it when that table is renamed. */
+async function takenNames(
+  session: Session,
+  schema: string,
+  tables: readonly Pick<FirstIndexes, 'table'>[],
+): Promise<ReadonlySet<string>> {
+  const names = tables.map(({ table }) => keyName(table))
+  const { rows } = await session.raw<{ name: string }>(
+    'SELECT n.name FROM unnest($1::text[], $2::text[]) AS n(name, place) WHERE to_regclass(n.place) IS NOT NULL',
+    [names, names.map((name) => sql.tableName(schema, { name }))],
+  )
+  return new Set(rows.map(({ name }) => name))
 }
 
 interface IndexedColumns {
+  /** null: it is about to be built. */
+  readonly name: string | null
   readonly unique: boolean
   readonly primary: boolean
   readonly columns: readonly string[]
 }
 
-async function indexedColumns(session: Session, table: string): Promise<IndexedColumns[]> {
-  const { rows } = await session.raw<IndexedColumns & Row>(
-    `SELECT x.indisunique AND x.indimmediate AS unique, x.indisprimary AS primary, array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.o) AS columns
-     FROM pg_index x WHERE x.indrelid = $1::regclass AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL`,
-    [table],
+/** The key's index, if there is none yet. A user's own table may already have a primary key. */
+function missingKey(
+  table: TableMapping,
+  present: readonly IndexedColumns[],
+): (IndexedColumns & { readonly kind: 'PRIMARY KEY' | 'UNIQUE' }) | null {
+  const columns = table.key?.columns.map(({ column }) => column.name)
+  if (!columns || present.some((index) => index.unique && same(index.columns, columns))) return null
+  const primary = table.source.primaryKey !== null && !present.some((index) => index.primary)
+  return { name: null, unique: true, primary, columns, kind: primary ? 'PRIMARY KEY' : 'UNIQUE' }
+}
+
+/** The column sets of foreign keys that no index starts with. */
+function missingForeignKeys(
+  { table, foreignKeyColumns }: Pick<FirstIndexes, 'table' | 'foreignKeyColumns'>,
+  present: readonly IndexedColumns[],
+): (readonly string[])[] {
+  const indexed = present.map(({ columns }) => columns)
+  const missing: (readonly string[])[] = []
+  for (const columns of foreignKeyColumns.map((sources) => targetColumns(table, sources))) {
+    if (indexed.some((index) => same(index.slice(0, columns.length), columns))) continue
+    missing.push(columns)
+    indexed.push(columns)
+  }
+  return missing
+}
+
+async function indexesOf(
+  session: Session,
+  schema: string,
+  tables: readonly Pick<FirstIndexes, 'table'>[],
+): Promise<ReadonlyMap<string, IndexedColumns[]>> {
+  const { rows } = await session.raw<IndexedColumns & { readonly table: string } & Row>(
+    `SELECT n.name AS table, c.relname::text AS name, x.indisunique AND x.indimmediate AS unique, x.indisprimary AS primary,
+       array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.o) AS columns
+     FROM unnest($1::text[], $2::text[]) AS n(name, place) JOIN pg_index x ON x.indrelid = n.place::regclass JOIN pg_class c ON c.oid = x.indexrelid
+     WHERE x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL`,
+    [tables.map(({ table }) => table.name), tables.map(({ table }) => sql.tableName(schema, table))],
   )
-  return rows
+  const found = new Map<string, IndexedColumns[]>()
+  for (const { table, ...index } of rows) found.set(table, [...(found.get(table) ?? []), index])
+  return found
 }

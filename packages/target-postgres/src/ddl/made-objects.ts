@@ -45,15 +45,21 @@ export class MadeObjects {
     return new Set(rows.map(({ name }) => name))
   }
 
-  async note(session: Session, table: string, objects: readonly MadeObject[]): Promise<void> {
+  note(session: Session, table: string, objects: readonly MadeObject[]): Promise<void> {
+    return this.noteAll(session, new Map([[table, objects]]))
+  }
+
+  /** Records objects by table. */
+  async noteAll(session: Session, made: ReadonlyMap<string, readonly MadeObject[]>): Promise<void> {
+    const objects = [...made].flatMap(([table, ofTable]) => ofTable.map((object) => ({ ...object, table })))
     if (objects.length === 0) return
-    const array = (of: (object: MadeObject) => string): string[] => objects.map(of)
+    const array = (of: (object: (typeof objects)[number]) => string): string[] => objects.map(of)
     await session.raw(
       `INSERT INTO ${this.#table} (table_name, kind, name, definition, state)
-       SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS u(kind, name, definition, state)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
        ON CONFLICT (table_name, kind, name) DO UPDATE SET definition = EXCLUDED.definition, state = EXCLUDED.state`,
       [
-        table,
+        array((object) => object.table),
         array((object) => object.kind),
         array((object) => object.name),
         array((object) => object.definition),
@@ -62,8 +68,8 @@ export class MadeObjects {
     )
   }
 
-  async clear(session: Session, table: string): Promise<void> {
-    await session.raw(`DELETE FROM ${this.#table} WHERE table_name = $1`, [table])
+  async clear(session: Session, tables: readonly string[]): Promise<void> {
+    await session.raw(`DELETE FROM ${this.#table} WHERE table_name = ANY ($1)`, [tables])
   }
 
   async forget(session: Session, table: string, objects: readonly Pick<MadeObject, 'kind' | 'name'>[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { isLockTimeout } from '@mylab-sync/core'
+import { concernsAll, isLockTimeout } from '@mylab-sync/core'
 import { retry } from '@mylab-sync/runtime'
 import type { Database, Session } from '../connection/database.js'
 
@@ -14,4 +14,21 @@ export async function withShortLocks<T>(database: Database, work: (session: Sess
     attempts: LOCK_ATTEMPTS,
     isRetryable: isLockTimeout,
   })
+}
+
+/** Short enough to give up before PostgreSQL looks for a deadlock, which would roll back a drain. */
+const TOGETHER = ["SET LOCAL lock_timeout = '500ms'"]
+
+/**
+ * Runs `work` on many tables in one transaction. Returns false, with nothing done, if a lock takes long or PostgreSQL refuses
+ * any of it: alone, each table waits for its own locks and shows its own cause.
+ */
+export async function together(database: Database, work: (session: Session) => Promise<unknown>): Promise<boolean> {
+  try {
+    await database.transaction(work, TOGETHER)
+    return true
+  } catch (error) {
+    if (concernsAll(error)) throw error
+    return false
+  }
 }

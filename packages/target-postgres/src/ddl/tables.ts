@@ -1,21 +1,32 @@
-import type { TableMapping, TableObjects } from '@mylab-sync/core'
-import type { Database } from '../connection/database.js'
+import type { TableMapping, TargetDefinition, TargetTableName } from '@mylab-sync/core'
+import type { Database, Session } from '../connection/database.js'
 import * as sql from '../sql.js'
 import { columnRecords } from './adapt.js'
 import { columnsOf, strangers, waitingKeys } from './columns.js'
 import { counterRecords, freeSequence } from './counters.js'
-import { MadeObjects } from './made-objects.js'
+import { type MadeObject, MadeObjects } from './made-objects.js'
 import { checkRecords } from './planned.js'
 import { tableStatements } from './statements.js'
 import { holds } from './types.js'
 
-export async function tableExists(database: Database, table: TableMapping): Promise<boolean> {
-  return database.transaction(async (session) => {
-    const { rows } = await session.raw<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
-      sql.tableName(database.settings.schema, table),
-    ])
-    return rows[0]?.there ?? false
-  })
+/** Names of those of these tables that exist, under any kind of relation. */
+export async function existingTables(
+  database: Database,
+  tables: readonly TableMapping[],
+): Promise<Set<TargetTableName>> {
+  return database.transaction((session) => existingIn(session, database.settings.schema, tables))
+}
+
+async function existingIn(
+  session: Session,
+  schema: string,
+  tables: readonly TableMapping[],
+): Promise<Set<TargetTableName>> {
+  const { rows } = await session.raw<{ name: TargetTableName }>(
+    'SELECT n.name FROM unnest($1::text[], $2::text[]) AS n(name, place) WHERE to_regclass(n.place) IS NOT NULL',
+    [tables.map(({ name }) => name), tables.map((table) => sql.tableName(schema, table))],
+  )
+  return new Set(rows.map(({ name }) => name))
 }
 
 export async function hasRows(database: Database, table: TableMapping): Promise<boolean> {
@@ -48,22 +59,41 @@ export async function differences(database: Database, table: TableMapping): Prom
   ]
 }
 
-/** Creates columns, defaults, comments and checks; indexes follow the data. Leaves an existing table as it is. */
-export async function createTable(database: Database, table: TableMapping, objects: TableObjects): Promise<void> {
-  if (await tableExists(database, table)) return
-  const { schema, stateSchema } = database.settings
-  await database.transaction(async (session) => {
+type Definition = Pick<TargetDefinition, 'table' | 'objects'>
+
+export function createTable(database: Database, definition: Definition): Promise<void> {
+  return database.transaction((session) => createTablesIn(session, database, [definition]))
+}
+
+/** Creates columns, defaults, comments and checks; indexes follow the data. Leaves existing tables as they are. */
+export async function createTablesIn(
+  session: Session,
+  { settings: { schema, stateSchema } }: Database,
+  definitions: readonly Definition[],
+): Promise<void> {
+  const existing = await existingIn(
+    session,
+    schema,
+    definitions.map(({ table }) => table),
+  )
+  const statements: string[] = []
+  const records = new Map<string, MadeObject[]>()
+  for (const { table, objects } of definitions) {
+    if (existing.has(table.name)) continue
     const sequence = objects.sequence && (await freeSequence(session, schema, objects.sequence))
     const own = { ...objects, sequence }
-    for (const statement of tableStatements(schema, table, own)) await session.raw(statement)
     // A column of this type in any other table, even a temporary one, would block every later change of a column's type.
-    await session.raw(`REVOKE ALL ON TYPE ${sql.tableName(schema, table)} FROM PUBLIC`)
-    const made = new MadeObjects(stateSchema)
-    await made.clear(session, table.name)
-    await made.note(session, table.name, [
+    const revoke = `REVOKE ALL ON TYPE ${sql.tableName(schema, table)} FROM PUBLIC`
+    statements.push(...tableStatements(schema, table, own), revoke)
+    records.set(table.name, [
       ...columnRecords(table.columns, own),
       ...counterRecords(own),
       ...checkRecords(schema, table, own),
     ])
-  })
+  }
+  if (records.size === 0) return
+  await session.raw(statements.join('; '))
+  const made = new MadeObjects(stateSchema)
+  await made.clear(session, [...records.keys()])
+  await made.noteAll(session, records)
 }

@@ -18,6 +18,8 @@ const KEYS_PER_PAGE = 5_000
 const LOOK_UPS_TOGETHER = 20
 /** Rows sampled besides the first and the last. */
 const SAMPLED_ROWS = 6
+/** Counted by one statement, which locks all of them at once. */
+const TABLES_PER_COUNT = 50
 
 /** Reads of the target's tables within one transaction. */
 export class Lookup implements RowLookup {
@@ -92,6 +94,18 @@ export class Lookup implements RowLookup {
   async count(table: TableMapping): Promise<number> {
     const [row] = await this.#sql.runOn(table, `SELECT count(*)::float8 AS n FROM ${this.#sql.nameOf(table)}`)
     return Number(row?.['n'])
+  }
+
+  async counts(tables: readonly TableMapping[]): Promise<number[]> {
+    const counts: number[] = []
+    for (const batch of batchesOf(tables, TABLES_PER_COUNT)) {
+      const each = batch.map(
+        (table, at) => `SELECT ${at} AS place, count(*)::float8 AS n FROM ${this.#sql.nameOf(table)}`,
+      )
+      const rows = await this.#sql.run(`${each.join(' UNION ALL ')} ORDER BY place`)
+      counts.push(...rows.map((row) => Number(row['n'])))
+    }
+    return counts
   }
 
   async present(table: TableMapping, keys: readonly RowKey[]): Promise<RowKey[]> {

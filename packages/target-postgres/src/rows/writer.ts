@@ -43,13 +43,17 @@ export class Writer implements RowWriter {
     this.#replacer = new TableReplacer(sql, keeper, { staging: this.#staging, batches: this.#batches })
   }
 
-  copy(table: TableMapping, rows: BlockStream, { overwrite }: { readonly overwrite: boolean }): Promise<number> {
-    return overwrite ? this.#copyOver(table, rows) : this.#copyInto(table, rows)
+  copy(
+    table: TableMapping,
+    rows: BlockStream,
+    { overwrite, unsaved = false }: { readonly overwrite: boolean; readonly unsaved?: boolean },
+  ): Promise<number> {
+    return overwrite ? this.#copyOver(table, rows) : this.#copyInto(table, rows, unsaved)
   }
 
-  async #copyInto(table: TableMapping, rows: BlockStream): Promise<number> {
+  async #copyInto(table: TableMapping, rows: BlockStream, unsaved: boolean): Promise<number> {
     await this.#keeper.beginWithoutKey(table)
-    return this.#allOrRefused(table, async () => {
+    const write = async (): Promise<number> => {
       let given = 0
       const affected = await this.#keeper.watched(table, async () => {
         const copied = await copyBlocks(this.#sql.session, this.#sql.nameOf(table), table, rows)
@@ -58,7 +62,10 @@ export class Writer implements RowWriter {
       })
       await this.#keeper.compareCount(table, { given, affected })
       return given
-    })
+    }
+    return unsaved
+      ? write().catch((error: unknown) => this.#allRefused(table, error))
+      : this.#allOrRefused(table, write)
   }
 
   async #copyOver(table: TableMapping, rows: BlockStream): Promise<number> {
@@ -82,9 +89,13 @@ export class Writer implements RowWriter {
       return rows
     } catch (error) {
       if (!this.#sql.session.broken) await this.#sql.backTo('copy')
-      if (isRowRefusal(error, table) || violatedUnique(error, table) !== null) throw new BatchRefused(sqlState(error))
-      return this.#sql.refused(table, error)
+      return this.#allRefused(table, error)
     }
+  }
+
+  #allRefused(table: TableMapping, error: unknown): Promise<never> {
+    if (isRowRefusal(error, table) || violatedUnique(error, table) !== null) throw new BatchRefused(sqlState(error))
+    return this.#sql.refused(table, error)
   }
 
   async insert(table: TableMapping, rows: readonly TargetRow[]): Promise<readonly RefusedRow[]> {

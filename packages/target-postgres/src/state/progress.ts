@@ -9,23 +9,24 @@ import {
 } from '@mylab-sync/core'
 import type { StateSql } from './state-sql.js'
 
-const PROGRESS_COLUMNS: Readonly<Record<keyof ProgressChange, string>> = {
-  rowsCopied: 'rows_synced',
-  rowsFailed: 'rows_failed',
-  estimatedRows: 'estimated_rows',
-  generation: 'generation',
-  contentFingerprint: 'content_sign',
-  asked: 'asked',
-  inPlace: 'in_place',
-  planBound: 'plan_bound',
-  planned: 'planned',
-  chunkRows: 'chunk_rows',
-  captured: 'captured',
-  captureFingerprint: 'capture_sign',
-  copyNumber: 'copy_no',
-  problem: 'problem',
-  waits: 'waits',
-  openedDrain: 'opened_drain',
+/** Column and type. */
+const PROGRESS_COLUMNS: Readonly<Record<keyof ProgressChange, readonly [name: string, type: string]>> = {
+  rowsCopied: ['rows_synced', 'bigint'],
+  rowsFailed: ['rows_failed', 'bigint'],
+  estimatedRows: ['estimated_rows', 'bigint'],
+  generation: ['generation', 'text'],
+  contentFingerprint: ['content_sign', 'text'],
+  asked: ['asked', 'boolean'],
+  inPlace: ['in_place', 'boolean'],
+  planBound: ['plan_bound', 'text'],
+  planned: ['planned', 'boolean'],
+  chunkRows: ['chunk_rows', 'integer'],
+  captured: ['captured', 'boolean'],
+  captureFingerprint: ['capture_sign', 'text'],
+  copyNumber: ['copy_no', 'integer'],
+  problem: ['problem', 'text'],
+  waits: ['waits', 'boolean'],
+  openedDrain: ['opened_drain', 'bigint'],
 }
 
 const PROGRESS =
@@ -33,10 +34,30 @@ const PROGRESS =
 
 const NOW = 'updated_at = now()'
 
-function columnsOf(change: ProgressChange): { readonly columns: string[]; readonly values: unknown[] } {
-  const whole = change.problem === undefined ? change : { waits: false, ...change }
-  const names = (Object.keys(whole) as (keyof ProgressChange)[]).filter((key) => whole[key] !== undefined)
-  return { columns: names.map((key) => PROGRESS_COLUMNS[key]), values: names.map((key) => whole[key]) }
+interface Columns {
+  readonly names: readonly string[]
+  /** As arguments of unnest: a text array of tables, and an array for each column. */
+  readonly arrays: readonly string[]
+  readonly values: readonly unknown[]
+}
+
+/** `first`: the number of the first parameter. Throws if the changes do not set the same fields, which is a defect. */
+function columnsOf(changes: ReadonlyMap<string, ProgressChange>, first: number): Columns {
+  const whole = [...changes.values()].map((change) =>
+    change.problem === undefined ? change : { waits: false, ...change },
+  )
+  const fieldsOf = (change: ProgressChange): (keyof ProgressChange)[] =>
+    (Object.keys(change) as (keyof ProgressChange)[]).filter((key) => change[key] !== undefined).sort()
+  const fields = fieldsOf(whole[0] ?? {})
+  if (whole.some((change) => fieldsOf(change).join() !== fields.join()))
+    throw new Error('changes of several tables set different fields')
+  return {
+    names: fields.map((field) => PROGRESS_COLUMNS[field][0]),
+    arrays: ['text', ...fields.map((field) => PROGRESS_COLUMNS[field][1])].map(
+      (type, at) => `$${first + at}::${type}[]`,
+    ),
+    values: [[...changes.keys()], ...fields.map((field) => whole.map((change) => change[field]))],
+  }
 }
 
 interface ProgressRow extends Record<string, unknown> {
@@ -96,32 +117,47 @@ export class Progress implements TableStore {
     return new Map(rows.map((row) => [row.table_name, progressOf(row)]))
   }
 
-  /** The state on the row decides, which may be newer than what the caller has read. */
   async step(table: string, event: TableEvent, change: ProgressChange = {}): Promise<TableState | null> {
-    if (transition('discovered', event) !== null)
-      await this.#sql.rows(
-        "INSERT INTO sync_progress (table_name, state) VALUES ($1, 'discovered') ON CONFLICT DO NOTHING",
-        [table],
-      )
-    const states = TABLE_STATES.filter((state) => transition(state, event) !== null)
-    const { columns, values } = columnsOf(change)
-    const set = ['state = u.next', ...columns.map((column, at) => `${column} = $${at + 4}`), NOW]
-    const [row] = await this.#sql.rows<{ state: TableState }>(
-      `UPDATE sync_progress AS p SET ${set.join(', ')} FROM unnest($2::text[], $3::text[]) AS u(state, next)
-       WHERE p.table_name = $1 AND p.state = u.state RETURNING p.state`,
-      [table, states, states.map((state) => transition(state, event)), ...values],
-    )
-    return row?.state ?? null
+    return (await this.#steps(event, new Map([[table, change]]))).get(table) ?? null
   }
 
-  async patch(table: string, change: ProgressChange): Promise<void> {
-    const { columns, values } = columnsOf(change)
-    const places = columns.map((_, at) => `$${at + 2}`)
+  async stepAll(event: TableEvent, changes: ReadonlyMap<string, ProgressChange>): Promise<string[]> {
+    return [...(await this.#steps(event, changes)).keys()]
+  }
+
+  /** The state on the row decides, which may be newer than what the caller has read. */
+  async #steps(event: TableEvent, changes: ReadonlyMap<string, ProgressChange>): Promise<Map<string, TableState>> {
+    if (changes.size === 0) return new Map()
+    if (transition('discovered', event) !== null)
+      await this.#sql.rows(
+        "INSERT INTO sync_progress (table_name, state) SELECT t, 'discovered' FROM unnest($1::text[]) AS u(t) ON CONFLICT DO NOTHING",
+        [[...changes.keys()]],
+      )
+    const states = TABLE_STATES.filter((state) => transition(state, event) !== null)
+    const { names, arrays, values } = columnsOf(changes, 3)
+    const set = ['state = u.next', ...names.map((name) => `${name} = c.${name}`), NOW]
+    const rows = await this.#sql.rows<{ table_name: string; state: TableState }>(
+      `UPDATE sync_progress AS p SET ${set.join(', ')} FROM unnest($1::text[], $2::text[]) AS u(state, next),
+         unnest(${arrays.join(', ')}) AS c(${['of_table', ...names].join(', ')})
+       WHERE p.table_name = c.of_table AND p.state = u.state RETURNING p.table_name, p.state`,
+      [states, states.map((state) => transition(state, event)), ...values],
+    )
+    return new Map(rows.map((row) => [row.table_name, row.state]))
+  }
+
+  patch(table: string, change: ProgressChange): Promise<void> {
+    return this.patchAll(new Map([[table, change]]))
+  }
+
+  async patchAll(changes: ReadonlyMap<string, ProgressChange>): Promise<void> {
+    if (changes.size === 0) return
+    const { names, arrays, values } = columnsOf(changes, 1)
     await this.#sql.rows(
-      `INSERT INTO sync_progress AS p (${['table_name', 'state', ...columns].join(', ')}) VALUES (${['$1', "'discovered'", ...places].join(', ')})
-       ON CONFLICT (table_name) DO UPDATE SET ${[...columns.map((column) => `${column} = EXCLUDED.${column}`), NOW].join(', ')}
-       WHERE (${columns.map((column) => `p.${column}`).join(', ')}) IS DISTINCT FROM (${columns.map((column) => `EXCLUDED.${column}`).join(', ')})`,
-      [table, ...values],
+      `INSERT INTO sync_progress AS p (${['table_name', 'state', ...names].join(', ')})
+       SELECT ${['c.of_table', "'discovered'", ...names.map((name) => `c.${name}`)].join(', ')} FROM unnest(${arrays.join(', ')}) AS c(${['of_table', ...names].join(', ')}) ORDER BY 1
+       ON CONFLICT (table_name) DO UPDATE SET ${[...names.map((name) => `${name} = EXCLUDED.${name}`), NOW].join(', ')}
+       WHERE (${names.map((name) => `p.${name}`).join(', ')}) IS DISTINCT FROM (${names.map((name) => `EXCLUDED.${name}`).join(', ')})`,
+      values,
     )
   }
 
