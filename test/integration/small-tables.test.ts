@@ -9,7 +9,7 @@ import { during, tableOf } from '../support/moments.js'
 const servers = await sharedServers()
 
 const TABLES = Array.from({ length: 12 }, (_, at) => `t${at}`)
-const ODD = ['keyless', 'spelt', 'empty', 'unique_too']
+const ODD = ['keyless', 'spelt', 'vacant', 'unique_too']
 /** Parents and children, and tables of each other kind. */
 const SCHEMA = [
   ...TABLES.map((table, at) => {
@@ -23,7 +23,7 @@ const SCHEMA = [
   }),
   `CREATE TABLE keyless (a INT, b INT); INSERT INTO keyless VALUES (1, 1), (1, 1), (2, NULL);
    CREATE TABLE spelt (k VARCHAR(20) CHARACTER SET latin1 PRIMARY KEY, v INT); INSERT INTO spelt VALUES ('a', 1), ('b', 2);
-   CREATE TABLE empty (id INT PRIMARY KEY, v INT);
+   CREATE TABLE vacant (id INT PRIMARY KEY, v INT);
    CREATE TABLE unique_too (id INT PRIMARY KEY, u INT, UNIQUE (u)); INSERT INTO unique_too VALUES (1, 3), (2, 4);`,
 ].join('\n')
 const ALL = [...TABLES, ...ODD]

@@ -169,7 +169,7 @@ async function undecoded(
   const blocks: RowBlock[] = []
   for (let at = 0; at < rows.length; at += how.rowsABlock)
     blocks.push(blockOf(rows.slice(at, at + how.rowsABlock), table.columns.length, how.keyed))
-  const { text } = await blockTextOf(table, { blocks: streamed(blocks), convert })
+  const { text } = await blockTextOf(table, { keyed: how.keyed, blocks: streamed(blocks), convert })
   return { text: text.toString('latin1'), refused, altered: tally.counts().map((count) => JSON.stringify(count)) }
 }
 

@@ -92,11 +92,11 @@ export function testEdge(child: TableMapping, parent: TableMapping): Edge {
   }
 }
 
-/** A block of these rows, with their keys. */
-export function testBlock(rows: readonly TargetRow[]): RowBlock {
-  const columns = (rows[0]?.values.length ?? 0) + 1
+/** A block of these rows, with their keys if `keyed`. */
+export function testBlock(rows: readonly TargetRow[], keyed = true): RowBlock {
+  const columns = (rows[0]?.values.length ?? 0) + (keyed ? 1 : 0)
   const values = rows.flatMap(({ key, values }) => [
-    Buffer.from(key),
+    ...(keyed ? [Buffer.from(key)] : []),
     ...values.map((value) => (value === null ? null : Buffer.from(value.toString('utf8')))),
   ])
   const bounds = new Int32Array(2 * values.length)
@@ -111,17 +111,21 @@ export function testBlock(rows: readonly TargetRow[]): RowBlock {
     bounds,
     rows: rows.length,
     columns,
-    keyed: true,
+    keyed,
   }
 }
 
 /** Rows whose values are in the target what they are in the source. */
 export async function* blocksOf(
   batches: Iterable<readonly TargetRow[]> | AsyncIterable<readonly TargetRow[]>,
+  keyed = true,
 ): AsyncIterable<RowBlock> {
-  for await (const rows of batches) yield testBlock(rows)
+  for await (const rows of batches) yield testBlock(rows, keyed)
 }
 
-export function testStream(batches: Iterable<readonly TargetRow[]> | AsyncIterable<readonly TargetRow[]>): BlockStream {
-  return { blocks: blocksOf(batches), convert: (row) => row }
+export function testStream(
+  batches: Iterable<readonly TargetRow[]> | AsyncIterable<readonly TargetRow[]>,
+  keyed = true,
+): BlockStream {
+  return { keyed, blocks: blocksOf(batches, keyed), convert: (row) => row }
 }

@@ -311,6 +311,8 @@ export interface MultisetDifference {
 
 /** Undecoded rows, and the conversion of those that do not pass as their columns' passages say. */
 export interface BlockStream {
+  /** Whether the blocks hold the rows' keys. */
+  readonly keyed: boolean
   readonly blocks: AsyncIterable<RowBlock>
   /** Returns null for a row that is refused, once it has recorded it. Called for rows of keyed blocks only. */
   convert(row: RawRow): TargetRow | null

@@ -163,7 +163,11 @@ async function stream(
     if (converted.refused.length > 0) refused.push(...toQuarantine(copying, chunk, converted.refused, [raw]))
     return converted.rows[0] ?? null
   }
-  const rows = await target.rows.copy(mapping, { blocks: blocks(), convert }, { overwrite: chunk.inPlace, unsaved })
+  const rows = await target.rows.copy(
+    mapping,
+    { keyed, blocks: blocks(), convert },
+    { overwrite: chunk.inPlace, unsaved },
+  )
   return { rows, refused, tally }
 }
 

@@ -61,6 +61,10 @@ export class BlockEncoder {
     }
   }
 
+  end(send: (data: Buffer) => Promise<boolean>): Promise<void> {
+    return this.flush(send)
+  }
+
   async flush(send: (data: Buffer) => Promise<boolean>): Promise<void> {
     if (this.#buffer.length > 0) this.#buffer.clear(await send(this.#buffer.written))
   }

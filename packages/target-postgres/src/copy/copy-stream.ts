@@ -3,6 +3,8 @@ import { from as copyFrom } from 'pg-copy-streams'
 import type { Session } from '../connection/database.js'
 import { RowsFailed } from '../errors.js'
 import * as sql from '../sql.js'
+import { BinaryEncoder } from './binary-encoder.js'
+import type { BinaryPlan } from './binary-forms.js'
 import { BlockEncoder } from './block-encoder.js'
 import { COPY_BYTES } from './copy-buffer.js'
 import { copyPieces } from './copy-text.js'
@@ -30,22 +32,22 @@ export async function copyInto(
   })
 }
 
-/** As `copyInto`, for undecoded rows; the refused ones do not count as given. */
+/** As `copyInto`, for undecoded rows; the refused ones do not count as given. Null plans: as text. */
 export async function copyBlocks(
   session: Session,
   into: string,
-  table: TableMapping,
-  rows: BlockStream,
+  { table, rows, binary = null }: { table: TableMapping; rows: BlockStream; binary?: readonly BinaryPlan[] | null },
 ): Promise<Copied> {
-  const encoder = new BlockEncoder(table, rows)
-  return copied(session, copyStatement(into, table.columns), {
+  const encoder = binary === null ? new BlockEncoder(table, rows) : new BinaryEncoder(table, binary)
+  const format = binary === null ? '' : ' (FORMAT binary)'
+  return copied(session, `${copyStatement(into, table.columns)}${format}`, {
     parts: rows.blocks,
     write: async (block, writer) => {
       await encoder.encode(block, (data) => writer.send(data))
       return 0
     },
     end: async (writer) => {
-      await encoder.flush((data) => writer.send(data))
+      await encoder.end((data) => writer.send(data))
       return encoder.rows
     },
   })

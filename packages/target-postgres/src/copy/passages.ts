@@ -79,13 +79,13 @@ function passDate(into: CopyBuffer, { suffix, except }: PassagePlan, start: numb
 }
 
 /** Far below 0 unless both bytes are digits. */
-function twoDigits(from: Uint8Array, at: number): number {
+export function twoDigits(from: Uint8Array, at: number): number {
   const tens = (from[at] ?? 0) - ZERO
   const ones = (from[at + 1] ?? 0) - ZERO
   return tens < 0 || tens > 9 || ones < 0 || ones > 9 ? -10_000 : tens * 10 + ones
 }
 
-function isRealDay(year: number, month: number, day: number): boolean {
+export function isRealDay(year: number, month: number, day: number): boolean {
   if (month < 1 || month > 12 || day < 1 || day > (DAYS[month] ?? 0)) return false
   return month !== 2 || day < 29 || (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
 }

@@ -62,6 +62,15 @@ export class Keeper {
     if (triggers.length > 0) throw new TargetTableUnfit(table.source.name, 'it has triggers', undefined)
   }
 
+  /** A copy in the binary format has failed for this table. */
+  isTextOnly({ name }: TableMapping): boolean {
+    return this.#known.textOnly.has(name)
+  }
+
+  noteTextOnly({ name }: TableMapping): void {
+    this.#known.textOnly.add(name)
+  }
+
   /** What the error of a statement on this table means. */
   explain(table: TableMapping, error: unknown): Promise<Error> {
     return this.#known.explain(table, error, this.#written.get(table.name)?.hindrances ?? NO_HINDRANCES)

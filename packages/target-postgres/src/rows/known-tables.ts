@@ -15,6 +15,8 @@ import {
 export class KnownTables {
   readonly #database: Database
   readonly hindrances = new Map<string, Hindrances>()
+  /** Names of tables whose rows are copied as text, whatever their types. */
+  readonly textOnly = new Set<string>()
   /** Names of all carried tables, which triggers must not write into. */
   carried: readonly string[] = []
 

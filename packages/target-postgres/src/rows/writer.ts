@@ -5,6 +5,7 @@ import {
   type IndexPlan,
   type KeyColumn,
   type KeyPage,
+  KeysNeeded,
   type KeysOf,
   type RefusedRow,
   type RowKey,
@@ -14,11 +15,14 @@ import {
   type TargetRow,
   type UpsertOutcome,
 } from '@mylab-sync/core'
+import pg from 'pg'
 import { isRowRefusal, mapped, sqlState, violatedUnique } from '../errors.js'
 import * as sql from '../sql.js'
 import type { Statement } from '../connection/pipeline.js'
 import { BatchWriter, type TogetherWritten } from './batch-writer.js'
 import { holders } from './conflicts.js'
+import { binaryPlans } from '../copy/binary-encoder.js'
+import { type BinaryPlan, formOf } from '../copy/binary-forms.js'
 import { copyBlocks } from '../copy/copy-stream.js'
 import type { Keeper } from './keeper.js'
 import { onKey } from './key-pages.js'
@@ -53,26 +57,53 @@ export class Writer implements RowWriter {
 
   async #copyInto(table: TableMapping, rows: BlockStream, unsaved: boolean): Promise<number> {
     await this.#keeper.beginWithoutKey(table)
-    const write = async (): Promise<number> => {
-      let given = 0
-      const affected = await this.#keeper.watched(table, async () => {
-        const copied = await copyBlocks(this.#sql.session, this.#sql.nameOf(table), table, rows)
-        given = copied.given
-        return copied.affected
-      })
-      await this.#keeper.compareCount(table, { given, affected })
-      return given
-    }
-    return unsaved
-      ? write().catch((error: unknown) => this.#allRefused(table, error))
-      : this.#allOrRefused(table, write)
+    if (unsaved) return this.#stream(table, rows, null).catch((error: unknown) => this.#allRefused(table, error))
+    // A few rows gain nothing by it.
+    const binary = rows.keyed || this.#keeper.isTextOnly(table) ? null : binaryPlans(table)
+    return this.#allOrRefused(table, async () => {
+      try {
+        return await this.#stream(table, rows, binary)
+      } catch (error) {
+        if (binary === null) throw error
+        this.#keeper.noteTextOnly(table)
+        // Whatever PostgreSQL refuses here, it may accept as text: bytes of another type than the column's mean something else.
+        const isRefused = error instanceof pg.DatabaseError && !this.#sql.session.broken
+        throw isRefused ? new KeysNeeded('the binary format is refused') : error
+      }
+    })
+  }
+
+  async #stream(table: TableMapping, rows: BlockStream, binary: readonly BinaryPlan[] | null): Promise<number> {
+    let given = 0
+    const affected = await this.#keeper.watched(table, async () => {
+      const copied = await copyBlocks(this.#sql.session, this.#sql.nameOf(table), { table, rows, binary })
+      given = copied.given
+      return copied.affected
+    })
+    await this.#keeper.compareCount(table, { given, affected })
+    if (binary !== null) await this.#requireForms(table, binary)
+    return given
+  }
+
+  /**
+   * Throws KeysNeeded if a column's type has another binary form than planned: a user's own table may be wider, and PostgreSQL
+   * would read an integer's bytes as those of a real. After the COPY, whose lock lets nobody alter the table.
+   */
+  async #requireForms(table: TableMapping, binary: readonly BinaryPlan[]): Promise<void> {
+    const held = await this.#sql.run(
+      'SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0',
+      [this.#sql.nameOf(table)],
+    )
+    const forms = new Map(held.map(({ name, type }) => [name, formOf(String(type))]))
+    if (table.columns.some(({ name }, at) => forms.get(name) !== binary[at]?.form))
+      throw new KeysNeeded('a column has another type than planned')
   }
 
   async #copyOver(table: TableMapping, rows: BlockStream): Promise<number> {
     await this.#keeper.begin(table)
     const stage = await this.#staging.emptyStage(table)
     return this.#allOrRefused(table, async () => {
-      const { given } = await copyBlocks(this.#sql.session, stage, table, rows)
+      const { given } = await copyBlocks(this.#sql.session, stage, { table, rows })
       const into = { into: this.#sql.nameOf(table), tail: upsertTail(table), stage }
       const affected = await this.#keeper.watched(table, (names) => this.#sql.count(insertStaged(table, into, names)))
       await this.#keeper.compareStage(table, stage, { given, affected })
