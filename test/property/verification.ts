@@ -195,7 +195,9 @@ class Passes {
       await this.#repairAll()
       const after = await versions(target)
       const rewritten = [...before].filter(([row, version]) => after.get(row) !== version).map(([row]) => row)
-      for (const row of notAmong(rewritten, differing)) this.#tell('touched', row)
+      const known = differing.map(nameOf).join('; ')
+      for (const row of notAmong(rewritten, differing))
+        this.#tell('touched', `${row}, ${after.has(row) ? 'written' : 'deleted'}, different were ${known}`)
     } finally {
       writers.isHeld = false
     }
