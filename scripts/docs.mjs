@@ -6,6 +6,8 @@ import { SECRETS, SETTINGS } from '../packages/config/dist/index.js'
 import { sourceColumn } from '../packages/core/dist/testing.js'
 import { defaultMappingOptions, mapTables, typeName, valueOutcomes } from '../packages/mapping/dist/index.js'
 
+import { performancePages } from './performance-page.mjs'
+
 const MADE = '<!-- Generated from the code by `npm run docs`; change it there. -->\n\n'
 const code = (text) => (text === '' ? '' : `\`${text}\``)
 const cell = (text) => text.replaceAll('|', '\\|')
@@ -209,7 +211,13 @@ digits can leave behind, their table is \`broken\` until one of them is changed.
 Names are kept, including case. A name over 63 bytes is truncated to 55, followed by 8 hex digits of its SHA-256. \`names: lower\` folds all names to lower case.
 `
 
-const pages = { 'docs/cli.md': commandPage(), 'docs/config.md': configPage(), 'docs/types.md': typePage() }
+const performance = performancePages(new URL('../docs', import.meta.url).pathname)
+const pages = {
+  'docs/cli.md': commandPage(),
+  'docs/config.md': configPage(),
+  'docs/types.md': typePage(),
+  ...Object.fromEntries(performance.map(([file, page]) => [`docs/${file}`, page])),
+}
 const stale = Object.entries(pages).filter(([file, page]) => {
   try {
     return readFileSync(new URL(`../${file}`, import.meta.url), 'utf8') !== page

@@ -1,3 +1,4 @@
+import { cpus } from 'node:os'
 import { Proxy, ServerSet } from '@mylab-sync/testkit'
 import { run } from '../support/cli.js'
 import { contentOf } from '../support/content.js'
@@ -11,6 +12,8 @@ export interface Point extends Ratio {
   readonly at: number
   /** The largest resident memory of a process of the product. */
   readonly residentMb: number
+  /** Cores and versions. */
+  readonly machine: string
 }
 
 const SALARIES = `CREATE TABLE t (emp_no INT NOT NULL, salary INT NOT NULL, from_date DATE NOT NULL, to_date DATE NOT NULL, PRIMARY KEY (emp_no, from_date)) ENGINE=InnoDB`
@@ -195,7 +198,17 @@ class Bench {
       return contestants.peer()
     }
     const ratio = await beside(peer, { product, peer: other })
-    return { axis, at, ...ratio, residentMb: this.#residentMb }
+    return { axis, at, ...ratio, residentMb: this.#residentMb, machine: await this.#machine() }
+  }
+
+  async #machine(): Promise<string> {
+    const { servers } = this.place
+    await using source = await servers.sourceAdmin()
+    await using target = await servers.targetAdmin()
+    const [[of]] = (await source.query('SELECT VERSION() AS version')) as unknown as [[{ version: string }]]
+    const { rows } = await target.query<{ version: string }>("SELECT current_setting('server_version') AS version")
+    const [postgres = ''] = rows[0]?.version.split(' ') ?? []
+    return `${cpus().length} cores, Node ${process.versions.node}, ${of.version.replace(/-log$/, '')}, PostgreSQL ${postgres}`
   }
 
   /** New databases, the source's with these statements. */

@@ -7,6 +7,7 @@ import { backlog } from './backlog.js'
 import { impact } from './impact.js'
 import { manyTables, wide, wideTables } from './large.js'
 import { redis } from './redis.js'
+import { smoke } from './smoke.js'
 import { workers } from './workers.js'
 
 const BENCHES: Readonly<Record<string, () => Promise<readonly object[]>>> = {
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly object[]>>> = {
   wideTables,
   redis,
   workers,
+  smoke,
   rows: () => copyOfRows(sizes('BENCH_ROWS', [10_000, 100_000, 1_000_000, 10_000_000])),
   tables: () => copyOfTables(sizes('BENCH_TABLES', [10, 100, 381, 2_000])),
   roundTrip: () => copyFromAfar(sizes('BENCH_ROUND_TRIPS', [0, 5, 20])),
