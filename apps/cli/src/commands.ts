@@ -331,8 +331,10 @@ export const COMMANDS: readonly Command[] = [
     },
     examples: [
       ['cutover --dry-run', 'exit 5 if something blocks'],
-      ['cutover --set-read-only --actions', 'stop the writes, and switch'],
-      ['cutover --actions --report cutover.json', 'with evidence: the file, and cutover.html'],
+      [
+        'cutover --set-read-only --actions --report cutover.json',
+        'stop the writes, and switch, with evidence: the file, and cutover.html',
+      ],
       ['cutover --abort', 'follow the source again'],
     ],
     run: async (a) => (await import('./commands/cutover.js')).runCutover(a),

@@ -153,7 +153,7 @@ export class ForeignKeys {
     const children = new Map(foreignKeys.map(({ child }) => [child.name, this.#ddl.tableName(child)]))
     const { rows } = await session.raw<{ table: string; name: string; convalidated: boolean }>(
       `SELECT n.name AS table, k.conname::text AS name, k.convalidated FROM unnest($1::text[], $2::text[]) AS n(name, place)
-         JOIN pg_constraint k ON k.conrelid = n.place::regclass WHERE k.contype = 'f'`,
+         JOIN pg_constraint k ON k.conrelid = to_regclass(n.place) WHERE k.contype = 'f'`,
       [[...children.keys()], [...children.values()]],
     )
     const found = new Map<string, Map<string, boolean>>()
@@ -170,7 +170,7 @@ export class ForeignKeys {
     const parents = new Map(foreignKeys.map(({ parent }) => [parent.name, this.#ddl.tableName(parent)]))
     const { rows } = await session.raw<{ table: string; columns: string[] }>(
       `SELECT n.name AS table, array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) k(n) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n) AS columns
-       FROM unnest($1::text[], $2::text[]) AS n(name, place) JOIN pg_index x ON x.indrelid = n.place::regclass
+       FROM unnest($1::text[], $2::text[]) AS n(name, place) JOIN pg_index x ON x.indrelid = to_regclass(n.place)
        WHERE x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL`,
       [[...parents.keys()], [...parents.values()]],
     )

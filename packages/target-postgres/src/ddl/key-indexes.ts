@@ -238,7 +238,7 @@ async function indexesOf(
   const { rows } = await session.raw<IndexedColumns & { readonly table: string } & Row>(
     `SELECT n.name AS table, c.relname::text AS name, x.indisunique AND x.indimmediate AS unique, x.indisprimary AS primary,
        array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.n ORDER BY k.o) AS columns
-     FROM unnest($1::text[], $2::text[]) AS n(name, place) JOIN pg_index x ON x.indrelid = n.place::regclass JOIN pg_class c ON c.oid = x.indexrelid
+     FROM unnest($1::text[], $2::text[]) AS n(name, place) JOIN pg_index x ON x.indrelid = to_regclass(n.place) JOIN pg_class c ON c.oid = x.indexrelid
      WHERE x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL`,
     [tables.map(({ table }) => table.name), tables.map(({ table }) => sql.tableName(schema, table))],
   )

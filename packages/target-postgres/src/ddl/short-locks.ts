@@ -1,4 +1,4 @@
-import { concernsAll, isLockTimeout } from '@mylab-sync/core'
+import { concernsAll, isLockTimeout, SyncError } from '@mylab-sync/core'
 import { retry } from '@mylab-sync/runtime'
 import type { Database, Session } from '../connection/database.js'
 
@@ -28,7 +28,12 @@ export async function together(database: Database, work: (session: Session) => P
     await database.transaction(work, TOGETHER)
     return true
   } catch (error) {
-    if (concernsAll(error)) throw error
+    if (concernsAll(error) && !isAnyRelationMissing(error)) throw error
     return false
   }
+}
+
+/** The server's code does not tell a table that somebody has dropped from one of ours. */
+function isAnyRelationMissing(error: unknown): boolean {
+  return error instanceof SyncError && error.code === 'not-migrated'
 }
