@@ -3,4 +3,4 @@
 set -eu
 find packages apps -name src -type d -prune -exec rm -rf {} +
 find packages apps \( -name tsconfig.json -o -name '*.tsbuildinfo' -o -name '*.test.*' -o -name '*.d.ts' -o -name '*.map' \) -not -path '*/node_modules/*' -delete
-rm -rf packages/testkit node_modules/@mylab-sync/testkit node_modules/@mylab-sync/test infra
+rm -rf packages/testkit node_modules/@mylab-sync/testkit node_modules/@mylab-sync/test infra scripts

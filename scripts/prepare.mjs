@@ -42,4 +42,5 @@ export function prepare() {
     process.stderr.write('building\n')
   }
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-b'])
+  run(process.execPath, ['scripts/bundle.mjs'])
 }

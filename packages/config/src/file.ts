@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { parse as parseYaml } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ConfigInput, Env } from './environment.js'
 import { fault } from './fault.js'
 import { fileFaults } from './file-faults.js'

@@ -1,5 +1,5 @@
 import type { DeduplicationOptions, JobsOptions } from 'bullmq'
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const QUEUE_NAMES = ['copy', 'drain', 'control'] as const
 export type QueueName = (typeof QUEUE_NAMES)[number]
