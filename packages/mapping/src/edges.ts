@@ -10,7 +10,7 @@ import {
 import { isText } from './columns.js'
 import { indexPlans } from './indexes.js'
 import { keyMapping, keyObstacle } from './keys.js'
-import { findNamed, hasName, isLowered, quotePg, sameName, targetName } from './names.js'
+import { findNamed, hasName, isLowered, quotePg, targetName } from './names.js'
 import { defaultMappingOptions, type MappingOptions } from './options.js'
 import { findColumn, findTable, syncKey } from './references.js'
 import { mapTables } from './tables.js'
@@ -26,6 +26,8 @@ interface Place {
   readonly child: TableMapping
   readonly key: SourceForeignKey
   readonly mapped: ReadonlyMap<string, TableMapping>
+  /** Foreign keys with an action of mapped tables, by their parent's name in lower case. */
+  readonly actions: ReadonlyMap<string, readonly SourceForeignKey[]>
   readonly all: readonly SourceTable[]
   readonly options: MappingOptions
 }
@@ -39,9 +41,10 @@ export function edges(
   options: MappingOptions = defaultMappingOptions,
 ): EdgeGraph {
   const graph: EdgeGraph = { edges: [], refused: [], captureOnly: [] }
+  const actions = actionsByParent(mapped)
   for (const child of mapped.values()) {
     for (const key of child.source.foreignKeys) {
-      const outcome = outcomeOf({ child, key, mapped, all, options })
+      const outcome = outcomeOf({ child, key, mapped, actions, all, options })
       if (outcome === null) continue
       if ('reason' in outcome) {
         graph.refused.push({
@@ -216,22 +219,24 @@ function captureOnlyObstacle({ key }: Place, parent: TableMapping): string | nul
 }
 
 /** Whether the child's columns, or columns generated from them, overlap its own key or columns that an action edge references. */
-function isOverlapping({ child, key, mapped }: Place): boolean {
+function isOverlapping({ child, key, actions }: Place): boolean {
   const moved = changedColumns(child.source, key.columns)
   if (child.key?.columns.some(({ column }) => hasName(moved, column.source.name)) === true) return true
-  for (const { source } of mapped.values()) {
-    for (const other of source.foreignKeys) {
-      if (
-        other === key ||
-        !isActionEdge(other) ||
-        other.parentDatabase !== null ||
-        !sameName(other.parent, child.source.name)
-      )
-        continue
-      if (other.parentColumns.some((column) => hasName(moved, column))) return true
+  const others = actions.get(child.source.name.toLowerCase()) ?? []
+  return others.some((other) => other !== key && other.parentColumns.some((column) => hasName(moved, column)))
+}
+
+function actionsByParent(mapped: ReadonlyMap<string, TableMapping>): Map<string, SourceForeignKey[]> {
+  const found = new Map<string, SourceForeignKey[]>()
+  for (const { source } of mapped.values())
+    for (const key of source.foreignKeys) {
+      if (!isActionEdge(key) || key.parentDatabase !== null) continue
+      const parent = key.parent.toLowerCase()
+      const list = found.get(parent)
+      if (list) list.push(key)
+      else found.set(parent, [key])
     }
-  }
-  return false
+  return found
 }
 
 /**

@@ -1,4 +1,4 @@
-import { isStopped, isSurvivable, type SyncError, type TableProgress } from '@mylab-sync/core'
+import { isOpen, isStopped, isSurvivable, type SyncError, type TableProgress } from '@mylab-sync/core'
 import { endsWithin, retryUntil, sleep } from '@mylab-sync/runtime'
 import { BUSY_POLL_MS, CLEAN_UP_MS, POLL_MS } from './cadence.js'
 import { ControlClock } from './control-clock.js'
@@ -16,6 +16,9 @@ import { openTables } from './open-tables.js'
 import { pausesOf, retryAsConfigured } from './retry.js'
 import { type DrainReport, problemsOf } from '../drain/drain-report.js'
 import { SourceTail } from './source-tail.js'
+import { readTarget } from '../transactions.js'
+import { tablesThat } from '../tables/table-states.js'
+import { tablesOfTurn } from './turns.js'
 import { BackgroundVerifier } from './background-verifier.js'
 
 export interface DrainedReport {
@@ -74,8 +77,9 @@ const ENOUGH_DRAINS = 2
 async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise<DrainReport> {
   const lock = new DrainLock(context)
   const model = await retryAsConfigured(context, signal, () => loadModel(context))
-  const lookUps = [...model.tables.keys()]
-  const request = (await context.source.catalog.seesStorage()) ? { lookUps } : { lookUps, probe: lookUps }
+  const lookUps = await lookUpsOfThisCall(context)
+  const probe = [...model.tables.keys()]
+  const request = (await context.source.catalog.seesStorage()) ? { lookUps } : { lookUps, probe }
   for (;;) {
     const report = await retryAsConfigured(context, signal, () => drain(context, model, request))
     if (report.kind !== 'busy' || signal.aborted) return report
@@ -84,6 +88,13 @@ async function drainOrWait(context: EngineContext, signal: AbortSignal): Promise
     if (lock.ended >= ENOUGH_DRAINS) return report
     await sleep(BUSY_MS, signal)
   }
+}
+
+/** A daemon looks rows of each table up once in its life; calls take turns by the number of the drain, so that each stays short. */
+async function lookUpsOfThisCall(context: EngineContext): Promise<readonly string[]> {
+  return await readTarget(context, async ({ tables, history }) =>
+    tablesOfTurn(tablesThat(await tables.all(), isOpen), (await history.last()).number),
+  )
 }
 
 /** Tables that a daemon heals unasked. Never a first copy: that is requested explicitly and watched by its requester. */

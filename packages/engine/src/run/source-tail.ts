@@ -8,11 +8,7 @@ import type { DrainReport } from '../drain/drain-report.js'
 import { IDLE_DRAIN_MS } from './cadence.js'
 import { isDrainOwed } from './is-drain-owed.js'
 import { tablesThat } from '../tables/table-states.js'
-
-/** Tables probed or checked per turn, at least. */
-const MIN_PROBES = 20
-/** Turns of three seconds each, over which all open tables are spread. */
-const TURNS = 18
+import { turnSize } from './turns.js'
 
 export interface Look {
   /** Entries were pending when the source was polled. */
@@ -79,9 +75,7 @@ export class SourceTail {
     if (performance.now() - this.#chosen < IDLE_DRAIN_MS) return []
     this.#chosen = performance.now()
     const open = await this.#openTables()
-    return open
-      .filter((table) => !this.#checked.has(table))
-      .slice(0, Math.max(MIN_PROBES, Math.ceil(open.length / TURNS)))
+    return open.filter((table) => !this.#checked.has(table)).slice(0, turnSize(open.length))
   }
 
   async #openTables(): Promise<string[]> {
@@ -94,7 +88,7 @@ export class SourceTail {
       return []
     this.#probed = performance.now()
     const open = await this.#openTables()
-    const count = Math.max(MIN_PROBES, Math.ceil(open.length / TURNS))
+    const count = turnSize(open.length)
     const from = this.#turn >= open.length ? 0 : this.#turn
     this.#turn = from + count
     return open.slice(from, from + count)
