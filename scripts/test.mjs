@@ -17,6 +17,8 @@ try {
   process.exit(1)
 }
 run('server')
+// After the tests, when nothing else uses the machine.
+runBuilt('small bench', ['test/dist/bench/main.js', 'smoke'])
 if (!process.env.TEST_MYSQL_ROOT && !process.env.SYNC_TEST_MYSQL_URL) {
   const mysql = mysqlRoot()
   if (mysql === null) process.stderr.write('\nNOT TESTED ON MYSQL: this machine finds no package of it (see above)\n')
@@ -24,9 +26,13 @@ if (!process.env.TEST_MYSQL_ROOT && !process.env.SYNC_TEST_MYSQL_URL) {
 }
 
 function run(kind, env = {}) {
-  process.stderr.write(`\nnpm test: ${kind} tests\n`)
+  runBuilt(`${kind} tests`, ['scripts/run-tests.mjs', kind], env)
+}
+
+function runBuilt(what, args, env = {}) {
+  process.stderr.write(`\nnpm test: ${what}\n`)
   const options = { stdio: 'inherit', env: { ...process.env, ...env } }
-  const { status } = spawnSync(process.execPath, ['scripts/run-tests.mjs', kind], options)
+  const { status } = spawnSync(process.execPath, args, options)
   if (status !== 0) process.exit(status ?? 1)
 }
 

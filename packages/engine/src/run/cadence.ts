@@ -2,7 +2,7 @@
 
 /** Pause between two looks at the source while nothing is pending: one index look-up of 0.15 ms each. */
 export const POLL_MS = 100
-export const BUSY_POLL_MS = 10
+export const BUSY_POLL_MS = 1
 /** Pause between two drains without changes: each advances `consistent_as_of` and detects changed definitions. */
 export const IDLE_DRAIN_MS = 3_000
 /** Pause between two rounds of control work. A table that is set aside triggers one at once. */
