@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { copyOfRows, drainOfEntries, type Point } from './axes.js'
 
 /** What each ratio was when it was last measured; `npm run bench -- smoke` prints today's. */
-const MEASURED: Readonly<Record<string, number>> = { rows: 3.0, entries: 1.1 }
+const MEASURED: Readonly<Record<string, number>> = { rows: 3.0, entries: 1.7 }
 /** Worse than this much of the measured ratio fails: less is noise on a machine with other work. */
 const TOLERATED = 1.5
 
